@@ -1,0 +1,48 @@
+use super::record;
+use crate::sync::{Half, Word};
+
+/// What an extent holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExtentKind {
+    /// Slots of a type, with their map in front.
+    Slots,
+    /// Groups of a type's index.
+    Index,
+}
+
+/// A run of pages of one block that belongs to one type. The table only grows: an
+/// entry is written beyond `nextents`, then `nextents` is stored.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ExtentRec {
+    /// Number of the type, and bit 16 set for an extent of its index.
+    pub owner: Half,
+    /// Counts the extents of this kind of this type from 0.
+    pub ordinal: Half,
+    /// Number of the block.
+    pub block: Half,
+    /// 1: no slot was free when last looked at. A hint: 0 is always right.
+    pub full: Half,
+    /// First byte in the block's segment, a multiple of the page.
+    pub offset: Word,
+    /// Length in bytes, a multiple of the page.
+    pub bytes: Word,
+}
+
+record!(ExtentRec, 32);
+
+const INDEX: u32 = 1 << 16;
+
+impl ExtentRec {
+    /// The `owner` word.
+    pub(crate) fn owner_word(type_id: u16, kind: ExtentKind) -> u32 {
+        u32::from(type_id) | if kind == ExtentKind::Index { INDEX } else { 0 }
+    }
+
+    /// Type and kind, `None` if the word is no such pair.
+    pub fn parse_owner(&self) -> Option<(u16, ExtentKind)> {
+        let word = self.owner.load();
+        let kind = if word & INDEX != 0 { ExtentKind::Index } else { ExtentKind::Slots };
+        u16::try_from(word & !INDEX).ok().map(|id| (id, kind))
+    }
+}

@@ -1,0 +1,67 @@
+//! The bytes of a segment, and nothing else: no behaviour lives here.
+//!
+//! `docs/layout.md` is the one prose copy; `tests/layout.rs` compares the two.
+//! Every record is made of atomics alone, has explicit widths and no padding, and
+//! any bytes are a valid value of it: what they mean is checked by whoever reads.
+
+mod block;
+mod extent;
+mod frozen;
+mod header;
+mod intent;
+mod type_info;
+
+pub use block::BlockBase;
+pub use extent::{ExtentKind, ExtentRec};
+pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
+pub(crate) use intent::{Intent, Op};
+pub use type_info::TypeInfo;
+
+use crate::sync::{Half, Word};
+
+/// A struct of a segment: `repr(C)`, made of [`Word`] and [`Half`] alone, without
+/// padding.
+///
+/// # Safety
+///
+/// The implementor has no byte that is not part of an atomic word, and an
+/// alignment of at most 8.
+#[allow(unsafe_code)]
+pub unsafe trait Record {}
+
+macro_rules! record {
+    ($name:ty, $bytes:expr) => {
+        const _: () = assert!(size_of::<$name>() == $bytes && align_of::<$name>() <= 8);
+        // SAFETY: every field is a `Word` or a `Half`, and the size says that there is no padding.
+        #[allow(unsafe_code)]
+        unsafe impl $crate::layout::Record for $name {}
+    };
+}
+pub(crate) use record;
+
+record!(Word, 8);
+record!(Half, 4);
+
+/// Text in whole words, cut to fit, padded with zeros.
+pub(crate) fn fill_text(words: &[Word], text: &str) {
+    let mut bytes = text.as_bytes().iter().copied();
+    for word in words {
+        let mut eight = [0; 8];
+        for (to, from) in eight.iter_mut().zip(&mut bytes) {
+            *to = from;
+        }
+        word.fill(u64::from_le_bytes(eight));
+    }
+}
+
+/// Text out of whole words, up to the first zero; bytes that are no UTF-8 are shown as such.
+pub(crate) fn text(words: &[Word]) -> String {
+    let bytes: Vec<u8> = words.iter().flat_map(|w| w.load().to_le_bytes()).take_while(|b| *b != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// CRC-32C of a run of words.
+pub(crate) fn checksum(words: impl IntoIterator<Item = u64>) -> u32 {
+    words.into_iter().fold(0, |sum, word| crc32c::crc32c_append(sum, &word.to_le_bytes()))
+}

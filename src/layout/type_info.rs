@@ -1,0 +1,97 @@
+use super::{checksum, record};
+use crate::sync::{Half, Word};
+
+/// One type of a pool. Index in the table is its number.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TypeInfo {
+    /// Its own number; 0 while the entry is unused.
+    pub id: Half,
+    /// Bit 0: objects have a user key.
+    pub flags: Half,
+    /// Fingerprint of the struct's fields.
+    pub fingerprint: Word,
+    /// Bytes of an object.
+    pub size: Word,
+    /// Bytes from one slot to the next.
+    pub stride: Word,
+    /// Bytes of a slot before its object.
+    pub head: Half,
+    /// Alignment of an object.
+    pub align: Half,
+    /// An extent holds `1 << shift` slots.
+    pub shift: Half,
+    /// An extent of the index holds `1 << group_shift` groups.
+    pub group_shift: Half,
+    /// Bytes of an extent of slots, whole pages.
+    pub extent_bytes: Word,
+    /// Bytes of an extent before its first slot: the map of which slots are used.
+    pub map_bytes: Word,
+    /// Bytes of an extent of the index.
+    pub index_bytes: Word,
+    /// Last generation of a slot, odd.
+    pub last_generation: Half,
+    /// Bytes of the schema text.
+    pub schema_len: Half,
+    /// Offset of the schema text in the base segment.
+    pub schema_off: Word,
+    /// Name, zero-padded.
+    pub name: [Word; 6],
+    /// Zero.
+    pub spare_fixed: [Word; 6],
+    /// CRC-32C of all the words above.
+    pub check: Word,
+
+    /// Live objects.
+    pub len: Word,
+    /// Slots below this one have been used at some time.
+    pub high_water: Word,
+    /// Slots used up: count << 32 | the last one's number + 1.
+    pub retired: Word,
+    /// Groups of the index in use. Storing it commits a split.
+    pub groups: Word,
+    /// Zero.
+    pub spare_hot: [Word; 4],
+}
+
+record!(TypeInfo, 256);
+
+/// `flags`: objects of the type have a user key.
+pub(crate) const FLAG_KEYED: u32 = 1;
+
+impl TypeInfo {
+    /// Whether objects of the type have a user key.
+    pub fn keyed(&self) -> bool {
+        self.flags.load() & FLAG_KEYED != 0
+    }
+
+    /// Name, as far as it is text.
+    pub fn name(&self) -> String {
+        super::text(&self.name)
+    }
+
+    /// What `check` has to be.
+    pub fn sum(&self) -> u64 {
+        let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
+        let fixed = [
+            pair(&self.id, &self.flags),
+            self.fingerprint.load(),
+            self.size.load(),
+            self.stride.load(),
+            pair(&self.head, &self.align),
+            pair(&self.shift, &self.group_shift),
+            self.extent_bytes.load(),
+            self.map_bytes.load(),
+            self.index_bytes.load(),
+            pair(&self.last_generation, &self.schema_len),
+            self.schema_off.load(),
+        ];
+        checksum(
+            fixed
+                .into_iter()
+                .chain(self.name.iter().map(Word::load))
+                .chain(self.spare_fixed.iter().map(Word::load)),
+        )
+        .into()
+    }
+}

@@ -1,0 +1,73 @@
+//! Every maximum of the library, and its reason.
+
+/// Bits of a handle that number the slot inside its type.
+pub const INDEX_BITS: u32 = 26;
+/// Bits of a handle that number the type.
+pub const TYPE_BITS: u32 = 10;
+/// Bits of a handle that count the lives of its slot; odd while the slot is live.
+pub const GENERATION_BITS: u32 = 64 - INDEX_BITS - TYPE_BITS;
+
+/// Slots of one type: what the index bits can name, less the last, so that a
+/// word of all ones is never a handle and `index + 1` always fits.
+pub const MAX_SLOTS: u32 = (1 << INDEX_BITS) - 1;
+/// The largest type number. Type 0 does not exist: a zeroed word names no object.
+pub const MAX_TYPE_ID: u16 = (1 << TYPE_BITS) - 1;
+/// Entries of `TypeInfo[]`, so that a type number is its own index.
+pub const TYPE_TABLE: u32 = 1 << TYPE_BITS;
+/// The last generation of a slot. It is odd: a slot dies for good in its last life.
+pub const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
+
+/// Blocks of one pool. Bounds the block table (256 KiB) and the work of an attach.
+pub const MAX_BLOCKS: u32 = 4096;
+/// Extents of one pool. Bounds the extent table (2 MiB) and the work of an attach.
+pub const MAX_EXTENTS: u32 = 65_536;
+
+/// Smallest block: its header page and a few extents of small objects.
+pub const MIN_BLOCK_BYTES: u64 = 64 << 10;
+/// Largest block; far above any host, far below where offset arithmetic could overflow.
+pub const MAX_BLOCK_BYTES: u64 = 1 << 40;
+/// Unit of every extent and of every size rounded up; the page of the kernels we run on.
+pub const PAGE: u64 = 4096;
+
+/// Smallest extent aimed at, so that a type of few small objects costs little.
+pub const MIN_EXTENT_BYTES: u64 = 16 << 10;
+/// Largest extent aimed at (larger only where one slot needs it), so that growing
+/// a type populates at most so much at once.
+pub const MAX_EXTENT_BYTES: u64 = 1 << 20;
+/// An extent is aimed at this fraction of the pool, so that the number of extents
+/// depends on neither the size of the pool nor that of its objects.
+pub const EXTENTS_AIMED_AT: u64 = 4096;
+
+/// Alignment of an object; a page is the most a segment can promise.
+pub const MAX_ALIGN: usize = 4096;
+/// Longest name of a process in the ini, so that it fits the base header.
+pub const MAX_PROCESS_NAME: usize = 31;
+/// Longest name of a type, so that it fits its `TypeInfo`.
+pub const MAX_TYPE_NAME: usize = 47;
+/// Processes of one ini; a deployment, not a cluster.
+pub const MAX_PROCESSES: usize = 256;
+/// Longest schema text of one type.
+pub const MAX_SCHEMA_BYTES: u64 = 16 << 10;
+/// Room for the schemas of all types of a pool.
+pub const SCHEMA_BYTES: u64 = 1 << 20;
+
+/// Objects that can be named at once as being written through a guard.
+pub const MARKS: usize = 64;
+
+/// Room for the undo log that changes over several objects will use.
+pub const UNDO_BYTES: u64 = 64 << 10;
+/// Entries of the ring of starts.
+pub const STARTS: u64 = 64;
+/// Room for the record of last operations.
+pub const BLACK_BOX_BYTES: u64 = 64 << 10;
+/// Room for the directory of queues.
+pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
+
+/// How long a start waits for a dying owner unless `OwnerWaitMs` says otherwise:
+/// thirty times what tearing down 8 GiB of small pages takes.
+pub const OWNER_WAIT_MS: u64 = 6000;
+/// Most that `OwnerWaitMs` may ask for.
+pub const MAX_OWNER_WAIT_MS: u64 = 600_000;
+
+const _: () = assert!(GENERATION_BITS >= 24 && MAX_GENERATION % 2 == 1);
+const _: () = assert!(MAX_SLOTS >= 64_000_000 && MAX_TYPE_ID >= 1000);

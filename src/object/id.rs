@@ -1,0 +1,155 @@
+//! Handles: 64 bits that name one life of one slot.
+
+use crate::limits;
+use crate::object::PoolObject;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
+
+/// The life of a slot, whatever its type: what the slot's own header holds while it lives.
+///
+/// ```text
+/// 63..36 generation (odd) | 35..26 type | 25..0 slot
+/// ```
+///
+/// Prints as `type:slot v generation`, for example `7:1042v3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct Handle(NonZeroU64);
+
+/// One step of a generation in a handle's word.
+pub(crate) const GENERATION_ONE: u64 = 1 << GENERATION_SHIFT;
+pub(crate) const GENERATION_SHIFT: u32 = limits::INDEX_BITS + limits::TYPE_BITS;
+pub(crate) const INDEX_MASK: u64 = (1 << limits::INDEX_BITS) - 1;
+const TYPE_MASK: u64 = (1 << limits::TYPE_BITS) - 1;
+
+impl Handle {
+    /// The handle with these bits, `None` if no object can have it: a type number of 0,
+    /// an even generation.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        let type_id = bits >> limits::INDEX_BITS & TYPE_MASK;
+        let live = bits & GENERATION_ONE != 0;
+        NonZeroU64::new(bits).filter(|_| live && type_id != 0).map(Handle)
+    }
+
+    /// Its bits, to be stored or sent.
+    pub fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Number of the slot inside its type.
+    pub fn index(self) -> u32 {
+        (self.to_bits() & INDEX_MASK) as u32
+    }
+
+    /// Number of the type.
+    pub fn type_id(self) -> u16 {
+        (self.to_bits() >> limits::INDEX_BITS & TYPE_MASK) as u16
+    }
+
+    /// Life of the slot, odd.
+    pub fn generation(self) -> u32 {
+        (self.to_bits() >> GENERATION_SHIFT) as u32
+    }
+
+    /// The same life as a handle of type `T`, `None` if it belongs to another type.
+    pub fn typed<T: PoolObject>(self) -> Option<Id<T>> {
+        (self.type_id() == T::TYPE_ID).then_some(Id { handle: self, _type: PhantomData })
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}v{}", self.type_id(), self.index(), self.generation())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The handle of an object of type `T`: 64 bits, `Copy`, valid across restarts.
+///
+/// Once its object is freed it never resolves again, whatever the slot holds later.
+/// It keeps nothing alive and frees nothing.
+#[repr(transparent)]
+pub struct Id<T> {
+    handle: Handle,
+    _type: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// The handle without its type.
+    pub fn handle(self) -> Handle {
+        self.handle
+    }
+
+    /// Its bits, to be stored in another object or sent; [`Id::from_bits`] is the way back.
+    pub fn to_bits(self) -> u64 {
+        self.handle.to_bits()
+    }
+
+    /// Number of the slot inside its type.
+    pub fn index(self) -> u32 {
+        self.handle.index()
+    }
+
+    /// Life of the slot, odd.
+    pub fn generation(self) -> u32 {
+        self.handle.generation()
+    }
+}
+
+impl<T: PoolObject> Id<T> {
+    /// The handle with these bits; `None` if no object of type `T` can have it. Whether the
+    /// object is still there is for `get` to say.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        Handle::from_bits(bits)?.typed()
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.handle == other.handle
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.handle.cmp(&other.handle)
+    }
+}
+impl<T> Hash for Id<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.handle.hash(state);
+    }
+}
+impl<T> fmt::Display for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+impl<T> From<Id<T>> for Handle {
+    fn from(id: Id<T>) -> Handle {
+        id.handle
+    }
+}

@@ -1,0 +1,40 @@
+//! What a program puts into a pool: types, their schemas, and handles to objects.
+
+mod id;
+mod schema;
+
+pub use id::{Handle, Id};
+pub use schema::{Field, Schema, TypeDesc, fingerprint};
+
+/// A plain struct that lives in the slots of a pool.
+///
+/// Derive it on a `#[repr(C)]` struct that is [`bytemuck::Pod`]:
+///
+/// ```
+/// use bytemuck::{Pod, Zeroable};
+/// use hotpool::PoolObject;
+///
+/// #[repr(C)]
+/// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+/// #[pool(id = 1, keyed)]
+/// struct Player {
+///     uid: u64,
+///     hp: i32,
+///     level: u32,
+/// }
+///
+/// assert_eq!(Player::NAME, "player");
+/// assert!(Player::KEYED);
+/// ```
+///
+/// `id` is the type's number in every pool, 1 to 1023, and never changes; `name`
+/// (by default the struct's own in snake case) is what operators see and what the
+/// ini calls it; `keyed` gives each object a `u64` key of the user's.
+pub trait PoolObject: bytemuck::Pod + Schema {
+    /// Number of the type, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
+    const TYPE_ID: u16;
+    /// Name of the type, at most [`limits::MAX_TYPE_NAME`](crate::limits::MAX_TYPE_NAME) bytes.
+    const NAME: &'static str;
+    /// Whether objects are found by a user key.
+    const KEYED: bool;
+}

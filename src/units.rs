@@ -1,0 +1,76 @@
+//! Quantities that must not be mixed up: System V keys and sizes in bytes.
+
+use std::fmt;
+
+/// A System V IPC key. Prints as the operator writes it: `0x48500100`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u32);
+
+impl Key {
+    /// What `shmget` and `semget` take.
+    pub fn raw(self) -> i32 {
+        self.0 as i32
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A size in bytes. Prints in the largest unit that divides it: `64M`, `1000`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(30, "G"), (20, "M"), (10, "K")] {
+            if self.0 >> shift != 0 && self.0 % (1 << shift) == 0 {
+                return write!(f, "{}{unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Rounds up to a multiple of `unit`, a power of two; `None` where that overflows.
+pub(crate) const fn round_up(n: u64, unit: u64) -> Option<u64> {
+    match n.checked_add(unit - 1) {
+        Some(sum) => Some(sum & !(unit - 1)),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_keys_print_as_written_in_the_ini() {
+        assert_eq!(Bytes(64 << 20).to_string(), "64M");
+        assert_eq!(Bytes(3 << 30).to_string(), "3G");
+        assert_eq!(Bytes(1000).to_string(), "1000");
+        assert_eq!(Bytes(0).to_string(), "0");
+        assert_eq!(Key(0x4850_0100).to_string(), "0x48500100");
+    }
+
+    #[test]
+    fn rounding_never_wraps() {
+        assert_eq!(round_up(1, 4096), Some(4096));
+        assert_eq!(round_up(4096, 4096), Some(4096));
+        assert_eq!(round_up(u64::MAX, 4096), None);
+    }
+}
