@@ -12,4 +12,4 @@ mod region;
 pub mod sync;
 pub mod units;
 
-pub use object::{Handle, Id, PoolObject};
+pub use object::{Handle, Id, Link, PoolObject};

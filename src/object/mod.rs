@@ -1,10 +1,21 @@
 //! What a program puts into a pool: types, their schemas, and handles to objects.
 
+mod admit;
+mod fingerprint;
 mod id;
+mod link;
 mod schema;
+mod schema_diff;
+mod schema_text;
 
+pub use admit::admit;
+pub use fingerprint::Fingerprint;
+pub use hotpool_derive::{PoolObject, Schema};
 pub use id::{Handle, Id};
-pub use schema::{Field, Schema, TypeDesc, fingerprint};
+pub use link::Link;
+pub use schema::{Field, Schema, TypeDesc};
+pub use schema_diff::{Difference, diff};
+pub use schema_text::{SchemaError, SchemaText, StoredField};
 
 /// A plain struct that lives in the slots of a pool.
 ///
@@ -30,6 +41,12 @@ pub use schema::{Field, Schema, TypeDesc, fingerprint};
 /// `id` is the type's number in every pool, 1 to 1023, and never changes; `name`
 /// (by default the struct's own in snake case) is what operators see and what the
 /// ini calls it; `keyed` gives each object a `u64` key of the user's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of a pool",
+    label = "derives no `PoolObject`",
+    note = "write `#[repr(C)]`, `#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]` and `#[pool(id = ..)]` \
+            above the struct, with a number from 1 to 1023 that no other type of the pool has"
+)]
 pub trait PoolObject: bytemuck::Pod + Schema {
     /// Number of the type, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
     const TYPE_ID: u16;

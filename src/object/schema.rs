@@ -1,9 +1,11 @@
 //! What a type looks like: the fields that a later build compares its own with.
 
+use crate::object::Fingerprint;
+
 /// One field of a struct.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
-    /// Name in the source.
+    /// Name in the source; its number in a tuple struct.
     pub name: &'static str,
     /// Its type.
     pub desc: TypeDesc,
@@ -20,25 +22,107 @@ pub struct TypeDesc {
     pub size: usize,
     /// Equal for types whose fields have the same names, types and offsets.
     pub fingerprint: u64,
+    /// The fields inside, as in [`Schema::FIELDS`].
+    pub fields: &'static [Field],
+    /// How many times it is an array, as in [`Schema::RANK`].
+    pub rank: usize,
 }
 
-/// A type whose layout is known field by field: integers, floats, arrays of them, and
-/// structs that derive [`PoolObject`](crate::PoolObject) or `Schema`.
+impl TypeDesc {
+    /// `T`, which the source writes as `name`.
+    pub const fn of<T: Schema>(name: &'static str) -> Self {
+        let size = size_of::<T>();
+        TypeDesc { name, size, fingerprint: T::FINGERPRINT, fields: T::FIELDS, rank: T::RANK }
+    }
+}
+
+/// A type whose layout is known field by field: integers, floats, [`Link`](crate::object::Link)s,
+/// arrays of them, and structs that derive [`PoolObject`](crate::PoolObject) or `Schema`.
+///
+/// Derive it for structs inside others:
+///
+/// ```
+/// use hotpool::object::Schema;
+///
+/// #[repr(C)]
+/// #[derive(Schema)]
+/// struct Vec3 {
+///     x: f32,
+///     y: f32,
+///     z: f32,
+/// }
+///
+/// assert_eq!(Vec3::FIELDS[2].name, "z");
+/// assert_eq!(Vec3::FIELDS[2].offset, 8);
+/// ```
+///
+/// `bool`, `char` and enums have none, because memory that another build has written
+/// may hold a value which they do not allow; pointers, references and what owns memory
+/// none, because they mean nothing to the next process; `usize` none, because its width is the
+/// machine's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of an object in a pool",
+    label = "the next build of the server could not read this",
+    note = "integers of fixed width, `f32`, `f64`, `Link<T>` and arrays of them can",
+    note = "for `bool`, `char` or an enum write an integer such as `u8` or `u32`, \
+            for `usize` write `u32` or `u64`, for a handle `Id<T>` write `Link<T>`",
+    note = "a struct of your own can with `#[repr(C)]` and `#[derive(hotpool::object::Schema)]`"
+)]
 pub trait Schema: Sized {
     /// Equal for types whose fields have the same names, types and offsets, to any depth.
+    ///
+    /// The names of structs do not count; [`Fingerprint::of_struct`] says why.
     const FINGERPRINT: u64;
-    /// The fields in order of their offset; empty for what is no struct.
+    /// The fields in order of their offset, of an array those of its element; empty where
+    /// there is no struct inside.
     const FIELDS: &'static [Field];
+    /// 0 for what is no array, 1 for `[T; N]`, 2 for an array of arrays.
+    const RANK: usize = 0;
 }
 
-/// FNV-1a over the bytes of `text`, going on from `seed` (0 to start).
-pub const fn fingerprint(seed: u64, text: &str) -> u64 {
-    let bytes = text.as_bytes();
-    let mut hash = if seed == 0 { 0xcbf2_9ce4_8422_2325 } else { seed };
-    let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
-        at += 1;
+macro_rules! scalars {
+    ($($scalar:ident)*) => {$(
+        impl Schema for $scalar {
+            const FINGERPRINT: u64 = Fingerprint::new(stringify!($scalar)).finish();
+            const FIELDS: &'static [Field] = &[];
+        }
+    )*};
+}
+
+scalars! { u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 }
+
+impl<T: Schema, const N: usize> Schema for [T; N] {
+    const FINGERPRINT: u64 = Fingerprint::new("array").number(T::FINGERPRINT).number(N as u64).finish();
+    const FIELDS: &'static [Field] = T::FIELDS;
+    const RANK: usize = T::RANK + 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_type_has_a_fingerprint_of_its_own() {
+        let all = [
+            u8::FINGERPRINT,
+            i8::FINGERPRINT,
+            u32::FINGERPRINT,
+            f32::FINGERPRINT,
+            u128::FINGERPRINT,
+            <[u8; 4]>::FINGERPRINT,
+            <[u8; 8]>::FINGERPRINT,
+            <[u16; 4]>::FINGERPRINT,
+            <[[u8; 4]; 8]>::FINGERPRINT,
+            <[[u8; 8]; 4]>::FINGERPRINT,
+        ];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
-    hash
+
+    #[test]
+    fn an_array_counts_how_often_it_is_one() {
+        assert_eq!(u8::RANK, 0);
+        assert_eq!(<[u8; 4]>::RANK, 1);
+        assert_eq!(<[[u8; 4]; 2]>::RANK, 2);
+    }
 }

@@ -1,0 +1,150 @@
+//! What `#[pool(..)]` says.
+
+use crate::problems::Problems;
+use crate::snake::snake_case;
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, DeriveInput, Expr, ExprLit, Field, Ident, Lit, Meta, Path, Token};
+
+/// `hotpool::limits::MAX_TYPE_ID`, which the code that is generated compares again.
+const MAX_ID: u16 = 1023;
+/// `hotpool::limits::MAX_TYPE_NAME`, likewise.
+const MAX_NAME: usize = 47;
+
+const WRITE_ID: &str = "write `#[pool(id = 7)]` with a number from 1 to 1023 that no other type of the pool has";
+const WRITE_NAME: &str = "write `name = \"player\"` with 1 to 47 of `a-z`, `0-9` and `_`";
+
+/// What a type is in every pool.
+pub(crate) struct Args {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    pub(crate) keyed: bool,
+}
+
+/// What the attributes say, before it is known whether it is all there.
+#[derive(Default)]
+struct Said {
+    id: Option<Meta>,
+    name: Option<Meta>,
+    keyed: Option<Meta>,
+}
+
+/// Reads the `#[pool(..)]` of a struct; several are read as one.
+pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args> {
+    let mut said = Said::default();
+    for attr in pool_attributes(&input.attrs) {
+        match attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) {
+            Ok(metas) => metas.into_iter().for_each(|meta| said.take(meta, problems)),
+            Err(error) => problems.push(error),
+        }
+    }
+    // All three before the first `?`, so that each reports its problem.
+    let id = id(said.id.as_ref(), &input.ident, problems);
+    let name = name(said.name.as_ref(), &input.ident, problems);
+    let keyed = keyed(said.keyed.as_ref(), problems);
+    Some(Args { id: id?, name: name?, keyed: keyed? })
+}
+
+/// Refuses `#[pool(..)]` on fields, which would be read by nobody.
+pub(crate) fn refuse_on_fields(fields: &[&Field], problems: &mut Problems) {
+    for attr in fields.iter().flat_map(|field| pool_attributes(&field.attrs)) {
+        problems.under(attr, "`#[pool(..)]` says something about the whole struct: write it above the struct");
+    }
+}
+
+fn pool_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("pool"))
+}
+
+impl Said {
+    fn take(&mut self, meta: Meta, problems: &mut Problems) {
+        let key = key_of(meta.path());
+        let place = match key.as_str() {
+            "id" => &mut self.id,
+            "name" => &mut self.name,
+            "keyed" => &mut self.keyed,
+            _ => {
+                let known = "the keys are `id = 7`, `name = \"player\"` and `keyed`";
+                return problems.under(meta.path(), format_args!("`{key}` is no key of `#[pool(..)]`: {known}"));
+            }
+        };
+        if place.is_some() {
+            return problems.under(meta.path(), format_args!("`{key}` is said twice: remove one"));
+        }
+        *place = Some(meta);
+    }
+}
+
+fn key_of(path: &Path) -> String {
+    path.get_ident().map_or_else(|| path.to_token_stream().to_string(), Ident::to_string)
+}
+
+fn id(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<u16> {
+    let Some(meta) = said else {
+        problems.under(ident, format_args!("a type of a pool has a number that never changes: {WRITE_ID}"));
+        return None;
+    };
+    let Some(Lit::Int(number)) = literal(meta) else {
+        problems.at(place(meta), format_args!("an id is a number in digits: {WRITE_ID}"));
+        return None;
+    };
+    let id = number.base10_parse::<u16>().ok().filter(|id| (1..=MAX_ID).contains(id));
+    if id.is_none() {
+        problems.under(number, format_args!("{number} is no id: {WRITE_ID}"));
+    }
+    id
+}
+
+fn name(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<String> {
+    let Some(meta) = said else {
+        let name = snake_case(&ident.unraw().to_string());
+        return checked_name(name, ident.span(), problems);
+    };
+    let Some(Lit::Str(text)) = literal(meta) else {
+        problems.at(place(meta), format_args!("a name is a text in quotes: {WRITE_NAME}"));
+        return None;
+    };
+    checked_name(text.value(), text.span(), problems)
+}
+
+fn checked_name(name: String, span: Span, problems: &mut Problems) -> Option<String> {
+    let plain = name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if plain && (1..=MAX_NAME).contains(&name.len()) {
+        return Some(name);
+    }
+    problems.at(span, format_args!("`{name}` is no name of a type: {WRITE_NAME}"));
+    None
+}
+
+fn keyed(said: Option<&Meta>, problems: &mut Problems) -> Option<bool> {
+    match said {
+        None => Some(false),
+        Some(Meta::Path(_)) => Some(true),
+        Some(meta) => {
+            problems.under(meta, "`keyed` has no value: write `keyed`, or nothing");
+            None
+        }
+    }
+}
+
+/// The literal behind `key =`.
+fn literal(meta: &Meta) -> Option<&Lit> {
+    match meta {
+        Meta::NameValue(pair) => match &pair.value {
+            Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Where the value is, or should be.
+fn place(meta: &Meta) -> Span {
+    match meta {
+        Meta::NameValue(pair) => pair.value.span(),
+        other => other.span(),
+    }
+}

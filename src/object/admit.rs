@@ -1,0 +1,61 @@
+//! What every type of a pool has to keep to, checked while the program is compiled.
+
+use crate::limits;
+use crate::object::{PoolObject, SchemaText};
+
+/// Fails to compile unless `T` keeps to the limits of a pool.
+///
+/// The derive calls it for its struct. A [`PoolObject`] written by hand should too:
+///
+/// ```compile_fail
+/// # use hotpool::{PoolObject, object::{Field, Schema}};
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Schema)]
+/// #[repr(C)]
+/// struct Player {
+///     hp: u64,
+/// }
+///
+/// impl PoolObject for Player {
+///     const TYPE_ID: u16 = 0; // no type has this number
+///     const NAME: &'static str = "player";
+///     const KEYED: bool = false;
+/// }
+///
+/// const _: () = hotpool::object::admit::<Player>();
+/// ```
+pub const fn admit<T: PoolObject>() {
+    assert!(T::TYPE_ID >= 1 && T::TYPE_ID <= limits::MAX_TYPE_ID, "the type's id is not one of 1 to 1023");
+    assert!(is_name(T::NAME), "the type's name is not 1 to 47 of a-z, 0-9 and _");
+    assert!(size_of::<T>() > 0, "an object has to have bytes");
+    assert!(align_of::<T>() <= limits::MAX_ALIGN, "an object cannot be aligned to more than 4096 bytes");
+    assert!(
+        SchemaText::len_of::<T>() <= limits::MAX_SCHEMA_BYTES as usize,
+        "the schema's text is longer than 16 KiB: use fewer fields, or arrays of them"
+    );
+}
+
+const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'_') {
+            return false;
+        }
+        at += 1;
+    }
+    at >= 1 && at <= limits::MAX_TYPE_NAME
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_plain_words() {
+        assert!(is_name("player_2"));
+        assert!(is_name(&"p".repeat(47)));
+        for bad in ["", "Player", "game-item", "spielstärke", "a b", &"p".repeat(48)] {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+    }
+}

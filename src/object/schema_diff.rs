@@ -1,0 +1,341 @@
+//! Differences between the schema that a segment holds and the one of this build.
+
+use crate::object::schema_text::flatten;
+use crate::object::{Field, StoredField};
+use std::collections::HashMap;
+use std::fmt;
+
+/// One thing that changed; prints as a sentence for the operator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Difference {
+    /// This build has a field that the stored objects do not have.
+    New(StoredField),
+    /// The stored objects have a field that this build does not have.
+    Gone(StoredField),
+    /// A field has another type.
+    Retyped {
+        /// As stored.
+        was: StoredField,
+        /// In this build.
+        is: StoredField,
+    },
+    /// A field of the same type begins at another byte of the struct it is in.
+    Moved {
+        /// As stored.
+        was: StoredField,
+        /// In this build.
+        is: StoredField,
+    },
+    /// A field's type is written the same and has the same size, but means something else: a link to
+    /// a type that has another number now, an alias of another type.
+    Inside {
+        /// As stored.
+        was: StoredField,
+        /// In this build.
+        is: StoredField,
+    },
+    /// The whole object has another size.
+    Size {
+        /// As stored.
+        was: u64,
+        /// In this build.
+        is: u64,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::New(field) => {
+                write!(f, "field `{}` is new: {} at byte {}", field.name, field.type_name, field.offset)
+            }
+            Difference::Gone(field) => {
+                write!(f, "field `{}` is gone: it was {} at byte {}", field.name, field.type_name, field.offset)
+            }
+            Difference::Retyped { was, is } if was.type_name == is.type_name => write!(
+                f,
+                "field `{}` was {} of {} bytes at byte {}, is {} of {} bytes at byte {}",
+                was.name, was.type_name, was.size, was.offset, is.type_name, is.size, is.offset
+            ),
+            Difference::Retyped { was, is } => write!(
+                f,
+                "field `{}` was {} at byte {}, is {} at byte {}",
+                was.name, was.type_name, was.offset, is.type_name, is.offset
+            ),
+            Difference::Moved { was, is } => {
+                write!(f, "field `{}` moved from byte {} to byte {}", was.name, was.offset, is.offset)
+            }
+            Difference::Inside { was, is } => {
+                write!(f, "field `{}` is still {} at byte {}, but its inside changed", was.name, is.type_name, is.offset)
+            }
+            Difference::Size { was, is } => write!(f, "the object was {was} bytes, is {is} bytes"),
+        }
+    }
+}
+
+/// What changed from `old`, as a segment holds it, to `new`, as this build has it; empty where
+/// the fingerprints of the two are equal.
+///
+/// A struct inside that moved as a whole is one difference, and so is one that is new or gone.
+///
+/// ```
+/// use hotpool::object::{Schema, SchemaText, diff};
+///
+/// #[repr(C)]
+/// #[derive(Schema)]
+/// struct Monster {
+///     hp: i64,
+///     level: u32,
+///     kind: u32,
+/// }
+///
+/// let stored = "0 4 a8b0e8a2a7f0b0d1 i32 hp\n";
+/// let old = SchemaText::parse(stored)?;
+/// let differences = diff(&old, 4, Monster::FIELDS, 16);
+/// assert_eq!(differences[0].to_string(), "field `hp` was i32 at byte 0, is i64 at byte 0");
+/// assert_eq!(differences[1].to_string(), "field `level` is new: u32 at byte 8");
+/// # Ok::<(), hotpool::object::SchemaError>(())
+/// ```
+pub fn diff(old: &[StoredField], old_size: u64, new: &[Field], new_size: u64) -> Vec<Difference> {
+    let new = flatten(new);
+    let mut found = Vec::new();
+    compare(&mut found, Level { lines: old, start: 0 }, Level { lines: &new, start: 0 });
+    if old_size != new_size {
+        found.push(Difference::Size { was: old_size, is: new_size });
+    }
+    found
+}
+
+/// The lines of one struct: its fields, each with the lines inside it right behind.
+#[derive(Clone, Copy)]
+struct Level<'a> {
+    lines: &'a [StoredField],
+    /// Where the struct begins in the object.
+    start: u64,
+}
+
+/// A field and the lines inside it.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    field: &'a StoredField,
+    inside: &'a [StoredField],
+    /// Bytes from the start of the struct it is in. Wraps for a damaged text that
+    /// has a field begin before its struct; it is then merely unequal.
+    from_start: u64,
+}
+
+impl<'a> Level<'a> {
+    fn parts(self) -> impl Iterator<Item = Part<'a>> {
+        let mut lines = self.lines;
+        std::iter::from_fn(move || {
+            let (field, rest) = lines.split_first()?;
+            let is_inside = |line: &&StoredField| {
+                line.name.strip_prefix(&field.name).is_some_and(|tail| tail.starts_with(['.', '[']))
+            };
+            let (inside, rest) = rest.split_at(rest.iter().take_while(is_inside).count());
+            lines = rest;
+            Some(Part { field, inside, from_start: field.offset.wrapping_sub(self.start) })
+        })
+    }
+}
+
+impl<'a> Part<'a> {
+    fn level(self) -> Level<'a> {
+        Level { lines: self.inside, start: self.field.offset }
+    }
+}
+
+fn compare(found: &mut Vec<Difference>, old: Level<'_>, new: Level<'_>) {
+    let mut stored: HashMap<&str, Part<'_>> = old.parts().map(|part| (part.field.name.as_str(), part)).collect();
+    for is in new.parts() {
+        match stored.remove(is.field.name.as_str()) {
+            Some(was) => compare_field(found, was, is),
+            None => found.push(Difference::New(is.field.clone())),
+        }
+    }
+    // In the order of the text, which a map does not keep.
+    let gone = old.parts().filter(|part| stored.contains_key(part.field.name.as_str()));
+    found.extend(gone.map(|part| Difference::Gone(part.field.clone())));
+}
+
+fn compare_field(found: &mut Vec<Difference>, was: Part<'_>, is: Part<'_>) {
+    let moved = was.from_start != is.from_start;
+    let (old, new) = (was.field.clone(), is.field.clone());
+    if old.fingerprint == new.fingerprint {
+        found.extend(moved.then_some(Difference::Moved { was: old, is: new }));
+        return;
+    }
+    let mut inside = Vec::new();
+    if !was.inside.is_empty() && !is.inside.is_empty() {
+        compare(&mut inside, was.level(), is.level());
+    }
+    let same_type = old.type_name == new.type_name;
+    let explained = !inside.is_empty();
+    let own = if !same_type || (!explained && old.size != new.size) {
+        Some(Difference::Retyped { was: old, is: new })
+    } else if moved {
+        Some(Difference::Moved { was: old, is: new })
+    } else if !explained {
+        Some(Difference::Inside { was: old, is: new })
+    } else {
+        None
+    };
+    found.extend(own);
+    found.append(&mut inside);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Link, PoolObject, Schema, SchemaText};
+    use proptest::prelude::*;
+
+    /// The sentences for an operator whose segment holds `Old` and whose server is built with `New`.
+    fn report<Old: Schema, New: Schema>() -> String {
+        let old = SchemaText::parse(&SchemaText::of::<Old>()).unwrap();
+        let differences = diff(&old, size_of::<Old>() as u64, New::FIELDS, size_of::<New>() as u64);
+        assert_eq!(differences.is_empty(), Old::FINGERPRINT == New::FINGERPRINT);
+        differences.iter().map(|difference| format!("{difference}\n")).collect()
+    }
+
+    /// Structs of one version of a server.
+    macro_rules! version {
+        ($version:ident { $(struct $name:ident { $($field:ident: $ty:ty),* $(,)? })* }) => {
+            mod $version {
+                #[allow(unused_imports)]
+                use super::*;
+                $(#[repr(C)] #[derive(Schema)] pub(super) struct $name { $($field: $ty),* })*
+            }
+        };
+    }
+
+    version! { v1 {
+        struct Point { x: f32, y: f32 }
+        struct Stack { item: u32, count: u32 }
+        struct Player { uid: u64, hp: i32, level: u32, pos: Point, bag: [Stack; 4] }
+    } }
+
+    #[test]
+    fn a_struct_does_not_differ_from_itself() {
+        assert_eq!(report::<v1::Player, v1::Player>(), "");
+    }
+
+    #[test]
+    fn names_of_structs_are_no_difference() {
+        version! { v2 {
+            struct Position { x: f32, y: f32 }
+            struct Item { item: u32, count: u32 }
+            struct Character { uid: u64, hp: i32, level: u32, pos: Position, bag: [Item; 4] }
+        } }
+        assert_eq!(report::<v1::Player, v2::Character>(), "");
+    }
+
+    #[test]
+    fn a_wider_field_moves_those_behind_it() {
+        version! { v2 {
+            struct Player { uid: u64, hp: i64, level: u64, pos: v1::Point, bag: [v1::Stack; 4] }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+    }
+
+    #[test]
+    fn fields_come_and_go() {
+        version! { v2 {
+            struct Player { uid: u64, mana: i32, level: u32, bag: [v1::Stack; 4], speed: v1::Point }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+    }
+
+    #[test]
+    fn two_fields_of_one_type_that_swap_places_are_seen() {
+        version! { v2 {
+            struct Stack { count: u32, item: u32 }
+        } }
+        insta::assert_snapshot!(report::<v1::Stack, v2::Stack>(), @"");
+    }
+
+    #[test]
+    fn a_change_inside_names_the_inner_field() {
+        version! { v2 {
+            struct Point { x: f32, y: u32 }
+            struct Stack { item: u32, amount: u32 }
+            struct Player { uid: u64, hp: i32, level: u32, pos: Point, bag: [Stack; 4] }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+    }
+
+    #[test]
+    fn arrays_grow_and_structs_become_scalars() {
+        version! { v2 {
+            struct Player { uid: u64, hp: i32, level: u32, pos: u64, bag: [v1::Stack; 8] }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+    }
+
+    #[test]
+    fn a_length_by_a_constant_is_seen_when_the_constant_changes() {
+        macro_rules! bag {
+            ($version:ident, $slots:literal) => {
+                mod $version {
+                    use super::*;
+                    const SLOTS: usize = $slots;
+                    #[repr(C)]
+                    #[derive(Schema)]
+                    pub(super) struct Bag {
+                        items: [u32; SLOTS],
+                    }
+                }
+            };
+        }
+        bag!(v1, 4);
+        bag!(v2, 6);
+        insta::assert_snapshot!(report::<v1::Bag, v2::Bag>(), @"");
+    }
+
+    #[test]
+    fn a_type_that_only_reads_the_same_is_seen() {
+        macro_rules! guild {
+            ($version:ident, $id:literal) => {
+                mod $version {
+                    use super::*;
+                    #[repr(C)]
+                    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, PoolObject)]
+                    #[pool(id = $id)]
+                    pub(super) struct Guild {
+                        gold: u64,
+                    }
+                    #[repr(C)]
+                    #[derive(Schema)]
+                    pub(super) struct Player {
+                        guild: Link<Guild>,
+                    }
+                }
+            };
+        }
+        guild!(v1, 7);
+        guild!(v2, 8);
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+    }
+
+    fn line() -> impl Strategy<Value = StoredField> {
+        let name = "(uid|pos|bag|x)(\\[\\])?(\\.(x|count))?";
+        (any::<u64>(), any::<u64>(), 0..3_u64, name).prop_map(|(offset, size, fingerprint, name)| StoredField {
+            offset,
+            size,
+            fingerprint,
+            type_name: "u64".to_owned(),
+            name,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_stored_text_makes_a_comparison_panic(old in prop::collection::vec(line(), 0..8), size in any::<u64>()) {
+            let differences = diff(&old, size, v1::Player::FIELDS, size_of::<v1::Player>() as u64);
+            for difference in differences {
+                prop_assert!(!difference.to_string().is_empty());
+            }
+        }
+    }
+}

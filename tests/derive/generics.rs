@@ -1,0 +1,15 @@
+use hotpool::object::Schema;
+
+#[derive(Schema)]
+#[repr(C)]
+struct Slots<T, const N: usize> {
+    slots: [T; N],
+}
+
+#[derive(Schema)]
+#[repr(C)]
+struct Borrowed<'a> {
+    text: &'a str,
+}
+
+fn main() {}
