@@ -8,8 +8,13 @@ pub mod conf;
 pub mod layout;
 pub mod limits;
 pub mod object;
+pub mod pool;
 mod region;
+pub mod share;
 pub mod sync;
+mod sys;
 pub mod units;
 
 pub use object::{Handle, Id, Link, PoolObject};
+pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport};
+pub use share::{ShareMgr, StartMode};

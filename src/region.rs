@@ -36,6 +36,26 @@ impl<T> Clone for At<T> {
 }
 impl<T> Copy for At<T> {}
 
+/// Records in a mapping, one behind the other.
+pub(crate) struct Table<T> {
+    first: NonNull<T>,
+    count: usize,
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Table<T> {}
+
+// SAFETY: records are made of atomics, and the mapping belongs to the process, not to a thread.
+unsafe impl<T: Record> Send for Table<T> {}
+// SAFETY: as above.
+unsafe impl<T: Record> Send for At<T> {}
+// SAFETY: as above.
+unsafe impl Send for Region {}
+
 /// An offset that lies outside the mapping or is not aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfBounds;
@@ -65,6 +85,16 @@ impl Region {
         Ok(At { record: pointer.cast(), _marks: PhantomData })
     }
 
+    /// `count` records, one behind the other, from `offset`.
+    pub(crate) fn table<T: Record>(&self, offset: u64, count: u64) -> Result<Table<T>, OutOfBounds> {
+        let bytes = count.checked_mul(size_of::<T>() as u64).ok_or(OutOfBounds)?;
+        let pointer = self.span(offset, bytes)?;
+        if offset % align_of::<T>() as u64 != 0 {
+            return Err(OutOfBounds);
+        }
+        Ok(Table { first: pointer.cast(), count: count as usize })
+    }
+
     /// The address of `bytes` bytes at `offset`, all of them inside the mapping.
     pub(crate) fn span(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>, OutOfBounds> {
         match offset.checked_add(bytes) {
@@ -72,6 +102,21 @@ impl Region {
             Some(end) if end <= self.len => Ok(unsafe { self.base.add(offset as usize) }),
             _ => Err(OutOfBounds),
         }
+    }
+}
+
+impl<T: Record> At<T> {
+    /// A word of a record of `table`, as a value of its own.
+    pub(crate) fn of<U: Record>(record: &T, table: &Table<U>) -> Self {
+        let at = NonNull::from(record);
+        let range = table.first.as_ptr() as usize..table.first.as_ptr() as usize + table.count * size_of::<U>();
+        assert!(range.contains(&(at.as_ptr() as usize)), "the word belongs to the table");
+        At { record: at, _marks: PhantomData }
+    }
+
+    /// A word of this record, as a value of its own.
+    pub(crate) fn part<U: Record>(&self, pick: impl FnOnce(&T) -> &U) -> At<U> {
+        At { record: NonNull::from(pick(self)), _marks: PhantomData }
     }
 }
 
@@ -83,5 +128,30 @@ impl<T: Record> Deref for At<T> {
         // SAFETY: `Region::at` checked bounds and alignment, any bytes are a valid
         // record, its words are atomics, and the mapping outlives this value.
         unsafe { self.record.as_ref() }
+    }
+}
+
+impl<T: Record> Table<T> {
+    /// Number of records.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The record `index`.
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: below `count`, and `Region::table` found all of them inside the mapping.
+        let record = unsafe { self.first.add(index) };
+        // SAFETY: as for `At::deref`.
+        Some(unsafe { record.as_ref() })
+    }
+
+    /// The record `index` as a value of its own.
+    pub(crate) fn at(&self, index: usize) -> Option<At<T>> {
+        self.get(index).map(|record| At { record: NonNull::from(record), _marks: PhantomData })
     }
 }

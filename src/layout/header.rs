@@ -144,8 +144,10 @@ pub struct BaseHeader {
 
     /// Objects that are being written through a guard; 0 where none.
     pub marks: [Word; limits::MARKS],
+    /// Objects that were being written when an owner died, kept until a start is ready.
+    pub suspects: [Word; limits::MARKS],
     /// Zero.
-    pub spare_lanes: [Word; 384],
+    pub spare_lanes: [Word; 320],
     /// Type numbers in the order in which they were added.
     pub order: [Half; limits::TYPE_TABLE as usize],
 }

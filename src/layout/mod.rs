@@ -7,15 +7,19 @@
 mod block;
 mod extent;
 mod frozen;
+mod group;
 mod header;
 mod intent;
 mod type_info;
 
 pub use block::BlockBase;
+pub(crate) use block::{BLOCK_ACTIVE, BLOCK_VACANT};
 pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
+pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 
 use crate::sync::{Half, Word};

@@ -11,6 +11,7 @@ mod schema_text;
 pub use admit::admit;
 pub use fingerprint::Fingerprint;
 pub use hotpool_derive::{PoolObject, Schema};
+pub(crate) use id::{GENERATION_ONE, GENERATION_SHIFT, INDEX_MASK};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use schema::{Field, Schema, TypeDesc};

@@ -1,0 +1,147 @@
+//! What a new owner does to a pool before it may use it: says that it is here, keeps the evidence
+//! of how the last one ended, and ends the operation that was cut.
+//!
+//! | step | a kill behind it leaves |
+//! |---|---|
+//! | marks are added to the suspects, then cleared | an object named in one list or in both |
+//! | the cut split of an index group is ended | the same, to be done again |
+//! | the cut operation is ended, then the intent is cleared | the same, to be done again |
+//! | owner, times and `run` are stored | the new owner named as the last one |
+//! | `epoch` is stored | the start counted |
+//!
+//! The whole may be cut anywhere, any number of times: each step finds its evidence again until
+//! it is done, and clears it last.
+
+use crate::conf::ProcessConf;
+use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
+use crate::object::{Handle, INDEX_MASK};
+use crate::pool::base::Base;
+use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
+use crate::pool::space::{Chains, Space};
+use crate::pool::state::TypeState;
+use crate::share::{ShareMgr, StartMode};
+use crate::sync::Word;
+use crate::sys;
+use std::time::Duration;
+
+/// Makes this process the owner of a checked pool. The error says what makes no sense.
+pub(crate) fn adopt(
+    base: &Base,
+    space: &Space,
+    chains: &Chains,
+    conf: &ProcessConf,
+    share: &ShareMgr,
+) -> Result<ResumeReport, &'static str> {
+    let header = &base.header;
+    let had_types = header.ntypes.load() != 0;
+    let hot = share.start_mode() == StartMode::Resume && had_types;
+    let now = sys::wall_nanos();
+    let epoch = header.epoch.load();
+    let last_end = last_end(header, epoch);
+    let ended_ago = match last_end {
+        LastEnd::None => None,
+        LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
+        LastEnd::Died { .. } => share.found().last_detach_ago(),
+    };
+    let boot = sys::boot_id();
+    let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
+
+    keep_marks(header);
+    end_split(base, space, chains)?;
+    let ended_operation = end_operation(base, space, chains)?;
+    sign(header, last_end, now, boot);
+    header.epoch.store(epoch + 1);
+
+    let types = base.used_types().map(|info| {
+        TypeCount::new(info.id.load() as u16, info.len.load(), &info.name)
+    });
+    let suspects = header.suspects.iter().map(Word::load).filter(|word| *word != 0);
+    Ok(ResumeReport {
+        process: conf.name.clone(),
+        mode: if hot { StartMode::Resume } else { StartMode::Init },
+        last_end,
+        ended_ago,
+        epoch: epoch + 1,
+        rebooted,
+        types: types.collect(),
+        ended_operation,
+        being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
+        types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
+        took: Duration::ZERO,
+    })
+}
+
+fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {
+    match header.run.load() {
+        _ if epoch == 0 => LastEnd::None,
+        RUN_CLOSED => LastEnd::Closed,
+        run => LastEnd::Died { was_ready: run == RUN_READY },
+    }
+}
+
+fn whole_type(word: u64) -> u16 {
+    (word >> INDEX_MASK.count_ones() & 0x3ff) as u16
+}
+
+/// Adds the marks of the last owner to the suspects, which stay until a start is ready.
+fn keep_marks(header: &BaseHeader) {
+    for mark in &header.marks {
+        let word = mark.load();
+        if word == 0 {
+            continue;
+        }
+        let known = header.suspects.iter().any(|suspect| suspect.load() == word);
+        let free = header.suspects.iter().find(|suspect| suspect.load() == 0);
+        if let (false, Some(suspect)) = (known, free) {
+            suspect.store(word);
+        }
+        mark.store(0);
+    }
+}
+
+/// Ends the split of an index group that was cut.
+fn end_split(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str> {
+    let word = base.header.split.load();
+    if word == 0 {
+        return Ok(());
+    }
+    if let Some(state) = load(base, space, chains, (word >> 32) as u16)? {
+        state.index.end_split(&state.slots, word & u64::from(u32::MAX));
+    }
+    base.header.split.store(0);
+    Ok(())
+}
+
+/// Ends the operation that was cut, if one was.
+fn end_operation(base: &Base, space: &Space, chains: &Chains) -> Result<Option<&'static str>, &'static str> {
+    let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
+    let mut ended = None;
+    if let Some(mut state) = load(base, space, chains, intent.type_id)? {
+        if state.end_intent(intent) {
+            ended = Some(if intent.op == Op::Alloc { "an alloc" } else { "a free" });
+        }
+    }
+    base.header.intent.store(0);
+    Ok(ended)
+}
+
+fn load(base: &Base, space: &Space, chains: &Chains, id: u16) -> Result<Option<TypeState>, &'static str> {
+    let Some(info) = base.used_types().find(|info| info.id.load() == u32::from(id)) else { return Ok(None) };
+    TypeState::load(base, info, space, chains).map(Some)
+}
+
+/// Says who owns the pool now, and since when.
+fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
+    match last_end {
+        LastEnd::None => {}
+        LastEnd::Closed => header.starts_clean.store(header.starts_clean.load() + 1),
+        LastEnd::Died { .. } => header.starts_crashed.store(header.starts_crashed.load() + 1),
+    }
+    header.owner_pid.store(u64::from(std::process::id()));
+    header.owner_ticks.store(sys::own_start_ticks());
+    header.start_wall.store(now);
+    header.start_boot.store(sys::boot_nanos());
+    header.boot_id[0].store(boot[0]);
+    header.boot_id[1].store(boot[1]);
+    header.run.store(RUN_STARTING);
+}

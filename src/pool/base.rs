@@ -1,0 +1,142 @@
+//! The base segment: where its parts lie, how it is made, and whether found bytes make sense.
+
+use crate::conf::ProcessConf;
+use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, TypeInfo, fill_text};
+use crate::limits;
+use crate::region::{At, OutOfBounds, Region, Table};
+use crate::share::random;
+use crate::units::round_up;
+
+/// The parts of a base segment, found and checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Base {
+    pub(crate) region: Region,
+    pub(crate) header: At<BaseHeader>,
+    pub(crate) types: Table<TypeInfo>,
+    pub(crate) blocks: Table<BlockBase>,
+    pub(crate) extents: Table<ExtentRec>,
+}
+
+/// Offsets of the parts, in the order of the segment.
+struct Plan {
+    types: u64,
+    blocks: u64,
+    extents: u64,
+    schema: u64,
+    lanes: u64,
+    starts: u64,
+    black_box: u64,
+    queues: u64,
+    end: u64,
+}
+
+impl Plan {
+    const fn new() -> Self {
+        let mut at = BaseHeader::BYTES;
+        let types = at;
+        at += limits::TYPE_TABLE as u64 * size_of::<TypeInfo>() as u64;
+        let blocks = at;
+        at += limits::MAX_BLOCKS as u64 * size_of::<BlockBase>() as u64;
+        let extents = at;
+        at += limits::MAX_EXTENTS as u64 * size_of::<ExtentRec>() as u64;
+        let schema = at;
+        at += limits::SCHEMA_BYTES;
+        let lanes = at;
+        at += limits::UNDO_BYTES;
+        let starts = at;
+        at += limits::PAGE;
+        let black_box = at;
+        at += limits::BLACK_BOX_BYTES;
+        let queues = at;
+        at += limits::QUEUE_DIRECTORY_BYTES;
+        Plan { types, blocks, extents, schema, lanes, starts, black_box, queues, end: at }
+    }
+}
+
+/// Size of a base segment. Pages of it that nothing was written to take no memory.
+pub(crate) const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE) {
+    Some(bytes) => bytes,
+    None => 0,
+};
+const _: () = assert!(BASE_BYTES != 0);
+
+/// Fills the header of a new base segment, all of whose bytes are zero.
+pub(crate) fn make(region: &Region, conf: &ProcessConf) {
+    let Ok(header) = region.at::<BaseHeader>(0) else { return };
+    let plan = Plan::new();
+    let g: &Geometry = &header.geometry;
+    g.block_bytes.fill(conf.block_size.0);
+    g.types_off.fill(plan.types);
+    g.blocks_off.fill(plan.blocks);
+    g.extents_off.fill(plan.extents);
+    g.schema_off.fill(plan.schema);
+    g.schema_bytes.fill(limits::SCHEMA_BYTES);
+    g.lanes_off.fill(plan.lanes);
+    g.lanes_bytes.fill(limits::UNDO_BYTES);
+    g.starts_off.fill(plan.starts);
+    g.starts_bytes.fill(limits::PAGE);
+    g.black_box_off.fill(plan.black_box);
+    g.black_box_bytes.fill(limits::BLACK_BOX_BYTES);
+    g.queues_off.fill(plan.queues);
+    g.queues_bytes.fill(limits::QUEUE_DIRECTORY_BYTES);
+    g.max_types.fill(limits::TYPE_TABLE);
+    g.max_blocks.fill(limits::MAX_BLOCKS);
+    g.max_extents.fill(limits::MAX_EXTENTS);
+    g.lanes.fill(1);
+    fill_text(&g.process, &conf.name);
+    g.hash_seed.fill(random());
+    g.check.fill(g.sum());
+}
+
+impl Base {
+    /// Finds the parts of a base segment; the error says which of its words make no sense.
+    pub(crate) fn find(region: Region) -> Result<Base, &'static str> {
+        let header: At<BaseHeader> = region.at(0).map_err(|_| "it is shorter than its header")?;
+        let g = &header.geometry;
+        if g.check.load() != g.sum() {
+            return Err("the checksum of its geometry is wrong");
+        }
+        if g.max_types.load() != limits::TYPE_TABLE {
+            return Err("its type table has another size");
+        }
+        let block = g.block_bytes.load();
+        if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block) || block % limits::PAGE != 0 {
+            return Err("its block size is out of range");
+        }
+        let inside = |_: OutOfBounds| "a part of it lies outside the segment";
+        region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
+        let base = Base {
+            region,
+            header,
+            types: region.table(g.types_off.load(), g.max_types.load().into()).map_err(inside)?,
+            blocks: region.table(g.blocks_off.load(), g.max_blocks.load().into()).map_err(inside)?,
+            extents: region.table(g.extents_off.load(), g.max_extents.load().into()).map_err(inside)?,
+        };
+        if header.nblocks.load() > base.blocks.len() as u64 {
+            return Err("it counts more blocks than its table has");
+        }
+        if header.nextents.load() > base.extents.len() as u64 {
+            return Err("it counts more extents than its table has");
+        }
+        if header.ntypes.load() > u64::from(limits::MAX_TYPE_ID) {
+            return Err("it counts more types than there can be");
+        }
+        Ok(base)
+    }
+
+    /// Size of every block.
+    pub(crate) fn block_bytes(&self) -> u64 {
+        self.header.geometry.block_bytes.load()
+    }
+
+    /// Number of blocks.
+    pub(crate) fn nblocks(&self) -> usize {
+        (self.header.nblocks.load() as usize).min(self.blocks.len())
+    }
+
+    /// The types in use, in the order in which they were added.
+    pub(crate) fn used_types(&self) -> impl Iterator<Item = At<TypeInfo>> + '_ {
+        let count = (self.header.ntypes.load() as usize).min(self.header.order.len());
+        self.header.order[..count].iter().filter_map(|id| self.types.at(id.load() as usize))
+    }
+}

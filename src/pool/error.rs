@@ -1,0 +1,213 @@
+//! What can go wrong in a pool, and what to do about it.
+
+use crate::conf::Place;
+use crate::object::Handle;
+use crate::pool::space::{NoSpace, Space};
+use crate::pool::state::TypeState;
+use crate::share::ShareError;
+use crate::units::{Bytes, Key};
+
+/// Why a pool could not be opened, or a type not be added to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The segments could not be had.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+
+    /// The base segment holds bytes that no pool of ours has.
+    #[error("the base segment {key} of `{process}` is damaged: {what}; nothing was changed; keep it for a look with `hotpool ls`, or give it up with `hotpool rm --key {key}`")]
+    Corrupt {
+        /// Process of the ini.
+        process: String,
+        /// Key of the base segment.
+        key: Key,
+        /// What makes no sense.
+        what: String,
+    },
+
+    /// The pool was made with another block size.
+    #[error("{place}: the blocks of the pool in {key} are of {found}, the ini says {wanted}; set it back to {found}, or empty the pool with `hotpool rm --key {key}` and start cold")]
+    BlockSize {
+        /// Where the ini says it.
+        place: Place,
+        /// Key of the base segment.
+        key: Key,
+        /// Block size of the pool.
+        found: Bytes,
+        /// Block size of the ini.
+        wanted: Bytes,
+    },
+
+    /// A block that holds objects is not in the ini any more.
+    #[error("{place}: block {block}, which the pool in {base} uses ({used} taken), is not named any more; put it back")]
+    BlockDropped {
+        /// Where the ini names the blocks.
+        place: Place,
+        /// Key of the base segment.
+        base: Key,
+        /// Key of the block.
+        block: Key,
+        /// Bytes of it that types have taken.
+        used: Bytes,
+    },
+
+    /// The ini names more blocks than a pool can have.
+    #[error("{place}: {found} blocks, counting those the pool has had, are more than the {limit} a pool can have")]
+    TooManyBlocks {
+        /// Where the ini names the blocks.
+        place: Place,
+        /// Number of blocks.
+        found: usize,
+        /// The most there can be.
+        limit: u32,
+    },
+
+    /// A struct is not what it was when the objects were made.
+    #[error("type `{name}` ({id}) of the pool in {key} has changed: {}; its {objects} objects are kept and not touched; start the build that made them, or free them with it first", differences.join("; "))]
+    TypeChanged {
+        /// Name of the type.
+        name: String,
+        /// Number of the type.
+        id: u16,
+        /// Key of the base segment.
+        key: Key,
+        /// Field by field.
+        differences: Vec<String>,
+        /// Objects of it in the pool.
+        objects: u64,
+    },
+
+    /// Another type has the number.
+    #[error("type number {id} belongs to `{other}` in the pool in {key}; `{name}` needs another: #[pool(id = N)]")]
+    TypeIdTaken {
+        /// The type being added.
+        name: &'static str,
+        /// Its number.
+        id: u16,
+        /// The type that has it.
+        other: String,
+        /// Key of the base segment.
+        key: Key,
+    },
+
+    /// The type cannot be kept in any pool.
+    #[error("type `{name}` cannot be kept in a pool: {why}")]
+    TypeUnfit {
+        /// Name of the type.
+        name: &'static str,
+        /// Why not.
+        why: String,
+    },
+
+    /// One object does not fit into a block.
+    #[error("{place}: a slot of type `{name}` takes {needs} bytes, a block of {block} has {room}; set BlockSize to at least {at_least}")]
+    BlockTooSmall {
+        /// Where the ini says the block size.
+        place: Place,
+        /// Name of the type.
+        name: &'static str,
+        /// Bytes of a slot with its share of the map.
+        needs: u64,
+        /// Block size.
+        block: Bytes,
+        /// What of it slots can have.
+        room: u64,
+        /// The smallest block size that would do.
+        at_least: Bytes,
+    },
+
+    /// The ini says another object size than the program.
+    #[error("{place}: says that an object has {wanted} bytes, in this build it has {found}")]
+    ObjectSize {
+        /// Where the ini says it.
+        place: Place,
+        /// Bytes in the ini.
+        wanted: u64,
+        /// Bytes in the program.
+        found: u64,
+    },
+
+    /// There is no memory for the capacity that the ini asks for.
+    #[error("{place}: no room for {capacity} objects of `{name}`: {source}")]
+    Capacity {
+        /// Where the ini says it.
+        place: Place,
+        /// Name of the type.
+        name: String,
+        /// Objects asked for.
+        capacity: u32,
+        /// What was missing.
+        #[source]
+        source: AllocError,
+    },
+}
+
+/// Why an object could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AllocError {
+    /// There is no room for another object of the type.
+    #[error("{0}")]
+    Full(Box<Full>),
+    /// An object with that key is there already.
+    #[error("object {holder} has the key {key}")]
+    KeyExists {
+        /// The key.
+        key: u64,
+        /// The object that has it.
+        holder: Handle,
+    },
+    /// `add_type` was not called for the type, or failed.
+    #[error("type `{0}` was not added to the pool; call add_type first")]
+    NotAdded(&'static str),
+}
+
+/// A pool that has no room for another object of a type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no room for another `{type_name}`: {len} live and {retired} used up of {capacity} slots, {free} free in {blocks} blocks; {remedy}")]
+pub struct Full {
+    /// Name of the type.
+    pub type_name: String,
+    /// Live objects of it.
+    pub len: u64,
+    /// Slots whose generations are used up.
+    pub retired: u64,
+    /// Slots it has.
+    pub capacity: u32,
+    /// Bytes that no type has taken.
+    pub free: Bytes,
+    /// Blocks of the pool.
+    pub blocks: usize,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl AllocError {
+    #[cold]
+    pub(crate) fn full(state: &TypeState, space: &Space, why: NoSpace) -> Self {
+        let slots = &state.slots;
+        AllocError::Full(Box::new(Full {
+            type_name: slots.info.name(),
+            len: slots.info.len.load(),
+            retired: slots.info.retired.load() >> 32,
+            capacity: slots.capacity(),
+            free: Bytes(space.bytes_free()),
+            blocks: space.blocks(),
+            remedy: why.remedy(),
+        }))
+    }
+}
+
+impl NoSpace {
+    fn remedy(self) -> String {
+        match self {
+            NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
+            NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
+            NoSpace::Memory(errno) => format!(
+                "the kernel has no memory for more pages ({}); free some or raise the cgroup's limit",
+                std::io::Error::from_raw_os_error(errno)
+            ),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Opening, serving and leaving a pool.
+
+use crate::conf::ProcessConf;
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
+use crate::limits;
+use crate::object::PoolObject;
+use crate::pool::adopt;
+use crate::pool::base::{self, BASE_BYTES, Base};
+use crate::pool::error::{AllocError, PoolError};
+use crate::pool::guard::Mark;
+use crate::pool::report::ResumeReport;
+use crate::pool::space::{Chains, Space};
+use crate::pool::state::TypeState;
+use crate::pool::types::{self, Setting};
+use crate::region::Region;
+use crate::share::{ShareMgr, StartMode};
+use crate::sys;
+use crate::units::{Bytes, Key};
+use std::time::Instant;
+
+/// Types that can be borrowed side by side.
+pub(crate) const PARTS: usize = 8;
+
+/// A pool of typed objects that outlives the process which owns it.
+///
+/// There is one owner, and in it one pool value: it can be sent to another thread, not shared
+/// between threads. Everything that a method has returned from is there after a `kill -9`; an
+/// operation that was cut is either there in full or not at all.
+///
+/// ```
+/// use bytemuck::{Pod, Zeroable};
+/// use hotpool::conf::{BackendKind, ProcessConf};
+/// use hotpool::units::{Bytes, Key};
+/// use hotpool::{MemoryPoolMgr, PoolObject, StartMode};
+///
+/// #[repr(C)]
+/// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+/// #[pool(id = 1)]
+/// struct Monster {
+///     hp: i32,
+///     kind: u32,
+/// }
+///
+/// let mut conf = ProcessConf::new("zone", Key(0x4850_0100), Bytes(1 << 20), &[Key(0x4850_0101)]);
+/// conf.backend = BackendKind::Heap; // gone with the process; the default keeps it
+/// let mut pool = MemoryPoolMgr::open(&conf)?;
+/// pool.add_type::<Monster>()?;
+/// assert_eq!(pool.start_mode(), StartMode::Init);
+///
+/// let wolf = pool.alloc(Monster { hp: 30, kind: 7 })?;
+/// pool.ready()?;
+/// pool.get_mut(wolf).unwrap().hp -= 12;
+/// assert_eq!(pool.get(wolf).unwrap().hp, 18);
+/// assert!(pool.free(wolf));
+/// assert!(pool.get(wolf).is_none());
+/// pool.destroy()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct MemoryPoolMgr {
+    pub(crate) types: Box<[Option<Box<TypeState>>; limits::TYPE_TABLE as usize]>,
+    pub(crate) space: Space,
+    pub(crate) marks: [Mark; PARTS],
+    pub(crate) base: Base,
+    chains: Chains,
+    conf: ProcessConf,
+    report: ResumeReport,
+    last_generation: u32,
+    /// Last, so that nothing that points into the segments outlives them.
+    share: ShareMgr,
+}
+
+impl MemoryPoolMgr {
+    /// Opens the pool of a process: attaches what its last owner left (hot), or makes it (cold).
+    ///
+    /// Waits up to `OwnerWaitMs` for an owner that is still dying. Takes microseconds, whatever
+    /// the number of objects: nothing is scanned. A kill in here leaves a pool that the next
+    /// open resumes, or takes up where its making was cut.
+    ///
+    /// # Errors
+    ///
+    /// Another process owns the pool; a segment under one of the keys is not ours, of the wrong
+    /// size, user or version, or damaged; the ini no longer fits the pool. Nothing is changed then.
+    #[doc(alias = "Init")]
+    #[doc(alias = "ResumeBase")]
+    pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
+        let began = Instant::now();
+        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))?;
+        let base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+        check_block_size(conf, &base)?;
+        let regions = attach_blocks(conf, &base, &mut share)?;
+        let mut space = Space::new(&base, regions);
+        check_types(conf, &base)?;
+        let chains = space.load(&base.types).map_err(|(number, what)| {
+            corrupt(conf, &format!("extent {number} makes no sense: {what}"))
+        })?;
+        check_dropped(conf, &base, &space)?;
+
+        let mut report = adopt::adopt(&base, &space, &chains, conf, &share).map_err(|what| corrupt(conf, what))?;
+        fit_blocks(conf, &base, &mut space, &mut share)?;
+        report.took = began.elapsed();
+        log::info!("{report}");
+        Ok(MemoryPoolMgr {
+            types: Box::new([const { None }; limits::TYPE_TABLE as usize]),
+            marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
+            last_generation: limits::MAX_GENERATION,
+            conf: conf.clone(),
+            space,
+            base,
+            chains,
+            report,
+            share,
+        })
+    }
+
+    /// Whether this start found objects of an earlier one.
+    ///
+    /// [`StartMode::Init`] until a type has once been added, so that a program killed in its very
+    /// first start starts cold again.
+    pub fn start_mode(&self) -> StartMode {
+        self.report.mode
+    }
+
+    /// Whether this start is hot.
+    #[doc(alias = "IsResume")]
+    pub fn is_resume(&self) -> bool {
+        self.start_mode() == StartMode::Resume
+    }
+
+    /// What the open found: how the last owner ended, and the objects there are.
+    pub fn resume_report(&self) -> &ResumeReport {
+        &self.report
+    }
+
+    /// Key of the base segment.
+    pub fn base_key(&self) -> Key {
+        self.conf.base_key
+    }
+
+    /// What the pool was opened with.
+    pub fn conf(&self) -> &ProcessConf {
+        &self.conf
+    }
+
+    /// Bytes of the blocks that no type has taken.
+    pub fn bytes_free(&self) -> Bytes {
+        Bytes(self.space.bytes_free())
+    }
+
+    /// Generation of this start: counts the owners that the pool has had.
+    pub fn epoch(&self) -> u64 {
+        self.report.epoch
+    }
+
+    /// Makes the objects of type `T` accessible; adds the type if the pool does not know it.
+    ///
+    /// Takes the memory for the capacity that the ini gives the type. Adding it twice does nothing.
+    /// A kill in here leaves the type added or not.
+    ///
+    /// # Errors
+    ///
+    /// The struct is not the one whose objects are in the pool
+    /// ([`PoolError::TypeChanged`] with the difference field by field: the objects are kept, the rest
+    /// of the pool stays usable); its number belongs to another type; an object does not fit into a
+    /// block; the capacity does not fit into the blocks.
+    #[doc(alias = "AddType")]
+    pub fn add_type<T: PoolObject>(&mut self) -> Result<(), PoolError> {
+        const { crate::object::admit::<T>() };
+        let setting = Setting {
+            base: &self.base,
+            space: &self.space,
+            conf: &self.conf,
+            last_generation: self.last_generation,
+        };
+        let info = types::add::<T>(&setting)?;
+        let place = &mut self.types[usize::from(T::TYPE_ID)];
+        let state = match place {
+            Some(state) => state,
+            None => {
+                let state = TypeState::load(&self.base, info, &self.space, &self.chains)
+                    .map_err(|what| corrupt(&self.conf, &format!("type `{}`: {what}", T::NAME)))?;
+                place.insert(Box::new(state))
+            }
+        };
+        match state.slots.bound() {
+            Some(other) if other != std::any::TypeId::of::<T>() => {
+                return Err(PoolError::TypeIdTaken {
+                    name: T::NAME,
+                    id: T::TYPE_ID,
+                    other: format!("another struct of the name {}", T::NAME),
+                    key: self.conf.base_key,
+                });
+            }
+            _ => state.slots.bind::<T>(),
+        }
+        self.reserve::<T>()
+    }
+
+    /// Takes the memory for the capacity that the ini gives a type.
+    fn reserve<T: PoolObject>(&mut self) -> Result<(), PoolError> {
+        let Some((capacity, place)) = types::wanted_capacity(&self.conf, T::NAME) else { return Ok(()) };
+        let Some(state) = &mut self.types[usize::from(T::TYPE_ID)] else { return Ok(()) };
+        state.reserve(&mut self.space, capacity).map_err(|why| PoolError::Capacity {
+            place,
+            name: T::NAME.into(),
+            capacity,
+            source: AllocError::full(state, &self.space, why),
+        })
+    }
+
+    /// Says that the program is serving: only now is this start a success.
+    ///
+    /// Until then the pool counts as starting, and the objects that an owner left half written
+    /// stay named in the report of every further start. A kill in here leaves the one or the other.
+    pub fn ready(&mut self) -> Result<(), PoolError> {
+        let header = &self.base.header;
+        header.ready_wall.store(sys::wall_nanos());
+        header.run.store(RUN_READY);
+        for suspect in &header.suspects {
+            suspect.store(0);
+        }
+        Ok(())
+    }
+
+    /// Leaves the pool in good order and keeps it: the next open resumes it.
+    ///
+    /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs.
+    pub fn close(self) -> Result<(), PoolError> {
+        let header = &self.base.header;
+        header.closed_wall.store(sys::wall_nanos());
+        header.run.store(RUN_CLOSED);
+        Ok(())
+    }
+
+    /// Removes the pool with all its objects: segments and semaphore.
+    ///
+    /// A kill in here leaves a pool that is refused until `hotpool rm` has removed the rest.
+    pub fn destroy(self) -> Result<(), PoolError> {
+        let blocks: Vec<Key> = (0..self.base.nblocks())
+            .filter_map(|number| self.base.blocks.get(number))
+            .map(|block| Key(block.key.load()))
+            .collect();
+        Ok(self.share.destroy(&blocks)?)
+    }
+
+    /// For tests of how slots wear out: the last generation of types added from now on. Odd.
+    #[doc(hidden)]
+    pub fn set_last_generation(&mut self, generation: u32) {
+        assert!(generation % 2 == 1 && generation <= limits::MAX_GENERATION);
+        self.last_generation = generation;
+    }
+}
+
+impl std::fmt::Debug for MemoryPoolMgr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryPoolMgr")
+            .field("process", &self.conf.name)
+            .field("base_key", &self.conf.base_key)
+            .field("epoch", &self.report.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cold]
+fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
+    PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
+}
+
+fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
+    let found = Bytes(base.block_bytes());
+    if found == conf.block_size {
+        return Ok(());
+    }
+    Err(PoolError::BlockSize {
+        place: conf.places.block_size.clone(),
+        key: conf.base_key,
+        found,
+        wanted: conf.block_size,
+    })
+}
+
+fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
+    for (number, id) in base.header.order[..base.header.ntypes.load() as usize].iter().enumerate() {
+        let id = id.load();
+        let info = base.types.get(id as usize);
+        let found = info.ok_or("its number is out of range").and_then(|i| types::check(i, id as u16, base.block_bytes()));
+        found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
+    }
+    Ok(())
+}
+
+/// Attaches every block that the pool has. One whose segment is gone is left out, and refused
+/// later if it held anything.
+fn attach_blocks(conf: &ProcessConf, base: &Base, share: &mut ShareMgr) -> Result<Vec<Option<Region>>, PoolError> {
+    let mut regions = Vec::with_capacity(base.nblocks());
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        let key = Key(block.key.load());
+        let named = conf.shm_keys.contains(&key);
+        let vacant = block.state.load() == BLOCK_VACANT;
+        regions.push(match (vacant, named) {
+            (true, false) => None,
+            (_, true) => Some(share.attach_block(key, number as u32, base.block_bytes())?),
+            (false, false) => share.attach_block(key, number as u32, base.block_bytes()).ok(),
+        });
+    }
+    Ok(regions)
+}
+
+/// Refuses to go on without a block that holds objects.
+fn check_dropped(conf: &ProcessConf, base: &Base, space: &Space) -> Result<(), PoolError> {
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        let key = Key(block.key.load());
+        let used = space.block_used(number);
+        if used != 0 && !conf.shm_keys.contains(&key) {
+            return Err(PoolError::BlockDropped {
+                place: conf.places.shm_keys.clone(),
+                base: conf.base_key,
+                block: key,
+                used: Bytes(used),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Makes the blocks of the pool those of the ini: adds the new ones, gives up empty ones that are
+/// not named any more, takes back those that were given up.
+fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, share: &mut ShareMgr) -> Result<(), PoolError> {
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        let key = Key(block.key.load());
+        if conf.shm_keys.contains(&key) {
+            block.state.store(BLOCK_ACTIVE);
+        } else if block.state.load() != BLOCK_VACANT {
+            log::warn!("block {key} is empty and not named any more; `hotpool rm` can remove its segment");
+            block.state.store(BLOCK_VACANT);
+            space.give_up(number);
+        }
+    }
+    let has = |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
+    let new: Vec<Key> = conf.shm_keys.iter().copied().filter(|key| !has(key)).collect();
+    for key in new {
+        add_block(conf, base, space, share, key)?;
+    }
+    Ok(())
+}
+
+/// Adds one block. The store to `nblocks` commits; a kill before it leaves a segment with the
+/// identity of the pool, which the next call adopts.
+fn add_block(
+    conf: &ProcessConf,
+    base: &Base,
+    space: &mut Space,
+    share: &mut ShareMgr,
+    key: Key,
+) -> Result<(), PoolError> {
+    let number = base.nblocks();
+    let Some(block) = base.blocks.get(number) else {
+        return Err(PoolError::TooManyBlocks {
+            place: conf.places.shm_keys.clone(),
+            found: number + 1,
+            limit: limits::MAX_BLOCKS,
+        });
+    };
+    let region = share.add_block(key, number as u32, base.block_bytes())?;
+    block.key.fill(key.0);
+    block.index.fill(number as u32);
+    block.state.fill(BLOCK_ACTIVE);
+    block.created.fill(sys::wall_nanos());
+    base.header.nblocks.store(number as u64 + 1);
+    space.push(region);
+    Ok(())
+}

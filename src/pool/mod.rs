@@ -1,0 +1,25 @@
+//! MemoryPoolMgr: typed object slots by handle, kept across restarts.
+
+mod adopt;
+mod base;
+mod error;
+mod guard;
+mod index;
+mod iter;
+mod manager;
+mod map;
+mod ops;
+mod report;
+mod slot;
+mod space;
+mod state;
+mod types;
+mod view;
+
+pub use error::{AllocError, Full, PoolError};
+pub use guard::RefMut;
+pub use iter::{Iter, IterMut, Sweep};
+pub use manager::MemoryPoolMgr;
+pub use ops::{Forced, Parts};
+pub use report::{LastEnd, ResumeReport, TypeCount};
+pub use view::{View, ViewMut};

@@ -1,0 +1,396 @@
+//! The operations on objects.
+
+use crate::object::{Id, PoolObject};
+use crate::pool::error::AllocError;
+use crate::pool::guard::RefMut;
+use crate::pool::iter::{Iter, IterMut, Sweep};
+use crate::pool::manager::{MemoryPoolMgr, PARTS};
+use crate::pool::space::Space;
+use crate::pool::state::TypeState;
+use crate::pool::view::{View, ViewMut};
+
+/// What `force_get` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forced<T> {
+    /// The object was there.
+    Found(T),
+    /// It was not, and has been made.
+    Made(T),
+}
+
+impl<T> Forced<T> {
+    /// The handle, found or made.
+    pub fn into_inner(self) -> T {
+        match self {
+            Forced::Found(inner) | Forced::Made(inner) => inner,
+        }
+    }
+
+    /// Whether the object was made.
+    pub fn is_made(&self) -> bool {
+        matches!(self, Forced::Made(_))
+    }
+}
+
+impl MemoryPoolMgr {
+    #[inline(always)]
+    fn state<T: PoolObject>(&self) -> Option<&TypeState> {
+        self.types[usize::from(T::TYPE_ID)].as_deref()
+    }
+
+    /// Shared access to all objects of type `T`, the type looked up once: for hot loops.
+    ///
+    /// # Panics
+    ///
+    /// If the type was not added.
+    #[inline]
+    pub fn view<T: PoolObject>(&self) -> View<'_, T> {
+        self.try_view().unwrap_or_else(|| not_added::<T>())
+    }
+
+    /// The same; `None` if the type was not added.
+    #[inline(always)]
+    pub fn try_view<T: PoolObject>(&self) -> Option<View<'_, T>> {
+        let state = self.state::<T>()?;
+        Some(View { typed: state.slots.typed()?, index: &state.index })
+    }
+
+    /// Exclusive access to all objects of type `T`, the type looked up once: for hot loops.
+    ///
+    /// # Panics
+    ///
+    /// If the type was not added.
+    #[inline]
+    pub fn view_mut<T: PoolObject>(&mut self) -> ViewMut<'_, T> {
+        self.try_view_mut().unwrap_or_else(|| not_added::<T>())
+    }
+
+    #[inline(always)]
+    fn try_view_mut<T: PoolObject>(&mut self) -> Option<ViewMut<'_, T>> {
+        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut()?;
+        Some(ViewMut { typed: state.slots.typed_mut()?, index: &state.index, mark: &self.marks[0] })
+    }
+
+    /// Exclusive access to the objects of up to eight types side by side.
+    ///
+    /// ```
+    /// # use bytemuck::{Pod, Zeroable};
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::units::{Bytes, Key};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
+    /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
+    /// # struct Player { gold: u64 }
+    /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 2)]
+    /// # struct Shop { gold: u64 }
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0110), Bytes(1 << 20), &[Key(0x4850_0111)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Player>()?;
+    /// # pool.add_type::<Shop>()?;
+    /// let buyer = pool.alloc(Player { gold: 10 })?;
+    /// let shop = pool.alloc(Shop { gold: 0 })?;
+    /// let (mut players, mut shops) = pool.views_mut::<(Player, Shop)>();
+    /// let (mut buyer, mut shop) = (players.get_mut(buyer).unwrap(), shops.get_mut(shop).unwrap());
+    /// buyer.gold -= 3;
+    /// shop.gold += 3;
+    /// # drop((buyer, shop));
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a type was not added or is named twice.
+    pub fn views_mut<P: Parts>(&mut self) -> P::Views<'_> {
+        P::borrow(self)
+    }
+
+    /// Makes an object. It takes the lowest free slot; the type grows by an extent where there is none.
+    ///
+    /// All or nothing under a kill: the object is there in full, or its slot is still free.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError::Full`] if no block has room for another extent; [`AllocError::NotAdded`].
+    #[doc(alias = "GetFree")]
+    #[inline]
+    pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
+        const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
+        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut();
+        let Some(mut typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
+            return Err(AllocError::NotAdded(T::NAME));
+        };
+        match typed.alloc(value) {
+            Some(id) => Ok(id),
+            None => self.alloc_grown(value),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_grown<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        state.grow(space).map_err(|why| state.full(space, why))?;
+        let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc(value));
+        id.ok_or(AllocError::NotAdded(T::NAME))
+    }
+
+    /// Makes an object that is found by `key`.
+    ///
+    /// All or nothing under a kill, the key included. Costs one more cache line than `alloc`.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError::KeyExists`] if an object of the type has the key; as for [`alloc`](Self::alloc).
+    #[inline]
+    pub fn alloc_keyed<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Id<T>, AllocError> {
+        match self.force_get_with(key, || value)? {
+            Forced::Made(id) => Ok(id),
+            Forced::Found(id) => Err(AllocError::KeyExists { key, holder: id.handle() }),
+        }
+    }
+
+    /// The object with `key`; made with `value` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc).
+    #[doc(alias = "ForceGetObj")]
+    #[inline]
+    pub fn force_get<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Forced<Id<T>>, AllocError> {
+        self.force_get_with(key, || value)
+    }
+
+    /// The same, the value computed only if it is wanted.
+    #[inline]
+    pub fn force_get_with<T: PoolObject>(
+        &mut self,
+        key: u64,
+        make: impl FnOnce() -> T,
+    ) -> Result<Forced<Id<T>>, AllocError> {
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        if let Some((_, header)) = state.index.find(&state.slots, key) {
+            return Id::from_bits(header).map(Forced::Found).ok_or(AllocError::NotAdded(T::NAME));
+        }
+        let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
+        let value = make();
+        let index = &state.index;
+        let made = state.slots.typed_mut().and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
+        if let Some(id) = made {
+            return Ok(Forced::Made(id));
+        }
+        state.grow(space).map_err(|why| state.full(space, why))?;
+        let index = &state.index;
+        let made = state.slots.typed_mut().and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
+        made.map(Forced::Made).ok_or(AllocError::NotAdded(T::NAME))
+    }
+
+    /// Frees an object; false if it was freed before. Its handle never resolves again.
+    ///
+    /// All or nothing under a kill.
+    #[inline]
+    pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
+        let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut() else { return false };
+        let Some(mut typed) = state.slots.typed_mut::<T>() else { return false };
+        if !typed.free(id) {
+            return false;
+        }
+        if T::KEYED {
+            if let Some(slot) = state.slots.slot(id.index()) {
+                state.index.unlink(&state.slots, slot.key().load(), id.index());
+            }
+        }
+        true
+    }
+
+    /// Frees the object with a user key; false if there was none.
+    pub fn free_by_key<T: PoolObject>(&mut self, key: u64) -> bool {
+        match self.find::<T>(key) {
+            Some(id) => self.free(id),
+            None => false,
+        }
+    }
+
+    /// The object of a handle; `None` if it was freed or its type was not added.
+    #[inline]
+    pub fn get<T: PoolObject>(&self, id: Id<T>) -> Option<&T> {
+        self.state::<T>()?.slots.typed::<T>()?.get(id)
+    }
+
+    /// The object of a handle, to be written through a guard.
+    ///
+    /// Each field is written as the program says, in place. A kill in between leaves some fields new
+    /// and some old; the next start names the object in
+    /// [`ResumeReport::being_written`](crate::ResumeReport::being_written).
+    #[inline]
+    pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Option<RefMut<'_, T>> {
+        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut()?;
+        let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
+        Some(self.marks[0].only(id, object))
+    }
+
+    /// Several objects at once, to be written; `None` if a handle is stale or given twice.
+    pub fn get_several_mut<T: PoolObject, const N: usize>(&mut self, ids: [Id<T>; N]) -> Option<[RefMut<'_, T>; N]> {
+        self.try_view_mut::<T>()?.into_several(ids)
+    }
+
+    /// The handle of the object with a user key.
+    #[doc(alias = "Get")]
+    #[inline]
+    pub fn find<T: PoolObject>(&self, key: u64) -> Option<Id<T>> {
+        self.try_view::<T>()?.find(key)
+    }
+
+    /// The object with a user key.
+    #[inline]
+    pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
+        self.try_view::<T>()?.get_by_key(key)
+    }
+
+    /// The object with a user key, to be written.
+    #[inline]
+    pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Option<RefMut<'_, T>> {
+        let id = self.find::<T>(key)?;
+        self.get_mut(id)
+    }
+
+    /// All live objects of a type with their handles, in the order of their slots. Nothing if the
+    /// type was not added.
+    pub fn iter<T: PoolObject>(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.try_view::<T>().into_iter().flat_map(View::iter)
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Panics
+    ///
+    /// If the type was not added.
+    pub fn iter_mut<T: PoolObject>(&mut self) -> IterMut<'_, T> {
+        self.view_mut().into_iter_mut()
+    }
+
+    /// Calls `f` with each live object; it is marked as being written for that time.
+    #[doc(alias = "Process")]
+    pub fn for_each<T: PoolObject>(&mut self, f: impl FnMut(Id<T>, &mut T)) {
+        if let Some(mut view) = self.try_view_mut() {
+            view.for_each(f);
+        }
+    }
+
+    /// Calls `f` with the next `budget` live objects from where `sweep` stands; true once the end was
+    /// reached, and `sweep` stands at the start again.
+    ///
+    /// Objects that are there all the time are visited once a round; those made or freed meanwhile
+    /// may be.
+    pub fn sweep<T: PoolObject>(
+        &mut self,
+        sweep: &mut Sweep,
+        budget: usize,
+        mut f: impl FnMut(Id<T>, &mut T),
+    ) -> bool {
+        let Some(view) = self.try_view_mut::<T>() else { return true };
+        let mut iter = view.into_iter_from(sweep.0);
+        for _ in 0..budget {
+            let Some((id, mut object)) = iter.next() else {
+                *sweep = Sweep::default();
+                return true;
+            };
+            f(id, &mut object);
+            *sweep = Sweep(id.index() + 1);
+        }
+        false
+    }
+
+    /// Live objects of a type; 0 if it was not added.
+    pub fn len<T: PoolObject>(&self) -> usize {
+        self.try_view::<T>().map_or(0, View::len)
+    }
+
+    /// Whether a type has no live object.
+    pub fn is_empty<T: PoolObject>(&self) -> bool {
+        self.len::<T>() == 0
+    }
+
+    /// Slots of a type that memory has been taken for.
+    pub fn capacity<T: PoolObject>(&self) -> usize {
+        self.try_view::<T>().map_or(0, View::capacity)
+    }
+
+    /// The most slots of a type that were ever in use, counted from the lowest.
+    pub fn high_water<T: PoolObject>(&self) -> usize {
+        self.try_view::<T>().map_or(0, View::high_water)
+    }
+}
+
+type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
+
+/// The state of type `T` and the space it grows into.
+#[inline(always)]
+fn parts<'a, T: PoolObject>(
+    types: &'a mut Types,
+    space: &'a mut Space,
+) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
+    match types[usize::from(T::TYPE_ID)].as_deref_mut() {
+        Some(state) if state.slots.typed::<T>().is_some() => Ok((state, space)),
+        _ => Err(AllocError::NotAdded(T::NAME)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn not_added<T: PoolObject>() -> ! {
+    panic!("{}", AllocError::NotAdded(T::NAME))
+}
+
+impl<'a, T: PoolObject> IntoIterator for &'a mut ViewMut<'_, T> {
+    type Item = (Id<T>, RefMut<'a, T>);
+    type IntoIter = IterMut<'a, T>;
+
+    fn into_iter(self) -> IterMut<'a, T> {
+        self.iter_mut()
+    }
+}
+
+/// Types that are borrowed side by side: a tuple of two to eight.
+pub trait Parts {
+    /// Their views.
+    type Views<'a>;
+    /// Borrows each of them.
+    fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_>;
+}
+
+macro_rules! parts {
+    ($($type:ident $number:tt),+) => {
+        impl<$($type: PoolObject),+> Parts for ($($type,)+) {
+            type Views<'a> = ($(ViewMut<'a, $type>,)+);
+
+            fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_> {
+                const { assert!([$($number),+].len() <= PARTS) };
+                let ids = [$(usize::from($type::TYPE_ID)),+];
+                let states = match pool.types.get_disjoint_mut(ids) {
+                    Ok(states) => states,
+                    Err(_) => panic!("a type is named twice in views_mut"),
+                };
+                let mut states = states.into_iter();
+                let marks = &pool.marks;
+                ($({
+                    let state = states.next().and_then(|state| state.as_deref_mut());
+                    let view = state.and_then(|state| {
+                        let typed = state.slots.typed_mut::<$type>()?;
+                        Some(ViewMut { typed, index: &state.index, mark: &marks[$number] })
+                    });
+                    view.unwrap_or_else(|| not_added::<$type>())
+                },)+)
+            }
+        }
+    };
+}
+
+parts!(A 0, B 1);
+parts!(A 0, B 1, C 2);
+parts!(A 0, B 1, C 2, D 3);
+parts!(A 0, B 1, C 2, D 3, E 4);
+parts!(A 0, B 1, C 2, D 3, E 4, F 5);
+parts!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+parts!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

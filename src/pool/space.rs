@@ -1,0 +1,276 @@
+//! Extents: which pages of which block belong to which type.
+
+use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
+use crate::limits;
+use crate::pool::base::Base;
+use crate::region::{At, Region, Table};
+use crate::sync::Half;
+
+/// The blocks of a pool and what is left of them.
+pub(crate) struct Space {
+    header: At<BaseHeader>,
+    table: Table<ExtentRec>,
+    blocks: Vec<Block>,
+    /// Blocks below this one have no page left.
+    first_open: usize,
+    block_bytes: u64,
+}
+
+struct Block {
+    /// `None` for one that the ini gave up while it was empty.
+    region: Option<Region>,
+    used: u64,
+}
+
+/// An extent of a type, found in the table.
+pub(crate) struct Extent {
+    pub(crate) block: Region,
+    pub(crate) offset: u64,
+    pub(crate) full: At<Half>,
+}
+
+/// Why there is no new extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoSpace {
+    /// No block has so many pages left.
+    Blocks,
+    /// The extent table is full.
+    Table,
+    /// The kernel has no memory for the pages.
+    Memory(i32),
+}
+
+/// For each type and kind the extents in their order, as a chain through the table.
+pub(crate) struct Chains {
+    first: Vec<u32>,
+    last: Vec<u32>,
+    next: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Chains {
+    fn new(extents: usize) -> Self {
+        let ends = 2 * limits::TYPE_TABLE as usize;
+        Chains { first: vec![NONE; ends], last: vec![NONE; ends], next: vec![NONE; extents] }
+    }
+
+    fn slot(type_id: u16, kind: ExtentKind) -> usize {
+        usize::from(type_id) * 2 + usize::from(kind == ExtentKind::Index)
+    }
+
+    fn append(&mut self, type_id: u16, kind: ExtentKind, number: u32) {
+        let slot = Self::slot(type_id, kind);
+        match self.last[slot] {
+            NONE => self.first[slot] = number,
+            last => self.next[last as usize] = number,
+        }
+        self.last[slot] = number;
+    }
+
+    /// Numbers of the extents of one kind of a type, in their order.
+    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = u32> + '_ {
+        let first = self.first[Self::slot(type_id, kind)];
+        std::iter::successors(Some(first), |number| self.next.get(*number as usize).copied())
+            .take_while(|number| *number != NONE)
+    }
+}
+
+impl Space {
+    /// The blocks of a pool, each with its region if it is part of it.
+    pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>) -> Self {
+        Space {
+            header: base.header,
+            table: base.extents,
+            blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
+            first_open: 0,
+            block_bytes: base.block_bytes(),
+        }
+    }
+
+    /// Adds a block that has just become part of the pool.
+    pub(crate) fn push(&mut self, region: Region) {
+        self.blocks.push(Block { region: Some(region), used: limits::PAGE });
+    }
+
+    /// Bytes of a block that extents have taken.
+    pub(crate) fn block_used(&self, number: usize) -> u64 {
+        self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
+    }
+
+    /// Leaves out a block that nothing has been taken of.
+    pub(crate) fn give_up(&mut self, number: usize) {
+        if let Some(block) = self.blocks.get_mut(number) {
+            block.region = None;
+        }
+    }
+
+    /// Bytes that all blocks have for extents.
+    pub(crate) fn bytes(&self) -> u64 {
+        let blocks = self.blocks.iter().filter(|block| block.region.is_some()).count() as u64;
+        blocks * (self.block_bytes - limits::PAGE)
+    }
+
+    /// Bytes of them that no extent has taken.
+    pub(crate) fn bytes_free(&self) -> u64 {
+        self.blocks.iter().filter(|b| b.region.is_some()).map(|b| self.block_bytes - b.used).sum()
+    }
+
+    /// Number of blocks that are part of the pool.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.iter().filter(|block| block.region.is_some()).count()
+    }
+
+    /// Reads the whole table once; the error says what in it makes no sense, and where.
+    pub(crate) fn load(&mut self, types: &Table<TypeInfo>) -> Result<Chains, (u32, &'static str)> {
+        let count = (self.header.nextents.load() as usize).min(self.table.len());
+        let mut chains = Chains::new(count);
+        let mut ordinals = vec![0u32; 2 * limits::TYPE_TABLE as usize];
+        for number in 0..count {
+            let Some(rec) = self.table.get(number) else { break };
+            let wrong = |what| Err((number as u32, what));
+            let Some((type_id, kind)) = rec.parse_owner() else { return wrong("it has no owner") };
+            let Some(info) = types.get(type_id.into()) else { return wrong("its type is out of range") };
+            let wanted = match kind {
+                ExtentKind::Slots => info.extent_bytes.load(),
+                ExtentKind::Index => info.index_bytes.load(),
+            };
+            if type_id == 0 || rec.bytes.load() != wanted || wanted == 0 || wanted % limits::PAGE != 0 {
+                return wrong("its length is not that of its type");
+            }
+            let ordinal = &mut ordinals[Chains::slot(type_id, kind)];
+            if rec.ordinal.load() != *ordinal {
+                return wrong("it is out of order");
+            }
+            *ordinal += 1;
+            let Some(block) = self.blocks.get_mut(rec.block.load() as usize) else {
+                return wrong("its block does not exist");
+            };
+            let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+            let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
+            match end {
+                Some(end) if offset == block.used && block.region.is_some() => block.used = end,
+                _ => return wrong("its pages are outside of its block or belong to another extent"),
+            }
+            chains.append(type_id, kind, number as u32);
+        }
+        Ok(chains)
+    }
+
+    /// The extent `number`, found by `load`.
+    pub(crate) fn extent(&self, number: u32) -> Option<Extent> {
+        let rec = self.table.at(number as usize)?;
+        let block = self.blocks.get(rec.block.load() as usize)?.region?;
+        Some(Extent { block, offset: rec.offset.load(), full: full_mark(&self.table, number)? })
+    }
+
+    /// Takes an extent for a type. The pages are populated before the table says that they
+    /// are taken, so that want of memory is an error here and not a signal later. The store
+    /// to `nextents` commits; a kill before it leaves the pages free.
+    pub(crate) fn take(
+        &mut self,
+        type_id: u16,
+        kind: ExtentKind,
+        ordinal: u32,
+        bytes: u64,
+    ) -> Result<Extent, NoSpace> {
+        let number = self.header.nextents.load();
+        let Some(rec) = self.table.get(number as usize) else { return Err(NoSpace::Table) };
+        let (block_number, region, offset) = self.room(bytes).ok_or(NoSpace::Blocks)?;
+        let populated = crate::sys::mem::populate(&region, offset, bytes);
+        populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
+        rec.owner.fill(ExtentRec::owner_word(type_id, kind));
+        rec.ordinal.fill(ordinal);
+        rec.block.fill(block_number as u32);
+        rec.full.fill(0);
+        rec.offset.fill(offset);
+        rec.bytes.fill(bytes);
+        self.header.nextents.store(number + 1);
+        self.blocks[block_number].used = offset + bytes;
+        let full = full_mark(&self.table, number as u32).ok_or(NoSpace::Table)?;
+        Ok(Extent { block: region, offset, full })
+    }
+
+    /// The first block with so many bytes left, and where they start.
+    fn room(&mut self, bytes: u64) -> Option<(usize, Region, u64)> {
+        let is_full = |block: &Block, limit| block.region.is_none() || block.used >= limit;
+        while self.blocks.get(self.first_open).is_some_and(|block| is_full(block, self.block_bytes)) {
+            self.first_open += 1;
+        }
+        let open = self.blocks.iter().enumerate().skip(self.first_open);
+        open.filter(|(_, block)| block.used + bytes <= self.block_bytes)
+            .find_map(|(number, block)| block.region.map(|region| (number, region, block.used)))
+    }
+}
+
+fn full_mark(table: &Table<ExtentRec>, number: u32) -> Option<At<Half>> {
+    Some(At::of(&table.get(number as usize)?.full, table))
+}
+
+/// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
+///
+/// The aim is a fraction of the pool; one slot is the least. Where a power of two of large
+/// slots leaves much of the last page empty, more slots share it.
+pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
+    let room = block_bytes - limits::PAGE;
+    let aim = (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let plan = |shift| Plan::new(shift, stride, align).filter(|plan| plan.bytes <= room);
+    let mut best = plan(0)?;
+    for shift in 1..limits::INDEX_BITS {
+        let Some(next) = plan(shift) else { break };
+        let wasted = best.bytes - best.map_bytes - (stride << best.shift);
+        if next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES) {
+            break;
+        }
+        best = next;
+    }
+    Some(best)
+}
+
+/// The shape of an extent of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) shift: u32,
+    pub(crate) map_bytes: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Plan {
+    fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
+        let map_bytes = crate::units::round_up(super::map::Map::bytes(shift), align.max(64))?;
+        let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
+        let bytes = crate::units::round_up(map_bytes.checked_add(slots)?, limits::PAGE)?;
+        Some(Plan { shift, map_bytes, bytes })
+    }
+}
+
+/// How many groups an extent of the index holds, as a power of two.
+pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
+    let aim = (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let bytes = aim.min(block_bytes - limits::PAGE);
+    (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extent_holds_at_least_one_slot_and_never_exceeds_a_block() {
+        for block in [64 << 10, 1 << 20, 64 << 20, 1 << 30] {
+            for stride in [16, 72, 264, 4104, 12_296, 32_776, block - 8192] {
+                let plan = plan_slots(stride, 8, block * 4, block).unwrap();
+                assert!(plan.bytes <= block - limits::PAGE, "{stride} {block}");
+                assert!(plan.map_bytes + (stride << plan.shift) <= plan.bytes);
+            }
+        }
+        assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
+    }
+
+    #[test]
+    fn large_slots_share_pages_where_one_alone_would_waste_them() {
+        let plan = plan_slots(12_296, 8, 64 << 20, 64 << 20).unwrap();
+        let wasted = plan.bytes - plan.map_bytes - (12_296 << plan.shift);
+        assert!(wasted * 16 < plan.bytes, "{plan:?}");
+    }
+}

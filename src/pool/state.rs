@@ -1,0 +1,129 @@
+//! What the process keeps of one type: its slots, its index, and what the ini says of it.
+
+use crate::layout::{BaseHeader, ExtentKind, Intent, Op, TypeInfo};
+use crate::pool::base::Base;
+use crate::pool::error::AllocError;
+use crate::pool::index::{Index, Place};
+use crate::pool::slot::{RETIRED, Slot, Slots};
+use crate::pool::space::{Chains, NoSpace, Space};
+use crate::region::At;
+
+/// One type of the pool, as the process uses it.
+pub(crate) struct TypeState {
+    pub(crate) slots: Slots,
+    pub(crate) index: Index,
+}
+
+impl TypeState {
+    /// The type that `info` describes, with the extents it has.
+    pub(crate) fn load(
+        base: &Base,
+        info: At<TypeInfo>,
+        space: &Space,
+        chains: &Chains,
+    ) -> Result<Self, &'static str> {
+        let id = info.id.load() as u16;
+        let mut state = Self::empty(&base.header, info);
+        for number in chains.of(id, ExtentKind::Slots) {
+            let extent = space.extent(number).ok_or("an extent of it is missing")?;
+            state.slots.push(&extent.block, extent.offset, extent.full).map_err(|_| "an extent of it is too short")?;
+        }
+        for number in chains.of(id, ExtentKind::Index) {
+            let extent = space.extent(number).ok_or("an extent of its index is missing")?;
+            let pushed = state.index.push(&extent.block, extent.offset);
+            pushed.map_err(|_| "an extent of its index is too short")?;
+        }
+        Ok(state)
+    }
+
+    /// A type without an extent.
+    pub(crate) fn empty(header: &At<BaseHeader>, info: At<TypeInfo>) -> Self {
+        let seed = header.geometry.hash_seed.load();
+        TypeState { index: Index::new(info.group_shift.load(), seed), slots: Slots::new(*header, info) }
+    }
+
+    /// Takes memory until there are `capacity` slots, and index for them.
+    pub(crate) fn reserve(&mut self, space: &mut Space, capacity: u32) -> Result<(), NoSpace> {
+        while self.slots.capacity() < capacity {
+            self.grow(space)?;
+        }
+        while self.slots.info.keyed() && self.index.capacity() * 42 < u64::from(capacity) * 10 {
+            self.grow_index(space)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one more extent of slots.
+    #[cold]
+    pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+        let info = self.slots.info;
+        let more = 1u64 << info.shift.load();
+        if u64::from(self.slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
+            return Err(NoSpace::Table);
+        }
+        let (id, ordinal) = (self.slots.type_id(), self.slots.extents());
+        let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
+        self.slots.push(&extent.block, extent.offset, extent.full).map_err(|_| NoSpace::Blocks)
+    }
+
+    /// Takes one more extent of index.
+    #[cold]
+    fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+        let (id, ordinal) = (self.slots.type_id(), self.index.extents());
+        let bytes = self.slots.info.index_bytes.load();
+        let extent = space.take(id, ExtentKind::Index, ordinal, bytes)?;
+        self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)
+    }
+
+    /// Room in the index for one more key. Without memory for more groups the old ones are
+    /// filled further.
+    pub(crate) fn reserve_key(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
+        let mut grown = Ok(());
+        if self.index.wants_extent(&self.slots) {
+            grown = self.grow_index(space);
+        }
+        match self.index.reserve(&self.slots, key) {
+            Some(place) => Ok(place),
+            None => {
+                grown?;
+                self.grow_index(space)?;
+                self.index.reserve(&self.slots, key).ok_or(NoSpace::Blocks)
+            }
+        }
+    }
+
+    /// The error of a type that could not grow.
+    #[cold]
+    pub(crate) fn full(&self, space: &Space, why: NoSpace) -> AllocError {
+        AllocError::full(self, space, why)
+    }
+
+    /// Ends the operation that a kill has cut, or does nothing to one that was complete. It
+    /// may itself be cut anywhere and done again: the intent stays until all is mended.
+    /// Whether there was something to end.
+    pub(crate) fn end_intent(&mut self, intent: Intent) -> bool {
+        let Some(slot) = self.slots.slot(intent.index) else { return false };
+        let header = slot.header().load();
+        let live = Slot::is_live(header);
+        if !live && self.slots.info.keyed() {
+            self.index.unlink(&self.slots, slot.key().load(), intent.index);
+        }
+        let retired = header == RETIRED;
+        let used_before = self.slots.map.is_used(intent.index);
+        let len_before = self.slots.info.len.load();
+        if retired {
+            self.slots.count_retired(intent.index);
+        }
+        self.slots.map.mend(intent.index, live || retired);
+        let before = u64::from(intent.len);
+        let info = &self.slots.info;
+        info.len.store(match intent.op {
+            Op::Alloc => before + u64::from(live),
+            Op::Free => before - u64::from(!live && before != 0),
+        });
+        if live && u64::from(intent.index) >= info.high_water.load() {
+            info.high_water.store(u64::from(intent.index) + 1);
+        }
+        used_before != (live || retired) || len_before != info.len.load()
+    }
+}

@@ -1,0 +1,251 @@
+//! Types of a pool: adding one, and comparing it with what the segment says of it.
+
+use crate::conf::{Place, ProcessConf};
+use crate::layout::{FLAG_KEYED, Group, TypeInfo, fill_text};
+use crate::limits;
+use crate::object::{PoolObject, SchemaText, diff};
+use crate::pool::base::Base;
+use crate::pool::error::PoolError;
+use crate::pool::slot::{head_bytes, stride_bytes};
+use crate::pool::space::{Space, plan_groups, plan_slots};
+use crate::region::At;
+use crate::units::{Bytes, Key, round_up};
+
+/// What the pool tells of itself to those who add a type.
+pub(crate) struct Setting<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) space: &'a Space,
+    pub(crate) conf: &'a ProcessConf,
+    pub(crate) last_generation: u32,
+}
+
+impl Setting<'_> {
+    fn key(&self) -> Key {
+        self.conf.base_key
+    }
+}
+
+/// Whether the entry of a type makes sense; the error says what does not.
+pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'static str> {
+    if info.id.load() != u32::from(id) || id == 0 {
+        return Err("its number is not its place");
+    }
+    if info.check.load() != info.sum() {
+        return Err("its checksum is wrong");
+    }
+    let (size, stride, head) = (info.size.load(), info.stride.load(), u64::from(info.head.load()));
+    let align = u64::from(info.align.load());
+    if !align.is_power_of_two() || align > limits::MAX_ALIGN as u64 {
+        return Err("its alignment is out of range");
+    }
+    let wanted = u64::from(head_bytes(info.keyed(), align as usize) as u32);
+    if head != wanted || stride > block_bytes || stride % align.max(8) != 0 || size == 0 || head + size > stride {
+        return Err("its sizes do not fit together");
+    }
+    let shift = info.shift.load();
+    let (extent, map) = (info.extent_bytes.load(), info.map_bytes.load());
+    if shift >= limits::INDEX_BITS || extent > block_bytes || map > extent || map % align.max(8) != 0 {
+        return Err("the shape of its extents is out of range");
+    }
+    let slots = stride.checked_mul(1 << shift);
+    if slots.is_none_or(|slots| slots > extent - map) {
+        return Err("its extents are too short for their slots");
+    }
+    let group_shift = info.group_shift.load();
+    if group_shift > 30 || info.index_bytes.load() != index_bytes(group_shift) {
+        return Err("the shape of its index is out of range");
+    }
+    let generation = info.last_generation.load();
+    if generation % 2 == 0 || generation > limits::MAX_GENERATION {
+        return Err("its last generation is out of range");
+    }
+    Ok(())
+}
+
+fn index_bytes(group_shift: u32) -> u64 {
+    let bytes = (size_of::<Group>() as u64) << group_shift;
+    round_up(bytes, limits::PAGE).unwrap_or(bytes)
+}
+
+/// The entry of type `T`: the one that is there, if it is the same type, or a new one.
+pub(crate) fn add<T: PoolObject>(setting: &Setting<'_>) -> Result<At<TypeInfo>, PoolError> {
+    check_fit::<T>(setting)?;
+    let base = setting.base;
+    let info = base.types.at(T::TYPE_ID.into()).ok_or_else(|| unfit::<T>("its number is above 1023"))?;
+    let used = base.used_types().any(|other| other.id.load() == u32::from(T::TYPE_ID));
+    if used {
+        compare::<T>(setting, &info)?;
+    } else {
+        write::<T>(setting, &info)?;
+    }
+    Ok(info)
+}
+
+fn unfit<T: PoolObject>(why: &str) -> PoolError {
+    PoolError::TypeUnfit { name: T::NAME, why: why.into() }
+}
+
+/// Refuses what no pool could keep, and what the ini contradicts.
+fn check_fit<T: PoolObject>(setting: &Setting<'_>) -> Result<(), PoolError> {
+    if T::TYPE_ID == 0 || T::TYPE_ID > limits::MAX_TYPE_ID {
+        return Err(unfit::<T>("its number must be 1 to 1023"));
+    }
+    if T::NAME.is_empty() || T::NAME.len() > limits::MAX_TYPE_NAME {
+        return Err(unfit::<T>("its name must have 1 to 47 bytes"));
+    }
+    if size_of::<T>() == 0 {
+        return Err(unfit::<T>("it has no bytes"));
+    }
+    if align_of::<T>() > limits::MAX_ALIGN {
+        return Err(unfit::<T>("its alignment is above a page"));
+    }
+    let found = size_of::<T>() as u64;
+    match setting.conf.type_conf(T::NAME) {
+        Some(conf) if conf.object_bytes.is_some_and(|wanted| wanted != found) => Err(PoolError::ObjectSize {
+            place: conf.place.clone(),
+            wanted: conf.object_bytes.unwrap_or(0),
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Compares the entry that is there with the type of this build.
+fn compare<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), PoolError> {
+    let key = setting.key();
+    if info.name() != T::NAME {
+        return Err(PoolError::TypeIdTaken { name: T::NAME, id: T::TYPE_ID, other: info.name(), key });
+    }
+    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>());
+    let same = info.fingerprint.load() == T::FINGERPRINT
+        && info.size.load() == size_of::<T>() as u64
+        && info.align.load() == align_of::<T>() as u32
+        && Some(info.stride.load()) == stride
+        && info.keyed() == T::KEYED;
+    if same {
+        return Ok(());
+    }
+    Err(PoolError::TypeChanged {
+        name: T::NAME.into(),
+        id: T::TYPE_ID,
+        key,
+        differences: differences::<T>(setting.base, info),
+        objects: info.len.load(),
+    })
+}
+
+/// Field by field, as far as the segment tells.
+fn differences<T: PoolObject>(base: &Base, info: &TypeInfo) -> Vec<String> {
+    let mut found = Vec::new();
+    if info.keyed() != T::KEYED {
+        let word = |keyed| if keyed { "has" } else { "has no" };
+        found.push(format!("an object had {} user key, now it {} one", if info.keyed() { "a" } else { "no" }, word(T::KEYED)));
+    }
+    if info.align.load() != align_of::<T>() as u32 {
+        found.push(format!("its alignment was {}, is {}", info.align.load(), align_of::<T>()));
+    }
+    match stored_schema(base, info) {
+        Some(old) => found.extend(
+            diff(&old, info.size.load(), T::FIELDS, size_of::<T>() as u64).iter().map(ToString::to_string),
+        ),
+        None => found.push(format!("it had {} bytes, has {}; its old fields were not kept", info.size.load(), size_of::<T>())),
+    }
+    if found.is_empty() {
+        found.push("the fingerprint of its fields differs".into());
+    }
+    found
+}
+
+fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::StoredField>> {
+    let len = u64::from(info.schema_len.load());
+    let start = base.header.geometry.schema_off.load();
+    let end = start.checked_add(base.header.geometry.schema_bytes.load())?;
+    let at = info.schema_off.load();
+    if len == 0 || len > limits::MAX_SCHEMA_BYTES || at < start || at.checked_add(len)? > end {
+        return None;
+    }
+    let words = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)).ok()?;
+    let mut bytes: Vec<u8> = (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
+    bytes.truncate(len as usize);
+    SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
+}
+
+/// Writes the entry of a new type. The store to `ntypes` commits; a kill before it leaves an
+/// entry that nothing leads to and that the next one to add the type writes again.
+fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), PoolError> {
+    let (base, block) = (setting.base, setting.base.block_bytes());
+    let align = align_of::<T>() as u64;
+    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).ok_or_else(|| unfit::<T>("it is too large"))?;
+    let pool_bytes = setting.space.bytes();
+    let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
+    let group_shift = plan_groups(pool_bytes, block);
+
+    info.id.fill(T::TYPE_ID.into());
+    info.flags.fill(if T::KEYED { FLAG_KEYED } else { 0 });
+    info.fingerprint.fill(T::FINGERPRINT);
+    info.size.fill(size_of::<T>() as u64);
+    info.stride.fill(stride);
+    info.head.fill(head_bytes(T::KEYED, align_of::<T>()) as u32);
+    info.align.fill(align as u32);
+    info.shift.fill(plan.shift);
+    info.group_shift.fill(group_shift);
+    info.extent_bytes.fill(plan.bytes);
+    info.map_bytes.fill(plan.map_bytes);
+    info.index_bytes.fill(index_bytes(group_shift));
+    info.last_generation.fill(setting.last_generation);
+    fill_text(&info.name, T::NAME);
+    write_schema::<T>(base, info);
+    info.check.fill(info.sum());
+    for word in [&info.len, &info.high_water, &info.retired, &info.groups] {
+        word.fill(0);
+    }
+    let count = base.header.ntypes.load();
+    base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
+    base.header.ntypes.store(count + 1);
+    Ok(())
+}
+
+/// Keeps the schema text, so that a later build can tell what has changed. Without room it does
+/// without: the fingerprint still tells that something has.
+fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
+    let text = SchemaText::of::<T>();
+    let used = base.header.schema_used.load();
+    let len = text.len() as u64;
+    let room = base.header.geometry.schema_bytes.load().saturating_sub(used);
+    info.schema_len.fill(0);
+    info.schema_off.fill(0);
+    if len > limits::MAX_SCHEMA_BYTES || len.next_multiple_of(8) > room {
+        log::warn!("no room for the schema of `{}`; a later change of it will be refused without details", T::NAME);
+        return;
+    }
+    let at = base.header.geometry.schema_off.load() + used;
+    let Ok(words) = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)) else { return };
+    for (number, bytes) in text.as_bytes().chunks(8).enumerate() {
+        let mut eight = [0; 8];
+        eight[..bytes.len()].copy_from_slice(bytes);
+        if let Some(word) = words.get(number) {
+            word.fill(u64::from_le_bytes(eight));
+        }
+    }
+    info.schema_off.fill(at);
+    info.schema_len.fill(len as u32);
+    base.header.schema_used.store(used + len.next_multiple_of(8));
+}
+
+fn too_large<T: PoolObject>(setting: &Setting<'_>, stride: u64) -> PoolError {
+    let needs = stride + (align_of::<T>() as u64).max(64);
+    let at_least = needs.next_multiple_of(limits::PAGE) + limits::PAGE;
+    PoolError::BlockTooSmall {
+        place: setting.conf.places.block_size.clone(),
+        name: T::NAME,
+        needs,
+        block: Bytes(setting.base.block_bytes()),
+        room: setting.base.block_bytes() - limits::PAGE,
+        at_least: Bytes(at_least),
+    }
+}
+
+/// The capacity that the ini asks for, and where.
+pub(crate) fn wanted_capacity(conf: &ProcessConf, name: &str) -> Option<(u32, Place)> {
+    conf.type_conf(name).map(|conf| (conf.capacity, conf.place.clone()))
+}
