@@ -110,12 +110,12 @@ macro_rules! inner_and_outer {
             use super::*;
             #[repr(C)]
             #[derive(Clone, Copy, Pod, Zeroable, Schema)]
-            pub struct Inner { $($inner)* }
+            pub(super) struct Inner { $($inner)* }
             #[repr(C)]
             #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
             #[pool(id = 2, name = $name)]
-            pub struct $outer { inner: [Inner; 2] }
-            pub const FINGERPRINT: u64 = $outer::FINGERPRINT;
+            pub(super) struct $outer { inner: [Inner; 2] }
+            pub(super) const FINGERPRINT: u64 = $outer::FINGERPRINT;
         }
     };
 }

@@ -280,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_not_inside_one_whose_name_it_begins_with() {
+        version! { v1 { struct Bar { hp: u32, hp_max: u32 } } }
+        version! { v2 { struct Bar { hp: u32, hp_max: i32 } } }
+        insta::assert_snapshot!(
+            report::<v1::Bar, v2::Bar>(),
+            @"field `hp_max` was u32 at byte 4, is i32 at byte 4"
+        );
+    }
+
+    #[test]
     fn a_change_inside_names_the_inner_field() {
         version! { v2 {
             struct Point { x: f32, y: u32 }
