@@ -304,6 +304,20 @@ mod tests {
     }
 
     #[test]
+    fn a_struct_that_moved_and_changed_does_not_have_each_field_move() {
+        version! { v2 {
+            struct Point { x: f32, y: i32 }
+            struct Player { uid: u64, pos: Point, hp: i32, level: u32, bag: [v1::Stack; 4] }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `pos` moved from byte 16 to byte 8
+        field `pos.y` was f32 at byte 20, is i32 at byte 12
+        field `hp` moved from byte 8 to byte 16
+        field `level` moved from byte 12 to byte 20
+        ");
+    }
+
+    #[test]
     fn arrays_grow_and_structs_become_scalars() {
         version! { v2 {
             struct Player { uid: u64, hp: i32, level: u32, pos: u64, bag: [v1::Stack; 8] }
