@@ -16,7 +16,7 @@ struct Player {
     r#type: u32,
     bags: [[Stack; 4]; 2],
     guild: Link<Guild>,
-    next: Link<Self>,
+    next: Link<Player>,
 }
 
 #[repr(C)]
@@ -71,7 +71,8 @@ fn ids_reach_as_far_as_the_pool_s_numbers() {
 
 #[test]
 fn fields_are_listed_as_the_source_writes_them() {
-    let listed: Vec<_> = Player::FIELDS.iter().map(|f| (f.offset, f.desc.size, f.desc.name, f.name)).collect();
+    let listed: Vec<_> =
+        Player::FIELDS.iter().map(|f| (f.offset, f.desc.size, f.desc.name, f.name)).collect();
     assert_eq!(
         listed,
         [
@@ -80,7 +81,7 @@ fn fields_are_listed_as_the_source_writes_them() {
             (20, 4, "u32", "type"),
             (24, 32, "[[Stack; 4]; 2]", "bags"),
             (56, 8, "Link<Guild>", "guild"),
-            (64, 8, "Link<Self>", "next"),
+            (64, 8, "Link<Player>", "next"),
         ]
     );
     assert_eq!(Stack::FIELDS[1].name, "1");
@@ -109,12 +110,12 @@ macro_rules! inner_and_outer {
             use super::*;
             #[repr(C)]
             #[derive(Clone, Copy, Pod, Zeroable, Schema)]
-            pub struct Inner { $($inner)* }
+            pub(super) struct Inner { $($inner)* }
             #[repr(C)]
             #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
             #[pool(id = 2, name = $name)]
-            pub struct $outer { inner: [Inner; 2] }
-            pub const FINGERPRINT: u64 = $outer::FINGERPRINT;
+            pub(super) struct $outer { inner: [Inner; 2] }
+            pub(super) const FINGERPRINT: u64 = $outer::FINGERPRINT;
         }
     };
 }

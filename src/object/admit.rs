@@ -7,7 +7,7 @@ use crate::object::{PoolObject, SchemaText};
 ///
 /// The derive calls it for its struct. A [`PoolObject`] written by hand should too:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use hotpool::{PoolObject, object::{Field, Schema}};
 /// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Schema)]
 /// #[repr(C)]

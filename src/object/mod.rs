@@ -43,8 +43,8 @@ pub use schema_text::{SchemaError, SchemaText, StoredField};
 /// (by default the struct's own in snake case) is what operators see and what the
 /// ini calls it; `keyed` gives each object a `u64` key of the user's.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no type of a pool",
-    label = "derives no `PoolObject`",
+    message = "a pool cannot hold objects of type `{Self}`",
+    label = "does not derive `PoolObject`",
     note = "write `#[repr(C)]`, `#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]` and `#[pool(id = ..)]` \
             above the struct, with a number from 1 to 1023 that no other type of the pool has"
 )]

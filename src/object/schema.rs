@@ -62,7 +62,7 @@ impl TypeDesc {
 /// machine's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of an object in a pool",
-    label = "the next build of the server could not read this",
+    label = "has no `Schema`, by which a later build knows what these bytes are",
     note = "integers of fixed width, `f32`, `f64`, `Link<T>` and arrays of them can",
     note = "for `bool`, `char` or an enum write an integer such as `u8` or `u32`, \
             for `usize` write `u32` or `u64`, for a handle `Id<T>` write `Link<T>`",

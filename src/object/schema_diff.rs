@@ -51,7 +51,11 @@ impl fmt::Display for Difference {
                 write!(f, "field `{}` is new: {} at byte {}", field.name, field.type_name, field.offset)
             }
             Difference::Gone(field) => {
-                write!(f, "field `{}` is gone: it was {} at byte {}", field.name, field.type_name, field.offset)
+                write!(
+                    f,
+                    "field `{}` is gone: it was {} at byte {}",
+                    field.name, field.type_name, field.offset
+                )
             }
             Difference::Retyped { was, is } if was.type_name == is.type_name => write!(
                 f,
@@ -67,7 +71,11 @@ impl fmt::Display for Difference {
                 write!(f, "field `{}` moved from byte {} to byte {}", was.name, was.offset, is.offset)
             }
             Difference::Inside { was, is } => {
-                write!(f, "field `{}` is still {} at byte {}, but its inside changed", was.name, is.type_name, is.offset)
+                write!(
+                    f,
+                    "field `{}` is still {} at byte {}, but its inside changed",
+                    was.name, is.type_name, is.offset
+                )
             }
             Difference::Size { was, is } => write!(f, "the object was {was} bytes, is {is} bytes"),
         }
@@ -90,7 +98,7 @@ impl fmt::Display for Difference {
 ///     kind: u32,
 /// }
 ///
-/// let stored = "0 4 a8b0e8a2a7f0b0d1 i32 hp\n";
+/// let stored = "0 4 0706d5d279645c28 i32 hp\n";
 /// let old = SchemaText::parse(stored)?;
 /// let differences = diff(&old, 4, Monster::FIELDS, 16);
 /// assert_eq!(differences[0].to_string(), "field `hp` was i32 at byte 0, is i64 at byte 0");
@@ -147,7 +155,8 @@ impl<'a> Part<'a> {
 }
 
 fn compare(found: &mut Vec<Difference>, old: Level<'_>, new: Level<'_>) {
-    let mut stored: HashMap<&str, Part<'_>> = old.parts().map(|part| (part.field.name.as_str(), part)).collect();
+    let mut stored: HashMap<&str, Part<'_>> =
+        old.parts().map(|part| (part.field.name.as_str(), part)).collect();
     for is in new.parts() {
         match stored.remove(is.field.name.as_str()) {
             Some(was) => compare_field(found, was, is),
@@ -236,7 +245,13 @@ mod tests {
         version! { v2 {
             struct Player { uid: u64, hp: i64, level: u64, pos: v1::Point, bag: [v1::Stack; 4] }
         } }
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `hp` was i32 at byte 8, is i64 at byte 8
+        field `level` was u32 at byte 12, is u64 at byte 16
+        field `pos` moved from byte 16 to byte 24
+        field `bag` moved from byte 24 to byte 32
+        the object was 56 bytes, is 64 bytes
+        ");
     }
 
     #[test]
@@ -244,7 +259,13 @@ mod tests {
         version! { v2 {
             struct Player { uid: u64, mana: i32, level: u32, bag: [v1::Stack; 4], speed: v1::Point }
         } }
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `mana` is new: i32 at byte 8
+        field `bag` moved from byte 24 to byte 16
+        field `speed` is new: v1::Point at byte 48
+        field `hp` is gone: it was i32 at byte 8
+        field `pos` is gone: it was Point at byte 16
+        ");
     }
 
     #[test]
@@ -252,7 +273,20 @@ mod tests {
         version! { v2 {
             struct Stack { count: u32, item: u32 }
         } }
-        insta::assert_snapshot!(report::<v1::Stack, v2::Stack>(), @"");
+        insta::assert_snapshot!(report::<v1::Stack, v2::Stack>(), @r"
+        field `count` moved from byte 4 to byte 0
+        field `item` moved from byte 0 to byte 4
+        ");
+    }
+
+    #[test]
+    fn a_field_is_not_inside_one_whose_name_it_begins_with() {
+        version! { v1 { struct Bar { hp: u32, hp_max: u32 } } }
+        version! { v2 { struct Bar { hp: u32, hp_max: i32 } } }
+        insta::assert_snapshot!(
+            report::<v1::Bar, v2::Bar>(),
+            @"field `hp_max` was u32 at byte 4, is i32 at byte 4"
+        );
     }
 
     #[test]
@@ -262,7 +296,25 @@ mod tests {
             struct Stack { item: u32, amount: u32 }
             struct Player { uid: u64, hp: i32, level: u32, pos: Point, bag: [Stack; 4] }
         } }
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `pos.y` was f32 at byte 20, is u32 at byte 20
+        field `bag[].amount` is new: u32 at byte 28
+        field `bag[].count` is gone: it was u32 at byte 28
+        ");
+    }
+
+    #[test]
+    fn a_struct_that_moved_and_changed_does_not_have_each_field_move() {
+        version! { v2 {
+            struct Point { x: f32, y: i32 }
+            struct Player { uid: u64, pos: Point, hp: i32, level: u32, bag: [v1::Stack; 4] }
+        } }
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `pos` moved from byte 16 to byte 8
+        field `pos.y` was f32 at byte 20, is i32 at byte 12
+        field `hp` moved from byte 8 to byte 16
+        field `level` moved from byte 12 to byte 20
+        ");
     }
 
     #[test]
@@ -270,7 +322,11 @@ mod tests {
         version! { v2 {
             struct Player { uid: u64, hp: i32, level: u32, pos: u64, bag: [v1::Stack; 8] }
         } }
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @r"
+        field `pos` was Point at byte 16, is u64 at byte 16
+        field `bag` was [Stack; 4] at byte 24, is [v1::Stack; 8] at byte 24
+        the object was 56 bytes, is 88 bytes
+        ");
     }
 
     #[test]
@@ -290,7 +346,10 @@ mod tests {
         }
         bag!(v1, 4);
         bag!(v2, 6);
-        insta::assert_snapshot!(report::<v1::Bag, v2::Bag>(), @"");
+        insta::assert_snapshot!(report::<v1::Bag, v2::Bag>(), @r"
+        field `items` was [u32; SLOTS] of 16 bytes at byte 0, is [u32; SLOTS] of 24 bytes at byte 0
+        the object was 16 bytes, is 24 bytes
+        ");
     }
 
     #[test]
@@ -315,17 +374,13 @@ mod tests {
         }
         guild!(v1, 7);
         guild!(v2, 8);
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"field `guild` is still Link<Guild> at byte 0, but its inside changed");
     }
 
     fn line() -> impl Strategy<Value = StoredField> {
         let name = "(uid|pos|bag|x)(\\[\\])?(\\.(x|count))?";
-        (any::<u64>(), any::<u64>(), 0..3_u64, name).prop_map(|(offset, size, fingerprint, name)| StoredField {
-            offset,
-            size,
-            fingerprint,
-            type_name: "u64".to_owned(),
-            name,
+        (any::<u64>(), any::<u64>(), 0..3_u64, name).prop_map(|(offset, size, fingerprint, name)| {
+            StoredField { offset, size, fingerprint, type_name: "u64".to_owned(), name }
         })
     }
 

@@ -8,9 +8,9 @@ use std::fmt;
 /// The text form of a schema: a line per field, which ends with a newline.
 ///
 /// ```text
-/// 0 8 d4cc3c5245541ab5 u64 uid
-/// 8 12 61b8ae6a3eab7a65 Vec3 pos
-/// 8 4 b1d0b90fc7e8c1a4 f32 pos.x
+/// 0 8 2b03fdd28e27f29b u64 uid
+/// 8 12 d3c19f2472c7d505 Vec3 pos
+/// 8 4 866570d230e6ffe1 f32 pos.x
 /// ```
 ///
 /// Offset in the object, size, fingerprint, type as the source writes it, name. A field that is
@@ -56,7 +56,10 @@ pub struct StoredField {
 #[non_exhaustive]
 pub enum SchemaError {
     /// It is longer than a segment has room for.
-    #[error("a stored schema of {bytes} bytes is longer than the {} that one may have", limits::MAX_SCHEMA_BYTES)]
+    #[error(
+        "a stored schema of {bytes} bytes is longer than the {} that one may have",
+        limits::MAX_SCHEMA_BYTES
+    )]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -217,7 +220,16 @@ mod tests {
 
     #[test]
     fn a_text_lists_the_fields_and_those_inside_them() {
-        insta::assert_snapshot!(SchemaText::of::<Player>(), @"");
+        insta::assert_snapshot!(SchemaText::of::<Player>(), @r"
+        0 8 2b03fdd28e27f29b u64 uid
+        8 16 3f27562a02834aa8 Position position
+        8 8 1c7f759487c30990 [f32; 2] position.at
+        16 8 2b03fdd28e27f29b u64 position.map
+        24 64 9467cdd482504f3c [[Stack; 4]; 2] bags
+        24 4 2af301d28e198634 u32 bags[][].item
+        28 4 2af301d28e198634 u32 bags[][].count
+        88 8 2b03fdd28e27f29b u64 type
+        ");
     }
 
     #[test]
@@ -261,29 +273,29 @@ mod tests {
         let bytes = limits::MAX_SCHEMA_BYTES as usize + 1;
         let error = SchemaText::parse(&"x".repeat(bytes)).unwrap_err();
         assert_eq!(error, SchemaError::TooLong { bytes });
-        insta::assert_snapshot!(error, @"");
-        insta::assert_snapshot!(SchemaError::Line { line: 3 }, @"");
+        insta::assert_snapshot!(error, @"a stored schema of 16385 bytes is longer than the 16384 that one may have");
+        insta::assert_snapshot!(SchemaError::Line { line: 3 }, @"line 3 of a stored schema is damaged: it should read `offset size fingerprint type name`");
     }
 
     /// Lines that are nearly good, so that the parser is reached behind its first checks.
     fn nearly_a_line() -> impl Strategy<Value = String> {
         let number = || prop_oneof![any::<u64>().prop_map(|n| n.to_string()), "[0-9+-]{0,3}"];
         let fingerprint = prop_oneof![any::<u64>().prop_map(|n| format!("{n:016x}")), "[0-9a-fA-F]{15,17}"];
-        (number(), number(), fingerprint, "[a-z<>;\\[\\] ]{0,6}", "[a-z.]{0,2}", "\n|\n|\n| |")
-            .prop_map(|(offset, size, print, ty, name, end)| format!("{offset} {size} {print} {ty} {name}{end}"))
+        (number(), number(), fingerprint, "[a-z<>;\\[\\] ]{0,6}", "[a-z.]{0,2}", "\n|\n|\n| |").prop_map(
+            |(offset, size, print, ty, name, end)| format!("{offset} {size} {print} {ty} {name}{end}"),
+        )
     }
 
     fn field() -> impl Strategy<Value = StoredField> {
         let type_name = prop_oneof!["[a-zA-Z0-9_]{1,8}", "\\[[a-z0-9]{1,4}; [0-9]{1,2}\\]"];
-        (any::<u32>(), any::<u32>(), any::<u64>(), type_name, "[a-zäß_]{1,4}(\\[\\])?(\\.[a-z]{1,4})?").prop_map(
-            |(offset, size, fingerprint, type_name, name)| StoredField {
+        (any::<u32>(), any::<u32>(), any::<u64>(), type_name, "[a-zäß_]{1,4}(\\[\\])?(\\.[a-z]{1,4})?")
+            .prop_map(|(offset, size, fingerprint, type_name, name)| StoredField {
                 offset: offset.into(),
                 size: size.into(),
                 fingerprint,
                 type_name,
                 name,
-            },
-        )
+            })
     }
 
     proptest! {

@@ -14,7 +14,8 @@ const MAX_ID: u16 = 1023;
 /// `hotpool::limits::MAX_TYPE_NAME`, likewise.
 const MAX_NAME: usize = 47;
 
-const WRITE_ID: &str = "write `#[pool(id = 7)]` with a number from 1 to 1023 that no other type of the pool has";
+const WRITE_ID: &str =
+    "write `#[pool(id = 7)]` with a number from 1 to 1023 that no other type of the pool has";
 const WRITE_NAME: &str = "write `name = \"player\"` with 1 to 47 of `a-z`, `0-9` and `_`";
 
 /// What a type is in every pool.
@@ -51,7 +52,8 @@ pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args
 /// Refuses `#[pool(..)]` on fields, which would be read by nobody.
 pub(crate) fn refuse_on_fields(fields: &[&Field], problems: &mut Problems) {
     for attr in fields.iter().flat_map(|field| pool_attributes(&field.attrs)) {
-        problems.under(attr, "`#[pool(..)]` says something about the whole struct: write it above the struct");
+        problems
+            .under(attr, "`#[pool(..)]` says something about the whole struct: write it above the struct");
     }
 }
 
@@ -68,7 +70,8 @@ impl Said {
             "keyed" => &mut self.keyed,
             _ => {
                 let known = "the keys are `id = 7`, `name = \"player\"` and `keyed`";
-                return problems.under(meta.path(), format_args!("`{key}` is no key of `#[pool(..)]`: {known}"));
+                return problems
+                    .under(meta.path(), format_args!("`#[pool(..)]` has no key `{key}`: {known}"));
             }
         };
         if place.is_some() {
@@ -93,7 +96,7 @@ fn id(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<u16
     };
     let id = number.base10_parse::<u16>().ok().filter(|id| (1..=MAX_ID).contains(id));
     if id.is_none() {
-        problems.under(number, format_args!("{number} is no id: {WRITE_ID}"));
+        problems.under(number, format_args!("{number} cannot be an id: {WRITE_ID}"));
     }
     id
 }
@@ -115,7 +118,7 @@ fn checked_name(name: String, span: Span, problems: &mut Problems) -> Option<Str
     if plain && (1..=MAX_NAME).contains(&name.len()) {
         return Some(name);
     }
-    problems.at(span, format_args!("`{name}` is no name of a type: {WRITE_NAME}"));
+    problems.at(span, format_args!("`{name}` cannot be the name of a type: {WRITE_NAME}"));
     None
 }
 

@@ -1,7 +1,8 @@
 //! The derives of the `hotpool` crate, which re-exports both: use them from there.
 //!
 //! A derive that refuses a struct names everything that is wrong with it at once, each at the place
-//! to change. What the struct looks like is [`shape`]'s to check, what `#[pool(..)]` says is [`args`]'s.
+//! to change. What the struct looks like is checked in `shape.rs`, what `#[pool(..)]` says in
+//! `args.rs`.
 #![forbid(unsafe_code)]
 
 mod args;

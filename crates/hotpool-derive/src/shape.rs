@@ -45,7 +45,9 @@ fn check_repr(input: &DeriveInput, problems: &mut Problems) {
     let mut fixed = false;
     for attr in input.attrs.iter().filter(|attr| attr.path().is_ident("repr")) {
         match parse_repr(attr) {
-            Ok(reprs) => fixed |= reprs.iter().any(|r| r.path().is_ident("C") || r.path().is_ident("transparent")),
+            Ok(reprs) => {
+                fixed |= reprs.iter().any(|r| r.path().is_ident("C") || r.path().is_ident("transparent"))
+            }
             Err(error) => problems.push(error),
         }
     }

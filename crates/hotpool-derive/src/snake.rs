@@ -16,7 +16,9 @@ pub(crate) fn snake_case(name: &str) -> String {
 /// Whether an upper-case letter between these two begins a word: after a lower-case letter or a digit it
 /// does, in a run of upper-case ones only the last does.
 fn starts_word(before: char, after: Option<&char>) -> bool {
-    before.is_lowercase() || before.is_numeric() || before.is_uppercase() && after.is_some_and(|c| c.is_lowercase())
+    before.is_lowercase()
+        || before.is_numeric()
+        || before.is_uppercase() && after.is_some_and(|c| c.is_lowercase())
 }
 
 #[cfg(test)]
