@@ -9,7 +9,10 @@ pub mod layout;
 pub mod limits;
 pub mod object;
 mod region;
+pub mod share;
 pub mod sync;
+mod sys;
 pub mod units;
 
 pub use object::{Handle, Id, PoolObject};
+pub use share::{ShareMgr, StartMode};
