@@ -68,6 +68,11 @@ pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
 pub const OWNER_WAIT_MS: u64 = 6000;
 /// Most that `OwnerWaitMs` may ask for.
 pub const MAX_OWNER_WAIT_MS: u64 = 600_000;
+/// How often a start makes the owner semaphores again when somebody removes them under its
+/// hands; more than any number of servers that start and stop at once.
+pub const OWNER_ROUNDS: u32 = 1000;
+/// Longest pause between two looks at a segment that somebody has still attached.
+pub const FENCE_PAUSE_MS: u64 = 20;
 
 const _: () = assert!(GENERATION_BITS >= 24 && MAX_GENERATION % 2 == 1);
 const _: () = assert!(MAX_SLOTS >= 64_000_000 && MAX_TYPE_ID >= 1000);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A System V IPC key. Prints as the operator writes it: `0x48500100`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u32);
 
 impl Key {

@@ -1,0 +1,213 @@
+//! What is known of a segment before anything is decided: collected without changing a byte.
+
+use super::backend::{Access, Backend, Home, SegmentFacts};
+use super::owner::{self, LockFacts, Observer, Whose};
+use super::verdict::{Verdict, judge};
+use crate::conf::BackendKind;
+use crate::layout::{BaseHeader, Frozen, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+use crate::region::Region;
+use crate::sys::{self, sysv};
+use crate::units::{Bytes, Key};
+use std::io;
+
+/// What a caller needs the segment to be. `None` where anything will do, as for tools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Its size.
+    pub bytes: Option<Bytes>,
+    /// Its owner.
+    pub uid: Option<u32>,
+    /// The permission bits it may have.
+    pub mode: Option<u32>,
+    /// Base or block, as the frozen bytes say it.
+    pub kind: Option<u32>,
+    /// The pool it belongs to.
+    pub pool_id: Option<[u64; 2]>,
+    /// Number of the block.
+    pub index: Option<u32>,
+}
+
+/// The first bytes of a segment, copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// First word.
+    pub magic: u64,
+    /// All 64 frozen bytes are zero.
+    pub blank: bool,
+    /// Version of the layout.
+    pub layout: u32,
+    /// Base or block.
+    pub kind: u32,
+    /// Identity of the pool.
+    pub pool_id: [u64; 2],
+    /// Size that was asked for.
+    pub bytes: u64,
+    /// Its key.
+    pub key: Key,
+    /// Number of the block.
+    pub index: u32,
+    /// When it was made, nanoseconds of the wall clock.
+    pub created: u64,
+    /// The checksum is what it has to be.
+    pub sound: bool,
+    /// How the last owner left; `None` in a block or where the segment ends before it.
+    pub run: Option<u64>,
+    /// Last owner's pid, 0 if none has been.
+    pub owner_pid: u64,
+    /// Owners the pool has had.
+    pub epoch: u64,
+    /// Name of the process in the ini.
+    pub process: String,
+}
+
+impl Head {
+    /// Whether hotpool made the segment.
+    pub fn is_hotpool(&self) -> bool {
+        [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&self.magic)
+    }
+
+    /// Copies the head out of a mapping; `None` if it has no room for one.
+    pub(crate) fn read(region: &Region) -> Option<Head> {
+        let frozen = region.at::<Frozen>(0).ok()?;
+        let mut head = Head {
+            magic: frozen.magic.load(),
+            blank: (0..size_of::<Frozen>() as u64 / 8)
+                .all(|word| region.at::<crate::sync::Word>(word * 8).is_ok_and(|word| word.load() == 0)),
+            layout: frozen.layout.load(),
+            kind: frozen.kind.load(),
+            pool_id: [frozen.pool_id[0].load(), frozen.pool_id[1].load()],
+            bytes: frozen.bytes.load(),
+            key: Key(frozen.key.load()),
+            index: frozen.index.load(),
+            created: frozen.created.load(),
+            sound: frozen.check.load() == frozen.sum(),
+            ..Head::default()
+        };
+        if head.kind == crate::layout::BASE_KIND
+            && let Ok(base) = region.at::<BaseHeader>(0)
+        {
+            head.run = Some(base.run.load());
+            head.owner_pid = base.owner_pid.load();
+            head.epoch = base.epoch.load();
+            head.process = crate::layout::text(&base.geometry.process);
+        }
+        Some(head)
+    }
+}
+
+/// The head of a segment, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// There was nothing to read, or no reason to.
+    Skipped,
+    /// The segment is shorter than a head.
+    TooShort,
+    /// The system refused.
+    Refused {
+        /// Its answer.
+        why: String,
+    },
+    /// This is what it says.
+    Head(Head),
+}
+
+/// What is known of the segment under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The key.
+    pub key: Key,
+    /// Where it was looked for.
+    pub backend: BackendKind,
+    /// What the caller needs.
+    pub want: Want,
+    /// What the system says of the segment; `None` if there is none.
+    pub segment: Option<SegmentFacts>,
+    /// Name of its user, where `/etc/passwd` knows it.
+    pub user: Option<String>,
+    /// What the owner semaphores say.
+    pub lock: LockFacts,
+    /// Its first bytes.
+    pub reading: Reading,
+    /// When all this was looked at, seconds of the wall clock.
+    pub seen: u64,
+}
+
+impl Facts {
+    /// What it all means.
+    pub fn verdict(&self) -> Verdict {
+        judge(self)
+    }
+
+    /// The head, if it could be read.
+    pub fn head(&self) -> Option<&Head> {
+        match &self.reading {
+            Reading::Head(head) => Some(head),
+            _ => None,
+        }
+    }
+
+    /// When the segment was last detached, seconds of the wall clock: when its last owner
+    /// closed it or died, unless a tool has looked at it since.
+    pub fn last_detach(&self) -> Option<u64> {
+        self.segment.as_ref()?.last_detach
+    }
+
+    /// Facts for a caller that holds the owner lock.
+    pub(crate) fn collect(backend: &dyn Backend, key: Key, want: Want, lock: LockFacts) -> io::Result<Facts> {
+        let segment = backend.stat(key)?;
+        let reading = match &segment {
+            Some(found) if readable(found, &want) => read(backend, key, found),
+            _ => Reading::Skipped,
+        };
+        let user = segment.as_ref().and_then(|found| sys::user_name(found.uid));
+        Ok(Facts {
+            key,
+            backend: backend.kind(),
+            want,
+            segment,
+            user,
+            lock,
+            reading,
+            seen: sys::wall_seconds(),
+        })
+    }
+}
+
+/// Facts for a tool: attaches the segment for a moment, for reading, registered as an observer.
+/// Changes nothing but the kernel's times of the last attach and detach.
+pub fn observe(key: Key, home: &Home) -> io::Result<Facts> {
+    let backend = home.open();
+    let lock = match home.backend {
+        BackendKind::Heap => owner::look_heap(key),
+        _ => owner::look(key, Whose::Any)?,
+    };
+    let _registered = match home.backend {
+        BackendKind::Heap => None,
+        _ => Observer::register(key),
+    };
+    Facts::collect(&*backend, key, Want::default(), lock)
+}
+
+/// What a segment of this user has to be.
+pub(crate) fn want(bytes: u64, mode: u32, kind: u32) -> Want {
+    Want {
+        bytes: Some(Bytes(bytes)),
+        uid: Some(sysv::effective_uid()),
+        mode: Some(mode),
+        kind: Some(kind),
+        ..Want::default()
+    }
+}
+
+/// A stranger's segment is not attached, not even for reading; a removed one has no key to
+/// attach it by; an empty one has no byte.
+fn readable(found: &SegmentFacts, want: &Want) -> bool {
+    !found.removed && found.bytes.0 != 0 && want.uid.is_none_or(|uid| uid == found.uid)
+}
+
+fn read(backend: &dyn Backend, key: Key, found: &SegmentFacts) -> Reading {
+    match backend.attach(key, found, Access::Read) {
+        Ok(segment) => Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head),
+        Err(error) => Reading::Refused { why: error.to_string() },
+    }
+}

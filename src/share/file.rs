@@ -1,0 +1,170 @@
+//! Backend `file`: one mapped file per segment, in `Dir`.
+
+use super::backend::{Access, Backend, SegmentFacts, key_of_name, replaced, segment_name};
+use super::segment::Segment;
+use crate::conf::BackendKind;
+use crate::sys::proc;
+use crate::units::{Bytes, Key};
+use memmap2::MmapOptions;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Files in a folder.
+#[derive(Debug)]
+pub(crate) struct FileBackend {
+    dir: PathBuf,
+}
+
+impl FileBackend {
+    /// Segments in `dir`, which has to exist.
+    pub(crate) fn new(dir: &Path) -> Self {
+        FileBackend { dir: dir.to_path_buf() }
+    }
+
+    fn path(&self, key: Key) -> PathBuf {
+        self.dir.join(segment_name(key))
+    }
+}
+
+impl Backend for FileBackend {
+    fn kind(&self) -> BackendKind {
+        BackendKind::File
+    }
+
+    fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        stat_file(&self.path(key))
+    }
+
+    fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
+        // It gets its name when it has its size and mode: a creation that is cut leaves a file
+        // without the name of a segment, and no segment of the wrong size.
+        static DRAFTS: AtomicU32 = AtomicU32::new(0);
+        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let draft = self.dir.join(format!(".{}.{}.{number}", segment_name(key), std::process::id()));
+        let _ = fs::remove_file(&draft);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&draft)?;
+        let named = file
+            .set_len(bytes)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o777)))
+            .and_then(|()| fs::hard_link(&draft, self.path(key)));
+        fs::remove_file(&draft)?;
+        named?;
+        Ok(Segment::mmap(MmapOptions::new().len(bytes as usize).map_raw(&file)?))
+    }
+
+    fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
+        attach_file(&self.path(key), facts, access)
+    }
+
+    fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()> {
+        remove_file(&self.path(key), facts)
+    }
+
+    fn keys(&self) -> io::Result<Vec<Key>> {
+        keys_in(&self.dir)
+    }
+
+    fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {
+        writers_of(key, facts)
+    }
+}
+
+/// What is at `path`, or the removed file of that name that a process has still mapped.
+pub(super) fn stat_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(Some(facts_of(&found))),
+        Ok(_) => Err(io::Error::other(format!("{} is not a file", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(unlinked_but_mapped(path)),
+        Err(error) => Err(error),
+    }
+}
+
+fn facts_of(found: &fs::Metadata) -> SegmentFacts {
+    SegmentFacts {
+        bytes: Bytes(found.len()),
+        uid: found.uid(),
+        gid: found.gid(),
+        mode: found.mode() & 0o777,
+        id: found.ino(),
+        creator_pid: None,
+        last_pid: None,
+        attached: None,
+        removed: false,
+        changed: found.ctime() as u64,
+        last_attach: None,
+        last_detach: None,
+    }
+}
+
+/// A mapping keeps the name its file had, with a remark. Size and owner are not known.
+fn unlinked_but_mapped(path: &Path) -> Option<SegmentFacts> {
+    let name =
+        format!("{} (deleted)", fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?).display());
+    let id = std::cell::Cell::new(0);
+    let mapped = proc::writers(|mapped, inode| {
+        let same = mapped == name;
+        if same {
+            id.set(inode);
+        }
+        same
+    });
+    let pid = *mapped.first()?;
+    let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
+    Some(SegmentFacts {
+        bytes: Bytes(0),
+        uid: owner.uid(),
+        gid: owner.gid(),
+        mode: 0,
+        id: id.get(),
+        creator_pid: None,
+        last_pid: Some(pid),
+        attached: Some(mapped.len() as u64),
+        removed: true,
+        changed: 0,
+        last_attach: None,
+        last_detach: None,
+    })
+}
+
+/// Maps the file that `facts` were taken of.
+pub(super) fn attach_file(path: &Path, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
+    let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
+    same_file(&file.metadata()?, facts)?;
+    let map = mapped(facts);
+    Ok(Segment::mmap(match access {
+        Access::Write => map.map_raw(&file)?,
+        Access::Read => map.map_raw_read_only(&file)?,
+    }))
+}
+
+fn mapped(facts: &SegmentFacts) -> MmapOptions {
+    let mut options = MmapOptions::new();
+    options.len(facts.bytes.0 as usize);
+    options
+}
+
+/// Removes the file that `facts` were taken of.
+pub(super) fn remove_file(path: &Path, facts: &SegmentFacts) -> io::Result<()> {
+    same_file(&File::open(path)?.metadata()?, facts)?;
+    fs::remove_file(path)
+}
+
+fn same_file(found: &fs::Metadata, facts: &SegmentFacts) -> io::Result<()> {
+    let same = found.ino() == facts.id && found.len() == facts.bytes.0 && !facts.removed;
+    if same { Ok(()) } else { Err(replaced()) }
+}
+
+/// Keys of the files in `dir` that have the name of a segment.
+pub(super) fn keys_in(dir: &Path) -> io::Result<Vec<Key>> {
+    let names = fs::read_dir(dir)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| key_of_name(&name)).collect())
+}
+
+/// Processes that have the file mapped for writing.
+pub(super) fn writers_of(key: Key, facts: &SegmentFacts) -> Vec<i32> {
+    let name = format!("/{}", segment_name(key));
+    proc::writers(|path, inode| inode == facts.id && path.contains(&name))
+}

@@ -1,0 +1,136 @@
+//! All pools of a host, and the removal of one: for operators.
+
+use super::backend::{Access, Backend, Home};
+use super::facts::{Facts, Head, Want, observe};
+use super::fence;
+use super::making;
+use super::manager::{ShareError, refused, remove_if, system};
+use super::owner::{LockFacts, OwnerLock, Wait, Whose};
+use super::verdict::Verdict;
+use crate::conf::BackendKind;
+use crate::layout::{BASE_KIND, BLOCK_KIND};
+use crate::units::{Bytes, Key};
+use std::io;
+
+/// One thing that a removal took away, or would take away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A segment.
+    Segment {
+        /// Its key.
+        key: Key,
+        /// Its size.
+        bytes: Bytes,
+        /// Number of the block; `None` for the base.
+        block: Option<u32>,
+    },
+    /// The owner semaphores.
+    Semaphores {
+        /// Their key, that of the base.
+        key: Key,
+    },
+}
+
+/// What a removal took away, or would take away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// In the order of the removal.
+    pub removed: Vec<Removed>,
+    /// Nothing was done.
+    pub dry_run: bool,
+}
+
+/// Every hotpool segment of the host, bases and blocks, in the order of their keys. Each is attached for a
+/// moment, for reading; what is not hotpool's is left out.
+pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
+    let mut keys = home.open().keys()?;
+    keys.sort_unstable();
+    let found = keys.into_iter().filter_map(|key| observe(key, home).ok());
+    Ok(found.filter(|facts| facts.head().is_some_and(Head::is_hotpool)).collect())
+}
+
+/// Removes the pool whose base is under `key`, with its blocks and semaphores; with
+/// `dry_run` says only what it would remove.
+///
+/// A live owner is refused, and so is everything that does not begin with a magic word of
+/// hotpool. Blocks are found by the identity of the pool, which each of them carries.
+pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, ShareError> {
+    let backend = home.open();
+    let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
+    let blocks = removable(&*backend, &facts)?;
+    let removed = plan(&facts, &blocks);
+    if !dry_run && !removed.is_empty() {
+        remove(&*backend, &facts, &blocks)?;
+    }
+    Ok(Removal { removed, dry_run })
+}
+
+/// The blocks of a pool that may be removed, or the refusal.
+fn removable(backend: &dyn Backend, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
+    match (facts.verdict(), facts.head()) {
+        (Verdict::Absent, _) => Ok(Vec::new()),
+        (verdict @ (Verdict::Foreign { .. } | Verdict::Busy { .. } | Verdict::Dying), _) => {
+            Err(refused(verdict, facts.clone()))
+        }
+        (_, Some(head)) if head.kind == BLOCK_KIND && head.sound => {
+            let why = format!("it is block {} of a pool; give the key of the pool's base", head.index);
+            Err(refused(Verdict::Foreign { why }, facts.clone()))
+        }
+        (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, head.pool_id),
+        // A damaged head names no pool that could be believed: its blocks stay.
+        (_, Some(head)) if head.is_hotpool() => Ok(Vec::new()),
+        (verdict, _) => Err(refused(verdict, facts.clone())),
+    }
+}
+
+fn blocks_of(backend: &dyn Backend, pool_id: [u64; 2]) -> Result<Vec<Facts>, ShareError> {
+    let mut keys = backend.keys().map_err(system(Key(0), 0, "list"))?;
+    keys.sort_unstable();
+    let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(pool_id), ..Want::default() };
+    let found = keys.into_iter().filter_map(|key| Facts::collect(backend, key, want(), LockFacts::None).ok());
+    Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, pool_id))).collect())
+}
+
+fn belongs(head: &Head, pool_id: [u64; 2]) -> bool {
+    head.is_hotpool() && head.sound && head.kind == BLOCK_KIND && head.pool_id == pool_id
+}
+
+fn plan(facts: &Facts, blocks: &[Facts]) -> Vec<Removed> {
+    let segment = |facts: &Facts| {
+        let head = facts.head()?;
+        Some(Removed::Segment {
+            key: facts.key,
+            bytes: facts.segment.as_ref()?.bytes,
+            block: (head.kind == BLOCK_KIND).then_some(head.index),
+        })
+    };
+    let set = matches!(facts.lock, LockFacts::Free { .. }).then_some(Removed::Semaphores { key: facts.key });
+    blocks.iter().chain([facts]).filter_map(segment).chain(set).collect()
+}
+
+/// Removes, as the owner that nobody else can be at the same time.
+fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), ShareError> {
+    let key = facts.key;
+    let wait = Wait::ms(0);
+    let lock = match backend.kind() {
+        BackendKind::Heap => OwnerLock::take_heap(key)?,
+        _ => OwnerLock::take(key, 0o600, Whose::Any, wait)?,
+    };
+    fence::wait_for_rivals(backend, key, &lock, wait)?;
+    if let (Some(segment), Some(head)) = (&facts.segment, facts.head()) {
+        let base =
+            backend.attach(key, segment, Access::Write).map_err(system(key, segment.bytes.0, "attach"))?;
+        let now = Head::read(&base.region());
+        if now.is_none_or(|now| now.magic != head.magic || now.pool_id != head.pool_id) {
+            return Err(system(key, segment.bytes.0, "remove")(super::backend::replaced()));
+        }
+        making::mark_gone(&base.region());
+    }
+    for block in blocks {
+        let Some(id) = block.head().map(|head| head.pool_id) else { continue };
+        remove_if(backend, block.key, |head| belongs(head, id))?;
+    }
+    remove_if(backend, key, |head| head.kind == BASE_KIND || !head.sound)?;
+    lock.remove();
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The life of a segment's first word: being made, ready, gone.
+//!
+//! ```text
+//!  0 ──> MAKING ──> READY ──> GONE ──> removed
+//! ```
+//!
+//! A segment that is not `READY` holds nothing that anybody could miss: it is made again from the
+//! beginning, or removed.
+
+use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+use crate::limits::PAGE;
+use crate::region::Region;
+use crate::sync::Word;
+use crate::sys::mem::{self, Advice};
+use crate::sys::wall_nanos;
+use crate::units::Key;
+
+/// What the frozen bytes of a segment say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) key: Key,
+    pub(crate) pool_id: [u64; 2],
+    pub(crate) kind: u32,
+    pub(crate) index: u32,
+    pub(crate) bytes: u64,
+}
+
+/// Makes a segment of zeros: marks it, names it, lets `make` fill the rest, and commits.
+pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&Region)) {
+    let frozen = region.at::<Frozen>(0).expect("every segment that is made has room for a header");
+    frozen.magic.store(MAGIC_MAKING);
+    frozen.layout.fill(LAYOUT_VERSION);
+    frozen.kind.fill(identity.kind);
+    frozen.pool_id[0].fill(identity.pool_id[0]);
+    frozen.pool_id[1].fill(identity.pool_id[1]);
+    frozen.bytes.fill(identity.bytes);
+    frozen.key.fill(identity.key.0);
+    frozen.index.fill(identity.index);
+    frozen.created.fill(wall_nanos());
+    frozen.check.fill(frozen.sum());
+    make(region);
+    frozen.magic.store(MAGIC_READY);
+}
+
+/// Turns what a cut creation left behind into zeros, all but the mark itself: a wipe that is
+/// cut leaves a cut creation. What was never touched is not touched by it either.
+pub(crate) fn wipe(region: &Region) {
+    let head = region.len().min(PAGE);
+    clear(region, size_of::<Word>() as u64, head);
+    let rest = region.len() / PAGE * PAGE;
+    // Pages go back to the kernel at once, where the memory can do so; that is not the memory of a
+    // process, and not every file system.
+    match rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok() {
+        true => clear(region, rest, region.len()),
+        false => clear(region, head, region.len()),
+    }
+}
+
+/// Clears the words from one offset to another. A word that is zero already is not stored to, so that
+/// its page need not get memory for it.
+fn clear(region: &Region, from: u64, to: u64) {
+    let words = (from..to).step_by(size_of::<Word>());
+    for word in words.filter_map(|offset| region.at::<Word>(offset).ok()) {
+        if word.load() != 0 {
+            word.store(0);
+        }
+    }
+}
+
+/// Marks a base whose pool is being removed.
+pub(crate) fn mark_gone(region: &Region) {
+    if let Ok(frozen) = region.at::<Frozen>(0) {
+        frozen.magic.store(MAGIC_GONE);
+    }
+}

@@ -1,0 +1,341 @@
+//! ShareMgr: the segments of one pool, in the hands of their one owner.
+
+use super::backend::{Access, Backend, Home};
+use super::facts::{self, Facts, Head, Want};
+use super::fence;
+use super::making::{self, Identity};
+use super::owner::{OwnerError, OwnerLock, Wait, Whose};
+use super::segment::Segment;
+use super::verdict::Verdict;
+use crate::conf::{BackendKind, CoreDump, ProcessConf};
+use crate::layout::{BASE_KIND, BLOCK_KIND, MAGIC_GONE};
+use crate::limits::PAGE;
+use crate::region::Region;
+use crate::sys;
+use crate::sys::mem::{self, Advice};
+use crate::units::{Bytes, Key};
+use std::fmt;
+use std::io;
+
+/// Whether a pool begins or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartMode {
+    /// There was none: it is empty.
+    Init,
+    /// It was there, closed or crashed: every committed object is.
+    Resume,
+}
+
+/// Why a pool's segments are not had.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    /// The owner lock was not had.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// What was found under the key is not what can be used.
+    #[error("{}; {}", verdict.reason(facts), verdict.next(facts))]
+    Refused {
+        /// What it is.
+        verdict: Verdict,
+        /// What is known of it.
+        facts: Box<Facts>,
+    },
+    /// Another start made new semaphores while this one attached: one of the two has to leave.
+    #[error(
+        "the owner semaphores under {key} were removed while this process attached; find who runs `ipcrm`, \
+         then start again"
+    )]
+    Overtaken {
+        /// Key of the base segment.
+        key: Key,
+    },
+    /// The system refused.
+    #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", system_next(source))]
+    System {
+        /// Key of the segment.
+        key: Key,
+        /// Its size, 0 where it is not known.
+        bytes: Bytes,
+        /// What was asked for.
+        call: &'static str,
+        /// Its answer.
+        source: io::Error,
+    },
+}
+
+/// What an answer of the system means to whoever reads it.
+fn system_next(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOMEM) => {
+            "there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`"
+        }
+        Some(libc::ENOSPC) => {
+            "the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`"
+        }
+        Some(libc::EINVAL) => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
+        Some(libc::EACCES | libc::EPERM) => "run `hotpool ls` to see whose it is",
+        Some(libc::EEXIST) => "somebody made it this moment: run `hotpool ls`",
+        _ => "run `hotpool doctor`",
+    }
+}
+
+/// The segments of one pool and the right to write to them.
+///
+/// Dropping it detaches the segments and then gives the owner lock back; nothing is removed. The
+/// fields are in the order in which they are dropped.
+pub struct ShareMgr {
+    blocks: Vec<Segment>,
+    base: Segment,
+    backend: Box<dyn Backend>,
+    key: Key,
+    mode: u32,
+    core_dump: CoreDump,
+    found: Facts,
+    start_mode: StartMode,
+    pool_id: [u64; 2],
+    lock: OwnerLock,
+}
+
+impl fmt::Debug for ShareMgr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShareMgr")
+            .field("key", &self.key)
+            .field("backend", &self.backend.kind())
+            .field("start_mode", &self.start_mode)
+            .field("blocks", &self.blocks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ShareMgr {
+    /// Becomes the owner of the pool under `conf.base_key` and attaches its base segment, or
+    /// makes one of `base_bytes` bytes.
+    ///
+    /// `make` fills everything behind the frozen bytes of a new base, whose bytes are
+    /// zero when it is called. The base counts as made when it returns.
+    pub(crate) fn open(
+        conf: &ProcessConf,
+        base_bytes: u64,
+        make: &mut dyn FnMut(&Region),
+    ) -> Result<ShareMgr, ShareError> {
+        let wait = Wait::ms(conf.owner_wait_ms);
+        let lock = match conf.backend {
+            BackendKind::Heap => OwnerLock::take_heap(conf.base_key)?,
+            _ => OwnerLock::take(conf.base_key, conf.mode, Whose::Own, wait)?,
+        };
+        let backend = Home::of(conf).open();
+        match open_base(conf, base_bytes, &*backend, &lock, wait, make) {
+            Ok(Opened { base, found, start_mode, pool_id }) => Ok(ShareMgr {
+                blocks: Vec::new(),
+                base,
+                backend,
+                key: conf.base_key,
+                mode: conf.mode,
+                core_dump: conf.core_dump,
+                found,
+                start_mode,
+                pool_id,
+                lock,
+            }),
+            Err(error) => {
+                lock.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the pool begins or goes on.
+    pub fn start_mode(&self) -> StartMode {
+        self.start_mode
+    }
+
+    /// What was found under the base key before anything was done.
+    pub fn found(&self) -> &Facts {
+        &self.found
+    }
+
+    /// Identity of the pool, the same in all its segments.
+    pub fn pool_id(&self) -> [u64; 2] {
+        self.pool_id
+    }
+
+    /// Memory of the base segment.
+    pub(crate) fn base(&self) -> Region {
+        self.base.region()
+    }
+
+    /// What is known of the segment under the key of block `index`; [`Facts::verdict`] says what it is.
+    pub(crate) fn judge_block(&self, key: Key, index: u32, bytes: u64) -> Result<Facts, ShareError> {
+        let want = Want {
+            pool_id: Some(self.pool_id),
+            index: Some(index),
+            ..facts::want(bytes, self.mode, BLOCK_KIND)
+        };
+        Facts::collect(&*self.backend, key, want, self.lock.facts()).map_err(system(key, bytes, "look at"))
+    }
+
+    /// Attaches a block of the pool, which has to be there and complete.
+    pub(crate) fn attach_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
+        let facts = self.judge_block(key, index, bytes)?;
+        match facts.verdict() {
+            Verdict::Clean => self.attach_judged(facts),
+            verdict => Err(refused(verdict, facts)),
+        }
+    }
+
+    /// Makes a block, or takes what a growth of this pool left that was cut: a block that
+    /// is complete and in no table yet, or the beginning of one.
+    pub(crate) fn add_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
+        let facts = self.judge_block(key, index, bytes)?;
+        let verdict = facts.verdict();
+        if verdict == Verdict::Clean {
+            return self.attach_judged(facts);
+        }
+        let identity = Identity { key, pool_id: self.pool_id, kind: BLOCK_KIND, index, bytes };
+        let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode)?;
+        advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
+        // The rest gets its memory extent by extent, when a type grows into it.
+        making::wipe(&segment.region());
+        mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
+        making::fill(&segment.region(), &identity, &mut |_| ());
+        Ok(self.keep(segment))
+    }
+
+    fn attach_judged(&mut self, facts: Facts) -> Result<Region, ShareError> {
+        let segment = attach(&*self.backend, &facts)?;
+        advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
+        Ok(self.keep(segment))
+    }
+
+    fn keep(&mut self, segment: Segment) -> Region {
+        let region = segment.region();
+        self.blocks.push(segment);
+        region
+    }
+
+    /// Removes the pool: the base is marked first, so that a removal that is cut is never
+    /// taken for a pool; then go the blocks, the base and the semaphores. A segment under one of
+    /// `block_keys` that is not this pool's stays.
+    pub(crate) fn destroy(self, block_keys: &[Key]) -> Result<(), ShareError> {
+        let ShareMgr { blocks, base, backend, key, pool_id, lock, .. } = self;
+        making::mark_gone(&base.region());
+        drop(blocks);
+        drop(base);
+        for &block in block_keys {
+            remove_if(&*backend, block, |head| head.pool_id == pool_id && head.kind == BLOCK_KIND)?;
+        }
+        remove_if(&*backend, key, |head| head.pool_id == pool_id && head.magic == MAGIC_GONE)?;
+        lock.remove();
+        Ok(())
+    }
+}
+
+/// What an opening leads to.
+struct Opened {
+    base: Segment,
+    found: Facts,
+    start_mode: StartMode,
+    pool_id: [u64; 2],
+}
+
+/// Looks, judges, attaches or begins. Nothing is stored before it is sure that the lock is still the one
+/// that the key leads to: a start that was let in by a newer set has looked for this
+/// attach, or this one sees the newer set.
+fn open_base(
+    conf: &ProcessConf,
+    bytes: u64,
+    backend: &dyn Backend,
+    lock: &OwnerLock,
+    wait: Wait,
+    make: &mut dyn FnMut(&Region),
+) -> Result<Opened, ShareError> {
+    let key = conf.base_key;
+    fence::wait_for_rivals(backend, key, lock, wait)?;
+    let want = facts::want(bytes, conf.mode, BASE_KIND);
+    let found = Facts::collect(backend, key, want, lock.facts()).map_err(system(key, bytes, "look at"))?;
+    let verdict = found.verdict();
+    let resumed = match (&verdict, found.head()) {
+        (Verdict::Clean | Verdict::Crashed, Some(head)) => Some(head.pool_id),
+        _ => None,
+    };
+    let base = match resumed {
+        Some(_) => attach(backend, &found)?,
+        None => begin(backend, &found, verdict, bytes, conf.mode)?,
+    };
+    advise(backend, &base, conf.core_dump, BASE_KIND);
+    if !lock.is_named()? {
+        return Err(ShareError::Overtaken { key });
+    }
+    if let Some(pool_id) = resumed {
+        return Ok(Opened { base, found, start_mode: StartMode::Resume, pool_id });
+    }
+    let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
+    making::wipe(&base.region());
+    mem::populate(&base.region(), 0, bytes).map_err(system(key, bytes, "populate"))?;
+    making::fill(&base.region(), &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
+    Ok(Opened { base, found, start_mode: StartMode::Init, pool_id })
+}
+
+/// A new segment, or one whose creation was cut. Its bytes are as they were found.
+fn begin(
+    backend: &dyn Backend,
+    facts: &Facts,
+    verdict: Verdict,
+    bytes: u64,
+    mode: u32,
+) -> Result<Segment, ShareError> {
+    let empty = facts.segment.as_ref().is_none_or(|segment| segment.bytes.0 == 0);
+    match verdict {
+        Verdict::Absent => {}
+        Verdict::Unfinished if empty => {}
+        Verdict::Unfinished => return attach(backend, facts),
+        verdict => return Err(refused(verdict, facts.clone())),
+    }
+    backend.create(facts.key, bytes, mode).map_err(system(facts.key, bytes, "make"))
+}
+
+fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
+    let Some(segment) = &facts.segment else { return Err(refused(Verdict::Absent, facts.clone())) };
+    backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
+}
+
+/// Keeps the mapping out of forked children and, as configured, out of core dumps. Refused advice
+/// costs no promise that the owner lock does not keep, so it is said and not an error.
+fn advise(backend: &dyn Backend, segment: &Segment, dump: CoreDump, kind: u32) {
+    let dumped = dump == CoreDump::Full || dump == CoreDump::Header && kind == BASE_KIND;
+    // A child has its own copy of the memory of a process, and may go on with it.
+    let forked = backend.kind() == BackendKind::Heap;
+    let wanted = [(!forked, Advice::DontFork), (!dumped, Advice::DontDump)];
+    for (_, advice) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+        let region = segment.region();
+        if let Err(error) = mem::advise(&region, 0, region.len(), advice) {
+            log::warn!("{advice:?} was refused: {error}");
+        }
+    }
+}
+
+/// Removes the segment under `key` if its head says so; one that is absent is no error.
+pub(super) fn remove_if(
+    backend: &dyn Backend,
+    key: Key,
+    ours: impl Fn(&Head) -> bool,
+) -> Result<bool, ShareError> {
+    let unknown = |call| system(key, 0, call);
+    let facts =
+        Facts::collect(backend, key, Want::default(), super::LockFacts::None).map_err(unknown("look at"))?;
+    match (&facts.segment, facts.head()) {
+        (Some(segment), Some(head)) if !segment.removed && head.is_hotpool() && ours(head) => {
+            backend.remove(key, segment).map_err(unknown("remove"))?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+pub(super) fn refused(verdict: Verdict, facts: Facts) -> ShareError {
+    ShareError::Refused { verdict, facts: Box::new(facts) }
+}
+
+pub(super) fn system(key: Key, bytes: u64, call: &'static str) -> impl FnOnce(io::Error) -> ShareError {
+    move |source| ShareError::System { key, bytes: Bytes(bytes), call, source }
+}

@@ -1,0 +1,34 @@
+//! ShareMgr: what is under a key, who owns it, create or attach, cold or hot.
+//!
+//! A pool is a base segment and blocks, one key each. [`ShareMgr`] takes the owner lock, looks
+//! behind it ([`fence`]), judges what it finds ([`Verdict`]) and only then attaches or creates.
+//! It never deletes what it finds.
+
+mod backend;
+mod facts;
+mod fence;
+mod file;
+mod heap;
+mod host;
+mod making;
+mod manager;
+mod owner;
+mod posix;
+mod segment;
+mod sysv;
+mod verdict;
+
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use crate::sys::proc::{Process, ProcessState};
+pub use backend::{Home, SegmentFacts};
+pub use facts::{Facts, Head, Reading, Want, observe};
+pub use host::{Removal, Removed, list_host, remove_pool};
+pub use manager::{ShareError, ShareMgr, StartMode};
+pub use owner::{ForeignSet, LockFacts, OwnerError};
+pub use verdict::{Damage, Verdict, judge};

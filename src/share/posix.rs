@@ -1,0 +1,91 @@
+//! Backend `posix`: POSIX shared memory, through the `shared_memory` crate.
+//!
+//! What that crate has no call for (size, owner, mode, mapping for reading alone, the list of
+//! names) is asked of `/dev/shm`, where Linux keeps POSIX shared memory.
+
+use super::backend::{Access, Backend, SegmentFacts, segment_name};
+use super::file::{attach_file, keys_in, remove_file, stat_file, writers_of};
+use super::segment::Segment;
+use crate::conf::BackendKind;
+use crate::units::Key;
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// POSIX shared memory.
+#[derive(Debug)]
+pub(crate) struct PosixBackend;
+
+const DIR: &str = "/dev/shm";
+
+fn path(key: Key) -> PathBuf {
+    Path::new(DIR).join(segment_name(key))
+}
+
+fn shmem(key: Key) -> ShmemConf {
+    ShmemConf::new().os_id(format!("/{}", segment_name(key)))
+}
+
+impl Backend for PosixBackend {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Posix
+    }
+
+    fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        stat_file(&path(key))
+    }
+
+    fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
+        // The crate names the memory first and gives it its size after that. A death between
+        // the two leaves a name without a byte behind it, which holds nothing to lose.
+        if stat_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0 && !found.removed) {
+            fs::remove_file(path(key))?;
+        }
+        let map = keep(shmem(key).size(bytes as usize).create())?;
+        fs::set_permissions(path(key), Permissions::from_mode(mode & 0o777))?;
+        Ok(Segment::posix(map))
+    }
+
+    fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
+        if access == Access::Read {
+            return attach_file(&path(key), facts, access);
+        }
+        let map = keep(shmem(key).open())?;
+        // The crate opens by name: look whether the name is still the one that was judged.
+        match stat_file(&path(key))? {
+            Some(now) if now.id == facts.id && map.len() as u64 == facts.bytes.0 => Ok(Segment::posix(map)),
+            _ => Err(super::backend::replaced()),
+        }
+    }
+
+    fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()> {
+        remove_file(&path(key), facts)
+    }
+
+    fn keys(&self) -> io::Result<Vec<Key>> {
+        keys_in(Path::new(DIR))
+    }
+
+    fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {
+        writers_of(key, facts)
+    }
+}
+
+/// Whoever made the memory would unlink it on drop; here nobody does.
+fn keep(answer: Result<Shmem, ShmemError>) -> io::Result<Shmem> {
+    match answer {
+        Ok(mut map) => {
+            map.set_owner(false);
+            Ok(map)
+        }
+        Err(ShmemError::MappingIdExists) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(
+            ShmemError::MapCreateFailed(code)
+            | ShmemError::MapOpenFailed(code)
+            | ShmemError::UnknownOsError(code),
+        ) => Err(io::Error::from_raw_os_error(code as i32)),
+        Err(other) => Err(io::Error::other(other)),
+    }
+}

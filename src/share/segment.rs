@@ -1,0 +1,92 @@
+//! A mapping that is owned: detached on drop, by the process that made it and no other.
+//!
+//! # What the unsafe code here relies on
+//!
+//! What is mapped keeps a page-aligned range of `len` bytes mapped as long as it lives:
+//! `shmat` and `mmap` answer with pages, and [`Attached`], `MmapRaw` and `Shmem` unmap them
+//! in their drop. The segment holds it until its own drop, and the region it lends is
+//! used inside the crate only while the segment lives (see `region.rs`).
+#![allow(unsafe_code)]
+
+use crate::region::Region;
+use crate::sys::sysv::Attached;
+use memmap2::MmapRaw;
+use shared_memory::Shmem;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// What keeps the memory mapped; it is there for its drop.
+enum Mapping {
+    Sysv(#[expect(dead_code)] Attached),
+    Mmap(#[expect(dead_code)] MmapRaw),
+    Posix(#[expect(dead_code)] Shmem),
+    Heap(#[expect(dead_code)] Arc<MmapRaw>),
+}
+
+/// An attached segment.
+pub(crate) struct Segment {
+    region: Region,
+    mapping: ManuallyDrop<Mapping>,
+    pid: u32,
+}
+
+impl Segment {
+    /// A System V segment of which `bytes` bytes were asked for.
+    pub(crate) fn sysv(attached: Attached, bytes: u64) -> Self {
+        Self::new(attached.base(), bytes, Mapping::Sysv(attached))
+    }
+
+    /// A mapped file.
+    pub(crate) fn mmap(map: MmapRaw) -> Self {
+        let (base, len) = extent(map.as_mut_ptr(), map.len());
+        Self::new(base, len, Mapping::Mmap(map))
+    }
+
+    /// POSIX shared memory. Its maker's drop would unlink it: that is turned off by
+    /// whoever made it.
+    pub(crate) fn posix(map: Shmem) -> Self {
+        let (base, len) = extent(map.as_ptr(), map.len());
+        Self::new(base, len, Mapping::Posix(map))
+    }
+
+    /// Memory of the process, shared with the registry that finds it again.
+    pub(crate) fn heap(map: Arc<MmapRaw>) -> Self {
+        let (base, len) = extent(map.as_mut_ptr(), map.len());
+        Self::new(base, len, Mapping::Heap(map))
+    }
+
+    fn new(base: NonNull<u8>, len: u64, mapping: Mapping) -> Self {
+        // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
+        let region = unsafe { Region::new(base, len) };
+        Segment { region, mapping: ManuallyDrop::new(mapping), pid: std::process::id() }
+    }
+
+    /// Its memory.
+    pub(crate) fn region(&self) -> Region {
+        self.region
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // A forked child has a copy of this value and not the mapping (MADV_DONTFORK): at
+        // the address may be something else by now.
+        if self.pid == std::process::id() {
+            // SAFETY: it is dropped here and nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.mapping) };
+        }
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("region", &self.region).field("pid", &self.pid).finish()
+    }
+}
+
+/// Address and length of a mapping of at least a byte.
+fn extent(base: *mut u8, len: usize) -> (NonNull<u8>, u64) {
+    (NonNull::new(base).expect("the kernel maps nothing at address 0"), len as u64)
+}

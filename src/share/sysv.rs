@@ -1,0 +1,100 @@
+//! Backend `sysv`: System V shared memory, the default.
+
+use super::backend::{Access, Backend, SegmentFacts, replaced};
+use super::segment::Segment;
+use crate::conf::BackendKind;
+use crate::layout::Frozen;
+use crate::sys::sysv::SHM_DEST;
+use crate::sys::{proc, sysv};
+use crate::units::{Bytes, Key};
+use std::io;
+
+/// System V shared memory.
+#[derive(Debug)]
+pub(crate) struct SysvBackend;
+
+impl Backend for SysvBackend {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Sysv
+    }
+
+    fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        match sysv::shm_find(key)?.map(facts_of) {
+            None => removed_but_attached(key),
+            // Removed between the two calls.
+            Some(Err(error)) if gone(&error) => removed_but_attached(key),
+            Some(found) => found.map(Some),
+        }
+    }
+
+    fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
+        let shmid = sysv::shm_create(key, bytes, mode)?;
+        Ok(Segment::sysv(sysv::shm_attach(shmid, true)?, bytes))
+    }
+
+    fn attach(&self, _key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
+        match sysv::shm_attach(facts.id as i32, access == Access::Write) {
+            Ok(attached) => Ok(Segment::sysv(attached, facts.bytes.0)),
+            Err(error) if gone(&error) => Err(replaced()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove(&self, _key: Key, facts: &SegmentFacts) -> io::Result<()> {
+        match sysv::shm_remove(facts.id as i32) {
+            Err(error) if gone(&error) => Err(replaced()),
+            other => other,
+        }
+    }
+
+    fn keys(&self) -> io::Result<Vec<Key>> {
+        Ok(proc::segments()?.into_iter().filter(|row| row.key != 0).map(|row| Key(row.key)).collect())
+    }
+
+    fn writers(&self, _key: Key, facts: &SegmentFacts) -> Vec<i32> {
+        // The kernel shows the shmid as the inode of a mapping, and `/SYSV` and the key as its path.
+        proc::writers(|path, inode| inode == facts.id && path.starts_with("/SYSV"))
+    }
+}
+
+/// An id that names nothing any more.
+fn gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM))
+}
+
+fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
+    let stat = sysv::shm_stat(shmid)?;
+    Ok(SegmentFacts {
+        bytes: Bytes(stat.bytes),
+        uid: stat.uid,
+        gid: stat.gid,
+        mode: stat.mode & 0o777,
+        id: shmid as u64,
+        creator_pid: Some(stat.creator_pid),
+        last_pid: Some(stat.last_pid),
+        attached: Some(stat.attached),
+        removed: stat.mode & SHM_DEST != 0,
+        changed: stat.created,
+        last_attach: Some(stat.last_attach).filter(|t| *t != 0),
+        last_detach: Some(stat.last_detach).filter(|t| *t != 0),
+    })
+}
+
+/// The segment that had `key` until somebody removed it under its owner. The kernel has
+/// forgotten the key by then; the frozen bytes still hold it.
+fn removed_but_attached(key: Key) -> io::Result<Option<SegmentFacts>> {
+    for row in proc::segments()?.iter().filter(|row| row.mode & SHM_DEST != 0) {
+        let Ok(facts) = facts_of(row.shmid) else { continue };
+        let Ok(attached) = sysv::shm_attach(row.shmid, false) else { continue };
+        let segment = Segment::sysv(attached, facts.bytes.0);
+        if segment.region().at::<Frozen>(0).is_ok_and(|frozen| is_ours(&frozen, key)) {
+            return Ok(Some(facts));
+        }
+    }
+    Ok(None)
+}
+
+fn is_ours(frozen: &Frozen, key: Key) -> bool {
+    use crate::layout::{MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+    [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&frozen.magic.load()) && frozen.key.load() == key.0
+}

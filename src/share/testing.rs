@@ -1,0 +1,1 @@
+//! Keys, guards and child processes for the tests of this folder.

@@ -1,0 +1,316 @@
+//! What a found segment is: one pure function from facts to a closed list of answers, and what
+//! each of them says to an operator.
+
+use super::facts::{Facts, Head, Reading};
+use super::owner::LockFacts;
+use crate::layout::{
+    BASE_KIND, BLOCK_KIND, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY,
+    RUN_STARTING,
+};
+use crate::sys::proc::{Age, Process};
+use crate::units::Bytes;
+
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Absent,
+    /// Something that is not ours to touch.
+    Foreign {
+        /// How that is known.
+        why: String,
+    },
+    /// A pool with a live owner.
+    Busy {
+        /// The owner.
+        holder: Process,
+    },
+    /// A pool that was removed while it was attached: it lives until its last detach, and
+    /// nobody finds it any more.
+    Dying,
+    /// A creation of our own that was cut. It holds nothing.
+    Unfinished,
+    /// Complete, closed by its last owner. A block that is complete.
+    Clean,
+    /// Complete, and its last owner died.
+    Crashed,
+    /// A destruction that was cut.
+    Gone,
+    /// Made by a version with another layout.
+    Incompatible {
+        /// Its layout.
+        found: u32,
+        /// Ours.
+        wanted: u32,
+    },
+    /// Ours, of another size.
+    WrongSize {
+        /// Its size.
+        found: Bytes,
+        /// The configured size.
+        wanted: Bytes,
+    },
+    /// Another user's.
+    WrongOwner {
+        /// That user.
+        found: u32,
+        /// This user.
+        wanted: u32,
+    },
+    /// Open to more users than configured.
+    WrongMode {
+        /// Its permission bits.
+        found: u32,
+        /// Those that are configured.
+        wanted: u32,
+    },
+    /// Ours by its first word, and wrong in what follows.
+    Corrupt {
+        /// What is wrong.
+        what: Damage,
+    },
+}
+
+/// What is wrong in a corrupt segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The checksum of the frozen bytes.
+    Checksum,
+    /// The key in the frozen bytes is another one.
+    Key,
+    /// The size in the frozen bytes is not the size of the segment.
+    Size,
+    /// It is neither a base nor a block.
+    Kind,
+    /// The word that says how the last owner left.
+    Run,
+    /// It ends before its own header does.
+    Short,
+}
+
+impl Damage {
+    fn text(self) -> &'static str {
+        match self {
+            Damage::Checksum => "the checksum of its first 64 bytes is wrong",
+            Damage::Key => "its first 64 bytes name another key",
+            Damage::Size => "its first 64 bytes name another size",
+            Damage::Kind => "it is neither a base nor a block",
+            Damage::Run => "the word that says how its last owner left has no meaning",
+            Damage::Short => "it ends before its header does",
+        }
+    }
+}
+
+/// Decides. The order is the point: whose key it is, whether somebody lives there, whose
+/// memory it is, whether it is ours at all, whether it is sound, whether it is the one that is wanted, and
+/// only then how it was left.
+pub fn judge(facts: &Facts) -> Verdict {
+    match &facts.lock {
+        LockFacts::Foreign(set) => {
+            let why = format!("its semaphores (semid {}, uid {}): {}", set.semid, set.uid, set.why);
+            return Verdict::Foreign { why };
+        }
+        LockFacts::Held { holder, .. } => return Verdict::Busy { holder: holder.clone() },
+        LockFacts::None | LockFacts::Free { .. } | LockFacts::Ours { .. } => {}
+    }
+    let Some(segment) = &facts.segment else { return Verdict::Absent };
+    if segment.removed {
+        return Verdict::Dying;
+    }
+    if let Some(wanted) = facts.want.uid
+        && wanted != segment.uid
+    {
+        return Verdict::WrongOwner { found: segment.uid, wanted };
+    }
+    if segment.bytes.0 == 0 {
+        return Verdict::Unfinished;
+    }
+    match &facts.reading {
+        Reading::Head(head) => judge_head(facts, head),
+        Reading::TooShort => Verdict::Foreign { why: "it is shorter than a header".into() },
+        Reading::Refused { why } => Verdict::Foreign { why: format!("it cannot be read: {why}") },
+        Reading::Skipped => Verdict::Foreign { why: "it was not read".into() },
+    }
+}
+
+/// Is it ours, and whole?
+fn judge_head(facts: &Facts, head: &Head) -> Verdict {
+    match head.magic {
+        MAGIC_READY => judge_ready(facts, head),
+        MAGIC_GONE if head.sound && head.key == facts.key => Verdict::Gone,
+        MAGIC_GONE => Verdict::Corrupt { what: if head.sound { Damage::Key } else { Damage::Checksum } },
+        MAGIC_MAKING => judge_unfinished(facts, true),
+        0 if head.blank => judge_unfinished(facts, false),
+        0 => Verdict::Foreign { why: "its first word is zero and the next are not".into() },
+        other => Verdict::Foreign { why: format!("its first word is {other:#018x}") },
+    }
+}
+
+/// A creation that was cut. Without the mark it could be anybody's fresh segment: then it
+/// has to be exactly what this caller would have made.
+fn judge_unfinished(facts: &Facts, marked: bool) -> Verdict {
+    let Some(segment) = &facts.segment else { return Verdict::Absent };
+    let attached = segment.attached.unwrap_or(0);
+    if attached > u64::from(facts.lock.observers()) {
+        return Verdict::Foreign { why: format!("it is not complete, and attached {attached} times") };
+    }
+    if !marked && facts.want.bytes.is_none() {
+        return Verdict::Foreign { why: "its first bytes are zero".into() };
+    }
+    match wrong_size(facts).or_else(|| wrong_mode(facts)) {
+        Some(wrong) if marked => wrong,
+        Some(_) => Verdict::Foreign {
+            why: "its first bytes are zero, and its size or mode is not what is configured".into(),
+        },
+        None => Verdict::Unfinished,
+    }
+}
+
+/// Is it sound, and the one that is wanted?
+fn judge_ready(facts: &Facts, head: &Head) -> Verdict {
+    let size = facts.segment.as_ref().map_or(0, |segment| segment.bytes.0);
+    if !head.sound {
+        return Verdict::Corrupt { what: Damage::Checksum };
+    }
+    if head.key != facts.key {
+        return Verdict::Corrupt { what: Damage::Key };
+    }
+    if head.bytes != size {
+        return Verdict::Corrupt { what: Damage::Size };
+    }
+    if head.layout != LAYOUT_VERSION {
+        return Verdict::Incompatible { found: head.layout, wanted: LAYOUT_VERSION };
+    }
+    if let Some(why) = another(facts, head) {
+        return Verdict::Foreign { why };
+    }
+    if let Some(wrong) = wrong_size(facts).or_else(|| wrong_mode(facts)) {
+        return wrong;
+    }
+    match (head.kind, head.run) {
+        (BLOCK_KIND, _) | (BASE_KIND, Some(RUN_CLOSED)) => Verdict::Clean,
+        (BASE_KIND, Some(RUN_STARTING | RUN_READY)) => Verdict::Crashed,
+        (BASE_KIND, Some(_)) => Verdict::Corrupt { what: Damage::Run },
+        (BASE_KIND, None) => Verdict::Corrupt { what: Damage::Short },
+        _ => Verdict::Corrupt { what: Damage::Kind },
+    }
+}
+
+/// A sound segment of hotpool, and not the one that is wanted.
+fn another(facts: &Facts, head: &Head) -> Option<String> {
+    let want = &facts.want;
+    let name = |kind| match kind {
+        BASE_KIND => "a base",
+        BLOCK_KIND => "a block",
+        _ => "of an unknown kind",
+    };
+    if want.kind.is_some_and(|kind| kind != head.kind) {
+        let wanted = want.kind.map_or("", name);
+        return Some(format!("it is {} of pool {}, not {wanted}", name(head.kind), pool_name(head.pool_id)));
+    }
+    if want.pool_id.is_some_and(|id| id != head.pool_id) {
+        return Some(format!("it belongs to pool {}", pool_name(head.pool_id)));
+    }
+    match want.index {
+        Some(index) if index != head.index => Some(format!("it is block {}, not block {index}", head.index)),
+        _ => None,
+    }
+}
+
+fn wrong_size(facts: &Facts) -> Option<Verdict> {
+    let (wanted, found) = (facts.want.bytes?, facts.segment.as_ref()?.bytes);
+    (wanted != found).then_some(Verdict::WrongSize { found, wanted })
+}
+
+fn wrong_mode(facts: &Facts) -> Option<Verdict> {
+    let (wanted, found) = (facts.want.mode?, facts.segment.as_ref()?.mode);
+    (found & !wanted != 0).then_some(Verdict::WrongMode { found, wanted })
+}
+
+/// Identity of a pool as operators see it.
+pub(crate) fn pool_name(id: [u64; 2]) -> String {
+    format!("{:016x}{:016x}", id[0], id[1])
+}
+
+impl Verdict {
+    /// What was found, in a sentence that names the key, the owner, the creator and the age.
+    pub fn reason(&self, facts: &Facts) -> String {
+        let key = facts.key;
+        match self {
+            Verdict::Absent => format!("there is no segment under {key}"),
+            Verdict::Busy { holder } => format!("{key} is owned by {holder}"),
+            other => format!("the segment under {key} ({}) {}", describe(facts), other.what()),
+        }
+    }
+
+    /// What it is, after "the segment".
+    fn what(&self) -> String {
+        match self {
+            Verdict::Absent => "is absent".into(),
+            Verdict::Busy { holder } => format!("is owned by {holder}"),
+            Verdict::Foreign { why } => format!("is not this pool's: {why}"),
+            Verdict::Dying => "was removed under a process that still has it attached".into(),
+            Verdict::Unfinished => "is the beginning of a creation that was cut and holds nothing".into(),
+            Verdict::Clean => "is complete and was closed by its owner".into(),
+            Verdict::Crashed => "is complete and its owner died".into(),
+            Verdict::Gone => "is the rest of a pool whose removal was cut".into(),
+            Verdict::Incompatible { found, wanted } => {
+                format!("has layout version {found}, this build reads version {wanted}")
+            }
+            Verdict::WrongSize { found, wanted } => {
+                format!("has the size {found}, the configuration asks for {wanted}")
+            }
+            Verdict::WrongOwner { found, wanted } => {
+                format!("belongs to uid {found}, this process runs as uid {wanted}")
+            }
+            Verdict::WrongMode { found, wanted } => {
+                format!("has mode {found:04o}, which is wider than the configured {wanted:04o}")
+            }
+            Verdict::Corrupt { what } => format!("is damaged: {}", what.text()),
+        }
+    }
+
+    /// What to do about it: a command where there is one.
+    pub fn next(&self, facts: &Facts) -> String {
+        let key = facts.key;
+        match self {
+            Verdict::Absent | Verdict::Unfinished | Verdict::Clean | Verdict::Crashed => {
+                "nothing: the next start takes it".into()
+            }
+            Verdict::Foreign { .. } => "choose another key, or look at `ipcs -m -p` and `hotpool ls`".into(),
+            Verdict::Busy { .. } => "stop it first, or run `hotpool ls`".into(),
+            Verdict::Dying => "stop the process that has it, then start again; its objects are lost".into(),
+            Verdict::Gone => format!("run `hotpool rm --key {key}`"),
+            Verdict::Incompatible { .. } => {
+                format!(
+                    "start the version that made it, or give its objects up with `hotpool rm --key {key}`"
+                )
+            }
+            Verdict::WrongSize { .. } => {
+                format!("configure the size it has, or give its objects up with `hotpool rm --key {key}`")
+            }
+            Verdict::WrongOwner { found, .. } => {
+                format!("start as uid {found}, or run `hotpool rm --key {key}` as that user")
+            }
+            Verdict::WrongMode { found, .. } => {
+                format!("set Mode = {found:04o}, or give its objects up with `hotpool rm --key {key}`")
+            }
+            Verdict::Corrupt { .. } => {
+                format!("run `hotpool inspect --key {key}`, then `hotpool rm --key {key}`")
+            }
+        }
+    }
+}
+
+/// Who made the segment, who used it last, how old it is: as far as it is known.
+fn describe(facts: &Facts) -> String {
+    let Some(segment) = &facts.segment else { return "absent".into() };
+    let owner = match &facts.user {
+        Some(name) => format!("uid {} ({name})", segment.uid),
+        None => format!("uid {}", segment.uid),
+    };
+    let creator = segment.creator_pid.map(|pid| format!("made by pid {pid}"));
+    let changed =
+        (segment.changed != 0).then(|| format!("{} old", Age(facts.seen.saturating_sub(segment.changed))));
+    [Some(owner), creator, changed].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,61 @@
+//! Advice on mapped memory.
+//!
+//! # What the unsafe code here relies on
+//!
+//! `madvise` is called on ranges of a [`Region`] only, which are mapped as long as the
+//! region is in use and begin at a page. `MADV_DONTFORK`, `MADV_DONTDUMP` and
+//! `MADV_POPULATE_WRITE` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
+//! like any other: segments are only seen through atomics and raw pointers, and any bytes are
+//! a valid record.
+#![allow(unsafe_code)]
+
+use crate::region::Region;
+use std::io;
+
+/// What can be asked of the kernel about a range of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advice {
+    /// A forked child does not have the mapping.
+    DontFork,
+    /// A core dump leaves the mapping out.
+    DontDump,
+    /// Every page gets memory now. Want of memory is an error here, where a store would
+    /// raise SIGBUS.
+    PopulateWrite,
+    /// The pages go back to the kernel; the bytes read as zero.
+    Remove,
+}
+
+/// Gives `advice` for `bytes` bytes at `offset`, which is a multiple of the page size.
+pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let outside = || io::Error::new(io::ErrorKind::InvalidInput, "outside of the mapping");
+    let start = region.span(offset, bytes).map_err(|_| outside())?;
+    let advice = match advice {
+        Advice::DontFork => libc::MADV_DONTFORK,
+        Advice::DontDump => libc::MADV_DONTDUMP,
+        Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
+        Advice::Remove => libc::MADV_REMOVE,
+    };
+    // SAFETY: `Region::span` says that the range is inside a live mapping; none of the
+    // four unmaps it, and the one that changes bytes is covered at the top of this file.
+    match unsafe { libc::madvise(start.as_ptr().cast(), bytes as usize, advice) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives memory to every page of the range, so that want of it is an error here and not a
+/// SIGBUS at a later store. A kernel before 5.14 cannot be asked; there it does nothing.
+pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
+    match advise(region, offset, bytes, Advice::PopulateWrite) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        // The kernel's word for "a store would raise SIGBUS" is no help to an operator.
+        Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
+            Err(io::Error::from_raw_os_error(libc::ENOMEM))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,222 @@
+//! What `/proc` says: of processes, of their mappings, of the segments of the host.
+
+use crate::sys::sysv;
+use std::fmt;
+use std::fs;
+use std::io;
+
+/// What a process is doing, as far as it matters to whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It runs or sleeps.
+    Running,
+    /// It is stopped by a signal or a debugger, and can go on at any moment.
+    Stopped,
+    /// The kernel is tearing it down.
+    Exiting,
+    /// It is dead, and its parent has not asked for its exit code.
+    Zombie,
+    /// There is no such process where this one can look: it lives in another PID namespace,
+    /// or ended this moment.
+    NotVisible,
+}
+
+impl fmt::Display for ProcessState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProcessState::Running => "running",
+            ProcessState::Stopped => "stopped",
+            ProcessState::Exiting => "exiting",
+            ProcessState::Zombie => "zombie",
+            ProcessState::NotVisible => "not visible in this PID namespace",
+        })
+    }
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its pid, 0 if the kernel does not show it to this PID namespace.
+    pub pid: i32,
+    /// What it is doing.
+    pub state: ProcessState,
+    /// Name of its command, empty if it is not visible.
+    pub command: String,
+    /// When it started, clock ticks since boot; tells a pid from the same pid used again.
+    pub start_ticks: u64,
+    /// How long it has been there, in seconds.
+    pub age: u64,
+}
+
+impl Process {
+    /// Looks at `pid` now.
+    pub fn look(pid: i32) -> Process {
+        let line = match pid {
+            ..=0 => None,
+            _ => fs::read_to_string(format!("/proc/{pid}/stat")).ok(),
+        };
+        line.and_then(|line| parse_stat(pid, &line)).unwrap_or(Process {
+            pid,
+            state: ProcessState::NotVisible,
+            command: String::new(),
+            start_ticks: 0,
+            age: 0,
+        })
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.pid, self.state) {
+            (0, state) => write!(f, "a process {state}"),
+            (pid, ProcessState::NotVisible) => write!(f, "pid {pid} ({})", self.state),
+            (pid, state) => {
+                write!(f, "pid {pid} ({}, {state}, started {} ago)", self.command, Age(self.age))
+            }
+        }
+    }
+}
+
+/// A span of time as an operator says it: `5 s`, `3 min`, `2 h`, `9 d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age(pub(crate) u64);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            s @ 0..120 => write!(f, "{s} s"),
+            s @ 120..7200 => write!(f, "{} min", s / 60),
+            s @ 7200..172_800 => write!(f, "{} h", s / 3600),
+            s => write!(f, "{} d", s / 86_400),
+        }
+    }
+}
+
+/// Reads a line of `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at
+/// the last one.
+fn parse_stat(pid: i32, line: &str) -> Option<Process> {
+    const EXITING: u64 = 0x4; // PF_EXITING of the flags
+    let (head, tail) = line.rsplit_once(')')?;
+    let command = head.split_once('(')?.1.to_string();
+    let fields: Vec<&str> = tail.split_whitespace().collect();
+    let flags: u64 = fields.get(6)?.parse().ok()?;
+    let start_ticks: u64 = fields.get(19)?.parse().ok()?;
+    let state = match *fields.first()? {
+        "Z" | "X" | "x" => ProcessState::Zombie,
+        _ if flags & EXITING != 0 => ProcessState::Exiting,
+        "T" | "t" => ProcessState::Stopped,
+        _ => ProcessState::Running,
+    };
+    let age = uptime().saturating_sub(start_ticks / sysv::ticks_per_second());
+    Some(Process { pid, state, command, start_ticks, age })
+}
+
+/// Seconds since boot, suspended time included, the clock of start times.
+fn uptime() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+}
+
+/// Pids of all processes that have a shared mapping for writing of which `wanted` says that
+/// it is the one, by path and inode. Processes that this one may not look into are left out.
+pub(crate) fn writers(wanted: impl Fn(&str, u64) -> bool) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        maps.lines().filter_map(parse_map).any(|(path, inode)| wanted(path, inode))
+    })
+    .collect()
+}
+
+/// Path and inode of a line of `/proc/PID/maps`, if it is a shared mapping for writing.
+fn parse_map(line: &str) -> Option<(&str, u64)> {
+    let mut rest = line;
+    let mut field = || {
+        let (field, tail) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+        rest = tail;
+        field
+    };
+    let (_range, access, _offset, _device, inode) = (field(), field(), field(), field(), field());
+    let writes = access.as_bytes().get(1) == Some(&b'w') && access.ends_with('s');
+    Some((rest.trim_start(), inode.parse().ok()?)).filter(|_| writes)
+}
+
+/// A row of `/proc/sysvipc/shm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShmRow {
+    /// Key; 0 if the segment is removed or private.
+    pub(crate) key: u32,
+    pub(crate) shmid: i32,
+    /// Permission bits and `SHM_DEST`.
+    pub(crate) mode: u32,
+}
+
+/// The segments of this IPC namespace.
+pub(crate) fn segments() -> io::Result<Vec<ShmRow>> {
+    let text = fs::read_to_string("/proc/sysvipc/shm")?;
+    Ok(text.lines().skip(1).filter_map(parse_row).collect())
+}
+
+/// Key and shmid are printed as signed decimals, the mode in octal.
+fn parse_row(line: &str) -> Option<ShmRow> {
+    let mut fields = line.split_whitespace();
+    let key = fields.next()?.parse::<i32>().ok()? as u32;
+    let shmid = fields.next()?.parse().ok()?;
+    let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
+    Some(ShmRow { key, shmid, mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name_holds() {
+        let line = "77 (a) b (c)) T 1 77 77 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        let process = parse_stat(77, line).unwrap();
+        assert_eq!(
+            (process.command.as_str(), process.state, process.start_ticks),
+            ("a) b (c)", ProcessState::Stopped, 4711)
+        );
+        let state = |letter: &str, flags: u64| {
+            let line = format!("7 (x) {letter} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 1 0");
+            parse_stat(7, &line).unwrap().state
+        };
+        assert_eq!(state("Z", 4), ProcessState::Zombie);
+        assert_eq!(state("D", 4), ProcessState::Exiting);
+        assert_eq!(state("S", 0), ProcessState::Running);
+        assert_eq!(parse_stat(7, "7 (cut"), None);
+    }
+
+    #[test]
+    fn this_process_is_running_and_an_impossible_one_is_not_visible() {
+        let me = Process::look(std::process::id() as i32);
+        assert_eq!(me.state, ProcessState::Running);
+        assert!(!me.command.is_empty() && me.start_ticks != 0);
+        assert_eq!(Process::look(i32::MAX).state, ProcessState::NotVisible);
+        assert_eq!(Process::look(0).to_string(), "a process not visible in this PID namespace");
+    }
+
+    #[test]
+    fn only_shared_mappings_for_writing_are_writers() {
+        let line =
+            |access: &str| format!("7f00-7f10 {access} 00000000 00:01 98304      /SYSV48500100 (deleted)");
+        assert_eq!(parse_map(&line("rw-s")), Some(("/SYSV48500100 (deleted)", 98304)));
+        assert_eq!(parse_map(&line("r--s")), None);
+        assert_eq!(parse_map(&line("rw-p")), None);
+        assert_eq!(parse_map("7f00-7f10 rw-p 00000000 00:00 0 "), None);
+    }
+
+    #[test]
+    fn keys_in_the_table_of_segments_are_signed() {
+        let row = parse_row("-1894841088 32769 1600 4096 1 1 2 0 0 0 0 0 0 0 0 0").unwrap();
+        assert_eq!(row, ShmRow { key: 0x8f0f_0900, shmid: 32769, mode: 0o1600 });
+    }
+
+    #[test]
+    fn ages_are_said_in_the_unit_that_fits() {
+        let said: Vec<String> = [0, 119, 120, 7200, 172_800].map(|s| Age(s).to_string()).into();
+        assert_eq!(said, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
+    }
+}
