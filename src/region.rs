@@ -109,7 +109,8 @@ impl<T: Record> At<T> {
     /// A word of a record of `table`, as a value of its own.
     pub(crate) fn of<U: Record>(record: &T, table: &Table<U>) -> Self {
         let at = NonNull::from(record);
-        let range = table.first.as_ptr() as usize..table.first.as_ptr() as usize + table.count * size_of::<U>();
+        let range =
+            table.first.as_ptr() as usize..table.first.as_ptr() as usize + table.count * size_of::<U>();
         assert!(range.contains(&(at.as_ptr() as usize)), "the word belongs to the table");
         At { record: at, _marks: PhantomData }
     }

@@ -198,7 +198,10 @@ impl Model {
         assert_eq!(count, self.keyed.len());
         for key in 0..300 {
             assert_eq!(pool.find::<Keyed>(key), self.keyed.get(&key).map(|held| held.0), "key {key}");
-            assert_eq!(pool.get_by_key::<Keyed>(key).copied(), self.keyed.get(&key).map(|held| keyed(held.1)));
+            assert_eq!(
+                pool.get_by_key::<Keyed>(key).copied(),
+                self.keyed.get(&key).map(|held| keyed(held.1))
+            );
         }
         assert!(self.dead.iter().all(|id| pool.get(*id).is_none()), "a freed handle resolves");
         assert!(self.dead_keyed.iter().all(|id| pool.get(*id).is_none()), "a freed handle resolves");

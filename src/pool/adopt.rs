@@ -41,7 +41,10 @@ pub(crate) fn adopt(
     let ended_ago = match last_end {
         LastEnd::None => None,
         LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
-        LastEnd::Died { .. } => share.found().last_detach_ago(),
+        LastEnd::Died { .. } => share
+            .found()
+            .last_detach()
+            .map(|ago| Duration::from_secs(sys::wall_seconds().saturating_sub(ago))),
     };
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
@@ -52,9 +55,8 @@ pub(crate) fn adopt(
     sign(header, last_end, now, boot);
     header.epoch.store(epoch + 1);
 
-    let types = base.used_types().map(|info| {
-        TypeCount::new(info.id.load() as u16, info.len.load(), &info.name)
-    });
+    let types =
+        base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
     let suspects = header.suspects.iter().map(Word::load).filter(|word| *word != 0);
     Ok(ResumeReport {
         process: conf.name.clone(),
@@ -138,7 +140,7 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
         LastEnd::Died { .. } => header.starts_crashed.store(header.starts_crashed.load() + 1),
     }
     header.owner_pid.store(u64::from(std::process::id()));
-    header.owner_ticks.store(sys::own_start_ticks());
+    header.owner_ticks.store(sys::proc::Process::look(std::process::id() as i32).start_ticks);
     header.start_wall.store(now);
     header.start_boot.store(sys::boot_nanos());
     header.boot_id[0].store(boot[0]);

@@ -4,7 +4,7 @@ use crate::conf::ProcessConf;
 use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, TypeInfo, fill_text};
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
-use crate::share::random;
+use crate::sys;
 use crate::units::round_up;
 
 /// The parts of a base segment, found and checked.
@@ -84,7 +84,8 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     g.max_extents.fill(limits::MAX_EXTENTS);
     g.lanes.fill(1);
     fill_text(&g.process, &conf.name);
-    g.hash_seed.fill(random());
+    // Without randomness the seed only protects less against chosen keys.
+    g.hash_seed.fill(sys::random_id().map_or(0, |words| words[0]));
     g.check.fill(g.sum());
 }
 
@@ -100,7 +101,8 @@ impl Base {
             return Err("its type table has another size");
         }
         let block = g.block_bytes.load();
-        if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block) || block % limits::PAGE != 0 {
+        if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block) || block % limits::PAGE != 0
+        {
             return Err("its block size is out of range");
         }
         let inside = |_: OutOfBounds| "a part of it lies outside the segment";

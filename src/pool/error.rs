@@ -16,7 +16,9 @@ pub enum PoolError {
     Share(#[from] ShareError),
 
     /// The base segment holds bytes that no pool of ours has.
-    #[error("the base segment {key} of `{process}` is damaged: {what}; nothing was changed; keep it for a look with `hotpool ls`, or give it up with `hotpool rm --key {key}`")]
+    #[error(
+        "the base segment {key} of `{process}` is damaged: {what}; nothing was changed; keep it for a look with `hotpool ls`, or give it up with `hotpool rm --key {key}`"
+    )]
     Corrupt {
         /// Process of the ini.
         process: String,
@@ -27,7 +29,9 @@ pub enum PoolError {
     },
 
     /// The pool was made with another block size.
-    #[error("{place}: the blocks of the pool in {key} are of {found}, the ini says {wanted}; set it back to {found}, or empty the pool with `hotpool rm --key {key}` and start cold")]
+    #[error(
+        "{place}: the blocks of the pool in {key} are of {found}, the ini says {wanted}; set it back to {found}, or empty the pool with `hotpool rm --key {key}` and start cold"
+    )]
     BlockSize {
         /// Where the ini says it.
         place: Place,
@@ -40,7 +44,9 @@ pub enum PoolError {
     },
 
     /// A block that holds objects is not in the ini any more.
-    #[error("{place}: block {block}, which the pool in {base} uses ({used} taken), is not named any more; put it back")]
+    #[error(
+        "{place}: block {block}, which the pool in {base} uses ({used} taken), is not named any more; put it back"
+    )]
     BlockDropped {
         /// Where the ini names the blocks.
         place: Place,
@@ -53,7 +59,9 @@ pub enum PoolError {
     },
 
     /// The ini names more blocks than a pool can have.
-    #[error("{place}: {found} blocks, counting those the pool has had, are more than the {limit} a pool can have")]
+    #[error(
+        "{place}: {found} blocks, counting those the pool has had, are more than the {limit} a pool can have"
+    )]
     TooManyBlocks {
         /// Where the ini names the blocks.
         place: Place,
@@ -79,7 +87,9 @@ pub enum PoolError {
     },
 
     /// Another type has the number.
-    #[error("type number {id} belongs to `{other}` in the pool in {key}; `{name}` needs another: #[pool(id = N)]")]
+    #[error(
+        "type number {id} belongs to `{other}` in the pool in {key}; `{name}` needs another: #[pool(id = N)]"
+    )]
     TypeIdTaken {
         /// The type being added.
         name: &'static str,
@@ -101,7 +111,9 @@ pub enum PoolError {
     },
 
     /// One object does not fit into a block.
-    #[error("{place}: a slot of type `{name}` takes {needs} bytes, a block of {block} has {room}; set BlockSize to at least {at_least}")]
+    #[error(
+        "{place}: a slot of type `{name}` takes {needs} bytes, a block of {block} has {room}; set BlockSize to at least {at_least}"
+    )]
     BlockTooSmall {
         /// Where the ini says the block size.
         place: Place,
@@ -165,7 +177,9 @@ pub enum AllocError {
 
 /// A pool that has no room for another object of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no room for another `{type_name}`: {len} live and {retired} used up of {capacity} slots, {free} free in {blocks} blocks; {remedy}")]
+#[error(
+    "no room for another `{type_name}`: {len} live and {retired} used up of {capacity} slots, {free} free in {blocks} blocks; {remedy}"
+)]
 pub struct Full {
     /// Name of the type.
     pub type_name: String,

@@ -306,7 +306,9 @@ impl Index {
     pub(crate) fn entries<'a>(&'a self, slots: &Slots) -> impl Iterator<Item = (u64, u64)> + 'a {
         (0..self.groups(slots)).flat_map(|number| {
             let group = self.group(number).into_iter();
-            group.flat_map(move |g| g.entries.iter().map(move |e| (number, e.load()))).filter(|(_, e)| *e != 0)
+            group
+                .flat_map(move |g| g.entries.iter().map(move |e| (number, e.load())))
+                .filter(|(_, e)| *e != 0)
         })
     }
 }

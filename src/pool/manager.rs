@@ -90,12 +90,13 @@ impl MemoryPoolMgr {
         let regions = attach_blocks(conf, &base, &mut share)?;
         let mut space = Space::new(&base, regions);
         check_types(conf, &base)?;
-        let chains = space.load(&base.types).map_err(|(number, what)| {
-            corrupt(conf, &format!("extent {number} makes no sense: {what}"))
-        })?;
+        let chains = space
+            .load(&base.types)
+            .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
         check_dropped(conf, &base, &space)?;
 
-        let mut report = adopt::adopt(&base, &space, &chains, conf, &share).map_err(|what| corrupt(conf, what))?;
+        let mut report =
+            adopt::adopt(&base, &space, &chains, conf, &share).map_err(|what| corrupt(conf, what))?;
         fit_blocks(conf, &base, &mut space, &mut share)?;
         report.took = began.elapsed();
         log::info!("{report}");
@@ -282,7 +283,9 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
     for (number, id) in base.header.order[..base.header.ntypes.load() as usize].iter().enumerate() {
         let id = id.load();
         let info = base.types.get(id as usize);
-        let found = info.ok_or("its number is out of range").and_then(|i| types::check(i, id as u16, base.block_bytes()));
+        let found = info
+            .ok_or("its number is out of range")
+            .and_then(|i| types::check(i, id as u16, base.block_bytes()));
         found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
     }
     Ok(())
@@ -290,7 +293,11 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
 
 /// Attaches every block that the pool has. One whose segment is gone is left out, and refused
 /// later if it held anything.
-fn attach_blocks(conf: &ProcessConf, base: &Base, share: &mut ShareMgr) -> Result<Vec<Option<Region>>, PoolError> {
+fn attach_blocks(
+    conf: &ProcessConf,
+    base: &Base,
+    share: &mut ShareMgr,
+) -> Result<Vec<Option<Region>>, PoolError> {
     let mut regions = Vec::with_capacity(base.nblocks());
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
@@ -326,7 +333,12 @@ fn check_dropped(conf: &ProcessConf, base: &Base, space: &Space) -> Result<(), P
 
 /// Makes the blocks of the pool those of the ini: adds the new ones, gives up empty ones that are
 /// not named any more, takes back those that were given up.
-fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, share: &mut ShareMgr) -> Result<(), PoolError> {
+fn fit_blocks(
+    conf: &ProcessConf,
+    base: &Base,
+    space: &mut Space,
+    share: &mut ShareMgr,
+) -> Result<(), PoolError> {
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
         let key = Key(block.key.load());
@@ -338,7 +350,8 @@ fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, share: &mut Sh
             space.give_up(number);
         }
     }
-    let has = |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
+    let has =
+        |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
     let new: Vec<Key> = conf.shm_keys.iter().copied().filter(|key| !has(key)).collect();
     for key in new {
         add_block(conf, base, space, share, key)?;

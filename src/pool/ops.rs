@@ -3,7 +3,7 @@
 use crate::object::{Id, PoolObject};
 use crate::pool::error::AllocError;
 use crate::pool::guard::RefMut;
-use crate::pool::iter::{Iter, IterMut, Sweep};
+use crate::pool::iter::{IterMut, Sweep};
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
@@ -176,13 +176,19 @@ impl MemoryPoolMgr {
         let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
         let value = make();
         let index = &state.index;
-        let made = state.slots.typed_mut().and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
+        let made = state
+            .slots
+            .typed_mut()
+            .and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
         if let Some(id) = made {
             return Ok(Forced::Made(id));
         }
         state.grow(space).map_err(|why| state.full(space, why))?;
         let index = &state.index;
-        let made = state.slots.typed_mut().and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
+        let made = state
+            .slots
+            .typed_mut()
+            .and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
         made.map(Forced::Made).ok_or(AllocError::NotAdded(T::NAME))
     }
 
@@ -231,7 +237,10 @@ impl MemoryPoolMgr {
     }
 
     /// Several objects at once, to be written; `None` if a handle is stale or given twice.
-    pub fn get_several_mut<T: PoolObject, const N: usize>(&mut self, ids: [Id<T>; N]) -> Option<[RefMut<'_, T>; N]> {
+    pub fn get_several_mut<T: PoolObject, const N: usize>(
+        &mut self,
+        ids: [Id<T>; N],
+    ) -> Option<[RefMut<'_, T>; N]> {
         self.try_view_mut::<T>()?.into_several(ids)
     }
 

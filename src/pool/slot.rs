@@ -109,7 +109,12 @@ impl Slots {
     }
 
     /// Adds the extent at `offset` of a block, behind those that are there.
-    pub(crate) fn push(&mut self, block: &Region, offset: u64, full: At<crate::sync::Half>) -> Result<(), OutOfBounds> {
+    pub(crate) fn push(
+        &mut self,
+        block: &Region,
+        offset: u64,
+        full: At<crate::sync::Half>,
+    ) -> Result<(), OutOfBounds> {
         let start = block.span(offset, self.info.extent_bytes.load())?;
         let slots = self.stride as u64 * (1 << self.shift);
         let map_bytes = self.info.map_bytes.load();

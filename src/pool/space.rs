@@ -175,7 +175,7 @@ impl Space {
         bytes: u64,
     ) -> Result<Extent, NoSpace> {
         let number = self.header.nextents.load();
-        let Some(rec) = self.table.get(number as usize) else { return Err(NoSpace::Table) };
+        let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
         let (block_number, region, offset) = self.room(bytes).ok_or(NoSpace::Blocks)?;
         let populated = crate::sys::mem::populate(&region, offset, bytes);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
@@ -213,7 +213,8 @@ fn full_mark(table: &Table<ExtentRec>, number: u32) -> Option<At<Half>> {
 /// slots leaves much of the last page empty, more slots share it.
 pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
     let room = block_bytes - limits::PAGE;
-    let aim = (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let aim =
+        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
     let plan = |shift| Plan::new(shift, stride, align).filter(|plan| plan.bytes <= room);
     let mut best = plan(0)?;
     for shift in 1..limits::INDEX_BITS {
@@ -246,7 +247,8 @@ impl Plan {
 
 /// How many groups an extent of the index holds, as a power of two.
 pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
-    let aim = (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let aim =
+        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
     let bytes = aim.min(block_bytes - limits::PAGE);
     (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
 }

@@ -26,7 +26,10 @@ impl TypeState {
         let mut state = Self::empty(&base.header, info);
         for number in chains.of(id, ExtentKind::Slots) {
             let extent = space.extent(number).ok_or("an extent of it is missing")?;
-            state.slots.push(&extent.block, extent.offset, extent.full).map_err(|_| "an extent of it is too short")?;
+            state
+                .slots
+                .push(&extent.block, extent.offset, extent.full)
+                .map_err(|_| "an extent of it is too short")?;
         }
         for number in chains.of(id, ExtentKind::Index) {
             let extent = space.extent(number).ok_or("an extent of its index is missing")?;

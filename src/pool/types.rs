@@ -39,7 +39,12 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
         return Err("its alignment is out of range");
     }
     let wanted = u64::from(head_bytes(info.keyed(), align as usize) as u32);
-    if head != wanted || stride > block_bytes || stride % align.max(8) != 0 || size == 0 || head + size > stride {
+    if head != wanted
+        || stride > block_bytes
+        || stride % align.max(8) != 0
+        || size == 0
+        || head + size > stride
+    {
         return Err("its sizes do not fit together");
     }
     let shift = info.shift.load();
@@ -139,7 +144,11 @@ fn differences<T: PoolObject>(base: &Base, info: &TypeInfo) -> Vec<String> {
     let mut found = Vec::new();
     if info.keyed() != T::KEYED {
         let word = |keyed| if keyed { "has" } else { "has no" };
-        found.push(format!("an object had {} user key, now it {} one", if info.keyed() { "a" } else { "no" }, word(T::KEYED)));
+        found.push(format!(
+            "an object had {} user key, now it {} one",
+            if info.keyed() { "a" } else { "no" },
+            word(T::KEYED)
+        ));
     }
     if info.align.load() != align_of::<T>() as u32 {
         found.push(format!("its alignment was {}, is {}", info.align.load(), align_of::<T>()));
@@ -148,7 +157,11 @@ fn differences<T: PoolObject>(base: &Base, info: &TypeInfo) -> Vec<String> {
         Some(old) => found.extend(
             diff(&old, info.size.load(), T::FIELDS, size_of::<T>() as u64).iter().map(ToString::to_string),
         ),
-        None => found.push(format!("it had {} bytes, has {}; its old fields were not kept", info.size.load(), size_of::<T>())),
+        None => found.push(format!(
+            "it had {} bytes, has {}; its old fields were not kept",
+            info.size.load(),
+            size_of::<T>()
+        )),
     }
     if found.is_empty() {
         found.push("the fingerprint of its fields differs".into());
@@ -165,7 +178,8 @@ fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::Stor
         return None;
     }
     let words = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)).ok()?;
-    let mut bytes: Vec<u8> = (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
+    let mut bytes: Vec<u8> =
+        (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
     bytes.truncate(len as usize);
     SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
@@ -175,7 +189,8 @@ fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::Stor
 fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), PoolError> {
     let (base, block) = (setting.base, setting.base.block_bytes());
     let align = align_of::<T>() as u64;
-    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).ok_or_else(|| unfit::<T>("it is too large"))?;
+    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>())
+        .ok_or_else(|| unfit::<T>("it is too large"))?;
     let pool_bytes = setting.space.bytes();
     let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
     let group_shift = plan_groups(pool_bytes, block);
@@ -215,7 +230,10 @@ fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
     info.schema_len.fill(0);
     info.schema_off.fill(0);
     if len > limits::MAX_SCHEMA_BYTES || len.next_multiple_of(8) > room {
-        log::warn!("no room for the schema of `{}`; a later change of it will be refused without details", T::NAME);
+        log::warn!(
+            "no room for the schema of `{}`; a later change of it will be refused without details",
+            T::NAME
+        );
         return;
     }
     let at = base.header.geometry.schema_off.load() + used;

@@ -36,3 +36,18 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
         (fields.nth(1)? == uid.to_string()).then(|| name.to_string())
     })
 }
+
+/// Nanoseconds since boot, suspended time included; 0 where the kernel does not say.
+pub(crate) fn boot_nanos() -> u64 {
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    (seconds * 1e9) as u64
+}
+
+/// Identity of this boot; zero where the kernel does not say.
+pub(crate) fn boot_id() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let half = |range| digits.get(range).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    [half(0..16), half(16..32)]
+}
