@@ -22,6 +22,11 @@ macro_rules! word {
         pub struct $name($atomic);
 
         impl $name {
+            /// A word of the process's own.
+            pub(crate) const fn new(value: $int) -> Self {
+                Self(<$atomic>::new(value))
+            }
+
             /// Reads the word; another process may be writing it.
             #[inline(always)]
             pub fn load(&self) -> $int {

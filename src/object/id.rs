@@ -10,7 +10,7 @@ use std::num::NonZeroU64;
 /// The life of a slot, whatever its type: what the slot's own header holds while it lives.
 ///
 /// ```text
-/// 63..36 generation (odd) | 35..26 type | 25..0 slot
+/// 63..38 slot | 37..28 type | 27..0 generation (odd)
 /// ```
 ///
 /// Prints as `type:slot v generation`, for example `7:1042v3`.
@@ -18,18 +18,21 @@ use std::num::NonZeroU64;
 #[repr(transparent)]
 pub struct Handle(NonZeroU64);
 
-/// One step of a generation in a handle's word.
-pub(crate) const GENERATION_ONE: u64 = 1 << GENERATION_SHIFT;
-pub(crate) const GENERATION_SHIFT: u32 = limits::INDEX_BITS + limits::TYPE_BITS;
-pub(crate) const INDEX_MASK: u64 = (1 << limits::INDEX_BITS) - 1;
+/// The slot lies on top, so that one shift yields it and a comparison with the shifted
+/// capacity is the bounds check.
+pub(crate) const INDEX_SHIFT: u32 = limits::TYPE_BITS + limits::GENERATION_BITS;
+pub(crate) const TYPE_SHIFT: u32 = limits::GENERATION_BITS;
+pub(crate) const GENERATION_MASK: u64 = (1 << limits::GENERATION_BITS) - 1;
+/// The bit of the generation that is set while the slot is live.
+pub(crate) const LIVE: u64 = 1;
 const TYPE_MASK: u64 = (1 << limits::TYPE_BITS) - 1;
 
 impl Handle {
     /// The handle with these bits, `None` if no object can have it: a type number of 0,
     /// an even generation.
     pub fn from_bits(bits: u64) -> Option<Self> {
-        let type_id = bits >> limits::INDEX_BITS & TYPE_MASK;
-        let live = bits & GENERATION_ONE != 0;
+        let type_id = bits >> TYPE_SHIFT & TYPE_MASK;
+        let live = bits & LIVE != 0;
         NonZeroU64::new(bits).filter(|_| live && type_id != 0).map(Handle)
     }
 
@@ -40,17 +43,17 @@ impl Handle {
 
     /// Number of the slot inside its type.
     pub fn index(self) -> u32 {
-        (self.to_bits() & INDEX_MASK) as u32
+        (self.to_bits() >> INDEX_SHIFT) as u32
     }
 
     /// Number of the type.
     pub fn type_id(self) -> u16 {
-        (self.to_bits() >> limits::INDEX_BITS & TYPE_MASK) as u16
+        (self.to_bits() >> TYPE_SHIFT & TYPE_MASK) as u16
     }
 
     /// Life of the slot, odd.
     pub fn generation(self) -> u32 {
-        (self.to_bits() >> GENERATION_SHIFT) as u32
+        (self.to_bits() & GENERATION_MASK) as u32
     }
 
     /// The same life as a handle of type `T`, `None` if it belongs to another type.
@@ -104,6 +107,16 @@ impl<T> Id<T> {
 }
 
 impl<T: PoolObject> Id<T> {
+    /// The handle that a slot's header is, if an object of type `T` lives there.
+    #[inline(always)]
+    pub(crate) fn of_header(header: u64) -> Option<Self> {
+        let wanted = u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
+        if header & (TYPE_MASK << TYPE_SHIFT | LIVE) != wanted {
+            return None;
+        }
+        NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
+    }
+
     /// The handle with these bits; `None` if no object of type `T` can have it. Whether the
     /// object is still there is for `get` to say.
     pub fn from_bits(bits: u64) -> Option<Self> {

@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn first_node() -> Id<Node> {
-        Id::from_bits(crate::object::id::GENERATION_ONE | 3 << crate::limits::INDEX_BITS).unwrap()
+        Id::from_bits(1 | 3 << crate::object::id::TYPE_SHIFT).unwrap()
     }
 
     #[test]

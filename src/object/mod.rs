@@ -11,7 +11,7 @@ mod schema_text;
 pub use admit::admit;
 pub use fingerprint::Fingerprint;
 pub use hotpool_derive::{PoolObject, Schema};
-pub(crate) use id::{GENERATION_ONE, GENERATION_SHIFT, INDEX_MASK};
+pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use schema::{Field, Schema, TypeDesc};

@@ -14,7 +14,8 @@
 
 use crate::conf::ProcessConf;
 use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
-use crate::object::{Handle, INDEX_MASK};
+use crate::limits;
+use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
 use crate::pool::space::{Chains, Space};
@@ -82,7 +83,7 @@ fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {
 }
 
 fn whole_type(word: u64) -> u16 {
-    (word >> INDEX_MASK.count_ones() & 0x3ff) as u16
+    (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID
 }
 
 /// Adds the marks of the last owner to the suspects, which stay until a start is ready.
@@ -108,7 +109,7 @@ fn end_split(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static
         return Ok(());
     }
     if let Some(state) = load(base, space, chains, (word >> 32) as u16)? {
-        state.index.end_split(&state.slots, word & u64::from(u32::MAX));
+        state.index.end_split(word & u64::from(u32::MAX));
     }
     base.header.split.store(0);
     Ok(())

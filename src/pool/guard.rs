@@ -1,8 +1,7 @@
 //! Exclusive references that leave a mark in the segment while they live.
 
 use crate::layout::BaseHeader;
-use crate::limits;
-use crate::object::{INDEX_MASK, Id, PoolObject};
+use crate::object::{INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
 use crate::region::At;
 use crate::sync::Word;
 use std::cell::Cell;
@@ -24,7 +23,7 @@ impl Mark {
 
     /// The word that names every object of a type.
     pub(crate) fn whole_type(type_id: u16) -> u64 {
-        u64::from(type_id) << limits::INDEX_BITS | INDEX_MASK
+        u64::MAX << INDEX_SHIFT | u64::from(type_id) << TYPE_SHIFT
     }
 
     /// Marks an object as being written by the only guard there can be.

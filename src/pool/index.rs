@@ -7,22 +7,27 @@
 //! written before its slot is committed and taken out after its slot has died.
 //!
 //! A key may live in either of two groups, its first choice and its second; that keeps
-//! groups from overflowing up to a fill of 0.6 and well beyond. The table grows a group
+//! groups from overflowing far beyond the fill at which the table grows. The table grows a group
 //! at a time (linear hashing): entries that belong to the new group are copied there,
 //! `TypeInfo::groups` commits, the old copies are taken out. Nothing is ever rehashed at
 //! once, so an insert costs at most two such splits.
 
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
-use crate::object::INDEX_MASK;
-use crate::pool::slot::{Slot, Slots};
+use crate::pool::slots::{Slot, Slots};
 use crate::region::{OutOfBounds, Region, Table};
 use crate::sync::Word;
+use std::cell::Cell;
 
+/// The part of an entry that is the number of its slot and 1.
+const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// Entries of a group.
 const ENTRIES: u64 = 7;
-/// Splits that an insert makes at the most to keep the fill below six tenths.
-const SPLITS: u32 = 2;
+/// Splits that an insert makes at the most while the table doubles.
+const SPLITS: u64 = 2;
+/// The table begins to double when so many of ten entries are in use, and has then doubled
+/// before it is much fuller. (In the middle, groups that are not split yet hold twice as much.)
+const FILL: u64 = 7;
 
 /// The index of one type.
 pub(crate) struct Index {
@@ -30,20 +35,23 @@ pub(crate) struct Index {
     /// Groups of an extent: `1 << shift`.
     shift: u32,
     seed: u64,
+    /// Groups in use: `TypeInfo::groups`, but never more than memory is there for.
+    groups: Cell<u64>,
+    /// The next power of two less one.
+    mask: Cell<u64>,
 }
 
-/// What is stored of the hash of a key; both choices of a group follow from it.
+/// What is stored of the hash of a key, 38 bits; both choices of a group follow from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// 38 bits of the product of the key and an odd constant, folded to 64 bits; the seed is
+    /// Two rounds of a multiplication folded to 64 bits (as in wyhash, public domain); the seed is
     /// random for each pool, so that nobody can choose keys that meet.
     #[inline(always)]
     pub(crate) fn of(key: u64, seed: u64) -> Self {
-        let product = u128::from(key ^ seed) * 0x9e37_79b9_7f4a_7c15;
-        let folded = (product >> 64) as u64 ^ product as u64;
-        Hash((folded ^ folded >> 32) >> INDEX_BITS)
+        let once = fold(key ^ seed, 0x9e37_79b9_7f4a_7c15);
+        Hash(fold(once, 0xa076_1d64_78bd_642f) >> INDEX_BITS)
     }
 
     #[inline(always)]
@@ -54,27 +62,51 @@ impl Hash {
     fn of_entry(entry: u64) -> Self {
         Hash(entry >> INDEX_BITS)
     }
-
-    /// First choice among `groups` groups.
-    #[inline(always)]
-    fn first(self, groups: u64) -> u64 {
-        address(self.0, groups)
-    }
-
-    /// Second choice; may be the same.
-    #[inline(always)]
-    fn second(self, groups: u64) -> u64 {
-        address(self.0.wrapping_mul(0x9fb2_1c65_1e98_df25) >> 27, groups)
-    }
 }
 
-/// Linear hashing: the hash modulo the next power of two, or modulo half of it where that
-/// group does not exist yet.
 #[inline(always)]
-fn address(hash: u64, groups: u64) -> u64 {
-    let mask = u64::MAX >> (groups.max(2) - 1).leading_zeros();
-    let wide = hash & mask;
-    if wide < groups { wide } else { hash & mask >> 1 }
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// How many groups there are, and where a hash belongs among them.
+#[derive(Clone, Copy)]
+struct Addressing {
+    groups: u64,
+    mask: u64,
+}
+
+impl Addressing {
+    fn new(groups: u64) -> Self {
+        Addressing { groups, mask: u64::MAX >> (groups.max(2) - 1).leading_zeros() }
+    }
+
+    /// Linear hashing: the hash modulo the next power of two, or modulo half of it where that
+    /// group does not exist yet.
+    #[inline(always)]
+    fn address(self, hash: u64) -> u64 {
+        let wide = hash & self.mask;
+        if wide < self.groups { wide } else { wide & self.mask >> 1 }
+    }
+
+    /// The group of first choice.
+    #[inline(always)]
+    fn first(self, hash: Hash) -> u64 {
+        self.address(hash.0)
+    }
+
+    /// The group of second choice; may be the same.
+    #[inline(always)]
+    fn second(self, hash: Hash) -> u64 {
+        self.address(fold(hash.0, 0x9fb2_1c65_1e98_df25))
+    }
+
+    /// The other one of the two groups of an entry that is in group `number`.
+    fn other(self, hash: Hash, number: u64) -> u64 {
+        let first = self.first(hash);
+        if first == number { self.second(hash) } else { first }
+    }
 }
 
 /// Where `Index::reserve` has made room for one entry.
@@ -89,7 +121,7 @@ pub(crate) struct Place {
 
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
-        Index { extents: Vec::new(), shift, seed }
+        Index { extents: Vec::new(), shift, seed, groups: Cell::new(0), mask: Cell::new(0) }
     }
 
     /// Adds the extent at `offset` of a block, behind those that are there.
@@ -114,31 +146,41 @@ impl Index {
         extent.get((number & ((1 << self.shift) - 1)) as usize)
     }
 
-    /// Groups in use, never more than memory is there for, whatever the word says.
     #[inline(always)]
-    fn groups(&self, slots: &Slots) -> u64 {
-        slots.info.groups.load().min(self.capacity())
+    fn addressing(&self) -> Addressing {
+        Addressing { groups: self.groups.get(), mask: self.mask.get() }
     }
 
-    /// The slot that carries `key`, and its header.
+    fn groups(&self) -> u64 {
+        self.groups.get()
+    }
+
+    /// Takes over the number of groups that the type says it uses. To be called when an extent was
+    /// added and when the number has changed.
+    pub(crate) fn refresh(&self, slots: &Slots) {
+        let groups = slots.info.groups.load().min(self.capacity());
+        self.groups.set(groups);
+        self.mask.set(Addressing::new(groups).mask);
+    }
+
+    /// What `look` finds in the slot that carries `key`; `look` is given slots that may.
     #[inline(always)]
-    pub(crate) fn find(&self, slots: &Slots, key: u64) -> Option<(u32, u64)> {
+    pub(crate) fn find<R>(&self, key: u64, look: impl Fn(u32) -> Option<R>) -> Option<R> {
         let hash = Hash::of(key, self.seed);
-        let groups = self.groups(slots);
-        let first = self.group(hash.first(groups))?;
-        if let Some(found) = find_in(first, slots, hash, key) {
+        let addressing = self.addressing();
+        let first = self.group(addressing.first(hash))?;
+        if let Some(found) = find_in(first, hash, &look) {
             return Some(found);
         }
         if first.overflow.load() == 0 {
             return None;
         }
-        find_in(self.group(hash.second(groups))?, slots, hash, key)
+        find_in(self.group(addressing.second(hash))?, hash, &look)
     }
 
     /// Whether one more entry wants more memory than there is.
     pub(crate) fn wants_extent(&self, slots: &Slots) -> bool {
-        let entries = slots.info.len.load() + 1;
-        entries * 10 > self.capacity() * ENTRIES * 6
+        self.groups() + SPLITS > self.capacity() && self.is_growing(slots)
     }
 
     /// Makes room for the entry of `key`; `None` if there is none to be made.
@@ -146,18 +188,15 @@ impl Index {
         self.start_and_split(slots);
         let hash = Hash::of(key, self.seed);
         loop {
-            let groups = self.groups(slots);
-            let (first, second) = (hash.first(groups), hash.second(groups));
+            let (first, second) = (self.addressing().first(hash), self.addressing().second(hash));
             if let Some(entry) = self.room(slots, first) {
                 return Some(Place { group: first, entry, spilled_from: None, hash });
             }
             if let Some(entry) = self.room(slots, second) {
                 return Some(Place { group: second, entry, spilled_from: Some(first), hash });
             }
-            if self.push_out(slots, first) {
-                continue;
-            }
-            if !self.split(slots) {
+            let moved = self.push_out(slots, first) || self.push_out(slots, second);
+            if !moved && !self.split(slots) {
                 return None;
             }
         }
@@ -176,10 +215,9 @@ impl Index {
     /// Takes out the entries that lead from `key` to a slot that has died. May be cut
     /// anywhere and done again.
     #[inline(always)]
-    pub(crate) fn unlink(&self, slots: &Slots, key: u64, slot: u32) {
+    pub(crate) fn unlink(&self, key: u64, slot: u32) {
         let hash = Hash::of(key, self.seed);
-        let groups = self.groups(slots);
-        let (first, second) = (hash.first(groups), hash.second(groups));
+        let (first, second) = (self.addressing().first(hash), self.addressing().second(hash));
         let Some(home) = self.group(first) else { return };
         if clear(home, hash.entry(slot)) || first == second || home.overflow.load() == 0 {
             return;
@@ -204,9 +242,8 @@ impl Index {
     /// Clears an entry whose slot is dead or carries another key, or that belongs elsewhere.
     fn sweep(&self, slots: &Slots, number: u64, entry: &Word) {
         let word = entry.load();
-        let groups = self.groups(slots);
         let hash = Hash::of_entry(word);
-        let here = hash.first(groups) == number || hash.second(groups) == number;
+        let here = [self.addressing().first(hash), self.addressing().second(hash)].contains(&number);
         if !here || !self.leads_to(slots, word) {
             entry.store(0);
         }
@@ -214,26 +251,31 @@ impl Index {
 
     /// Whether an entry leads to a live slot whose key has its hash.
     fn leads_to(&self, slots: &Slots, word: u64) -> bool {
-        let index = (word & INDEX_MASK).wrapping_sub(1);
+        let index = (word & SLOT_MASK).wrapping_sub(1);
         let Some(slot) = u32::try_from(index).ok().and_then(|index| slots.slot(index)) else { return false };
         Slot::is_live(slot.header().load()) && Hash::of(slot.key().load(), self.seed) == Hash::of_entry(word)
     }
 
-    /// Moves an entry of a full group, that is there by first choice, to its second.
+    /// Moves one entry of a full group to the other group that it may live in.
     fn push_out(&self, slots: &Slots, number: u64) -> bool {
         let Some(group) = self.group(number) else { return false };
-        let groups = self.groups(slots);
         for entry in &group.entries {
             let hash = Hash::of_entry(entry.load());
-            let other = hash.second(groups);
-            if hash.first(groups) != number || other == number {
+            let other = self.addressing().other(hash, number);
+            if other == number {
                 continue;
             }
             let Some(free) = self.room(slots, other) else { continue };
             let Some(target) = self.group(other) else { continue };
-            group.overflow.store(group.overflow.load().saturating_add(1));
+            let leaves_home = self.addressing().first(hash) == number;
+            if leaves_home {
+                group.overflow.store(group.overflow.load().saturating_add(1));
+            }
             target.entries[free].store(entry.load());
             entry.store(0);
+            if !leaves_home {
+                target.overflow.store(target.overflow.load().saturating_sub(1));
+            }
             return true;
         }
         false
@@ -242,69 +284,68 @@ impl Index {
     /// Puts the first groups to use, or, where the table is filled, one or two more.
     #[inline(always)]
     fn start_and_split(&self, slots: &Slots) {
-        let groups = slots.info.groups.load();
-        if groups == 0 && self.capacity() != 0 {
-            slots.info.groups.store(1 << self.shift);
+        if self.groups() == 0 && self.capacity() != 0 {
+            slots.info.groups.store(1 << self.capacity().ilog2());
+            self.refresh(slots);
             return;
         }
-        let entries = slots.info.len.load() + 1;
-        if entries * 10 > groups * ENTRIES * 6 {
+        if self.is_growing(slots) {
             for _ in 0..SPLITS {
                 self.split(slots);
             }
         }
     }
 
+    /// Whether the table is doubling, or has to begin to.
+    #[inline(always)]
+    fn is_growing(&self, slots: &Slots) -> bool {
+        let groups = self.groups();
+        !groups.is_power_of_two() || (slots.info.len.load() + 1) * 10 > groups * ENTRIES * FILL
+    }
+
     /// Puts one more group to use. False if there is no memory for it.
     #[cold]
     fn split(&self, slots: &Slots) -> bool {
-        let groups = slots.info.groups.load();
-        if groups == 0 || groups >= self.capacity() {
+        let to = self.groups();
+        if to == 0 || to >= self.capacity() {
             return false;
         }
-        let below = 1 << (63 - groups.leading_zeros());
-        let (from, to) = (groups - below, groups);
-        let (Some(old), Some(new)) = (self.group(from), self.group(to)) else { return false };
+        let split = Split::new(to);
+        let (Some(old), Some(new)) = (self.group(split.from), self.group(to)) else { return false };
         slots.header.split.store(u64::from(slots.type_id()) << 32 | to);
         for (entry, target) in old.entries.iter().zip(&new.entries) {
             let word = entry.load();
-            target.store(if word != 0 && self.moves(word, from, to) { word } else { 0 });
+            target.store(if word != 0 && split.moves(word) { word } else { 0 });
         }
         new.overflow.store(old.overflow.load());
-        slots.info.groups.store(groups + 1);
-        self.leave(from, to);
+        slots.info.groups.store(to + 1);
+        self.refresh(slots);
+        self.leave(split);
         slots.header.split.store(0);
         true
     }
 
-    /// Whether an entry of group `from` belongs into `to`, the group that is being added.
-    fn moves(&self, word: u64, from: u64, to: u64) -> bool {
-        let hash = Hash::of_entry(word);
-        if hash.first(to) == from { hash.first(to + 1) == to } else { hash.second(to + 1) == to }
-    }
-
-    /// Takes the entries out of `from` that have been copied to `to`.
-    fn leave(&self, from: u64, to: u64) {
-        let (Some(old), Some(new)) = (self.group(from), self.group(to)) else { return };
+    /// Takes the entries out of the old group that have been copied to the new one.
+    fn leave(&self, split: Split) {
+        let (Some(old), Some(new)) = (self.group(split.from), self.group(split.to)) else { return };
         for entry in &old.entries {
             let word = entry.load();
-            if word != 0 && self.moves(word, from, to) && new.entries.iter().any(|copy| copy.load() == word) {
+            if word != 0 && split.moves(word) && new.entries.iter().any(|copy| copy.load() == word) {
                 entry.store(0);
             }
         }
     }
 
     /// Ends a split that a kill has cut: `to` is the group that was being added.
-    pub(crate) fn end_split(&self, slots: &Slots, to: u64) {
-        let groups = self.groups(slots);
-        if to != 0 && to + 1 == groups {
-            self.leave(to - (1 << (63 - to.leading_zeros())), to);
+    pub(crate) fn end_split(&self, to: u64) {
+        if to != 0 && to + 1 == self.groups() {
+            self.leave(Split::new(to));
         }
     }
 
     /// All entries, with the number of their group; for tests and `verify`.
-    pub(crate) fn entries<'a>(&'a self, slots: &Slots) -> impl Iterator<Item = (u64, u64)> + 'a {
-        (0..self.groups(slots)).flat_map(|number| {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        (0..self.groups()).flat_map(|number| {
             let group = self.group(number).into_iter();
             group
                 .flat_map(move |g| g.entries.iter().map(move |e| (number, e.load())))
@@ -313,20 +354,48 @@ impl Index {
     }
 }
 
+/// One group becoming two.
+#[derive(Clone, Copy)]
+struct Split {
+    from: u64,
+    to: u64,
+    before: Addressing,
+    after: Addressing,
+}
+
+impl Split {
+    fn new(to: u64) -> Self {
+        let from = to - (1 << to.ilog2());
+        Split { from, to, before: Addressing::new(to), after: Addressing::new(to + 1) }
+    }
+
+    /// Whether an entry of the old group belongs into the new one.
+    fn moves(&self, word: u64) -> bool {
+        let hash = Hash::of_entry(word);
+        match self.before.first(hash) == self.from {
+            true => self.after.first(hash) == self.to,
+            false => self.after.second(hash) == self.to,
+        }
+    }
+}
+
+/// Groups that hold `entries` without the table having to grow.
+pub(crate) fn groups_for(entries: u32) -> u64 {
+    (u64::from(entries) * 10).div_ceil(ENTRIES * FILL).next_power_of_two()
+}
+
 #[inline(always)]
-fn find_in(group: &Group, slots: &Slots, hash: Hash, key: u64) -> Option<(u32, u64)> {
+fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
+    let wanted = hash.0 << INDEX_BITS;
     let mut hits = 0u32;
     for (at, entry) in group.entries.iter().enumerate() {
-        hits |= u32::from(entry.load() >> INDEX_BITS == hash.0) << at;
+        hits |= u32::from(entry.load() ^ wanted <= SLOT_MASK) << at;
     }
     while hits != 0 {
-        let entry = group.entries[hits.trailing_zeros() as usize % ENTRIES as usize].load();
-        let index = ((entry & INDEX_MASK) as u32).wrapping_sub(1);
-        if let Some(slot) = slots.slot(index) {
-            let header = slot.header().load();
-            if slot.key().load() == key && Slot::is_live(header) {
-                return Some((index, header));
-            }
+        let Some(entry) = group.entries.get(hits.trailing_zeros() as usize) else { break };
+        let index = ((entry.load() & SLOT_MASK) as u32).wrapping_sub(1);
+        if let Some(found) = look(index) {
+            return Some(found);
         }
         hits &= hits - 1;
     }

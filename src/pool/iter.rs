@@ -2,17 +2,17 @@
 
 use crate::object::{Id, PoolObject};
 use crate::pool::guard::{Mark, RefMut};
-use crate::pool::slot::{Cursor, Typed};
+use crate::pool::typed::{Typed, Walk, WalkMut};
 
 /// All live objects of a type with their handles.
 pub struct Iter<'a, T> {
-    typed: Typed<'a, T>,
-    next: u32,
+    walk: Walk<'a, T>,
 }
 
 impl<'a, T: PoolObject> Iter<'a, T> {
+    #[inline]
     pub(crate) fn new(typed: Typed<'a, T>) -> Self {
-        Iter { typed, next: 0 }
+        Iter { walk: typed.walk() }
     }
 }
 
@@ -21,26 +21,20 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let index = self.typed.slots().map.next_used(self.next)?;
-            self.next = index + 1;
-            if let Some(found) = self.typed.at(index) {
-                return Some(found);
-            }
-        }
+        self.walk.next_ref()
     }
 }
 
 /// All live objects of a type with their handles, to be written one after the other or, if the
 /// guards are kept, together.
 pub struct IterMut<'a, T> {
-    cursor: Cursor<'a, T>,
+    walk: WalkMut<'a, T>,
     mark: &'a Mark,
 }
 
 impl<'a, T: PoolObject> IterMut<'a, T> {
-    pub(crate) fn new(cursor: Cursor<'a, T>, mark: &'a Mark) -> Self {
-        IterMut { cursor, mark }
+    pub(crate) fn new(walk: WalkMut<'a, T>, mark: &'a Mark) -> Self {
+        IterMut { walk, mark }
     }
 }
 
@@ -49,7 +43,7 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (id, object) = self.cursor.next()?;
+        let (id, object) = self.walk.next_mut()?;
         Some((id, self.mark.another(id, object)))
     }
 }

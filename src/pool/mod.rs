@@ -7,12 +7,13 @@ mod guard;
 mod index;
 mod iter;
 mod manager;
-mod map;
+mod open;
 mod ops;
 mod report;
-mod slot;
+mod slots;
 mod space;
 mod state;
+mod typed;
 mod types;
 mod view;
 

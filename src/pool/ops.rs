@@ -170,8 +170,9 @@ impl MemoryPoolMgr {
     ) -> Result<Forced<Id<T>>, AllocError> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        if let Some((_, header)) = state.index.find(&state.slots, key) {
-            return Id::from_bits(header).map(Forced::Found).ok_or(AllocError::NotAdded(T::NAME));
+        let typed = state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
+        if let Some((id, _)) = state.index.find(key, |slot| typed.carrying(slot, key)) {
+            return Ok(Forced::Found(id));
         }
         let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
         let value = make();
@@ -199,13 +200,9 @@ impl MemoryPoolMgr {
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
         let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut() else { return false };
         let Some(mut typed) = state.slots.typed_mut::<T>() else { return false };
-        if !typed.free(id) {
-            return false;
-        }
+        let Some(slot) = typed.free(id) else { return false };
         if T::KEYED {
-            if let Some(slot) = state.slots.slot(id.index()) {
-                state.index.unlink(&state.slots, slot.key().load(), id.index());
-            }
+            state.index.unlink(slot.key().load(), id.index());
         }
         true
     }
@@ -341,8 +338,8 @@ fn parts<'a, T: PoolObject>(
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
     match types[usize::from(T::TYPE_ID)].as_deref_mut() {
-        Some(state) if state.slots.typed::<T>().is_some() => Ok((state, space)),
-        _ => Err(AllocError::NotAdded(T::NAME)),
+        Some(state) => Ok((state, space)),
+        None => Err(AllocError::NotAdded(T::NAME)),
     }
 }
 

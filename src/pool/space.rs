@@ -238,7 +238,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
-        let map_bytes = crate::units::round_up(super::map::Map::bytes(shift), align.max(64))?;
+        let map_bytes = crate::units::round_up(super::slots::Slots::map_bytes(shift), align.max(64))?;
         let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
         let bytes = crate::units::round_up(map_bytes.checked_add(slots)?, limits::PAGE)?;
         Some(Plan { shift, map_bytes, bytes })

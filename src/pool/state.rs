@@ -3,8 +3,8 @@
 use crate::layout::{BaseHeader, ExtentKind, Intent, Op, TypeInfo};
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
-use crate::pool::index::{Index, Place};
-use crate::pool::slot::{RETIRED, Slot, Slots};
+use crate::pool::index::{Index, Place, groups_for};
+use crate::pool::slots::{RETIRED, Slot, Slots};
 use crate::pool::space::{Chains, NoSpace, Space};
 use crate::region::At;
 
@@ -36,6 +36,7 @@ impl TypeState {
             let pushed = state.index.push(&extent.block, extent.offset);
             pushed.map_err(|_| "an extent of its index is too short")?;
         }
+        state.index.refresh(&state.slots);
         Ok(state)
     }
 
@@ -50,7 +51,7 @@ impl TypeState {
         while self.slots.capacity() < capacity {
             self.grow(space)?;
         }
-        while self.slots.info.keyed() && self.index.capacity() * 42 < u64::from(capacity) * 10 {
+        while self.slots.info.keyed() && self.index.capacity() < groups_for(capacity) {
             self.grow_index(space)?;
         }
         Ok(())
@@ -75,7 +76,9 @@ impl TypeState {
         let (id, ordinal) = (self.slots.type_id(), self.index.extents());
         let bytes = self.slots.info.index_bytes.load();
         let extent = space.take(id, ExtentKind::Index, ordinal, bytes)?;
-        self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)
+        self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)?;
+        self.index.refresh(&self.slots);
+        Ok(())
     }
 
     /// Room in the index for one more key. Without memory for more groups the old ones are
@@ -109,15 +112,15 @@ impl TypeState {
         let header = slot.header().load();
         let live = Slot::is_live(header);
         if !live && self.slots.info.keyed() {
-            self.index.unlink(&self.slots, slot.key().load(), intent.index);
+            self.index.unlink(slot.key().load(), intent.index);
         }
         let retired = header == RETIRED;
-        let used_before = self.slots.map.is_used(intent.index);
+        let used_before = self.slots.is_used(intent.index);
         let len_before = self.slots.info.len.load();
         if retired {
             self.slots.count_retired(intent.index);
         }
-        self.slots.map.mend(intent.index, live || retired);
+        self.slots.mend(intent.index, live || retired);
         let before = u64::from(intent.len);
         let info = &self.slots.info;
         info.len.store(match intent.op {

@@ -6,8 +6,8 @@ use crate::limits;
 use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
-use crate::pool::slot::{head_bytes, stride_bytes};
 use crate::pool::space::{Space, plan_groups, plan_slots};
+use crate::pool::typed::{head_bytes, stride_bytes};
 use crate::region::At;
 use crate::units::{Bytes, Key, round_up};
 

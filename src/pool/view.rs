@@ -4,7 +4,7 @@ use crate::object::{Id, PoolObject};
 use crate::pool::guard::{Mark, RefMut};
 use crate::pool::index::Index;
 use crate::pool::iter::{Iter, IterMut};
-use crate::pool::slot::{Typed, TypedMut};
+use crate::pool::typed::{Typed, TypedMut};
 
 /// Shared access to all objects of type `T`.
 pub struct View<'a, T> {
@@ -30,16 +30,19 @@ impl<'a, T: PoolObject> View<'a, T> {
     #[inline(always)]
     pub fn find(self, key: u64) -> Option<Id<T>> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        let (_, header) = self.index.find(self.typed.slots(), key)?;
-        Id::from_bits(header)
+        self.look_up(key).map(|(id, _)| id)
     }
 
     /// The object with a user key.
     #[inline(always)]
     pub fn get_by_key(self, key: u64) -> Option<&'a T> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        let (slot, _) = self.index.find(self.typed.slots(), key)?;
-        self.typed.at(slot).map(|(_, object)| object)
+        self.look_up(key).map(|(_, object)| object)
+    }
+
+    #[inline(always)]
+    fn look_up(self, key: u64) -> Option<(Id<T>, &'a T)> {
+        self.index.find(key, |slot| self.typed.carrying(slot, key))
     }
 
     /// The user key of an object.
@@ -132,7 +135,7 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
 
     pub(crate) fn into_iter_from(self, slot: u32) -> IterMut<'a, T> {
         self.mark.reset();
-        IterMut::new(self.typed.into_cursor(slot), self.mark)
+        IterMut::new(self.typed.into_walk(slot), self.mark)
     }
 
     /// The handle of the object with a user key.

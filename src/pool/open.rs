@@ -1,0 +1,122 @@
+//! Which words of a type's map may have a free slot: the process's own summary of the map.
+//!
+//! A bit set may be wrong, one that is not set never is: a word is closed when it was
+//! found full, and opened before a slot of it is free. Three levels, so that the lowest open
+//! word is three steps away however large the type is.
+
+/// A set of words, kept so that its lowest member is found at once.
+#[derive(Default)]
+pub(crate) struct OpenWords {
+    words: u32,
+    /// Bit a word; bit a `u64` of the level below; the same again.
+    levels: [Vec<u64>; 3],
+}
+
+impl OpenWords {
+    /// Adds `count` words behind those there are, all of them open or all closed.
+    pub(crate) fn push(&mut self, count: u32, open: bool) {
+        let first = self.words;
+        self.words += count;
+        let mut length = self.words as usize;
+        for level in &mut self.levels {
+            length = length.div_ceil(64);
+            level.resize(length, 0);
+        }
+        if open {
+            (first..self.words).for_each(|word| self.open(word));
+        }
+    }
+
+    /// Number of words.
+    pub(crate) fn len(&self) -> u32 {
+        self.words
+    }
+
+    /// Whether a word may have a free slot.
+    #[inline(always)]
+    pub(crate) fn is_open(&self, word: u32) -> bool {
+        self.levels[0].get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 != 0)
+    }
+
+    /// Says that a word may have a free slot.
+    pub(crate) fn open(&mut self, word: u32) {
+        let mut at = word as usize;
+        for level in &mut self.levels {
+            let Some(bits) = level.get_mut(at / 64) else { return };
+            let was_empty = *bits == 0;
+            *bits |= 1 << (at % 64);
+            if !was_empty {
+                return;
+            }
+            at /= 64;
+        }
+    }
+
+    /// Says that a word has no free slot.
+    pub(crate) fn close(&mut self, word: u32) {
+        let mut at = word as usize;
+        for level in &mut self.levels {
+            let Some(bits) = level.get_mut(at / 64) else { return };
+            *bits &= !(1 << (at % 64));
+            if *bits != 0 {
+                return;
+            }
+            at /= 64;
+        }
+    }
+
+    /// The lowest open word.
+    pub(crate) fn first(&self) -> Option<u32> {
+        let [bottom, middle, top] = &self.levels;
+        let at = lowest(top.iter().position(|bits| *bits != 0)?, top)?;
+        let at = lowest(at, middle)?;
+        lowest(at, bottom).map(|word| word as u32)
+    }
+
+    /// Whether none of `count` words from `first` is open. Looked at from the end: words are closed
+    /// from the start, so that the last one mostly answers.
+    pub(crate) fn all_closed(&self, first: u32, count: u32) -> bool {
+        (first..first + count).rev().all(|word| !self.is_open(word))
+    }
+}
+
+fn lowest(at: usize, level: &[u64]) -> Option<usize> {
+    level.get(at).map(|bits| at * 64 + bits.trailing_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OpenWords;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set_that_knows_its_lowest(
+            parts in prop::collection::vec((1u32..3000, any::<bool>()), 1..6),
+            steps in prop::collection::vec((any::<u32>(), any::<bool>()), 0..300),
+        ) {
+            let mut set = OpenWords::default();
+            let mut model = BTreeSet::new();
+            for (count, open) in parts {
+                if open {
+                    model.extend(set.len()..set.len() + count);
+                }
+                set.push(count, open);
+            }
+            for (word, open) in steps {
+                let word = word % set.len();
+                if open {
+                    set.open(word);
+                    model.insert(word);
+                } else {
+                    set.close(word);
+                    model.remove(&word);
+                }
+                prop_assert_eq!(set.first(), model.first().copied());
+                prop_assert_eq!(set.is_open(word), open);
+            }
+            prop_assert_eq!(set.all_closed(0, set.len()), model.is_empty());
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The slots of one type, without their Rust type: where they are and which are free.
+//!
+//! # What the unsafe code here relies on
+//!
+//! [`Slots`] is built by [`Slots::push`] from extents that `Region` found to lie inside a
+//! mapping, so for every slot below the capacity the address `start(index)` is that of `stride`
+//! mapped bytes which belong to no other slot and no map, and for every word of the map below
+//! its number of words `map(word)` is that of a mapped word. The mapping outlives the `Slots`
+//! (see `region.rs`). Addresses are kept biased, as slot 0 and word 0 would have them if the
+//! extent reached down there, so that a number needs no subtraction; they are computed with
+//! wrapping arithmetic and only ever used where the bias is undone.
+//!
+//! # The map
+//!
+//! In front of the slots of each extent lies a bit a slot: 1 used, 0 free. An alloc takes the
+//! lowest free slot of the current word, and the current word is the lowest one with a free slot,
+//! or one in which a slot was freed since. Live objects so stay dense. The bit follows the
+//! header of its slot; a kill between the two is mended from the intent.
+#![allow(unsafe_code)]
+
+use crate::layout::{BaseHeader, TypeInfo};
+use crate::object::{GENERATION_MASK, INDEX_SHIFT, LIVE, PoolObject};
+use crate::pool::open::OpenWords;
+use crate::pool::typed::{Typed, TypedMut};
+use crate::region::{At, OutOfBounds, Region};
+use crate::sync::{Half, Word};
+use std::any::TypeId;
+use std::ptr::NonNull;
+
+/// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
+pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
+
+/// The map of a type whose current word is not known: full, so that an alloc looks for one.
+static NO_WORD: Word = Word::new(u64::MAX);
+
+/// All slots of a type.
+pub(crate) struct Slots {
+    /// Per extent the biased address of its slots.
+    starts: Vec<*mut u8>,
+    /// Per extent the biased address of its map.
+    maps: Vec<*const Word>,
+    /// Per extent its mark in the extent table.
+    marks: Vec<At<Half>>,
+    /// The first handle beyond the slots there are: their number, shifted.
+    limit: u64,
+    /// From a handle to its extent.
+    extent_shift: u32,
+    /// Slots of a word of the map, and words of an extent, as powers of two.
+    word_bits: u32,
+    word_shift: u32,
+    /// A word of the map when all its slots are used.
+    full: u64,
+    current: Current,
+    open: OpenWords,
+    pub(crate) stride: usize,
+    pub(crate) info: At<TypeInfo>,
+    pub(crate) header: At<BaseHeader>,
+    pub(crate) last_generation: u64,
+    /// The Rust type they were laid out for; `None` until this process has added it.
+    rust_type: Option<TypeId>,
+}
+
+// The raw pointers lead into the mapping, which belongs to the process and not to a thread.
+// SAFETY: `Slots` moves between threads as a whole, together with the pool that owns it.
+unsafe impl Send for Slots {}
+
+/// The word of the map that the next alloc looks at.
+struct Current {
+    number: u32,
+    map: *const Word,
+    start: *mut u8,
+}
+
+impl Current {
+    /// No word: its number is above all others, its map is full.
+    const NONE: Current = Current { number: u32::MAX, map: &raw const NO_WORD, start: std::ptr::null_mut() };
+}
+
+/// A free slot, its bit still 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Free {
+    pub(crate) index: u32,
+    pub(crate) slot: Slot,
+    bits: u64,
+    bit: u64,
+}
+
+/// A slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) start: NonNull<u8>,
+}
+
+impl Slot {
+    /// The slot's header word.
+    #[inline(always)]
+    pub(crate) fn header(&self) -> &Word {
+        // SAFETY: a slot starts with its header, aligned to 8, mapped as long as the pool is.
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    /// The user key of the object, meaningful for a keyed type.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> &Word {
+        // SAFETY: every slot is at least 16 bytes long.
+        let word = unsafe { self.start.add(8) };
+        // SAFETY: aligned to 8 and mapped as long as the pool is. Only keyed types have an index that
+        // leads here; in their slots this word is no part of the object.
+        unsafe { word.cast().as_ref() }
+    }
+
+    /// Whether a header word is that of a live object.
+    #[inline(always)]
+    pub(crate) fn is_live(header: u64) -> bool {
+        header & LIVE != 0
+    }
+}
+
+impl Slots {
+    /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
+    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>) -> Self {
+        let shift = info.shift.load();
+        let word_bits = shift.min(6);
+        Slots {
+            starts: Vec::new(),
+            maps: Vec::new(),
+            marks: Vec::new(),
+            limit: 0,
+            extent_shift: INDEX_SHIFT + shift,
+            word_bits,
+            word_shift: shift - word_bits,
+            full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
+            current: Current::NONE,
+            open: OpenWords::default(),
+            stride: info.stride.load() as usize,
+            info,
+            header,
+            last_generation: info.last_generation.load().into(),
+            rust_type: None,
+        }
+    }
+
+    /// Bytes of the map of an extent of `1 << shift` slots.
+    pub(crate) const fn map_bytes(shift: u32) -> u64 {
+        (1u64 << shift).div_ceil(64) * 8
+    }
+
+    /// Adds the extent at `offset` of a block, behind those that are there.
+    pub(crate) fn push(&mut self, block: &Region, offset: u64, mark: At<Half>) -> Result<(), OutOfBounds> {
+        let shift = self.extent_shift - INDEX_SHIFT;
+        let map_bytes = self.info.map_bytes.load();
+        let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
+        let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
+        if map_bytes < Self::map_bytes(shift) || offset % 8 != 0 || map_bytes % 8 != 0 {
+            return Err(OutOfBounds);
+        }
+        let map = block.span(offset, map_bytes)?.cast::<Word>();
+        let slots = block.span(slots_at, slots_bytes)?;
+        let words = 1 << self.word_shift;
+        self.maps.push(map.as_ptr().wrapping_sub(self.open.len() as usize));
+        self.starts.push(slots.as_ptr().wrapping_sub(self.capacity() as usize * self.stride));
+        self.open.push(words, mark.load() != 1);
+        self.marks.push(mark);
+        self.limit += 1 << self.extent_shift;
+        Ok(())
+    }
+
+    /// Binds the slots to the Rust type that `add_type` has compared with `info`.
+    pub(crate) fn bind<T: PoolObject>(&mut self) {
+        assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
+        assert_eq!(self.info.head.load() as usize, Typed::<T>::HEAD, "add_type compared the heads");
+        self.rust_type = Some(TypeId::of::<T>());
+    }
+
+    /// The Rust type that this process has bound to these slots.
+    pub(crate) fn bound(&self) -> Option<TypeId> {
+        self.rust_type
+    }
+
+    /// Shared access as type `T`; `None` if these are not the slots of `T`.
+    #[inline(always)]
+    pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
+        if self.rust_type != Some(TypeId::of::<T>()) {
+            return None;
+        }
+        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        Some(unsafe { Typed::new(self) })
+    }
+
+    /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
+    #[inline(always)]
+    pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
+        if self.rust_type != Some(TypeId::of::<T>()) {
+            return None;
+        }
+        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        Some(unsafe { TypedMut::new(self) })
+    }
+
+    /// Slots that memory is there for.
+    pub(crate) fn capacity(&self) -> u32 {
+        (self.limit >> INDEX_SHIFT) as u32
+    }
+
+    /// Number of extents.
+    pub(crate) fn extents(&self) -> u32 {
+        self.starts.len() as u32
+    }
+
+    /// Number of the type.
+    pub(crate) fn type_id(&self) -> u16 {
+        self.info.id.load() as u16
+    }
+
+    /// The slot that a handle's bits name, with the stride given by the caller who knows it at
+    /// compile time.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of these slots.
+    #[inline(always)]
+    pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
+        if bits >= self.limit {
+            return None;
+        }
+        // SAFETY: `limit` is the number of extents shifted, and `bits` is below it.
+        let biased = unsafe { *self.starts.get_unchecked((bits >> self.extent_shift) as usize) };
+        let start = biased.wrapping_add((bits >> INDEX_SHIFT) as usize * stride);
+        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
+        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
+    }
+
+    /// The slot `index`, whatever its type and state.
+    #[inline(always)]
+    pub(crate) fn slot(&self, index: u32) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots.
+        unsafe { self.slot_of(u64::from(index) << INDEX_SHIFT, self.stride) }
+    }
+
+    /// The word `number` of the map.
+    #[inline(always)]
+    pub(crate) fn word(&self, number: u32) -> Option<&Word> {
+        let biased = *self.maps.get((number >> self.word_shift) as usize)?;
+        let word = biased.wrapping_add(number as usize);
+        // SAFETY: the bias undone, `word` lies inside the map of an extent that is there.
+        Some(unsafe { &*word })
+    }
+
+    /// The first slot that word `number` of the map speaks of.
+    #[inline(always)]
+    pub(crate) fn first_of_word(&self, number: u32) -> u32 {
+        number << self.word_bits
+    }
+
+    /// The word that speaks of a slot.
+    pub(crate) fn word_of(&self, index: u32) -> u32 {
+        index >> self.word_bits
+    }
+
+    /// Word and bit of a slot.
+    #[inline(always)]
+    fn bit(&self, index: u32) -> (u32, u64) {
+        (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
+    }
+
+    /// A slot for an alloc.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of these slots.
+    #[inline(always)]
+    pub(crate) unsafe fn free_slot(&mut self, stride: usize) -> Option<Free> {
+        loop {
+            // SAFETY: `map` is a word of the map or `NO_WORD`.
+            let bits = unsafe { &*self.current.map }.load();
+            let free = !bits & self.full;
+            if free == 0 {
+                self.search()?;
+                continue;
+            }
+            let at = free.trailing_zeros();
+            let start = self.current.start.wrapping_add(at as usize * stride);
+            // SAFETY: a word with a free slot is not `NO_WORD`, so `start` is the slot of bit `at`.
+            let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
+            let index = self.first_of_word(self.current.number) + at;
+            return Some(Free { index, slot, bits, bit: 1 << at });
+        }
+    }
+
+    /// Sets the bit of a slot that `free_slot` has returned.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, free: Free) {
+        let bits = free.bits | free.bit;
+        // SAFETY: `map` has not changed since `free_slot`.
+        unsafe { &*self.current.map }.store(bits);
+        if bits == self.full {
+            self.current = Current::NONE;
+        }
+    }
+
+    /// Clears the bit of a slot that was freed.
+    #[inline(always)]
+    pub(crate) fn clear(&mut self, index: u32, slot: Slot) {
+        let (number, bit) = self.bit(index);
+        let Some(word) = self.word(number) else { return };
+        let map: *const Word = word;
+        let bits = word.load();
+        if bits == self.full && !self.open.is_open(number) {
+            self.reopen(number);
+        }
+        // SAFETY: as in `word`; the borrow of `self` has ended, the mapping has not.
+        unsafe { &*map }.store(bits & !bit);
+        if number < self.current.number {
+            let at = index - self.first_of_word(number);
+            let start = slot.start.as_ptr().wrapping_sub(at as usize * self.stride);
+            self.current = Current { number, map, start };
+        }
+    }
+
+    /// Makes the lowest word with a free slot the current one.
+    #[cold]
+    #[inline(never)]
+    fn search(&mut self) -> Option<()> {
+        loop {
+            let number = self.open.first()?;
+            let word = self.word(number)?;
+            if !word.load() & self.full != 0 {
+                let map: *const Word = word;
+                let start = self.slot(self.first_of_word(number))?.start.as_ptr();
+                self.current = Current { number, map, start };
+                return Some(());
+            }
+            self.open.close(number);
+            let extent = number >> self.word_shift;
+            if self.open.all_closed(extent << self.word_shift, 1 << self.word_shift) {
+                self.marks[extent as usize].store(1);
+            }
+        }
+    }
+
+    /// Takes back that a word has nothing free, before something is.
+    #[inline(never)]
+    fn reopen(&mut self, number: u32) {
+        let mark = &self.marks[(number >> self.word_shift) as usize];
+        if mark.load() != 0 {
+            mark.store(0);
+        }
+        self.open.open(number);
+    }
+
+    /// Makes the bit of a slot say `used`. For recovery: it may be cut anywhere and done again.
+    pub(crate) fn mend(&mut self, index: u32, used: bool) {
+        let (number, bit) = self.bit(index);
+        if !used && self.word(number).is_some() {
+            self.reopen(number);
+        }
+        self.current = Current::NONE;
+        let Some(word) = self.word(number) else { return };
+        let bits = word.load();
+        let wanted = if used { bits | bit } else { bits & !bit };
+        if wanted != bits {
+            word.store(wanted);
+        }
+    }
+
+    /// Whether the bit of a slot is set.
+    pub(crate) fn is_used(&self, index: u32) -> bool {
+        let (number, bit) = self.bit(index);
+        self.word(number).is_some_and(|word| word.load() & bit != 0)
+    }
+
+    /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn retire(&self, slot: Slot, index: u32) {
+        slot.header().store(RETIRED);
+        self.count_retired(index);
+    }
+
+    /// Counts slot `index` as retired, once, however often it is called for it in a row.
+    pub(crate) fn count_retired(&self, index: u32) {
+        let word = self.info.retired.load();
+        let last = u64::from(index) + 1;
+        if word & u64::from(u32::MAX) != last {
+            self.info.retired.store(((word >> 32) + 1) << 32 | last);
+        }
+    }
+}

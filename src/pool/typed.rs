@@ -1,0 +1,359 @@
+//! The slots of a type as that type: from a handle to an object and back.
+//!
+//! # What the unsafe code here relies on
+//!
+//! A [`Typed`] or [`TypedMut`] is made by `Slots::typed` alone, for the type whose stride and head
+//! `Slots::bind` has compared; so behind `HEAD` bytes of a slot lie the bytes of a `T`, aligned, and
+//! any bytes are a value of it (`Pod`). Only the owner process reaches them through references:
+//! shared ones borrow the `Slots` shared, exclusive ones exclusively, and the one walk that hands
+//! out many exclusive ones never hands out the same slot twice.
+//!
+//! # How a slot lives
+//!
+//! ```text
+//!            alloc: intent, object, HEADER, bit, len
+//!   free  ──────────────────────────────────────────▶  live
+//!   even  ◀──────────────────────────────────────────  odd
+//!            free:  intent, HEADER, bit, len
+//!                                    │ last generation
+//!                                    └──────────────▶  retired (even, bit stays)
+//! ```
+//!
+//! The store to the header commits. A kill before it leaves the old state, a kill after it the new
+//! one; bit and count are derived again from header and intent.
+#![allow(unsafe_code)]
+
+use crate::layout::Intent;
+use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
+use crate::pool::slots::{Slot, Slots};
+use crate::units::round_up;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Objects of a type that an intent can count.
+const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
+
+/// Bytes of a slot before its object.
+pub(crate) const fn head_bytes(keyed: bool, align: usize) -> usize {
+    let words = if keyed { 16 } else { 8 };
+    if align > words { align } else { words }
+}
+
+/// Bytes from one slot to the next; `None` where that does not fit a `u64`.
+pub(crate) const fn stride_bytes(keyed: bool, align: usize, size: usize) -> Option<u64> {
+    let unit = if align > 8 { align } else { 8 };
+    match (head_bytes(keyed, align) as u64).checked_add(size as u64) {
+        Some(end) => round_up(end, unit as u64),
+        None => None,
+    }
+}
+
+/// Shared access to the slots of type `T`.
+pub(crate) struct Typed<'a, T> {
+    slots: &'a Slots,
+    _type: PhantomData<T>,
+}
+
+impl<T> Clone for Typed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Typed<'_, T> {}
+
+/// Exclusive access to the slots of type `T`.
+pub(crate) struct TypedMut<'a, T> {
+    slots: &'a mut Slots,
+    _type: PhantomData<T>,
+}
+
+impl<T: PoolObject> Typed<'_, T> {
+    pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
+    pub(crate) const STRIDE: usize =
+        stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
+
+    /// The object in a slot.
+    ///
+    /// # Safety
+    ///
+    /// It is a slot of `T`.
+    #[inline(always)]
+    unsafe fn object(slot: Slot) -> NonNull<T> {
+        // SAFETY: the object follows the head inside the same slot.
+        unsafe { slot.start.add(Self::HEAD) }.cast()
+    }
+
+    /// The slot with the life that `id` names.
+    #[inline(always)]
+    fn resolve(slots: &Slots, id: Id<T>) -> Option<Slot> {
+        // SAFETY: `slots` came out of a `Typed` or `TypedMut` of `T`, so the stride is theirs.
+        let slot = unsafe { slots.slot_of(id.to_bits(), Self::STRIDE) }?;
+        (slot.header().load() == id.to_bits()).then_some(slot)
+    }
+}
+
+impl<'a, T: PoolObject> Typed<'a, T> {
+    /// # Safety
+    ///
+    /// `slots` were laid out for `T`.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slots: &'a Slots) -> Self {
+        Typed { slots, _type: PhantomData }
+    }
+
+    /// The slots without their type.
+    #[inline(always)]
+    pub(crate) fn slots(self) -> &'a Slots {
+        self.slots
+    }
+
+    /// The object of a handle.
+    #[inline(always)]
+    pub(crate) fn get(self, id: Id<T>) -> Option<&'a T> {
+        let slot = Self::resolve(self.slots, id)?;
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
+        Some(unsafe { object.as_ref() })
+    }
+
+    /// The object in slot `index`, if one lives there, with its handle.
+    #[inline(always)]
+    pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        let slot = unsafe { self.slots.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        let id = Id::of_header(slot.header().load())?;
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: as in `get`.
+        Some((id, unsafe { object.as_ref() }))
+    }
+
+    /// The object in slot `index`, if one with this user key lives there. For keyed types.
+    #[inline(always)]
+    pub(crate) fn carrying(self, index: u32, key: u64) -> Option<(Id<T>, &'a T)> {
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        let slot = unsafe { self.slots.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        if slot.key().load() != key {
+            return None;
+        }
+        self.at(index)
+    }
+
+    /// A walk over all live objects.
+    #[inline]
+    pub(crate) fn walk(self) -> Walk<'a, T> {
+        Walk::from(self.slots, 0)
+    }
+}
+
+impl<'a, T: PoolObject> TypedMut<'a, T> {
+    /// # Safety
+    ///
+    /// `slots` were laid out for `T`.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slots: &'a mut Slots) -> Self {
+        TypedMut { slots, _type: PhantomData }
+    }
+
+    /// The same, shared.
+    #[inline(always)]
+    pub(crate) fn shared(&self) -> Typed<'_, T> {
+        Typed { slots: self.slots, _type: PhantomData }
+    }
+
+    /// The same for a shorter time.
+    #[inline(always)]
+    pub(crate) fn reborrow(&mut self) -> TypedMut<'_, T> {
+        TypedMut { slots: self.slots, _type: PhantomData }
+    }
+
+    /// The object of a handle, to be written.
+    #[inline(always)]
+    pub(crate) fn into_mut(self, id: Id<T>) -> Option<&'a mut T> {
+        let slot = Typed::resolve(self.slots, id)?;
+        // SAFETY: the slots are those of `T`.
+        let mut object = unsafe { Typed::<T>::object(slot) };
+        // SAFETY: mapped, aligned, any bytes are a value; `self` is the only access while `'a` lasts.
+        Some(unsafe { object.as_mut() })
+    }
+
+    /// Several objects at once, to be written; `None` if a handle is stale or given twice.
+    pub(crate) fn into_several<const N: usize>(self, ids: [Id<T>; N]) -> Option<[&'a mut T; N]> {
+        let mut objects = [NonNull::dangling(); N];
+        for (at, id) in ids.into_iter().enumerate() {
+            if ids[..at].contains(&id) {
+                return None;
+            }
+            let slot = Typed::resolve(self.slots, id)?;
+            // SAFETY: the slots are those of `T`.
+            objects[at] = unsafe { Typed::<T>::object(slot) };
+        }
+        // SAFETY: as in `into_mut`; the handles resolved and differ, so the slots do.
+        Some(objects.map(|mut object| unsafe { object.as_mut() }))
+    }
+
+    /// A walk that hands out each live object once, to be written, from slot `from` on.
+    pub(crate) fn into_walk(self, from: u32) -> WalkMut<'a, T> {
+        WalkMut { walk: Walk::from(self.slots, from), _exclusive: PhantomData }
+    }
+
+    /// Puts an object into a free slot; `None` if the memory there is has none.
+    #[inline(always)]
+    pub(crate) fn alloc(&mut self, value: T) -> Option<Id<T>> {
+        self.alloc_with(|_, _| (), value)
+    }
+
+    /// The same with a user key. `link` makes the index lead to the slot: behind the intent, so
+    /// that recovery finds it, and before the commit, so that a live object is always found.
+    #[inline(always)]
+    pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32)) -> Option<Id<T>> {
+        let prepare = |slot: Slot, index| {
+            slot.key().store(key);
+            link(index);
+        };
+        self.alloc_with(prepare, value)
+    }
+
+    #[inline(always)]
+    fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u32), value: T) -> Option<Id<T>> {
+        let slots = &mut *self.slots;
+        let (free, old) = loop {
+            // SAFETY: the stride is that of `T`, whose slots these are.
+            let free = unsafe { slots.free_slot(Typed::<T>::STRIDE) }?;
+            let old = free.slot.header().load();
+            if !Slot::is_live(old) {
+                break (free, old);
+            }
+            mend(slots, free.index);
+        };
+        let len = slots.info.len.load() & LEN_MASK;
+        slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        prepare(free.slot, free.index);
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Typed::<T>::object(free.slot) };
+        // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
+        unsafe { object.write(value) };
+        let life = (old & GENERATION_MASK).wrapping_add(1);
+        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        free.slot.header().store(new);
+        slots.set(free);
+        slots.info.len.store(len + 1);
+        if u64::from(free.index) >= slots.info.high_water.load() {
+            slots.info.high_water.store(u64::from(free.index) + 1);
+        }
+        Id::of_header(new)
+    }
+
+    /// Frees the object of a handle, and returns its slot; `None` if it was not there.
+    #[inline(always)]
+    pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
+        let slot = Typed::resolve(self.slots, id)?;
+        let slots = &mut *self.slots;
+        let index = id.index();
+        let len = slots.info.len.load() & LEN_MASK;
+        slots.header.intent.store(Intent::free(T::TYPE_ID, index, len));
+        if id.to_bits() & GENERATION_MASK >= slots.last_generation {
+            slots.retire(slot, index);
+        } else {
+            slot.header().store(id.to_bits() + 1);
+            slots.clear(index, slot);
+        }
+        slots.info.len.store(len.saturating_sub(1));
+        Some(slot)
+    }
+}
+
+/// The map calls a slot free in which an object lives: somebody wrote over the map. The object
+/// stays, its bit is mended.
+#[cold]
+#[inline(never)]
+fn mend(slots: &mut Slots, index: u32) {
+    log::error!("{} slot {index} is live but was marked free; the mark is mended", slots.info.name());
+    slots.mend(index, true);
+}
+
+/// A walk over the live objects of a type in the order of their slots, a word of the map at a time.
+pub(crate) struct Walk<'a, T> {
+    slots: &'a Slots,
+    /// Bits of the current word that are still to come.
+    bits: u64,
+    /// Slot of its first bit.
+    start: *mut u8,
+    /// The word behind it.
+    next: u32,
+    _type: PhantomData<&'a T>,
+}
+
+impl<'a, T: PoolObject> Walk<'a, T> {
+    fn from(slots: &'a Slots, from: u32) -> Self {
+        let mut walk = Walk { slots, bits: 0, start: std::ptr::null_mut(), next: 0, _type: PhantomData };
+        if from != 0 {
+            let number = slots.word_of(from);
+            walk.next = number;
+            if walk.refill().is_some() && walk.next == number + 1 {
+                walk.bits &= u64::MAX << (from - slots.first_of_word(number));
+            }
+        }
+        walk
+    }
+
+    /// Goes on to the next word with a bit set.
+    #[inline(never)]
+    fn refill(&mut self) -> Option<()> {
+        while let Some(word) = self.slots.word(self.next) {
+            let bits = word.load();
+            if bits != 0 {
+                let first = self.slots.slot(self.slots.first_of_word(self.next))?;
+                self.bits = bits;
+                self.start = first.start.as_ptr();
+                self.next += 1;
+                return Some(());
+            }
+            self.next += 1;
+        }
+        None
+    }
+
+    /// The next live object, with its handle.
+    #[inline(always)]
+    fn next(&mut self) -> Option<(Id<T>, NonNull<T>)> {
+        loop {
+            if self.bits == 0 {
+                self.refill()?;
+            }
+            let at = self.bits.trailing_zeros() as usize;
+            self.bits &= self.bits - 1;
+            let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
+            // SAFETY: a word of the map speaks of slots that are there, and bit 0 of it of `start`.
+            let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
+            if let Some(id) = Id::of_header(slot.header().load()) {
+                // SAFETY: the slots are those of `T`.
+                return Some((id, unsafe { Typed::<T>::object(slot) }));
+            }
+        }
+    }
+
+    /// The next live object, to be read.
+    #[inline(always)]
+    pub(crate) fn next_ref(&mut self) -> Option<(Id<T>, &'a T)> {
+        // SAFETY: as in `Typed::get`.
+        self.next().map(|(id, object)| (id, unsafe { object.as_ref() }))
+    }
+}
+
+/// The same, to be written.
+pub(crate) struct WalkMut<'a, T> {
+    walk: Walk<'a, T>,
+    _exclusive: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: PoolObject> WalkMut<'a, T> {
+    /// The next live object, to be written.
+    #[inline(always)]
+    pub(crate) fn next_mut(&mut self) -> Option<(Id<T>, &'a mut T)> {
+        // SAFETY: mapped and aligned; the walk borrows the slots exclusively for `'a`, and, moving
+        // forward only, hands out each slot once.
+        self.walk.next().map(|(id, mut object)| (id, unsafe { object.as_mut() }))
+    }
+}
