@@ -12,4 +12,5 @@ mod region;
 pub mod sync;
 pub mod units;
 
+pub use conf::ConfMgr;
 pub use object::{Handle, Id, PoolObject};
