@@ -62,7 +62,8 @@ pub(super) struct Entry<'a> {
 /// A `[section]` and its entries, in the order of the text.
 #[derive(Clone, Debug)]
 pub(super) struct Section<'a> {
-    /// Without its brackets.
+    /// Without its brackets. Empty for the lines below a header that is malformed, which
+    /// belong to no section that could be named.
     pub(super) name: Span<'a>,
     pub(super) entries: Vec<Entry<'a>>,
 }
@@ -91,11 +92,18 @@ pub(super) fn scan(text: &str) -> (Vec<Section<'_>>, Vec<BadLine<'_>>) {
                 Some(section) => section.entries.push(entry),
                 None => bad.push(BadLine { at: entry.key, section: "", kind: ProblemKind::OutsideSection }),
             },
-            Line::Malformed => bad.push(BadLine {
-                at: line,
-                section: sections.last().map_or("", |s| s.name.text),
-                kind: ProblemKind::MalformedLine { found: Found::new(line.text) },
-            }),
+            Line::Malformed => {
+                let section = sections.last().map_or("", |s| s.name.text);
+                let header = line.text.starts_with('[');
+                bad.push(BadLine {
+                    at: line,
+                    section: if header { "" } else { section },
+                    kind: ProblemKind::MalformedLine { found: Found::new(line.text) },
+                });
+                if header {
+                    sections.push(Section { name: Span { text: "", ..line }, entries: Vec::new() });
+                }
+            }
         }
     }
     (sections, bad)

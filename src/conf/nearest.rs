@@ -16,19 +16,23 @@ pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
     (edits <= (letters / 3).max(1) && edits < letters).then(|| name.to_owned())
 }
 
-/// Letters to insert, remove or replace (Levenshtein), one row of the table at a time.
+/// Letters to insert, remove, replace, or swap with their neighbour; three rows of the table at a time.
 fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let mut before_last = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a[i] != b[j]);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before_last[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod tests {
         assert_eq!(guess("blocksize").as_deref(), Some("BlockSize"));
         assert_eq!(guess("ShmKey").as_deref(), Some("ShmKeys"));
         assert_eq!(guess("BsaeKey").as_deref(), Some("BaseKey"));
+        assert_eq!(guess("BlokcSzie").as_deref(), Some("BlockSize"));
+        assert_eq!(nearest("zoen", ["world", "zone"]).as_deref(), Some("zone"));
         assert_eq!(guess("Colour"), None);
         assert_eq!(guess(""), None);
         assert_eq!(guess(&"B".repeat(1000)), None);

@@ -104,6 +104,12 @@ fn did_you_mean(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
 }
 
+/// A size that came out of a sum, in a unit that can be read.
+fn rounded(size: Bytes, divide: impl Fn(u64, u64) -> u64) -> Bytes {
+    let unit = [1 << 30, 1 << 20, 1 << 10].into_iter().find(|unit| size.0 >= 8 * unit).unwrap_or(1);
+    Bytes(divide(size.0, unit).saturating_mul(unit))
+}
+
 /// A list in a sentence.
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
@@ -340,9 +346,11 @@ pub enum ProblemKind {
     },
     /// Types that fit not even when packed without a gap.
     #[error(
-        "the types need at least {needed}, and {blocks} of {block} have room for {room}; \
+        "the types need at least {needed}, and {blocks} of {block} have room for {room} at most; \
          raise BlockSize, name more ShmKeys, or lower a capacity",
-        blocks = if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") }
+        needed = rounded(*needed, u64::div_ceil),
+        blocks = if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") },
+        room = rounded(*room, |bytes, unit| bytes / unit)
     )]
     TypesTooBig {
         /// Least bytes of all the slots.

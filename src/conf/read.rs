@@ -54,12 +54,12 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
 
 /// Sections with every name once and every key once. What is repeated is put on record, and
 /// the first one counts. A repeated section adds its entries to the first, so that nothing
-/// is reported as missing that stands in the second.
+/// is reported as missing that stands in the second. What stands below a malformed header is left out.
 fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section<'a>> {
     let mut merged: Vec<Section<'a>> = Vec::new();
     let mut numbers: HashMap<&str, usize> = HashMap::new();
     let mut keys: HashMap<(usize, &str), (Spot<'a>, usize)> = HashMap::new();
-    for section in sections {
+    for section in sections.into_iter().filter(|section| !section.name.text.is_empty()) {
         let number = *numbers.entry(section.name.text).or_insert(merged.len());
         match merged.get(number) {
             Some(first) => {
