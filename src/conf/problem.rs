@@ -288,7 +288,7 @@ pub enum ProblemKind {
         /// What is there.
         found: Found,
         /// The words there are.
-        choices: &'static [&'static str],
+        choices: Vec<&'static str>,
         /// The word that was probably meant.
         nearest: Option<String>,
     },

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 /// The keys of a process, in the order in which they are documented.
 const KEYS: &[&str] =
     &["BaseKey", "BlockSize", "ShmKeys", "Backend", "Dir", "Mode", "OwnerWaitMs", "CoreDump"];
-const BACKENDS: &[&str] = &["sysv", "posix", "file", "heap"];
-const CORE_DUMPS: &[&str] = &["none", "header", "full"];
 
 /// The entries of a section by key.
 struct Fields<'a> {
@@ -158,8 +156,7 @@ pub(super) fn named_items<'a>(
 
 /// Backend and folder, which only make sense together.
 fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind, PathBuf)> {
-    let kinds = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap];
-    let parse = |text: &str| values::choice(text, BACKENDS, &kinds);
+    let parse = |text: &str| values::choice(text, &BackendKind::ALL, BackendKind::name);
     let kind = fields.optional("Backend", BackendKind::Sysv, parse, report)?;
     let problem = match (kind, fields.get("Dir")) {
         (BackendKind::File, None) => {
@@ -181,7 +178,7 @@ fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind,
 }
 
 fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
-    values::choice(text, CORE_DUMPS, &[CoreDump::None, CoreDump::Header, CoreDump::Full])
+    values::choice(text, &CoreDump::ALL, CoreDump::name)
 }
 
 /// All types of a process, `None` if one is wrong.

@@ -100,13 +100,16 @@ pub(super) fn mode(text: &str) -> Parsed<u32> {
     }
 }
 
-/// One of a few words, and what it stands for.
-pub(super) fn choice<T: Copy>(text: &str, words: &'static [&'static str], meanings: &[T]) -> Parsed<T> {
-    let found = words.iter().position(|word| *word == text).and_then(|at| meanings.get(at));
-    found.copied().ok_or_else(|| ProblemKind::NotAChoice {
-        found: Found::new(text),
-        choices: words,
-        nearest: nearest(text, words.iter().copied()),
+/// One of a few words, each with what it stands for.
+pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'static str) -> Parsed<T> {
+    let choices = || all.iter().map(|meaning| word(*meaning));
+    all.iter().copied().find(|meaning| word(*meaning) == text).ok_or_else(|| match text {
+        "" => ProblemKind::NoValue { expected: "one of its words" },
+        _ => ProblemKind::NotAChoice {
+            found: Found::new(text),
+            choices: choices().collect(),
+            nearest: nearest(text, choices()),
+        },
     })
 }
 
