@@ -118,8 +118,6 @@ fn a_file_that_is_named_twice() {
 #[test]
 fn a_line_that_is_nothing() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize: 64M"), @r#"
-    missing-key
-      a.ini:4:2: [zone] BlockSize: is missing; write, for example, BlockSize = 64M
     malformed-line
       a.ini:6:1: [zone]: "BlockSize: 64M" is neither [section], nor Key = value, nor a comment that starts with ; or #
     "#);
@@ -556,6 +554,14 @@ fn types_that_fit_not_even_without_a_gap() {
 }
 
 #[test]
+fn types_that_fit_to_the_last_byte() {
+    // Fifteen pages, sixteen bytes a slot.
+    let text = SOUND.replacen("64M", "64K", 1).replacen(", 0x48500102", "", 1);
+    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "3840 x 8", 1), "a.ini").is_ok());
+    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "3841 x 8", 1), "a.ini").is_err());
+}
+
+#[test]
 fn too_many_types() {
     let many: String = (0..1024).map(|i| format!("t{i} = 1\n")).collect();
     assert_snapshot!(mistake("player = 5000 x 12K", &many), @"
@@ -614,6 +620,27 @@ fn a_process_that_the_ini_does_not_have() {
     assert_snapshot!(shown(conf.process("match").unwrap_err()), @r#"
     no-such-process
       a.ini: there is no process "match"; there are zone, world
+    "#);
+}
+
+#[test]
+fn an_unlisted_process_is_checked_too() {
+    let text = SOUND.replacen("zone, world", "zone", 1).replacen("0x48500201", "0x48500100", 1);
+    assert_snapshot!(report(&text), @"
+    section-not-listed
+      a.ini:12:2: [world]: ProcessList does not list this process; add it there or remove the section
+    key-twice
+      a.ini:15:13: [world] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+    ");
+}
+
+#[test]
+fn a_malformed_header_does_not_give_its_keys_to_the_section_before() {
+    assert_snapshot!(mistake("[world]", "[world"), @r#"
+    section-missing
+      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+    malformed-line
+      a.ini:12:1: "[world" is neither [section], nor Key = value, nor a comment that starts with ; or #
     "#);
 }
 

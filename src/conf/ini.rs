@@ -66,6 +66,14 @@ pub(super) struct Section<'a> {
     /// belong to no section that could be named.
     pub(super) name: Span<'a>,
     pub(super) entries: Vec<Entry<'a>>,
+    /// Lines below its header that are none of what the rules allow.
+    pub(super) malformed: Vec<Span<'a>>,
+}
+
+impl<'a> Section<'a> {
+    fn new(name: Span<'a>) -> Self {
+        Section { name, entries: Vec::new(), malformed: Vec::new() }
+    }
 }
 
 /// A line that is none of what the rules allow.
@@ -87,22 +95,21 @@ pub(super) fn scan(text: &str) -> (Vec<Section<'_>>, Vec<BadLine<'_>>) {
         let line = Span { text: without_comment(line), line: number + 1, column: 1 }.trimmed();
         match classify(line) {
             Line::Blank => {}
-            Line::Section(name) => sections.push(Section { name, entries: Vec::new() }),
+            Line::Section(name) => sections.push(Section::new(name)),
             Line::Entry(entry) => match sections.last_mut() {
                 Some(section) => section.entries.push(entry),
                 None => bad.push(BadLine { at: entry.key, section: "", kind: ProblemKind::OutsideSection }),
             },
             Line::Malformed => {
-                let section = sections.last().map_or("", |s| s.name.text);
-                let header = line.text.starts_with('[');
-                bad.push(BadLine {
-                    at: line,
-                    section: if header { "" } else { section },
-                    kind: ProblemKind::MalformedLine { found: Found::new(line.text) },
-                });
-                if header {
-                    sections.push(Section { name: Span { text: "", ..line }, entries: Vec::new() });
+                if line.text.starts_with('[') {
+                    sections.push(Section::new(Span { text: "", ..line }));
                 }
+                let section = sections.last_mut().map_or("", |section| {
+                    section.malformed.push(line);
+                    section.name.text
+                });
+                let kind = ProblemKind::MalformedLine { found: Found::new(line.text) };
+                bad.push(BadLine { at: line, section, kind });
             }
         }
     }

@@ -66,10 +66,13 @@ impl ConfMgr {
             // A path that cannot be resolved cannot be read either, and that is reported below.
             let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             match names.get(&real) {
-                Some(first) => fleet.refuse(whole(path, ProblemKind::FileTwice { first: first.clone() })),
+                Some(first) => {
+                    let kind = ProblemKind::FileTwice { first: first.clone() };
+                    fleet.refuse(path, whole(path, kind).into());
+                }
                 None => match read_text(path) {
                     Ok(text) => fleet.add(&text, path),
-                    Err(problem) => fleet.refuse(problem),
+                    Err(error) => fleet.refuse(path, error),
                 },
             }
             names.entry(real).or_insert_with(|| path.to_owned());
@@ -134,9 +137,9 @@ impl Fleet {
     }
 
     /// Takes note of a file that has no text.
-    fn refuse(&mut self, problem: Problem) {
-        self.order.push(problem.place.file.clone());
-        self.problems.push(problem);
+    fn refuse(&mut self, file: &Path, error: ConfError) {
+        self.problems.extend(error.into_problems());
+        self.order.push(file.to_owned());
     }
 
     fn finish(mut self) -> Result<Vec<ConfMgr>, ConfError> {
@@ -158,11 +161,11 @@ fn whole(file: &Path, kind: ProblemKind) -> Problem {
 }
 
 /// The text of a file. Reads no more than an ini can have, so that `/dev/zero` is an error too.
-fn read_text(path: &Path) -> Result<String, Problem> {
+fn read_text(path: &Path) -> Result<String, ConfError> {
     let bytes = read_some(path)
         .map_err(|error| whole(path, ProblemKind::Unreadable { reason: error.to_string() }))?;
     if bytes.len() as u64 > limits::MAX_INI_BYTES {
-        return Err(whole(path, ProblemKind::TooLarge { max: Bytes(limits::MAX_INI_BYTES) }));
+        return Err(whole(path, ProblemKind::TooLarge { max: Bytes(limits::MAX_INI_BYTES) }).into());
     }
     String::from_utf8(bytes).map_err(|error| {
         let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -170,7 +173,7 @@ fn read_text(path: &Path) -> Result<String, Problem> {
         let mut problem = whole(path, ProblemKind::NotUtf8);
         problem.place.line = 1 + sound.iter().filter(|b| **b == b'\n').count();
         problem.column = 1 + String::from_utf8_lossy(last).chars().count();
-        problem
+        problem.into()
     })
 }
 

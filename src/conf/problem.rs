@@ -20,6 +20,10 @@ impl ConfError {
         (!problems.is_empty()).then_some(ConfError { problems })
     }
 
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The problems; at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

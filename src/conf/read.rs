@@ -42,14 +42,28 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
 
     let mut keys = Vec::new();
     let mut processes = Vec::new();
-    for name in listed.iter().flatten().map(|spot| spot.span.text) {
+    for name in names(&sections, listed.as_deref().unwrap_or_default()) {
         let types = find(&format!("{name}.{TYPES}"));
-        match find(name).filter(|_| name != COMMON) {
+        match find(name) {
             Some(section) => processes.extend(section::process(section, types, &mut keys, &mut report)),
             None => drop(types.map(|types| section::types(types, None, &mut report))),
         }
     }
     Draft { processes, keys, problems: report.into_problems() }
+}
+
+/// The names of all processes: those that are listed, then those that are not and yet have
+/// keys of a process, so that what is wrong with them is not reported one start later.
+fn names<'a>(sections: &[Section<'a>], listed: &[Spot<'a>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> =
+        listed.iter().map(|spot| spot.span.text).filter(|name| *name != COMMON).collect();
+    for section in sections.iter().filter(|section| section::is_process(section)) {
+        let name = section.name.text;
+        if name != COMMON && !name.contains('.') && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// Sections with every name once and every key once. What is repeated is put on record, and
@@ -66,8 +80,9 @@ fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section
                 let first = report.place(Spot::section(first.name));
                 report.add(Spot::section(section.name), ProblemKind::RepeatedSection { first });
             }
-            None => merged.push(Section { entries: Vec::new(), ..section }),
+            None => merged.push(Section { name: section.name, entries: Vec::new(), malformed: Vec::new() }),
         }
+        merged[number].malformed.extend(section.malformed);
         for entry in section.entries {
             let spot = Spot { span: entry.key, ..Spot::value(section.name.text, entry) };
             match keys.get(&(number, entry.key.text)) {

@@ -28,10 +28,17 @@ impl<'a> Fields<'a> {
         Some(Spot::value(self.section.name.text, *entry))
     }
 
-    /// The value of a key that every process needs; its absence is put on record.
+    /// The value of a key that every process needs; its absence is put on record, unless a line
+    /// that is on record already looks like an attempt at it.
     fn require(&self, key: &'static str, example: &'static str, report: &mut Report<'_>) -> Option<Spot<'a>> {
         let found = self.get(key);
-        if found.is_none() {
+        let attempted = || {
+            let mut slips =
+                self.section.entries.iter().filter_map(|entry| nearest(entry.key.text, KEYS.iter().copied()));
+            let mut malformed = self.section.malformed.iter();
+            malformed.any(|line| line.text.starts_with(key)) || slips.any(|slip| slip == key)
+        };
+        if found.is_none() && !attempted() {
             let spot = Spot { key, ..Spot::section(self.section.name) };
             report.add(spot, ProblemKind::MissingKey { example });
         }
@@ -61,6 +68,11 @@ pub(super) fn check_keys(section: &Section<'_>, known: &'static [&'static str], 
         let nearest = nearest(entry.key.text, known.iter().copied());
         report.add(spot, ProblemKind::UnknownKey { nearest, known });
     }
+}
+
+/// Whether a section has a key of a process.
+pub(super) fn is_process(section: &Section<'_>) -> bool {
+    section.entries.iter().any(|entry| KEYS.contains(&entry.key.text))
 }
 
 /// A process, `None` if a part of it is wrong. Its keys are appended to `keys` in either case.

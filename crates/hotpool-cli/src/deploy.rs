@@ -56,10 +56,9 @@ pub(crate) struct TypeSize {
 }
 
 impl FleetSize {
-    /// Numbers of the worlds. One beyond all numbers stands in for a sum that overflows: the key
-    /// plan refuses it.
-    pub(crate) fn worlds(&self) -> Range<u32> {
-        self.first_world..self.first_world.saturating_add(self.worlds)
+    /// Numbers of the worlds. A number beyond all is kept, for the key plan to refuse.
+    pub(crate) fn worlds(&self) -> impl Iterator<Item = u32> {
+        (0..self.worlds).map(|n| self.first_world.saturating_add(n))
     }
 
     /// Numbers of the zones of a world.

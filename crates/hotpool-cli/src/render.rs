@@ -25,18 +25,18 @@ impl ZoneIni {
     }
 }
 
-/// Why there are no inis.
+/// Why there are no inis. The messages go behind the name of the file at fault.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenderError {
-    #[error("the values are not as they should be: {0}")]
+    #[error("{}", .0.to_string().trim_end())]
     Values(#[from] toml::de::Error),
-    #[error("the values name no {0}")]
+    #[error("names no {0}")]
     Nobody(&'static str),
     #[error("process {name} of world {world}, zone {zone}: {source}")]
     Key { name: String, world: u32, zone: u32, source: OutOfPlan },
-    #[error("the template: {0:#}")]
+    #[error("{0}")]
     Template(#[from] minijinja::Error),
-    #[error("the template and the values make inis that are not sound")]
+    #[error("with these values the template makes an ini that is not sound")]
     Unsound(ConfError),
 }
 
@@ -88,9 +88,18 @@ pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, Rende
     if inis.is_empty() {
         return Err(RenderError::Nobody("zone"));
     }
-    let texts = inis.iter().map(|ini| (&ini.text, ini.file_name()));
-    ConfMgr::parse_fleet(texts).map_err(RenderError::Unsound)?;
+    check(&inis).map_err(RenderError::Unsound)?;
     Ok(inis)
+}
+
+/// Checks each ini alone and stops at the first with problems, since those of the others are
+/// likely the same; then all together.
+fn check(inis: &[ZoneIni]) -> Result<(), ConfError> {
+    for ini in inis {
+        ConfMgr::parse(&ini.text, ini.file_name())?;
+    }
+    ConfMgr::parse_fleet(inis.iter().map(|ini| (&ini.text, ini.file_name())))?;
+    Ok(())
 }
 
 fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, RenderError> {
