@@ -147,9 +147,33 @@ fn place() -> impl Strategy<Value = Coordinates> {
         .prop_map(|(world, zone, process, block)| Coordinates { world, zone, process, block })
 }
 
+/// The work grows with the length of a text and not with its square.
+#[test]
+fn a_hostile_text_does_not_keep_us_for_long() {
+    let sections: String = (0..100_000).map(|i| format!("[p{i}]\nBaseKey = {i}\n")).collect();
+    let list: String = (0..256).map(|i| format!("q{i},")).collect();
+    let started = std::time::Instant::now();
+    assert!(ConfMgr::parse(&format!("[common]\nProcessList = {list}z\n{sections}"), "any.ini").is_err());
+    assert!(ConfMgr::parse(&format!("[a]\n{}", "Nokey = 1\n".repeat(100_000)), "any.ini").is_err());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
 #[test]
 fn the_sound_text_is_sound() {
     ConfMgr::parse(SOUND, "any.ini").unwrap();
+}
+
+#[test]
+fn the_first_number_beyond_each_field_is_an_error() {
+    let max = Coordinates { world: MAX_WORLD, zone: MAX_ZONE, process: MAX_PROCESS, block: MAX_BLOCK };
+    let beyond = [
+        Coordinates { world: MAX_WORLD + 1, ..max },
+        Coordinates { zone: MAX_ZONE + 1, ..max },
+        Coordinates { process: MAX_PROCESS + 1, ..max },
+        Coordinates { block: MAX_BLOCK + 1, ..max },
+    ];
+    assert!(key_plan::key(max).is_ok());
+    assert!(beyond.into_iter().all(|at| key_plan::key(at).is_err()));
 }
 
 #[test]

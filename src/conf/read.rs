@@ -49,21 +49,23 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
             None => drop(types.map(|types| section::types(types, None, &mut report))),
         }
     }
-    Draft { processes, keys, problems: report.into_problems() }
+    let problems = report.into_problems();
+    let complete = listed.is_some_and(|listed| listed.len() == processes.len());
+    debug_assert!(complete || !problems.is_empty(), "a listed process is missing without a word");
+    Draft { processes, keys, problems }
 }
 
 /// The names of all processes: those that are listed, then those that are not and yet have
 /// keys of a process, so that what is wrong with them is not reported one start later.
 fn names<'a>(sections: &[Section<'a>], listed: &[Spot<'a>]) -> Vec<&'a str> {
-    let mut names: Vec<&str> =
-        listed.iter().map(|spot| spot.span.text).filter(|name| *name != COMMON).collect();
-    for section in sections.iter().filter(|section| section::is_process(section)) {
-        let name = section.name.text;
-        if name != COMMON && !name.contains('.') && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let listed = || listed.iter().map(|spot| spot.span.text).filter(|name| *name != COMMON);
+    let unlisted = sections.iter().filter(|section| section::is_process(section));
+    let unlisted = unlisted.map(|section| section.name.text).filter(|name| {
+        let process = *name != COMMON && !name.contains('.');
+        process && !listed().any(|other| other == *name)
+    });
+    // No more than could be listed, so that a hostile text does not keep us for long.
+    listed().chain(unlisted.take(limits::MAX_PROCESSES)).collect()
 }
 
 /// Sections with every name once and every key once. What is repeated is put on record, and
@@ -154,7 +156,8 @@ fn check_names(sections: &[Section<'_>], listed: &[Spot<'_>], report: &mut Repor
     let sectionless = || listed.iter().map(|spot| spot.span.text).filter(|name| !has_section(name));
     let unlisted = || {
         let names = sections.iter().map(|section| section.name.text);
-        names.filter(|name| *name != COMMON && !name.contains('.') && !is_listed(name))
+        let names = names.filter(|name| *name != COMMON && !name.contains('.') && !is_listed(name));
+        names.take(limits::MAX_PROCESSES)
     };
 
     for spot in listed.iter().filter(|spot| process_name(spot.span).is_ok()) {

@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(any("64m"), Ok(Bytes(64 << 20)));
         assert_eq!(any("1G"), Ok(Bytes(1 << 30)));
         assert_eq!(any("17179869184G"), Err(out_of_range("17179869184G", 0, Bytes(u64::MAX))));
+        // 2^118 K: a product that wraps is 0.
+        assert!(matches!(any("332306998946228968225951765070086144K"), Err(ProblemKind::OutOfRange { .. })));
         for text in ["", "K", "64MB", "64 M", "6.4M", "0x10", "-1K", "é"] {
             assert!(
                 matches!(any(text), Err(ProblemKind::NotANumber { .. } | ProblemKind::NoValue { .. })),

@@ -54,25 +54,25 @@ fn the_template_of_the_tests_is_that_of_the_repository() {
 #[test]
 fn a_fleet_is_written_checked_and_kept() {
     let folder = deployment();
-    let gen_ = |args: &[&str]| text(&hotpool(folder.path(), &[&["gen", "--out", "inis"], args].concat()));
+    let run = |args: &[&str]| text(&hotpool(folder.path(), &[&["gen", "--out", "inis"], args].concat()));
     let states = |word: &str| {
         ["w1z0", "w1z1", "w2z0", "w2z1"].map(|zone| format!("{word:9} inis/memorypool.{zone}.ini\n")).concat()
     };
-    assert_eq!(gen_(&["--check"]), (1, states("missing")));
+    assert_eq!(run(&["--check"]), (1, states("missing")));
     assert!(!folder.path().join("inis").exists(), "--check writes nothing");
-    assert_eq!(gen_(&[]), (0, states("written")));
-    assert_eq!(gen_(&["--check"]), (0, states("unchanged")));
+    assert_eq!(run(&[]), (0, states("written")));
+    assert_eq!(run(&["--check"]), (0, states("unchanged")));
 
     let one = folder.path().join("inis/memorypool.w1z1.ini");
     let other = folder.path().join("inis/memorypool.w2z0.ini");
     let untouched = fs::metadata(&other).unwrap().ino();
     fs::write(&one, "[common]\n").unwrap();
-    let (code, printed) = gen_(&["--check"]);
+    let (code, printed) = run(&["--check"]);
     assert_eq!((code, printed.matches("differs").count()), (1, 1), "{printed}");
     assert!(printed.contains("differs   inis/memorypool.w1z1.ini"));
     assert_eq!(fs::read_to_string(&one).unwrap(), "[common]\n", "--check writes nothing");
 
-    let (code, printed) = gen_(&[]);
+    let (code, printed) = run(&[]);
     assert_eq!((code, printed.matches("written").count()), (0, 1), "{printed}");
     assert_eq!(fs::metadata(&other).unwrap().ino(), untouched, "a file that is right is left alone");
 
