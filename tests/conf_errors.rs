@@ -107,11 +107,12 @@ fn a_file_that_is_named_twice() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ini");
     fs::write(&path, SOUND).unwrap();
-    let again = folder.path().join("./a.ini");
+    let again = folder.path().join("link.ini");
+    std::os::unix::fs::symlink(&path, &again).unwrap();
     let error = ConfMgr::load_fleet([path, again]).unwrap_err();
     assert_snapshot!(shown_without(folder.path(), error), @"
     file-twice
-      ./a.ini: is the same file as a.ini; name it once
+      link.ini: is the same file as a.ini; name it once
     ");
 }
 
