@@ -1,0 +1,151 @@
+//! `hotpool gen` keeps files as they should be: whole, checked, and only those that changed.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn hotpool(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hotpool")).args(args).current_dir(folder).output().unwrap()
+}
+
+fn text(output: &Output) -> (i32, String) {
+    (output.status.code().unwrap(), String::from_utf8(output.stdout.clone()).unwrap())
+}
+
+/// A folder with the values of the tests: two worlds of two zones.
+fn deployment() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/gen.in");
+    fs::create_dir(folder.path().join("config")).unwrap();
+    for file in ["config/deploy.toml", "config/bad_size.toml", "memorypool.ini.tmpl"] {
+        fs::copy(from.join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn the_ini_in_the_repository_is_what_gen_prints() {
+    let (code, printed) = text(&hotpool(&repository(), &["gen"]));
+    assert_eq!(code, 0);
+    assert_eq!(printed, fs::read_to_string(repository().join("config/memorypool.ini")).unwrap());
+    let (code, _) = text(&hotpool(&repository(), &["gen", "--file", "config/memorypool.ini", "--check"]));
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn the_inis_in_the_repository_are_sound_together() {
+    let (code, printed) =
+        text(&hotpool(&repository(), &["check", "config/memorypool.ini", "config/memorypool.full.ini"]));
+    assert_eq!(code, 0, "{printed}");
+}
+
+#[test]
+fn the_template_of_the_tests_is_that_of_the_repository() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/gen.in/memorypool.ini.tmpl");
+    let there = repository().join("memorypool.ini.tmpl");
+    assert_eq!(fs::read_to_string(here).unwrap(), fs::read_to_string(there).unwrap());
+}
+
+#[test]
+fn a_fleet_is_written_checked_and_kept() {
+    let folder = deployment();
+    let run = |args: &[&str]| text(&hotpool(folder.path(), &[&["gen", "--out", "inis"], args].concat()));
+    let states = |word: &str| {
+        ["w1z0", "w1z1", "w2z0", "w2z1"].map(|zone| format!("{word:9} inis/memorypool.{zone}.ini\n")).concat()
+    };
+    assert_eq!(run(&["--check"]), (1, states("missing")));
+    assert!(!folder.path().join("inis").exists(), "--check writes nothing");
+    assert_eq!(run(&[]), (0, states("written")));
+    assert_eq!(run(&["--check"]), (0, states("unchanged")));
+
+    let one = folder.path().join("inis/memorypool.w1z1.ini");
+    let other = folder.path().join("inis/memorypool.w2z0.ini");
+    let untouched = fs::metadata(&other).unwrap().ino();
+    fs::write(&one, "[common]\n").unwrap();
+    let (code, printed) = run(&["--check"]);
+    assert_eq!((code, printed.matches("differs").count()), (1, 1), "{printed}");
+    assert!(printed.contains("differs   inis/memorypool.w1z1.ini"));
+    assert_eq!(fs::read_to_string(&one).unwrap(), "[common]\n", "--check writes nothing");
+
+    let (code, printed) = run(&[]);
+    assert_eq!((code, printed.matches("written").count()), (0, 1), "{printed}");
+    assert_eq!(fs::metadata(&other).unwrap().ino(), untouched, "a file that is right is left alone");
+
+    let inis: Vec<String> =
+        ["w1z0", "w1z1", "w2z0", "w2z1"].map(|zone| format!("inis/memorypool.{zone}.ini")).into();
+    let mut check = vec!["check"];
+    check.extend(inis.iter().map(String::as_str));
+    assert_eq!(hotpool(folder.path(), &check).status.code(), Some(0), "no two zones share a key");
+}
+
+#[test]
+fn an_ini_of_a_zone_that_is_gone_is_named_and_left_alone() {
+    let folder = deployment();
+    fs::create_dir(folder.path().join("inis")).unwrap();
+    let gone = folder.path().join("inis/memorypool.w9z0.ini");
+    fs::write(&gone, "").unwrap();
+    let (code, printed) = text(&hotpool(folder.path(), &["gen", "--out", "inis"]));
+    assert_eq!(code, 0);
+    assert!(printed.ends_with("left over inis/memorypool.w9z0.ini\n"), "{printed}");
+    assert!(gone.exists());
+    assert_eq!(hotpool(folder.path(), &["gen", "--out", "inis", "--check"]).status.code(), Some(1));
+}
+
+#[test]
+fn one_world_and_one_zone_can_be_chosen() {
+    let folder = deployment();
+    let (code, printed) = text(&hotpool(folder.path(), &["gen", "--out", "inis", "--world", "2"]));
+    assert_eq!(code, 0);
+    assert_eq!(printed, "written   inis/memorypool.w2z0.ini\nwritten   inis/memorypool.w2z1.ini\n");
+    hotpool(folder.path(), &["gen", "--file", "one.ini", "--world", "2", "--zone", "1"]);
+    let both = ["one.ini", "inis/memorypool.w2z1.ini"].map(|f| fs::read(folder.path().join(f)).unwrap());
+    assert_eq!(both[0], both[1]);
+}
+
+#[test]
+fn values_that_make_an_unsound_ini_write_nothing() {
+    let folder = deployment();
+    let output = hotpool(folder.path(), &["gen", "--config", "config/bad_size.toml", "--out", "inis"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("inis").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_the_environments_fault() {
+    let folder = deployment();
+    fs::write(folder.path().join("inis"), "a file").unwrap();
+    let output = hotpool(folder.path(), &["gen", "--out", "inis"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("inis/memorypool.w1z0.ini"), "{said}");
+}
+
+/// A reader that goes after the first line, as `head -1` does: no panic, and the exit code is
+/// still the verdict.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    for (args, code) in [
+        (&["check", "config/memorypool.ini"][..], 0),
+        (&["check", "--json", "config/memorypool.ini"][..], 0),
+        (&["check", "README.md"][..], 1),
+        (&["gen"][..], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = Command::new(env!("CARGO_BIN_EXE_hotpool"))
+            .args(args)
+            .current_dir(repository())
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{args:?}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The inis and the document that people start from are those of this build.
+//!
+//! Which keys there are is taken from the error for an unknown one.
+
+use hotpool::conf::{BackendKind, CoreDump, ProblemKind};
+use hotpool::{ConfMgr, limits};
+use std::fs;
+
+/// The keys of a process.
+fn known_keys() -> &'static [&'static str] {
+    let error = ConfMgr::parse("[common]\nProcessList = a\n[a]\nNoKey = 1\n", "a.ini").unwrap_err();
+    let known = error.problems().iter().find_map(|problem| match problem.kind {
+        ProblemKind::UnknownKey { known, .. } => Some(known),
+        _ => None,
+    });
+    known.unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_default_ini_loads_and_is_modest() {
+    let conf = ConfMgr::load("config/memorypool.ini").unwrap();
+    let names: Vec<&str> = conf.processes().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["zone", "world", "match"]);
+    let bytes: u64 = conf.processes().iter().map(|p| p.block_size.0 * p.shm_keys.len() as u64).sum();
+    assert!(bytes <= 1 << 30, "a first try takes no more than 1G, not {bytes}");
+    assert!(conf.processes().iter().all(|p| p.mode == 0o600 && p.backend == BackendKind::Sysv));
+}
+
+#[test]
+fn the_full_ini_loads_and_shows_every_key_with_its_default() {
+    let conf = ConfMgr::load("config/memorypool.full.ini").unwrap();
+    let text = read("config/memorypool.full.ini");
+    for key in known_keys() {
+        let shown =
+            text.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name.trim() == *key));
+        assert!(shown, "{key} is not shown");
+    }
+    let zone = conf.process("zone").unwrap();
+    assert_eq!(zone.backend, BackendKind::default());
+    assert_eq!(zone.mode, 0o600);
+    assert_eq!(zone.owner_wait_ms, limits::OWNER_WAIT_MS);
+    assert_eq!(zone.core_dump, CoreDump::default());
+    assert!(zone.types.iter().any(|t| t.object_bytes.is_none()));
+    assert!(zone.types.iter().any(|t| t.object_bytes == Some(4096)));
+    let lobby = conf.process("lobby").unwrap();
+    assert_eq!((lobby.backend, lobby.dir.to_str().unwrap()), (BackendKind::File, "/var/lib/hotpool"));
+    assert_eq!(lobby.base_key.to_string(), "0x48ff0200");
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let text = "[common]\nProcessList = a\n[a]\nBaseKey = 1\nBlockSize = 64K\nShmKeys = 2\n";
+    let conf = ConfMgr::parse(text, "a.ini").unwrap();
+    let a = conf.process("a").unwrap();
+    let made = hotpool::conf::ProcessConf::new("a", a.base_key, a.block_size, &a.shm_keys);
+    let places = made.places.clone();
+    assert_eq!(hotpool::conf::ProcessConf { places, ..a.clone() }, made);
+    assert_eq!(a.places.shm_keys.to_string(), "a.ini:6: [a] ShmKeys");
+}
+
+#[test]
+fn every_key_and_every_word_has_its_row_in_the_document() {
+    let document = read("docs/operating.md");
+    let row = |key: &str| document.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+    for key in known_keys().iter().chain(&["ProcessList"]) {
+        assert!(row(key).is_some(), "{key} has no row");
+    }
+    for backend in BackendKind::ALL {
+        assert!(row("Backend").unwrap().contains(&format!("`{}`", backend.name())), "{backend:?}");
+    }
+    for level in CoreDump::ALL {
+        assert!(row("CoreDump").unwrap().contains(&format!("`{}`", level.name())), "{level:?}");
+    }
+    let limits = [
+        ("OwnerWaitMs", limits::OWNER_WAIT_MS.to_string()),
+        ("OwnerWaitMs", limits::MAX_OWNER_WAIT_MS.to_string()),
+        ("ShmKeys", limits::MAX_BLOCKS.to_string()),
+        ("ProcessList", limits::MAX_PROCESSES.to_string()),
+        ("ProcessList", limits::MAX_PROCESS_NAME.to_string()),
+        ("BlockSize", hotpool::units::Bytes(limits::MIN_BLOCK_BYTES).to_string()),
+        ("BlockSize", hotpool::units::Bytes(limits::MAX_BLOCK_BYTES).to_string()),
+    ];
+    for (key, limit) in limits {
+        assert!(row(key).unwrap().contains(&limit), "{key} does not say {limit}");
+    }
+}
+
+#[test]
+fn the_key_plan_of_the_document_is_that_of_the_code() {
+    use hotpool::conf::key_plan::{MAX_BLOCK, MAX_PROCESS, MAX_WORLD, MAX_ZONE, TAG};
+    let document = read("docs/operating.md");
+    let fields = [("world", MAX_WORLD), ("zone", MAX_ZONE), ("process", MAX_PROCESS), ("block", MAX_BLOCK)];
+    for (field, max) in fields {
+        let row = document.lines().find(|line| line.starts_with(&format!("| {field} |"))).unwrap();
+        assert!(row.contains(&format!("0 to {max} ")), "{row}");
+    }
+    assert!(document.contains(&format!("`0x{TAG:x}`")));
+}
