@@ -58,6 +58,8 @@ pub(crate) struct Slots {
     pub(crate) last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
+    /// Its `Typed::TOKEN`; 0 until then.
+    token: u64,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -137,6 +139,7 @@ impl Slots {
             header,
             last_generation: info.last_generation.load().into(),
             rust_type: None,
+            token: 0,
         }
     }
 
@@ -169,7 +172,9 @@ impl Slots {
     pub(crate) fn bind<T: PoolObject>(&mut self) {
         assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
         assert_eq!(self.info.head.load() as usize, Typed::<T>::HEAD, "add_type compared the heads");
+        assert!(!Typed::<T>::WHOLE_WORDS || self.word_bits == 6, "add_type checked the extents");
         self.rust_type = Some(TypeId::of::<T>());
+        self.token = Typed::<T>::TOKEN;
     }
 
     /// The Rust type that this process has bound to these slots.
@@ -180,20 +185,20 @@ impl Slots {
     /// Shared access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
-        if self.rust_type != Some(TypeId::of::<T>()) {
+        if self.token != Typed::<T>::TOKEN {
             return None;
         }
-        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        // SAFETY: the token says that stride and head are those that `bind` has compared.
         Some(unsafe { Typed::new(self) })
     }
 
     /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
-        if self.rust_type != Some(TypeId::of::<T>()) {
+        if self.token != Typed::<T>::TOKEN {
             return None;
         }
-        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        // SAFETY: the token says that stride and head are those that `bind` has compared.
         Some(unsafe { TypedMut::new(self) })
     }
 
@@ -298,21 +303,30 @@ impl Slots {
         }
     }
 
-    /// Clears the bit of a slot that was freed.
+    /// Clears the bit of the slot that was freed and that `bits` named.
+    ///
+    /// # Safety
+    ///
+    /// `slot_of` has found `slot` for these `bits`, `stride` is that of these slots, and `whole_words`
+    /// is only true if an extent has 64 slots or more.
     #[inline(always)]
-    pub(crate) fn clear(&mut self, index: u32, slot: Slot) {
-        let (number, bit) = self.bit(index);
-        let Some(word) = self.word(number) else { return };
-        let map: *const Word = word;
-        let bits = word.load();
-        if bits == self.full && !self.open.is_open(number) {
+    pub(crate) unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
+        let word_bits = if whole_words { 6 } else { self.word_bits };
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let number = index >> word_bits;
+        let at = index & ((1 << word_bits) - 1);
+        // SAFETY: `slot_of` found `bits` below the limit, which is the number of extents shifted.
+        let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
+        let map = biased.wrapping_add(number as usize);
+        // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
+        let used = unsafe { &*map }.load();
+        if used == self.full && !self.open.is_open(number) {
             self.reopen(number);
         }
-        // SAFETY: as in `word`; the borrow of `self` has ended, the mapping has not.
-        unsafe { &*map }.store(bits & !bit);
+        // SAFETY: as above.
+        unsafe { &*map }.store(used & !(1 << at));
         if number < self.current.number {
-            let at = index - self.first_of_word(number);
-            let start = slot.start.as_ptr().wrapping_sub(at as usize * self.stride);
+            let start = slot.start.as_ptr().wrapping_sub(at as usize * stride);
             self.current = Current { number, map, start };
         }
     }

@@ -3,6 +3,7 @@
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::pool::base::Base;
+use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
 use crate::sync::Half;
 
@@ -209,7 +210,7 @@ fn full_mark(table: &Table<ExtentRec>, number: u32) -> Option<At<Half>> {
 
 /// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
 ///
-/// The aim is a fraction of the pool; one slot is the least. Where a power of two of large
+/// The aim is a fraction of the pool; one slot is the least, 64 of small ones. Where a power of two of large
 /// slots leaves much of the last page empty, more slots share it.
 pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
     let room = block_bytes - limits::PAGE;
@@ -220,7 +221,9 @@ pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: 
     for shift in 1..limits::INDEX_BITS {
         let Some(next) = plan(shift) else { break };
         let wasted = best.bytes - best.map_bytes - (stride << best.shift);
-        if next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES) {
+        let too_few = best.shift < 6 && stride <= WHOLE_WORD_STRIDE;
+        if !too_few && next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES)
+        {
             break;
         }
         best = next;

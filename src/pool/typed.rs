@@ -30,6 +30,8 @@ use crate::units::round_up;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+/// Slots up to this stride come in extents of 64 or more; the smallest block has room for that.
+pub(crate) const WHOLE_WORD_STRIDE: u64 = 512;
 /// Objects of a type that an intent can count.
 const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
 
@@ -69,6 +71,14 @@ pub(crate) struct TypedMut<'a, T> {
 
 impl<T: PoolObject> Typed<'_, T> {
     pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
+    /// Whether an extent has so many slots that each word of its map is used in full.
+    pub(crate) const WHOLE_WORDS: bool = Self::STRIDE as u64 <= WHOLE_WORD_STRIDE;
+    /// Tells slots of this shape from all others in one compare: a stride below a tebibyte, how the
+    /// head follows from it, and some of the fingerprint against mistaken types. Never 0.
+    pub(crate) const TOKEN: u64 = {
+        assert!(Self::STRIDE < 1 << 41 && Self::HEAD <= crate::limits::MAX_ALIGN);
+        (Self::STRIDE as u64) << 23 | (Self::HEAD as u64) << 10 | T::FINGERPRINT & 0x3ff
+    };
     pub(crate) const STRIDE: usize =
         stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
 
@@ -257,9 +267,10 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             slots.retire(slot, index);
         } else {
             slot.header().store(id.to_bits() + 1);
-            slots.clear(index, slot);
+            // SAFETY: `resolve` found the slot; stride and words are those of `T`.
+            unsafe { slots.clear(id.to_bits(), slot, Typed::<T>::STRIDE, Typed::<T>::WHOLE_WORDS) };
         }
-        slots.info.len.store(len.saturating_sub(1));
+        slots.info.len.store(len.wrapping_sub(1) & LEN_MASK);
         Some(slot)
     }
 }
