@@ -677,3 +677,13 @@ monster = 1 x 0
       a.ini:11:15: [world.types] monster: "0" is out of range; expected 1 to 1024G
     "#);
 }
+
+#[test]
+fn a_crash_loop_that_is_never_met() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nMaxCrashResumes = 33\nCrashWindowSec = 0\nOnCrashLoop = freeze\nOnTorn = quarantin"), @"");
+}
+
+#[test]
+fn a_pool_that_must_be_hot_and_shall_start_cold() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"");
+}

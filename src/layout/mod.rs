@@ -10,6 +10,8 @@ mod frozen;
 mod group;
 mod header;
 mod intent;
+mod note;
+mod start;
 mod type_info;
 
 pub use block::BlockBase;
@@ -19,6 +21,10 @@ pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGI
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
+pub use note::{NoteRec, NoteRing};
+pub use start::{
+    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, StartRec,
+};
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 

@@ -6,19 +6,25 @@
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the cut split of an index group is ended | the same, to be done again |
 //! | the cut operation is ended, then the intent is cleared | the same, to be done again |
+//! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
+//! | the ring of starts is mended, and written ahead | a record that nothing leads to |
 //! | owner, times and `run` are stored | the new owner named as the last one |
 //! | `epoch` is stored | the start counted |
 //!
 //! The whole may be cut anywhere, any number of times: each step finds its evidence again until
 //! it is done, and clears it last.
 
-use crate::conf::ProcessConf;
+use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
 use crate::limits;
 use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
+use crate::pool::black_box::{BlackBox, Event};
+use crate::pool::breaker::CrashLoop;
+use crate::pool::quarantine;
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
 use crate::pool::space::{Chains, Space};
+use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
 use crate::share::{ShareMgr, StartMode};
 use crate::sync::Word;
@@ -32,6 +38,7 @@ pub(crate) fn adopt(
     chains: &Chains,
     conf: &ProcessConf,
     share: &ShareMgr,
+    crash_loop: Option<CrashLoop>,
 ) -> Result<ResumeReport, &'static str> {
     let header = &base.header;
     let had_types = header.ntypes.load() != 0;
@@ -52,9 +59,26 @@ pub(crate) fn adopt(
 
     keep_marks(header);
     end_split(base, space, chains)?;
+    let last = last_object(base, space, chains)?;
     let ended_operation = end_operation(base, space, chains)?;
+    if let LastEnd::Died { .. } = last_end {
+        let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
+        let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
+        let suspects = header.suspects.iter().filter(|_| torn).filter_map(|word| Handle::from_bits(word.load()));
+        let noted = BlackBox::of(base).last_object();
+        let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
+        for object in suspects.chain(worked_on) {
+            put_away(base, space, chains, object)?;
+        }
+    }
+    tidy(base, space, chains)?;
+    let starts = Starts::of(base);
+    starts.mend();
+    let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
+    starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::read());
     sign(header, last_end, now, boot);
-    header.epoch.store(epoch + 1);
+    header.epoch.store(epoch.wrapping_add(1));
+    BlackBox::of(base).event(Event::Open, epoch.wrapping_add(1), now);
 
     let types =
         base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
@@ -64,12 +88,14 @@ pub(crate) fn adopt(
         mode: if hot { StartMode::Resume } else { StartMode::Init },
         last_end,
         ended_ago,
-        epoch: epoch + 1,
+        epoch: epoch.wrapping_add(1),
         rebooted,
         types: types.collect(),
         ended_operation,
         being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
+        quarantined: quarantine::listed(header).collect(),
+        crash_loop,
         took: Duration::ZERO,
     })
 }
@@ -128,6 +154,38 @@ fn end_operation(base: &Base, space: &Space, chains: &Chains) -> Result<Option<&
     Ok(ended)
 }
 
+/// The object of the operation that was the last one on a slot, if it lives.
+fn last_object(base: &Base, space: &Space, chains: &Chains) -> Result<Option<Handle>, &'static str> {
+    let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
+    let state = load(base, space, chains, intent.type_id)?;
+    let header = state.and_then(|state| state.slots.slot(intent.index)).map(|slot| slot.header().load());
+    Ok(header.and_then(Handle::from_bits))
+}
+
+/// Puts one object into quarantine, if it lives.
+fn put_away(base: &Base, space: &Space, chains: &Chains, object: Handle) -> Result<(), &'static str> {
+    if let Some(mut state) = load(base, space, chains, object.type_id())?
+        && state.park(object)
+    {
+        log::warn!("object {object} is put into quarantine");
+        BlackBox::of(base).event(Event::Quarantined, object.to_bits(), 0);
+    }
+    Ok(())
+}
+
+/// Takes from the list of quarantine what was let out or freed by a start that was cut.
+fn tidy(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str> {
+    let mut wrong = None;
+    quarantine::tidy(&base.header, |object| match load(base, space, chains, object.type_id()) {
+        Ok(state) => state.is_some_and(|state| state.is_parked(object)),
+        Err(what) => {
+            wrong = Some(what);
+            true
+        }
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
 fn load(base: &Base, space: &Space, chains: &Chains, id: u16) -> Result<Option<TypeState>, &'static str> {
     let Some(info) = base.used_types().find(|info| info.id.load() == u32::from(id)) else { return Ok(None) };
     TypeState::load(base, info, space, chains).map(Some)
@@ -146,5 +204,6 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     header.start_boot.store(sys::boot_nanos());
     header.boot_id[0].store(boot[0]);
     header.boot_id[1].store(boot[1]);
+    header.ipc_namespace.store(sys::ipc_namespace());
     header.run.store(RUN_STARTING);
 }

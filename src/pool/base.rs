@@ -1,7 +1,7 @@
 //! The base segment: where its parts lie, how it is made, and whether found bytes make sense.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, TypeInfo, fill_text};
+use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, StartRec, TypeInfo, fill_text};
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
@@ -15,6 +15,9 @@ pub(crate) struct Base {
     pub(crate) types: Table<TypeInfo>,
     pub(crate) blocks: Table<BlockBase>,
     pub(crate) extents: Table<ExtentRec>,
+    pub(crate) starts: Table<StartRec>,
+    pub(crate) note_ring: At<NoteRing>,
+    pub(crate) notes: Table<NoteRec>,
 }
 
 /// Offsets of the parts, in the order of the segment.
@@ -44,7 +47,7 @@ impl Plan {
         let lanes = at;
         at += limits::UNDO_BYTES;
         let starts = at;
-        at += limits::PAGE;
+        at += limits::STARTS * size_of::<StartRec>() as u64;
         let black_box = at;
         at += limits::BLACK_BOX_BYTES;
         let queues = at;
@@ -74,7 +77,7 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     g.lanes_off.fill(plan.lanes);
     g.lanes_bytes.fill(limits::UNDO_BYTES);
     g.starts_off.fill(plan.starts);
-    g.starts_bytes.fill(limits::PAGE);
+    g.starts_bytes.fill(limits::STARTS * size_of::<StartRec>() as u64);
     g.black_box_off.fill(plan.black_box);
     g.black_box_bytes.fill(limits::BLACK_BOX_BYTES);
     g.queues_off.fill(plan.queues);
@@ -107,12 +110,22 @@ impl Base {
         }
         let inside = |_: OutOfBounds| "a part of it lies outside the segment";
         region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
+        if g.starts_bytes.load() != limits::STARTS * size_of::<StartRec>() as u64
+            || g.black_box_bytes.load() != limits::BLACK_BOX_BYTES
+        {
+            return Err("its ring of starts or its black box has another size");
+        }
+        let box_off = g.black_box_off.load();
+        let notes_off = box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
         let base = Base {
             region,
             header,
             types: region.table(g.types_off.load(), g.max_types.load().into()).map_err(inside)?,
             blocks: region.table(g.blocks_off.load(), g.max_blocks.load().into()).map_err(inside)?,
             extents: region.table(g.extents_off.load(), g.max_extents.load().into()).map_err(inside)?,
+            starts: region.table(g.starts_off.load(), limits::STARTS).map_err(inside)?,
+            note_ring: region.at(box_off).map_err(inside)?,
+            notes: region.table(notes_off, limits::NOTES).map_err(inside)?,
         };
         if header.nblocks.load() > base.blocks.len() as u64 {
             return Err("it counts more blocks than its table has");

@@ -1,19 +1,22 @@
 //! Opening, serving and leaving a pool.
 
-use crate::conf::ProcessConf;
+use crate::conf::{OnCrashLoop, Place, ProcessConf};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
-use crate::object::PoolObject;
+use crate::object::{Handle, PoolObject};
 use crate::pool::adopt;
 use crate::pool::base::{self, BASE_BYTES, Base};
+use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
+use crate::pool::breaker::{self, CrashLoop};
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
 use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
+use crate::pool::starts::{Farewell, Now, Start, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::types::{self, Setting};
 use crate::region::Region;
-use crate::share::{ShareMgr, StartMode};
+use crate::share::{ShareError, ShareMgr, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
@@ -65,6 +68,7 @@ pub struct MemoryPoolMgr {
     conf: ProcessConf,
     report: ResumeReport,
     last_generation: u32,
+    farewell: Farewell,
     /// Last, so that nothing that points into the segments outlives them.
     share: ShareMgr,
 }
@@ -84,9 +88,12 @@ impl MemoryPoolMgr {
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         let began = Instant::now();
-        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))?;
+        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))
+            .map_err(|error| refused(conf, error))?;
         let base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
         check_block_size(conf, &base)?;
+        check_hot(conf, &base)?;
+        let crash_loop = find_crash_loop(conf, &base)?;
         let regions = attach_blocks(conf, &base, &mut share)?;
         let mut space = Space::new(&base, regions);
         check_types(conf, &base)?;
@@ -96,7 +103,8 @@ impl MemoryPoolMgr {
         check_dropped(conf, &base, &space)?;
 
         let mut report =
-            adopt::adopt(&base, &space, &chains, conf, &share).map_err(|what| corrupt(conf, what))?;
+            adopt::adopt(&base, &space, &chains, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
+        let farewell = Farewell::new(Starts::of(&base));
         fit_blocks(conf, &base, &mut space, &mut share)?;
         report.took = began.elapsed();
         log::info!("{report}");
@@ -109,6 +117,7 @@ impl MemoryPoolMgr {
             base,
             chains,
             report,
+            farewell,
             share,
         })
     }
@@ -145,6 +154,38 @@ impl MemoryPoolMgr {
     /// Bytes of the blocks that no type has taken.
     pub fn bytes_free(&self) -> Bytes {
         Bytes(self.space.bytes_free())
+    }
+
+    /// The starts of this pool, the oldest first, this one last: as many as the ring keeps, 64.
+    pub fn starts(&self) -> Vec<Start> {
+        Starts::of(&self.base).read()
+    }
+
+    /// Notes in the black box what the program is doing: a tag of its own, below 2^31, and two words.
+    ///
+    /// The last two thousand notes are there after any death, for `hotpool postmortem`. Costs a few
+    /// nanoseconds: four stores and a look at the coarse clock.
+    #[inline]
+    pub fn note(&self, tag: u32, a: u64, b: u64) {
+        self.note_at(tag, a, b, sys::clock::coarse_nanos());
+    }
+
+    /// The same at a time that the program knows: nanoseconds of `CLOCK_MONOTONIC`, read once a tick.
+    #[inline]
+    pub fn note_at(&self, tag: u32, a: u64, b: u64, nanos: u64) {
+        self.black_box().write(tag & !LIBRARY_TAGS, a, b, nanos);
+    }
+
+    /// Notes that the program goes to work on an object. If that kills it again and again, the breaker
+    /// knows which object it was.
+    #[inline]
+    pub fn note_object(&self, object: impl Into<Handle>) {
+        self.black_box().event(Event::Object, object.into().to_bits(), 0);
+    }
+
+    #[inline]
+    pub(crate) fn black_box(&self) -> BlackBox {
+        BlackBox::of(&self.base)
     }
 
     /// Generation of this start: counts the owners that the pool has had.
@@ -193,7 +234,9 @@ impl MemoryPoolMgr {
             }
             _ => state.slots.bind::<T>(),
         }
-        self.reserve::<T>()
+        self.reserve::<T>()?;
+        self.black_box().event(Event::AddType, T::TYPE_ID.into(), self.capacity::<T>() as u64);
+        Ok(())
     }
 
     /// Takes the memory for the capacity that the ini gives a type.
@@ -214,11 +257,14 @@ impl MemoryPoolMgr {
     /// stay named in the report of every further start. A kill in here leaves the one or the other.
     pub fn ready(&mut self) -> Result<(), PoolError> {
         let header = &self.base.header;
-        header.ready_wall.store(sys::wall_nanos());
+        let now = sys::wall_nanos();
+        header.ready_wall.store(now);
         header.run.store(RUN_READY);
+        Starts::of(&self.base).ready(now);
         for suspect in &header.suspects {
             suspect.store(0);
         }
+        self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
     }
 
@@ -229,6 +275,8 @@ impl MemoryPoolMgr {
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());
         header.run.store(RUN_CLOSED);
+        Starts::of(&self.base).mend();
+        self.black_box().event(Event::Close, self.report.epoch, 0);
         Ok(())
     }
 
@@ -240,6 +288,7 @@ impl MemoryPoolMgr {
             .filter_map(|number| self.base.blocks.get(number))
             .map(|block| Key(block.key.load()))
             .collect();
+        drop(self.farewell);
         Ok(self.share.destroy(&blocks)?)
     }
 
@@ -264,6 +313,52 @@ impl std::fmt::Debug for MemoryPoolMgr {
 #[cold]
 fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
     PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
+}
+
+/// The refusal of a cold start, with the place of what refuses it.
+#[cold]
+fn refused(conf: &ProcessConf, error: ShareError) -> PoolError {
+    match error {
+        ShareError::Cold { verdict, facts } => not_hot(conf, verdict.reason(&facts)),
+        other => other.into(),
+    }
+}
+
+#[cold]
+fn not_hot(conf: &ProcessConf, found: String) -> PoolError {
+    PoolError::NotHot { place: place(conf, "MustBeHot"), found }
+}
+
+/// A key of the process, at the line of its section.
+fn place(conf: &ProcessConf, key: &str) -> Place {
+    Place { key: key.into(), ..conf.places.section.clone() }
+}
+
+/// Refuses a pool that its first owner never came to fill, where only a hot start will do.
+fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
+    match conf.resume.must_be_hot && base.header.ntypes.load() == 0 {
+        true => Err(not_hot(conf, format!("the pool under {} has never had a type", conf.base_key))),
+        false => Ok(()),
+    }
+}
+
+/// The crash loop that this start would go on with, unless the ini refuses that.
+fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
+    if conf.resume.max_crash_resumes == 0 {
+        return Ok(None);
+    }
+    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else { return Ok(None) };
+    match found.policy {
+        OnCrashLoop::Fail => Err(PoolError::CrashLoop {
+            place: conf.places.section.clone(),
+            process: conf.name.clone(),
+            key: conf.base_key,
+            crashes: found.crashes,
+            since: found.since.as_secs(),
+            wait: found.passes_in.as_secs() + 1,
+        }),
+        OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
+    }
 }
 
 fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {

@@ -2,6 +2,8 @@
 
 mod adopt;
 mod base;
+mod black_box;
+mod breaker;
 mod error;
 mod guard;
 mod index;
@@ -9,18 +11,24 @@ mod iter;
 mod manager;
 mod open;
 mod ops;
+mod quarantine;
 mod report;
 mod slots;
 mod space;
+mod starts;
 mod state;
 mod typed;
 mod types;
 mod view;
 
+pub use black_box::{Event, LIBRARY_TAGS, Note};
+pub use breaker::CrashLoop;
 pub use error::{AllocError, Full, PoolError};
 pub use guard::RefMut;
 pub use iter::{Iter, IterMut, Sweep};
 pub use manager::MemoryPoolMgr;
 pub use ops::{Forced, Parts};
+pub use quarantine::QuarantineError;
 pub use report::{LastEnd, ResumeReport, TypeCount};
+pub use starts::{Start, StartEnd};
 pub use view::{View, ViewMut};

@@ -19,7 +19,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::{BaseHeader, TypeInfo};
-use crate::object::{GENERATION_MASK, INDEX_SHIFT, LIVE, PoolObject};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
 use crate::pool::typed::{Typed, TypedMut};
 use crate::region::{At, OutOfBounds, Region};
@@ -29,6 +29,17 @@ use std::ptr::NonNull;
 
 /// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
 pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
+
+/// Header of the slot of an object in quarantine: no handle equals it, it is even, and its type tells it
+/// from a retired one.
+pub(crate) fn parked(object: Handle) -> u64 {
+    u64::MAX << INDEX_SHIFT | object.to_bits() & !(u64::MAX << INDEX_SHIFT) & !LIVE
+}
+
+/// Whether a header is that of a slot in quarantine.
+pub(crate) fn is_parked(header: u64) -> bool {
+    header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
+}
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);

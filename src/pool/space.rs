@@ -3,6 +3,7 @@
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::pool::base::Base;
+use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
 use crate::sync::Half;
@@ -10,6 +11,7 @@ use crate::sync::Half;
 /// The blocks of a pool and what is left of them.
 pub(crate) struct Space {
     header: At<BaseHeader>,
+    black_box: BlackBox,
     table: Table<ExtentRec>,
     blocks: Vec<Block>,
     /// Blocks below this one have no page left.
@@ -82,6 +84,7 @@ impl Space {
     pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>) -> Self {
         Space {
             header: base.header,
+            black_box: BlackBox::of(base),
             table: base.extents,
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
             first_open: 0,
@@ -188,6 +191,7 @@ impl Space {
         rec.bytes.fill(bytes);
         self.header.nextents.store(number + 1);
         self.blocks[block_number].used = offset + bytes;
+        self.black_box.event(Event::Grow, type_id.into(), number);
         let full = full_mark(&self.table, number as u32).ok_or(NoSpace::Table)?;
         Ok(Extent { block: region, offset, full })
     }

@@ -25,7 +25,7 @@
 
 use crate::layout::Intent;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{Slot, Slots};
+use crate::pool::slots::{Slot, Slots, parked};
 use crate::units::round_up;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -124,6 +124,18 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
+        Some(unsafe { object.as_ref() })
+    }
+
+    /// The object of a handle that is in quarantine.
+    pub(crate) fn parked(self, id: Id<T>) -> Option<&'a T> {
+        let slot = self.slots.slot(id.index())?;
+        if slot.header().load() != parked(id.handle()) {
+            return None;
+        }
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: as in `get`.
         Some(unsafe { object.as_ref() })
     }
 

@@ -40,6 +40,14 @@ pub enum ShareError {
         /// What is known of it.
         facts: Box<Facts>,
     },
+    /// There is no pool to resume, and the configuration refuses to begin one.
+    #[error("{}, and MustBeHot = yes refuses to make a new pool", verdict.reason(facts))]
+    Cold {
+        /// What is there.
+        verdict: Verdict,
+        /// What is known of it.
+        facts: Box<Facts>,
+    },
     /// Another start made new semaphores while this one attached: one of the two has to leave.
     #[error(
         "the owner semaphores under {key} were removed while this process attached; find who runs `ipcrm`, \
@@ -260,6 +268,9 @@ fn open_base(
     };
     let base = match resumed {
         Some(_) => attach(backend, &found)?,
+        None if conf.resume.must_be_hot && matches!(verdict, Verdict::Absent | Verdict::Unfinished) => {
+            return Err(ShareError::Cold { verdict, facts: Box::new(found) });
+        }
         None => begin(backend, &found, verdict, bytes, conf.mode)?,
     };
     advise(backend, &base, conf.core_dump, BASE_KIND);

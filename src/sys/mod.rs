@@ -1,6 +1,7 @@
 //! Kernel calls: System V segments and semaphores, memory advice, `/proc`. Knows keys and
 //! numbers, and nothing of pools.
 
+pub(crate) mod clock;
 pub(crate) mod mem;
 pub(crate) mod proc;
 pub(crate) mod sysv;
@@ -42,6 +43,12 @@ pub(crate) fn boot_nanos() -> u64 {
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
     (seconds * 1e9) as u64
+}
+
+/// The IPC namespace of this process, as the inode that stands for it; 0 where the kernel does not say.
+pub(crate) fn ipc_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/ns/ipc").map_or(0, |namespace| namespace.ino())
 }
 
 /// Identity of this boot; zero where the kernel does not say.
