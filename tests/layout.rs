@@ -1,6 +1,8 @@
 //! docs/layout.md tells the truth: each of its tables is compared with the code, field by field.
 
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, NoteRec, NoteRing, StartRec, TypeInfo};
+use hotpool::layout::{
+    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, NoteRec, NoteRing, StartRec, TypeInfo,
+};
 use std::mem::{offset_of, size_of, size_of_val};
 
 type Field = (usize, usize, &'static str);

@@ -37,8 +37,11 @@ fn each_start_says_how_it_went() {
     let epochs: Vec<u64> = starts.iter().map(|start| start.epoch).collect();
     assert_eq!(epochs, [1, 2, 3, 4]);
     assert!(starts.iter().all(|start| start.pid == std::process::id()));
-    assert!(starts.windows(2).all(|pair| pair[0].ended.unwrap() >= pair[0].started
-        && pair[0].started <= pair[1].started));
+    assert!(
+        starts
+            .windows(2)
+            .all(|pair| pair[0].ended.unwrap() >= pair[0].started && pair[0].started <= pair[1].started)
+    );
 }
 
 #[test]

@@ -223,7 +223,9 @@ fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     let on_torn = fields.optional("OnTorn", default.on_torn, torn, report);
     let hot = |text: &str| values::choice(text, &[false, true], |yes| if yes { "yes" } else { "no" });
     let must_be_hot = fields.optional("MustBeHot", default.must_be_hot, hot, report);
-    if let (Some(OnCrashLoop::Cold), Some(true), Some(at)) = (on_crash_loop, must_be_hot, fields.get("MustBeHot")) {
+    if let (Some(OnCrashLoop::Cold), Some(true), Some(at)) =
+        (on_crash_loop, must_be_hot, fields.get("MustBeHot"))
+    {
         report.add(at, ProblemKind::HotAndCold);
         return None;
     }

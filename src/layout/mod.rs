@@ -23,7 +23,8 @@ pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
 pub use note::{NoteRec, NoteRing};
 pub use start::{
-    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, StartRec,
+    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,
+    END_PANICKED, StartRec,
 };
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;

@@ -64,7 +64,8 @@ pub(crate) fn adopt(
     if let LastEnd::Died { .. } = last_end {
         let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
         let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
-        let suspects = header.suspects.iter().filter(|_| torn).filter_map(|word| Handle::from_bits(word.load()));
+        let suspects =
+            header.suspects.iter().filter(|_| torn).filter_map(|word| Handle::from_bits(word.load()));
         let noted = BlackBox::of(base).last_object();
         let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
         for object in suspects.chain(worked_on) {
@@ -96,6 +97,7 @@ pub(crate) fn adopt(
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
         quarantined: quarantine::listed(header).collect(),
         crash_loop,
+        moved_to: None,
         took: Duration::ZERO,
     })
 }

@@ -1,7 +1,9 @@
 //! The base segment: where its parts lie, how it is made, and whether found bytes make sense.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, StartRec, TypeInfo, fill_text};
+use crate::layout::{
+    BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, StartRec, TypeInfo, fill_text,
+};
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
@@ -116,7 +118,8 @@ impl Base {
             return Err("its ring of starts or its black box has another size");
         }
         let box_off = g.black_box_off.load();
-        let notes_off = box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
+        let notes_off =
+            box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
         let base = Base {
             region,
             header,

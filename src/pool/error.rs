@@ -90,8 +90,23 @@ pub enum PoolError {
         wait: u64,
     },
 
+    /// The pool cannot be moved aside: what an earlier crash loop left is still there.
+    #[error(
+        "`{process}` is in a crash loop and cannot be moved aside: {found}; if that is an earlier state of it, a new pool has crashed as well, so the objects are not the cause: look with `hotpool postmortem --key {base}`, then remove it with `hotpool rm --key {base}`"
+    )]
+    AsideTaken {
+        /// Process of the ini.
+        process: String,
+        /// Post-mortem key of the base.
+        base: Key,
+        /// What is under a post-mortem key.
+        found: String,
+    },
+
     /// The start would be cold, and must not be.
-    #[error("{place} = yes refuses a cold start, and {found}; to start cold on purpose, start once with MustBeHot = no")]
+    #[error(
+        "{place} = yes refuses a cold start, and {found}; to start cold on purpose, start once with MustBeHot = no"
+    )]
     NotHot {
         /// `MustBeHot` of the process.
         place: Place,

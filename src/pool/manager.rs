@@ -1,10 +1,11 @@
 //! Opening, serving and leaving a pool.
 
-use crate::conf::{OnCrashLoop, Place, ProcessConf};
+use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::object::{Handle, PoolObject};
 use crate::pool::adopt;
+use crate::pool::aside;
 use crate::pool::base::{self, BASE_BYTES, Base};
 use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
 use crate::pool::breaker::{self, CrashLoop};
@@ -90,22 +91,22 @@ impl MemoryPoolMgr {
         let began = Instant::now();
         let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))
             .map_err(|error| refused(conf, error))?;
-        let base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
-        check_block_size(conf, &base)?;
+        let mut base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
         check_hot(conf, &base)?;
         let crash_loop = find_crash_loop(conf, &base)?;
-        let regions = attach_blocks(conf, &base, &mut share)?;
-        let mut space = Space::new(&base, regions);
-        check_types(conf, &base)?;
-        let chains = space
-            .load(&base.types)
-            .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+        let moved_to = move_aside(conf, &base, &mut share, crash_loop)?;
+        if moved_to.is_some() {
+            base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+        }
+        check_block_size(conf, &base)?;
+        let (mut space, chains) = find_space(conf, &base, &mut share)?;
         check_dropped(conf, &base, &space)?;
 
-        let mut report =
-            adopt::adopt(&base, &space, &chains, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
+        let mut report = adopt::adopt(&base, &space, &chains, conf, &share, crash_loop)
+            .map_err(|what| corrupt(conf, what))?;
         let farewell = Farewell::new(Starts::of(&base));
         fit_blocks(conf, &base, &mut space, &mut share)?;
+        report.moved_to = moved_to;
         report.took = began.elapsed();
         log::info!("{report}");
         Ok(MemoryPoolMgr {
@@ -284,10 +285,7 @@ impl MemoryPoolMgr {
     ///
     /// A kill in here leaves a pool that is refused until `hotpool rm` has removed the rest.
     pub fn destroy(self) -> Result<(), PoolError> {
-        let blocks: Vec<Key> = (0..self.base.nblocks())
-            .filter_map(|number| self.base.blocks.get(number))
-            .map(|block| Key(block.key.load()))
-            .collect();
+        let blocks = block_keys(&self.base);
         drop(self.farewell);
         Ok(self.share.destroy(&blocks)?)
     }
@@ -336,18 +334,23 @@ fn place(conf: &ProcessConf, key: &str) -> Place {
 
 /// Refuses a pool that its first owner never came to fill, where only a hot start will do.
 fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    match conf.resume.must_be_hot && base.header.ntypes.load() == 0 {
-        true => Err(not_hot(conf, format!("the pool under {} has never had a type", conf.base_key))),
-        false => Ok(()),
-    }
+    let what = match (base.header.ntypes.load(), aside::is_moved(&base.header)) {
+        _ if !conf.resume.must_be_hot => return Ok(()),
+        (_, true) => "was moved aside to its post-mortem keys",
+        (0, _) => "has never had a type",
+        _ => return Ok(()),
+    };
+    Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)))
 }
 
 /// The crash loop that this start would go on with, unless the ini refuses that.
 fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
-    if conf.resume.max_crash_resumes == 0 {
+    if conf.resume.max_crash_resumes == 0 || aside::is_moved(&base.header) {
         return Ok(None);
     }
-    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else { return Ok(None) };
+    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else {
+        return Ok(None);
+    };
     match found.policy {
         OnCrashLoop::Fail => Err(PoolError::CrashLoop {
             place: conf.places.section.clone(),
@@ -359,6 +362,48 @@ fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>,
         }),
         OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
     }
+}
+
+/// Moves the state of a pool in a crash loop aside, if the ini says so, or goes on with a move that was cut. The pool is
+/// new and empty then, and the key of the copy is returned.
+fn move_aside(
+    conf: &ProcessConf,
+    base: &Base,
+    share: &mut ShareMgr,
+    crash_loop: Option<CrashLoop>,
+) -> Result<Option<Key>, PoolError> {
+    let moved = aside::is_moved(&base.header);
+    if !moved && crash_loop.is_none_or(|found| found.policy != OnCrashLoop::Cold) {
+        return Ok(None);
+    }
+    if !moved {
+        let (space, _) = find_space(conf, base, share)?;
+        aside::copy(conf, base, &space, share)?;
+        base.header.moved.store(1);
+    }
+    let blocks = block_keys(base);
+    share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| base::make(region, conf))?;
+    Ok(Some(key_plan::post_mortem(conf.base_key)))
+}
+
+fn block_keys(base: &Base) -> Vec<Key> {
+    let blocks = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
+    blocks.map(|block| Key(block.key.load())).collect()
+}
+
+/// Attaches the blocks and reads what types have taken of them.
+pub(crate) fn find_space(
+    conf: &ProcessConf,
+    base: &Base,
+    share: &mut ShareMgr,
+) -> Result<(Space, Chains), PoolError> {
+    let regions = attach_blocks(conf, base, share)?;
+    let mut space = Space::new(base, regions);
+    check_types(conf, base)?;
+    let chains = space
+        .load(&base.types)
+        .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+    Ok((space, chains))
 }
 
 fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {

@@ -1,6 +1,7 @@
 //! MemoryPoolMgr: typed object slots by handle, kept across restarts.
 
 mod adopt;
+mod aside;
 mod base;
 mod black_box;
 mod breaker;

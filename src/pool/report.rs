@@ -3,6 +3,7 @@
 use crate::object::Handle;
 use crate::pool::breaker::CrashLoop;
 use crate::share::StartMode;
+use crate::units::Key;
 use std::fmt;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub struct ResumeReport {
     pub quarantined: Vec<Handle>,
     /// The crash loop that this start has met, and what was done about it.
     pub crash_loop: Option<CrashLoop>,
+    /// Key under which the earlier state was kept, if this start has moved it aside.
+    pub moved_to: Option<Key>,
     /// Wall time of attach and recovery.
     pub took: Duration,
 }
@@ -126,6 +129,9 @@ impl fmt::Display for ResumeReport {
         }
         if let Some(found) = self.crash_loop {
             write!(f, ", after {} crashes in a row in {} s", found.crashes, found.since.as_secs())?;
+        }
+        if let Some(key) = self.moved_to {
+            write!(f, ", the earlier state is under {key}")?;
         }
         if !self.quarantined.is_empty() {
             write!(f, ", in quarantine: {:?}", self.quarantined)?;

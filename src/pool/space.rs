@@ -102,6 +102,12 @@ impl Space {
         self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
     }
 
+    /// A block that is part of the pool, and where what extents have taken of it ends.
+    pub(crate) fn block(&self, number: usize) -> Option<(Region, u64)> {
+        let block = self.blocks.get(number)?;
+        Some((block.region?, block.used))
+    }
+
     /// Leaves out a block that nothing has been taken of.
     pub(crate) fn give_up(&mut self, number: usize) {
         if let Some(block) = self.blocks.get_mut(number) {

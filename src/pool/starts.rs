@@ -174,9 +174,8 @@ impl Starts {
         let oldest = last.saturating_sub(self.table.len() as u64 - 1).max(1);
         let mut starts: Vec<Start> =
             (oldest..=last).filter_map(|epoch| Some(self.start(epoch, &*self.rec(epoch)?))).collect();
-        let before: Vec<(u64, u64)> = (oldest..=last)
-            .filter_map(|epoch| Some((epoch, self.rec(epoch)?.before_wall.load())))
-            .collect();
+        let before: Vec<(u64, u64)> =
+            (oldest..=last).filter_map(|epoch| Some((epoch, self.rec(epoch)?.before_wall.load()))).collect();
         for start in &mut starts {
             let next = before.iter().find(|(epoch, _)| Some(*epoch) == start.epoch.checked_add(1));
             if start.end == StartEnd::Open && start.epoch != last {
