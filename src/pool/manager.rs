@@ -71,7 +71,7 @@ pub struct MemoryPoolMgr {
     last_generation: u32,
     farewell: Farewell,
     /// Last, so that nothing that points into the segments outlives them.
-    share: ShareMgr,
+    pub(crate) share: ShareMgr,
 }
 
 impl MemoryPoolMgr {

@@ -3,6 +3,7 @@
 use super::backend::{Access, Backend, Home};
 use super::facts::{self, Facts, Head, Want};
 use super::fence;
+use super::loss::Loss;
 use super::making::{self, Identity};
 use super::owner::{OwnerError, OwnerLock, Wait, Whose};
 use super::segment::Segment;
@@ -92,6 +93,8 @@ fn system_next(error: &io::Error) -> &'static str {
 /// Dropping it detaches the segments and then gives the owner lock back; nothing is removed. The
 /// fields are in the order in which they are dropped.
 pub struct ShareMgr {
+    /// Key and number, shmid or inode, of every attached segment.
+    watched: Vec<(Key, u64)>,
     blocks: Vec<Segment>,
     base: Segment,
     backend: Box<dyn Backend>,
@@ -134,6 +137,7 @@ impl ShareMgr {
         let backend = Home::of(conf).open();
         match open_base(conf, base_bytes, &*backend, &lock, wait, make) {
             Ok(Opened { base, found, start_mode, pool_id }) => Ok(ShareMgr {
+                watched: watch(&*backend, conf.base_key).into_iter().collect(),
                 blocks: Vec::new(),
                 base,
                 backend,
@@ -206,7 +210,7 @@ impl ShareMgr {
         making::wipe(&segment.region());
         mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
         making::fill(&segment.region(), &identity, &mut |_| ());
-        Ok(self.keep(segment))
+        Ok(self.keep(key, segment))
     }
 
     /// Whether a complete copy of this pool's base is under `key`. What is neither that nor the beginning of one is refused.
@@ -268,6 +272,7 @@ impl ShareMgr {
         make: &mut dyn FnMut(&Region),
     ) -> Result<(), ShareError> {
         self.blocks.clear();
+        self.watched.truncate(1);
         let pool_id = self.pool_id;
         let ours = |head: &Head| head.pool_id == pool_id && head.kind == BLOCK_KIND && head.sound;
         for &key in blocks {
@@ -297,13 +302,32 @@ impl ShareMgr {
     fn attach_judged(&mut self, facts: Facts) -> Result<Region, ShareError> {
         let segment = attach(&*self.backend, &facts)?;
         advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
-        Ok(self.keep(segment))
+        Ok(self.keep(facts.key, segment))
     }
 
-    fn keep(&mut self, segment: Segment) -> Region {
+    fn keep(&mut self, key: Key, segment: Segment) -> Region {
+        self.watched.extend(watch(&*self.backend, key));
         let region = segment.region();
         self.blocks.push(segment);
         region
+    }
+
+    /// What of the pool was taken away while it is attached.
+    pub(crate) fn losses(&self) -> Vec<Loss> {
+        let segments = self.watched.iter().filter_map(|&(key, id)| match self.backend.stat(key) {
+            Ok(Some(facts)) if facts.id == id && !facts.removed => None,
+            Ok(Some(facts)) if facts.id != id => Some(Loss::SegmentReplaced { key }),
+            Ok(_) => Some(Loss::SegmentRemoved { key }),
+            Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
+        });
+        let key = self.key;
+        let lock = match self.lock.successor() {
+            Ok(None) => None,
+            Ok(Some(None)) => Some(Loss::SemaphoresRemoved { key }),
+            Ok(Some(Some(_))) => Some(Loss::SemaphoresReplaced { key }),
+            Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
+        };
+        segments.chain(lock).collect()
     }
 
     /// Removes the pool: the base is marked first, so that a removal that is cut is never
@@ -328,6 +352,11 @@ impl ShareMgr {
 fn side_id(pool_id: [u64; 2]) -> [u64; 2] {
     const SIDE: u64 = u64::from_le_bytes(*b"POSTMORT");
     [pool_id[0] ^ SIDE, pool_id[1]]
+}
+
+/// Key and number of a segment that was just attached.
+fn watch(backend: &dyn Backend, key: Key) -> Option<(Key, u64)> {
+    Some((key, backend.stat(key).ok()??.id))
 }
 
 /// What an opening leads to.

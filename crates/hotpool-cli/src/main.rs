@@ -29,7 +29,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Check(verbs::check::Args),
+    Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
+    Postmortem(verbs::postmortem::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,7 +39,9 @@ fn main() -> ExitCode {
     let mut out = Output::stdout(cli.json);
     let result = match cli.verb {
         Verb::Check(args) => verbs::check::run(args, &mut out),
+        Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
+        Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever closed stderr does not want to know.

@@ -2,4 +2,6 @@
 //! and says how it ended.
 
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod generate;
+pub(crate) mod postmortem;
