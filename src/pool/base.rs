@@ -59,7 +59,7 @@ impl Plan {
 }
 
 /// Size of a base segment. Pages of it that nothing was written to take no memory.
-pub(crate) const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE) {
+pub const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE) {
     Some(bytes) => bytes,
     None => 0,
 };

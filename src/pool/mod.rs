@@ -24,6 +24,7 @@ mod typed;
 mod types;
 mod view;
 
+pub use base::BASE_BYTES;
 pub use black_box::{Event, LIBRARY_TAGS, Note};
 pub use breaker::CrashLoop;
 pub use error::{AllocError, Full, PoolError};
@@ -32,6 +33,7 @@ pub use health::Health;
 pub use iter::{Iter, IterMut, Sweep};
 pub use manager::MemoryPoolMgr;
 pub use ops::{Forced, Parts};
+pub use postmortem::ipc_namespace;
 pub use postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
 pub use quarantine::QuarantineError;
 pub use report::{LastEnd, ResumeReport, TypeCount};

@@ -72,6 +72,8 @@ pub struct PostMortem {
     /// When the last owner ended, nanoseconds of the wall clock; `None` while it lives, and where nobody knows any more
     /// because others have looked at the segment since. The kernel counts in seconds.
     pub ended: Option<u64>,
+    /// IPC namespace of the last owner, as the inode that stands for it; 0 where it could not tell.
+    pub ipc_namespace: u64,
     /// The operation on a slot that was the last one, or the one that was cut; `None` if it had done none.
     pub operation: Option<LastOperation>,
     /// Objects that were being written through guards.
@@ -118,6 +120,7 @@ impl PostMortem {
             pid: header.owner_pid.load(),
             closed: run == RUN_CLOSED,
             ready: run == RUN_READY,
+            ipc_namespace: header.ipc_namespace.load(),
             operation,
             being_written: marks
                 .chain(suspects)
@@ -137,6 +140,11 @@ fn ended(facts: &Facts, starts: &[Start], pid: u64) -> Option<u64> {
     let segment = facts.segment.as_ref()?;
     let last = segment.last_pid.is_none_or(|last| last as u64 == pid);
     said.or_else(|| segment.last_detach.filter(|_| last).map(|seconds| seconds.saturating_mul(1_000_000_000)))
+}
+
+/// The IPC namespace of this process, to be compared with [`PostMortem::ipc_namespace`].
+pub fn ipc_namespace() -> u64 {
+    sys::ipc_namespace()
 }
 
 fn being_written(base: &Base, word: &Word, earlier: bool) -> Option<BeingWritten> {

@@ -4,6 +4,7 @@ mod deploy;
 mod exit;
 mod ini_file;
 mod output;
+mod probe;
 mod problems;
 mod render;
 mod verbs;

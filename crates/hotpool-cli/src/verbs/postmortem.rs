@@ -110,9 +110,11 @@ fn reference(found: &PostMortem) -> u64 {
 }
 
 fn print(found: &PostMortem, notes: usize, out: &mut Output) -> Result<()> {
-    let ago = |nanos: Option<u64>| nanos.map_or("at a time that nobody knows".into(), |at| {
-        format!("{} ago", span(found.read_at.saturating_sub(at)))
-    });
+    let ago = |nanos: Option<u64>| {
+        nanos.map_or("at a time that nobody knows".into(), |at| {
+            format!("{} ago", span(found.read_at.saturating_sub(at)))
+        })
+    };
     let name = if found.process.is_empty() { "a pool" } else { &found.process };
     let state = match (&found.owner, found.closed) {
         (Some(owner), _) => format!("runs: {owner}{}", if found.ready { "" } else { ", not ready yet" }),
