@@ -248,3 +248,77 @@ impl Drop for Farewell {
         rec.end.store(if std::thread::panicking() { END_PANICKED } else { END_DROPPED });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{BackendKind, ProcessConf};
+    use crate::pool::MemoryPoolMgr;
+    use crate::units::{Bytes, Key};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn open(conf: &ProcessConf) -> MemoryPoolMgr {
+        MemoryPoolMgr::open(conf).unwrap()
+    }
+
+    fn conf() -> ProcessConf {
+        static NEXT: AtomicU32 = AtomicU32::new(0x7c40_0000);
+        let at = NEXT.fetch_add(16, Ordering::Relaxed);
+        let mut conf = ProcessConf::new("zone", Key(at), Bytes(64 << 10), &[Key(at + 1)]);
+        conf.backend = BackendKind::Heap;
+        conf
+    }
+
+    fn ends(pool: &MemoryPoolMgr) -> Vec<(u64, StartEnd)> {
+        pool.starts().iter().map(|start| (start.epoch, start.end)).collect()
+    }
+
+    #[test]
+    fn a_start_that_was_cut_before_its_epoch_is_not_in_the_ring_and_costs_none_that_is() {
+        let conf = conf();
+        for _ in 0..64 {
+            open(&conf).close().unwrap();
+        }
+        let pool = open(&conf);
+        let before = ends(&pool);
+        assert_eq!((before.len(), before[0].0), (64, 2));
+        let starts = Starts::of(&pool.base);
+        starts.place(66).unwrap().epoch.store(0);
+        assert_eq!(ends(&pool), before[1..], "the oldest is being written over");
+        starts.write(66, LastEnd::Closed, None, Now::read());
+        assert_eq!(ends(&pool), before[1..], "written, and not committed");
+        pool.close().unwrap();
+        assert_eq!(open(&conf).starts().last().unwrap().epoch, 66, "and written again by the next start");
+    }
+
+    #[test]
+    fn what_the_header_has_committed_is_read_and_then_written_down() {
+        let conf = conf();
+        let mut pool = open(&conf);
+        pool.ready().unwrap();
+        let rec = Starts::of(&pool.base).last().unwrap();
+        rec.ready_wall.store(0);
+        assert!(pool.starts()[0].ready.is_some(), "cut between the header and the record");
+        let ready = pool.starts()[0].ready;
+        drop(pool);
+        let pool = open(&conf);
+        assert_eq!(pool.starts()[0].ready, ready);
+        assert_eq!(Starts::of(&pool.base).rec(1).unwrap().ready_wall.load(), ready.unwrap());
+
+        pool.base.header.closed_wall.store(5);
+        pool.base.header.run.store(RUN_CLOSED);
+        assert_eq!((pool.starts()[1].end, pool.starts()[1].ended), (StartEnd::Closed, Some(5)));
+    }
+
+    #[test]
+    fn bytes_of_any_kind_give_starts_or_none() {
+        let conf = conf();
+        let pool = open(&conf);
+        let epoch = pool.base.header.epoch.load();
+        for bad in [0, 63, 64, u64::MAX - 1, u64::MAX] {
+            pool.base.header.epoch.store(bad);
+            assert!(pool.starts().len() <= 64);
+        }
+        pool.base.header.epoch.store(epoch);
+    }
+}
