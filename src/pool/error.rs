@@ -73,13 +73,11 @@ pub enum PoolError {
 
     /// One owner after the other has died before it was ready.
     #[error(
-        "{place}: {crashes} owners of `{process}` in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; look with `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
+        "{place}: {crashes} owners in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; look with `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
     )]
     CrashLoop {
         /// Section of the process.
         place: Place,
-        /// Process of the ini.
-        process: String,
         /// Key of the base segment.
         key: Key,
         /// How many.

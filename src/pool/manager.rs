@@ -354,7 +354,6 @@ fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>,
     match found.policy {
         OnCrashLoop::Fail => Err(PoolError::CrashLoop {
             place: conf.places.section.clone(),
-            process: conf.name.clone(),
             key: conf.base_key,
             crashes: found.crashes,
             since: found.since.as_secs(),
