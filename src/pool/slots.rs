@@ -18,8 +18,8 @@
 //! header of its slot; a kill between the two is mended from the intent.
 #![allow(unsafe_code)]
 
-use crate::layout::{BaseHeader, TypeInfo};
-use crate::object::{GENERATION_MASK, INDEX_SHIFT, LIVE, PoolObject};
+use crate::layout::{BaseHeader, Intent, TypeInfo};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
 use crate::pool::typed::{Typed, TypedMut};
 use crate::region::{At, OutOfBounds, Region};
@@ -29,6 +29,9 @@ use std::ptr::NonNull;
 
 /// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
 pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
+
+/// Objects of a type that an intent can count.
+pub(crate) const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -55,7 +58,7 @@ pub(crate) struct Slots {
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
     pub(crate) header: At<BaseHeader>,
-    pub(crate) last_generation: u64,
+    last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
     /// Its `Typed::TOKEN`; 0 until then.
@@ -303,6 +306,44 @@ impl Slots {
         }
     }
 
+    /// Ends the life that the handle `bits` names, and returns its slot; `None` if it is not going on.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of these slots; `whole_words` is only true if an extent has 64 slots or more.
+    #[inline(always)]
+    pub(crate) unsafe fn release(
+        &mut self,
+        type_id: u16,
+        bits: u64,
+        stride: usize,
+        whole_words: bool,
+    ) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots.
+        let slot = unsafe { self.slot_of(bits, stride) }?;
+        if slot.header().load() != bits {
+            return None;
+        }
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let len = self.info.len.load() & LEN_MASK;
+        self.header.intent.store(Intent::free(type_id, index, len));
+        if bits & GENERATION_MASK >= self.last_generation {
+            self.retire(slot, index);
+        } else {
+            slot.header().store(bits + 1);
+            // SAFETY: `slot_of` found the slot; stride and words are as the caller says.
+            unsafe { self.clear(bits, slot, stride, whole_words) };
+        }
+        self.info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        Some(slot)
+    }
+
+    /// The same where the Rust type is not known.
+    pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots, and no claim is made on the words.
+        unsafe { self.release(self.type_id(), handle.to_bits(), self.stride, false) }
+    }
+
     /// Clears the bit of the slot that was freed and that `bits` named.
     ///
     /// # Safety
@@ -310,7 +351,7 @@ impl Slots {
     /// `slot_of` has found `slot` for these `bits`, `stride` is that of these slots, and `whole_words`
     /// is only true if an extent has 64 slots or more.
     #[inline(always)]
-    pub(crate) unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
+    unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
         let word_bits = if whole_words { 6 } else { self.word_bits };
         let index = (bits >> INDEX_SHIFT) as u32;
         let number = index >> word_bits;
@@ -386,7 +427,7 @@ impl Slots {
     /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
     #[cold]
     #[inline(never)]
-    pub(crate) fn retire(&self, slot: Slot, index: u32) {
+    fn retire(&self, slot: Slot, index: u32) {
         slot.header().store(RETIRED);
         self.count_retired(index);
     }

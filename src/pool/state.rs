@@ -1,6 +1,7 @@
 //! What the process keeps of one type: its slots, its index, and what the ini says of it.
 
 use crate::layout::{BaseHeader, ExtentKind, Intent, Op, TypeInfo};
+use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
@@ -58,16 +59,8 @@ impl TypeState {
     }
 
     /// Takes one more extent of slots.
-    #[cold]
     pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
-        let info = self.slots.info;
-        let more = 1u64 << info.shift.load();
-        if u64::from(self.slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
-            return Err(NoSpace::Table);
-        }
-        let (id, ordinal) = (self.slots.type_id(), self.slots.extents());
-        let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
-        self.slots.push(&extent.block, extent.offset, extent.full).map_err(|_| NoSpace::Blocks)
+        grow_slots(&mut self.slots, space)
     }
 
     /// Takes one more extent of index.
@@ -95,6 +88,14 @@ impl TypeState {
                 self.grow_index(space)?;
                 self.index.reserve(&self.slots, key).ok_or(NoSpace::Blocks)
             }
+        }
+    }
+
+    /// Frees the object of a handle if it is there. May be cut anywhere and done again.
+    pub(crate) fn release(&mut self, handle: Handle) {
+        let released = self.slots.release_untyped(handle);
+        if let (Some(slot), true) = (released, self.slots.info.keyed()) {
+            self.index.unlink(slot.key().load(), handle.index());
         }
     }
 
@@ -132,4 +133,17 @@ impl TypeState {
         }
         used_before != (live || retired) || len_before != info.len.load()
     }
+}
+
+/// Takes one more extent of slots.
+#[cold]
+pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoSpace> {
+    let info = slots.info;
+    let more = 1u64 << info.shift.load();
+    if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
+        return Err(NoSpace::Table);
+    }
+    let (id, ordinal) = (slots.type_id(), slots.extents());
+    let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
+    slots.push(&extent.block, extent.offset, extent.full).map_err(|_| NoSpace::Blocks)
 }
