@@ -52,7 +52,8 @@ impl Backend for FileBackend {
             .and_then(|()| fs::hard_link(&draft, self.path(key)));
         fs::remove_file(&draft)?;
         named?;
-        Ok(Segment::mmap(MmapOptions::new().len(bytes as usize).map_raw(&file)?))
+        // Opened again under its name, because the name is how its mappings are told in `/proc`.
+        attach_file(&self.path(key), &facts_of(&file.metadata()?), Access::Write)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
