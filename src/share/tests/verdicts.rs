@@ -117,6 +117,14 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
         ("no meaning in run", |f| head(f).run = Some(9), corrupt(Damage::Run)),
         ("too short for run", |f| head(f).run = None, corrupt(Damage::Short)),
         ("nothing there", |f| f.segment = None, Verdict::Absent),
+        (
+            "no block there",
+            |f| {
+                block(f);
+                f.segment = None;
+            },
+            Verdict::Absent,
+        ),
         ("an owner", held, Verdict::Busy { holder: holder() }),
         (
             "an owner, and the base is removed",
@@ -414,7 +422,42 @@ fn every_sentence_names_the_key_and_what_to_do() {
         sentences.insert(format!("{reason}; {next}"));
     }
     let all: Vec<String> = sentences.into_iter().collect();
-    insta::assert_snapshot!(all.join("\n"), @"");
+    insta::assert_snapshot!(all.join("\n"), @"
+    0x48500100 is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    0x48500100 is owned by pid 99 (zone, running, started 5 min ago); stop it first, or run `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 0 (game), made by pid 4711, 2 h old) belongs to uid 0, this process runs as uid 1000; start as uid 0, or run `hotpool rm --key 0x48500100` as that user
+    the segment under 0x48500100 (shmid 7, uid 0 (game), made by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start takes it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has layout version 9, this build reads version 1; start the version that made it, or give its objects up with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has mode 0640, which is wider than the configured 0600; set Mode = 0640, or give its objects up with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has the size 4K, the configuration asks for 1M; configure the size it has, or give its objects up with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is complete and its owner died; nothing to do: the next start takes it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start takes it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it ends before its header does; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it is neither a base nor a block; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another key; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another size; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the word that says how its last owner left has no meaning; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it belongs to pool 00000000000000010000000000000002; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it cannot be read: EACCES; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a base of pool 00000000000000ab00000000000000cd, not a block; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a block of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is block 4, not block 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is not complete, and attached 1 times; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is shorter than a header; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is something unknown of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it was not read; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first bytes are zero, and its size or mode is not what is configured; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first bytes are zero; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is 0x0000000000000001; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is zero and the next are not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the rest of a pool whose removal was cut; run `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) was removed under a process that still has it attached; stop the process that has it, then start again; its objects are lost
+    there is no segment under 0x48500100; nothing to do: the next start takes it
+    there is no segment under 0x48500100; somebody removed it and its objects: restore a snapshot, or run `hotpool rm` with the pool's BaseKey
+    ");
 }
 
 #[test]
@@ -422,7 +465,7 @@ fn what_is_not_known_of_a_segment_is_not_said() {
     let mut facts = closed();
     *segment(&mut facts) = SegmentFacts { creator_pid: None, changed: 0, ..segment(&mut facts).clone() };
     facts.user = None;
-    insta::assert_snapshot!(judge(&facts).reason(&facts), @"the segment under 0x48500100 (uid 1000) is complete and was closed by its owner");
+    insta::assert_snapshot!(judge(&facts).reason(&facts), @"the segment under 0x48500100 (shmid 7, uid 1000) is complete and was closed by its owner");
 }
 
 #[test]
@@ -452,8 +495,23 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
         OwnerError::Foreign { key: KEY, set }.to_string(),
         OwnerError::Removed { key: KEY, rounds: 1000 }.to_string(),
         OwnerError::System { key: KEY, call: "make", source: system }.to_string(),
+        OwnerError::System { key: KEY, call: "take", source: std::io::ErrorKind::Other.into() }.to_string(),
     ];
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    0x48500100 is owned by pid 99 (zone, running, started 5 min ago), waited 6000 ms for it; stop it first, or run `hotpool ls`
+    0x48500100 is owned by pid 99 (zone, stopped, started 5 min ago), waited 6000 ms for it; it is not dead: run `kill -CONT 99` or stop it
+    0x48500100 is owned by pid 99 (zone, exiting, started 5 min ago), waited 6000 ms for it; raise OwnerWaitMs and start again
+    0x48500100 is owned by pid 99 (zone, zombie, started 5 min ago), waited 6000 ms for it; raise OwnerWaitMs and start again
+    0x48500100 is owned by pid 99 (not visible in this PID namespace), waited 6000 ms for it; stop it where it runs, then run `hotpool ls`
+    0x48500100 is owned by a process not visible in this PID namespace; stop it where it runs, then run `hotpool ls`
+    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by pid 99 (zone, running, started 5 min ago), pid 99 (zone, running, started 5 min ago); somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
+    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by 2 mappings of which 1 are observers, by processes that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
+    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by a process that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
+    the semaphores under 0x48500100 (semid 5, uid 0) are not hotpool's: it has 1 semaphores, not 3; choose another BaseKey, or look at `ipcs -s`
+    the semaphores under 0x48500100 were removed 1000 times while this process waited; find who runs `ipcrm`, then run `hotpool doctor`
+    cannot make the owner semaphores under 0x48500100: No space left on device (os error 28); the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`
+    cannot take the owner semaphores under 0x48500100: other error; run `hotpool doctor`
+    ");
 }
 
 #[test]
@@ -465,5 +523,13 @@ fn refusals_of_the_system_say_what_to_look_at() {
             ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source }.to_string()
         });
     let overtaken = ShareError::Overtaken { key: KEY }.to_string();
-    insta::assert_snapshot!(format!("{}\n{overtaken}", said.join("\n")), @"");
+    insta::assert_snapshot!(format!("{}\n{overtaken}", said.join("\n")), @"
+    cannot make the segment under 0x48500100 of size 64M: Cannot allocate memory (os error 12); there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`
+    cannot make the segment under 0x48500100 of size 64M: No space left on device (os error 28); the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`
+    cannot make the segment under 0x48500100 of size 64M: Invalid argument (os error 22); the size is below SHMMIN or above SHMMAX: run `hotpool doctor`
+    cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); run `hotpool ls` to see whose it is
+    cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); somebody made it this moment: run `hotpool ls`
+    cannot make the segment under 0x48500100 of size 64M: Input/output error (os error 5); run `hotpool doctor`
+    the owner semaphores under 0x48500100 were removed while this process attached; find who runs `ipcrm`, then start again
+    ");
 }
