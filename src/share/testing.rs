@@ -53,8 +53,8 @@ impl Bench {
     /// A key of its own, removed with the bench.
     pub(super) fn key(&mut self) -> Key {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0x3ff;
-        let key = Key(0x7e00_0000 | (std::process::id() & 0x3fff) << 10 | count);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xfff;
+        let key = Key(0x7e00_0000 | (std::process::id() & 0xfff) << 12 | count);
         self.keys.push(key);
         key
     }

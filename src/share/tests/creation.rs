@@ -1,11 +1,12 @@
 //! A creation is all or nothing: cut anywhere, it is begun again, and what is complete is
 //! never made again.
 
-use crate::conf::BackendKind;
+use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
-use crate::share::testing::{BASE, Bench, MADE, MADE_AT, open, word};
+use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
 use crate::share::{ShareMgr, StartMode, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 const ALL: [BackendKind; 4] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap];
 
@@ -81,4 +82,24 @@ fn a_creation_cut_before_it_had_a_size_is_begun_again() {
     std::fs::File::create(format!("/dev/shm/hotpool-{:08x}", bench.base().0)).unwrap();
     let pool = open(&bench.conf(), BASE).unwrap();
     assert_eq!((pool.start_mode(), pool.base().len()), (StartMode::Init, BASE));
+}
+
+#[test]
+fn a_start_killed_at_any_moment_is_no_hindrance_to_the_next() {
+    let (mut begun, mut made) = (0, 0);
+    for (round, backend) in (0_u64..240).zip(ALL[..3].iter().cycle()) {
+        let bench = Bench::of(*backend);
+        let mut starter = Servant::hire();
+        starter.tell(&format!("open {} {BASE} 0 {backend:?} {}", bench.base().0, bench.home.dir.display()));
+        std::thread::sleep(Duration::from_micros(round * 3));
+        starter.kill();
+        let conf = ProcessConf { owner_wait_ms: 5000, ..bench.conf() };
+        let next = open(&conf, BASE).unwrap();
+        assert_eq!(word(&next.base(), MADE_AT).load(), MADE);
+        match next.start_mode() {
+            StartMode::Init => begun += 1,
+            StartMode::Resume => made += 1,
+        }
+    }
+    assert!(begun != 0 && made != 0, "{begun} cut, {made} complete: the kills miss the creation");
 }

@@ -2,9 +2,12 @@
 //! Shown with processes that race, stop, fork, die and are not reaped.
 
 use crate::conf::{BackendKind, CoreDump};
+use crate::share::owner::{OwnerLock, Wait, Whose};
 use crate::share::testing::{BASE, Bench, Servant, open};
 use crate::share::{LockFacts, OwnerError, ProcessState, ShareError, StartMode, Verdict};
 use crate::sys::proc::Process;
+use crate::sys::sysv;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const REAL: [BackendKind; 3] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File];
@@ -195,14 +198,13 @@ fn the_same_process_cannot_open_a_pool_twice() {
 #[test]
 fn a_set_that_its_maker_did_not_come_to_mark_is_taken() {
     let bench = Bench::new();
-    crate::sys::sysv::sem_create(bench.base(), 3, 0o600).unwrap();
+    sysv::sem_create(bench.base(), 3, 0o600).unwrap();
     assert_eq!(bench.facts().lock, LockFacts::Free { observers: 0 });
     assert_eq!(bench.open().unwrap().start_mode(), StartMode::Init);
 }
 
 #[test]
 fn a_start_that_is_let_in_by_a_newer_set_is_seen_by_the_older_owner() {
-    use crate::share::owner::{OwnerLock, Wait, Whose};
     let bench = Bench::new();
     let take = || OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0));
     let older = take().unwrap();
@@ -213,6 +215,69 @@ fn a_start_that_is_let_in_by_a_newer_set_is_seen_by_the_older_owner() {
     assert!(newer.is_named().unwrap() && !older.is_named().unwrap());
     drop(older);
     assert!(matches!(take(), Err(OwnerError::Held { .. })), "the older one gives back its own lock alone");
+}
+
+#[test]
+fn the_lock_outlives_the_thread_that_took_it() {
+    let bench = Bench::new();
+    let lock = || OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0));
+    let held = std::thread::scope(|scope| scope.spawn(lock).join().unwrap()).unwrap();
+    assert!(matches!(bench.facts().lock, LockFacts::Held { .. }));
+    drop(held);
+    assert_eq!(bench.facts().lock, LockFacts::Free { observers: 0 });
+}
+
+#[test]
+fn whatever_is_done_to_the_semaphores_there_are_never_two_owners() {
+    let mut starters = [Servant::hire(), Servant::hire()];
+    let (mut opened, mut refused) = (0, 0);
+    for (_, backend) in (0..300).zip(REAL.iter().cycle()) {
+        let bench = Bench::of(*backend);
+        let key = bench.base();
+        for starter in &mut starters {
+            starter.tell(&format!("open {} {BASE} 0 {backend:?} {}", key.0, bench.home.dir.display()));
+        }
+        // Somebody runs `ipcrm -S` all the while.
+        let done = AtomicBool::new(false);
+        let answers = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    if let Ok(Some(semid)) = sysv::sem_find(key) {
+                        let _ = sysv::sem_remove(semid);
+                    }
+                }
+            });
+            let answers = starters.each_mut().map(Servant::answer);
+            done.store(true, Ordering::Relaxed);
+            answers
+        });
+        let owners = answers.iter().filter(|answer| !answer.starts_with("refused")).count();
+        assert!(owners <= 1, "{answers:?}");
+        opened += owners;
+        refused += 2 - owners;
+        for starter in &mut starters {
+            starter.ask("close");
+        }
+    }
+    assert!(refused >= 300 && opened != 0, "{opened} opened, {refused} refused");
+}
+
+#[test]
+fn an_owner_that_closes_is_detached_before_the_next_is_let_in() {
+    let bench = Bench::new();
+    let mut owner = Servant::hire();
+    for _ in 0..100 {
+        assert!(!owner.open(&bench).starts_with("refused"));
+        owner.tell("close");
+        loop {
+            match bench.open() {
+                Ok(_) => break,
+                Err(ShareError::Owner(OwnerError::Held { .. })) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(owner.answer(), "closed");
+    }
 }
 
 #[test]

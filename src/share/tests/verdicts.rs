@@ -518,14 +518,17 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
 fn refusals_of_the_system_say_what_to_look_at() {
     use crate::share::ShareError;
     let said =
-        [libc::ENOMEM, libc::ENOSPC, libc::EINVAL, libc::EACCES, libc::EEXIST, libc::EIO].map(|code| {
-            let source = std::io::Error::from_raw_os_error(code);
-            ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source }.to_string()
-        });
+        [libc::ENOMEM, libc::ENOSPC, libc::ENOENT, libc::EINVAL, libc::EACCES, libc::EEXIST, libc::EIO].map(
+            |code| {
+                let source = std::io::Error::from_raw_os_error(code);
+                ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source }.to_string()
+            },
+        );
     let overtaken = ShareError::Overtaken { key: KEY }.to_string();
     insta::assert_snapshot!(format!("{}\n{overtaken}", said.join("\n")), @"
     cannot make the segment under 0x48500100 of size 64M: Cannot allocate memory (os error 12); there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`
     cannot make the segment under 0x48500100 of size 64M: No space left on device (os error 28); the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`
+    cannot make the segment under 0x48500100 of size 64M: No such file or directory (os error 2); is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`
     cannot make the segment under 0x48500100 of size 64M: Invalid argument (os error 22); the size is below SHMMIN or above SHMMAX: run `hotpool doctor`
     cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); run `hotpool ls` to see whose it is
     cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); somebody made it this moment: run `hotpool ls`
