@@ -294,7 +294,12 @@ pub(super) fn serve() {
             }
             "fork" => say(&fork(|| ()).to_string()),
             "fork-and-drop" => {
-                let pid = fork(|| drop(pool.take()));
+                let base = pool.as_ref().unwrap().base();
+                let pid = fork(|| {
+                    let mine = map_at(&base);
+                    drop(pool.take());
+                    mine.store(1);
+                });
                 say(&pid.to_string());
             }
             "watch" => {
@@ -328,6 +333,18 @@ fn conf_of(words: &[&str]) -> ProcessConf {
         owner_wait_ms: words[2].parse().unwrap(),
         ..ProcessConf::new("zone", Key(words[0].parse().unwrap()), Bytes(BASE), &[])
     }
+}
+
+/// Maps memory where `region` was before the fork, as any allocation of the child may, and
+/// gives a word in it.
+fn map_at(region: &Region) -> At<Word> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let start = region.span(0, region.len()).unwrap().as_ptr().cast();
+    // SAFETY: the kernel maps where nothing is mapped, or refuses.
+    let got =
+        unsafe { libc::mmap(start, region.len() as usize, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    assert_eq!(got, start, "the child has the parent's mapping");
+    word(region, 4096)
 }
 
 /// Forks a child that does `first` and then sleeps until it is killed.
