@@ -228,14 +228,18 @@ impl Servant {
 
     /// Pid of a child it forks, which lives until the end of this value.
     pub(super) fn fork(&mut self) -> i32 {
-        let pid = self.ask("fork").parse().unwrap();
-        self.forked.push(pid);
-        pid
+        self.fork_by("fork")
     }
 
-    /// Takes care of the end of a process that it forked.
-    pub(super) fn adopt(&mut self, pid: i32) {
+    /// The same, and the child drops the pool, with other memory where the pool was.
+    pub(super) fn fork_and_drop(&mut self) -> i32 {
+        self.fork_by("fork-and-drop")
+    }
+
+    fn fork_by(&mut self, how: &str) -> i32 {
+        let pid = self.ask(how).parse().unwrap();
         self.forked.push(pid);
+        pid
     }
 
     pub(super) fn signal(&self, signal: i32) {
