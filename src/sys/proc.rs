@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn keys_in_the_table_of_segments_are_signed() {
         let row = parse_row("-1894841088 32769 1600 4096 1 1 2 0 0 0 0 0 0 0 0 0").unwrap();
-        assert_eq!(row, ShmRow { key: 0x8f0f_0900, shmid: 32769, mode: 0o1600 });
+        assert_eq!(row, ShmRow { key: -1_894_841_088_i32 as u32, shmid: 32769, mode: 0o1600 });
     }
 
     #[test]
