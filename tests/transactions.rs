@@ -108,7 +108,10 @@ fn a_commit_keeps_everything() {
     assert_eq!(pool.get(made.0), Some(&purse(1)));
     assert_eq!(pool.find::<Item>(9), Some(made.1));
     assert_eq!((pool.len::<Purse>(), pool.len::<Item>(), pool.last_committed()), (3, 1, 77));
-    assert_eq!(pool.alloc_keyed(9, Item { owner: 3 }), Err(AllocError::KeyExists { key: 9, holder: made.1.handle() }));
+    assert_eq!(
+        pool.alloc_keyed(9, Item { owner: 3 }),
+        Err(AllocError::KeyExists { key: 9, holder: made.1.handle() })
+    );
     pool.destroy().unwrap();
 }
 
@@ -212,7 +215,9 @@ fn apply(tx: &mut hotpool::Tx<'_>, model: &mut Model, step: &Step) -> Result<(),
         }
         Step::AllocKeyed(key) => match (tx.alloc_keyed(key, Item { owner: key }), model.items.get(&key)) {
             (Ok(id), None) => drop(model.items.insert(key, id)),
-            (Err(TxError::Alloc(AllocError::KeyExists { holder, .. })), Some(id)) => assert_eq!(holder, id.handle()),
+            (Err(TxError::Alloc(AllocError::KeyExists { holder, .. })), Some(id)) => {
+                assert_eq!(holder, id.handle())
+            }
             (result, held) => panic!("{result:?} where the model has {held:?}"),
         },
         Step::FreeKeyed(key) => {

@@ -1,6 +1,6 @@
 //! What the process keeps of one type: its slots, its index, and what the ini says of it.
 
-use crate::layout::{BaseHeader, ExtentKind, Intent, Op, TypeInfo};
+use crate::layout::{ExtentKind, Intent, Op, TypeInfo};
 use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
@@ -24,13 +24,11 @@ impl TypeState {
         chains: &Chains,
     ) -> Result<Self, &'static str> {
         let id = info.id.load() as u16;
-        let mut state = Self::empty(&base.header, info);
+        let mut state = Self::empty(base, info);
+        state.slots.expect(chains.count(id, ExtentKind::Slots));
         for number in chains.of(id, ExtentKind::Slots) {
             let extent = space.extent(number).ok_or("an extent of it is missing")?;
-            state
-                .slots
-                .push(&extent.block, extent.offset, extent.full)
-                .map_err(|_| "an extent of it is too short")?;
+            state.slots.push(&extent).map_err(|_| "an extent of it is too short")?;
         }
         for number in chains.of(id, ExtentKind::Index) {
             let extent = space.extent(number).ok_or("an extent of its index is missing")?;
@@ -42,9 +40,12 @@ impl TypeState {
     }
 
     /// A type without an extent.
-    pub(crate) fn empty(header: &At<BaseHeader>, info: At<TypeInfo>) -> Self {
-        let seed = header.geometry.hash_seed.load();
-        TypeState { index: Index::new(info.group_shift.load(), seed), slots: Slots::new(*header, info) }
+    fn empty(base: &Base, info: At<TypeInfo>) -> Self {
+        let seed = base.header.geometry.hash_seed.load();
+        TypeState {
+            index: Index::new(info.group_shift.load(), seed),
+            slots: Slots::new(base.header, info, base.extents),
+        }
     }
 
     /// Takes memory until there are `capacity` slots, and index for them.
@@ -145,5 +146,5 @@ pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoS
     }
     let (id, ordinal) = (slots.type_id(), slots.extents());
     let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
-    slots.push(&extent.block, extent.offset, extent.full).map_err(|_| NoSpace::Blocks)
+    slots.push(&extent).map_err(|_| NoSpace::Blocks)
 }

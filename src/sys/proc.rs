@@ -53,7 +53,7 @@ impl Process {
     pub fn look(pid: i32) -> Process {
         let line = match pid {
             ..=0 => None,
-            _ => fs::read_to_string(format!("/proc/{pid}/stat")).ok(),
+            _ => super::read_short(&format!("/proc/{pid}/stat")).ok(),
         };
         line.and_then(|line| parse_stat(pid, &line)).unwrap_or(Process {
             pid,
@@ -113,8 +113,7 @@ fn parse_stat(pid: i32, line: &str) -> Option<Process> {
 
 /// Seconds since boot, suspended time included, the clock of start times.
 fn uptime() -> u64 {
-    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    super::boot_nanos() / 1_000_000_000
 }
 
 /// Pids of all processes that have a shared mapping for writing of which `wanted` says that
