@@ -50,7 +50,7 @@ fn prose() -> Vec<(String, usize, Vec<(usize, usize, String)>)> {
         let rows = body.lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             let offset = cells.next()?.parse().ok()?;
-            Some((offset, cells.next()?.parse().unwrap(), cells.next()?.to_string()))
+            Some((offset, cells.next()?.parse().ok()?, cells.next()?.to_string()))
         });
         tables.push((name.to_string(), bytes, rows.collect()));
     }
