@@ -15,6 +15,7 @@ pub mod sync;
 mod sys;
 pub mod units;
 
+pub use conf::ConfMgr;
 pub use object::{Handle, Id, Link, PoolObject};
 pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport};
 pub use share::{ShareMgr, StartMode};

@@ -46,6 +46,8 @@ pub const MAX_PROCESS_NAME: usize = 31;
 pub const MAX_TYPE_NAME: usize = 47;
 /// Processes of one ini; a deployment, not a cluster.
 pub const MAX_PROCESSES: usize = 256;
+/// Largest ini: that many processes, each with all the blocks there can be, and comments.
+pub const MAX_INI_BYTES: u64 = 16 << 20;
 /// Longest schema text of one type.
 pub const MAX_SCHEMA_BYTES: u64 = 16 << 10;
 /// Room for the schemas of all types of a pool.

@@ -45,6 +45,21 @@ pub enum BackendKind {
     Heap,
 }
 
+impl BackendKind {
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [Self; 4] = [Self::Sysv, Self::Posix, Self::File, Self::Heap];
+
+    /// The word that stands for it in the ini.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sysv => "sysv",
+            Self::Posix => "posix",
+            Self::File => "file",
+            Self::Heap => "heap",
+        }
+    }
+}
+
 /// What of a pool goes into the core dump of its owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CoreDump {
@@ -55,6 +70,20 @@ pub enum CoreDump {
     Header,
     /// The base segment and all blocks.
     Full,
+}
+
+impl CoreDump {
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [Self; 3] = [Self::None, Self::Header, Self::Full];
+
+    /// The word that stands for it in the ini.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Header => "header",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// What the ini says of one type (`[zone.types]`, `player = 5000 x 12K`).

@@ -1,1 +1,48 @@
-fn main() {}
+//! The `hotpool` command: one verb a file under `verbs`.
+
+mod deploy;
+mod exit;
+mod ini_file;
+mod output;
+mod problems;
+mod render;
+mod verbs;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use output::Output;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Object pools in shared memory that survive kill -9: configure and check them.
+#[derive(Parser)]
+#[command(name = "hotpool", version, arg_required_else_help = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Check(verbs::check::Args),
+    Gen(verbs::generate::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Output::stdout(cli.json);
+    let result = match cli.verb {
+        Verb::Check(args) => verbs::check::run(args, &mut out),
+        Verb::Gen(args) => verbs::generate::run(args, &mut out),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(std::io::stderr(), "hotpool: {error:#}");
+        Exit::Environment
+    });
+    exit.into()
+}

@@ -1,0 +1,30 @@
+//! The exit codes, all of them. `docs/operating.md` has the same table.
+
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, and nothing is wrong.
+    Ok = 0,
+    /// Done, and something is wrong with what was looked at.
+    Problems = 1,
+    /// The command line asks for something that there is not. Clap's own code, too.
+    Usage = 2,
+    /// A file or the system kept the verb from being done.
+    Environment = 3,
+}
+
+/// The table for `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  done, nothing is wrong
+  1  done, and problems were found
+  2  the command line is wrong
+  3  a file or the system kept it from being done";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}

@@ -1,0 +1,87 @@
+//! An ini on disk: compared with what it should be, and replaced as a whole or not at all.
+
+use anyhow::{Context, Result};
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A file on disk beside the text it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// As it should be.
+    Same,
+    /// It has another text.
+    Differs,
+    /// It is not there.
+    Missing,
+}
+
+/// Compares a file with the text it should have. Fails if it is there and cannot be read.
+pub(crate) fn compare(path: &Path, text: &str) -> Result<State> {
+    match fs::read(path) {
+        Ok(found) if found == text.as_bytes() => Ok(State::Same),
+        Ok(_) => Ok(State::Differs),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::Missing),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Replaces a file: a reader, or whoever comes after a crash, sees the old text or the new one.
+/// Makes the folder. A file that is there keeps its mode.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        // The umask takes its bits from this, as with any new file.
+        let mut new = tempfile::Builder::new()
+            .prefix(".memorypool.")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        new.write_all(text.as_bytes())?;
+        if let Ok(old) = fs::metadata(path) {
+            new.as_file().set_permissions(old.permissions())?;
+        }
+        new.as_file().sync_all()?;
+        new.persist(path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/down/a.ini");
+        assert_eq!(compare(&path, "one").unwrap(), State::Missing);
+        replace(&path, "one").unwrap();
+        assert_eq!(compare(&path, "one").unwrap(), State::Same);
+        assert_eq!(compare(&path, "two").unwrap(), State::Differs);
+
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let before = fs::File::open(&path).unwrap();
+        replace(&path, "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        let old_text = std::io::read_to_string(before).unwrap();
+        assert_eq!(old_text, "one", "a reader that had the file open keeps the old text");
+        let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1, "nothing but the ini is left behind");
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ini");
+        fs::create_dir(&path).unwrap();
+        assert!(replace(&path, "one").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,57 @@
+//! The problems of an ini, for people and for programs.
+
+use crate::exit::Exit;
+use crate::output::Output;
+use hotpool::conf::{ConfError, Problem, ProblemKind};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// What a program gets of one problem.
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    kind: &'static str,
+    file: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    section: Option<&'a str>,
+    key: Option<&'a str>,
+    /// What is wrong, without the place.
+    message: String,
+}
+
+impl<'a> From<&'a Problem> for ProblemJson<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        let place = &problem.place;
+        let said = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
+        ProblemJson {
+            kind: problem.kind.code(),
+            file: place.file.display().to_string(),
+            line: Some(place.line).filter(|n| *n != 0),
+            column: Some(problem.column).filter(|n| *n != 0),
+            section: said(&place.section),
+            key: said(&place.key),
+            message: problem.kind.to_string(),
+        }
+    }
+}
+
+/// The problems as an array.
+pub(crate) fn json(error: &ConfError) -> Value {
+    json!(error.problems().iter().map(ProblemJson::from).collect::<Vec<_>>())
+}
+
+/// Prints one line a problem, then how many there are.
+pub(crate) fn print(error: &ConfError, out: &mut Output) -> anyhow::Result<()> {
+    let files: BTreeSet<_> = error.problems().iter().map(|problem| &problem.place.file).collect();
+    out.line(error)?;
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let problems = count(error.problems().len(), "problem");
+    Ok(out.line(format_args!("{problems} in {}", count(files.len(), "file")))?)
+}
+
+/// The code to end with: a file that could not be read is the environment's fault.
+pub(crate) fn exit(error: &ConfError) -> Exit {
+    let unreadable = |problem: &Problem| matches!(problem.kind, ProblemKind::Unreadable { .. });
+    if error.problems().iter().any(unreadable) { Exit::Environment } else { Exit::Problems }
+}

@@ -1,0 +1,127 @@
+//! Template and values to the inis of a fleet, every one of them checked.
+
+use crate::deploy::{Deploy, Process};
+use hotpool::ConfMgr;
+use hotpool::conf::ConfError;
+use hotpool::conf::key_plan::{self, Coordinates, OutOfPlan};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The ini of one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ZoneIni {
+    pub(crate) world: u32,
+    pub(crate) zone: u32,
+    pub(crate) text: String,
+}
+
+impl ZoneIni {
+    /// What the file is called in a folder of all of them.
+    pub(crate) fn file_name(&self) -> String {
+        format!("memorypool.w{}z{}.ini", self.world, self.zone)
+    }
+}
+
+/// Why there are no inis.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenderError {
+    #[error("the values are not as they should be: {0}")]
+    Values(#[from] toml::de::Error),
+    #[error("the values name no {0}")]
+    Nobody(&'static str),
+    #[error("process {name} of world {world}, zone {zone}: {source}")]
+    Key { name: String, world: u32, zone: u32, source: OutOfPlan },
+    #[error("the template: {0:#}")]
+    Template(#[from] minijinja::Error),
+    #[error("the template and the values make inis that are not sound")]
+    Unsound(ConfError),
+}
+
+/// A process as the template sees it.
+#[derive(Serialize)]
+struct ProcessView<'a> {
+    name: &'a str,
+    base_key: String,
+    block_size: &'a str,
+    shm_keys: Vec<String>,
+    /// Optional keys of the ini that the values set.
+    options: BTreeMap<&'static str, String>,
+    types: Vec<TypeView<'a>>,
+}
+
+/// A type as the template sees it.
+#[derive(Serialize)]
+struct TypeView<'a> {
+    name: &'a str,
+    capacity: u32,
+    bytes: Option<&'a str>,
+}
+
+/// The inis of all zones of all worlds. Fails if one of them would not load, or if two
+/// would share a key.
+pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, RenderError> {
+    let deploy: Deploy = toml::from_str(values)?;
+    if deploy.processes.is_empty() {
+        return Err(RenderError::Nobody("process"));
+    }
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A line of nothing but a tag leaves no line behind.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    environment.set_syntax(syntax.build()?);
+    environment.add_template("memorypool.ini.tmpl", template)?;
+    let template = environment.get_template("memorypool.ini.tmpl")?;
+
+    let mut inis = Vec::new();
+    for world in deploy.fleet.worlds() {
+        for zone in deploy.fleet.zones() {
+            let views = deploy.processes.iter().map(|process| view(process, world, zone));
+            let processes = views.collect::<Result<Vec<_>, _>>()?;
+            let text = template.render(context! { world, zone, processes => Serde(processes) })?;
+            inis.push(ZoneIni { world, zone, text });
+        }
+    }
+    if inis.is_empty() {
+        return Err(RenderError::Nobody("zone"));
+    }
+    let texts = inis.iter().map(|ini| (&ini.text, ini.file_name()));
+    ConfMgr::parse_fleet(texts).map_err(RenderError::Unsound)?;
+    Ok(inis)
+}
+
+fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, RenderError> {
+    let key = |block| {
+        let at = Coordinates { world, zone, process: process.number, block };
+        let name = || process.name.clone();
+        key_plan::key(at).map(|key| key.to_string()).map_err(|source| RenderError::Key {
+            name: name(),
+            world,
+            zone,
+            source,
+        })
+    };
+    let options = [
+        ("Backend", process.backend.clone()),
+        ("Dir", process.dir.clone()),
+        ("Mode", process.mode.clone()),
+        ("OwnerWaitMs", process.owner_wait_ms.map(|ms| ms.to_string())),
+        ("CoreDump", process.core_dump.clone()),
+    ];
+    let types = process.types.iter().map(|(name, size)| TypeView {
+        name,
+        capacity: size.capacity,
+        bytes: size.bytes.as_deref(),
+    });
+    Ok(ProcessView {
+        name: &process.name,
+        base_key: key(0)?,
+        block_size: &process.block_size,
+        shm_keys: (1..=process.blocks).map(key).collect::<Result<_, _>>()?,
+        options: options.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+        types: types.collect(),
+    })
+}

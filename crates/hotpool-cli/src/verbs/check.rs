@@ -1,0 +1,138 @@
+//! `hotpool check`: is the ini sound, alone and beside the others of the host?
+
+use crate::exit::{self, Exit};
+use crate::output::Output;
+use crate::problems;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use hotpool::ConfMgr;
+use hotpool::conf::{ConfError, ProcessConf};
+use hotpool::units::{Bytes, Key};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Check inis: each alone, and all together for keys that two segments would share
+///
+/// Prints what the files declare, or everything that is wrong with them. Reads the files
+/// only: no segment is looked at, made or changed, so it is safe beside a running server.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  hotpool check config/memorypool.ini
+  hotpool check /etc/game/*.ini && systemctl restart zone
+  hotpool check --json /etc/game/*.ini | jq -r '.problems[].message'
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The inis of one host
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Fails only if stdout does.
+pub(crate) fn run(args: Args, out: &mut Output) -> anyhow::Result<Exit> {
+    match ConfMgr::load_fleet(&args.files) {
+        Ok(confs) => print_sound(&confs, out).map(|()| Exit::Ok),
+        Err(error) => print_problems(&error, out).map(|()| problems::exit(&error)),
+    }
+}
+
+fn print_problems(error: &ConfError, out: &mut Output) -> anyhow::Result<()> {
+    if out.wants_json() {
+        return Ok(out.document(&json!({ "ok": false, "files": [], "problems": problems::json(error) }))?);
+    }
+    problems::print(error, out)
+}
+
+fn print_sound(confs: &[ConfMgr], out: &mut Output) -> anyhow::Result<()> {
+    if out.wants_json() {
+        let files: Vec<Value> = confs.iter().map(file_json).collect();
+        return Ok(out.document(&json!({ "ok": true, "files": files, "problems": [] }))?);
+    }
+    for (i, conf) in confs.iter().enumerate() {
+        let gap = if i == 0 { "" } else { "\n" };
+        let total = Bytes(conf.processes().iter().map(|process| total(process).0).sum());
+        out.line(format_args!("{gap}{}: sound, blocks of {total}", conf.file().display()))?;
+        out.line(table(conf).trim_fmt())?;
+    }
+    Ok(())
+}
+
+/// Bytes of all blocks of a process.
+fn total(process: &ProcessConf) -> Bytes {
+    Bytes(process.block_size.0 * process.shm_keys.len() as u64)
+}
+
+fn table(conf: &ConfMgr) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["process", "backend", "base key", "block keys", "blocks", "each", "together", "types"]);
+    for process in conf.processes() {
+        let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(&process.name),
+            Cell::new(process.backend.name()),
+            Cell::new(process.base_key),
+            Cell::new(runs(&process.shm_keys)),
+            number(process.shm_keys.len().to_string()),
+            number(process.block_size.to_string()),
+            number(total(process).to_string()),
+            number(process.types.len().to_string()),
+        ]);
+    }
+    table
+}
+
+/// Keys in few words: neighbours as `first-last`.
+fn runs(keys: &[Key]) -> String {
+    let mut runs: Vec<(Key, Key)> = Vec::new();
+    for key in keys {
+        match runs.last_mut() {
+            Some((_, last)) if last.0.checked_add(1) == Some(key.0) => *last = *key,
+            _ => runs.push((*key, *key)),
+        }
+    }
+    let words = runs.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn file_json(conf: &ConfMgr) -> Value {
+    let processes: Vec<Value> = conf.processes().iter().map(process_json).collect();
+    json!({ "file": conf.file().display().to_string(), "processes": processes })
+}
+
+fn process_json(process: &ProcessConf) -> Value {
+    let types = process.types.iter();
+    let types: Vec<Value> = types
+        .map(|t| json!({ "name": t.name, "capacity": t.capacity, "object_bytes": t.object_bytes }))
+        .collect();
+    json!({
+        "name": process.name,
+        "backend": process.backend.name(),
+        "dir": Some(process.dir.display().to_string()).filter(|dir| !dir.is_empty()),
+        "base_key": process.base_key.to_string(),
+        "shm_keys": process.shm_keys.iter().map(Key::to_string).collect::<Vec<_>>(),
+        "block_bytes": process.block_size.0,
+        "total_bytes": total(process).0,
+        "mode": format!("{:04o}", process.mode),
+        "owner_wait_ms": process.owner_wait_ms,
+        "core_dump": process.core_dump.name(),
+        "types": types,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_shown_as_runs() {
+        let keys = |keys: &[u32]| runs(&keys.iter().copied().map(Key).collect::<Vec<_>>());
+        assert_eq!(keys(&[1]), "0x00000001");
+        assert_eq!(keys(&[1, 2, 3, 7]), "0x00000001-0x00000003, 0x00000007");
+        assert_eq!(keys(&[2, 1]), "0x00000002, 0x00000001");
+        assert_eq!(keys(&[u32::MAX, 1]), "0xffffffff, 0x00000001");
+    }
+}

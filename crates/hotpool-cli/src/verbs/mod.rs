@@ -1,0 +1,5 @@
+//! The verbs. Each has `Args`, which clap fills in, and `run`, which prints the result
+//! and says how it ended.
+
+pub(crate) mod check;
+pub(crate) mod generate;

@@ -1,0 +1,106 @@
+//! Which key a segment of a fleet has: the bit plan.
+//!
+//! ```text
+//! 31      24 23      16 15  12 11   8 7        0
+//! |  0x48   |  world   | zone | proc |  block   |
+//! ```
+//!
+//! The fields fall on hexadecimal digits, so that a key in `ipcs` can be read: `0x48500103`
+//! is world 0x50, zone 0, process 1, block 3. Block 0 is the base segment. The tag is not zero,
+//! so no key is `IPC_PRIVATE`. A coordinate that does not fit is an error and never wraps: two
+//! places of a fleet cannot have one key.
+
+use crate::units::Key;
+
+/// The first eight bits of every key of the plan: `H`.
+pub const TAG: u8 = 0x48;
+/// Worlds are numbered from 0 to this.
+pub const MAX_WORLD: u32 = field_max(WORLD_BITS);
+/// Zones of one world are numbered from 0 to this.
+pub const MAX_ZONE: u32 = field_max(ZONE_BITS);
+/// Processes of one zone are numbered from 0 to this.
+pub const MAX_PROCESS: u32 = field_max(PROCESS_BITS);
+/// Blocks of one process are numbered from 1 to this; 0 is the base segment.
+pub const MAX_BLOCK: u32 = field_max(BLOCK_BITS);
+
+const BLOCK_BITS: u32 = 8;
+const PROCESS_BITS: u32 = 4;
+const ZONE_BITS: u32 = 4;
+const WORLD_BITS: u32 = 8;
+
+const PROCESS_SHIFT: u32 = BLOCK_BITS;
+const ZONE_SHIFT: u32 = PROCESS_SHIFT + PROCESS_BITS;
+const WORLD_SHIFT: u32 = ZONE_SHIFT + ZONE_BITS;
+const TAG_SHIFT: u32 = WORLD_SHIFT + WORLD_BITS;
+
+const _: () = assert!(TAG_SHIFT + 8 == u32::BITS && TAG != 0);
+
+const fn field_max(bits: u32) -> u32 {
+    (1 << bits) - 1
+}
+
+/// The place of one segment in a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Coordinates {
+    /// World, to [`MAX_WORLD`].
+    pub world: u32,
+    /// Zone of the world, to [`MAX_ZONE`].
+    pub zone: u32,
+    /// Process of the zone, to [`MAX_PROCESS`].
+    pub process: u32,
+    /// 0 for the base segment, else the number of the block, to [`MAX_BLOCK`].
+    pub block: u32,
+}
+
+/// A coordinate for which the plan has no bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {found} does not fit the key plan, which numbers them from 0 to {max}")]
+pub struct OutOfPlan {
+    /// `world`, `zone`, `process` or `block`.
+    pub field: &'static str,
+    /// What was asked for.
+    pub found: u32,
+    /// The largest there is.
+    pub max: u32,
+}
+
+/// The key of a segment. Fails if a coordinate is larger than its field.
+///
+/// ```
+/// use hotpool::conf::key_plan::{Coordinates, key};
+///
+/// let block = Coordinates { world: 0x50, zone: 0, process: 1, block: 3 };
+/// assert_eq!(key(block)?.to_string(), "0x48500103");
+/// # Ok::<(), hotpool::conf::key_plan::OutOfPlan>(())
+/// ```
+pub const fn key(at: Coordinates) -> Result<Key, OutOfPlan> {
+    let fields = [
+        ("world", at.world, MAX_WORLD),
+        ("zone", at.zone, MAX_ZONE),
+        ("process", at.process, MAX_PROCESS),
+        ("block", at.block, MAX_BLOCK),
+    ];
+    let mut i = 0;
+    while i < fields.len() {
+        let (field, found, max) = fields[i];
+        if found > max {
+            return Err(OutOfPlan { field, found, max });
+        }
+        i += 1;
+    }
+    let place = at.world << WORLD_SHIFT | at.zone << ZONE_SHIFT | at.process << PROCESS_SHIFT | at.block;
+    Ok(Key((TAG as u32) << TAG_SHIFT | place))
+}
+
+/// The place that a key stands for, `None` if it is no key of the plan.
+pub const fn coordinates(key: Key) -> Option<Coordinates> {
+    if key.0 >> TAG_SHIFT != TAG as u32 {
+        return None;
+    }
+    Some(Coordinates {
+        world: key.0 >> WORLD_SHIFT & MAX_WORLD,
+        zone: key.0 >> ZONE_SHIFT & MAX_ZONE,
+        process: key.0 >> PROCESS_SHIFT & MAX_PROCESS,
+        block: key.0 & MAX_BLOCK,
+    })
+}

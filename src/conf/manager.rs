@@ -1,0 +1,181 @@
+//! ConfMgr: the processes of one ini.
+
+use super::collide::{KeyUse, collisions};
+use super::nearest::nearest;
+use super::problem::{ConfError, Found, Problem, ProblemKind};
+use super::process::{Place, ProcessConf};
+use super::read::read;
+use crate::limits;
+use crate::units::Bytes;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The processes that one ini declares, validated. Plain data: it opens no segment.
+///
+/// ```
+/// use hotpool::ConfMgr;
+///
+/// let text = "
+///     [common]
+///     ProcessList = zone
+///
+///     [zone]
+///     BaseKey   = 0x48500100
+///     BlockSize = 64M
+///     ShmKeys   = 0x48500101, 0x48500102
+///
+///     [zone.types]
+///     player = 5000 x 12K     ; set aside 5000, and check that one has 12 KiB
+/// ";
+/// let conf = ConfMgr::parse(text, "memorypool.ini")?;
+/// let zone = conf.process("zone")?;
+/// assert_eq!(zone.shm_keys.len(), 2);
+/// assert_eq!(zone.type_conf("player").unwrap().capacity, 5000);
+/// # Ok::<(), hotpool::conf::ConfError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfMgr {
+    file: PathBuf,
+    processes: Vec<ProcessConf>,
+}
+
+impl ConfMgr {
+    /// Reads an ini. Fails with everything that is wrong with it, see [`ProblemKind`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfError> {
+        let path = path.as_ref();
+        Self::parse(&read_text(path)?, path)
+    }
+
+    /// Reads the text of an ini; `file` is the name its errors give. Fails like [`ConfMgr::load`].
+    pub fn parse(text: &str, file: impl AsRef<Path>) -> Result<Self, ConfError> {
+        let mut one = Self::parse_fleet([(text, file)])?;
+        Ok(one.swap_remove(0))
+    }
+
+    /// Reads the inis of processes that run on one host, in the order given, and finds the keys
+    /// that two of them use.
+    ///
+    /// Fails with everything that is wrong with any of them.
+    pub fn load_fleet(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Vec<Self>, ConfError> {
+        let mut fleet = Fleet::default();
+        let mut names: HashMap<PathBuf, PathBuf> = HashMap::new();
+        for path in paths {
+            let path = path.as_ref();
+            // A path that cannot be resolved cannot be read either, and that is reported below.
+            let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            match names.get(&real) {
+                Some(first) => fleet.refuse(whole(path, ProblemKind::FileTwice { first: first.clone() })),
+                None => match read_text(path) {
+                    Ok(text) => fleet.add(&text, path),
+                    Err(problem) => fleet.refuse(problem),
+                },
+            }
+            names.entry(real).or_insert_with(|| path.to_owned());
+        }
+        fleet.finish()
+    }
+
+    /// The same for texts that are in memory, each with its file name.
+    pub fn parse_fleet<T, P>(files: impl IntoIterator<Item = (T, P)>) -> Result<Vec<Self>, ConfError>
+    where
+        T: AsRef<str>,
+        P: AsRef<Path>,
+    {
+        let mut fleet = Fleet::default();
+        for (text, file) in files {
+            fleet.add(text.as_ref(), file.as_ref());
+        }
+        fleet.finish()
+    }
+
+    /// The name it was read under.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The processes in the order of `ProcessList`.
+    pub fn processes(&self) -> &[ProcessConf] {
+        &self.processes
+    }
+
+    /// One process. Fails if the ini has none of that name; the error lists those there are.
+    pub fn process(&self, name: &str) -> Result<&ProcessConf, ConfError> {
+        self.processes.iter().find(|process| process.name == name).ok_or_else(|| {
+            let names = || self.processes.iter().map(|process| process.name.as_str());
+            let kind = ProblemKind::NoSuchProcess {
+                asked: Found::new(name),
+                nearest: nearest(name, names()),
+                names: names().map(str::to_owned).collect(),
+            };
+            whole(&self.file, kind).into()
+        })
+    }
+}
+
+/// Several inis while they are read.
+#[derive(Default)]
+struct Fleet {
+    files: Vec<ConfMgr>,
+    keys: Vec<KeyUse>,
+    problems: Vec<Problem>,
+    /// Files in the order given, which is the order of the problems.
+    order: Vec<PathBuf>,
+}
+
+impl Fleet {
+    fn add(&mut self, text: &str, file: &Path) {
+        let draft = read(text, file);
+        self.files.push(ConfMgr { file: file.to_owned(), processes: draft.processes });
+        self.keys.extend(draft.keys);
+        self.problems.extend(draft.problems);
+        self.order.push(file.to_owned());
+    }
+
+    /// Takes note of a file that has no text.
+    fn refuse(&mut self, problem: Problem) {
+        self.order.push(problem.place.file.clone());
+        self.problems.push(problem);
+    }
+
+    fn finish(mut self) -> Result<Vec<ConfMgr>, ConfError> {
+        let files = std::mem::take(&mut self.files);
+        self.into_error().map_or(Ok(files), Err)
+    }
+
+    fn into_error(mut self) -> Option<ConfError> {
+        self.problems.extend(collisions(&self.keys));
+        let position = |file: &Path| self.order.iter().position(|other| other == file);
+        self.problems.sort_by_cached_key(|p| (position(&p.place.file), p.place.line, p.column));
+        ConfError::of(self.problems)
+    }
+}
+
+/// A problem with a file as a whole.
+fn whole(file: &Path, kind: ProblemKind) -> Problem {
+    Problem { place: Place { file: file.to_owned(), ..Place::default() }, column: 0, kind }
+}
+
+/// The text of a file. Reads no more than an ini can have, so that `/dev/zero` is an error too.
+fn read_text(path: &Path) -> Result<String, Problem> {
+    let bytes = read_some(path)
+        .map_err(|error| whole(path, ProblemKind::Unreadable { reason: error.to_string() }))?;
+    if bytes.len() as u64 > limits::MAX_INI_BYTES {
+        return Err(whole(path, ProblemKind::TooLarge { max: Bytes(limits::MAX_INI_BYTES) }));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let last = sound.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+        let mut problem = whole(path, ProblemKind::NotUtf8);
+        problem.place.line = 1 + sound.iter().filter(|b| **b == b'\n').count();
+        problem.column = 1 + String::from_utf8_lossy(last).chars().count();
+        problem
+    })
+}
+
+fn read_some(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::MAX_INI_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

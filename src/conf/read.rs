@@ -1,0 +1,165 @@
+//! One text to the processes it declares and the problems it has.
+
+use super::collide::KeyUse;
+use super::ini::{self, Section, Span};
+use super::nearest::nearest;
+use super::problem::{Problem, ProblemKind};
+use super::process::ProcessConf;
+use super::report::{Report, Spot};
+use super::section;
+use super::values;
+use crate::limits;
+use std::collections::HashMap;
+use std::path::Path;
+
+const COMMON: &str = "common";
+const COMMON_KEYS: &[&str] = &["ProcessList"];
+const TYPES: &str = "types";
+
+/// What one text says, wrong or right.
+pub(super) struct Draft {
+    /// The processes without a problem of their own.
+    pub(super) processes: Vec<ProcessConf>,
+    /// Every key of every process, also of those with problems.
+    pub(super) keys: Vec<KeyUse>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads a whole text. Collisions of keys are for the caller to find, who may have more texts.
+pub(super) fn read(text: &str, file: &Path) -> Draft {
+    let mut report = Report::new(file);
+    let (sections, bad_lines) = ini::scan(text);
+    for bad in bad_lines {
+        report.add(Spot { section: bad.section, key: "", span: bad.at }, bad.kind);
+    }
+    let sections = merge(sections, &mut report);
+    let find = |name: &str| sections.iter().find(|s| s.name.text == name);
+
+    let listed = process_list(find(COMMON), &mut report);
+    if let Some(listed) = &listed {
+        check_names(&sections, listed, &mut report);
+    }
+
+    let mut keys = Vec::new();
+    let mut processes = Vec::new();
+    for name in listed.iter().flatten().map(|spot| spot.span.text) {
+        let types = find(&format!("{name}.{TYPES}"));
+        match find(name).filter(|_| name != COMMON) {
+            Some(section) => processes.extend(section::process(section, types, &mut keys, &mut report)),
+            None => drop(types.map(|types| section::types(types, None, &mut report))),
+        }
+    }
+    Draft { processes, keys, problems: report.into_problems() }
+}
+
+/// Sections with every name once and every key once. What is repeated is put on record, and
+/// the first one counts. A repeated section adds its entries to the first, so that nothing
+/// is reported as missing that stands in the second. What stands below a malformed header is left out.
+fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section<'a>> {
+    let mut merged: Vec<Section<'a>> = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut keys: HashMap<(usize, &str), (Spot<'a>, usize)> = HashMap::new();
+    for section in sections.into_iter().filter(|section| !section.name.text.is_empty()) {
+        let number = *numbers.entry(section.name.text).or_insert(merged.len());
+        match merged.get(number) {
+            Some(first) => {
+                let first = report.place(Spot::section(first.name));
+                report.add(Spot::section(section.name), ProblemKind::RepeatedSection { first });
+            }
+            None => merged.push(Section { entries: Vec::new(), ..section }),
+        }
+        for entry in section.entries {
+            let spot = Spot { span: entry.key, ..Spot::value(section.name.text, entry) };
+            match keys.get(&(number, entry.key.text)) {
+                Some((first, header)) if *header == section.name.line => {
+                    let first = report.place(*first);
+                    report.add(spot, ProblemKind::RepeatedKey { first });
+                }
+                // The repeated section says it all.
+                Some(_) => {}
+                None => {
+                    keys.insert((number, entry.key.text), (spot, section.name.line));
+                    merged[number].entries.push(entry);
+                }
+            }
+        }
+    }
+    merged
+}
+
+/// Every name of `ProcessList` once, also those that are no proper names; `None` if there is
+/// no list.
+fn process_list<'a>(common: Option<&Section<'a>>, report: &mut Report<'_>) -> Option<Vec<Spot<'a>>> {
+    let Some(common) = common else {
+        report.add_whole(ProblemKind::NoProcessList);
+        return None;
+    };
+    section::check_keys(common, COMMON_KEYS, report);
+    let Some(entry) = common.entries.iter().find(|entry| entry.key.text == "ProcessList") else {
+        report.add(Spot::section(common.name), ProblemKind::NoProcessList);
+        return None;
+    };
+    let spot = Spot::value(common.name.text, *entry);
+    let items = spot.span.items();
+    match items.len() {
+        0 => {
+            report.add(spot, ProblemKind::EmptyProcessList);
+            return None;
+        }
+        found if found > limits::MAX_PROCESSES => {
+            report.add(spot, ProblemKind::TooManyProcesses { found });
+            return None;
+        }
+        _ => {}
+    }
+    let mut listed: Vec<Spot<'a>> = Vec::new();
+    for item in section::named_items(spot, &items, report).into_iter().flatten() {
+        let item = spot.at(item);
+        if listed.iter().any(|other| other.span.text == item.span.text) {
+            report.add(item, ProblemKind::ListedTwice { name: item.span.text.into() });
+        } else {
+            report.keep(item, process_name(item.span));
+            listed.push(item);
+        }
+    }
+    Some(listed)
+}
+
+fn process_name(name: Span<'_>) -> Result<&str, ProblemKind> {
+    match name.text {
+        COMMON => Err(ProblemKind::ReservedName),
+        name => values::name(name, limits::MAX_PROCESS_NAME),
+    }
+}
+
+/// Reports sections that are not listed and listed processes that have no section.
+fn check_names(sections: &[Section<'_>], listed: &[Spot<'_>], report: &mut Report<'_>) {
+    let is_listed = |name: &str| listed.iter().any(|spot| spot.span.text == name);
+    let has_section = |name: &str| sections.iter().any(|section| section.name.text == name);
+    let sectionless = || listed.iter().map(|spot| spot.span.text).filter(|name| !has_section(name));
+    let unlisted = || {
+        let names = sections.iter().map(|section| section.name.text);
+        names.filter(|name| *name != COMMON && !name.contains('.') && !is_listed(name))
+    };
+
+    for spot in listed.iter().filter(|spot| process_name(spot.span).is_ok()) {
+        let name = spot.span.text;
+        if !has_section(name) {
+            let nearest = nearest(name, unlisted());
+            report.add(*spot, ProblemKind::SectionMissing { name: name.into(), nearest });
+        }
+    }
+    for section in sections.iter().filter(|section| section.name.text != COMMON) {
+        let kind = match section.name.text.split_once('.') {
+            None if is_listed(section.name.text) => continue,
+            None => ProblemKind::SectionNotListed { nearest: nearest(section.name.text, sectionless()) },
+            Some((process, TYPES)) if is_listed(process) => continue,
+            Some((process, TYPES)) => ProblemKind::TypesNotListed {
+                process: process.into(),
+                nearest: nearest(process, listed.iter().map(|spot| spot.span.text)),
+            },
+            Some((process, _)) => ProblemKind::UnknownSection { process: process.into() },
+        };
+        report.add(Spot::section(section.name), kind);
+    }
+}

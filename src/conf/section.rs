@@ -1,0 +1,232 @@
+//! The section of one process, and the section of its types, to a [`ProcessConf`].
+
+use super::collide::KeyUse;
+use super::fits;
+use super::ini::{Section, Span};
+use super::nearest::nearest;
+use super::problem::{Found, ProblemKind};
+use super::process::{BackendKind, CoreDump, Places, ProcessConf, TypeConf};
+use super::report::{Report, Spot};
+use super::values;
+use crate::limits;
+use crate::units::{Bytes, Key};
+use std::path::{Path, PathBuf};
+
+/// The keys of a process, in the order in which they are documented.
+const KEYS: &[&str] =
+    &["BaseKey", "BlockSize", "ShmKeys", "Backend", "Dir", "Mode", "OwnerWaitMs", "CoreDump"];
+
+/// The entries of a section by key.
+struct Fields<'a> {
+    section: &'a Section<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a key, `None` if the section does not say.
+    fn get(&self, key: &str) -> Option<Spot<'a>> {
+        let entry = self.section.entries.iter().find(|entry| entry.key.text == key)?;
+        Some(Spot::value(self.section.name.text, *entry))
+    }
+
+    /// The value of a key that every process needs; its absence is put on record.
+    fn require(&self, key: &'static str, example: &'static str, report: &mut Report<'_>) -> Option<Spot<'a>> {
+        let found = self.get(key);
+        if found.is_none() {
+            let spot = Spot { key, ..Spot::section(self.section.name) };
+            report.add(spot, ProblemKind::MissingKey { example });
+        }
+        found
+    }
+
+    /// The value of an optional key: its default if the section does not say, `None` if it says
+    /// something wrong.
+    fn optional<T>(
+        &self,
+        key: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, ProblemKind>,
+        report: &mut Report<'_>,
+    ) -> Option<T> {
+        match self.get(key) {
+            Some(spot) => report.keep(spot, parse(spot.span.text)),
+            None => Some(default),
+        }
+    }
+}
+
+/// Reports every key of a section that is not among `known`.
+pub(super) fn check_keys(section: &Section<'_>, known: &'static [&'static str], report: &mut Report<'_>) {
+    for entry in section.entries.iter().filter(|entry| !known.contains(&entry.key.text)) {
+        let spot = Spot { span: entry.key, ..Spot::value(section.name.text, *entry) };
+        let nearest = nearest(entry.key.text, known.iter().copied());
+        report.add(spot, ProblemKind::UnknownKey { nearest, known });
+    }
+}
+
+/// A process, `None` if a part of it is wrong. Its keys are appended to `keys` in either case.
+pub(super) fn process(
+    section: &Section<'_>,
+    types: Option<&Section<'_>>,
+    keys: &mut Vec<KeyUse>,
+    report: &mut Report<'_>,
+) -> Option<ProcessConf> {
+    check_keys(section, KEYS, report);
+    let fields = Fields { section };
+
+    let base_at = fields.require("BaseKey", "BaseKey = 0x48500100", report);
+    let size_at = fields.require("BlockSize", "BlockSize = 64M", report);
+    let keys_at = fields.require("ShmKeys", "ShmKeys = 0x48500101, 0x48500102", report);
+    let base_key = base_at.and_then(|spot| one_key(spot, keys, report));
+    let block_size = size_at.and_then(|spot| report.keep(spot, values::block_size(spot.span.text)));
+    let shm_keys = keys_at.and_then(|spot| many_keys(spot, keys, report));
+
+    let backend = backend(&fields, report);
+    let mode = fields.optional("Mode", 0o600, values::mode, report);
+    let wait = |text: &str| values::number(text, 0, limits::MAX_OWNER_WAIT_MS);
+    let owner_wait_ms = fields.optional("OwnerWaitMs", limits::OWNER_WAIT_MS, wait, report);
+    let core_dump = fields.optional("CoreDump", CoreDump::None, core_dump, report);
+
+    let types = types.map_or(Some(Vec::new()), |section| self::types(section, block_size, report))?;
+    let (block_size, shm_keys) = (block_size?, shm_keys?);
+    if let (Some(spot), Some(kind)) = (size_at, fits::total(&types, block_size, shm_keys.len())) {
+        report.add(spot, kind);
+        return None;
+    }
+
+    let (backend, dir) = backend?;
+    Some(ProcessConf {
+        name: section.name.text.into(),
+        base_key: base_key?,
+        block_size,
+        shm_keys,
+        backend,
+        dir,
+        mode: mode?,
+        owner_wait_ms: owner_wait_ms?,
+        core_dump: core_dump?,
+        types,
+        places: Places {
+            section: report.place(Spot::section(section.name)),
+            base_key: report.place(base_at?),
+            block_size: report.place(size_at?),
+            shm_keys: report.place(keys_at?),
+        },
+    })
+}
+
+fn one_key(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> Option<Key> {
+    let key = report.keep(spot, values::key(spot.span.text))?;
+    keys.push(KeyUse { key, place: report.place(spot), column: spot.span.column });
+    Some(key)
+}
+
+fn many_keys(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> Option<Vec<Key>> {
+    let items = spot.span.items();
+    if items.is_empty() {
+        report.add(spot, ProblemKind::EmptyShmKeys);
+        return None;
+    }
+    if items.len() > limits::MAX_BLOCKS as usize {
+        report.add(spot, ProblemKind::TooManyBlocks { found: items.len() });
+        return None;
+    }
+    let parsed: Vec<Option<Key>> = named_items(spot, &items, report)
+        .into_iter()
+        .map(|item| one_key(spot.at(item?), keys, report))
+        .collect();
+    parsed.into_iter().collect()
+}
+
+/// The items of a list; `None` in the place of an empty one, after it is on record.
+pub(super) fn named_items<'a>(
+    spot: Spot<'a>,
+    items: &[Span<'a>],
+    report: &mut Report<'_>,
+) -> Vec<Option<Span<'a>>> {
+    let numbered = items.iter().enumerate();
+    let named = numbered.map(|(i, item)| {
+        let empty = item.text.is_empty();
+        if empty {
+            report.add(spot.at(*item), ProblemKind::EmptyItem { item: i + 1 });
+        }
+        (!empty).then_some(*item)
+    });
+    named.collect()
+}
+
+/// Backend and folder, which only make sense together.
+fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind, PathBuf)> {
+    let parse = |text: &str| values::choice(text, &BackendKind::ALL, BackendKind::name);
+    let kind = fields.optional("Backend", BackendKind::Sysv, parse, report)?;
+    let problem = match (kind, fields.get("Dir")) {
+        (BackendKind::File, None) => {
+            let at = fields.get("Backend")?;
+            report.add(Spot { key: "Dir", ..at }, ProblemKind::DirMissing);
+            return None;
+        }
+        (BackendKind::File, Some(dir)) if Path::new(dir.span.text).is_absolute() => {
+            return Some((kind, dir.span.text.into()));
+        }
+        (BackendKind::File, Some(dir)) => {
+            (dir, ProblemKind::DirNotAbsolute { found: Found::new(dir.span.text) })
+        }
+        (_, Some(dir)) => (dir, ProblemKind::DirUnused),
+        (_, None) => return Some((kind, PathBuf::new())),
+    };
+    report.add(problem.0, problem.1);
+    None
+}
+
+fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
+    values::choice(text, &CoreDump::ALL, CoreDump::name)
+}
+
+/// All types of a process, `None` if one is wrong.
+pub(super) fn types(
+    section: &Section<'_>,
+    block_size: Option<Bytes>,
+    report: &mut Report<'_>,
+) -> Option<Vec<TypeConf>> {
+    if section.entries.len() > limits::MAX_TYPE_ID as usize {
+        report.add(Spot::section(section.name), ProblemKind::TooManyTypes { found: section.entries.len() });
+        return None;
+    }
+    let mut sound = true;
+    let mut types = Vec::new();
+    for entry in &section.entries {
+        let value = Spot::value(section.name.text, *entry);
+        let name = report.keep(value.at(entry.key), values::name(entry.key.text, limits::MAX_TYPE_NAME));
+        let sizes = type_sizes(value, block_size, report);
+        match (name, sizes) {
+            (Some(name), Some((capacity, object_bytes))) => {
+                let place = report.place(value);
+                types.push(TypeConf { name: name.into(), capacity, object_bytes, place });
+            }
+            _ => sound = false,
+        }
+    }
+    sound.then_some(types)
+}
+
+/// `5000` or `5000 x 12K`.
+fn type_sizes(
+    value: Spot<'_>,
+    block_size: Option<Bytes>,
+    report: &mut Report<'_>,
+) -> Option<(u32, Option<u64>)> {
+    let (count, object) = match value.span.split('x') {
+        Some((count, object)) => (value.at(count), Some(value.at(object))),
+        None => (value, None),
+    };
+    let capacity = report.keep(count, values::number(count.span.text, 0, limits::MAX_SLOTS));
+    let Some(object) = object else {
+        return Some((capacity?, None));
+    };
+    let size = values::bytes(object.span.text, Bytes(1), Bytes(limits::MAX_BLOCK_BYTES));
+    let size = report.keep(object, size)?;
+    if let Some(kind) = block_size.and_then(|block| fits::object(size, block)) {
+        report.add(object, kind);
+        return None;
+    }
+    Some((capacity?, Some(size.0)))
+}

@@ -1,0 +1,180 @@
+//! Text of one value to what it means.
+
+use super::nearest::nearest;
+use super::problem::{Found, ProblemKind};
+use crate::limits;
+use crate::units::{Bytes, Key};
+
+type Parsed<T> = Result<T, ProblemKind>;
+
+pub(super) const A_KEY: &str = "a key in decimal, or in hexadecimal after 0x";
+pub(super) const A_SIZE: &str = "a whole number of bytes, or one with K, M or G behind it";
+pub(super) const A_NUMBER: &str = "a whole number";
+pub(super) const A_MODE: &str = "permission bits in octal, such as 0600";
+
+/// A number of decimal digits alone. More digits than fit are a number too, only out of every range.
+fn digits(text: &str) -> Option<u128> {
+    let all = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    all.then(|| text.parse().unwrap_or(u128::MAX))
+}
+
+fn not(text: &str, expected: &'static str) -> ProblemKind {
+    match text {
+        "" => ProblemKind::NoValue { expected },
+        text => ProblemKind::NotANumber { found: Found::new(text), expected },
+    }
+}
+
+/// `number`, if it lies between `min` and `max`.
+fn within<T: TryFrom<u128> + Ord + ToString>(text: &str, number: u128, min: T, max: T) -> Parsed<T> {
+    match T::try_from(number) {
+        Ok(value) if min <= value && value <= max => Ok(value),
+        _ => Err(out_of_range(text, min, max)),
+    }
+}
+
+fn out_of_range(text: &str, min: impl ToString, max: impl ToString) -> ProblemKind {
+    ProblemKind::OutOfRange { found: Found::new(text), min: min.to_string(), max: max.to_string() }
+}
+
+/// A decimal number.
+pub(super) fn number<T: TryFrom<u128> + Ord + ToString>(text: &str, min: T, max: T) -> Parsed<T> {
+    within(text, digits(text).ok_or_else(|| not(text, A_NUMBER))?, min, max)
+}
+
+/// A key of System V. A decimal that begins with 0 is refused: C would read it as octal.
+pub(super) fn key(text: &str) -> Parsed<Key> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let number = match hex {
+        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) && !hex.is_empty() => {
+            Some(u128::from_str_radix(hex, 16).unwrap_or(u128::MAX))
+        }
+        Some(_) => None,
+        None if text.len() > 1 && text.starts_with('0') => None,
+        None => digits(text),
+    };
+    match u32::try_from(number.ok_or_else(|| not(text, A_KEY))?) {
+        Ok(0) => Err(ProblemKind::PrivateKey { found: Found::new(text) }),
+        Ok(key) => Ok(Key(key)),
+        Err(_) => Err(out_of_range(text, Key(1), Key(u32::MAX))),
+    }
+}
+
+/// A size: `65536`, `64K`, `64M`, `1G`; the units are powers of 1024.
+pub(super) fn bytes(text: &str, min: Bytes, max: Bytes) -> Parsed<Bytes> {
+    let (count, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let count = digits(count).ok_or_else(|| not(text, A_SIZE))?;
+    match u64::try_from(count.saturating_mul(unit)) {
+        Ok(n) if min.0 <= n && n <= max.0 => Ok(Bytes(n)),
+        _ => Err(out_of_range(text, min, max)),
+    }
+}
+
+/// The size of a block: whole pages.
+pub(super) fn block_size(text: &str) -> Parsed<Bytes> {
+    let size = bytes(text, Bytes(limits::MIN_BLOCK_BYTES), Bytes(limits::MAX_BLOCK_BYTES))?;
+    let below = size.0 - size.0 % limits::PAGE;
+    if below == size.0 {
+        return Ok(size);
+    }
+    Err(ProblemKind::NotWholePages { found: size, below: Bytes(below), above: Bytes(below + limits::PAGE) })
+}
+
+/// Permission bits: the owner's both, and whatever of 0066 is asked for.
+pub(super) fn mode(text: &str) -> Parsed<u32> {
+    let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    if !octal {
+        return Err(not(text, A_MODE));
+    }
+    // More digits than fit are bits beyond 0666 too.
+    let mode = u32::from_str_radix(text, 8).unwrap_or(u32::MAX);
+    match mode {
+        _ if mode & !0o666 != 0 => Err(ProblemKind::ModeBits { found: Found::new(text) }),
+        _ if mode & 0o600 != 0o600 => Err(ProblemKind::ModeLocksOwner { found: Found::new(text) }),
+        mode => Ok(mode),
+    }
+}
+
+/// One of a few words, each with what it stands for.
+pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'static str) -> Parsed<T> {
+    let choices = || all.iter().map(|meaning| word(*meaning));
+    all.iter().copied().find(|meaning| word(*meaning) == text).ok_or_else(|| match text {
+        "" => ProblemKind::NoValue { expected: "one of its words" },
+        _ => ProblemKind::NotAChoice {
+            found: Found::new(text),
+            choices: choices().collect(),
+            nearest: nearest(text, choices()),
+        },
+    })
+}
+
+/// The name of a process or of a type, at most `max` bytes.
+pub(super) fn name(text: &str, max: usize) -> Parsed<&str> {
+    let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    let starts = text.bytes().next().is_some_and(letter);
+    if !starts || !text.bytes().all(|b| letter(b) || b.is_ascii_digit() || b == b'-') {
+        return Err(ProblemKind::BadName { found: Found::new(text) });
+    }
+    if text.len() > max {
+        return Err(ProblemKind::NameTooLong { found: Found::new(text), length: text.len(), max });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_decimal_or_hexadecimal() {
+        assert_eq!(key("0x48500100"), Ok(Key(0x4850_0100)));
+        assert_eq!(key("0XfF"), Ok(Key(255)));
+        assert_eq!(key("1213202688"), Ok(Key(0x4850_0100)));
+        assert_eq!(key("4294967295"), Ok(Key(u32::MAX)));
+        for text in ["", "0x", "0x-1", "+1", "-1", "010", "1_000", "0x1G", "12 34", "٣"] {
+            assert!(
+                matches!(key(text), Err(ProblemKind::NotANumber { .. } | ProblemKind::NoValue { .. })),
+                "{text}"
+            );
+        }
+        for text in ["0", "0x0", "0x00000000"] {
+            assert!(matches!(key(text), Err(ProblemKind::PrivateKey { .. })), "{text}");
+        }
+        for text in ["4294967296", "0x100000000", &"9".repeat(60), &format!("0x{}", "f".repeat(60))] {
+            assert!(matches!(key(text), Err(ProblemKind::OutOfRange { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_a_unit_of_1024_and_never_wrap() {
+        let any = |text| bytes(text, Bytes(0), Bytes(u64::MAX));
+        assert_eq!(any("65536"), Ok(Bytes(65536)));
+        assert_eq!(any("64K"), Ok(Bytes(64 << 10)));
+        assert_eq!(any("64m"), Ok(Bytes(64 << 20)));
+        assert_eq!(any("1G"), Ok(Bytes(1 << 30)));
+        assert_eq!(any("17179869184G"), Err(out_of_range("17179869184G", 0, Bytes(u64::MAX))));
+        for text in ["", "K", "64MB", "64 M", "6.4M", "0x10", "-1K", "é"] {
+            assert!(
+                matches!(any(text), Err(ProblemKind::NotANumber { .. } | ProblemKind::NoValue { .. })),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mode_lets_the_owner_in_and_nothing_but_read_and_write() {
+        assert_eq!(mode("0600"), Ok(0o600));
+        assert_eq!(mode("600"), Ok(0o600));
+        assert_eq!(mode("0666"), Ok(0o666));
+        assert!(matches!(mode("384"), Err(ProblemKind::NotANumber { .. })));
+        assert!(matches!(mode("0777"), Err(ProblemKind::ModeBits { .. })));
+        assert!(matches!(mode("77777777777777"), Err(ProblemKind::ModeBits { .. })));
+        assert!(matches!(mode("0060"), Err(ProblemKind::ModeLocksOwner { .. })));
+        assert!(matches!(mode("0400"), Err(ProblemKind::ModeLocksOwner { .. })));
+    }
+}

@@ -1,0 +1,651 @@
+//! Every mistake in an ini is reported with its place, what was found and what to do.
+//!
+//! One test a kind. Each starts from an ini without a mistake, makes one, and compares
+//! everything that is reported: the word for programs, then the message for people.
+
+use hotpool::ConfMgr;
+use hotpool::conf::ConfError;
+use insta::assert_snapshot;
+use std::fs;
+use std::path::Path;
+
+const SOUND: &str = "\
+[common]
+ProcessList = zone, world
+
+[zone]
+BaseKey   = 0x48500100
+BlockSize = 64M
+ShmKeys   = 0x48500101, 0x48500102
+
+[zone.types]
+player = 5000 x 12K
+
+[world]
+BaseKey   = 0x48500200
+BlockSize = 64M
+ShmKeys   = 0x48500201
+";
+
+/// What is reported of `SOUND` with `from` replaced by `to`, once.
+fn mistake(from: &str, to: &str) -> String {
+    assert!(SOUND.contains(from), "nothing to replace: {from}");
+    report(&SOUND.replacen(from, to, 1))
+}
+
+fn report(text: &str) -> String {
+    shown(ConfMgr::parse(text, "a.ini").expect_err("the mistake went through"))
+}
+
+fn shown(error: ConfError) -> String {
+    let lines = error.problems().iter().map(|p| format!("{}\n  {p}", p.kind.code()));
+    let shown = lines.collect::<Vec<_>>().join("\n");
+    let messages: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(error.to_string(), messages.join("\n"), "the error says what its problems say");
+    shown
+}
+
+/// The same, with the path of a temporary folder taken out.
+fn shown_without(folder: &Path, error: ConfError) -> String {
+    shown(error).replace(&format!("{}/", folder.display()), "")
+}
+
+#[test]
+fn the_ini_the_mistakes_are_made_in_has_none() {
+    let conf = ConfMgr::parse(SOUND, "a.ini").unwrap();
+    let names: Vec<&str> = conf.processes().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["zone", "world"]);
+}
+
+#[test]
+fn every_kind_of_problem_has_a_test_here() {
+    let kinds = fs::read_to_string("src/conf/problem.rs").unwrap();
+    let codes = kinds.lines().filter_map(|line| line.trim().split_once("=> \"")?.1.strip_suffix("\","));
+    let codes: Vec<&str> = codes.collect();
+    assert!(codes.len() >= 40, "the table of codes was not found");
+    let here = include_str!("conf_errors.rs");
+    for code in codes {
+        assert!(
+            here.lines().any(|line| line.trim().trim_start_matches("@\"") == code),
+            "{code} is not tested"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = ConfMgr::load(folder.path().join("no.ini")).unwrap_err();
+    assert_snapshot!(shown_without(folder.path(), error), @"
+    unreadable
+      no.ini: cannot be read: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_file_without_an_end() {
+    let error = ConfMgr::load("/dev/zero").unwrap_err();
+    assert_snapshot!(shown(error), @"
+    too-large
+      /dev/zero: is larger than 16M, which no ini of hotpool is; is it another file?
+    ");
+}
+
+#[test]
+fn a_file_that_is_not_utf8() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin1.ini");
+    fs::write(&path, b"[common]\n; \xc3\xa9t\xe9\n").unwrap();
+    assert_snapshot!(shown_without(folder.path(), ConfMgr::load(&path).unwrap_err()), @"
+    not-utf8
+      latin1.ini:2:5: is not UTF-8 from here on; save the file as UTF-8
+    ");
+}
+
+#[test]
+fn a_file_that_is_named_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ini");
+    fs::write(&path, SOUND).unwrap();
+    let again = folder.path().join("./a.ini");
+    let error = ConfMgr::load_fleet([path, again]).unwrap_err();
+    assert_snapshot!(shown_without(folder.path(), error), @"
+    file-twice
+      ./a.ini: is the same file as a.ini; name it once
+    ");
+}
+
+#[test]
+fn a_line_that_is_nothing() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize: 64M"), @r#"
+    missing-key
+      a.ini:4:2: [zone] BlockSize: is missing; write, for example, BlockSize = 64M
+    malformed-line
+      a.ini:6:1: [zone]: "BlockSize: 64M" is neither [section], nor Key = value, nor a comment that starts with ; or #
+    "#);
+}
+
+#[test]
+fn a_line_with_a_control_character_does_not_reach_the_terminal() {
+    assert_snapshot!(mistake("[zone.types]", "[zone\u{1b}[2J.types]"), @r#"
+    malformed-line
+      a.ini:9:1: "[zone\u{1b}[2J.types]" is neither [section], nor Key = value, nor a comment that starts with ; or #
+    "#);
+}
+
+#[test]
+fn a_long_line_is_cut() {
+    assert_snapshot!(mistake("[zone.types]", &"ж".repeat(1000)), @r#"
+    malformed-line
+      a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
+    unknown-key
+      a.ini:10:1: [zone] player: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+    "#);
+}
+
+#[test]
+fn a_key_before_the_first_section() {
+    assert_snapshot!(mistake("[common]", "BlockSize = 64M\n[common]"), @"
+    outside-section
+      a.ini:1:1: this key stands before the first [section]; move it below the section it belongs to
+    ");
+}
+
+#[test]
+fn a_section_that_is_repeated() {
+    assert_snapshot!(mistake("[world]", "[zone]"), @"
+    section-missing
+      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+    repeated-section
+      a.ini:12:2: [zone]: the section is there already, at a.ini:4: [zone]; merge the two or rename one
+    ");
+}
+
+#[test]
+fn a_key_that_is_repeated() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBlockSize = 32M"), @"
+    repeated-key
+      a.ini:7:1: [zone] BlockSize: the key is there already, at a.ini:6: [zone] BlockSize; remove one of the two
+    ");
+}
+
+#[test]
+fn a_type_that_is_repeated() {
+    assert_snapshot!(mistake("player = 5000 x 12K", "player = 5000\nplayer = 5000"), @"
+    repeated-key
+      a.ini:11:1: [zone.types] player: the key is there already, at a.ini:10: [zone.types] player; remove one of the two
+    ");
+}
+
+#[test]
+fn a_key_without_a_value() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize ="), @"
+    no-value
+      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, or one with K, M or G behind it
+    ");
+}
+
+#[test]
+fn a_value_that_is_a_comment() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = ; 64M"), @"
+    no-value
+      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, or one with K, M or G behind it
+    ");
+}
+
+#[test]
+fn an_ini_without_a_process_list() {
+    assert_snapshot!(mistake("ProcessList = zone, world", ""), @"
+    no-process-list
+      a.ini:1:2: [common]: there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world
+    ");
+    assert_snapshot!(report(""), @"
+    no-process-list
+      a.ini: there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world
+    ");
+}
+
+#[test]
+fn a_process_list_of_nobody() {
+    assert_snapshot!(mistake("ProcessList = zone, world", "ProcessList ="), @"
+    empty-process-list
+      a.ini:2:14: [common] ProcessList: names no process; write, for example, ProcessList = zone, world
+    ");
+}
+
+#[test]
+fn a_process_that_is_listed_twice() {
+    assert_snapshot!(mistake("zone, world", "zone, world, zone"), @"
+    listed-twice
+      a.ini:2:28: [common] ProcessList: lists zone twice; remove one
+    ");
+}
+
+#[test]
+fn too_many_processes() {
+    let many: Vec<String> = (0..257).map(|i| format!("p{i}")).collect();
+    assert_snapshot!(mistake("zone, world", &many.join(",")), @"
+    too-many-processes
+      a.ini:2:15: [common] ProcessList: lists 257 processes; one ini has at most 256
+    ");
+}
+
+#[test]
+fn a_listed_process_without_a_section() {
+    assert_snapshot!(mistake("zone, world", "zone, world, match"), @"
+    section-missing
+      a.ini:2:28: [common] ProcessList: lists match, but there is no section [match]; add the section or remove the name
+    ");
+}
+
+#[test]
+fn a_section_that_is_not_listed() {
+    assert_snapshot!(mistake("zone, world", "zone"), @"
+    section-not-listed
+      a.ini:12:2: [world]: ProcessList does not list this process; add it there or remove the section
+    ");
+}
+
+#[test]
+fn a_process_that_is_misspelt() {
+    assert_snapshot!(mistake("[world]", "[wolrd]"), @"
+    section-missing
+      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world] (did you mean wolrd?); add the section or remove the name
+    section-not-listed
+      a.ini:12:2: [wolrd]: ProcessList does not list this process (did you mean world?); add it there or remove the section
+    ");
+}
+
+#[test]
+fn types_of_a_process_that_is_not_listed() {
+    assert_snapshot!(mistake("[zone.types]", "[zoen.types]"), @"
+    types-not-listed
+      a.ini:9:2: [zoen.types]: ProcessList does not list the process zoen of these types (did you mean zone?); add it there or remove the section
+    ");
+}
+
+#[test]
+fn a_dotted_section_that_is_no_types() {
+    assert_snapshot!(mistake("[zone.types]", "[zone.type]"), @"
+    unknown-section
+      a.ini:9:2: [zone.type]: there is no such kind of section; the types of a process are in [zone.types]
+    ");
+}
+
+#[test]
+fn an_unknown_key() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
+    unknown-key
+      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+    ");
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
+    unknown-key
+      a.ini:7:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+    ");
+    assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
+    unknown-key
+      a.ini:2:1: [common] Colour: there is no such key here; known are ProcessList
+    ");
+}
+
+#[test]
+fn keys_that_are_missing() {
+    assert_snapshot!(mistake("BaseKey   = 0x48500200", ""), @"
+    missing-key
+      a.ini:12:2: [world] BaseKey: is missing; write, for example, BaseKey = 0x48500100
+    ");
+    assert_snapshot!(mistake("BlockSize = 64M", ""), @"
+    missing-key
+      a.ini:4:2: [zone] BlockSize: is missing; write, for example, BlockSize = 64M
+    ");
+    assert_snapshot!(mistake("ShmKeys   = 0x48500201", ""), @"
+    missing-key
+      a.ini:12:2: [world] ShmKeys: is missing; write, for example, ShmKeys = 0x48500101, 0x48500102
+    ");
+}
+
+#[test]
+fn a_name_that_is_too_long() {
+    assert_snapshot!(mistake("zone, world", &format!("zone, world, {}", "w".repeat(32))), @r#"
+    name-too-long
+      a.ini:2:28: [common] ProcessList: the name "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww" has 32 bytes; at most 31 fit
+    "#);
+    assert_snapshot!(mistake("player", &"p".repeat(48)), @r#"
+    name-too-long
+      a.ini:10:1: [zone.types] pppppppppppppppppppppppppppppppppppppppppppppppp: the name "pppppppppppppppppppppppppppppppppppppppp"… has 48 bytes; at most 47 fit
+    "#);
+}
+
+#[test]
+fn a_name_of_the_longest_length() {
+    let text = SOUND.replace("world", &"w".repeat(31)).replace("player", &"p".repeat(47));
+    assert!(ConfMgr::parse(&text, "a.ini").is_ok());
+}
+
+#[test]
+fn a_name_that_is_none() {
+    assert_snapshot!(mistake("zone, world", "zone, world, 7th"), @r#"
+    bad-name
+      a.ini:2:28: [common] ProcessList: "7th" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+    "#);
+    assert_snapshot!(mistake("zone, world", "zone world"), @r#"
+    bad-name
+      a.ini:2:15: [common] ProcessList: "zone world" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+    section-not-listed
+      a.ini:4:2: [zone]: ProcessList does not list this process; add it there or remove the section
+    types-not-listed
+      a.ini:9:2: [zone.types]: ProcessList does not list the process zone of these types; add it there or remove the section
+    section-not-listed
+      a.ini:12:2: [world]: ProcessList does not list this process; add it there or remove the section
+    "#);
+    assert_snapshot!(mistake("player", "player one"), @r#"
+    bad-name
+      a.ini:10:1: [zone.types] player one: "player one" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+    "#);
+}
+
+#[test]
+fn a_process_called_common() {
+    assert_snapshot!(mistake("zone, world", "zone, world, common"), @"
+    reserved-name
+      a.ini:2:28: [common] ProcessList: no process can be called common, which is the section of ProcessList; choose another name
+    ");
+}
+
+#[test]
+fn a_comma_too_many() {
+    assert_snapshot!(mistake("zone, world", "zone, , world"), @"
+    empty-item
+      a.ini:2:21: [common] ProcessList: item 2 of the list is empty; remove a comma or write what is missing
+    ");
+    assert_snapshot!(mistake("0x48500101, 0x48500102", "0x48500101, 0x48500102,"), @"
+    empty-item
+      a.ini:7:36: [zone] ShmKeys: item 3 of the list is empty; remove a comma or write what is missing
+    ");
+}
+
+#[test]
+fn numbers_that_are_none() {
+    assert_snapshot!(mistake("0x48500100", "0x4850010O"), @r#"
+    not-a-number
+      a.ini:5:13: [zone] BaseKey: "0x4850010O" is not a key in decimal, or in hexadecimal after 0x
+    "#);
+    assert_snapshot!(mistake("0x48500100", "01213202688"), @r#"
+    not-a-number
+      a.ini:5:13: [zone] BaseKey: "01213202688" is not a key in decimal, or in hexadecimal after 0x
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64MB"), @r#"
+    not-a-number
+      a.ini:6:13: [zone] BlockSize: "64MB" is not a whole number of bytes, or one with K, M or G behind it
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nOwnerWaitMs = 6s"), @r#"
+    not-a-number
+      a.ini:7:15: [zone] OwnerWaitMs: "6s" is not a whole number
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = rw"), @r#"
+    not-a-number
+      a.ini:7:8: [zone] Mode: "rw" is not permission bits in octal, such as 0600
+    "#);
+    assert_snapshot!(mistake("5000 x 12K", "many x 12K"), @r#"
+    not-a-number
+      a.ini:10:10: [zone.types] player: "many" is not a whole number
+    "#);
+    assert_snapshot!(mistake("5000 x 12K", "5000 x 12Q"), @r#"
+    not-a-number
+      a.ini:10:17: [zone.types] player: "12Q" is not a whole number of bytes, or one with K, M or G behind it
+    "#);
+    assert_snapshot!(mistake("5000 x 12K", "5000 x"), @"
+    no-value
+      a.ini:10:16: [zone.types] player: has no value; expected a whole number of bytes, or one with K, M or G behind it
+    ");
+}
+
+#[test]
+fn numbers_that_are_out_of_range() {
+    assert_snapshot!(mistake("0x48500100", "0x148500100"), @r#"
+    out-of-range
+      a.ini:5:13: [zone] BaseKey: "0x148500100" is out of range; expected 0x00000001 to 0xffffffff
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 32K"), @r#"
+    out-of-range
+      a.ini:6:13: [zone] BlockSize: "32K" is out of range; expected 64K to 1024G
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 1025G"), @r#"
+    out-of-range
+      a.ini:6:13: [zone] BlockSize: "1025G" is out of range; expected 64K to 1024G
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nOwnerWaitMs = 600001"), @r#"
+    out-of-range
+      a.ini:7:15: [zone] OwnerWaitMs: "600001" is out of range; expected 0 to 600000
+    "#);
+    assert_snapshot!(mistake("5000 x 12K", "70000000 x 12K"), @r#"
+    out-of-range
+      a.ini:10:10: [zone.types] player: "70000000" is out of range; expected 0 to 67108863
+    "#);
+    assert_snapshot!(mistake("5000 x 12K", "5000 x 0"), @r#"
+    out-of-range
+      a.ini:10:17: [zone.types] player: "0" is out of range; expected 1 to 1024G
+    "#);
+}
+
+#[test]
+fn words_that_are_not_among_the_choices() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBackend = SysV"), @r#"
+    not-a-choice
+      a.ini:7:11: [zone] Backend: "SysV" is not one of sysv, posix, file, heap (did you mean sysv?)
+    "#);
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nCoreDump = yes"), @r#"
+    not-a-choice
+      a.ini:7:12: [zone] CoreDump: "yes" is not one of none, header, full
+    "#);
+}
+
+#[test]
+fn the_key_zero() {
+    assert_snapshot!(mistake("0x48500102", "0x0"), @r#"
+    private-key
+      a.ini:7:25: [zone] ShmKeys: "0x0" is IPC_PRIVATE, a key that no restarted process finds again; choose another, such as 0x48500100
+    "#);
+}
+
+#[test]
+fn a_key_twice_in_one_section() {
+    assert_snapshot!(mistake("0x48500102", "0x48500100"), @"
+    key-twice
+      a.ini:7:25: [zone] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+    ");
+    assert_snapshot!(mistake("0x48500102", "0x48500101"), @"
+    key-twice
+      a.ini:7:25: [zone] ShmKeys: 0x48500101 is taken at a.ini:7: [zone] ShmKeys; every segment needs a key of its own, change one of the two
+    ");
+}
+
+#[test]
+fn a_key_twice_in_two_sections_once_decimal() {
+    assert_snapshot!(mistake("0x48500201", "1213202689"), @"
+    key-twice
+      a.ini:15:13: [world] ShmKeys: 0x48500101 is taken at a.ini:7: [zone] ShmKeys; every segment needs a key of its own, change one of the two
+    ");
+}
+
+#[test]
+fn a_key_three_times_names_the_first_place_each_time() {
+    let text = SOUND.replacen("0x48500102", "0x48500100", 1).replacen("0x48500201", "0x48500100", 1);
+    assert_snapshot!(report(&text), @"
+    key-twice
+      a.ini:7:25: [zone] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+    key-twice
+      a.ini:15:13: [world] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+    ");
+}
+
+#[test]
+fn a_key_twice_in_two_files() {
+    let other = "[common]\nProcessList = match\n[match]\nBaseKey = 0x48500300\nBlockSize = 1M\nShmKeys = 0x48500201\n";
+    assert!(ConfMgr::parse(other, "b.ini").is_ok(), "alone it has no mistake");
+    let folder = tempfile::tempdir().unwrap();
+    let files = [("a.ini", SOUND), ("b.ini", other)].map(|(name, text)| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    });
+    let error = ConfMgr::load_fleet(&files).unwrap_err();
+    assert_snapshot!(shown_without(folder.path(), error), @"
+    key-twice
+      b.ini:6:11: [match] ShmKeys: 0x48500201 is taken at a.ini:15: [world] ShmKeys; every segment needs a key of its own, change one of the two
+    ");
+}
+
+#[test]
+fn no_keys_for_blocks() {
+    assert_snapshot!(mistake("0x48500101, 0x48500102", ""), @"
+    empty-shm-keys
+      a.ini:7:12: [zone] ShmKeys: names no key, so the pool would have no block; write, for example, ShmKeys = 0x48500101, 0x48500102
+    ");
+}
+
+#[test]
+fn too_many_blocks() {
+    let many: Vec<String> = (0..4097).map(|i| format!("{}", 0x4900_0000 + i)).collect();
+    assert_snapshot!(mistake("0x48500101, 0x48500102", &many.join(",")), @"
+    too-many-blocks
+      a.ini:7:13: [zone] ShmKeys: names 4097 keys; a pool has at most 4096 blocks, raise BlockSize instead
+    ");
+    assert!(
+        ConfMgr::parse(&SOUND.replacen("0x48500101, 0x48500102", &many[1..].join(","), 1), "a.ini").is_ok()
+    );
+}
+
+#[test]
+fn a_block_that_is_not_whole_pages() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 100000"), @"
+    not-whole-pages
+      a.ini:6:13: [zone] BlockSize: 100000 is not a multiple of 4096; the nearest are 96K and 100K
+    ");
+}
+
+#[test]
+fn a_block_smaller_than_its_largest_object() {
+    assert_snapshot!(mistake("5000 x 12K", "1 x 64M"), @"
+    block-too-small
+      a.ini:10:14: [zone.types] player: an object of 64M needs a block of 65548K with its slot and the pages of the block; BlockSize is 64M, raise it to 65548K or more
+    ");
+}
+
+#[test]
+fn the_smallest_block_for_an_object() {
+    // Two pages for the block, sixteen pages less 16 bytes for the object and its slot.
+    let text = SOUND.replacen("64M", "72K", 1);
+    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "1 x 65520", 1), "a.ini").is_ok());
+    assert_snapshot!(report(&text.replacen("5000 x 12K", "1 x 65521", 1)), @"
+    block-too-small
+      a.ini:10:14: [zone.types] player: an object of 65521 needs a block of 76K with its slot and the pages of the block; BlockSize is 72K, raise it to 76K or more
+    ");
+}
+
+#[test]
+fn types_that_fit_not_even_without_a_gap() {
+    assert_snapshot!(mistake("5000 x 12K", "20000 x 12K"), @"
+    types-too-big
+      a.ini:6:13: [zone] BlockSize: the types need at least 235M, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
+    ");
+    assert_snapshot!(mistake("5000 x 12K", "67108863 x 60M"), @"
+    types-too-big
+      a.ini:6:13: [zone] BlockSize: the types need at least 3932161G, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
+    ");
+}
+
+#[test]
+fn too_many_types() {
+    let many: String = (0..1024).map(|i| format!("t{i} = 1\n")).collect();
+    assert_snapshot!(mistake("player = 5000 x 12K", &many), @"
+    too-many-types
+      a.ini:9:2: [zone.types]: has 1024 types; a pool has at most 1023
+    ");
+}
+
+#[test]
+fn a_mode_that_locks_the_owner_out() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = 0400"), @r#"
+    mode-locks-owner
+      a.ini:7:8: [zone] Mode: "0400" would keep the owner out of its own pool; add 0600
+    "#);
+}
+
+#[test]
+fn a_mode_with_other_bits() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = 0755"), @r#"
+    mode-bits
+      a.ini:7:8: [zone] Mode: "0755" has bits beyond 0666, which mean nothing here; write read (4) and write (2) bits only
+    "#);
+}
+
+#[test]
+fn a_file_backend_without_a_folder() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBackend = file"), @"
+    dir-missing
+      a.ini:7:11: [zone] Dir: Backend = file needs a folder for its segments; write, for example, Dir = /var/lib/hotpool
+    ");
+}
+
+#[test]
+fn a_folder_without_the_file_backend() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nDir = /srv/pools"), @"
+    dir-unused
+      a.ini:7:7: [zone] Dir: only Backend = file has a folder; set that or remove Dir
+    ");
+}
+
+#[test]
+fn a_folder_that_depends_on_where_one_stands() {
+    assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBackend = file\nDir = pools"), @r#"
+    dir-not-absolute
+      a.ini:8:7: [zone] Dir: "pools" is not an absolute path, so a restart elsewhere would find nothing; begin it with /
+    "#);
+}
+
+#[test]
+fn a_process_that_the_ini_does_not_have() {
+    let conf = ConfMgr::parse(SOUND, "a.ini").unwrap();
+    assert_snapshot!(shown(conf.process("zonee").unwrap_err()), @r#"
+    no-such-process
+      a.ini: there is no process "zonee" (did you mean zone?); there are zone, world
+    "#);
+    assert_snapshot!(shown(conf.process("match").unwrap_err()), @r#"
+    no-such-process
+      a.ini: there is no process "match"; there are zone, world
+    "#);
+}
+
+#[test]
+fn all_mistakes_are_reported_in_the_order_of_the_file() {
+    let text = "\
+[zone]
+BaseKey = 7
+BlockSize = 65537
+ShmKeys = 7, x
+Colour = red
+what is this
+
+[common]
+ProcessList = zone, world
+[world.types]
+monster = 1 x 0
+";
+    assert_snapshot!(report(text), @r#"
+    not-whole-pages
+      a.ini:3:13: [zone] BlockSize: 65537 is not a multiple of 4096; the nearest are 64K and 68K
+    key-twice
+      a.ini:4:11: [zone] ShmKeys: 0x00000007 is taken at a.ini:2: [zone] BaseKey; every segment needs a key of its own, change one of the two
+    not-a-number
+      a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
+    unknown-key
+      a.ini:5:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+    malformed-line
+      a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
+    section-missing
+      a.ini:9:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+    out-of-range
+      a.ini:11:15: [world.types] monster: "0" is out of range; expected 1 to 1024G
+    "#);
+}
