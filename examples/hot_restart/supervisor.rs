@@ -1,0 +1,188 @@
+//! Starts one process of the deployment, kills it, starts it again at once, and compares.
+
+use crate::journal;
+use crate::message::{Message, Row};
+use crate::model::{Faults, Model};
+use crate::stock::Bug;
+use crate::wall_nanos;
+use anyhow::{Context, Result, bail, ensure};
+use hotpool::conf::ProcessConf;
+use indicatif::ProgressBar;
+use std::collections::HashSet;
+use std::io::BufReader;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest time between a start and the kill after it.
+const LONGEST_LIFE: Duration = Duration::from_millis(150);
+/// One kill in so many comes while the process starts.
+const KILLS_DURING_START: u32 = 5;
+const LONGEST_START: Duration = Duration::from_millis(4);
+
+/// What each supervisor is to do.
+pub struct Plan<'a> {
+    pub ini: &'a Path,
+    pub key_offset: u32,
+    pub dir: &'a Path,
+    pub kills: u64,
+    pub until: Instant,
+    pub objects: usize,
+    pub seed: u64,
+    pub bug: Option<Bug>,
+    pub stop: &'a AtomicBool,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Outcome {
+    pub process: String,
+    pub kills: u64,
+    pub objects: u64,
+    pub compared: u64,
+    pub acknowledged: u64,
+    pub faults: Faults,
+    pub named: u64,
+    /// Of each hot start: what the resume report says.
+    pub resumes: Vec<Duration>,
+    /// Of each hot start: from the kill before it until it serves.
+    pub gaps: Vec<Duration>,
+}
+
+/// A process, killed when it is dropped.
+struct Running {
+    child: Child,
+    voice: BufReader<ChildStdout>,
+    journal: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub struct Supervisor<'a> {
+    plan: &'a Plan<'a>,
+    model: Model,
+    dice: fastrand::Rng,
+    /// Named by resume reports since the last comparison.
+    named: HashSet<u64>,
+    starts: u64,
+    last_kill: Option<u64>,
+    outcome: Outcome,
+}
+
+/// Kills one process of the deployment as often as the plan says.
+pub fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Result<Outcome> {
+    let mut supervisor = Supervisor {
+        plan,
+        model: Model::default(),
+        dice: fastrand::Rng::with_seed(plan.seed ^ u64::from(conf.base_key.0)),
+        named: HashSet::new(),
+        starts: 0,
+        last_kill: None,
+        outcome: Outcome { process: conf.name.clone(), ..Outcome::default() },
+    };
+    supervisor.run(progress).with_context(|| format!("process {}", conf.name))?;
+    Ok(supervisor.outcome)
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self, progress: &ProgressBar) -> Result<()> {
+        let mut running = self.start()?;
+        while self.outcome.kills < self.plan.kills && Instant::now() < self.plan.until {
+            ensure!(!self.plan.stop.load(Ordering::Relaxed), "stopped");
+            running = self.kill_and_restart(running)?;
+            progress.set_position(self.outcome.kills);
+            progress.set_message(format!("{} objects, {}", self.model.len(), self.outcome.faults));
+        }
+        ensure!(self.listen(&mut running)?, "it died by itself");
+        let status = running.child.wait().context("wait")?; // closes its standard input: it is to end
+        ensure!(status.success(), "it ended with {status}");
+        self.model.apply(journal::read(&running.journal)?);
+        self.outcome.objects = self.model.len() as u64;
+        self.outcome.acknowledged = self.model.acknowledged;
+        progress.finish();
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Running> {
+        self.starts += 1;
+        let Plan { ini, key_offset, dir, objects, seed, bug, .. } = self.plan;
+        let journal = dir.join(format!("{}.{}", self.outcome.process, self.starts));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--role").arg(&self.outcome.process).arg("--conf").arg(ini);
+        command.arg("--journal").arg(&journal);
+        command.arg(format!("--key-offset={key_offset}"));
+        command.arg(format!("--objects={objects}")).arg(format!("--seed={seed}"));
+        if let Some(bug) = bug {
+            command.arg(format!("--plant={bug:?}").to_lowercase());
+        }
+        // Its own group: Ctrl-C is for the parent, which ends the processes and removes the pools.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot start a process")?;
+        let voice = BufReader::with_capacity(1 << 16, child.stdout.take().context("no standard output")?);
+        Ok(Running { child, voice, journal })
+    }
+
+    /// The next process is started while the old one is still dying: the pool is its own guard.
+    fn kill_and_restart(&mut self, mut old: Running) -> Result<Running> {
+        if self.dice.u32(0..KILLS_DURING_START) == 0 {
+            self.sleep(LONGEST_START);
+        } else {
+            ensure!(self.listen(&mut old)?, "it died by itself");
+            self.sleep(LONGEST_LIFE);
+        }
+        if let Some(status) = old.child.try_wait()? {
+            bail!("it ended by itself with {status}");
+        }
+        let killed_at = wall_nanos();
+        old.child.kill().context("kill")?;
+        self.outcome.kills += 1;
+        let new = self.start()?;
+        old.child.wait().context("wait")?;
+        self.listen(&mut old)?;
+        self.model.apply(journal::read(&old.journal)?);
+        std::fs::remove_file(&old.journal).or_else(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(e),
+        })?;
+        self.last_kill = Some(killed_at);
+        Ok(new)
+    }
+
+    fn sleep(&mut self, longest: Duration) {
+        std::thread::sleep(longest.mul_f64(self.dice.f64()));
+    }
+
+    /// Hears a process out until it has listed its objects, and compares them. False if it died before.
+    fn listen(&mut self, running: &mut Running) -> Result<bool> {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut hot = false;
+        while let Some(message) = Message::receive(&mut running.voice)? {
+            match message {
+                Message::Open { hot: is_hot, nanos } => {
+                    hot = is_hot;
+                    self.outcome.resumes.extend(hot.then_some(Duration::from_nanos(nanos)));
+                }
+                Message::Named(handle) => self.outcome.named += u64::from(self.named.insert(handle)),
+                Message::Ready { wall_nanos } => {
+                    let gap = self.last_kill.map(|kill| wall_nanos.saturating_sub(kill));
+                    self.outcome.gaps.extend(gap.filter(|_| hot).map(Duration::from_nanos));
+                }
+                Message::Row(row) => rows.push(row),
+                Message::Listed => {
+                    self.outcome.faults.add(self.model.compare(&rows, &self.named));
+                    self.outcome.compared += rows.len() as u64;
+                    self.named.clear();
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
