@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// An operation, acknowledged or about to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// Makes an object of a type, found by `key` if the type has keys.
     Make { type_id: u16, key: Option<u64>, serial: u64 },
     /// Writes all fields of an object.
@@ -68,41 +68,41 @@ impl Record {
 }
 
 /// The writing end.
-pub struct Journal {
+pub(crate) struct Journal {
     file: File,
     outcome: u64,
 }
 
 impl Journal {
-    pub fn append(path: &Path) -> io::Result<Self> {
+    pub(crate) fn append(path: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
         Ok(Journal { file, outcome: 0 })
     }
 
     /// Acknowledges the operation before and announces this one, which is to be done next.
-    pub fn announce(&mut self, op: Op) -> io::Result<()> {
+    pub(crate) fn announce(&mut self, op: Op) -> io::Result<()> {
         self.file.write_all(bytemuck::bytes_of(&Record::new(self.outcome, Some(op))))
     }
 
     /// The operation that was announced is done. The next record says so.
-    pub fn done(&mut self, outcome: u64) {
+    pub(crate) fn done(&mut self, outcome: u64) {
         self.outcome = outcome;
     }
 
     /// Acknowledges the last operation.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.file.write_all(bytemuck::bytes_of(&Record::new(self.outcome, None)))
     }
 }
 
 /// What a journal says: the operations acknowledged with their outcomes, and the one that is not.
-pub struct Said {
-    pub acknowledged: Vec<(Op, u64)>,
-    pub in_flight: Option<Op>,
+pub(crate) struct Said {
+    pub(crate) acknowledged: Vec<(Op, u64)>,
+    pub(crate) in_flight: Option<Op>,
 }
 
 /// Reads the journal of a process that is dead. A record cut short was never written.
-pub fn read(path: &Path) -> io::Result<Said> {
+pub(crate) fn read(path: &Path) -> io::Result<Said> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         bytes => bytes?,

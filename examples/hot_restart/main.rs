@@ -61,7 +61,7 @@ struct Options {
     #[arg(long)]
     keep: bool,
     /// Is added to every key of the ini, for runs side by side.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value = "0", value_parser = parse_offset)]
     key_offset: u32,
     /// Plants a mistake in every start, to see the comparison find it.
     #[arg(long)]
@@ -81,8 +81,14 @@ fn main() -> Result<ExitCode> {
         let conf = moved(conf.process(role)?, options.key_offset);
         let task =
             process::Task { journal: journal.clone(), objects: options.objects, seed, bug: options.plant };
-        process::run(&conf, &task)?;
-        return Ok(ExitCode::SUCCESS);
+        // Said shortly and at once: whoever supervises it looks at the exit code.
+        return Ok(match process::run(&conf, &task) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{role}: {error:#}");
+                ExitCode::FAILURE
+            }
+        });
     }
     let confs = ["zone", "world", "match"].map(|name| Ok(moved(conf.process(name)?, options.key_offset)));
     supervise(&confs.into_iter().collect::<Result<Vec<_>>>()?, &options, seed)
@@ -121,7 +127,8 @@ fn run_all(confs: &[ProcessConf], plan: &Plan) -> Result<Vec<Outcome>> {
         let threads: Vec<_> = confs
             .iter()
             .map(|conf| {
-                let bar = ProgressBar::new(plan.kills).with_style(style.clone()).with_prefix(conf.name.clone());
+                let bar =
+                    ProgressBar::new(plan.kills).with_style(style.clone()).with_prefix(conf.name.clone());
                 let bar = bars.add(bar);
                 scope.spawn(move || supervisor::run(conf, plan, &bar))
             })
@@ -176,6 +183,13 @@ fn moved(conf: &ProcessConf, offset: u32) -> ProcessConf {
         *key = Key(key.0.wrapping_add(offset));
     }
     conf
+}
+
+fn parse_offset(text: &str) -> Result<u32, std::num::ParseIntError> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => text.parse(),
+    }
 }
 
 fn wall_nanos() -> u64 {

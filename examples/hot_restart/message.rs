@@ -6,19 +6,19 @@ use std::io::{ErrorKind, Read, Write};
 
 /// One object, as the process finds it after its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub handle: u64,
+pub(crate) struct Row {
+    pub(crate) handle: u64,
     /// The user key, if its type has one.
-    pub key: Option<u64>,
-    pub serial: u64,
+    pub(crate) key: Option<u64>,
+    pub(crate) serial: u64,
     /// The checksum is that of the fields.
-    pub whole: bool,
+    pub(crate) whole: bool,
     /// Handle and key lead to it.
-    pub reached: bool,
+    pub(crate) reached: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
+pub(crate) enum Message {
     /// The pool is open.
     Open { hot: bool, nanos: u64 },
     /// The resume report names an object that was being written.
@@ -43,14 +43,15 @@ const WHOLE: u64 = 2;
 const REACHED: u64 = 4;
 
 impl Message {
-    pub fn send(self, to: &mut impl Write) -> std::io::Result<()> {
+    pub(crate) fn send(self, to: &mut impl Write) -> std::io::Result<()> {
         let (kind, words) = match self {
             Message::Open { hot, nanos } => (1, [hot.into(), nanos, 0, 0]),
             Message::Named(handle) => (2, [handle, 0, 0, 0]),
             Message::Ready { wall_nanos } => (3, [wall_nanos, 0, 0, 0]),
             Message::Row(row) => {
                 let flag = |is: bool, bit: u64| if is { bit } else { 0 };
-                let flags = flag(row.key.is_some(), KEYED) | flag(row.whole, WHOLE) | flag(row.reached, REACHED);
+                let flags =
+                    flag(row.key.is_some(), KEYED) | flag(row.whole, WHOLE) | flag(row.reached, REACHED);
                 (4, [row.handle, row.key.unwrap_or(0), row.serial, flags])
             }
             Message::Listed => (5, [0; 4]),
@@ -59,7 +60,7 @@ impl Message {
     }
 
     /// The next message; `None` once the process is gone.
-    pub fn receive(from: &mut impl Read) -> Result<Option<Self>> {
+    pub(crate) fn receive(from: &mut impl Read) -> Result<Option<Self>> {
         let mut packet = Packet::default();
         match from.read_exact(bytemuck::bytes_of_mut(&mut packet)) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),

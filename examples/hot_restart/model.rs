@@ -7,23 +7,23 @@ use std::collections::{HashMap, HashSet};
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// Acknowledged, and not there, not reached, or not as it was written last.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Some fields of one write and some of another, and not named by the resume report.
-    pub torn: u64,
+    pub(crate) torn: u64,
     /// One key with two objects, or one handle twice.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// There, and freed or never made.
-    pub resurrected: u64,
+    pub(crate) resurrected: u64,
 }
 
 impl Faults {
-    pub fn none(&self) -> bool {
+    pub(crate) fn none(&self) -> bool {
         *self == Faults::default()
     }
 
-    pub fn add(&mut self, other: Faults) {
+    pub(crate) fn add(&mut self, other: Faults) {
         self.lost += other.lost;
         self.torn += other.torn;
         self.duplicated += other.duplicated;
@@ -39,22 +39,22 @@ struct Object {
 }
 
 #[derive(Default)]
-pub struct Model {
+pub(crate) struct Model {
     objects: HashMap<u64, Object>,
     keys: HashMap<(u16, u64), u64>,
     in_flight: Option<Op>,
     /// Faults that the acknowledgements themselves showed.
     faults: Faults,
-    pub acknowledged: u64,
+    pub(crate) acknowledged: u64,
 }
 
 impl Model {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.objects.len()
     }
 
     /// Takes over what a process said before it died.
-    pub fn apply(&mut self, said: Said) {
+    pub(crate) fn apply(&mut self, said: Said) {
         self.acknowledged += said.acknowledged.len() as u64;
         for (op, outcome) in said.acknowledged {
             self.acknowledge(op, outcome);
@@ -104,7 +104,7 @@ impl Model {
     }
 
     /// Compares all objects of a process, and goes on with what it holds.
-    pub fn compare(&mut self, rows: &[Row], named: &HashSet<u64>) -> Faults {
+    pub(crate) fn compare(&mut self, rows: &[Row], named: &HashSet<u64>) -> Faults {
         let mut faults = std::mem::take(&mut self.faults);
         let in_flight = self.in_flight.take();
         let mut handles = HashSet::with_capacity(rows.len());

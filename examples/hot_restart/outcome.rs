@@ -68,7 +68,7 @@ impl Summary {
     }
 }
 
-pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::Error> {
+pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::Error> {
     let by_process: Vec<Summary> = outcomes.iter().map(Summary::of).collect();
     let all = Summary {
         process: None,

@@ -13,14 +13,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub struct Task {
-    pub journal: PathBuf,
-    pub objects: usize,
-    pub seed: u64,
-    pub bug: Option<Bug>,
+pub(crate) struct Task {
+    pub(crate) journal: PathBuf,
+    pub(crate) objects: usize,
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
 }
 
-pub fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
+pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
     let ended = watch_parent();
     let mut stocks = stocks(&conf.name, task.objects)?;
     let mut parent = BufWriter::new(std::io::stdout().lock());

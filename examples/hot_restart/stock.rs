@@ -8,7 +8,7 @@ use fastrand::Rng;
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr};
 
 /// A type of a process, without its name.
-pub trait Stock {
+pub(crate) trait Stock {
     fn add_type(&self, pool: &mut MemoryPoolMgr) -> Result<()>;
     /// Reports every object to `say`, and remembers it for the traffic to come.
     fn list(&mut self, pool: &MemoryPoolMgr, say: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
@@ -21,17 +21,17 @@ pub trait Stock {
 }
 
 /// What operations need.
-pub struct Work<'a> {
-    pub pool: &'a mut MemoryPoolMgr,
-    pub journal: &'a mut Journal,
-    pub dice: &'a mut Rng,
+pub(crate) struct Work<'a> {
+    pub(crate) pool: &'a mut MemoryPoolMgr,
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) dice: &'a mut Rng,
     /// Number of the next write; none occurs twice in the life of a pool.
-    pub serial: u64,
+    pub(crate) serial: u64,
 }
 
 /// Mistakes that can be planted, to see the comparison find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Bug {
+pub(crate) enum Bug {
     /// An object is freed, and nobody told.
     Lost,
     /// A field is changed, and not the checksum.
@@ -41,7 +41,7 @@ pub enum Bug {
 }
 
 /// The type `T`, of which `target` objects are to live.
-pub struct StockOf<T> {
+pub(crate) struct StockOf<T> {
     live: Vec<Id<T>>,
     target: usize,
     access: Access<T>,
@@ -56,12 +56,12 @@ struct Access<T> {
 }
 
 impl<T: Game> StockOf<T> {
-    pub fn plain(target: usize) -> Box<dyn Stock> {
+    pub(crate) fn plain(target: usize) -> Box<dyn Stock> {
         let access = Access { keyed: false, make: |pool, _, value: T| pool.alloc(value), key: |_, _| None };
         Box::new(StockOf { live: Vec::new(), target, access })
     }
 
-    pub fn keyed(target: usize) -> Box<dyn Stock> {
+    pub(crate) fn keyed(target: usize) -> Box<dyn Stock> {
         let access = Access {
             keyed: true,
             make: make_keyed,

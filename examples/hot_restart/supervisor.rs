@@ -5,12 +5,13 @@ use crate::message::{Message, Row};
 use crate::model::{Faults, Model};
 use crate::stock::Bug;
 use crate::wall_nanos;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use hotpool::conf::ProcessConf;
 use indicatif::ProgressBar;
+use signal_hook::consts::SIGKILL;
 use std::collections::HashSet;
 use std::io::BufReader;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,32 +24,32 @@ const KILLS_DURING_START: u32 = 5;
 const LONGEST_START: Duration = Duration::from_millis(4);
 
 /// What each supervisor is to do.
-pub struct Plan<'a> {
-    pub ini: &'a Path,
-    pub key_offset: u32,
-    pub dir: &'a Path,
-    pub kills: u64,
-    pub until: Instant,
-    pub objects: usize,
-    pub seed: u64,
-    pub bug: Option<Bug>,
-    pub stop: &'a AtomicBool,
+pub(crate) struct Plan<'a> {
+    pub(crate) ini: &'a Path,
+    pub(crate) key_offset: u32,
+    pub(crate) dir: &'a Path,
+    pub(crate) kills: u64,
+    pub(crate) until: Instant,
+    pub(crate) objects: usize,
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// What came of it.
 #[derive(Default)]
-pub struct Outcome {
-    pub process: String,
-    pub kills: u64,
-    pub objects: u64,
-    pub compared: u64,
-    pub acknowledged: u64,
-    pub faults: Faults,
-    pub named: u64,
+pub(crate) struct Outcome {
+    pub(crate) process: String,
+    pub(crate) kills: u64,
+    pub(crate) objects: u64,
+    pub(crate) compared: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) faults: Faults,
+    pub(crate) named: u64,
     /// Of each hot start: what the resume report says.
-    pub resumes: Vec<Duration>,
+    pub(crate) resumes: Vec<Duration>,
     /// Of each hot start: from the kill before it until it serves.
-    pub gaps: Vec<Duration>,
+    pub(crate) gaps: Vec<Duration>,
 }
 
 /// A process, killed when it is dropped.
@@ -65,7 +66,7 @@ impl Drop for Running {
     }
 }
 
-pub struct Supervisor<'a> {
+pub(crate) struct Supervisor<'a> {
     plan: &'a Plan<'a>,
     model: Model,
     dice: fastrand::Rng,
@@ -77,7 +78,7 @@ pub struct Supervisor<'a> {
 }
 
 /// Kills one process of the deployment as often as the plan says.
-pub fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Result<Outcome> {
+pub(crate) fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Result<Outcome> {
     let mut supervisor = Supervisor {
         plan,
         model: Model::default(),
@@ -137,14 +138,12 @@ impl Supervisor<'_> {
             ensure!(self.listen(&mut old)?, "it died by itself");
             self.sleep(LONGEST_LIFE);
         }
-        if let Some(status) = old.child.try_wait()? {
-            bail!("it ended by itself with {status}");
-        }
         let killed_at = wall_nanos();
         old.child.kill().context("kill")?;
         self.outcome.kills += 1;
         let new = self.start()?;
-        old.child.wait().context("wait")?;
+        let status = old.child.wait().context("wait")?;
+        ensure!(status.signal() == Some(SIGKILL), "it ended by itself with {status}");
         self.listen(&mut old)?;
         self.model.apply(journal::read(&old.journal)?);
         std::fs::remove_file(&old.journal).or_else(|e| match e.kind() {

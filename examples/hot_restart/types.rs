@@ -7,33 +7,33 @@ use hotpool::object::Schema;
 /// The first field of every object: which write the object is of, and the sum that proves it whole.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, Schema)]
-pub struct Stamp {
-    pub serial: u64,
+pub(crate) struct Stamp {
+    pub(crate) serial: u64,
     sum: u64,
 }
 
 /// A type of the game.
-pub trait Game: PoolObject {
+pub(crate) trait Game: PoolObject {
     fn stamp(&mut self) -> &mut Stamp;
     /// Sets every field but the stamp, one after the other, as a tick of the game would.
     fn play(&mut self, luck: u64);
 }
 
 /// Writes all fields of an object. A kill in here leaves some new, some old, and the sum wrong.
-pub fn write<T: Game>(object: &mut T, serial: u64) {
+pub(crate) fn write<T: Game>(object: &mut T, serial: u64) {
     object.play(serial.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     object.stamp().serial = serial;
     object.stamp().sum = sum(*object);
 }
 
-pub fn make<T: Game>(serial: u64) -> T {
+pub(crate) fn make<T: Game>(serial: u64) -> T {
     let mut object = T::zeroed();
     write(&mut object, serial);
     object
 }
 
 /// The serial of an object, and whether all of it is of that write.
-pub fn read<T: Game>(object: &T) -> (u64, bool) {
+pub(crate) fn read<T: Game>(object: &T) -> (u64, bool) {
     let mut copy = *object;
     let stamp = *copy.stamp();
     (stamp.serial, stamp.sum == sum(copy))
@@ -54,7 +54,7 @@ macro_rules! game {
         #[repr(C)]
         #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
         #[pool($($pool)*)]
-        pub struct $name { stamp: Stamp, $($field: $type,)* }
+        pub(crate) struct $name { stamp: Stamp, $($field: $type,)* }
 
         impl Game for $name {
             fn stamp(&mut self) -> &mut Stamp {
