@@ -52,8 +52,10 @@ struct Access<T> {
     keyed: bool,
     make: fn(&mut MemoryPoolMgr, u64, T) -> Result<Id<T>, AllocError>,
     /// The user key of an object, and what is found under it.
-    key: fn(&MemoryPoolMgr, Id<T>) -> Option<(u64, Option<Id<T>>)>,
+    key: fn(&MemoryPoolMgr, Id<T>) -> Option<KeyAndHolder<T>>,
 }
+
+type KeyAndHolder<T> = (u64, Option<Id<T>>);
 
 impl<T: Game> StockOf<T> {
     pub(crate) fn plain(target: usize) -> Box<dyn Stock> {
@@ -109,7 +111,7 @@ impl<T: Game> StockOf<T> {
 
 /// `alloc_keyed` and `force_get` in turn; both give the object that is there.
 fn make_keyed<T: Game>(pool: &mut MemoryPoolMgr, key: u64, value: T) -> Result<Id<T>, AllocError> {
-    if key % 2 == 0 {
+    if key.is_multiple_of(2) {
         return Ok(pool.force_get(key, value)?.into_inner());
     }
     match pool.alloc_keyed(key, value) {
