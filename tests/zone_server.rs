@@ -117,7 +117,7 @@ fn a_malformed_frame_ends_its_client_and_no_other() {
         (b"*x\r\n".to_vec(), "-ERR Protocol error: malformed frame"),
         (b"*1\r\n".repeat(5000), "-ERR Protocol error: command too long"),
         (b"*99999999999\r\n$1\r\n".repeat(1000), "-ERR Protocol error: "),
-        (b"*1\r\n$99999999\r\n".iter().chain([&b'x'; 100_000]).copied().collect(), "-ERR Protocol error: "),
+        ([b"*1\r\n$99999999\r\n".to_vec(), vec![b'x'; 100_000]].concat(), "-ERR Protocol error: "),
         (vec![b'x'; 1 << 20], "-ERR Protocol error: command too long"),
         (vec![0; 1 << 20], "-ERR Protocol error: command too long"),
     ] {
@@ -182,7 +182,7 @@ fn a_client_that_does_not_read_is_cut_off() {
 fn there_is_a_limit_to_clients_and_it_is_said() {
     let zone = Zone::start();
     let mut clients: Vec<Client> = Vec::new();
-    let refusal = (0..1100).find_map(|_| {
+    let refusal = (0..600).find_map(|_| {
         let mut client = zone.client();
         match client.ask("PING") {
             Some(reply) if reply == "+PONG" => {

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
-/// Clients at once; below the usual limit of open files.
-const MAX_CLIENTS: usize = 1000;
+/// Clients at once; well below the usual limit of open files.
+const MAX_CLIENTS: usize = 500;
 
 const LISTENER: Token = Token(0);
 const SIGNALS: Token = Token(1);
