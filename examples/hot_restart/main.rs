@@ -3,7 +3,7 @@
 //! Starts the three processes of `config/memorypool.ini`, lets each make, write and free objects
 //! as fast as it can, kills it with SIGKILL at random moments, starts it again at once, and compares
 //! all that it had acknowledged with all that is there. Exits with 0 only if nothing was
-//! lost, torn, duplicated or resurrected, and leaves nothing behind.
+//! lost, torn, duplicated or resurrected, with 2 if it could not find out, and leaves nothing behind.
 //!
 //! | file | is |
 //! |---|---|
@@ -32,7 +32,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use supervisor::{Outcome, Plan};
 
@@ -73,25 +73,26 @@ struct Options {
     journal: Option<PathBuf>,
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let options = Options::parse();
+    run(&options).unwrap_or_else(|error| {
+        eprintln!("{}: {error:#}", options.role.as_deref().unwrap_or("hot_restart"));
+        ExitCode::from(2)
+    })
+}
+
+fn run(options: &Options) -> Result<ExitCode> {
     let conf = ConfMgr::load(&options.conf)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     if let (Some(role), Some(journal)) = (&options.role, &options.journal) {
         let conf = moved(conf.process(role)?, options.key_offset);
         let task =
             process::Task { journal: journal.clone(), objects: options.objects, seed, bug: options.plant };
-        // Said shortly and at once: whoever supervises it looks at the exit code.
-        return Ok(match process::run(&conf, &task) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{role}: {error:#}");
-                ExitCode::FAILURE
-            }
-        });
+        process::run(&conf, &task)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let confs = ["zone", "world", "match"].map(|name| Ok(moved(conf.process(name)?, options.key_offset)));
-    supervise(&confs.into_iter().collect::<Result<Vec<_>>>()?, &options, seed)
+    supervise(&confs.into_iter().collect::<Result<Vec<_>>>()?, options, seed)
 }
 
 fn supervise(confs: &[ProcessConf], options: &Options, seed: u64) -> Result<ExitCode> {
@@ -115,6 +116,7 @@ fn supervise(confs: &[ProcessConf], options: &Options, seed: u64) -> Result<Exit
         stop: &stop,
     };
     let outcomes = run_all(confs, &plan)?;
+    ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal; the pools are removed");
     outcome::print(&outcomes, options.json)?;
     let sound = outcomes.iter().all(|outcome| outcome.faults.none());
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -130,7 +132,12 @@ fn run_all(confs: &[ProcessConf], plan: &Plan) -> Result<Vec<Outcome>> {
                 let bar =
                     ProgressBar::new(plan.kills).with_style(style.clone()).with_prefix(conf.name.clone());
                 let bar = bars.add(bar);
-                scope.spawn(move || supervisor::run(conf, plan, &bar))
+                scope.spawn(move || {
+                    let outcome = supervisor::run(conf, plan, &bar);
+                    // One that failed ends the others.
+                    plan.stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                    outcome
+                })
             })
             .collect();
         let joined = threads.into_iter().map(|thread| match thread.join() {

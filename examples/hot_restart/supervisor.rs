@@ -96,7 +96,9 @@ impl Supervisor<'_> {
     fn run(&mut self, progress: &ProgressBar) -> Result<()> {
         let mut running = self.start()?;
         while self.outcome.kills < self.plan.kills && Instant::now() < self.plan.until {
-            ensure!(!self.plan.stop.load(Ordering::Relaxed), "stopped");
+            if self.plan.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             running = self.kill_and_restart(running)?;
             progress.set_position(self.outcome.kills);
             progress.set_message(format!("{} objects, {}", self.model.len(), self.outcome.faults));
