@@ -3,6 +3,7 @@
 //!
 //! `redis-benchmark` does not say what it was told, so a client that keeps count runs beside it.
 
+mod example;
 #[allow(dead_code, reason = "shared with tests/zone_server.rs, which needs more of it")]
 mod zone;
 

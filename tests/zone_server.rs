@@ -3,6 +3,7 @@
 //! Clients play until the server is killed under them; what they were told is compared with what
 //! the next server has.
 
+mod example;
 mod zone;
 
 use std::collections::HashMap;

@@ -4,9 +4,8 @@ use hotpool::share::{Home, remove_pool};
 use hotpool::units::Key;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ impl Zone {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         assert!(number < 16, "more zones than this range of keys is cut for");
-        let base = 0x7c00_0000 | (std::process::id() & 0x3_ffff) << 6 | number << 2;
+        let base = 0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | number << 2;
         let dir = tempfile::tempdir().unwrap();
         let ini = format!(
             "[common]\nProcessList = zone\n[zone]\nBaseKey = {base:#x}\nBlockSize = 16M\nShmKeys = {:#x}, {:#x}\n",
@@ -52,7 +51,7 @@ impl Zone {
 
     /// A server of the same ini, not started yet.
     pub(crate) fn command(&self, listen: &str) -> Command {
-        let mut command = Command::new(server());
+        let mut command = Command::new(crate::example::built("zone_server"));
         command.arg("--conf").arg(self.dir.path().join("zone.ini")).arg("--listen").arg(listen);
         command
     }
@@ -94,22 +93,6 @@ impl Drop for Zone {
             eprintln!("the pool under {} stays: {error}", self.base_key);
         }
     }
-}
-
-/// The example beside this test, built if it is not as the sources are.
-fn server() -> &'static Path {
-    static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let target = profile.parent().unwrap();
-        let name = profile.file_name().unwrap().to_str().unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", "zone_server"]);
-        build.args(["--profile", if name == "debug" { "dev" } else { name }]).arg("--target-dir").arg(target);
-        assert!(build.status().unwrap().success(), "the example zone_server does not build");
-        profile.join("examples/zone_server")
-    })
 }
 
 /// A client that speaks as much RESP as the tests need.
