@@ -19,8 +19,8 @@ pub(crate) struct Row {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The pool is open.
-    Open { hot: bool, nanos: u64 },
+    /// The pool is open. `cut`: the kill came in the middle of an alloc or a free.
+    Open { hot: bool, nanos: u64, cut: bool },
     /// The resume report names an object that was being written.
     Named(u64),
     /// The process serves, since this time of the wall clock.
@@ -45,7 +45,7 @@ const REACHED: u64 = 4;
 impl Message {
     pub(crate) fn send(self, to: &mut impl Write) -> std::io::Result<()> {
         let (kind, words) = match self {
-            Message::Open { hot, nanos } => (1, [hot.into(), nanos, 0, 0]),
+            Message::Open { hot, nanos, cut } => (1, [hot.into(), nanos, cut.into(), 0]),
             Message::Named(handle) => (2, [handle, 0, 0, 0]),
             Message::Ready { wall_nanos } => (3, [wall_nanos, 0, 0, 0]),
             Message::Row(row) => {
@@ -68,7 +68,7 @@ impl Message {
         }
         let [a, b, c, d] = packet.words;
         Ok(Some(match packet.kind {
-            1 => Message::Open { hot: a != 0, nanos: b },
+            1 => Message::Open { hot: a != 0, nanos: b, cut: c != 0 },
             2 => Message::Named(a),
             3 => Message::Ready { wall_nanos: a },
             4 => Message::Row(Row {

@@ -22,6 +22,7 @@ struct Summary {
     duplicated: u64,
     resurrected: u64,
     named: u64,
+    cut: u64,
     resume_us_p50: u64,
     resume_us_max: u64,
     kill_to_ready_us_p50: u64,
@@ -47,6 +48,7 @@ impl Summary {
             duplicated,
             resurrected,
             named: outcome.named,
+            cut: outcome.cut,
             resume_us_p50,
             resume_us_max,
             kill_to_ready_us_p50,
@@ -59,7 +61,7 @@ impl Summary {
         let name = self.process.clone().unwrap_or_else(|| "all".into());
         let pair = |p50: u64, max: u64| format!("{p50} / {max}");
         let numbers = [self.kills, self.objects, self.acknowledged, self.lost, self.torn];
-        let more = [self.duplicated, self.resurrected, self.named];
+        let more = [self.duplicated, self.resurrected, self.named, self.cut];
         let mut cells = vec![name];
         cells.extend(numbers.iter().chain(&more).map(u64::to_string));
         cells.push(pair(self.resume_us_p50, self.resume_us_max));
@@ -87,6 +89,7 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
         "duplicated",
         "resurrected",
         "named",
+        "cut",
         "resume us p50 / max",
         "kill to ready us p50 / max",
     ]);
@@ -95,7 +98,8 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
         table.add_row(summary.cells().into_iter().map(right));
     }
     println!("{table}");
-    println!("named: objects that a kill met half written, and that the resume report says so of");
+    println!("named: kills in the middle of a write, which the resume report names the object of");
+    println!("cut: kills in the middle of an alloc or a free, which the resume has ended");
     if json {
         println!("{}", serde_json::to_string(&all)?);
     }
@@ -110,6 +114,7 @@ fn total(outcomes: &[Outcome]) -> Outcome {
         total.compared += outcome.compared;
         total.acknowledged += outcome.acknowledged;
         total.named += outcome.named;
+        total.cut += outcome.cut;
         total.faults.add(outcome.faults);
         total.resumes.extend(&outcome.resumes);
         total.gaps.extend(&outcome.gaps);

@@ -45,7 +45,10 @@ pub(crate) struct Outcome {
     pub(crate) compared: u64,
     pub(crate) acknowledged: u64,
     pub(crate) faults: Faults,
+    /// Kills in the middle of a write: the resume report names the object.
     pub(crate) named: u64,
+    /// Kills in the middle of an alloc or a free: the resume has ended it.
+    pub(crate) cut: u64,
     /// Of each hot start: what the resume report says.
     pub(crate) resumes: Vec<Duration>,
     /// Of each hot start: from the kill before it until it serves.
@@ -166,8 +169,9 @@ impl Supervisor<'_> {
         let mut hot = false;
         while let Some(message) = Message::receive(&mut running.voice)? {
             match message {
-                Message::Open { hot: is_hot, nanos } => {
+                Message::Open { hot: is_hot, nanos, cut } => {
                     hot = is_hot;
+                    self.outcome.cut += u64::from(cut);
                     self.outcome.resumes.extend(hot.then_some(Duration::from_nanos(nanos)));
                 }
                 Message::Named(handle) => self.outcome.named += u64::from(self.named.insert(handle)),

@@ -70,7 +70,7 @@ macro_rules! game {
 
 game! {
     #[pool(id = 1, keyed)]
-    struct Player { hp: i32, level: u32, x: f32, y: f32, skills: [u32; 32], bag: [u64; 40], }
+    struct Player { hp: i32, level: u32, x: f32, y: f32, skills: [u32; 32], bag: [u64; 1500], }
     play(this, luck) {
         this.hp = luck as i32;
         this.level = (luck >> 32) as u32;
@@ -102,7 +102,7 @@ game! {
     }
 
     #[pool(id = 1, keyed)]
-    struct Guild { gold: u64, leader: u64, members: [u64; 60], }
+    struct Guild { gold: u64, leader: u64, members: [u64; 1000], }
     play(this, luck) {
         (this.gold, this.leader) = (luck, !luck);
         this.members.iter_mut().zip(1..).for_each(|(member, n)| *member = luck.wrapping_mul(n));
@@ -124,7 +124,7 @@ game! {
     }
 
     #[pool(id = 1, keyed)]
-    struct Room { map: u32, round: u32, seats: [u64; 10], }
+    struct Room { map: u32, round: u32, seats: [u64; 500], }
     play(this, luck) {
         (this.map, this.round) = (luck as u32, (luck >> 32) as u32);
         this.seats.iter_mut().zip(1..).for_each(|(seat, n)| *seat = luck.wrapping_mul(n));
