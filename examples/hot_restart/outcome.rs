@@ -99,6 +99,9 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
     }
     println!("{table}");
     println!("named: kills in the middle of a write, which the resume report names the object of");
+    println!(
+        "resume: of starts that found the pool free; kill to ready: of starts while the old process was dying"
+    );
     println!("cut: kills in the middle of an alloc or a free, which the resume has ended");
     if json {
         println!("{}", serde_json::to_string(&all)?);

@@ -49,9 +49,9 @@ pub(crate) struct Outcome {
     pub(crate) named: u64,
     /// Kills in the middle of an alloc or a free: the resume has ended it.
     pub(crate) cut: u64,
-    /// Of each hot start: what the resume report says.
+    /// Of each hot start that found the pool free: what the resume report says.
     pub(crate) resumes: Vec<Duration>,
-    /// Of each hot start: from the kill before it until it serves.
+    /// Of each hot start at once: from the kill until it serves, the death of the old process included.
     pub(crate) gaps: Vec<Duration>,
 }
 
@@ -77,6 +77,8 @@ pub(crate) struct Supervisor<'a> {
     named: HashSet<u64>,
     starts: u64,
     last_kill: Option<u64>,
+    /// The last start did not wait for the end of the process before it.
+    at_once: bool,
     outcome: Outcome,
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Re
         named: HashSet::new(),
         starts: 0,
         last_kill: None,
+        at_once: false,
         outcome: Outcome { process: conf.name.clone(), ..Outcome::default() },
     };
     supervisor.run(progress).with_context(|| format!("process {}", conf.name))?;
@@ -135,7 +138,8 @@ impl Supervisor<'_> {
         Ok(Running { child, voice, journal })
     }
 
-    /// The next process is started while the old one is still dying: the pool is its own guard.
+    /// Every other time the next process is started while the old one is still dying: the pool is its
+    /// own guard. The other times it finds the pool free, and its resume shows how long that takes.
     fn kill_and_restart(&mut self, mut old: Running) -> Result<Running> {
         if self.dice.u32(0..KILLS_DURING_START) == 0 {
             self.sleep(LONGEST_START);
@@ -146,8 +150,10 @@ impl Supervisor<'_> {
         let killed_at = wall_nanos();
         old.child.kill().context("kill")?;
         self.outcome.kills += 1;
-        let new = self.start()?;
+        let at_once = self.dice.bool();
+        let early = if at_once { Some(self.start()?) } else { None };
         let status = old.child.wait().context("wait")?;
+        let new = early.map_or_else(|| self.start(), Ok)?;
         ensure!(status.signal() == Some(SIGKILL), "it ended by itself with {status}");
         self.listen(&mut old)?;
         self.model.apply(journal::read(&old.journal)?);
@@ -156,6 +162,7 @@ impl Supervisor<'_> {
             _ => Err(e),
         })?;
         self.last_kill = Some(killed_at);
+        self.at_once = at_once;
         Ok(new)
     }
 
@@ -172,12 +179,14 @@ impl Supervisor<'_> {
                 Message::Open { hot: is_hot, nanos, cut } => {
                     hot = is_hot;
                     self.outcome.cut += u64::from(cut);
-                    self.outcome.resumes.extend(hot.then_some(Duration::from_nanos(nanos)));
+                    let alone = hot && !self.at_once;
+                    self.outcome.resumes.extend(alone.then_some(Duration::from_nanos(nanos)));
                 }
                 Message::Named(handle) => self.outcome.named += u64::from(self.named.insert(handle)),
                 Message::Ready { wall_nanos } => {
                     let gap = self.last_kill.map(|kill| wall_nanos.saturating_sub(kill));
-                    self.outcome.gaps.extend(gap.filter(|_| hot).map(Duration::from_nanos));
+                    let counts = hot && self.at_once;
+                    self.outcome.gaps.extend(gap.filter(|_| counts).map(Duration::from_nanos));
                 }
                 Message::Row(row) => rows.push(row),
                 Message::Listed => {
