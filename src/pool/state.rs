@@ -77,6 +77,9 @@ impl TypeState {
 
     /// Room in the index for one more key. Without memory for more groups the old ones are
     /// filled further.
+    ///
+    /// Groups are split in turn, so one more extent may not reach those that the key wants; the
+    /// index has been all through them when it has doubled.
     pub(crate) fn reserve_key(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
         let mut grown = Ok(());
         if self.index.wants_extent(&self.slots) {
@@ -86,8 +89,13 @@ impl TypeState {
             Some(place) => Ok(place),
             None => {
                 grown?;
-                self.grow_index(space)?;
-                self.index.reserve(&self.slots, key).ok_or(NoSpace::Blocks)
+                for _ in 0..=self.index.extents() {
+                    self.grow_index(space)?;
+                    if let Some(place) = self.index.reserve(&self.slots, key) {
+                        return Ok(place);
+                    }
+                }
+                Err(NoSpace::Blocks)
             }
         }
     }
