@@ -1,20 +1,20 @@
 //! MemoryPoolMgr: typed object slots by handle, kept across restarts.
 
 mod adopt;
-mod base;
+pub(crate) mod base;
 mod error;
 mod guard;
-mod index;
+pub(crate) mod index;
 mod iter;
 mod manager;
 mod open;
 mod ops;
 mod report;
-mod slots;
+pub(crate) mod slots;
 mod space;
 mod state;
 mod typed;
-mod types;
+pub(crate) mod types;
 mod view;
 
 pub use error::{AllocError, Full, PoolError};
