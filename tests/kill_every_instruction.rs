@@ -16,7 +16,7 @@ mod harness;
 
 /// Operations of so many instructions are killed behind each.
 #[cfg(target_arch = "x86_64")]
-const EVERY: usize = if cfg!(debug_assertions) { 150 } else { 700 };
+const EVERY: usize = if cfg!(debug_assertions) { 150 } else { 480 };
 
 #[cfg(target_arch = "x86_64")]
 fn main() {

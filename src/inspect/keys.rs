@@ -1,6 +1,7 @@
 //! The index of a keyed type: every live object is reached by its key.
 
 use crate::inspect::finding::{Place, Severity};
+use crate::inspect::lane;
 use crate::inspect::tables::{Type, Walk, is_live, place_of};
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
@@ -147,6 +148,7 @@ impl Groups {
             && let Some(key) = key
             && let Some(other) = self.same_key(ty, number, key, index)
             && !walk.is_live()
+            && !lane::is_cut(walk)
         {
             let place = Place { slot: u32::try_from(index).ok(), ..place_of(ty) };
             walk.damage(place, format!("slot {other} has the same key, {key}"));

@@ -2,6 +2,7 @@
 
 mod finding;
 mod keys;
+mod lane;
 mod slots;
 mod tables;
 mod verify;

@@ -2,6 +2,7 @@
 
 use crate::inspect::finding::{Place, Report, Severity, TypeReport};
 use crate::inspect::keys::Groups;
+use crate::inspect::lane;
 use crate::inspect::slots;
 use crate::inspect::verify::{Pool, Standing};
 use crate::layout::{
@@ -100,6 +101,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
         let counted = slots::check(&mut walk, ty, groups);
         walk.report.types.push(counted);
     }
+    lane::check(&mut walk, &types);
     marks(&mut walk, &types);
     order(&mut walk);
     walk.report

@@ -51,6 +51,7 @@ pub struct Object {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Content {
     pub objects: BTreeMap<u64, Object>,
+    pub last_committed: u64,
 }
 
 /// The types that every pool of these tests has before an operation is killed.
@@ -66,7 +67,7 @@ pub fn add_types(pool: &mut MemoryPoolMgr) -> Result<(), PoolError> {
 impl Content {
     /// Reads all objects, each along every way there is to it. The error is a way that fails.
     pub fn read(pool: &MemoryPoolMgr) -> Result<Content, String> {
-        let mut content = Content::default();
+        let mut content = Content { last_committed: pool.last_committed(), ..Content::default() };
         content.read_type::<Plain>(pool, |_, _| None)?;
         content.read_type::<Keyed>(pool, key_of)?;
         content.read_type::<Worn>(pool, key_of)?;

@@ -18,13 +18,16 @@ pub struct Image {
     segments: Vec<Option<Vec<u8>>>,
 }
 
-/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas.
-pub fn watched_base() -> [Range<usize>; 4] {
+/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas and one
+/// of the undo log.
+pub fn watched_base() -> [Range<usize>; 5] {
     let types = size_of::<BaseHeader>();
     let blocks = types + 1024 * size_of::<TypeInfo>();
     let extents = blocks + 4096 * size_of::<BlockBase>();
     let schemas = extents + 65_536 * size_of::<ExtentRec>();
-    [0..types + PAGE, blocks..blocks + PAGE, extents..extents + PAGE, schemas..schemas + PAGE]
+    let lanes = schemas + (1 << 20);
+    let page = |at| at..at + PAGE;
+    [0..types + PAGE, page(blocks), page(extents), page(schemas), page(lanes)]
 }
 
 /// A segment of a pool in this process.

@@ -9,8 +9,10 @@
 
 pub mod content;
 pub mod image;
+pub mod journal;
 pub mod judge;
 pub mod keys;
+pub mod model;
 #[cfg(target_arch = "x86_64")]
 pub mod run;
 pub mod scenario;

@@ -52,6 +52,9 @@ fn conf(scenario: &Scenario, keys: &Keys, backend: BackendKind) -> ProcessConf {
 
 /// Runs a scenario in children that are killed.
 pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
+    if !scenario.real || cfg!(debug_assertions) && !matches!(scenario.what, What::Call(..)) {
+        return;
+    }
     let began = Instant::now();
     let (points, violations) = (tally.points, tally.violations);
     let keys = Keys::take(8);
@@ -181,7 +184,7 @@ struct Nest<'a> {
 }
 
 /// Images of one level of one scenario at the most; they are taken evenly.
-const LEVEL: usize = 120;
+const LEVEL: usize = 200;
 
 impl Nest<'_> {
     fn level(&mut self, images: Vec<Image>, depth: u32) {

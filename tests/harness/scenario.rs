@@ -4,7 +4,7 @@ use super::content::{Content, Keyed, Late, Plain, Worn, add_types, words};
 use super::image;
 use super::judge::Leaves;
 use hotpool::conf::ProcessConf;
-use hotpool::{Id, MemoryPoolMgr};
+use hotpool::{Id, MemoryPoolMgr, TxError};
 
 /// What an operation is given.
 #[derive(Clone, Default)]
@@ -45,15 +45,27 @@ pub struct Scenario {
     pub build: Build,
     pub what: What,
     pub leaves: Leaves,
+    /// Killed for real; the others are resumed from images alone, because it is long and enters the kernel
+    /// where a like one does.
+    pub real: bool,
 }
 
 const fn call(name: &'static str, build: Build, warm: Warm, run: Run) -> Scenario {
     let what = What::Call(warm, run);
-    Scenario { name, block_bytes: 128 << 10, blocks: 2, more_blocks: 0, build, what, leaves: Leaves::Either }
+    Scenario {
+        name,
+        block_bytes: 128 << 10,
+        blocks: 2,
+        more_blocks: 0,
+        build,
+        what,
+        leaves: Leaves::Either,
+        real: true,
+    }
 }
 
 const fn opens(name: &'static str, build: Build, closed: bool) -> Scenario {
-    Scenario { what: What::Open { closed }, ..call(name, build, cold, nothing) }
+    Scenario { blocks: 1, what: What::Open { closed }, ..call(name, build, cold, nothing) }
 }
 
 const fn writing(scenario: Scenario) -> Scenario {
@@ -139,6 +151,57 @@ pub const ALL: &[Scenario] = &[
         let mut sweep = hotpool::pool::Sweep(1);
         pool(p).sweep::<Plain>(&mut sweep, 2, |_, object| object.words[0] = 51);
     })),
+    call("update", few, cold, |p, w| pool(p).update(w.plain[1], |object| object.words = words(201)).unwrap()),
+    call("update, keyed and warm", few, warm, |p, w| {
+        pool(p).update(w.keyed[1], |object| object.words[12] = 202).unwrap();
+    }),
+    call("update that fails", few, cold, |p, w| {
+        let failed: Result<(), TxError> = pool(p).try_update(w.plain[1], |object| {
+            object.words = words(203);
+            Err(TxError::TooLarge { capacity: 0 })
+        });
+        assert!(failed.is_err());
+    }),
+    call("tx over two objects, with a tag", few, cold, |p, w| {
+        let done: Result<(), TxError> = pool(p).tx(|tx| {
+            tx.get_mut(w.plain[0])?.words[0] = 211;
+            tx.get_mut(w.keyed[0])?.words[5] = 212;
+            tx.get_mut(w.plain[0])?.words[13] = 213;
+            tx.commit_with(99)
+        });
+        done.unwrap();
+    }),
+    call("tx that makes, changes and frees", few, cold, |p, w| {
+        let done: Result<(), TxError> = pool(p).tx(|tx| {
+            let made = tx.alloc(Plain { words: words(221) })?;
+            tx.get_mut(made)?.words[3] = 222;
+            tx.free(w.plain[2])?;
+            tx.free(w.worn[1])?;
+            tx.commit_with(100)
+        });
+        done.unwrap();
+    }),
+    call("tx that gives a key to another object", few, cold, |p, w| {
+        let done: Result<(), TxError> = pool(p).tx(|tx| {
+            tx.get_mut(w.keyed[2])?.words[0] = 231;
+            tx.free(w.keyed[2])?;
+            tx.alloc_keyed(2, Keyed { words: words(232) })?;
+            tx.free(w.keyed[3])
+        });
+        done.unwrap();
+    }),
+    call("tx that is rolled back", few, cold, |p, w| {
+        let failed: Result<(), TxError> = pool(p).tx(|tx| {
+            tx.get_mut(w.plain[0])?.words = words(241);
+            let made = tx.alloc_keyed(900, Keyed { words: words(242) })?;
+            tx.get_mut(made)?.words[0] = 243;
+            tx.alloc_keyed(901, Worn { words: words(244) })?;
+            tx.free(w.plain[1])?;
+            tx.commit_with(101)?;
+            Err(TxError::Stale(w.plain[1].handle()))
+        });
+        assert!(failed.is_err());
+    }),
     call("add_type, new", few, cold, |p, _| pool(p).add_type::<Late>().unwrap()),
     call("add_type, again", few, cold, |p, _| pool(p).add_type::<Plain>().unwrap()),
     call("ready", few, cold, |p, _| pool(p).ready().unwrap()),
@@ -147,18 +210,26 @@ pub const ALL: &[Scenario] = &[
         leaves: Leaves::Ruins,
         ..call("destroy", few, cold, |p, _| p.take().unwrap().destroy().unwrap())
     },
-    Scenario { what: What::Cold, leaves: Leaves::Nothing, ..call("open, cold", empty, cold, nothing) },
-    opens("open, hot, after a close", few, true),
+    Scenario {
+        blocks: 1,
+        what: What::Cold,
+        leaves: Leaves::Nothing,
+        ..call("open, cold", empty, cold, nothing)
+    },
+    Scenario { real: false, ..opens("open, hot, after a close", few, true) },
     opens("open, hot, after a death", few, false),
     Scenario { more_blocks: 1, ..opens("open with one more block", few, true) },
-    opens(
-        "open with a mark left behind",
-        |p, w| {
-            few(p, w);
-            std::mem::forget(p.get_mut(w.plain[0]));
-        },
-        false,
-    ),
+    Scenario {
+        real: false,
+        ..opens(
+            "open with a mark left behind",
+            |p, w| {
+                few(p, w);
+                std::mem::forget(p.get_mut(w.plain[0]));
+            },
+            false,
+        )
+    },
 ];
 
 impl Scenario {
