@@ -22,7 +22,7 @@ const STATE: usize = 6;
 const INTENDED: u64 = 1;
 const DONE: u64 = 2;
 
-/// A ring that parent and child share. Its words are written in program order, which is the order in which
+/// A ring that parent and child share. Its words are released in program order, which is the order in which
 /// a death leaves them.
 pub struct Journal {
     count: &'static AtomicU64,
@@ -58,20 +58,20 @@ impl Journal {
     /// Says what is about to be done. False if there is no more room.
     pub fn intend(&self, op: u64, operands: [u64; 4]) -> bool {
         let Some(slot) = self.slots.get(self.len()) else { return false };
-        slot.words[0].store(op, Ordering::SeqCst);
+        slot.words[0].store(op, Ordering::Release);
         for (word, operand) in slot.words[1..].iter().zip(operands) {
-            word.store(operand, Ordering::SeqCst);
+            word.store(operand, Ordering::Release);
         }
-        slot.words[STATE].store(INTENDED, Ordering::SeqCst);
-        self.count.fetch_add(1, Ordering::SeqCst);
+        slot.words[STATE].store(INTENDED, Ordering::Release);
+        self.count.store(self.len() as u64 + 1, Ordering::Release);
         true
     }
 
     /// Says that it was done.
     pub fn done(&self, result: u64) {
         let slot = &self.slots[self.len() - 1];
-        slot.words[5].store(result, Ordering::SeqCst);
-        slot.words[STATE].store(DONE, Ordering::SeqCst);
+        slot.words[5].store(result, Ordering::Release);
+        slot.words[STATE].store(DONE, Ordering::Release);
     }
 
     /// All that was said.

@@ -3,7 +3,7 @@
 use super::content::{Content, Keyed, Object, Plain, Worn, words};
 use fastrand::Rng;
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr, PoolObject, TxError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What an operation is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +53,7 @@ pub struct Model {
     /// Every handle that was ever given out, and those of them that were freed.
     pub given: HashSet<u64>,
     pub dead: Vec<u64>,
+    by_key: HashMap<(u16, u64), u64>,
 }
 
 impl Op {
@@ -158,25 +159,33 @@ impl Model {
         if !self.given.insert(bits) {
             return Err(format!("handle {bits:x} was given out twice"));
         }
+        if let Some(key) = key {
+            self.by_key.insert((type_of(bits), key), bits);
+        }
         self.content.objects.insert(bits, Object { key, words });
         Ok(())
     }
 
     fn freed(&mut self, bits: u64) -> Result<(), String> {
         self.dead.push(bits);
-        self.content.objects.remove(&bits).map(drop).ok_or_else(|| format!("{bits:x} was freed twice"))
+        let object = self.content.objects.remove(&bits).ok_or_else(|| format!("{bits:x} was freed twice"))?;
+        if let Some(key) = object.key {
+            self.by_key.remove(&(type_of(bits), key));
+        }
+        Ok(())
     }
 
     fn written(&mut self, bits: u64, value: u64) -> Result<(), String> {
         let object = self.content.objects.get_mut(&bits).ok_or("an object that is gone was written")?;
-        object.words = all_words(bits, value);
+        let count = object.words.len();
+        object.words.clear();
+        object.words.extend_from_slice(&words::<14>(value)[..count]);
         Ok(())
     }
 
     /// The object of a type that has a key.
     pub fn holder(&self, ty: u16, key: u64) -> Option<u64> {
-        let mut objects = self.content.objects.iter();
-        objects.find(|(id, object)| object.key == Some(key) && type_of(**id) == ty).map(|(id, _)| *id)
+        self.by_key.get(&(ty, key)).copied()
     }
 
     /// Decides from what is there whether a step that was cut has happened, and takes that over. The
@@ -227,13 +236,6 @@ impl Model {
     }
 }
 
-fn all_words(bits: u64, value: u64) -> Vec<u64> {
-    match type_of(bits) {
-        Plain::TYPE_ID => words::<14>(value).to_vec(),
-        _ => words::<13>(value).to_vec(),
-    }
-}
-
 /// Does a step on a pool; what came of it.
 pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
     let [a, b, c, d] = step.operands;
@@ -278,9 +280,13 @@ pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
         }
         Op::Tx => {
             let done: Result<(), TxError> = pool.tx(|tx| {
-                write_in(tx, a, d)?;
+                for round in 0..8 {
+                    write_in(tx, a, d ^ round)?;
+                    write_in(tx, b, d ^ round)?;
+                }
                 free_in(tx, c)?;
                 write_in(tx, b, d)?;
+                write_in(tx, a, d)?;
                 tx.commit_with(d)
             });
             done.unwrap();
