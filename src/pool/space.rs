@@ -107,6 +107,11 @@ impl Space {
         self.blocks.push(Block { region: Some(region), used: limits::PAGE });
     }
 
+    /// Memory of the block `number`, if it is part of the pool.
+    pub(crate) fn region(&self, number: usize) -> Option<Region> {
+        self.blocks.get(number)?.region
+    }
+
     /// Bytes of a block that extents have taken.
     pub(crate) fn block_used(&self, number: usize) -> u64 {
         self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
