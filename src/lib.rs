@@ -5,6 +5,7 @@
 extern crate self as hotpool;
 
 pub mod conf;
+pub mod inspect;
 pub mod layout;
 pub mod limits;
 pub mod object;
@@ -17,5 +18,5 @@ pub mod units;
 
 pub use conf::ConfMgr;
 pub use object::{Handle, Id, Link, PoolObject};
-pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport};
+pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport, Tx, TxError};
 pub use share::{ShareMgr, StartMode};

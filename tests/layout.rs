@@ -1,7 +1,8 @@
 //! docs/layout.md tells the truth: each of its tables is compared with the code, field by field.
 
 use hotpool::layout::{
-    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, NoteRec, NoteRing, StartRec, TypeInfo,
+    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, StartRec,
+    TypeInfo,
 };
 use std::mem::{offset_of, size_of, size_of_val};
 
@@ -38,6 +39,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
         fields!(StartRec: epoch, start_wall, start_boot, boot, pid, before, end, before_wall, ready_wall, end_wall),
         fields!(NoteRing: count, spare),
         fields!(NoteRec: number_tag, nanos, a, b),
+        fields!(LaneHead: tail, spare),
         fields!(Group: overflow, entries),
     ]
 }
@@ -54,7 +56,7 @@ fn prose() -> Vec<(String, usize, Vec<(usize, usize, String)>)> {
         let rows = body.lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             let offset = cells.next()?.parse().ok()?;
-            Some((offset, cells.next()?.parse().unwrap(), cells.next()?.to_string()))
+            Some((offset, cells.next()?.parse().ok()?, cells.next()?.to_string()))
         });
         tables.push((name.to_string(), bytes, rows.collect()));
     }

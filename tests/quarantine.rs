@@ -86,6 +86,7 @@ fn nothing_reaches_an_object_in_quarantine_and_no_slot_is_lost() {
     assert_eq!((pool.find::<Keyed>(2), pool.get_by_key::<Keyed>(2)), (None, None));
     assert_eq!(values(&pool), (vec![1, 3], vec![1, 3]));
     assert_eq!((pool.len::<Plain>(), pool.len::<Keyed>()), (2, 2));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
     assert_eq!(pool.quarantined_object(plain), Some(Plain { value: 2 }), "but it can be looked at");
 
     let more: Vec<u32> = (0..200).map(|value| pool.alloc(Plain { value }).unwrap().index()).collect();
@@ -162,4 +163,22 @@ fn a_type_that_was_not_added_is_an_error_that_says_so() {
     assert_eq!(pool.release(plain.handle()), Err(QuarantineError::NotAdded(plain.handle())));
     let named: Vec<Handle> = pool.quarantined();
     assert!(named.contains(&plain.handle()), "they are named all the same");
+}
+
+#[test]
+fn a_program_may_put_objects_away_itself_as_long_as_there_is_room() {
+    let mut pool = open(&conf(OnTorn::Report));
+    let all: Vec<Handle> = (0..70).map(|value| pool.alloc(Plain { value }).unwrap().handle()).collect();
+    for object in &all[..64] {
+        pool.quarantine(*object).unwrap();
+    }
+    assert_eq!(pool.quarantine(all[0]), Err(QuarantineError::NotLive(all[0])));
+    assert_eq!(pool.quarantine(all[64]), Err(QuarantineError::Crowded(all[64])));
+    assert_eq!(
+        pool.get(all[64].typed::<Plain>().unwrap()).unwrap().value,
+        64,
+        "what has no room stays in reach"
+    );
+    assert_eq!(pool.quarantined(), all[..64]);
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
 }

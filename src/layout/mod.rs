@@ -10,6 +10,7 @@ mod frozen;
 mod group;
 mod header;
 mod intent;
+mod lane;
 mod note;
 mod start;
 mod type_info;
@@ -21,6 +22,8 @@ pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGI
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
+pub use lane::LaneHead;
+pub(crate) use lane::{COMMITTED, UndoKind};
 pub use note::{NoteRec, NoteRing};
 pub use start::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,

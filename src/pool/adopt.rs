@@ -6,6 +6,7 @@
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the cut split of an index group is ended | the same, to be done again |
 //! | the cut operation is ended, then the intent is cleared | the same, to be done again |
+//! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
 //! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
 //! | the ring of starts is mended, and written ahead | a record that nothing leads to |
 //! | owner, times and `run` are stored | the new owner named as the last one |
@@ -21,25 +22,63 @@ use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::breaker::CrashLoop;
-use crate::pool::quarantine;
+use crate::pool::quarantine::{self, QuarantineError};
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
 use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
+use crate::pool::undo::{States, Undo};
 use crate::share::{ShareMgr, StartMode};
 use crate::sync::Word;
 use crate::sys;
 use std::time::Duration;
 
+/// The parts of a pool that was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) space: &'a Space,
+    pub(crate) chains: &'a Chains,
+}
+
+impl Found<'_> {
+    /// The type `id` as it is now.
+    fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+        let Some(info) = self.base.used_types().find(|info| info.id.load() == u32::from(id)) else {
+            return Ok(None);
+        };
+        TypeState::load(self.base, info, self.space, self.chains).map(Some)
+    }
+}
+
+/// The types that a cut transaction has to do with, loaded as they are asked for.
+struct Loaded<'a> {
+    found: Found<'a>,
+    states: Vec<(u16, TypeState)>,
+}
+
+impl States for Loaded<'_> {
+    fn state(&mut self, id: u16) -> Option<&mut TypeState> {
+        let at = match self.states.iter().position(|(known, _)| *known == id) {
+            Some(at) => at,
+            None => {
+                self.states.push((id, self.found.load(id).ok()??));
+                self.states.len() - 1
+            }
+        };
+        self.states.get_mut(at).map(|(_, state)| state)
+    }
+}
+
 /// Makes this process the owner of a checked pool. The error says what makes no sense.
 pub(crate) fn adopt(
-    base: &Base,
-    space: &Space,
-    chains: &Chains,
+    found: &Found<'_>,
+    undo: &mut Undo,
     conf: &ProcessConf,
     share: &ShareMgr,
     crash_loop: Option<CrashLoop>,
 ) -> Result<ResumeReport, &'static str> {
+    let base = found.base;
     let header = &base.header;
     let had_types = header.ntypes.load() != 0;
     let hot = share.start_mode() == StartMode::Resume && had_types;
@@ -58,9 +97,12 @@ pub(crate) fn adopt(
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
     keep_marks(header);
-    end_split(base, space, chains)?;
-    let last = last_object(base, space, chains)?;
-    let ended_operation = end_operation(base, space, chains)?;
+    end_split(found)?;
+    let last = last_object(found)?;
+    let ended_operation = end_operation(found)?;
+    let mut loaded = Loaded { found: *found, states: Vec::new() };
+    let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
+    header.intent.store(0);
     if let LastEnd::Died { .. } = last_end {
         let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
         let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
@@ -69,10 +111,10 @@ pub(crate) fn adopt(
         let noted = BlackBox::of(base).last_object();
         let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
         for object in suspects.chain(worked_on) {
-            put_away(base, space, chains, object)?;
+            put_away(found, object)?;
         }
     }
-    tidy(base, space, chains)?;
+    tidy(found)?;
     let starts = Starts::of(base);
     starts.mend();
     let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
@@ -93,6 +135,7 @@ pub(crate) fn adopt(
         rebooted,
         types: types.collect(),
         ended_operation,
+        ended_transaction,
         being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
         quarantined: quarantine::listed(header).collect(),
@@ -131,54 +174,60 @@ fn keep_marks(header: &BaseHeader) {
 }
 
 /// Ends the split of an index group that was cut.
-fn end_split(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str> {
-    let word = base.header.split.load();
+fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
+    let header = &found.base.header;
+    let word = header.split.load();
     if word == 0 {
         return Ok(());
     }
-    if let Some(state) = load(base, space, chains, (word >> 32) as u16)? {
+    if let Some(state) = found.load((word >> 32) as u16)? {
         state.index.end_split(word & u64::from(u32::MAX));
     }
-    base.header.split.store(0);
+    header.split.store(0);
     Ok(())
 }
 
 /// Ends the operation that was cut, if one was.
-fn end_operation(base: &Base, space: &Space, chains: &Chains) -> Result<Option<&'static str>, &'static str> {
-    let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
+fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str> {
+    let header = &found.base.header;
+    let Some(intent) = Intent::parse(header.intent.load()) else { return Ok(None) };
     let mut ended = None;
-    if let Some(mut state) = load(base, space, chains, intent.type_id)? {
+    if let Some(mut state) = found.load(intent.type_id)? {
         if state.end_intent(intent) {
-            ended = Some(if intent.op == Op::Alloc { "an alloc" } else { "a free" });
+            ended = Some(if intent.op == Op::Alloc { "an alloc was ended" } else { "a free was ended" });
         }
     }
-    base.header.intent.store(0);
+    header.intent.store(0);
     Ok(ended)
 }
 
 /// The object of the operation that was the last one on a slot, if it lives.
-fn last_object(base: &Base, space: &Space, chains: &Chains) -> Result<Option<Handle>, &'static str> {
-    let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
-    let state = load(base, space, chains, intent.type_id)?;
+fn last_object(found: &Found<'_>) -> Result<Option<Handle>, &'static str> {
+    let Some(intent) = Intent::parse(found.base.header.intent.load()) else { return Ok(None) };
+    let state = found.load(intent.type_id)?;
     let header = state.and_then(|state| state.slots.slot(intent.index)).map(|slot| slot.header().load());
     Ok(header.and_then(Handle::from_bits))
 }
 
 /// Puts one object into quarantine, if it lives.
-fn put_away(base: &Base, space: &Space, chains: &Chains, object: Handle) -> Result<(), &'static str> {
-    if let Some(mut state) = load(base, space, chains, object.type_id())?
-        && state.park(object)
-    {
-        log::warn!("object {object} is put into quarantine");
-        BlackBox::of(base).event(Event::Quarantined, object.to_bits(), 0);
+fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
+    let Some(mut state) = found.load(object.type_id())? else { return Ok(()) };
+    match state.park(object) {
+        Ok(()) => {
+            log::warn!("object {object} is put into quarantine");
+            BlackBox::of(found.base).event(Event::Quarantined, object.to_bits(), 0);
+        }
+        // It was freed, or it is there from an earlier start.
+        Err(QuarantineError::NotLive(_)) => {}
+        Err(error) => log::error!("{error}"),
     }
     Ok(())
 }
 
 /// Takes from the list of quarantine what was let out or freed by a start that was cut.
-fn tidy(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str> {
+fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
     let mut wrong = None;
-    quarantine::tidy(&base.header, |object| match load(base, space, chains, object.type_id()) {
+    quarantine::tidy(&found.base.header, |object| match found.load(object.type_id()) {
         Ok(state) => state.is_some_and(|state| state.is_parked(object)),
         Err(what) => {
             wrong = Some(what);
@@ -186,11 +235,6 @@ fn tidy(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str>
         }
     });
     wrong.map_or(Ok(()), Err)
-}
-
-fn load(base: &Base, space: &Space, chains: &Chains, id: u16) -> Result<Option<TypeState>, &'static str> {
-    let Some(info) = base.used_types().find(|info| info.id.load() == u32::from(id)) else { return Ok(None) };
-    TypeState::load(base, info, space, chains).map(Some)
 }
 
 /// Says who owns the pool now, and since when.

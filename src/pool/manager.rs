@@ -4,7 +4,7 @@ use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::object::{Handle, PoolObject};
-use crate::pool::adopt;
+use crate::pool::adopt::{self, Found};
 use crate::pool::aside;
 use crate::pool::base::{self, BASE_BYTES, Base};
 use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
@@ -16,6 +16,7 @@ use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Farewell, Now, Start, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::types::{self, Setting};
+use crate::pool::undo::Undo;
 use crate::region::Region;
 use crate::share::{ShareError, ShareMgr, StartMode};
 use crate::sys;
@@ -65,6 +66,9 @@ pub struct MemoryPoolMgr {
     pub(crate) space: Space,
     pub(crate) marks: [Mark; PARTS],
     pub(crate) base: Base,
+    pub(crate) undo: Undo,
+    /// Objects that the transaction in flight has freed.
+    pub(crate) freed: Vec<Handle>,
     chains: Chains,
     conf: ProcessConf,
     report: ResumeReport,
@@ -102,8 +106,10 @@ impl MemoryPoolMgr {
         let (mut space, chains) = find_space(conf, &base, &mut share)?;
         check_dropped(conf, &base, &space)?;
 
-        let mut report = adopt::adopt(&base, &space, &chains, conf, &share, crash_loop)
-            .map_err(|what| corrupt(conf, what))?;
+        let mut undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
+        let found = Found { base: &base, space: &space, chains: &chains };
+        let mut report =
+            adopt::adopt(&found, &mut undo, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
         let farewell = Farewell::new(Starts::of(&base));
         fit_blocks(conf, &base, &mut space, &mut share)?;
         report.moved_to = moved_to;
@@ -114,6 +120,8 @@ impl MemoryPoolMgr {
             marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
             last_generation: limits::MAX_GENERATION,
             conf: conf.clone(),
+            undo,
+            freed: Vec::new(),
             space,
             base,
             chains,

@@ -2,13 +2,13 @@
 
 mod adopt;
 mod aside;
-mod base;
+pub(crate) mod base;
 mod black_box;
 mod breaker;
 mod error;
 mod guard;
 mod health;
-mod index;
+pub(crate) mod index;
 mod iter;
 mod manager;
 mod open;
@@ -16,12 +16,14 @@ mod ops;
 mod postmortem;
 mod quarantine;
 mod report;
-mod slots;
+pub(crate) mod slots;
 mod space;
 mod starts;
 mod state;
+mod tx;
 mod typed;
-mod types;
+pub(crate) mod types;
+mod undo;
 mod view;
 
 pub use base::BASE_BYTES;
@@ -38,4 +40,5 @@ pub use postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
 pub use quarantine::QuarantineError;
 pub use report::{LastEnd, ResumeReport, TypeCount};
 pub use starts::{Start, StartEnd};
+pub use tx::{Tx, TxError};
 pub use view::{View, ViewMut};

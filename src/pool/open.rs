@@ -26,6 +26,15 @@ impl OpenWords {
         }
     }
 
+    /// Makes room for so many words.
+    pub(crate) fn expect(&mut self, words: usize) {
+        let mut length = words;
+        for level in &mut self.levels {
+            length = length.div_ceil(64);
+            level.reserve(length);
+        }
+    }
+
     /// Number of words.
     pub(crate) fn len(&self) -> u32 {
         self.words

@@ -19,7 +19,7 @@ use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
 use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::slots::parked;
+use crate::pool::slots::{LEN_MASK, parked};
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
 use crate::sync::Word;
@@ -28,6 +28,12 @@ use crate::sync::Word;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuarantineError {
+    /// It does not live.
+    #[error("object {0} does not live, so it cannot be put into quarantine")]
+    NotLive(Handle),
+    /// There is no room for one more.
+    #[error("object {0} is not put into quarantine: {max} are there; release or drop some", max = limits::MARKS)]
+    Crowded(Handle),
     /// It is not there.
     #[error("object {0} is not in quarantine; `quarantined()` names those that are")]
     NotThere(Handle),
@@ -60,13 +66,24 @@ impl MemoryPoolMgr {
         self.types[usize::from(T::TYPE_ID)].as_deref()?.slots.typed::<T>()?.parked(id).copied()
     }
 
+    /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.
+    ///
+    /// All or nothing under a kill.
+    pub fn quarantine(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        state.park(object)?;
+        self.black_box().event(Event::Quarantined, object.to_bits(), 0);
+        Ok(())
+    }
+
     /// Lets an object out of quarantine: its handle resolves again, its key leads to it again.
     ///
     /// All or nothing under a kill.
     pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types[usize::from(object.type_id())].as_deref_mut();
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
-        state.release(object, &mut self.space)?;
+        state.unpark(object, &mut self.space)?;
         forget(&self.base.header, object);
         self.black_box().event(Event::Released, object.to_bits(), 0);
         Ok(())
@@ -86,17 +103,12 @@ impl MemoryPoolMgr {
 }
 
 impl TypeState {
-    /// Puts an object into quarantine; false if it does not live, or if the list has no room.
-    pub(crate) fn park(&mut self, object: Handle) -> bool {
-        let Some(slot) = self.slots.slot(object.index()) else { return false };
-        if slot.header().load() != object.to_bits() {
-            return false;
-        }
+    /// Puts an object into quarantine.
+    pub(crate) fn park(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == object.to_bits());
+        let slot = slot.ok_or(QuarantineError::NotLive(object))?;
         let header = self.slots.header;
-        let Some(place) = place(&header, object) else {
-            log::error!("object {object} is not put into quarantine: {} are there already", limits::MARKS);
-            return false;
-        };
+        let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
         place.store(object.to_bits());
         let len = self.slots.info.len.load();
         header.intent.store(Intent::free(self.slots.type_id(), object.index(), len & LEN_MASK));
@@ -105,7 +117,7 @@ impl TypeState {
         if self.slots.info.keyed() {
             self.index.unlink(slot.key().load(), object.index());
         }
-        true
+        Ok(())
     }
 
     /// Whether an object is in quarantine.
@@ -114,7 +126,7 @@ impl TypeState {
         slot.is_some_and(|slot| slot.header().load() == parked(object))
     }
 
-    fn release(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
+    fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
         let place = match self.slots.info.keyed() {
@@ -146,7 +158,7 @@ impl TypeState {
         let (header, id) = (self.slots.header, self.slots.type_id());
         // Recovery sees an alloc that was not made: the count stays, the bit follows the header.
         header.intent.store(Intent::alloc(id, object.index(), len & LEN_MASK));
-        if object.to_bits() & GENERATION_MASK >= self.slots.last_generation {
+        if object.to_bits() & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
             self.slots.retire(slot, object.index());
         } else {
             slot.header().store(object.to_bits() + 1);
@@ -163,9 +175,6 @@ impl TypeState {
         })
     }
 }
-
-/// Objects of a type that an intent can count.
-const LEN_MASK: u64 = (1 << limits::INDEX_BITS) - 1;
 
 /// The objects that the list names. During a start, some may not be parked yet or any more.
 pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Handle> + '_ {

@@ -18,11 +18,12 @@
 //! header of its slot; a kill between the two is mended from the intent.
 #![allow(unsafe_code)]
 
-use crate::layout::{BaseHeader, TypeInfo};
+use crate::layout::{BaseHeader, ExtentRec, Intent, TypeInfo};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
+use crate::pool::space::Extent;
 use crate::pool::typed::{Typed, TypedMut};
-use crate::region::{At, OutOfBounds, Region};
+use crate::region::{At, OutOfBounds, Table};
 use crate::sync::{Half, Word};
 use std::any::TypeId;
 use std::ptr::NonNull;
@@ -41,6 +42,9 @@ pub(crate) fn is_parked(header: u64) -> bool {
     header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
 }
 
+/// Objects of a type that an intent can count.
+pub(crate) const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
+
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);
 
@@ -50,8 +54,9 @@ pub(crate) struct Slots {
     starts: Vec<*mut u8>,
     /// Per extent the biased address of its map.
     maps: Vec<*const Word>,
-    /// Per extent its mark in the extent table.
-    marks: Vec<At<Half>>,
+    /// Per extent its number in the extent table, where its mark is.
+    numbers: Vec<u32>,
+    table: Table<ExtentRec>,
     /// The first handle beyond the slots there are: their number, shifted.
     limit: u64,
     /// From a handle to its extent.
@@ -66,7 +71,7 @@ pub(crate) struct Slots {
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
     pub(crate) header: At<BaseHeader>,
-    pub(crate) last_generation: u64,
+    last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
     /// Its `Typed::TOKEN`; 0 until then.
@@ -94,8 +99,19 @@ impl Current {
 pub(crate) struct Free {
     pub(crate) index: u32,
     pub(crate) slot: Slot,
+    /// Its word of the map, what it is to be once the slot is used, and what it is when full.
+    map: *const Word,
     bits: u64,
-    bit: u64,
+    full: u64,
+}
+
+/// The bit of a slot in the map.
+struct Place {
+    map: *const Word,
+    number: u32,
+    at: u32,
+    /// Its word.
+    used: u64,
 }
 
 /// A slot.
@@ -131,13 +147,14 @@ impl Slot {
 
 impl Slots {
     /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
-    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>) -> Self {
+    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         let shift = info.shift.load();
         let word_bits = shift.min(6);
         Slots {
             starts: Vec::new(),
             maps: Vec::new(),
-            marks: Vec::new(),
+            numbers: Vec::new(),
+            table,
             limit: 0,
             extent_shift: INDEX_SHIFT + shift,
             word_bits,
@@ -159,8 +176,9 @@ impl Slots {
         (1u64 << shift).div_ceil(64) * 8
     }
 
-    /// Adds the extent at `offset` of a block, behind those that are there.
-    pub(crate) fn push(&mut self, block: &Region, offset: u64, mark: At<Half>) -> Result<(), OutOfBounds> {
+    /// Adds an extent behind those that are there.
+    pub(crate) fn push(&mut self, extent: &Extent) -> Result<(), OutOfBounds> {
+        let (block, offset) = (&extent.block, extent.offset);
         let shift = self.extent_shift - INDEX_SHIFT;
         let map_bytes = self.info.map_bytes.load();
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
@@ -171,12 +189,28 @@ impl Slots {
         let map = block.span(offset, map_bytes)?.cast::<Word>();
         let slots = block.span(slots_at, slots_bytes)?;
         let words = 1 << self.word_shift;
-        self.maps.push(map.as_ptr().wrapping_sub(self.open.len() as usize));
+        let first_word = self.numbers.len() as u32 * words;
+        self.maps.push(map.as_ptr().wrapping_sub(first_word as usize));
         self.starts.push(slots.as_ptr().wrapping_sub(self.capacity() as usize * self.stride));
-        self.open.push(words, mark.load() != 1);
-        self.marks.push(mark);
+        self.numbers.push(extent.number);
         self.limit += 1 << self.extent_shift;
+        let full = self.mark(first_word).is_some_and(|mark| mark.load() == 1);
+        self.open.push(words, !full);
         Ok(())
+    }
+
+    /// Makes room for so many extents.
+    pub(crate) fn expect(&mut self, extents: usize) {
+        self.maps.reserve(extents);
+        self.starts.reserve(extents);
+        self.numbers.reserve(extents);
+        self.open.expect(extents << self.word_shift);
+    }
+
+    /// The mark of the extent of word `number` of the map: nothing was free when last looked at.
+    fn mark(&self, number: u32) -> Option<&Half> {
+        let extent = *self.numbers.get((number >> self.word_shift) as usize)?;
+        self.table.get(extent as usize).map(|rec| &rec.full)
     }
 
     /// Binds the slots to the Rust type that `add_type` has compared with `info`.
@@ -299,47 +333,88 @@ impl Slots {
             // SAFETY: a word with a free slot is not `NO_WORD`, so `start` is the slot of bit `at`.
             let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
             let index = self.first_of_word(self.current.number) + at;
-            return Some(Free { index, slot, bits, bit: 1 << at });
+            let (map, full) = (self.current.map, self.full);
+            return Some(Free { index, slot, map, bits: bits | 1 << at, full });
         }
     }
 
     /// Sets the bit of a slot that `free_slot` has returned.
     #[inline(always)]
     pub(crate) fn set(&mut self, free: Free) {
-        let bits = free.bits | free.bit;
-        // SAFETY: `map` has not changed since `free_slot`.
-        unsafe { &*self.current.map }.store(bits);
-        if bits == self.full {
+        // SAFETY: `free_slot` took it from `current`: it is a word of the map.
+        unsafe { &*free.map }.store(free.bits);
+        if free.bits == free.full {
             self.current = Current::NONE;
         }
     }
 
-    /// Clears the bit of the slot that was freed and that `bits` named.
+    /// Ends the life that the handle `bits` names, and returns its slot; `None` if it is not going on.
     ///
     /// # Safety
     ///
-    /// `slot_of` has found `slot` for these `bits`, `stride` is that of these slots, and `whole_words`
-    /// is only true if an extent has 64 slots or more.
+    /// `stride` is that of these slots; `whole_words` is only true if an extent has 64 slots or more.
     #[inline(always)]
-    pub(crate) unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
+    pub(crate) unsafe fn release(
+        &mut self,
+        type_id: u16,
+        bits: u64,
+        stride: usize,
+        whole_words: bool,
+    ) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots.
+        let slot = unsafe { self.slot_of(bits, stride) }?;
+        if slot.header().load() != bits {
+            return None;
+        }
+        let index = (bits >> INDEX_SHIFT) as u32;
+        // SAFETY: as the caller says, and `slot_of` found `bits` below the limit.
+        let place = unsafe { self.place(bits, whole_words) };
+        let (header, info, full) = (self.header, self.info, self.full);
+        let is_last = bits & GENERATION_MASK >= self.last_generation;
+        let is_lower = place.number < self.current.number;
+        let len = info.len.load() & LEN_MASK;
+        header.intent.store(Intent::free(type_id, index, len));
+        if is_last {
+            self.retire(slot, index);
+        } else {
+            slot.header().store(bits + 1);
+            if place.used == full {
+                self.reopen(place.number);
+            }
+            // SAFETY: `place` found it: the word of the map that speaks of the slot.
+            unsafe { &*place.map }.store(place.used & !(1 << place.at));
+            if is_lower {
+                let start = slot.start.as_ptr().wrapping_sub(place.at as usize * stride);
+                self.current = Current { number: place.number, map: place.map, start };
+            }
+        }
+        info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        Some(slot)
+    }
+
+    /// Where the bit of a slot is.
+    ///
+    /// # Safety
+    ///
+    /// `slot_of` found `bits` below the limit; `whole_words` is only true if an extent has 64 slots
+    /// or more.
+    #[inline(always)]
+    unsafe fn place(&self, bits: u64, whole_words: bool) -> Place {
         let word_bits = if whole_words { 6 } else { self.word_bits };
         let index = (bits >> INDEX_SHIFT) as u32;
         let number = index >> word_bits;
-        let at = index & ((1 << word_bits) - 1);
-        // SAFETY: `slot_of` found `bits` below the limit, which is the number of extents shifted.
+        // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
         let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
         let map = biased.wrapping_add(number as usize);
         // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
         let used = unsafe { &*map }.load();
-        if used == self.full && !self.open.is_open(number) {
-            self.reopen(number);
-        }
-        // SAFETY: as above.
-        unsafe { &*map }.store(used & !(1 << at));
-        if number < self.current.number {
-            let start = slot.start.as_ptr().wrapping_sub(at as usize * stride);
-            self.current = Current { number, map, start };
-        }
+        Place { map, number, at: index & ((1 << word_bits) - 1), used }
+    }
+
+    /// The same where the Rust type is not known.
+    pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots, and no claim is made on the words.
+        unsafe { self.release(self.type_id(), handle.to_bits(), self.stride, false) }
     }
 
     /// Makes the lowest word with a free slot the current one.
@@ -358,16 +433,23 @@ impl Slots {
             self.open.close(number);
             let extent = number >> self.word_shift;
             if self.open.all_closed(extent << self.word_shift, 1 << self.word_shift) {
-                self.marks[extent as usize].store(1);
+                self.mark(number)?.store(1);
             }
         }
     }
 
     /// Takes back that a word has nothing free, before something is.
-    #[inline(never)]
+    #[inline(always)]
     fn reopen(&mut self, number: u32) {
-        let mark = &self.marks[(number >> self.word_shift) as usize];
-        if mark.load() != 0 {
+        if !self.open.is_open(number) {
+            self.reopen_closed(number);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reopen_closed(&mut self, number: u32) {
+        if let Some(mark) = self.mark(number).filter(|mark| mark.load() != 0) {
             mark.store(0);
         }
         self.open.open(number);

@@ -25,16 +25,14 @@
 
 use crate::layout::Intent;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{Slot, Slots, parked};
+use crate::pool::slots::{LEN_MASK, Slot, Slots, parked};
+use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Slots up to this stride come in extents of 64 or more; the smallest block has room for that.
 pub(crate) const WHOLE_WORD_STRIDE: u64 = 512;
-/// Objects of a type that an intent can count.
-const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
-
 /// Bytes of a slot before its object.
 pub(crate) const fn head_bytes(keyed: bool, align: usize) -> usize {
     let words = if keyed { 16 } else { 8 };
@@ -226,19 +224,25 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         self.alloc_with(|_, _| (), value)
     }
 
-    /// The same with a user key. `link` makes the index lead to the slot: behind the intent, so
+    /// The same, `note` told of the handle behind the intent and before the commit.
+    #[inline(always)]
+    pub(crate) fn alloc_noted(&mut self, value: T, note: impl FnOnce(u64)) -> Option<Id<T>> {
+        self.alloc_with(|_, header| note(header), value)
+    }
+
+    /// The same with a user key. `link`, told of slot and handle, makes the index lead there: behind the intent, so
     /// that recovery finds it, and before the commit, so that a live object is always found.
     #[inline(always)]
-    pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32)) -> Option<Id<T>> {
-        let prepare = |slot: Slot, index| {
+    pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32, u64)) -> Option<Id<T>> {
+        let prepare = |slot: Slot, header| {
             slot.key().store(key);
-            link(index);
+            link((header >> INDEX_SHIFT) as u32, header);
         };
         self.alloc_with(prepare, value)
     }
 
     #[inline(always)]
-    fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u32), value: T) -> Option<Id<T>> {
+    fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u64), value: T) -> Option<Id<T>> {
         let slots = &mut *self.slots;
         let (free, old) = loop {
             // SAFETY: the stride is that of `T`, whose slots these are.
@@ -249,20 +253,22 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             }
             mend(slots, free.index);
         };
-        let len = slots.info.len.load() & LEN_MASK;
-        slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
-        prepare(free.slot, free.index);
+        let (header, info) = (slots.header, slots.info);
+        let len = info.len.load() & LEN_MASK;
+        let is_higher = u64::from(free.index) >= info.high_water.load();
+        header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        let life = (old & GENERATION_MASK).wrapping_add(1);
+        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        prepare(free.slot, new);
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(free.slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
         unsafe { object.write(value) };
-        let life = (old & GENERATION_MASK).wrapping_add(1);
-        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
         free.slot.header().store(new);
         slots.set(free);
-        slots.info.len.store(len + 1);
-        if u64::from(free.index) >= slots.info.high_water.load() {
-            slots.info.high_water.store(u64::from(free.index) + 1);
+        info.len.store(len + 1);
+        if is_higher {
+            info.high_water.store(u64::from(free.index) + 1);
         }
         Id::of_header(new)
     }
@@ -270,20 +276,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// Frees the object of a handle, and returns its slot; `None` if it was not there.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
+        // SAFETY: stride and words are those of `T`, whose slots these are.
+        unsafe { self.slots.release(T::TYPE_ID, id.to_bits(), Typed::<T>::STRIDE, Typed::<T>::WHOLE_WORDS) }
+    }
+
+    /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not
+    /// there, an error if the log is full.
+    #[inline(always)]
+    pub(crate) fn into_kept(self, id: Id<T>, undo: &mut Undo) -> Option<Result<&'a mut T, LogFull>> {
         let slot = Typed::resolve(self.slots, id)?;
-        let slots = &mut *self.slots;
-        let index = id.index();
-        let len = slots.info.len.load() & LEN_MASK;
-        slots.header.intent.store(Intent::free(T::TYPE_ID, index, len));
-        if id.to_bits() & GENERATION_MASK >= slots.last_generation {
-            slots.retire(slot, index);
-        } else {
-            slot.header().store(id.to_bits() + 1);
-            // SAFETY: `resolve` found the slot; stride and words are those of `T`.
-            unsafe { slots.clear(id.to_bits(), slot, Typed::<T>::STRIDE, Typed::<T>::WHOLE_WORDS) };
-        }
-        slots.info.len.store(len.wrapping_sub(1) & LEN_MASK);
-        Some(slot)
+        // SAFETY: the slots are those of `T`.
+        let mut object = unsafe { Typed::<T>::object(slot) };
+        // SAFETY: it is the object of the slot that the handle names.
+        let kept = unsafe { undo.keep(id.handle(), object) };
+        // SAFETY: as in `into_mut`.
+        Some(kept.map(|()| unsafe { object.as_mut() }))
     }
 }
 
@@ -322,20 +329,14 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     }
 
     /// Goes on to the next word with a bit set.
-    #[inline(never)]
+    #[inline(always)]
     fn refill(&mut self) -> Option<()> {
-        while let Some(word) = self.slots.word(self.next) {
-            let bits = word.load();
-            if bits != 0 {
-                let first = self.slots.slot(self.slots.first_of_word(self.next))?;
-                self.bits = bits;
-                self.start = first.start.as_ptr();
-                self.next += 1;
-                return Some(());
-            }
-            self.next += 1;
-        }
-        None
+        // By value, so that an iteration keeps its state in registers.
+        let (bits, start, next) = next_word(self.slots, self.next)?;
+        self.bits = bits;
+        self.start = start;
+        self.next = next;
+        Some(())
     }
 
     /// The next live object, with its handle.
@@ -363,6 +364,21 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         // SAFETY: as in `Typed::get`.
         self.next().map(|(id, object)| (id, unsafe { object.as_ref() }))
     }
+}
+
+/// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
+/// the number of the word behind it.
+#[inline(never)]
+fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
+    while let Some(word) = slots.word(number) {
+        let bits = word.load();
+        if bits != 0 {
+            let first = slots.slot(slots.first_of_word(number))?;
+            return Some((bits, first.start.as_ptr(), number + 1));
+        }
+        number += 1;
+    }
+    None
 }
 
 /// The same, to be written.

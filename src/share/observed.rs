@@ -52,7 +52,6 @@ impl Observed {
     }
 
     /// Attaches what is under the key of a block.
-    #[allow(dead_code)]
     pub(crate) fn block(&mut self, key: Key) -> io::Result<Region> {
         let absent = || io::Error::new(io::ErrorKind::NotFound, format!("there is no segment under {key}"));
         let facts = self.backend.stat(key)?.filter(|facts| !facts.removed).ok_or_else(absent)?;

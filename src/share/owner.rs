@@ -91,7 +91,7 @@ pub enum OwnerError {
     },
     /// Nobody holds the lock, and yet somebody has the segment attached.
     #[error(
-        "{key} (shmid {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
+        "{key} (shmid or inode {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
          or the segment under a running server: stop it, then run `hotpool ls`",
         named(writers, *.attached, *.observers),
         waited(*.waited_ms)
@@ -133,7 +133,7 @@ pub enum OwnerError {
         rounds: u32,
     },
     /// The kernel refused.
-    #[error("cannot {call} the owner semaphores under {key}: {source}; run `hotpool doctor`")]
+    #[error("cannot {call} the owner semaphores under {key}: {source}; {}", system_next(source))]
     System {
         /// Key of the base segment.
         key: Key,
@@ -158,6 +158,16 @@ fn held_next(holder: &Process) -> String {
         ProcessState::Exiting | ProcessState::Zombie => "raise OwnerWaitMs and start again".into(),
         ProcessState::NotVisible => "stop it where it runs, then run `hotpool ls`".into(),
         ProcessState::Running => "stop it first, or run `hotpool ls`".into(),
+    }
+}
+
+fn system_next(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC) => "the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`",
+        Some(libc::EACCES | libc::EPERM) => {
+            "they belong to another user: look at `ipcs -s`, or run `hotpool ls`"
+        }
+        _ => "run `hotpool doctor`",
     }
 }
 
@@ -306,14 +316,6 @@ impl OwnerLock {
             log::warn!("the owner semaphores under {} were not removed: {error}", self.key);
         }
     }
-
-    /// Number of the set, if there is one.
-    pub(crate) fn semid(&self) -> Option<i32> {
-        match self.hold {
-            Hold::Heap => None,
-            Hold::Set { semid, .. } => Some(semid),
-        }
-    }
 }
 
 impl Drop for OwnerLock {
@@ -337,11 +339,13 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Registers one. `None` where there is no set of ours, or no right to change it: then
-    /// the observer goes uncounted, and a start may wait for it.
+    /// Registers one. `None` where there is no set of ours that is marked, or no right to
+    /// change it: then the observer goes uncounted, and a start may wait for it.
     pub(crate) fn register(key: Key) -> Option<Self> {
         let semid = sysv::sem_find(key).ok()??;
         inspect(semid, Whose::Any).ok()?.is_none().then_some(())?;
+        // An operation on a set that is not marked yet would make it look like a stranger's.
+        (sysv::sem_value(semid, MAGIC).ok()? == SET_MAGIC).then_some(())?;
         sysv::sem_op(semid, &[(OBSERVERS as u16, 1)], Duration::ZERO).ok()?;
         Some(Observer { semid, pid: std::process::id() })
     }
