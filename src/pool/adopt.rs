@@ -119,10 +119,10 @@ fn end_split(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static
 fn end_operation(base: &Base, space: &Space, chains: &Chains) -> Result<Option<&'static str>, &'static str> {
     let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
     let mut ended = None;
-    if let Some(mut state) = load(base, space, chains, intent.type_id)? {
-        if state.end_intent(intent) {
-            ended = Some(if intent.op == Op::Alloc { "an alloc" } else { "a free" });
-        }
+    if let Some(mut state) = load(base, space, chains, intent.type_id)?
+        && state.end_intent(intent)
+    {
+        ended = Some(if intent.op == Op::Alloc { "an alloc" } else { "a free" });
     }
     base.header.intent.store(0);
     Ok(ended)

@@ -343,7 +343,8 @@ impl Index {
         }
     }
 
-    /// All entries, with the number of their group; for tests and `verify`.
+    /// All entries, with the number of their group.
+    #[allow(dead_code, reason = "for whoever verifies a pool")]
     pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         (0..self.groups()).flat_map(|number| {
             let group = self.group(number).into_iter();

@@ -299,14 +299,6 @@ impl OwnerLock {
             log::warn!("the owner semaphores under {} were not removed: {error}", self.key);
         }
     }
-
-    /// Number of the set, if there is one.
-    pub(crate) fn semid(&self) -> Option<i32> {
-        match self.hold {
-            Hold::Heap => None,
-            Hold::Set { semid, .. } => Some(semid),
-        }
-    }
 }
 
 impl Drop for OwnerLock {

@@ -37,7 +37,6 @@ pub(crate) struct ShmStat {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SemStat {
     pub(crate) uid: u32,
-    pub(crate) mode: u32,
     pub(crate) count: u32,
     /// When an operation last succeeded; 0 if none has.
     pub(crate) last_op: u64,
@@ -161,12 +160,7 @@ pub(crate) fn sem_stat(semid: i32) -> io::Result<SemStat> {
     checked(unsafe { libc::semctl(semid, 0, libc::IPC_STAT, ds.as_mut_ptr()) })?;
     // SAFETY: it was zeroed before the kernel filled it, and it is made of integers.
     let ds = unsafe { ds.assume_init() };
-    Ok(SemStat {
-        uid: ds.sem_perm.uid,
-        mode: u32::from(ds.sem_perm.mode),
-        count: ds.sem_nsems as u32,
-        last_op: ds.sem_otime as u64,
-    })
+    Ok(SemStat { uid: ds.sem_perm.uid, count: ds.sem_nsems as u32, last_op: ds.sem_otime as u64 })
 }
 
 /// Value of a semaphore.
