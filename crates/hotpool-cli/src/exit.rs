@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A file or the system kept the verb from being done.
     Environment = 3,
+    /// What is there must not be touched, or the answer was no. Nothing was changed.
+    Refused = 4,
 }
 
 /// The table for `--help`.
@@ -21,7 +23,8 @@ Exit codes:
   0  done, nothing is wrong
   1  done, and problems were found
   2  the command line is wrong
-  3  a file or the system kept it from being done";
+  3  a file or the system kept it from being done
+  4  refused: a live owner, a stranger's segment, or the answer was no";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
