@@ -3,6 +3,7 @@
 use super::backend::{Access, Backend, Home};
 use super::facts::{Facts, Head, Want, observe};
 use super::fence;
+use super::listing::list_pools;
 use super::making;
 use super::manager::{ShareError, refused, remove_if, system};
 use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
@@ -11,6 +12,7 @@ use crate::conf::BackendKind;
 use crate::layout::{BASE_KIND, BLOCK_KIND};
 use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
+use std::collections::BTreeSet;
 use std::io;
 
 /// One thing that a removal took away, or would take away.
@@ -60,9 +62,9 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
     let backend = home.open();
     let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
     if let Some(head) = facts.head().filter(|head| is_block(head)) {
-        return remove_block(&*backend, &facts, head, dry_run);
+        return remove_block(&*backend, home, &facts, head, dry_run);
     }
-    let blocks = removable(&*backend, &facts)?;
+    let blocks = removable(&*backend, home, &facts)?;
     refuse_rivals(&*backend, &facts)?;
     let removed = plan(&facts, &blocks);
     if !dry_run && !removed.is_empty() {
@@ -72,25 +74,28 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
 }
 
 /// The blocks of a pool that may be removed, or the refusal.
-fn removable(backend: &dyn Backend, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
+fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
     match (facts.verdict(), facts.head()) {
         (Verdict::Absent, _) => Ok(Vec::new()),
         (verdict @ (Verdict::Foreign { .. } | Verdict::Busy { .. } | Verdict::Dying), _) => {
             Err(refused(verdict, facts.clone()))
         }
-        (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, head.pool_id),
+        (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, home, head),
         // A damaged head names no pool that could be believed: its blocks stay.
         (_, Some(head)) if head.is_hotpool() => Ok(Vec::new()),
         (verdict, _) => Err(refused(verdict, facts.clone())),
     }
 }
 
-fn blocks_of(backend: &dyn Backend, pool_id: [u64; 2]) -> Result<Vec<Facts>, ShareError> {
-    let mut keys = backend.keys().map_err(system(Key(0), 0, "list"))?;
-    keys.sort_unstable();
-    let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(pool_id), ..Want::default() };
+/// The blocks of a pool: those that its base names, and those that carry its identity and that
+/// no base names. Blocks of other pools are not attached.
+fn blocks_of(backend: &dyn Backend, home: &Home, base: &Head) -> Result<Vec<Facts>, ShareError> {
+    let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
+    let strays = listing.strays.iter().map(|stray| stray.key);
+    let keys: BTreeSet<Key> = base.blocks.iter().map(|block| block.key).chain(strays).collect();
+    let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(base.pool_id), ..Want::default() };
     let found = keys.into_iter().filter_map(|key| Facts::collect(backend, key, want(), LockFacts::None).ok());
-    Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, pool_id))).collect())
+    Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, base.pool_id))).collect())
 }
 
 fn is_block(head: &Head) -> bool {
@@ -100,11 +105,12 @@ fn is_block(head: &Head) -> bool {
 /// Removes a block that no pool has any more.
 fn remove_block(
     backend: &dyn Backend,
+    home: &Home,
     facts: &Facts,
     head: &Head,
     dry_run: bool,
 ) -> Result<Removal, ShareError> {
-    let base = base_of(backend, head.pool_id)?;
+    let base = base_of(home, head.pool_id)?;
     let given_up = |base: &Head| base.blocks.iter().any(|block| block.key == facts.key && block.vacant);
     if base.as_ref().and_then(Facts::head).is_some_and(|base| !given_up(base)) {
         let why = format!("it is block {} of a pool; give the key of the pool's base", head.index);
@@ -126,16 +132,10 @@ fn remove_block(
 }
 
 /// The base of a pool, found by its identity.
-fn base_of(backend: &dyn Backend, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> {
-    let keys = backend.keys().map_err(system(Key(0), 0, "list"))?;
-    let mut found = keys
-        .into_iter()
-        .filter_map(|key| Facts::collect(backend, key, Want::default(), LockFacts::None).ok());
-    Ok(found.find(|facts| {
-        facts
-            .head()
-            .is_some_and(|head| head.is_hotpool() && head.kind == BASE_KIND && head.pool_id == pool_id)
-    }))
+fn base_of(home: &Home, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> {
+    let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
+    let bases = listing.pools.into_iter().map(|pool| pool.base);
+    Ok(bases.into_iter().find(|base| base.head().is_some_and(|head| head.pool_id == pool_id)))
 }
 
 /// Refuses what somebody has attached although nobody owns it by the semaphores.
