@@ -3,6 +3,7 @@
 use crate::bench::{Bench, raw};
 use hotpool::MemoryPoolMgr;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The pool of a key in the JSON of `ls`.
 fn pool(json: &Value, key: impl ToString) -> Value {
@@ -90,16 +91,31 @@ fn no_start_takes_a_look_for_a_rival() {
     let mut conf = bench.conf(0);
     conf.owner_wait_ms = 0;
     bench.open(0).close().unwrap();
-    std::thread::scope(|scope| {
-        let looks = scope.spawn(|| (0..30).all(|_| bench.hotpool(&["ls", "--conf", &ini]).code == 0));
-        let mut starts = 0;
-        while !looks.is_finished() {
-            MemoryPoolMgr::open(&conf).unwrap().close().unwrap();
-            starts += 1;
+    const ENOUGH: u32 = 30;
+    let (looks, starts, failed) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
+    let is_enough = || [&looks, &starts].into_iter().all(|done| done.load(Ordering::Relaxed) >= ENOUGH);
+    let repeat = |done: &AtomicU32, step: &dyn Fn() -> Result<(), String>| {
+        while !is_enough() && !failed.load(Ordering::Relaxed) {
+            match step() {
+                Ok(()) => drop(done.fetch_add(1, Ordering::Relaxed)),
+                Err(why) => {
+                    eprintln!("{why}");
+                    failed.store(true, Ordering::Relaxed);
+                }
+            }
         }
-        assert!(looks.join().unwrap());
-        assert!(starts > 2, "{starts}");
+    };
+    let look = || match bench.hotpool(&["ls", "--conf", &ini]) {
+        answer if answer.code == 0 => Ok(()),
+        answer => Err(answer.out + &answer.err),
+    };
+    let start =
+        || MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::close).map_err(|error| error.to_string());
+    std::thread::scope(|scope| {
+        scope.spawn(|| repeat(&looks, &look));
+        repeat(&starts, &start);
     });
+    assert!(!failed.load(Ordering::Relaxed));
 }
 
 #[test]

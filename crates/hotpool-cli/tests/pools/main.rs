@@ -1,6 +1,7 @@
 //! `hotpool ls` and `hotpool rm` against real segments, beside real owners.
 
 mod bench;
+mod cold;
 mod ls;
 mod rm;
 
