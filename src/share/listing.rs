@@ -123,9 +123,18 @@ pub fn list_pools(home: &Home) -> io::Result<Listing> {
             pools.push(pool);
         }
     }
-    let named: BTreeSet<Key> = pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
+    let unnamed = |pools: &[PoolFacts]| -> Vec<Key> {
+        let named: BTreeSet<Key> = pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
+        segments.difference(&owned).copied().filter(|key| !named.contains(key)).collect()
+    };
+    // An owner that starts makes a block first and names it then: look at it once more.
+    if !unnamed(&pools).is_empty() {
+        for pool in pools.iter_mut().filter(|pool| matches!(pool.base.lock, LockFacts::Held { .. })) {
+            *pool = observe_pool(pool.base.key, home).unwrap_or_else(|_| pool.clone());
+        }
+    }
     let mut strays = Vec::new();
-    for &key in segments.difference(&owned).filter(|key| !named.contains(key)) {
+    for key in unnamed(&pools) {
         let Ok(pool) = observe_pool(key, home) else { continue };
         match pool.base.head() {
             Some(head) if head.is_hotpool() && head.kind == BLOCK_KIND => strays.push(pool.base),
