@@ -31,3 +31,26 @@ impl From<Exit> for ExitCode {
         ExitCode::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the order of their codes.
+    const ALL: [Exit; 5] = [Exit::Ok, Exit::Problems, Exit::Usage, Exit::Environment, Exit::Refused];
+
+    /// The numbers that begin the lines of a table.
+    fn codes(lines: impl Iterator<Item = &'static str>) -> Vec<u8> {
+        lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+    }
+
+    #[test]
+    fn every_code_is_in_the_help_and_in_the_document() {
+        let ours = ALL.map(|exit| exit as u8);
+        assert_eq!(codes(HELP.lines()), ours);
+        let document = include_str!("../../../docs/operating.md");
+        let table =
+            document.split("| exit code | meaning |").nth(1).and_then(|rest| rest.split("\n\n").next());
+        assert_eq!(codes(table.unwrap().lines().filter_map(|line| line.strip_prefix("| "))), ours);
+    }
+}
