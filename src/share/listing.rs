@@ -95,6 +95,22 @@ impl PoolFacts {
 /// Facts of a pool for a tool: its base is attached for a moment, for reading, registered as an
 /// observer; of its blocks only the system is asked.
 pub fn observe_pool(key: Key, home: &Home) -> io::Result<PoolFacts> {
+    let mut pool = look(key, home)?;
+    // Semaphores and segment are two looks: an owner that came or went between them seems to hold
+    // the segment without the lock. One that really does still does so at the next look.
+    for _ in 1..LOOKS {
+        if !pool.is_held_unlocked() {
+            break;
+        }
+        pool = look(key, home)?;
+    }
+    Ok(pool)
+}
+
+/// How often a segment is looked at before it is said to be held without the lock.
+const LOOKS: u32 = 5;
+
+fn look(key: Key, home: &Home) -> io::Result<PoolFacts> {
     let base = observe(key, home)?;
     let backend = home.open();
     let named = base.head().map_or(&[][..], |head| &head.blocks).iter();

@@ -322,11 +322,13 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Registers one. `None` where there is no set of ours, or no right to change it: then
-    /// the observer goes uncounted, and a start may wait for it.
+    /// Registers one. `None` where there is no set of ours that is marked, or no right to
+    /// change it: then the observer goes uncounted, and a start may wait for it.
     pub(crate) fn register(key: Key) -> Option<Self> {
         let semid = sysv::sem_find(key).ok()??;
         inspect(semid, Whose::Any).ok()?.is_none().then_some(())?;
+        // An operation on a set that is not marked yet would make it look like a stranger's.
+        (sysv::sem_value(semid, MAGIC).ok()? == SET_MAGIC).then_some(())?;
         sysv::sem_op(semid, &[(OBSERVERS as u16, 1)], Duration::ZERO).ok()?;
         Some(Observer { semid, pid: std::process::id() })
     }
