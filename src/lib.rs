@@ -17,5 +17,5 @@ pub mod units;
 
 pub use conf::ConfMgr;
 pub use object::{Handle, Id, Link, PoolObject};
-pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport};
+pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport, Tx, TxError};
 pub use share::{ShareMgr, StartMode};

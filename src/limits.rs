@@ -33,10 +33,11 @@ pub const PAGE: u64 = 4096;
 pub const MIN_EXTENT_BYTES: u64 = 16 << 10;
 /// Largest extent aimed at (larger only where one slot needs it), so that growing
 /// a type populates at most so much at once.
-pub const MAX_EXTENT_BYTES: u64 = 1 << 20;
-/// An extent is aimed at this fraction of the pool, so that the number of extents
-/// depends on neither the size of the pool nor that of its objects.
-pub const EXTENTS_AIMED_AT: u64 = 4096;
+pub const MAX_EXTENT_BYTES: u64 = 8 << 20;
+/// An extent is aimed at this fraction of the pool, so that the number of extents, and with it the
+/// time of an attach, depends on neither the size of the pool nor that of its objects; and so
+/// that a thousand types of few objects still leave half of the pool.
+pub const EXTENTS_AIMED_AT: u64 = 2048;
 
 /// Alignment of an object; a page is the most a segment can promise.
 pub const MAX_ALIGN: usize = 4096;

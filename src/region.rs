@@ -106,15 +106,6 @@ impl Region {
 }
 
 impl<T: Record> At<T> {
-    /// A word of a record of `table`, as a value of its own.
-    pub(crate) fn of<U: Record>(record: &T, table: &Table<U>) -> Self {
-        let at = NonNull::from(record);
-        let range =
-            table.first.as_ptr() as usize..table.first.as_ptr() as usize + table.count * size_of::<U>();
-        assert!(range.contains(&(at.as_ptr() as usize)), "the word belongs to the table");
-        At { record: at, _marks: PhantomData }
-    }
-
     /// A word of this record, as a value of its own.
     pub(crate) fn part<U: Record>(&self, pick: impl FnOnce(&T) -> &U) -> At<U> {
         At { record: NonNull::from(pick(self)), _marks: PhantomData }

@@ -1,6 +1,6 @@
 //! docs/layout.md tells the truth: each of its tables is compared with the code, field by field.
 
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, TypeInfo};
+use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, TypeInfo};
 use std::mem::{offset_of, size_of, size_of_val};
 
 type Field = (usize, usize, &'static str);
@@ -34,6 +34,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
             groups, spare_hot),
         fields!(BlockBase: key, index, state, created, spare),
         fields!(ExtentRec: owner, ordinal, block, full, offset, bytes),
+        fields!(LaneHead: tail, spare),
         fields!(Group: overflow, entries),
     ]
 }
@@ -50,7 +51,7 @@ fn prose() -> Vec<ProseTable> {
         let rows = body.lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             let offset = cells.next()?.parse().ok()?;
-            Some((offset, cells.next()?.parse().unwrap(), cells.next()?.to_string()))
+            Some((offset, cells.next()?.parse().ok()?, cells.next()?.to_string()))
         });
         tables.push((name.to_string(), bytes, rows.collect()));
     }

@@ -10,6 +10,7 @@ mod frozen;
 mod group;
 mod header;
 mod intent;
+mod lane;
 mod type_info;
 
 pub use block::BlockBase;
@@ -19,6 +20,8 @@ pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGI
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
+pub use lane::LaneHead;
+pub(crate) use lane::{COMMITTED, UndoKind};
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 

@@ -6,6 +6,7 @@
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the cut split of an index group is ended | the same, to be done again |
 //! | the cut operation is ended, then the intent is cleared | the same, to be done again |
+//! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
 //! | owner, times and `run` are stored | the new owner named as the last one |
 //! | `epoch` is stored | the start counted |
 //!
@@ -20,19 +21,57 @@ use crate::pool::base::Base;
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
 use crate::pool::space::{Chains, Space};
 use crate::pool::state::TypeState;
+use crate::pool::undo::{States, Undo};
 use crate::share::{ShareMgr, StartMode};
 use crate::sync::Word;
 use crate::sys;
 use std::time::Duration;
 
+/// The parts of a pool that was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) space: &'a Space,
+    pub(crate) chains: &'a Chains,
+}
+
+impl Found<'_> {
+    /// The type `id` as it is now.
+    fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+        let Some(info) = self.base.used_types().find(|info| info.id.load() == u32::from(id)) else {
+            return Ok(None);
+        };
+        TypeState::load(self.base, info, self.space, self.chains).map(Some)
+    }
+}
+
+/// The types that a cut transaction has to do with, loaded as they are asked for.
+struct Loaded<'a> {
+    found: Found<'a>,
+    states: Vec<(u16, TypeState)>,
+}
+
+impl States for Loaded<'_> {
+    fn state(&mut self, id: u16) -> Option<&mut TypeState> {
+        let at = match self.states.iter().position(|(known, _)| *known == id) {
+            Some(at) => at,
+            None => {
+                self.states.push((id, self.found.load(id).ok()??));
+                self.states.len() - 1
+            }
+        };
+        self.states.get_mut(at).map(|(_, state)| state)
+    }
+}
+
 /// Makes this process the owner of a checked pool. The error says what makes no sense.
 pub(crate) fn adopt(
-    base: &Base,
-    space: &Space,
-    chains: &Chains,
+    found: &Found<'_>,
+    undo: &mut Undo,
     conf: &ProcessConf,
     share: &ShareMgr,
 ) -> Result<ResumeReport, &'static str> {
+    let base = found.base;
     let header = &base.header;
     let had_types = header.ntypes.load() != 0;
     let hot = share.start_mode() == StartMode::Resume && had_types;
@@ -51,8 +90,11 @@ pub(crate) fn adopt(
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
     keep_marks(header);
-    end_split(base, space, chains)?;
-    let ended_operation = end_operation(base, space, chains)?;
+    end_split(found)?;
+    let ended_operation = end_operation(found)?;
+    let mut loaded = Loaded { found: *found, states: Vec::new() };
+    let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
+    header.intent.store(0);
     sign(header, last_end, now, boot);
     header.epoch.store(epoch + 1);
 
@@ -68,6 +110,7 @@ pub(crate) fn adopt(
         rebooted,
         types: types.collect(),
         ended_operation,
+        ended_transaction,
         being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
         took: Duration::ZERO,
@@ -103,34 +146,31 @@ fn keep_marks(header: &BaseHeader) {
 }
 
 /// Ends the split of an index group that was cut.
-fn end_split(base: &Base, space: &Space, chains: &Chains) -> Result<(), &'static str> {
-    let word = base.header.split.load();
+fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
+    let header = &found.base.header;
+    let word = header.split.load();
     if word == 0 {
         return Ok(());
     }
-    if let Some(state) = load(base, space, chains, (word >> 32) as u16)? {
+    if let Some(state) = found.load((word >> 32) as u16)? {
         state.index.end_split(word & u64::from(u32::MAX));
     }
-    base.header.split.store(0);
+    header.split.store(0);
     Ok(())
 }
 
 /// Ends the operation that was cut, if one was.
-fn end_operation(base: &Base, space: &Space, chains: &Chains) -> Result<Option<&'static str>, &'static str> {
-    let Some(intent) = Intent::parse(base.header.intent.load()) else { return Ok(None) };
+fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str> {
+    let header = &found.base.header;
+    let Some(intent) = Intent::parse(header.intent.load()) else { return Ok(None) };
     let mut ended = None;
-    if let Some(mut state) = load(base, space, chains, intent.type_id)?
+    if let Some(mut state) = found.load(intent.type_id)?
         && state.end_intent(intent)
     {
-        ended = Some(if intent.op == Op::Alloc { "an alloc" } else { "a free" });
+        ended = Some(if intent.op == Op::Alloc { "an alloc was ended" } else { "a free was ended" });
     }
-    base.header.intent.store(0);
+    header.intent.store(0);
     Ok(ended)
-}
-
-fn load(base: &Base, space: &Space, chains: &Chains, id: u16) -> Result<Option<TypeState>, &'static str> {
-    let Some(info) = base.used_types().find(|info| info.id.load() == u32::from(id)) else { return Ok(None) };
-    TypeState::load(base, info, space, chains).map(Some)
 }
 
 /// Says who owns the pool now, and since when.

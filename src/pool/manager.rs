@@ -3,8 +3,8 @@
 use crate::conf::ProcessConf;
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
-use crate::object::PoolObject;
-use crate::pool::adopt;
+use crate::object::{Handle, PoolObject};
+use crate::pool::adopt::{self, Found};
 use crate::pool::base::{self, BASE_BYTES, Base};
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
@@ -12,6 +12,7 @@ use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
 use crate::pool::state::TypeState;
 use crate::pool::types::{self, Setting};
+use crate::pool::undo::Undo;
 use crate::region::Region;
 use crate::share::{ShareMgr, StartMode};
 use crate::sys;
@@ -61,6 +62,9 @@ pub struct MemoryPoolMgr {
     pub(crate) space: Space,
     pub(crate) marks: [Mark; PARTS],
     pub(crate) base: Base,
+    pub(crate) undo: Undo,
+    /// Objects that the transaction in flight has freed.
+    pub(crate) freed: Vec<Handle>,
     chains: Chains,
     conf: ProcessConf,
     report: ResumeReport,
@@ -95,8 +99,9 @@ impl MemoryPoolMgr {
             .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
         check_dropped(conf, &base, &space)?;
 
-        let mut report =
-            adopt::adopt(&base, &space, &chains, conf, &share).map_err(|what| corrupt(conf, what))?;
+        let mut undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
+        let found = Found { base: &base, space: &space, chains: &chains };
+        let mut report = adopt::adopt(&found, &mut undo, conf, &share).map_err(|what| corrupt(conf, what))?;
         fit_blocks(conf, &base, &mut space, &mut share)?;
         report.took = began.elapsed();
         log::info!("{report}");
@@ -105,6 +110,8 @@ impl MemoryPoolMgr {
             marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
             last_generation: limits::MAX_GENERATION,
             conf: conf.clone(),
+            undo,
+            freed: Vec::new(),
             space,
             base,
             chains,

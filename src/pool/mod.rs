@@ -13,8 +13,10 @@ mod report;
 mod slots;
 mod space;
 mod state;
+mod tx;
 mod typed;
 mod types;
+mod undo;
 mod view;
 
 pub use error::{AllocError, Full, PoolError};
@@ -23,4 +25,5 @@ pub use iter::{Iter, IterMut, Sweep};
 pub use manager::MemoryPoolMgr;
 pub use ops::{Forced, Parts};
 pub use report::{LastEnd, ResumeReport, TypeCount};
+pub use tx::{Tx, TxError};
 pub use view::{View, ViewMut};

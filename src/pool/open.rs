@@ -15,19 +15,28 @@ pub(crate) struct OpenWords {
 impl OpenWords {
     /// Adds `count` words behind those there are, all of them open or all closed.
     pub(crate) fn push(&mut self, count: u32, open: bool) {
-        let first = self.words;
+        let mut range = self.words as usize..(self.words + count) as usize;
         self.words += count;
-        let mut length = self.words as usize;
+        for level in &mut self.levels {
+            level.resize(range.end.div_ceil(64), 0);
+            if open {
+                set_range(level, range.clone());
+            }
+            range = range.start / 64..range.end.div_ceil(64);
+        }
+    }
+
+    /// Makes room for so many words.
+    pub(crate) fn expect(&mut self, words: usize) {
+        let mut length = words;
         for level in &mut self.levels {
             length = length.div_ceil(64);
-            level.resize(length, 0);
-        }
-        if open {
-            (first..self.words).for_each(|word| self.open(word));
+            level.reserve(length);
         }
     }
 
     /// Number of words.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u32 {
         self.words
     }
@@ -77,6 +86,18 @@ impl OpenWords {
     /// from the start, so that the last one mostly answers.
     pub(crate) fn all_closed(&self, first: u32, count: u32) -> bool {
         (first..first + count).rev().all(|word| !self.is_open(word))
+    }
+}
+
+/// Sets the bits of a range, a `u64` at a time.
+fn set_range(level: &mut [u64], range: std::ops::Range<usize>) {
+    let mut at = range.start;
+    while at < range.end {
+        let bits = (64 - at % 64).min(range.end - at);
+        if let Some(word) = level.get_mut(at / 64) {
+            *word |= (u64::MAX >> (64 - bits)) << (at % 64);
+        }
+        at += bits;
     }
 }
 

@@ -1,12 +1,13 @@
 //! The operations on objects.
 
+use crate::layout::UndoKind;
 use crate::object::{Id, PoolObject};
 use crate::pool::error::AllocError;
 use crate::pool::guard::RefMut;
 use crate::pool::iter::{IterMut, Sweep};
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::space::Space;
-use crate::pool::state::TypeState;
+use crate::pool::state::{TypeState, grow_slots};
 use crate::pool::view::{View, ViewMut};
 
 /// What `force_get` did.
@@ -174,23 +175,40 @@ impl MemoryPoolMgr {
         if let Some((id, _)) = state.index.find(key, |slot| typed.carrying(slot, key)) {
             return Ok(Forced::Found(id));
         }
-        let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
         let value = make();
-        let index = &state.index;
-        let made = state
-            .slots
-            .typed_mut()
-            .and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
-        if let Some(id) = made {
-            return Ok(Forced::Made(id));
+        insert(state, space, key, value, |_| ()).map(Forced::Made)
+    }
+
+    /// `alloc` for a transaction: its log is told of the handle before the object is there. The
+    /// caller has seen to room in the log.
+    pub(crate) fn alloc_noted<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
+        const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed") };
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        let undo = &mut self.undo;
+        let mut note = |handle| {
+            let _ = undo.note(UndoKind::Alloc, handle);
+        };
+        let typed = state.slots.typed_mut::<T>();
+        if let Some(id) = typed.ok_or(AllocError::NotAdded(T::NAME))?.alloc_noted(value, &mut note) {
+            return Ok(id);
         }
         state.grow(space).map_err(|why| state.full(space, why))?;
-        let index = &state.index;
-        let made = state
-            .slots
-            .typed_mut()
-            .and_then(|mut t| t.alloc_keyed(key, value, |slot| index.link(place, slot)));
-        made.map(Forced::Made).ok_or(AllocError::NotAdded(T::NAME))
+        let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc_noted(value, &mut note));
+        id.ok_or(AllocError::NotAdded(T::NAME))
+    }
+
+    /// `alloc_keyed` for a transaction, which has made sure that the key is free in its eyes.
+    pub(crate) fn alloc_keyed_noted<T: PoolObject>(
+        &mut self,
+        key: u64,
+        value: T,
+    ) -> Result<Id<T>, AllocError> {
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        let undo = &mut self.undo;
+        insert(state, space, key, value, |handle| {
+            let _ = undo.note(UndoKind::Alloc, handle);
+        })
     }
 
     /// Frees an object; false if it was freed before. Its handle never resolves again.
@@ -330,6 +348,30 @@ impl MemoryPoolMgr {
 }
 
 type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
+
+/// Makes an object with a key that no other has. `note` is told of its handle before it is there.
+#[inline(always)]
+fn insert<T: PoolObject>(
+    state: &mut TypeState,
+    space: &mut Space,
+    key: u64,
+    value: T,
+    mut note: impl FnMut(u64),
+) -> Result<Id<T>, AllocError> {
+    let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
+    let index = &state.index;
+    let mut link = |slot, handle| {
+        note(handle);
+        index.link(place, slot);
+    };
+    let typed = state.slots.typed_mut::<T>();
+    if let Some(id) = typed.ok_or(AllocError::NotAdded(T::NAME))?.alloc_keyed(key, value, &mut link) {
+        return Ok(id);
+    }
+    grow_slots(&mut state.slots, space).map_err(|why| state.full(space, why))?;
+    let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc_keyed(key, value, &mut link));
+    id.ok_or(AllocError::NotAdded(T::NAME))
+}
 
 /// The state of type `T` and the space it grows into.
 #[inline(always)]

@@ -70,6 +70,8 @@ pub struct ResumeReport {
     pub types: Vec<TypeCount>,
     /// The operation that was cut and has been ended, if there was one: what it was.
     pub ended_operation: Option<&'static str>,
+    /// The transaction that was cut, if there was one: whether it was rolled back or finished.
+    pub ended_transaction: Option<&'static str>,
     /// Objects that were being written through a guard when an owner died, since the last
     /// `ready()`: some fields may be new and some old.
     pub being_written: Vec<Handle>,
@@ -109,8 +111,8 @@ impl fmt::Display for ResumeReport {
         if self.objects() != 0 {
             write!(f, ")")?;
         }
-        if let Some(operation) = self.ended_operation {
-            write!(f, ", {operation} ended")?;
+        for ended in [self.ended_operation, self.ended_transaction].into_iter().flatten() {
+            write!(f, ", {ended}")?;
         }
         if !self.being_written.is_empty() || !self.types_being_written.is_empty() {
             write!(f, ", being written: {:?}", self.being_written)?;

@@ -18,17 +18,21 @@
 //! header of its slot; a kill between the two is mended from the intent.
 #![allow(unsafe_code)]
 
-use crate::layout::{BaseHeader, TypeInfo};
-use crate::object::{GENERATION_MASK, INDEX_SHIFT, LIVE, PoolObject};
+use crate::layout::{BaseHeader, ExtentRec, Intent, TypeInfo};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
+use crate::pool::space::Extent;
 use crate::pool::typed::{Typed, TypedMut};
-use crate::region::{At, OutOfBounds, Region};
+use crate::region::{At, OutOfBounds, Table};
 use crate::sync::{Half, Word};
 use std::any::TypeId;
 use std::ptr::NonNull;
 
 /// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
 pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
+
+/// Objects of a type that an intent can count.
+pub(crate) const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -39,8 +43,9 @@ pub(crate) struct Slots {
     starts: Vec<*mut u8>,
     /// Per extent the biased address of its map.
     maps: Vec<*const Word>,
-    /// Per extent its mark in the extent table.
-    marks: Vec<At<Half>>,
+    /// Per extent its number in the extent table, where its mark is.
+    numbers: Vec<u32>,
+    table: Table<ExtentRec>,
     /// The first handle beyond the slots there are: their number, shifted.
     limit: u64,
     /// From a handle to its extent.
@@ -55,9 +60,11 @@ pub(crate) struct Slots {
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
     pub(crate) header: At<BaseHeader>,
-    pub(crate) last_generation: u64,
+    last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
+    /// Its `Typed::TOKEN`; 0 until then.
+    token: u64,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -118,13 +125,14 @@ impl Slot {
 
 impl Slots {
     /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
-    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>) -> Self {
+    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         let shift = info.shift.load();
         let word_bits = shift.min(6);
         Slots {
             starts: Vec::new(),
             maps: Vec::new(),
-            marks: Vec::new(),
+            numbers: Vec::new(),
+            table,
             limit: 0,
             extent_shift: INDEX_SHIFT + shift,
             word_bits,
@@ -137,6 +145,7 @@ impl Slots {
             header,
             last_generation: info.last_generation.load().into(),
             rust_type: None,
+            token: 0,
         }
     }
 
@@ -145,8 +154,9 @@ impl Slots {
         (1u64 << shift).div_ceil(64) * 8
     }
 
-    /// Adds the extent at `offset` of a block, behind those that are there.
-    pub(crate) fn push(&mut self, block: &Region, offset: u64, mark: At<Half>) -> Result<(), OutOfBounds> {
+    /// Adds an extent behind those that are there.
+    pub(crate) fn push(&mut self, extent: &Extent) -> Result<(), OutOfBounds> {
+        let (block, offset) = (&extent.block, extent.offset);
         let shift = self.extent_shift - INDEX_SHIFT;
         let map_bytes = self.info.map_bytes.load();
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
@@ -157,19 +167,37 @@ impl Slots {
         let map = block.span(offset, map_bytes)?.cast::<Word>();
         let slots = block.span(slots_at, slots_bytes)?;
         let words = 1 << self.word_shift;
-        self.maps.push(map.as_ptr().wrapping_sub(self.open.len() as usize));
+        let first_word = self.numbers.len() as u32 * words;
+        self.maps.push(map.as_ptr().wrapping_sub(first_word as usize));
         self.starts.push(slots.as_ptr().wrapping_sub(self.capacity() as usize * self.stride));
-        self.open.push(words, mark.load() != 1);
-        self.marks.push(mark);
+        self.numbers.push(extent.number);
         self.limit += 1 << self.extent_shift;
+        let full = self.mark(first_word).is_some_and(|mark| mark.load() == 1);
+        self.open.push(words, !full);
         Ok(())
+    }
+
+    /// Makes room for so many extents.
+    pub(crate) fn expect(&mut self, extents: usize) {
+        self.maps.reserve(extents);
+        self.starts.reserve(extents);
+        self.numbers.reserve(extents);
+        self.open.expect(extents << self.word_shift);
+    }
+
+    /// The mark of the extent of word `number` of the map: nothing was free when last looked at.
+    fn mark(&self, number: u32) -> Option<&Half> {
+        let extent = *self.numbers.get((number >> self.word_shift) as usize)?;
+        self.table.get(extent as usize).map(|rec| &rec.full)
     }
 
     /// Binds the slots to the Rust type that `add_type` has compared with `info`.
     pub(crate) fn bind<T: PoolObject>(&mut self) {
         assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
         assert_eq!(self.info.head.load() as usize, Typed::<T>::HEAD, "add_type compared the heads");
+        assert!(!Typed::<T>::WHOLE_WORDS || self.word_bits == 6, "add_type checked the extents");
         self.rust_type = Some(TypeId::of::<T>());
+        self.token = Typed::<T>::TOKEN;
     }
 
     /// The Rust type that this process has bound to these slots.
@@ -180,20 +208,20 @@ impl Slots {
     /// Shared access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
-        if self.rust_type != Some(TypeId::of::<T>()) {
+        if self.token != Typed::<T>::TOKEN {
             return None;
         }
-        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        // SAFETY: the token says that stride and head are those that `bind` has compared.
         Some(unsafe { Typed::new(self) })
     }
 
     /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
-        if self.rust_type != Some(TypeId::of::<T>()) {
+        if self.token != Typed::<T>::TOKEN {
             return None;
         }
-        // SAFETY: `bind` has compared stride and head of `T` with those of these slots.
+        // SAFETY: the token says that stride and head are those that `bind` has compared.
         Some(unsafe { TypedMut::new(self) })
     }
 
@@ -298,21 +326,68 @@ impl Slots {
         }
     }
 
-    /// Clears the bit of a slot that was freed.
+    /// Ends the life that the handle `bits` names, and returns its slot; `None` if it is not going on.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of these slots; `whole_words` is only true if an extent has 64 slots or more.
     #[inline(always)]
-    pub(crate) fn clear(&mut self, index: u32, slot: Slot) {
-        let (number, bit) = self.bit(index);
-        let Some(word) = self.word(number) else { return };
-        let map: *const Word = word;
-        let bits = word.load();
-        if bits == self.full && !self.open.is_open(number) {
+    pub(crate) unsafe fn release(
+        &mut self,
+        type_id: u16,
+        bits: u64,
+        stride: usize,
+        whole_words: bool,
+    ) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots.
+        let slot = unsafe { self.slot_of(bits, stride) }?;
+        if slot.header().load() != bits {
+            return None;
+        }
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let len = self.info.len.load() & LEN_MASK;
+        self.header.intent.store(Intent::free(type_id, index, len));
+        if bits & GENERATION_MASK >= self.last_generation {
+            self.retire(slot, index);
+        } else {
+            slot.header().store(bits + 1);
+            // SAFETY: `slot_of` found the slot; stride and words are as the caller says.
+            unsafe { self.clear(bits, slot, stride, whole_words) };
+        }
+        self.info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        Some(slot)
+    }
+
+    /// The same where the Rust type is not known.
+    pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
+        // SAFETY: the stride is that of these slots, and no claim is made on the words.
+        unsafe { self.release(self.type_id(), handle.to_bits(), self.stride, false) }
+    }
+
+    /// Clears the bit of the slot that was freed and that `bits` named.
+    ///
+    /// # Safety
+    ///
+    /// `slot_of` has found `slot` for these `bits`, `stride` is that of these slots, and `whole_words`
+    /// is only true if an extent has 64 slots or more.
+    #[inline(always)]
+    unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
+        let word_bits = if whole_words { 6 } else { self.word_bits };
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let number = index >> word_bits;
+        let at = index & ((1 << word_bits) - 1);
+        // SAFETY: `slot_of` found `bits` below the limit, which is the number of extents shifted.
+        let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
+        let map = biased.wrapping_add(number as usize);
+        // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
+        let used = unsafe { &*map }.load();
+        if used == self.full && !self.open.is_open(number) {
             self.reopen(number);
         }
-        // SAFETY: as in `word`; the borrow of `self` has ended, the mapping has not.
-        unsafe { &*map }.store(bits & !bit);
+        // SAFETY: as above.
+        unsafe { &*map }.store(used & !(1 << at));
         if number < self.current.number {
-            let at = index - self.first_of_word(number);
-            let start = slot.start.as_ptr().wrapping_sub(at as usize * self.stride);
+            let start = slot.start.as_ptr().wrapping_sub(at as usize * stride);
             self.current = Current { number, map, start };
         }
     }
@@ -333,7 +408,7 @@ impl Slots {
             self.open.close(number);
             let extent = number >> self.word_shift;
             if self.open.all_closed(extent << self.word_shift, 1 << self.word_shift) {
-                self.marks[extent as usize].store(1);
+                self.mark(number)?.store(1);
             }
         }
     }
@@ -341,8 +416,7 @@ impl Slots {
     /// Takes back that a word has nothing free, before something is.
     #[inline(never)]
     fn reopen(&mut self, number: u32) {
-        let mark = &self.marks[(number >> self.word_shift) as usize];
-        if mark.load() != 0 {
+        if let Some(mark) = self.mark(number).filter(|mark| mark.load() != 0) {
             mark.store(0);
         }
         self.open.open(number);
@@ -372,7 +446,7 @@ impl Slots {
     /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
     #[cold]
     #[inline(never)]
-    pub(crate) fn retire(&self, slot: Slot, index: u32) {
+    fn retire(&self, slot: Slot, index: u32) {
         slot.header().store(RETIRED);
         self.count_retired(index);
     }

@@ -3,8 +3,8 @@
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::pool::base::Base;
+use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
-use crate::sync::Half;
 
 /// The blocks of a pool and what is left of them.
 pub(crate) struct Space {
@@ -26,7 +26,8 @@ struct Block {
 pub(crate) struct Extent {
     pub(crate) block: Region,
     pub(crate) offset: u64,
-    pub(crate) full: At<Half>,
+    /// Its number in the table.
+    pub(crate) number: u32,
 }
 
 /// Why there is no new extent.
@@ -45,6 +46,7 @@ pub(crate) struct Chains {
     first: Vec<u32>,
     last: Vec<u32>,
     next: Vec<u32>,
+    counts: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -52,7 +54,12 @@ const NONE: u32 = u32::MAX;
 impl Chains {
     fn new(extents: usize) -> Self {
         let ends = 2 * limits::TYPE_TABLE as usize;
-        Chains { first: vec![NONE; ends], last: vec![NONE; ends], next: vec![NONE; extents] }
+        Chains {
+            first: vec![NONE; ends],
+            last: vec![NONE; ends],
+            next: vec![NONE; extents],
+            counts: vec![0; ends],
+        }
     }
 
     fn slot(type_id: u16, kind: ExtentKind) -> usize {
@@ -66,6 +73,12 @@ impl Chains {
             last => self.next[last as usize] = number,
         }
         self.last[slot] = number;
+        self.counts[slot] += 1;
+    }
+
+    /// Number of extents of one kind of a type.
+    pub(crate) fn count(&self, type_id: u16, kind: ExtentKind) -> usize {
+        self.counts[Self::slot(type_id, kind)] as usize
     }
 
     /// Numbers of the extents of one kind of a type, in their order.
@@ -125,7 +138,6 @@ impl Space {
     pub(crate) fn load(&mut self, types: &Table<TypeInfo>) -> Result<Chains, (u32, &'static str)> {
         let count = (self.header.nextents.load() as usize).min(self.table.len());
         let mut chains = Chains::new(count);
-        let mut ordinals = vec![0u32; 2 * limits::TYPE_TABLE as usize];
         for number in 0..count {
             let Some(rec) = self.table.get(number) else { break };
             let wrong = |what| Err((number as u32, what));
@@ -138,11 +150,9 @@ impl Space {
             if type_id == 0 || rec.bytes.load() != wanted || wanted == 0 || wanted % limits::PAGE != 0 {
                 return wrong("its length is not that of its type");
             }
-            let ordinal = &mut ordinals[Chains::slot(type_id, kind)];
-            if rec.ordinal.load() != *ordinal {
+            if rec.ordinal.load() as usize != chains.count(type_id, kind) {
                 return wrong("it is out of order");
             }
-            *ordinal += 1;
             let Some(block) = self.blocks.get_mut(rec.block.load() as usize) else {
                 return wrong("its block does not exist");
             };
@@ -159,9 +169,9 @@ impl Space {
 
     /// The extent `number`, found by `load`.
     pub(crate) fn extent(&self, number: u32) -> Option<Extent> {
-        let rec = self.table.at(number as usize)?;
+        let rec = self.table.get(number as usize)?;
         let block = self.blocks.get(rec.block.load() as usize)?.region?;
-        Some(Extent { block, offset: rec.offset.load(), full: full_mark(&self.table, number)? })
+        Some(Extent { block, offset: rec.offset.load(), number })
     }
 
     /// Takes an extent for a type. The pages are populated before the table says that they
@@ -182,13 +192,12 @@ impl Space {
         rec.owner.fill(ExtentRec::owner_word(type_id, kind));
         rec.ordinal.fill(ordinal);
         rec.block.fill(block_number as u32);
-        rec.full.fill(0);
+        rec.full.store(0);
         rec.offset.fill(offset);
         rec.bytes.fill(bytes);
         self.header.nextents.store(number + 1);
         self.blocks[block_number].used = offset + bytes;
-        let full = full_mark(&self.table, number as u32).ok_or(NoSpace::Table)?;
-        Ok(Extent { block: region, offset, full })
+        Ok(Extent { block: region, offset, number: number as u32 })
     }
 
     /// The first block with so many bytes left, and where they start.
@@ -203,13 +212,9 @@ impl Space {
     }
 }
 
-fn full_mark(table: &Table<ExtentRec>, number: u32) -> Option<At<Half>> {
-    Some(At::of(&table.get(number as usize)?.full, table))
-}
-
 /// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
 ///
-/// The aim is a fraction of the pool; one slot is the least. Where a power of two of large
+/// The aim is a fraction of the pool; one slot is the least, 64 of small ones. Where a power of two of large
 /// slots leaves much of the last page empty, more slots share it.
 pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
     let room = block_bytes - limits::PAGE;
@@ -220,7 +225,9 @@ pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: 
     for shift in 1..limits::INDEX_BITS {
         let Some(next) = plan(shift) else { break };
         let wasted = best.bytes - best.map_bytes - (stride << best.shift);
-        if next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES) {
+        let too_few = best.shift < 6 && stride <= WHOLE_WORD_STRIDE;
+        if !too_few && next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES)
+        {
             break;
         }
         best = next;

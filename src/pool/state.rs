@@ -1,6 +1,7 @@
 //! What the process keeps of one type: its slots, its index, and what the ini says of it.
 
-use crate::layout::{BaseHeader, ExtentKind, Intent, Op, TypeInfo};
+use crate::layout::{ExtentKind, Intent, Op, TypeInfo};
+use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
@@ -23,13 +24,11 @@ impl TypeState {
         chains: &Chains,
     ) -> Result<Self, &'static str> {
         let id = info.id.load() as u16;
-        let mut state = Self::empty(&base.header, info);
+        let mut state = Self::empty(base, info);
+        state.slots.expect(chains.count(id, ExtentKind::Slots));
         for number in chains.of(id, ExtentKind::Slots) {
             let extent = space.extent(number).ok_or("an extent of it is missing")?;
-            state
-                .slots
-                .push(&extent.block, extent.offset, extent.full)
-                .map_err(|_| "an extent of it is too short")?;
+            state.slots.push(&extent).map_err(|_| "an extent of it is too short")?;
         }
         for number in chains.of(id, ExtentKind::Index) {
             let extent = space.extent(number).ok_or("an extent of its index is missing")?;
@@ -41,9 +40,12 @@ impl TypeState {
     }
 
     /// A type without an extent.
-    pub(crate) fn empty(header: &At<BaseHeader>, info: At<TypeInfo>) -> Self {
-        let seed = header.geometry.hash_seed.load();
-        TypeState { index: Index::new(info.group_shift.load(), seed), slots: Slots::new(*header, info) }
+    fn empty(base: &Base, info: At<TypeInfo>) -> Self {
+        let seed = base.header.geometry.hash_seed.load();
+        TypeState {
+            index: Index::new(info.group_shift.load(), seed),
+            slots: Slots::new(base.header, info, base.extents),
+        }
     }
 
     /// Takes memory until there are `capacity` slots, and index for them.
@@ -58,16 +60,8 @@ impl TypeState {
     }
 
     /// Takes one more extent of slots.
-    #[cold]
     pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
-        let info = self.slots.info;
-        let more = 1u64 << info.shift.load();
-        if u64::from(self.slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
-            return Err(NoSpace::Table);
-        }
-        let (id, ordinal) = (self.slots.type_id(), self.slots.extents());
-        let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
-        self.slots.push(&extent.block, extent.offset, extent.full).map_err(|_| NoSpace::Blocks)
+        grow_slots(&mut self.slots, space)
     }
 
     /// Takes one more extent of index.
@@ -83,6 +77,9 @@ impl TypeState {
 
     /// Room in the index for one more key. Without memory for more groups the old ones are
     /// filled further.
+    ///
+    /// Groups are split in turn, so one more extent may not reach those that the key wants; the
+    /// index has been all through them when it has doubled.
     pub(crate) fn reserve_key(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
         let mut grown = Ok(());
         if self.index.wants_extent(&self.slots) {
@@ -92,9 +89,22 @@ impl TypeState {
             Some(place) => Ok(place),
             None => {
                 grown?;
-                self.grow_index(space)?;
-                self.index.reserve(&self.slots, key).ok_or(NoSpace::Blocks)
+                for _ in 0..=self.index.extents() {
+                    self.grow_index(space)?;
+                    if let Some(place) = self.index.reserve(&self.slots, key) {
+                        return Ok(place);
+                    }
+                }
+                Err(NoSpace::Blocks)
             }
+        }
+    }
+
+    /// Frees the object of a handle if it is there. May be cut anywhere and done again.
+    pub(crate) fn release(&mut self, handle: Handle) {
+        let released = self.slots.release_untyped(handle);
+        if let (Some(slot), true) = (released, self.slots.info.keyed()) {
+            self.index.unlink(slot.key().load(), handle.index());
         }
     }
 
@@ -132,4 +142,17 @@ impl TypeState {
         }
         used_before != (live || retired) || len_before != info.len.load()
     }
+}
+
+/// Takes one more extent of slots.
+#[cold]
+pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoSpace> {
+    let info = slots.info;
+    let more = 1u64 << info.shift.load();
+    if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
+        return Err(NoSpace::Table);
+    }
+    let (id, ordinal) = (slots.type_id(), slots.extents());
+    let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
+    slots.push(&extent).map_err(|_| NoSpace::Blocks)
 }

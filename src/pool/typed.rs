@@ -25,14 +25,14 @@
 
 use crate::layout::Intent;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{Slot, Slots};
+use crate::pool::slots::{LEN_MASK, Slot, Slots};
+use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Objects of a type that an intent can count.
-const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
-
+/// Slots up to this stride come in extents of 64 or more; the smallest block has room for that.
+pub(crate) const WHOLE_WORD_STRIDE: u64 = 512;
 /// Bytes of a slot before its object.
 pub(crate) const fn head_bytes(keyed: bool, align: usize) -> usize {
     let words = if keyed { 16 } else { 8 };
@@ -69,6 +69,14 @@ pub(crate) struct TypedMut<'a, T> {
 
 impl<T: PoolObject> Typed<'_, T> {
     pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
+    /// Whether an extent has so many slots that each word of its map is used in full.
+    pub(crate) const WHOLE_WORDS: bool = Self::STRIDE as u64 <= WHOLE_WORD_STRIDE;
+    /// Tells slots of this shape from all others in one compare: a stride below a tebibyte, how the
+    /// head follows from it, and some of the fingerprint against mistaken types. Never 0.
+    pub(crate) const TOKEN: u64 = {
+        assert!(Self::STRIDE < 1 << 41 && Self::HEAD <= crate::limits::MAX_ALIGN);
+        (Self::STRIDE as u64) << 23 | (Self::HEAD as u64) << 10 | T::FINGERPRINT & 0x3ff
+    };
     pub(crate) const STRIDE: usize =
         stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
 
@@ -204,19 +212,25 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         self.alloc_with(|_, _| (), value)
     }
 
-    /// The same with a user key. `link` makes the index lead to the slot: behind the intent, so
+    /// The same, `note` told of the handle behind the intent and before the commit.
+    #[inline(always)]
+    pub(crate) fn alloc_noted(&mut self, value: T, note: impl FnOnce(u64)) -> Option<Id<T>> {
+        self.alloc_with(|_, header| note(header), value)
+    }
+
+    /// The same with a user key. `link`, told of slot and handle, makes the index lead there: behind the intent, so
     /// that recovery finds it, and before the commit, so that a live object is always found.
     #[inline(always)]
-    pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32)) -> Option<Id<T>> {
-        let prepare = |slot: Slot, index| {
+    pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32, u64)) -> Option<Id<T>> {
+        let prepare = |slot: Slot, header| {
             slot.key().store(key);
-            link(index);
+            link((header >> INDEX_SHIFT) as u32, header);
         };
         self.alloc_with(prepare, value)
     }
 
     #[inline(always)]
-    fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u32), value: T) -> Option<Id<T>> {
+    fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u64), value: T) -> Option<Id<T>> {
         let slots = &mut *self.slots;
         let (free, old) = loop {
             // SAFETY: the stride is that of `T`, whose slots these are.
@@ -229,13 +243,13 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         };
         let len = slots.info.len.load() & LEN_MASK;
         slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
-        prepare(free.slot, free.index);
+        let life = (old & GENERATION_MASK).wrapping_add(1);
+        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        prepare(free.slot, new);
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(free.slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
         unsafe { object.write(value) };
-        let life = (old & GENERATION_MASK).wrapping_add(1);
-        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
         free.slot.header().store(new);
         slots.set(free);
         slots.info.len.store(len + 1);
@@ -248,19 +262,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// Frees the object of a handle, and returns its slot; `None` if it was not there.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
+        // SAFETY: stride and words are those of `T`, whose slots these are.
+        unsafe { self.slots.release(T::TYPE_ID, id.to_bits(), Typed::<T>::STRIDE, Typed::<T>::WHOLE_WORDS) }
+    }
+
+    /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not
+    /// there, an error if the log is full.
+    #[inline(always)]
+    pub(crate) fn into_kept(self, id: Id<T>, undo: &mut Undo) -> Option<Result<&'a mut T, LogFull>> {
         let slot = Typed::resolve(self.slots, id)?;
-        let slots = &mut *self.slots;
-        let index = id.index();
-        let len = slots.info.len.load() & LEN_MASK;
-        slots.header.intent.store(Intent::free(T::TYPE_ID, index, len));
-        if id.to_bits() & GENERATION_MASK >= slots.last_generation {
-            slots.retire(slot, index);
-        } else {
-            slot.header().store(id.to_bits() + 1);
-            slots.clear(index, slot);
-        }
-        slots.info.len.store(len.saturating_sub(1));
-        Some(slot)
+        // SAFETY: the slots are those of `T`.
+        let mut object = unsafe { Typed::<T>::object(slot) };
+        // SAFETY: it is the object of the slot that the handle names.
+        let kept = unsafe { undo.keep(id.handle(), object) };
+        // SAFETY: as in `into_mut`.
+        Some(kept.map(|()| unsafe { object.as_mut() }))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::pool::space::{Space, plan_groups, plan_slots};
-use crate::pool::typed::{head_bytes, stride_bytes};
+use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
 use crate::region::At;
 use crate::units::{Bytes, Key, round_up};
 
@@ -55,6 +55,9 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     let slots = stride.checked_mul(1 << shift);
     if slots.is_none_or(|slots| slots > extent - map) {
         return Err("its extents are too short for their slots");
+    }
+    if stride <= WHOLE_WORD_STRIDE && shift < 6 {
+        return Err("its extents have too few slots");
     }
     let group_shift = info.group_shift.load();
     if group_shift > 30 || info.index_bytes.load() != index_bytes(group_shift) {

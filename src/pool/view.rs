@@ -40,6 +40,13 @@ impl<'a, T: PoolObject> View<'a, T> {
         self.look_up(key).map(|(_, object)| object)
     }
 
+    /// The handle of the object with a user key of which `wanted` says so.
+    pub(crate) fn find_where(self, key: u64, wanted: impl Fn(Id<T>) -> bool) -> Option<Id<T>> {
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        let found = self.index.find(key, |slot| self.typed.carrying(slot, key).filter(|(id, _)| wanted(*id)));
+        found.map(|(id, _)| id)
+    }
+
     #[inline(always)]
     fn look_up(self, key: u64) -> Option<(Id<T>, &'a T)> {
         self.index.find(key, |slot| self.typed.carrying(slot, key))

@@ -161,7 +161,7 @@ pub struct Facts {
     pub want: Want,
     /// What the system says of the segment; `None` if there is none.
     pub segment: Option<SegmentFacts>,
-    /// Name of its user, where `/etc/passwd` knows it.
+    /// Name of its user, where that is not the one wanted and `/etc/passwd` knows it.
     pub user: Option<String>,
     /// What the owner semaphores say.
     pub lock: LockFacts,
@@ -198,7 +198,9 @@ impl Facts {
             Some(found) if readable(found, &want) => read(backend, key, found),
             _ => Reading::Skipped,
         };
-        let user = segment.as_ref().and_then(|found| sys::user_name(found.uid));
+        // The name is for people who are told of a stranger; a start that goes well has no use for it.
+        let stranger = segment.as_ref().filter(|found| want.uid != Some(found.uid));
+        let user = stranger.and_then(|found| sys::user_name(found.uid));
         Ok(Facts {
             key,
             backend: backend.kind(),

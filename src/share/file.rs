@@ -41,6 +41,7 @@ impl Backend for FileBackend {
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
         // It gets its name when it has its size and mode: a creation that is cut leaves a file
         // without the name of a segment, and no segment of the wrong size.
+        remove_dead_drafts(&self.dir, key);
         static DRAFTS: AtomicU32 = AtomicU32::new(0);
         let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
         let draft = self.dir.join(format!(".{}.{}.{number}", segment_name(key), std::process::id()));
@@ -52,7 +53,8 @@ impl Backend for FileBackend {
             .and_then(|()| fs::hard_link(&draft, self.path(key)));
         fs::remove_file(&draft)?;
         named?;
-        Ok(Segment::mmap(MmapOptions::new().len(bytes as usize).map_raw(&file)?))
+        // Opened again under its name, because the name is how its mappings are told in `/proc`.
+        attach_file(&self.path(key), &facts_of(&file.metadata()?), Access::Write)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
@@ -69,6 +71,19 @@ impl Backend for FileBackend {
 
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {
         writers_of(key, facts)
+    }
+}
+
+/// Removes what creations of `key` left that were cut before the file had its name. One whose
+/// maker only cannot be seen from here fails for want of its draft, and holds nothing.
+fn remove_dead_drafts(dir: &Path, key: Key) {
+    let prefix = format!(".{}.", segment_name(key));
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let maker = name.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
+        if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_file(dir.join(&name));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::manager::{ShareError, refused, remove_if, system};
 use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
-use crate::layout::{BASE_KIND, BLOCK_KIND};
+use crate::layout::{BLOCK_KIND, MAGIC_GONE};
 use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
 use std::collections::BTreeSet;
@@ -195,7 +195,7 @@ fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), 
         let Some(id) = block.head().map(|head| head.pool_id) else { continue };
         remove_if(backend, block.key, |head| belongs(head, id))?;
     }
-    remove_if(backend, key, |head| head.kind == BASE_KIND || !head.sound)?;
+    remove_if(backend, key, |head| head.magic == MAGIC_GONE)?;
     lock.remove();
     Ok(())
 }

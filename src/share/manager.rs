@@ -72,6 +72,9 @@ fn system_next(error: &io::Error) -> &'static str {
         Some(libc::ENOSPC) => {
             "the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`"
         }
+        Some(libc::ENOENT) => {
+            "is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`"
+        }
         Some(libc::EINVAL) => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
         Some(libc::EACCES | libc::EPERM) => "run `hotpool ls` to see whose it is",
         Some(libc::EEXIST) => "somebody made it this moment: run `hotpool ls`",

@@ -1,7 +1,7 @@
 //! ShareMgr: what is under a key, who owns it, create or attach, cold or hot.
 //!
 //! A pool is a base segment and blocks, one key each. [`ShareMgr`] takes the owner lock, looks
-//! behind it (the fence), judges what it finds ([`Verdict`]) and only then attaches or creates.
+//! behind it (`fence.rs`), judges what it finds ([`Verdict`]) and only then attaches or creates.
 //! It never deletes what it finds.
 
 mod backend;

@@ -91,7 +91,7 @@ pub enum OwnerError {
     },
     /// Nobody holds the lock, and yet somebody has the segment attached.
     #[error(
-        "{key} (shmid {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
+        "{key} (shmid or inode {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
          or the segment under a running server: stop it, then run `hotpool ls`",
         named(writers, *.attached, *.observers),
         waited(*.waited_ms)
@@ -133,7 +133,7 @@ pub enum OwnerError {
         rounds: u32,
     },
     /// The kernel refused.
-    #[error("cannot {call} the owner semaphores under {key}: {source}; run `hotpool doctor`")]
+    #[error("cannot {call} the owner semaphores under {key}: {source}; {}", system_next(source))]
     System {
         /// Key of the base segment.
         key: Key,
@@ -158,6 +158,16 @@ fn held_next(holder: &Process) -> String {
         ProcessState::Exiting | ProcessState::Zombie => "raise OwnerWaitMs and start again".into(),
         ProcessState::NotVisible => "stop it where it runs, then run `hotpool ls`".into(),
         ProcessState::Running => "stop it first, or run `hotpool ls`".into(),
+    }
+}
+
+fn system_next(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC) => "the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`",
+        Some(libc::EACCES | libc::EPERM) => {
+            "they belong to another user: look at `ipcs -s`, or run `hotpool ls`"
+        }
+        _ => "run `hotpool doctor`",
     }
 }
 

@@ -1,1 +1,367 @@
-//! Keys, guards and child processes for the tests of this folder.
+//! Keys that clean up behind themselves, children that are killed and reaped, and what tests do to
+//! segments behind ShareMgr's back.
+//!
+//! # What the unsafe code here relies on
+//!
+//! Signals go to children of the test that are not reaped yet. `fork` is called in a child that
+//! does nothing but serve one test; its own child uses what is safe after a fork alone. IPC_SET gets
+//! a record that IPC_STAT has just filled.
+#![allow(unsafe_code)]
+
+use super::backend::Home;
+use super::manager::{ShareError, ShareMgr, StartMode};
+use super::owner::Observer;
+use super::{Facts, Removed, observe};
+use crate::conf::{BackendKind, ProcessConf};
+use crate::layout::{BaseHeader, MAGIC_READY};
+use crate::region::{At, Region};
+use crate::sync::Word;
+use crate::sys::sysv;
+use crate::units::{Bytes, Key};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Size of the bases of these tests.
+pub(super) const BASE: u64 = 64 << 10;
+/// Where `make` leaves a word of its own.
+pub(super) const MADE_AT: u64 = BaseHeader::BYTES + 4096;
+/// That word.
+pub(super) const MADE: u64 = 0x600d;
+
+/// Keys of one test, in a home of its own. Whatever is under them goes when the test ends, also
+/// when it fails.
+pub(super) struct Bench {
+    pub(super) home: Home,
+    keys: Vec<Key>,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::of(BackendKind::Sysv)
+    }
+
+    pub(super) fn of(backend: BackendKind) -> Self {
+        let dir = (backend == BackendKind::File).then(|| tempfile::tempdir().unwrap());
+        let path = dir.as_ref().map_or_else(Default::default, |dir| dir.path().to_path_buf());
+        let mut bench = Bench { home: Home { backend, dir: path }, keys: Vec::new(), _dir: dir };
+        bench.key();
+        bench
+    }
+
+    /// A key of its own, removed with the bench.
+    pub(super) fn key(&mut self) -> Key {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xfff;
+        let key = Key(0x7e00_0000 | (std::process::id() & 0xfff) << 12 | count);
+        self.keys.push(key);
+        key
+    }
+
+    /// The key of the base.
+    pub(super) fn base(&self) -> Key {
+        self.keys[0]
+    }
+
+    pub(super) fn conf(&self) -> ProcessConf {
+        ProcessConf {
+            backend: self.home.backend,
+            dir: self.home.dir.clone(),
+            owner_wait_ms: 0,
+            ..ProcessConf::new("zone", self.base(), Bytes(BASE), &[])
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<ShareMgr, ShareError> {
+        open(&self.conf(), BASE)
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        observe(self.base(), &self.home).unwrap()
+    }
+
+    /// The base, attached behind ShareMgr's back.
+    pub(super) fn raw(&self) -> super::segment::Segment {
+        let backend = self.home.open();
+        let facts = backend.stat(self.base()).unwrap().unwrap();
+        backend.attach(self.base(), &facts, super::backend::Access::Write).unwrap()
+    }
+
+    /// Every byte of the base, and when the kernel says that it was changed.
+    pub(super) fn image(&self) -> (Vec<u64>, u64) {
+        let segment = self.raw();
+        let words = (0..segment.region().len() / 8).map(|at| word(&segment.region(), at * 8).load());
+        (words.collect(), self.home.open().stat(self.base()).unwrap().unwrap().changed)
+    }
+
+    pub(super) fn remove_semaphores(&self) {
+        sysv::sem_remove(sysv::sem_find(self.base()).unwrap().unwrap()).unwrap();
+    }
+
+    pub(super) fn has_semaphores(&self) -> bool {
+        sysv::sem_find(self.base()).unwrap().is_some()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let backend = self.home.open();
+        for &key in &self.keys {
+            if let Ok(Some(facts)) = backend.stat(key)
+                && !facts.removed
+            {
+                let _ = backend.remove(key, &facts);
+            }
+            if let Ok(Some(semid)) = sysv::sem_find(key) {
+                let _ = sysv::sem_remove(semid);
+            }
+        }
+    }
+}
+
+/// Opens with a `make` that leaves [`MADE`] and checks that it was given zeros.
+pub(super) fn open(conf: &ProcessConf, bytes: u64) -> Result<ShareMgr, ShareError> {
+    ShareMgr::open(conf, bytes, &mut |region| {
+        let touched = (64..bytes.min(BASE)).step_by(8).find(|at| word(region, *at).load() != 0);
+        assert_eq!(touched, None, "a new base begins with zeros");
+        word(region, MADE_AT).store(MADE);
+    })
+}
+
+pub(super) fn word(region: &Region, offset: u64) -> At<Word> {
+    region.at(offset).unwrap()
+}
+
+/// Key of a removed thing.
+pub(super) fn removed_key(removed: &Removed) -> Key {
+    match removed {
+        Removed::Segment { key, .. } | Removed::Semaphores { key } => *key,
+    }
+}
+
+/// Gives a segment to another user.
+pub(super) fn give_segment_away(shmid: i32, uid: u32) {
+    let mut ds = std::mem::MaybeUninit::<libc::shmid_ds>::zeroed();
+    // SAFETY: IPC_STAT fills a `shmid_ds`.
+    assert_eq!(unsafe { libc::shmctl(shmid, libc::IPC_STAT, ds.as_mut_ptr()) }, 0);
+    // SAFETY: all of it are integers, zeroed and then filled.
+    let mut ds = unsafe { ds.assume_init() };
+    ds.shm_perm.uid = uid;
+    // SAFETY: IPC_SET reads a `shmid_ds`.
+    assert_eq!(unsafe { libc::shmctl(shmid, libc::IPC_SET, &raw mut ds) }, 0);
+}
+
+/// Gives a set of semaphores to another user.
+pub(super) fn give_semaphores_away(semid: i32, uid: u32) {
+    let mut ds = std::mem::MaybeUninit::<libc::semid_ds>::zeroed();
+    // SAFETY: IPC_STAT fills a `semid_ds`.
+    assert_eq!(unsafe { libc::semctl(semid, 0, libc::IPC_STAT, ds.as_mut_ptr()) }, 0);
+    // SAFETY: all of it are integers, zeroed and then filled.
+    let mut ds = unsafe { ds.assume_init() };
+    ds.sem_perm.uid = uid;
+    // SAFETY: IPC_SET reads a `semid_ds`.
+    assert_eq!(unsafe { libc::semctl(semid, 0, libc::IPC_SET, &raw mut ds) }, 0);
+}
+
+/// Whether this run may give things to other users.
+pub(super) fn is_root() -> bool {
+    sysv::effective_uid() == 0
+}
+
+/// A process that does what it is asked to, killed and reaped on drop.
+pub(super) struct Servant {
+    child: Child,
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    forked: Vec<i32>,
+}
+
+const ROLE: &str = "HOTPOOL_TEST_SERVANT";
+const MARK: &str = "@@ ";
+
+impl Servant {
+    pub(super) fn hire() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "share::tests::serve", "--nocapture", "--test-threads=1"])
+            .env(ROLE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let asks = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut servant = Servant { child, asks, answers, forked: Vec::new() };
+        assert_eq!(servant.answer(), "here");
+        servant
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub(super) fn tell(&mut self, what: &str) {
+        writeln!(self.asks, "{what}").unwrap();
+        self.asks.flush().unwrap();
+    }
+
+    pub(super) fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "the servant is gone");
+            if let Some((_, answer)) = line.split_once(MARK) {
+                return answer.trim_end().to_string();
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, what: &str) -> String {
+        self.tell(what);
+        self.answer()
+    }
+
+    /// Asks it to open the pool of `bench`.
+    pub(super) fn open(&mut self, bench: &Bench) -> String {
+        let Home { backend, dir } = &bench.home;
+        self.ask(&format!("open {} {BASE} 0 {backend:?} {}", bench.base().0, dir.display()))
+    }
+
+    /// Pid of a child it forks, which lives until the end of this value.
+    pub(super) fn fork(&mut self) -> i32 {
+        self.fork_by("fork")
+    }
+
+    /// The same, and the child drops the pool, with other memory where the pool was.
+    pub(super) fn fork_and_drop(&mut self) -> i32 {
+        self.fork_by("fork-and-drop")
+    }
+
+    fn fork_by(&mut self, how: &str) -> i32 {
+        let pid = self.ask(how).parse().unwrap();
+        self.forked.push(pid);
+        pid
+    }
+
+    pub(super) fn signal(&self, signal: i32) {
+        // SAFETY: it takes integers; the pid is a child that is not reaped.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    /// Kills it and leaves a zombie.
+    pub(super) fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+}
+
+impl Drop for Servant {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for &pid in &self.forked {
+            // SAFETY: it takes integers; the pid is a process that sleeps until it is killed.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}
+
+/// What the process of a [`Servant`] does; nothing in a process that is none.
+pub(super) fn serve() {
+    if std::env::var_os(ROLE).is_none() {
+        return;
+    }
+    let say = |what: &str| println!("{MARK}{what}");
+    say("here");
+    let mut pool: Option<ShareMgr> = None;
+    let mut watch = None;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[0] {
+            "open" => {
+                drop(pool.take());
+                match open(&conf_of(&words[1..]), words[2].parse().unwrap()) {
+                    Ok(opened) => {
+                        say(if opened.start_mode() == StartMode::Init { "init" } else { "resume" });
+                        pool = Some(opened);
+                    }
+                    Err(error) => say(&format!("refused: {error}")),
+                }
+            }
+            "touch" => {
+                let base = pool.as_ref().unwrap().base();
+                (8192..base.len()).step_by(4096).for_each(|at| word(&base, at).store(at));
+                say("touched");
+            }
+            "close" => {
+                drop(pool.take());
+                say("closed");
+            }
+            "fork" => say(&fork(|| ()).to_string()),
+            "fork-and-drop" => {
+                let base = pool.as_ref().unwrap().base();
+                let pid = fork(|| {
+                    let mine = map_at(&base);
+                    drop(pool.take());
+                    mine.store(1);
+                });
+                say(&pid.to_string());
+            }
+            "watch" => {
+                let key = Key(words[1].parse().unwrap());
+                let registered = Observer::register(key);
+                let backend = Home::sysv().open();
+                let facts = backend.stat(key).unwrap().unwrap();
+                let segment = backend.attach(key, &facts, super::backend::Access::Read).unwrap();
+                assert_eq!(word(&segment.region(), 0).load(), MAGIC_READY);
+                say(if registered.is_some() { "registered" } else { "uncounted" });
+                watch = Some((segment, registered));
+            }
+            "unwatch" => {
+                drop(watch.take());
+                say("left");
+            }
+            other => panic!("{other}?"),
+        }
+    }
+}
+
+fn conf_of(words: &[&str]) -> ProcessConf {
+    let backend = match words[3] {
+        "Posix" => BackendKind::Posix,
+        "File" => BackendKind::File,
+        _ => BackendKind::Sysv,
+    };
+    ProcessConf {
+        backend,
+        dir: words[4].into(),
+        owner_wait_ms: words[2].parse().unwrap(),
+        ..ProcessConf::new("zone", Key(words[0].parse().unwrap()), Bytes(BASE), &[])
+    }
+}
+
+/// Maps memory where `region` was before the fork, as any allocation of the child may, and
+/// gives a word in it.
+fn map_at(region: &Region) -> At<Word> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let start = region.span(0, region.len()).unwrap().as_ptr().cast();
+    // SAFETY: the kernel maps where nothing is mapped, or refuses.
+    let got =
+        unsafe { libc::mmap(start, region.len() as usize, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    assert_eq!(got, start, "the child has the parent's mapping");
+    word(region, 4096)
+}
+
+/// Forks a child that does `first` and then sleeps until it is killed.
+fn fork(first: impl FnOnce()) -> i32 {
+    // SAFETY: the child calls `first`, which makes system calls alone, and `pause`.
+    match unsafe { libc::fork() } {
+        0 => {
+            first();
+            loop {
+                // SAFETY: it takes nothing.
+                unsafe { libc::pause() };
+            }
+        }
+        pid => pid,
+    }
+}

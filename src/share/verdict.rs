@@ -3,6 +3,7 @@
 
 use super::facts::{Facts, Head, Reading};
 use super::owner::LockFacts;
+use crate::conf::BackendKind;
 use crate::layout::{
     BASE_KIND, BLOCK_KIND, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY,
     RUN_STARTING,
@@ -202,7 +203,7 @@ fn another(facts: &Facts, head: &Head) -> Option<String> {
     let name = |kind| match kind {
         BASE_KIND => "a base",
         BLOCK_KIND => "a block",
-        _ => "of an unknown kind",
+        _ => "something unknown",
     };
     if want.kind.is_some_and(|kind| kind != head.kind) {
         let wanted = want.kind.map_or("", name);
@@ -239,6 +240,7 @@ impl Verdict {
         match self {
             Verdict::Absent => format!("there is no segment under {key}"),
             Verdict::Busy { holder } => format!("{key} is owned by {holder}"),
+            other if facts.segment.is_none() => format!("{key} {}", other.what()),
             other => format!("the segment under {key} ({}) {}", describe(facts), other.what()),
         }
     }
@@ -274,8 +276,11 @@ impl Verdict {
     pub fn next(&self, facts: &Facts) -> String {
         let key = facts.key;
         match self {
+            Verdict::Absent if facts.want.kind == Some(BLOCK_KIND) => {
+                "somebody removed it and its objects: restore a snapshot, or run `hotpool rm` with the pool's BaseKey".into()
+            }
             Verdict::Absent | Verdict::Unfinished | Verdict::Clean | Verdict::Crashed => {
-                "nothing: the next start takes it".into()
+                "nothing to do: the next start takes it".into()
             }
             Verdict::Foreign { .. } => "choose another key, or look at `ipcs -m -p` and `hotpool ls`".into(),
             Verdict::Busy { .. } => "stop it first, or run `hotpool ls`".into(),
@@ -305,6 +310,7 @@ impl Verdict {
 /// Who made the segment, who used it last, how old it is: as far as it is known.
 fn describe(facts: &Facts) -> String {
     let Some(segment) = &facts.segment else { return "absent".into() };
+    let shmid = (facts.backend == BackendKind::Sysv).then(|| format!("shmid {}", segment.id));
     let owner = match &facts.user {
         Some(name) => format!("uid {} ({name})", segment.uid),
         None => format!("uid {}", segment.uid),
@@ -312,5 +318,5 @@ fn describe(facts: &Facts) -> String {
     let creator = segment.creator_pid.map(|pid| format!("made by pid {pid}"));
     let changed =
         (segment.changed != 0).then(|| format!("{} old", Age(facts.seen.saturating_sub(segment.changed))));
-    [Some(owner), creator, changed].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [shmid, Some(owner), creator, changed].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

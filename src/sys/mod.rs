@@ -1,10 +1,12 @@
 //! Kernel calls: System V segments and semaphores, memory advice, `/proc`. Knows keys and
 //! numbers, and nothing of pools.
 
+mod clock;
 pub(crate) mod mem;
 pub(crate) mod proc;
 pub(crate) mod sysv;
 
+pub(crate) use clock::boot_nanos;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,17 +39,18 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-/// Nanoseconds since boot, suspended time included; 0 where the kernel does not say.
-pub(crate) fn boot_nanos() -> u64 {
-    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-    (seconds * 1e9) as u64
-}
-
 /// Identity of this boot; zero where the kernel does not say.
 pub(crate) fn boot_id() -> [u64; 2] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = read_short("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     let half = |range| digits.get(range).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
     [half(0..16), half(16..32)]
+}
+
+/// A file of `/proc` that is known to be short, in one read.
+pub(crate) fn read_short(path: &str) -> io::Result<String> {
+    use std::io::Read;
+    let mut bytes = [0; 1024];
+    let read = std::fs::File::open(path)?.read(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes[..read]).into_owned())
 }

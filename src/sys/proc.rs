@@ -53,7 +53,7 @@ impl Process {
     pub fn look(pid: i32) -> Process {
         let line = match pid {
             ..=0 => None,
-            _ => fs::read_to_string(format!("/proc/{pid}/stat")).ok(),
+            _ => super::read_short(&format!("/proc/{pid}/stat")).ok(),
         };
         line.and_then(|line| parse_stat(pid, &line)).unwrap_or(Process {
             pid,
@@ -113,8 +113,7 @@ fn parse_stat(pid: i32, line: &str) -> Option<Process> {
 
 /// Seconds since boot, suspended time included, the clock of start times.
 fn uptime() -> u64 {
-    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    super::boot_nanos() / 1_000_000_000
 }
 
 /// Pids of all processes that have a shared mapping for writing of which `wanted` says that
@@ -241,7 +240,7 @@ mod tests {
     #[test]
     fn keys_in_the_table_of_segments_are_signed() {
         let row = parse_row("-1894841088 32769 1600 4096 1 1 2 0 0 0 0 0 0 0 0 0").unwrap();
-        assert_eq!(row, ShmRow { key: 0x8f0f_0900, shmid: 32769, mode: 0o1600 });
+        assert_eq!(row, ShmRow { key: -1_894_841_088_i32 as u32, shmid: 32769, mode: 0o1600 });
     }
 
     #[test]

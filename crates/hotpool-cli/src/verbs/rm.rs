@@ -85,7 +85,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
         }
         return Ok(exit_of(&plan));
     }
-    if !args.yes && !(std::io::stdin().is_terminal() && agreed(&plan)?) {
+    let is_agreed = args.yes || std::io::stdin().is_terminal() && agreed(&plan)?;
+    if !is_agreed {
         return decline(&plan, out);
     }
     let done: Vec<Answer> = targets.iter().map(|target| Answer::of(target, false)).collect();
@@ -111,9 +112,10 @@ fn targets(args: &Args) -> Result<Vec<Target>, ConfError> {
     let mut targets = Vec::new();
     // A name that no ini has is an error of the last one, which lists those there are.
     for name in &args.process {
-        match (confs.iter().find(|conf| conf.process(name).is_ok()), confs.last()) {
-            (None, Some(conf)) => drop(conf.process(name)?),
-            _ => {}
+        if let Some(conf) = confs.last()
+            && !confs.iter().any(|conf| conf.process(name).is_ok())
+        {
+            conf.process(name)?;
         }
     }
     for process in confs.iter().flat_map(ConfMgr::processes) {

@@ -1,0 +1,36 @@
+//! The first page of the README: a pool that is still there when the program starts again.
+//!
+//! `cargo run --example hello`, twice: the second run resumes. `hotpool rm --key 0x48500100`
+//! gives the pool up.
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject, StartMode};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    uid: u64,
+    hp: i32,
+    level: u32,
+    x: f32,
+    y: f32,
+}
+
+fn main() -> anyhow::Result<()> {
+    let conf = ConfMgr::load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/memorypool.ini"))?;
+    let mut pool = MemoryPoolMgr::open(conf.process("zone")?)?;
+    pool.add_type::<Player>()?;
+
+    match pool.start_mode() {
+        StartMode::Init => println!("{}", pool.alloc(Player { uid: 7, hp: 100, level: 1, x: 0.0, y: 0.0 })?),
+        StartMode::Resume => println!("{}", pool.resume_report()),
+    }
+    pool.ready()?; // now serving: only here is the restart a success
+
+    pool.for_each::<Player>(|id, player| {
+        player.level += 1;
+        println!("{id}: player {} has reached level {}", player.uid, player.level);
+    });
+    Ok(()) // or `kill -9`: the pool stays
+}

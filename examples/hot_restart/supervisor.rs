@@ -1,0 +1,202 @@
+//! Starts one process of the deployment, kills it, starts it again at once, and compares.
+
+use crate::journal;
+use crate::message::{Message, Row};
+use crate::model::{Faults, Model};
+use crate::stock::Bug;
+use crate::wall_nanos;
+use anyhow::{Context, Result, ensure};
+use hotpool::conf::ProcessConf;
+use indicatif::ProgressBar;
+use signal_hook::consts::SIGKILL;
+use std::collections::HashSet;
+use std::io::BufReader;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest time between a start and the kill after it.
+const LONGEST_LIFE: Duration = Duration::from_millis(150);
+/// One kill in so many comes while the process starts.
+const KILLS_DURING_START: u32 = 5;
+const LONGEST_START: Duration = Duration::from_millis(4);
+
+/// What each supervisor is to do.
+pub(crate) struct Plan<'a> {
+    pub(crate) ini: &'a Path,
+    pub(crate) key_offset: u32,
+    pub(crate) dir: &'a Path,
+    pub(crate) kills: u64,
+    pub(crate) until: Instant,
+    pub(crate) objects: usize,
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
+    pub(crate) stop: &'a AtomicBool,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) process: String,
+    pub(crate) kills: u64,
+    pub(crate) objects: u64,
+    pub(crate) compared: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) faults: Faults,
+    /// Kills in the middle of a write: the resume report names the object.
+    pub(crate) named: u64,
+    /// Kills in the middle of an alloc or a free: the resume has ended it.
+    pub(crate) cut: u64,
+    /// Of each hot start that found the pool free: what the resume report says.
+    pub(crate) resumes: Vec<Duration>,
+    /// Of each hot start at once: from the kill until it serves, the death of the old process included.
+    pub(crate) gaps: Vec<Duration>,
+}
+
+/// A process, killed when it is dropped.
+struct Running {
+    child: Child,
+    voice: BufReader<ChildStdout>,
+    journal: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) struct Supervisor<'a> {
+    plan: &'a Plan<'a>,
+    model: Model,
+    dice: fastrand::Rng,
+    /// Named by resume reports since the last comparison.
+    named: HashSet<u64>,
+    starts: u64,
+    last_kill: Option<u64>,
+    /// The last start did not wait for the end of the process before it.
+    at_once: bool,
+    outcome: Outcome,
+}
+
+/// Kills one process of the deployment as often as the plan says.
+pub(crate) fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Result<Outcome> {
+    let mut supervisor = Supervisor {
+        plan,
+        model: Model::default(),
+        dice: fastrand::Rng::with_seed(plan.seed ^ u64::from(conf.base_key.0)),
+        named: HashSet::new(),
+        starts: 0,
+        last_kill: None,
+        at_once: false,
+        outcome: Outcome { process: conf.name.clone(), ..Outcome::default() },
+    };
+    supervisor.run(progress).with_context(|| format!("process {}", conf.name))?;
+    Ok(supervisor.outcome)
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self, progress: &ProgressBar) -> Result<()> {
+        let mut running = self.start()?;
+        while self.outcome.kills < self.plan.kills && Instant::now() < self.plan.until {
+            if self.plan.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            running = self.kill_and_restart(running)?;
+            progress.set_position(self.outcome.kills);
+            progress.set_message(format!("{} objects, {}", self.model.len(), self.outcome.faults));
+        }
+        ensure!(self.listen(&mut running)?, "it died by itself");
+        let status = running.child.wait().context("wait")?; // closes its standard input: it is to end
+        ensure!(status.success(), "it ended with {status}");
+        self.model.apply(journal::read(&running.journal)?);
+        self.outcome.objects = self.model.len() as u64;
+        self.outcome.acknowledged = self.model.acknowledged;
+        progress.finish();
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Running> {
+        self.starts += 1;
+        let Plan { ini, key_offset, dir, objects, seed, bug, .. } = self.plan;
+        let journal = dir.join(format!("{}.{}", self.outcome.process, self.starts));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--role").arg(&self.outcome.process).arg("--conf").arg(ini);
+        command.arg("--journal").arg(&journal);
+        command.arg(format!("--key-offset={key_offset}"));
+        command.arg(format!("--objects={objects}")).arg(format!("--seed={seed}"));
+        if let Some(bug) = bug {
+            command.arg(format!("--plant={bug:?}").to_lowercase());
+        }
+        // Its own group: Ctrl-C is for the parent, which ends the processes and removes the pools.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot start a process")?;
+        let voice = BufReader::with_capacity(1 << 16, child.stdout.take().context("no standard output")?);
+        Ok(Running { child, voice, journal })
+    }
+
+    /// Every other time the next process is started while the old one is still dying: the pool is its
+    /// own guard. The other times it finds the pool free, and its resume shows how long that takes.
+    fn kill_and_restart(&mut self, mut old: Running) -> Result<Running> {
+        if self.dice.u32(0..KILLS_DURING_START) == 0 {
+            self.sleep(LONGEST_START);
+        } else {
+            ensure!(self.listen(&mut old)?, "it died by itself");
+            self.sleep(LONGEST_LIFE);
+        }
+        let killed_at = wall_nanos();
+        old.child.kill().context("kill")?;
+        self.outcome.kills += 1;
+        let at_once = self.dice.bool();
+        let early = if at_once { Some(self.start()?) } else { None };
+        let status = old.child.wait().context("wait")?;
+        let new = early.map_or_else(|| self.start(), Ok)?;
+        ensure!(status.signal() == Some(SIGKILL), "it ended by itself with {status}");
+        self.listen(&mut old)?;
+        self.model.apply(journal::read(&old.journal)?);
+        std::fs::remove_file(&old.journal).or_else(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(e),
+        })?;
+        self.last_kill = Some(killed_at);
+        self.at_once = at_once;
+        Ok(new)
+    }
+
+    fn sleep(&mut self, longest: Duration) {
+        std::thread::sleep(longest.mul_f64(self.dice.f64()));
+    }
+
+    /// Hears a process out until it has listed its objects, and compares them. False if it died before.
+    fn listen(&mut self, running: &mut Running) -> Result<bool> {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut hot = false;
+        while let Some(message) = Message::receive(&mut running.voice)? {
+            match message {
+                Message::Open { hot: is_hot, nanos, cut } => {
+                    hot = is_hot;
+                    self.outcome.cut += u64::from(cut);
+                    let alone = hot && !self.at_once;
+                    self.outcome.resumes.extend(alone.then_some(Duration::from_nanos(nanos)));
+                }
+                Message::Named(handle) => self.outcome.named += u64::from(self.named.insert(handle)),
+                Message::Ready { wall_nanos } => {
+                    let gap = self.last_kill.map(|kill| wall_nanos.saturating_sub(kill));
+                    let counts = hot && self.at_once;
+                    self.outcome.gaps.extend(gap.filter(|_| counts).map(Duration::from_nanos));
+                }
+                Message::Row(row) => rows.push(row),
+                Message::Listed => {
+                    self.outcome.faults.add(self.model.compare(&rows, &self.named));
+                    self.outcome.compared += rows.len() as u64;
+                    self.named.clear();
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}

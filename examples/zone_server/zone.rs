@@ -1,0 +1,214 @@
+//! The zone itself: players and monsters in a pool, and the commands on them.
+
+use anyhow::Result;
+use bytemuck::{Pod, Zeroable};
+use hotpool::{AllocError, MemoryPoolMgr, PoolObject};
+use redis_protocol::resp2::types::OwnedFrame;
+use std::str::FromStr;
+
+/// Found by its uid.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1, keyed)]
+struct Player {
+    hp: i32,
+    level: u32,
+    x: f32,
+    y: f32,
+    steps: u64,
+    hits: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 2)]
+struct Monster {
+    hp: i32,
+    kind: u32,
+}
+
+const NEW_PLAYER: Player = Player { hp: 100, level: 1, x: 0.0, y: 0.0, steps: 0, hits: 0 };
+/// Monsters that one command makes at the most, so that none holds up the others for long.
+const MAX_SPAWN: u32 = 10_000;
+
+pub(crate) struct Zone {
+    pub(crate) pool: MemoryPoolMgr,
+    commands: u64,
+}
+
+/// What becomes of a command.
+pub(crate) enum Reply {
+    Frame(OwnedFrame),
+    /// The last one to this client.
+    Bye(OwnedFrame),
+    /// The last one at all: the pool is closed and kept.
+    Quit(OwnedFrame),
+}
+
+/// An answer, or the text of an error.
+type Answer = Result<OwnedFrame, String>;
+
+impl Zone {
+    pub(crate) fn new(mut pool: MemoryPoolMgr) -> Result<Self> {
+        pool.add_type::<Player>()?;
+        pool.add_type::<Monster>()?;
+        Ok(Zone { pool, commands: 0 })
+    }
+
+    /// Does one command. When this returns, it is committed.
+    pub(crate) fn execute(&mut self, words: &[&[u8]]) -> Reply {
+        self.commands += 1;
+        let Some((name, args)) = words.split_first() else { return Reply::Frame(error("ERR empty command")) };
+        let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+        let answer = match (name.as_str(), args) {
+            ("QUIT", []) => return Reply::Bye(ok()),
+            ("QUITKEEP", []) => return Reply::Quit(ok()),
+            ("PING", []) => Ok(OwnedFrame::SimpleString("PONG".into())),
+            ("PING", [message]) => Ok(OwnedFrame::BulkString(message.to_vec())),
+            ("LOGIN", [uid]) => self.login(uid),
+            ("LOGOUT", [uid]) => self.logout(uid),
+            ("MOVE", [uid, x, y]) => self.walk(uid, x, y),
+            ("HIT", [uid, damage]) => self.hit(uid, damage),
+            ("SHOW", [uid]) => self.show(uid),
+            ("SPAWN", [count]) => self.spawn(count),
+            ("COUNT", [kind]) => self.count(kind),
+            ("INFO", _) => Ok(text(self.info())),
+            // What redis-cli and redis-benchmark ask before they begin.
+            ("COMMAND", _) => Ok(OwnedFrame::Array(Vec::new())),
+            ("CONFIG", [_, parameter]) => Ok(OwnedFrame::Array(vec![bulk(parameter), bulk(b"")])),
+            (
+                "QUIT" | "QUITKEEP" | "PING" | "LOGIN" | "LOGOUT" | "MOVE" | "HIT" | "SHOW" | "SPAWN"
+                | "COUNT" | "CONFIG",
+                _,
+            ) => Err(format!("ERR wrong number of arguments for '{}' command", name.to_lowercase())),
+            _ => Err(format!("ERR unknown command '{}'", printable(&name))),
+        };
+        Reply::Frame(answer.unwrap_or_else(|message| error(&message)))
+    }
+
+    /// 1 for a new player, 0 for one who is there.
+    fn login(&mut self, uid: &[u8]) -> Answer {
+        let made = self.pool.force_get(number(uid)?, NEW_PLAYER).map_err(full)?.is_made();
+        Ok(OwnedFrame::Integer(made.into()))
+    }
+
+    fn logout(&mut self, uid: &[u8]) -> Answer {
+        let uid = number(uid)?;
+        if self.pool.free_by_key::<Player>(uid) { Ok(ok()) } else { Err(no_player(uid)) }
+    }
+
+    fn walk(&mut self, uid: &[u8], x: &[u8], y: &[u8]) -> Answer {
+        let (uid, x, y) = (number(uid)?, coordinate(x)?, coordinate(y)?);
+        let mut player = self.pool.get_mut_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
+        player.x = x;
+        player.y = y;
+        player.steps += 1;
+        Ok(ok())
+    }
+
+    /// What is left of the player.
+    fn hit(&mut self, uid: &[u8], damage: &[u8]) -> Answer {
+        let (uid, damage) = (number(uid)?, number::<u16>(damage)?);
+        let mut player = self.pool.get_mut_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
+        player.hp = (player.hp - i32::from(damage)).max(0);
+        player.hits += 1;
+        Ok(OwnedFrame::Integer(player.hp.into()))
+    }
+
+    fn show(&self, uid: &[u8]) -> Answer {
+        let uid = number(uid)?;
+        let player = self.pool.get_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
+        let Player { hp, level, x, y, steps, hits } = *player;
+        let fields = [
+            ("uid", uid.to_string()),
+            ("hp", hp.to_string()),
+            ("level", level.to_string()),
+            ("x", x.to_string()),
+            ("y", y.to_string()),
+            ("steps", steps.to_string()),
+            ("hits", hits.to_string()),
+        ];
+        let pairs = fields.into_iter().flat_map(|(name, value)| [bulk(name.as_bytes()), text(value)]);
+        Ok(OwnedFrame::Array(pairs.collect()))
+    }
+
+    fn spawn(&mut self, count: &[u8]) -> Answer {
+        let count = number::<u32>(count)?;
+        if count > MAX_SPAWN {
+            return Err(format!("ERR at most {MAX_SPAWN} at once"));
+        }
+        for made in 0..count {
+            let monster = Monster { hp: 30, kind: made % 7 };
+            self.pool.alloc(monster).map_err(|why| format!("{}, after {made} of {count}", full(why)))?;
+        }
+        Ok(OwnedFrame::Integer(count.into()))
+    }
+
+    fn count(&self, kind: &[u8]) -> Answer {
+        let count = match kind.to_ascii_lowercase().as_slice() {
+            b"player" => self.pool.len::<Player>(),
+            b"monster" => self.pool.len::<Monster>(),
+            other => {
+                return Err(format!("ERR no such type '{}'", printable(&String::from_utf8_lossy(other))));
+            }
+        };
+        Ok(OwnedFrame::Integer(count as i64))
+    }
+
+    fn info(&self) -> String {
+        let report = self.pool.resume_report();
+        let lines = [
+            format!("process:{}", report.process),
+            format!("pid:{}", std::process::id()),
+            format!("start:{}", if self.pool.is_resume() { "hot" } else { "cold" }),
+            format!("starts:{}", report.epoch),
+            format!("resume_us:{}", report.took.as_micros()),
+            format!("resumed_objects:{}", report.objects()),
+            format!("being_written:{}", report.being_written.len()),
+            format!("player:{}", self.pool.len::<Player>()),
+            format!("monster:{}", self.pool.len::<Monster>()),
+            format!("bytes_free:{}", self.pool.bytes_free().0),
+            format!("commands:{}", self.commands),
+        ];
+        format!("# Zone\r\n{}\r\n", lines.join("\r\n"))
+    }
+}
+
+pub(crate) fn error(message: &str) -> OwnedFrame {
+    OwnedFrame::Error(message.into())
+}
+
+fn ok() -> OwnedFrame {
+    OwnedFrame::SimpleString("OK".into())
+}
+
+fn bulk(bytes: &[u8]) -> OwnedFrame {
+    OwnedFrame::BulkString(bytes.to_vec())
+}
+
+fn text(text: String) -> OwnedFrame {
+    OwnedFrame::BulkString(text.into_bytes())
+}
+
+fn no_player(uid: u64) -> String {
+    format!("NOPLAYER no such player: {uid}")
+}
+
+fn full(why: AllocError) -> String {
+    format!("FULL {why}")
+}
+
+fn number<T: FromStr>(word: &[u8]) -> Result<T, String> {
+    let parsed = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+    parsed.ok_or_else(|| "ERR value is not an integer or out of range".into())
+}
+
+fn coordinate(word: &[u8]) -> Result<f32, String> {
+    let parsed = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+    parsed.filter(|x: &f32| x.is_finite()).ok_or_else(|| "ERR value is not a coordinate".into())
+}
+
+/// The beginning of what a client has sent, fit for one line of an error.
+fn printable(text: &str) -> String {
+    text.chars().take(32).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
+}

@@ -1,0 +1,274 @@
+//! Changes that are all or nothing: one object, or many of several types with allocs and frees.
+
+use crate::layout::UndoKind;
+use crate::limits;
+use crate::object::{Handle, Id, PoolObject};
+use crate::pool::error::AllocError;
+use crate::pool::manager::MemoryPoolMgr;
+use crate::pool::state::TypeState;
+use crate::pool::undo::{LogFull, States};
+
+/// Why a step of a transaction was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TxError {
+    /// The object of a handle is not there any more.
+    #[error("object {0} was freed")]
+    Stale(Handle),
+    /// The transaction has more old bytes to keep than its log holds. It is rolled back, whatever its
+    /// closure returns.
+    #[error(
+        "the transaction is larger than the undo log of {capacity} bytes; make it smaller or raise UndoSize"
+    )]
+    TooLarge {
+        /// Bytes of the log.
+        capacity: usize,
+    },
+    /// An object could not be made.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+}
+
+impl States for [Option<Box<TypeState>>; limits::TYPE_TABLE as usize] {
+    fn state(&mut self, id: u16) -> Option<&mut TypeState> {
+        self.get_mut(usize::from(id))?.as_deref_mut()
+    }
+}
+
+impl MemoryPoolMgr {
+    /// Changes an object all or nothing: under a kill, and if `f` panics.
+    ///
+    /// Costs a copy of the object and three stores over plain [`get_mut`](Self::get_mut). A kill before
+    /// the end leaves the object as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Stale`] if the object was freed; [`TxError::TooLarge`] if it is larger than the undo log.
+    #[inline]
+    pub fn update<T: PoolObject, R>(&mut self, id: Id<T>, f: impl FnOnce(&mut T) -> R) -> Result<R, TxError> {
+        self.try_update(id, |object| Ok(f(object)))
+    }
+
+    /// The same with a closure that can fail: its error takes everything back.
+    #[inline]
+    pub fn try_update<T: PoolObject, R, E: From<TxError>>(
+        &mut self,
+        id: Id<T>,
+        f: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut tx = Tx::begin(self);
+        let result = tx.get_mut(id).map_err(E::from).and_then(f);
+        tx.end(result)
+    }
+
+    /// Changes many objects all or nothing: under a kill, if `f` returns an error, and if it panics.
+    ///
+    /// A handle given out inside a transaction that was rolled back never resolves.
+    ///
+    /// ```
+    /// # use bytemuck::{Pod, Zeroable};
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::units::{Bytes, Key};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
+    /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
+    /// # struct Purse { gold: u64 }
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0120), Bytes(1 << 20), &[Key(0x4850_0121)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Purse>()?;
+    /// # let (from, to) = (pool.alloc(Purse { gold: 5 })?, pool.alloc(Purse { gold: 0 })?);
+    /// pool.tx(|tx| {
+    ///     tx.get_mut(from)?.gold -= 3;
+    ///     tx.get_mut(to)?.gold += 3;
+    ///     tx.commit_with(42)
+    /// })?;
+    /// assert_eq!(pool.last_committed(), 42);
+    /// # assert_eq!((pool.get(from).unwrap().gold, pool.get(to).unwrap().gold), (2, 3));
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `f` returns; [`TxError::TooLarge`] also if `f` swallowed it.
+    #[inline]
+    pub fn tx<R, E: From<TxError>>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, E>) -> Result<R, E> {
+        let mut tx = Tx::begin(self);
+        let result = f(&mut tx);
+        tx.end(result)
+    }
+
+    /// The tag of the last transaction that was committed with one; 0 before the first. After a
+    /// restart it tells which message was the last to take effect.
+    pub fn last_committed(&self) -> u64 {
+        self.base.header.last_tag.load()
+    }
+}
+
+/// A transaction: what is done through it is committed together, or not at all.
+///
+/// Reads see its own changes: an object freed in it is gone, though its slot is used again
+/// only after the commit.
+pub struct Tx<'a> {
+    pool: &'a mut MemoryPoolMgr,
+    too_large: bool,
+    open: bool,
+}
+
+impl<'a> Tx<'a> {
+    #[inline(always)]
+    fn begin(pool: &'a mut MemoryPoolMgr) -> Self {
+        pool.freed.clear();
+        Tx { pool, too_large: false, open: true }
+    }
+
+    /// Commits what `Ok` stands for, rolls back on an error.
+    #[inline(always)]
+    fn end<R, E: From<TxError>>(mut self, result: Result<R, E>) -> Result<R, E> {
+        if self.too_large && result.is_ok() {
+            let capacity = self.pool.undo.capacity();
+            return Err(TxError::TooLarge { capacity }.into());
+        }
+        if result.is_ok() {
+            self.open = false;
+            if self.pool.undo.commit() {
+                self.finish();
+            }
+        }
+        result
+    }
+
+    #[cold]
+    fn finish(&mut self) {
+        let finished = self.pool.undo.finish(&mut *self.pool.types);
+        if let Err(what) = finished {
+            log::error!("{}: a transaction could not be finished: {what}", self.pool.base_key());
+        }
+    }
+
+    #[cold]
+    fn rollback(&mut self) {
+        let pool = &mut *self.pool;
+        let undone = pool.undo.rollback(&mut *pool.types, &pool.base.header.last_tag);
+        if let Err(what) = undone {
+            log::error!("{}: a transaction could not be rolled back: {what}", pool.base_key());
+        }
+    }
+
+    #[cold]
+    fn full(&mut self, _: LogFull) -> TxError {
+        self.too_large = true;
+        TxError::TooLarge { capacity: self.pool.undo.capacity() }
+    }
+
+    #[inline(always)]
+    fn is_freed(&self, handle: Handle) -> bool {
+        !self.pool.freed.is_empty() && self.pool.freed.contains(&handle)
+    }
+
+    /// The object of a handle; `None` if it was freed, also by this transaction.
+    #[inline]
+    pub fn get<T: PoolObject>(&self, id: Id<T>) -> Option<&T> {
+        if self.is_freed(id.handle()) { None } else { self.pool.get(id) }
+    }
+
+    /// The object of a handle, to be written. Its old bytes are kept until the end.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Stale`], [`TxError::TooLarge`].
+    #[inline]
+    pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
+        if self.is_freed(id.handle()) {
+            return Err(TxError::Stale(id.handle()));
+        }
+        let pool = &mut *self.pool;
+        let state = pool.types[usize::from(T::TYPE_ID)].as_deref_mut();
+        let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
+            return Err(TxError::Stale(id.handle()));
+        };
+        match typed.into_kept(id, &mut pool.undo) {
+            Some(Ok(object)) => Ok(object),
+            Some(Err(LogFull)) => {
+                self.too_large = true;
+                Err(TxError::TooLarge { capacity: pool.undo.capacity() })
+            }
+            None => Err(TxError::Stale(id.handle())),
+        }
+    }
+
+    /// Makes an object.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::TooLarge`], [`TxError::Alloc`].
+    #[inline]
+    pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, TxError> {
+        self.room_for_record()?;
+        Ok(self.pool.alloc_noted(value)?)
+    }
+
+    /// Makes an object that is found by `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError::KeyExists`] if an object has the key that this transaction has not freed; as for
+    /// [`alloc`](Self::alloc).
+    pub fn alloc_keyed<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Id<T>, TxError> {
+        self.room_for_record()?;
+        if let Some(holder) = self.find::<T>(key) {
+            return Err(AllocError::KeyExists { key, holder: holder.handle() }.into());
+        }
+        Ok(self.pool.alloc_keyed_noted(key, value)?)
+    }
+
+    /// The handle of the object with a user key; one that this transaction freed is not found.
+    pub fn find<T: PoolObject>(&self, key: u64) -> Option<Id<T>> {
+        let view = self.pool.try_view::<T>()?;
+        view.find_where(key, |id| !self.is_freed(id.handle()))
+    }
+
+    /// Frees an object at the commit; from here on the transaction does not find it.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Stale`], [`TxError::TooLarge`].
+    pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> Result<(), TxError> {
+        if self.get(id).is_none() {
+            return Err(TxError::Stale(id.handle()));
+        }
+        let noted = self.pool.undo.note(UndoKind::Free, id.to_bits());
+        noted.map_err(|full| self.full(full))?;
+        self.pool.freed.push(id.handle());
+        Ok(())
+    }
+
+    /// Gives the transaction a tag that [`MemoryPoolMgr::last_committed`] returns from its commit on:
+    /// the number of the message it carries out.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::TooLarge`].
+    pub fn commit_with(&mut self, tag: u64) -> Result<(), TxError> {
+        let old = self.pool.base.header.last_tag.load();
+        let noted = self.pool.undo.note(UndoKind::Tag, old);
+        noted.map_err(|full| self.full(full))?;
+        self.pool.base.header.last_tag.store(tag);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn room_for_record(&mut self) -> Result<(), TxError> {
+        if self.pool.undo.has_room(0) { Ok(()) } else { Err(self.full(LogFull)) }
+    }
+}
+
+impl Drop for Tx<'_> {
+    /// Rolls back unless it was committed: an error, or a panic on its way through.
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.open {
+            self.rollback();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The undo log of a lane: what a change that is all or nothing has to take back.
+//!
+//! # What the unsafe code here relies on
+//!
+//! [`Undo`] is made for a lane that `Region::span` found inside the base segment. Its bytes belong to
+//! it alone; they are written below the capacity, through a raw pointer, before `tail` publishes
+//! them, and read below a `tail` that was checked against the capacity. Old bytes of an object are
+//! copied from and to the address of a slot's object, which `Slots::slot` found, for as many bytes as
+//! its `TypeInfo` says an object has; `types::check` found that they lie inside the slot. Nobody
+//! holds a reference to the object while it is restored: the pool is borrowed exclusively.
+//!
+//! # Protocol
+//!
+//! | step | a kill behind it leaves |
+//! |---|---|
+//! | a record is written beyond `tail` | nothing |
+//! | `tail` counts it | a change that has not begun; undoing it does nothing |
+//! | the change is made | a change that the next attach takes back |
+//! | commit without frees: `tail` = 0 | the whole transaction |
+//! | commit with frees: `COMMITTED` is set in `tail` | the whole; the next attach does the frees |
+//! | the frees are done, `tail` = 0 | the whole |
+//!
+//! Rolling back walks the records from the last to the first and clears `tail` at the end; each
+//! step does nothing the second time, so a rollback may itself be cut, any number of times.
+#![allow(unsafe_code)]
+
+use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::object::Handle;
+use crate::pool::base::Base;
+use crate::pool::state::TypeState;
+use crate::region::At;
+use crate::sync::edge;
+use std::ptr::NonNull;
+
+/// The types of a pool, by number.
+pub(crate) trait States {
+    /// The type `id`, if the pool has it and its entries make sense.
+    fn state(&mut self, id: u16) -> Option<&mut TypeState>;
+}
+
+/// A lane's log.
+pub(crate) struct Undo {
+    head: At<LaneHead>,
+    log: NonNull<u8>,
+    capacity: usize,
+    used: usize,
+    frees: bool,
+}
+
+// SAFETY: the pointer leads into the mapping, which belongs to the process and not to a thread.
+unsafe impl Send for Undo {}
+
+/// The log has no room for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogFull;
+
+/// A record found in a log.
+struct Record {
+    kind: UndoKind,
+    operand: u64,
+    payload: usize,
+    bytes: usize,
+}
+
+const RECORD_HEAD: usize = 16;
+
+impl Undo {
+    /// The log of the first lane.
+    pub(crate) fn of(base: &Base) -> Result<Self, &'static str> {
+        let outside = "its undo log lies outside the segment";
+        let g = &base.header.geometry;
+        let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
+        let head: At<LaneHead> = base.region.at(at).map_err(|_| outside)?;
+        let head_bytes = size_of::<LaneHead>() as u64;
+        let capacity = bytes.checked_sub(head_bytes).ok_or(outside)? & !7;
+        let log = base.region.span(at + head_bytes, capacity).map_err(|_| outside)?;
+        Ok(Undo { head, log, capacity: capacity as usize, used: 0, frees: false })
+    }
+
+    /// Bytes that the records of a transaction can have.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether a record with so many bytes of payload fits.
+    #[inline(always)]
+    pub(crate) fn has_room(&self, payload: usize) -> bool {
+        self.capacity - self.used >= RECORD_HEAD && self.capacity - self.used - RECORD_HEAD >= payload
+    }
+
+    /// Keeps the bytes of an object that is about to be written.
+    ///
+    /// # Safety
+    ///
+    /// `object` is that of the slot which `handle` names, and mapped.
+    #[inline(always)]
+    pub(crate) unsafe fn keep<T>(&mut self, handle: Handle, object: NonNull<T>) -> Result<(), LogFull> {
+        if !self.has_room(size_of::<T>()) {
+            return Err(LogFull);
+        }
+        // SAFETY: there is room for the head and the payload.
+        let to = unsafe { self.log.add(self.used + RECORD_HEAD) };
+        // SAFETY: as many bytes as a `T` has, in the log; the object is mapped and elsewhere.
+        unsafe { std::ptr::copy_nonoverlapping(object.cast::<u8>().as_ptr(), to.as_ptr(), size_of::<T>()) };
+        self.publish(UndoKind::Bytes, handle.to_bits(), size_of::<T>());
+        Ok(())
+    }
+
+    /// Writes a record without payload.
+    #[inline(always)]
+    pub(crate) fn note(&mut self, kind: UndoKind, operand: u64) -> Result<(), LogFull> {
+        if !self.has_room(0) {
+            return Err(LogFull);
+        }
+        self.frees |= kind == UndoKind::Free;
+        self.publish(kind, operand, 0);
+        Ok(())
+    }
+
+    /// Writes the head of a record whose payload is there, and counts it.
+    #[inline(always)]
+    fn publish(&mut self, kind: UndoKind, operand: u64, payload: usize) {
+        // SAFETY: the caller has checked that there is room, and `used` is a multiple of 8.
+        let at = unsafe { self.log.add(self.used) }.cast::<[u64; 2]>();
+        // SAFETY: as above.
+        unsafe { at.write([kind.word(payload as u64), operand]) };
+        self.used += RECORD_HEAD + payload.next_multiple_of(8);
+        self.head.tail.store(self.used as u64);
+    }
+
+    /// Makes the transaction real. Frees are left to [`finish`](Self::finish); true if there are any.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self) -> bool {
+        if self.frees {
+            self.head.tail.store(self.used as u64 | COMMITTED);
+            return true;
+        }
+        self.clear();
+        false
+    }
+
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.used = 0;
+        self.frees = false;
+        self.head.tail.store(0);
+    }
+
+    /// Ends what an owner has left in the log: takes it back or finishes it. Whether there was
+    /// something, and what.
+    pub(crate) fn recover(
+        &mut self,
+        states: &mut dyn States,
+        last_tag: &crate::sync::Word,
+    ) -> Result<Option<&'static str>, &'static str> {
+        let tail = self.head.tail.load();
+        let used = tail & !COMMITTED;
+        if used == 0 {
+            return Ok(None);
+        }
+        if used > self.capacity as u64 || !used.is_multiple_of(8) {
+            return Err("its undo log is longer than its lane");
+        }
+        self.used = used as usize;
+        if tail & COMMITTED != 0 {
+            self.finish(states)?;
+            Ok(Some("a committed transaction was finished"))
+        } else {
+            self.rollback(states, last_tag)?;
+            Ok(Some("a transaction was rolled back"))
+        }
+    }
+
+    /// Does the frees of a committed transaction.
+    pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
+        for record in self.records()? {
+            if let (UndoKind::Free, Some(handle)) = (record.kind, Handle::from_bits(record.operand))
+                && let Some(state) = states.state(handle.type_id())
+            {
+                state.release(handle);
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Takes back everything that the log knows of.
+    pub(crate) fn rollback(
+        &mut self,
+        states: &mut dyn States,
+        last_tag: &crate::sync::Word,
+    ) -> Result<(), &'static str> {
+        for record in self.records()?.iter().rev() {
+            if record.kind == UndoKind::Tag {
+                last_tag.store(record.operand);
+                continue;
+            }
+            let handle = Handle::from_bits(record.operand).ok_or("its undo log names no object")?;
+            let Some(state) = states.state(handle.type_id()) else {
+                return Err("its undo log names a type that it does not have");
+            };
+            match record.kind {
+                UndoKind::Bytes => self.restore(state, handle, record)?,
+                UndoKind::Alloc => state.release(handle),
+                UndoKind::Free | UndoKind::Tag => {}
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Gives an object the bytes that it had.
+    fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), &'static str> {
+        let info = &state.slots.info;
+        if record.bytes as u64 != info.size.load() {
+            return Err("its undo log has another size than the type");
+        }
+        let slot = state.slots.slot(handle.index()).ok_or("its undo log names a slot that is not there")?;
+        if slot.header().load() != handle.to_bits() {
+            return Ok(());
+        }
+        edge();
+        // SAFETY: `records` found the payload below the capacity.
+        let from = unsafe { self.log.add(record.payload) };
+        // SAFETY: the object follows the head inside its slot.
+        let to = unsafe { slot.start.add(info.head.load() as usize) };
+        // SAFETY: `size` bytes in the log and in the slot, see the top of this file.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), record.bytes) };
+        edge();
+        Ok(())
+    }
+
+    /// The records, from the first to the last; an error if they do not fit together.
+    fn records(&self) -> Result<Vec<Record>, &'static str> {
+        let broken = "its undo log makes no sense";
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < self.used {
+            if self.used - at < RECORD_HEAD {
+                return Err(broken);
+            }
+            // SAFETY: inside the log, a multiple of 8.
+            let head = unsafe { self.log.add(at) }.cast::<[u64; 2]>();
+            // SAFETY: as above; any bytes are a value.
+            let [word, operand] = unsafe { head.read() };
+            let (kind, bytes) = UndoKind::parse(word).ok_or(broken)?;
+            let payload = at + RECORD_HEAD;
+            if bytes > (self.used - payload) as u64 {
+                return Err(broken);
+            }
+            found.push(Record { kind, operand, payload, bytes: bytes as usize });
+            at = payload + (bytes as usize).next_multiple_of(8);
+        }
+        if at == self.used { Ok(found) } else { Err(broken) }
+    }
+}

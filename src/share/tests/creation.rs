@@ -1,0 +1,105 @@
+//! A creation is all or nothing: cut anywhere, it is begun again, and what is complete is
+//! never made again.
+
+use crate::conf::{BackendKind, ProcessConf};
+use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
+use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
+use crate::share::{ShareMgr, StartMode, Verdict};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+const ALL: [BackendKind; 4] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap];
+
+#[test]
+fn a_pool_is_made_once_and_resumed_ever_after() {
+    for backend in ALL {
+        let bench = Bench::of(backend);
+        assert_eq!(bench.facts().verdict(), Verdict::Absent);
+        let made = bench.open().unwrap();
+        assert_eq!(made.start_mode(), StartMode::Init);
+        assert_eq!(made.found().verdict(), Verdict::Absent);
+        let id = made.pool_id();
+        word(&made.base(), MADE_AT + 8).store(77);
+        drop(made);
+        assert_eq!(bench.facts().verdict(), Verdict::Clean, "{backend:?}");
+        let again = ShareMgr::open(&bench.conf(), BASE, &mut |_| panic!("a resume makes nothing")).unwrap();
+        assert_eq!((again.start_mode(), again.pool_id()), (StartMode::Resume, id), "{backend:?}");
+        assert_eq!(word(&again.base(), MADE_AT).load(), MADE);
+        assert_eq!(word(&again.base(), MADE_AT + 8).load(), 77);
+        again.base().at::<BaseHeader>(0).unwrap().run.store(RUN_READY);
+        drop(again);
+        let crashed = bench.open().unwrap();
+        assert_eq!(crashed.found().verdict(), Verdict::Crashed);
+        assert_eq!(crashed.start_mode(), StartMode::Resume);
+    }
+}
+
+#[test]
+fn the_first_store_marks_and_the_last_one_commits() {
+    let bench = Bench::new();
+    let mut seen = 0;
+    let pool = ShareMgr::open(&bench.conf(), BASE, &mut |region| {
+        let frozen = region.at::<Frozen>(0).unwrap();
+        seen = frozen.magic.load();
+        assert_eq!(frozen.check.load(), frozen.sum());
+    })
+    .unwrap();
+    assert_eq!(seen, MAGIC_MAKING);
+    assert_eq!(pool.base().at::<Frozen>(0).unwrap().magic.load(), MAGIC_READY);
+    assert_ne!(pool.pool_id(), [0, 0]);
+}
+
+#[test]
+fn a_creation_cut_in_its_middle_is_begun_again_from_zeros() {
+    for backend in ALL {
+        let bench = Bench::of(backend);
+        let cut = catch_unwind(AssertUnwindSafe(|| {
+            ShareMgr::open(&bench.conf(), BASE, &mut |region| {
+                (64..BASE).step_by(8).for_each(|at| word(region, at).store(u64::MAX));
+                panic!("cut here");
+            })
+        }));
+        assert!(cut.is_err());
+        assert_eq!(bench.facts().verdict(), Verdict::Unfinished, "{backend:?}");
+        let pool = bench.open().unwrap();
+        assert_eq!(pool.start_mode(), StartMode::Init);
+        assert_eq!(pool.found().verdict(), Verdict::Unfinished);
+    }
+}
+
+#[test]
+fn a_creation_cut_before_its_first_store_is_begun_again() {
+    for backend in ALL {
+        let bench = Bench::of(backend);
+        drop(bench.home.open().create(bench.base(), BASE, 0o600).unwrap());
+        assert_eq!(bench.open().unwrap().start_mode(), StartMode::Init, "{backend:?}");
+    }
+}
+
+#[test]
+fn a_creation_cut_before_it_had_a_size_is_begun_again() {
+    let bench = Bench::of(BackendKind::Posix);
+    std::fs::File::create(format!("/dev/shm/hotpool-{:08x}", bench.base().0)).unwrap();
+    let pool = open(&bench.conf(), BASE).unwrap();
+    assert_eq!((pool.start_mode(), pool.base().len()), (StartMode::Init, BASE));
+}
+
+#[test]
+fn a_start_killed_at_any_moment_is_no_hindrance_to_the_next() {
+    let (mut begun, mut made) = (0, 0);
+    for (round, backend) in (0_u64..240).zip(ALL[..3].iter().cycle()) {
+        let bench = Bench::of(*backend);
+        let mut starter = Servant::hire();
+        starter.tell(&format!("open {} {BASE} 0 {backend:?} {}", bench.base().0, bench.home.dir.display()));
+        std::thread::sleep(Duration::from_micros(round * 3));
+        starter.kill();
+        let conf = ProcessConf { owner_wait_ms: 5000, ..bench.conf() };
+        let next = open(&conf, BASE).unwrap();
+        assert_eq!(word(&next.base(), MADE_AT).load(), MADE);
+        match next.start_mode() {
+            StartMode::Init => begun += 1,
+            StartMode::Resume => made += 1,
+        }
+    }
+    assert!(begun != 0 && made != 0, "{begun} cut, {made} complete: the kills miss the creation");
+}

@@ -1,0 +1,14 @@
+//! ShareMgr on real kernel objects: each file is a promise.
+
+mod blocks;
+mod creation;
+mod host;
+mod owner;
+mod refusals;
+mod verdicts;
+
+/// The process of a [`Servant`](super::testing::Servant); as a test of its own it has nothing to do.
+#[test]
+fn serve() {
+    super::testing::serve();
+}

@@ -1,0 +1,270 @@
+//! A transaction is all or nothing: on an error, on a panic, when it is too large for its log. (That
+//! it is so under a kill at any instruction is shown by `kill_every_instruction.rs`.)
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::units::{Bytes, Key};
+use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject, TxError};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 1)]
+struct Purse {
+    gold: u64,
+    rest: [u64; 5],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 2, keyed)]
+struct Item {
+    owner: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 3)]
+struct Huge {
+    bytes: [u64; 10_000],
+}
+
+fn conf() -> ProcessConf {
+    static NEXT: AtomicU32 = AtomicU32::new(0x7d80_0000);
+    let base = NEXT.fetch_add(64, Ordering::Relaxed);
+    let mut conf = ProcessConf::new("tx", Key(base), Bytes(1 << 20), &[Key(base + 1)]);
+    conf.backend = BackendKind::Heap;
+    conf
+}
+
+fn open(conf: &ProcessConf) -> MemoryPoolMgr {
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Purse>().unwrap();
+    pool.add_type::<Item>().unwrap();
+    pool.add_type::<Huge>().unwrap();
+    pool
+}
+
+fn purse(gold: u64) -> Purse {
+    Purse { gold, rest: [gold; 5] }
+}
+
+#[test]
+fn an_error_takes_everything_back() {
+    let mut pool = open(&conf());
+    let kept = pool.alloc(purse(5)).unwrap();
+    let sword = pool.alloc_keyed(9, Item { owner: 1 }).unwrap();
+    let mut inside = None;
+    let result: Result<(), TxError> = pool.tx(|tx| {
+        tx.get_mut(kept)?.gold = 1;
+        tx.get_mut(kept)?.gold = 2;
+        tx.free(sword)?;
+        let again = tx.alloc_keyed(9, Item { owner: 2 })?;
+        assert_eq!(tx.find::<Item>(9), Some(again));
+        assert_eq!(tx.get(sword), None);
+        inside = Some((tx.alloc(purse(7))?, again));
+        tx.commit_with(77)?;
+        tx.get_mut(kept)?;
+        tx.free(sword)
+    });
+    assert_eq!(result, Err(TxError::Stale(sword.handle())));
+    assert_eq!(pool.get(kept), Some(&purse(5)));
+    assert_eq!(pool.get(sword), Some(&Item { owner: 1 }));
+    assert_eq!(pool.find::<Item>(9), Some(sword));
+    assert_eq!((pool.len::<Purse>(), pool.len::<Item>(), pool.last_committed()), (1, 1, 0));
+    let (made, again) = inside.unwrap();
+    for _ in 0..100 {
+        let next = pool.alloc(purse(8)).unwrap();
+        assert!(next != made && pool.get(made).is_none(), "a rolled-back handle resolves");
+        pool.free(next);
+    }
+    assert_eq!(pool.get(again), None);
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_commit_keeps_everything() {
+    let conf = conf();
+    let mut pool = open(&conf);
+    let (a, b) = (pool.alloc(purse(5)).unwrap(), pool.alloc(purse(6)).unwrap());
+    let sword = pool.alloc_keyed(9, Item { owner: 1 }).unwrap();
+    let made = pool
+        .tx(|tx| {
+            tx.get_mut(a)?.gold -= 1;
+            tx.get_mut(b)?.gold += 1;
+            tx.free(sword)?;
+            tx.commit_with(77)?;
+            Ok::<_, TxError>((tx.alloc(purse(1))?, tx.alloc_keyed(9, Item { owner: 2 })?))
+        })
+        .unwrap();
+    drop(pool);
+    let mut pool = open(&conf);
+    assert_eq!(pool.resume_report().ended_transaction, None);
+    assert_eq!((pool.get(a).unwrap().gold, pool.get(b).unwrap().gold), (4, 7));
+    assert_eq!(pool.get(sword), None);
+    assert_eq!(pool.get(made.0), Some(&purse(1)));
+    assert_eq!(pool.find::<Item>(9), Some(made.1));
+    assert_eq!((pool.len::<Purse>(), pool.len::<Item>(), pool.last_committed()), (3, 1, 77));
+    assert_eq!(
+        pool.alloc_keyed(9, Item { owner: 3 }),
+        Err(AllocError::KeyExists { key: 9, holder: made.1.handle() })
+    );
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_panic_takes_everything_back_and_the_pool_goes_on() {
+    let mut pool = open(&conf());
+    let kept = pool.alloc(purse(5)).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        pool.tx::<(), TxError>(|tx| {
+            tx.get_mut(kept)?.gold = 1;
+            tx.alloc(purse(2))?;
+            panic!("poisoned message")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(pool.get(kept), Some(&purse(5)));
+    assert_eq!(pool.len::<Purse>(), 1);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        pool.update(kept, |purse| {
+            purse.gold = 3;
+            panic!("poisoned message")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(pool.get(kept), Some(&purse(5)));
+    assert_eq!(pool.update(kept, |purse| std::mem::replace(&mut purse.gold, 6)), Ok(5));
+    assert_eq!(pool.get(kept).unwrap().gold, 6);
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn what_is_too_large_for_the_log_changes_nothing_even_if_the_error_is_swallowed() {
+    let mut pool = open(&conf());
+    let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
+    let kept = pool.alloc(purse(5)).unwrap();
+    let refused = pool.update(huge, |huge| huge.bytes[0] = 2);
+    assert!(matches!(refused, Err(TxError::TooLarge { .. })), "{refused:?}");
+    let refused = pool.tx(|tx| {
+        tx.get_mut(kept)?.gold = 1;
+        let _ = tx.get_mut(huge).map(|huge| huge.bytes[0] = 2);
+        Ok::<_, TxError>(())
+    });
+    assert!(matches!(refused, Err(TxError::TooLarge { .. })), "{refused:?}");
+    let refused = pool.tx(|tx| {
+        for _ in 0..10_000 {
+            tx.alloc(purse(1))?;
+        }
+        Ok::<_, TxError>(())
+    });
+    assert!(matches!(refused, Err(TxError::TooLarge { .. })), "{refused:?}");
+    assert_eq!(pool.get(kept), Some(&purse(5)));
+    assert_eq!(pool.get(huge).unwrap().bytes[0], 1);
+    assert_eq!(pool.len::<Purse>(), 1);
+    pool.destroy().unwrap();
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Alloc(u64),
+    Free(usize),
+    Write(usize, u64),
+    AllocKeyed(u64),
+    FreeKeyed(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        any::<u64>().prop_map(Step::Alloc),
+        any::<usize>().prop_map(Step::Free),
+        (any::<usize>(), any::<u64>()).prop_map(|(n, v)| Step::Write(n, v)),
+        (0u64..20).prop_map(Step::AllocKeyed),
+        (0u64..20).prop_map(Step::FreeKeyed),
+    ]
+}
+
+#[derive(Clone, Default, PartialEq, Debug)]
+struct Model {
+    purses: BTreeMap<Id<Purse>, u64>,
+    items: BTreeMap<u64, Id<Item>>,
+}
+
+fn apply(tx: &mut hotpool::Tx<'_>, model: &mut Model, step: &Step) -> Result<(), TxError> {
+    let pick = |model: &Model, n: usize| model.purses.keys().nth(n.checked_rem(model.purses.len())?).copied();
+    match *step {
+        Step::Alloc(gold) => {
+            let id = tx.alloc(purse(gold))?;
+            assert!(model.purses.insert(id, gold).is_none(), "{id} is in use");
+        }
+        Step::Free(n) => {
+            if let Some(id) = pick(model, n) {
+                tx.free(id)?;
+                model.purses.remove(&id);
+                assert!(tx.get(id).is_none());
+            }
+        }
+        Step::Write(n, gold) => {
+            if let Some(id) = pick(model, n) {
+                *tx.get_mut(id)? = purse(gold);
+                model.purses.insert(id, gold);
+            }
+        }
+        Step::AllocKeyed(key) => match (tx.alloc_keyed(key, Item { owner: key }), model.items.get(&key)) {
+            (Ok(id), None) => drop(model.items.insert(key, id)),
+            (Err(TxError::Alloc(AllocError::KeyExists { holder, .. })), Some(id)) => {
+                assert_eq!(holder, id.handle())
+            }
+            (result, held) => panic!("{result:?} where the model has {held:?}"),
+        },
+        Step::FreeKeyed(key) => {
+            assert_eq!(tx.find::<Item>(key), model.items.get(&key).copied());
+            if let Some(id) = model.items.remove(&key) {
+                tx.free(id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare(pool: &MemoryPoolMgr, model: &Model) {
+    let purses: BTreeMap<_, _> = pool.iter::<Purse>().map(|(id, p)| (id, p.gold)).collect();
+    assert_eq!(purses, model.purses);
+    let items: BTreeMap<_, _> = (0..20).filter_map(|key| Some((key, pool.find::<Item>(key)?))).collect();
+    assert_eq!(items, model.items);
+    assert_eq!((pool.len::<Purse>(), pool.len::<Item>()), (model.purses.len(), model.items.len()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_transactions_match_the_model(
+        transactions in prop::collection::vec((prop::collection::vec(step(), 0..12), any::<bool>()), 1..40),
+    ) {
+        let conf = conf();
+        let mut pool = open(&conf);
+        let mut model = Model::default();
+        for (steps, commits) in &transactions {
+            let mut inside = model.clone();
+            let result: Result<(), TxError> = pool.tx(|tx| {
+                for step in steps {
+                    apply(tx, &mut inside, step)?;
+                }
+                if *commits { Ok(()) } else { Err(TxError::TooLarge { capacity: 0 }) }
+            });
+            assert_eq!(result.is_ok(), *commits);
+            if *commits {
+                model = inside;
+            }
+            compare(&pool, &model);
+        }
+        pool.close().unwrap();
+        let pool = open(&conf);
+        compare(&pool, &model);
+        pool.destroy().unwrap();
+    }
+}

@@ -1,0 +1,143 @@
+//! A zone server of one's own: an ini with keys that nobody else has, and all of it removed at the end.
+
+use hotpool::share::{Home, remove_pool};
+use hotpool::units::Key;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// One server after the other on one pool.
+pub(crate) struct Zone {
+    dir: tempfile::TempDir,
+    base_key: Key,
+    child: Option<(Child, BufReader<ChildStdout>)>,
+    pub(crate) port: u16,
+}
+
+impl Zone {
+    /// An ini, and a server that has just said that it is ready.
+    pub(crate) fn start() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 16, "more zones than this range of keys is cut for");
+        let base = 0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | number << 2;
+        let dir = tempfile::tempdir().unwrap();
+        let ini = format!(
+            "[common]\nProcessList = zone\n[zone]\nBaseKey = {base:#x}\nBlockSize = 16M\nShmKeys = {:#x}, {:#x}\n",
+            base + 1,
+            base + 2
+        );
+        std::fs::write(dir.path().join("zone.ini"), ini).unwrap();
+        let mut zone = Zone { dir, base_key: Key(base), child: None, port: 0 };
+        zone.restart();
+        zone
+    }
+
+    /// Starts a server on the pool as it is; gives what it says when it is ready.
+    pub(crate) fn restart(&mut self) -> String {
+        let mut child = self.command("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        output.read_line(&mut ready).unwrap();
+        self.child = Some((child, output));
+        let address = ready.strip_prefix("ready on ").and_then(|rest| rest.split(';').next());
+        let port = address.and_then(|address| address.rsplit(':').next()).and_then(|port| port.parse().ok());
+        self.port = port.unwrap_or_else(|| panic!("the server said {ready:?}"));
+        ready
+    }
+
+    /// A server of the same ini, not started yet.
+    pub(crate) fn command(&self, listen: &str) -> Command {
+        let mut command = Command::new(crate::example::built("zone_server"));
+        command.arg("--conf").arg(self.dir.path().join("zone.ini")).arg("--listen").arg(listen);
+        command
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let (mut child, _) = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM and gives how the server ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.as_ref().unwrap().0.id().to_string();
+        assert!(Command::new("kill").arg("-TERM").arg(pid).status().unwrap().success());
+        self.wait()
+    }
+
+    /// Waits for the server to end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.take().unwrap().0.wait().unwrap()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap())
+    }
+}
+
+impl Drop for Zone {
+    fn drop(&mut self) {
+        if let Some((mut child, _)) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if let Err(error) = remove_pool(self.base_key, &Home::sysv(), false) {
+            eprintln!("the pool under {} stays: {error}", self.base_key);
+        }
+    }
+}
+
+/// A client that speaks as much RESP as the tests need.
+pub(crate) struct Client {
+    pub(crate) stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        Client { stream: BufReader::new(stream) }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// The next reply: strings, integers and errors with their mark, the parts of an array in one
+    /// line. `None` if the server is gone.
+    pub(crate) fn receive(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).ok()?;
+        let line = line.strip_suffix("\r\n")?;
+        let (mark, rest) = line.split_at_checked(1)?;
+        match mark {
+            "$" => {
+                let mut bytes = vec![0; rest.parse::<usize>().ok()? + 2];
+                self.stream.read_exact(&mut bytes).ok()?;
+                Some(String::from_utf8_lossy(&bytes[..bytes.len() - 2]).into_owned())
+            }
+            "*" => {
+                let parts = (0..rest.parse().ok()?).map(|_| self.receive());
+                Some(parts.collect::<Option<Vec<_>>>()?.join(" "))
+            }
+            _ => Some(line.into()),
+        }
+    }
+
+    /// Sends one command and gives the reply to it.
+    pub(crate) fn ask(&mut self, command: &str) -> Option<String> {
+        let words: Vec<&str> = command.split(' ').collect();
+        let frame: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        self.send(format!("*{}\r\n{frame}", words.len())).ok()?;
+        self.receive()
+    }
+}
