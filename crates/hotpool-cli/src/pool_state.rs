@@ -119,7 +119,8 @@ impl PoolState {
         let key = facts.key;
         match self {
             PoolState::Semaphores => Some(format!(
-                "no segment is under {key}, only its owner semaphores; the next start takes them, or run `hotpool rm --key {key}`"
+                "under {key} are owner semaphores and no segment (of a pool with Backend = file they are in its Dir); the next \
+                 start takes them, or run `hotpool rm --key {key}`"
             )),
             PoolState::Unlocked => Some(format!(
                 "{key} is attached and has no owner by its semaphores; somebody removed them under a running server: \

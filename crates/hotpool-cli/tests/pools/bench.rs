@@ -52,13 +52,23 @@ impl Bench {
         MemoryPoolMgr::open(&self.conf(pool)).unwrap()
     }
 
+    /// The folder of the test.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// An ini with `names` as the pools 0, 1 and so on.
     pub(crate) fn ini(&self, names: &[&str]) -> String {
+        self.ini_with(names, "")
+    }
+
+    /// The same, with more lines in every section.
+    pub(crate) fn ini_with(&self, names: &[&str], more: &str) -> String {
         let mut text = format!("[common]\nProcessList = {}\n", names.join(", "));
         for (pool, name) in (0..).zip(names) {
             let (base, blocks) = (self.base(pool), [self.block(pool, 0), self.block(pool, 1)]);
             text += &format!(
-                "[{name}]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {}, {}\n",
+                "[{name}]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {}, {}\n{more}\n",
                 blocks[0], blocks[1]
             );
         }
@@ -110,6 +120,7 @@ impl Drop for Bench {
     fn drop(&mut self) {
         for key in self.first..self.first + 64 {
             raw::remove(Key(key));
+            let _ = fs::remove_file(format!("/dev/shm/hotpool-{key:08x}"));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cold;
+mod homes;
 mod ls;
 mod rm;
 
