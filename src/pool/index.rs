@@ -24,6 +24,9 @@ const ENTRIES: u64 = 7;
 /// Splits that an insert makes at the most to keep the fill below six tenths.
 const SPLITS: u32 = 2;
 
+/// How many entries move one after the other to make room for a new one.
+const PUSHES: u32 = 4;
+
 /// The index of one type.
 pub(crate) struct Index {
     extents: Vec<Table<Group>>,
@@ -154,7 +157,7 @@ impl Index {
             if let Some(entry) = self.room(slots, second) {
                 return Some(Place { group: second, entry, spilled_from: Some(first), hash });
             }
-            if self.push_out(slots, first) {
+            if self.push_out(slots, first, PUSHES) {
                 continue;
             }
             if !self.split(slots) {
@@ -219,24 +222,42 @@ impl Index {
         Slot::is_live(slot.header().load()) && Hash::of(slot.key().load(), self.seed) == Hash::of_entry(word)
     }
 
-    /// Moves an entry of a full group, that is there by first choice, to its second.
-    fn push_out(&self, slots: &Slots, number: u64) -> bool {
+    /// Makes a place in a full group free: moves an entry of it to the entry's other choice, where
+    /// one may have to move in turn, `depth` deep. Halfway through a doubling the groups that
+    /// are not split yet hold twice what the others do, so one step is not enough.
+    fn push_out(&self, slots: &Slots, number: u64, depth: u32) -> bool {
         let Some(group) = self.group(number) else { return false };
-        let groups = self.groups(slots);
-        for entry in &group.entries {
-            let hash = Hash::of_entry(entry.load());
-            let other = hash.second(groups);
-            if hash.first(groups) != number || other == number {
-                continue;
-            }
-            let Some(free) = self.room(slots, other) else { continue };
-            let Some(target) = self.group(other) else { continue };
-            group.overflow.store(group.overflow.load().saturating_add(1));
-            target.entries[free].store(entry.load());
-            entry.store(0);
+        if group.entries.iter().any(|entry| self.push_entry(slots, number, entry, 0)) {
             return true;
         }
-        false
+        depth != 0 && group.entries.iter().any(|entry| self.push_entry(slots, number, entry, depth))
+    }
+
+    /// Moves one entry of group `number` to its other choice. The copy is written before the old
+    /// one is cleared, and the count that leads to the second choice before the copy.
+    fn push_entry(&self, slots: &Slots, number: u64, entry: &Word, depth: u32) -> bool {
+        let (groups, word) = (self.groups(slots), entry.load());
+        let hash = Hash::of_entry(word);
+        let (first, second) = (hash.first(groups), hash.second(groups));
+        let other = if number == first { second } else { first };
+        let (Some(home), Some(target)) = (self.group(first), self.group(other)) else { return false };
+        if other == number || depth != 0 && !self.push_out(slots, other, depth - 1) {
+            return false;
+        }
+        // A longer way may have come by here and moved this very entry.
+        if entry.load() != word {
+            return entry.load() == 0;
+        }
+        let Some(free) = self.room(slots, other) else { return false };
+        if other == second {
+            home.overflow.store(home.overflow.load().saturating_add(1));
+        }
+        target.entries[free].store(word);
+        entry.store(0);
+        if other == first {
+            home.overflow.store(home.overflow.load().saturating_sub(1));
+        }
+        true
     }
 
     /// Puts the first groups to use, or, where the table is filled, one or two more.
