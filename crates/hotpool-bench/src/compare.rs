@@ -3,8 +3,10 @@
 use crate::goals::goal;
 use crate::measure::{Effort, duel};
 use crate::op::{Kind, Op};
-use crate::peer::Peer;
+use crate::peer::{Peer, Want};
+use crate::pin::Pin;
 use crate::row::Row;
+use crate::subject::Subject;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What is compared.
@@ -17,50 +19,59 @@ pub struct Plan {
     pub populations: Vec<(usize, usize)>,
     /// How long and how often.
     pub effort: Effort,
+    /// On which processor.
+    pub pin: Pin,
 }
 
 /// Measures all of it.
 pub fn compare(plan: &Plan) -> anyhow::Result<Vec<Row>> {
-    let style = "{bar:30} {pos}/{len} {elapsed} {msg}";
-    let bar = ProgressBar::new((plan.populations.len() * plan.peers.len() * 3) as u64);
-    bar.set_style(ProgressStyle::with_template(style)?);
+    let bar = ProgressBar::new((plan.populations.len() * plan.peers.len()) as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?);
     let mut rows = Vec::new();
     for &(size, count) in &plan.populations {
         for &peer in &plan.peers {
-            for kind in [Kind::Fill, Kind::Slots, Kind::Keyed] {
-                bar.set_message(format!("{} {count} x {size} B", peer.name()));
-                rows.extend(versus(plan, peer, kind, size, count)?);
-                bar.inc(1);
-            }
+            bar.set_message(format!("{} {count} x {size} B", peer.name()));
+            rows.extend(versus(plan, peer, size, count)?);
+            bar.inc(1);
         }
     }
     bar.finish_and_clear();
+    rows.sort_by_key(|row| (row.size, row.n, plan.ops.iter().position(|op| op.name() == row.op)));
     Ok(rows)
 }
 
-/// One kind of operations against one peer.
-fn versus(plan: &Plan, peer: Peer, kind: Kind, size: usize, count: usize) -> anyhow::Result<Vec<Row>> {
-    let ops: Vec<Op> = plan.ops.iter().copied().filter(|op| op.kind() == kind).collect();
-    if ops.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(mut theirs) = peer.subject(kind, size, count)? else { return Ok(Vec::new()) };
-    let Some(mut ours) = Peer::Hotpool.subject(kind, size, count)? else { return Ok(Vec::new()) };
+/// All operations against one peer. A store outside of the process has one population for all of
+/// them, one inside of it has one for each kind.
+fn versus(plan: &Plan, peer: Peer, size: usize, count: usize) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for op in ops {
-        let Some(duel) = duel(&mut *ours, &mut *theirs, op, plan.effort)? else { continue };
-        rows.push(Row {
-            op: op.name(),
-            size,
-            n: count,
-            hotpool_ns: duel.hotpool.median,
-            peer: peer.name(),
-            peer_ns: duel.peer.median,
-            ratio: duel.ratio.median,
-            ratio_low: duel.ratio.low,
-            ratio_high: duel.ratio.high,
-            goal: goal(op, peer, size, count),
-        });
+    let mut kept: Option<Box<dyn Subject>> = None;
+    for kind in [Kind::Fill, Kind::Slots, Kind::Keyed] {
+        let ops: Vec<Op> = plan.ops.iter().copied().filter(|op| op.kind() == kind).collect();
+        let want = Want { kind, size, count, pin: plan.pin };
+        if ops.is_empty() {
+            continue;
+        }
+        let theirs = match kept.take() {
+            Some(kept) => Some(kept),
+            None => peer.subject(want)?,
+        };
+        let (Some(mut theirs), Some(mut ours)) = (theirs, Peer::Hotpool.subject(want)?) else { continue };
+        for op in ops {
+            let Some(duel) = duel(&mut *ours, &mut *theirs, op, plan.effort)? else { continue };
+            rows.push(Row {
+                op: op.name(),
+                size,
+                n: count,
+                hotpool_ns: duel.hotpool.median,
+                peer: peer.name(),
+                peer_ns: duel.peer.median,
+                ratio: duel.ratio.median,
+                ratio_low: duel.ratio.low,
+                ratio_high: duel.ratio.high,
+                goal: goal(op, peer, size, count),
+            });
+        }
+        kept = peer.is_outside().then_some(theirs);
     }
     Ok(rows)
 }

@@ -5,6 +5,7 @@
 
 mod compare;
 mod goals;
+mod keeper;
 mod keyed;
 mod measure;
 mod object;
@@ -17,6 +18,7 @@ mod report;
 mod rng;
 mod row;
 mod runner;
+mod scratch;
 mod segments;
 mod slots;
 mod stats;
@@ -30,9 +32,15 @@ fn main() -> anyhow::Result<()> {
     let _sweep = segments::Sweep::new()?;
     let pin = pin::Pin::new(options.cpu)?;
     println!("on processor {}, pages of 4 KiB", pin.cpu());
+    let (missing, peers): (Vec<_>, Vec<_>) =
+        options.peers().into_iter().partition(|peer| peer.missing().is_some());
+    for peer in missing {
+        println!("skipped {}: {}", peer.name(), peer.missing().unwrap_or_default());
+    }
     let plan = compare::Plan {
         ops: options.ops(),
-        peers: options.peers(),
+        peers,
+        pin,
         populations: options.populations(),
         effort: options.effort(),
     };

@@ -1,13 +1,13 @@
 //! The rows as a table.
 
 use crate::row::Row;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Color, Table};
 
 /// Prints all rows.
 pub fn print(rows: &[Row]) {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_preset(NOTHING);
     table.set_header(["op", "size", "n", "hotpool", "peer", "takes", "ratio", "quartiles", "goal"]);
     for row in rows {
         let goal = row.goal.map_or_else(String::new, |goal| goal.to_string());

@@ -2,17 +2,36 @@
 
 mod boxes;
 pub mod hotpool;
+mod lmdb;
+mod redb;
+pub mod redis;
 mod sharded_slab;
 mod slab;
 mod slotmap;
+mod sqlite;
 
+use crate::keeper::Keeper;
 use crate::keyed::Keyed;
 use crate::object::{self, Object};
 use crate::op::Kind;
-use crate::runner::{FillSlots, KeyedRunner, SlotsRunner};
+use crate::pin::Pin;
+use crate::runner::{FillSlots, KeeperRunner, KeyedRunner, SlotsRunner};
 use crate::slots::Slots;
 use crate::subject::Subject;
 use clap::ValueEnum;
+
+/// Which subject is wanted.
+#[derive(Clone, Copy)]
+pub struct Want {
+    /// What its operations work on.
+    pub kind: Kind,
+    /// Bytes of an object.
+    pub size: usize,
+    /// Objects of the population.
+    pub count: usize,
+    /// Where the bench runs, so that servers do not.
+    pub pin: Pin,
+}
 
 /// A peer, or hotpool itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -58,8 +77,35 @@ impl Peer {
         self.to_possible_value().map_or_else(|| "hotpool".into(), |value| value.get_name().to_owned())
     }
 
+    /// Whether its objects live outside of the process.
+    pub fn is_outside(self) -> bool {
+        matches!(
+            self,
+            Peer::Lmdb | Peer::Redb | Peer::Sqlite | Peer::Redis | Peer::RedisPipe | Peer::Boost | Peer::Pmdk
+        )
+    }
+
+    /// Why it cannot be measured on this host; `None` if it can.
+    pub fn missing(self) -> Option<&'static str> {
+        match self {
+            Peer::Redis | Peer::RedisPipe if !redis::Server::is_installed() => {
+                Some("redis-server is not installed")
+            }
+            _ => None,
+        }
+    }
+
     /// A subject with a population; `None` if the peer does not have this kind of operation.
-    pub fn subject(self, kind: Kind, size: usize, count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    pub fn subject(self, what: Want) -> anyhow::Result<Option<Box<dyn Subject>>> {
+        let Want { kind, size, count, pin } = what;
+        match self {
+            Peer::Lmdb => return keeps(lmdb::Lmdb::new(size, count)?, count),
+            Peer::Redb => return keeps(redb::Redb::new(size)?, count),
+            Peer::Sqlite => return keeps(sqlite::Sqlite::new(size)?, count),
+            Peer::Redis => return keeps(redis::Redis::new(size, 1, pin)?, count),
+            Peer::RedisPipe => return keeps(redis::Redis::new(size, 100, pin)?, count),
+            _ => {}
+        }
         match kind {
             Kind::Slots | Kind::Fill => match size {
                 64 => self.slots::<object::Plain64>(kind, count),
@@ -120,4 +166,8 @@ fn by_handle<S: Slots<O> + 'static, O: Object>(
 
 fn by_key<K: Keyed<O> + 'static, O: Object>(count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
     Ok(Some(Box::new(KeyedRunner::<K, O>::new(count)?)))
+}
+
+fn keeps<K: Keeper + 'static>(keeper: K, count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(Box::new(KeeperRunner::new(keeper, count)?)))
 }
