@@ -15,6 +15,7 @@ mod pages;
 mod peer;
 mod pin;
 mod report;
+mod restart;
 mod rng;
 mod row;
 mod runner;
@@ -25,9 +26,18 @@ mod stats;
 mod subject;
 
 use clap::Parser;
+use op::Kind;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    let options = options::Options::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == "--child" => restart::run_child(rest),
+        _ => measure(options::Options::parse()).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn measure(options: options::Options) -> anyhow::Result<()> {
     options.pages.check()?;
     let _sweep = segments::Sweep::new()?;
     let pin = pin::Pin::new(options.cpu)?;
@@ -44,7 +54,11 @@ fn main() -> anyhow::Result<()> {
         populations: options.populations(),
         effort: options.effort(),
     };
-    let rows = compare::compare(&plan)?;
+    let mut rows = compare::compare(&plan)?;
+    let restarts: Vec<_> = plan.ops.iter().copied().filter(|op| op.kind() == Kind::Restart).collect();
+    if !restarts.is_empty() {
+        rows.extend(restart::measure(&restarts, &plan.peers, options.players(), plan.effort.rounds, pin)?);
+    }
     report::print(&rows);
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)?;

@@ -45,6 +45,9 @@ pub struct Options {
     /// Pages of the pools
     #[arg(long, value_enum, default_value = "small")]
     pub pages: Pages,
+    /// Players of the zone that fresh processes come back to
+    #[arg(long)]
+    pub players: Option<usize>,
     /// The processor to run on; the last one if not said
     #[arg(long)]
     pub cpu: Option<usize>,
@@ -86,6 +89,11 @@ impl Options {
         };
         let all = sizes.iter().flat_map(|&size| counts.iter().map(move |&count| (size, count)));
         all.filter(|(size, count)| size * count <= MOST_BYTES).collect()
+    }
+
+    /// Players of the zone that fresh processes come back to.
+    pub fn players(&self) -> usize {
+        self.players.unwrap_or(if self.quick { 200 } else { 2000 })
     }
 
     /// How long and how often to measure.

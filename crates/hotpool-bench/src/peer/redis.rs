@@ -78,6 +78,25 @@ impl Client {
         Ok(self.bulk()?.to_vec())
     }
 
+    /// Reads several objects, asked for in one message.
+    pub fn get_all(&mut self, keys: &[u64], mut f: impl FnMut(&[u8])) -> anyhow::Result<()> {
+        for key in keys {
+            self.command(&[b"GET", &key.to_le_bytes()]);
+        }
+        self.send()?;
+        for _ in keys {
+            f(self.bulk()?);
+        }
+        Ok(())
+    }
+
+    /// Writes one object.
+    pub fn set(&mut self, key: u64, object: &[u8]) -> anyhow::Result<()> {
+        self.command(&[b"SET", &key.to_le_bytes(), object]);
+        self.send()?;
+        self.line().map(drop)
+    }
+
     fn command(&mut self, words: &[&[u8]]) {
         command(&mut self.message, words);
     }
@@ -137,14 +156,8 @@ impl Keeper for Client {
     }
 
     fn read(&mut self, keys: &[u64]) -> anyhow::Result<u64> {
-        for key in keys {
-            self.command(&[b"GET", &key.to_le_bytes()]);
-        }
-        self.send()?;
         let mut sum = 0u64;
-        for _ in keys {
-            sum = sum.wrapping_add(value(self.bulk()?));
-        }
+        self.get_all(keys, |object| sum = sum.wrapping_add(value(object)))?;
         Ok(sum)
     }
 
