@@ -3,6 +3,7 @@
 // In a program `pub` says what a file offers to the others; nothing else could reach it.
 #![allow(unreachable_pub)]
 
+mod charts;
 mod compare;
 mod goals;
 mod keeper;
@@ -60,6 +61,9 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
         rows.extend(restart::measure(&restarts, &plan.peers, options.players(), plan.effort.rounds, pin)?);
     }
     report::print(&rows);
+    if let Some(folder) = options.charts() {
+        charts::draw(&rows, &folder)?;
+    }
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)?;
     }

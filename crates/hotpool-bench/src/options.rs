@@ -39,7 +39,7 @@ pub struct Options {
     /// Writes the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draws the charts as SVG
+    /// Draws the charts as SVG; in a full run into docs/img if not said
     #[arg(long, value_name = "DIR")]
     pub charts: Option<PathBuf>,
     /// Pages of the pools
@@ -94,6 +94,11 @@ impl Options {
     /// Players of the zone that fresh processes come back to.
     pub fn players(&self) -> usize {
         self.players.unwrap_or(if self.quick { 200 } else { 2000 })
+    }
+
+    /// Where the charts go.
+    pub fn charts(&self) -> Option<PathBuf> {
+        self.charts.clone().or_else(|| self.full.then(|| "docs/img".into()))
     }
 
     /// How long and how often to measure.
