@@ -2,17 +2,17 @@
 
 use crate::object::{Id, PoolObject};
 use crate::pool::guard::{Mark, RefMut};
-use crate::pool::slot::{Cursor, Typed};
+use crate::pool::slot::{Cursor, Typed, Walk};
 
 /// All live objects of a type with their handles.
 pub struct Iter<'a, T> {
     typed: Typed<'a, T>,
-    next: u32,
+    walk: Walk<T>,
 }
 
 impl<'a, T: PoolObject> Iter<'a, T> {
     pub(crate) fn new(typed: Typed<'a, T>) -> Self {
-        Iter { typed, next: 0 }
+        Iter { typed, walk: typed.walk() }
     }
 }
 
@@ -21,13 +21,7 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let index = self.typed.slots().map.next_used(self.next)?;
-            self.next = index + 1;
-            if let Some(found) = self.typed.at(index) {
-                return Some(found);
-            }
-        }
+        self.typed.step(&mut self.walk)
     }
 }
 

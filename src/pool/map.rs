@@ -25,6 +25,10 @@ pub(crate) struct Map {
     full: u64,
     /// No word below this one has a free slot.
     hint: u32,
+    /// The word of the hint, so that an alloc does not look for it.
+    at_hint: Option<At<Word>>,
+    /// A bit an extent that may have a free slot.
+    open: Vec<u64>,
 }
 
 struct ExtentMap {
@@ -38,7 +42,17 @@ struct ExtentMap {
 #[derive(Clone, Copy)]
 pub(crate) struct Free {
     pub(crate) index: u32,
+    word: At<Word>,
+    /// Its bits with that of the slot.
     bits: u64,
+}
+
+/// The bit of a slot, found before the slot is changed.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    word: At<Word>,
+    number: u32,
+    bit: u64,
 }
 
 impl Map {
@@ -56,7 +70,16 @@ impl Map {
     pub(crate) fn new(shift: u32) -> Self {
         let word_bits = shift.min(6);
         let full = if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 };
-        Map { extents: Vec::new(), shift, word_bits, word_shift: shift - word_bits, full, hint: 0 }
+        Map {
+            extents: Vec::new(),
+            shift,
+            word_bits,
+            word_shift: shift - word_bits,
+            full,
+            hint: 0,
+            at_hint: None,
+            open: Vec::new(),
+        }
     }
 
     /// Adds the map at the start of the extent at `offset` of a block.
@@ -64,7 +87,13 @@ impl Map {
         let (used, full) = Self::words(self.shift);
         let used_table = block.table(offset, used)?;
         let full_table = block.table(offset + used * 8, full)?;
+        let number = self.extents.len();
+        self.open.resize(number / 64 + 1, 0);
+        if is_full.load() != 1 {
+            self.open[number / 64] |= 1 << (number % 64);
+        }
         self.extents.push(ExtentMap { used: used_table, full: full_table, is_full });
+        self.set_hint(self.hint);
         Ok(())
     }
 
@@ -75,6 +104,18 @@ impl Map {
     }
 
     #[inline(always)]
+    fn at(&self, number: u32) -> Option<At<Word>> {
+        let extent = self.extents.get((number >> self.word_shift) as usize)?;
+        extent.used.at((number & ((1 << self.word_shift) - 1)) as usize)
+    }
+
+    #[inline(always)]
+    fn set_hint(&mut self, number: u32) {
+        self.hint = number;
+        self.at_hint = self.at(number);
+    }
+
+    #[inline(always)]
     fn split(&self, index: u32) -> (u32, u64) {
         (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
     }
@@ -82,48 +123,67 @@ impl Map {
     /// The lowest free slot.
     #[inline(always)]
     pub(crate) fn lowest_free(&mut self) -> Option<Free> {
-        let bits = self.word(self.hint)?.load();
-        let free = !bits & self.full;
-        if free == 0 {
-            return self.search();
+        let word = self.at_hint?;
+        let bits = word.load();
+        match !bits & self.full {
+            0 => self.search(),
+            _ => Some(self.free_in(word, bits)),
         }
-        Some(Free { index: self.hint << self.word_bits | free.trailing_zeros(), bits })
+    }
+
+    #[inline(always)]
+    fn free_in(&self, word: At<Word>, bits: u64) -> Free {
+        let index = self.hint << self.word_bits | (!bits).trailing_zeros();
+        Free { index, word, bits: bits | bits.wrapping_add(1) }
     }
 
     /// The same when the word of the hint is full.
     #[inline(never)]
     fn search(&mut self) -> Option<Free> {
-        let first = self.hint >> self.word_shift;
-        for number in first as usize..self.extents.len() {
+        let mut from = (self.hint >> self.word_shift) as usize;
+        while let Some(number) = self.next_open(from) {
             let extent = &self.extents[number];
-            if extent.is_full.load() == 1 {
-                continue;
-            }
             if let Some((word, bits)) = extent.lowest_word(self.full) {
-                self.hint = (number as u32) << self.word_shift | word;
-                let free = !bits & self.full;
-                return Some(Free { index: self.hint << self.word_bits | free.trailing_zeros(), bits });
+                self.set_hint((number as u32) << self.word_shift | word);
+                return self.at_hint.map(|word| self.free_in(word, bits));
             }
             extent.is_full.store(1);
+            self.open[number / 64] &= !(1 << (number % 64));
+            from = number + 1;
         }
-        self.hint = (self.extents.len() as u32) << self.word_shift;
+        self.set_hint((self.extents.len() as u32) << self.word_shift);
+        None
+    }
+
+    /// The first extent at or behind `from` that may have a free slot.
+    fn next_open(&self, from: usize) -> Option<usize> {
+        let mut mask = u64::MAX << (from % 64);
+        for (number, word) in self.open.iter().enumerate().skip(from / 64) {
+            if word & mask != 0 {
+                return Some(number * 64 + (word & mask).trailing_zeros() as usize);
+            }
+            mask = u64::MAX;
+        }
         None
     }
 
     /// Marks a slot that `lowest_free` has returned as used.
     #[inline(always)]
-    pub(crate) fn set(&self, free: Free) {
-        let (number, bit) = self.split(free.index);
-        if let Some(word) = self.word(number) {
-            word.store(free.bits | bit);
-        }
+    pub(crate) fn set(free: Free) {
+        free.word.store(free.bits);
+    }
+
+    /// Where the bit of a slot is.
+    #[inline(always)]
+    pub(crate) fn place(&self, index: u32) -> Option<Place> {
+        let (number, bit) = self.split(index);
+        Some(Place { word: self.at(number)?, number, bit })
     }
 
     /// Marks a slot as free.
     #[inline(always)]
-    pub(crate) fn clear(&mut self, index: u32) {
-        let (number, bit) = self.split(index);
-        let Some(word) = self.word(number) else { return };
+    pub(crate) fn clear(&mut self, place: Place) {
+        let Place { word, number, bit } = place;
         let bits = word.load();
         if bits == self.full {
             self.not_full(number);
@@ -131,13 +191,15 @@ impl Map {
         word.store(bits & !bit);
         if number < self.hint {
             self.hint = number;
+            self.at_hint = Some(word);
         }
     }
 
     /// Takes back the hints that a word has nothing free.
     #[inline(always)]
-    fn not_full(&self, number: u32) {
-        let extent = &self.extents[(number >> self.word_shift) as usize];
+    fn not_full(&mut self, number: u32) {
+        let of = (number >> self.word_shift) as usize;
+        let extent = &self.extents[of];
         let within = number & ((1 << self.word_shift) - 1);
         if let Some(word) = extent.full.get((within / 64) as usize) {
             let bits = word.load();
@@ -147,6 +209,7 @@ impl Map {
         }
         if extent.is_full.load() != 0 {
             extent.is_full.store(0);
+            self.open[of / 64] |= 1 << (of % 64);
         }
     }
 
@@ -154,7 +217,7 @@ impl Map {
     /// be cut anywhere and done again.
     pub(crate) fn mend(&mut self, index: u32, used: bool) {
         let (number, bit) = self.split(index);
-        let Some(word) = self.word(number) else { return };
+        let Some(word) = self.at(number) else { return };
         let bits = word.load();
         if used {
             word.store(bits | bit);
@@ -163,7 +226,7 @@ impl Map {
             if bits & bit != 0 {
                 word.store(bits & !bit);
             }
-            self.hint = self.hint.min(number);
+            self.set_hint(self.hint.min(number));
         }
     }
 
@@ -173,32 +236,36 @@ impl Map {
         self.word(number).is_some_and(|word| word.load() & bit != 0)
     }
 
-    /// The first slot at or behind `from` whose bit is set.
+    /// The word with the bit of slot `index`, the bits below it left out; `None` behind the last slot.
     #[inline(always)]
-    pub(crate) fn next_used(&self, from: u32) -> Option<u32> {
-        let (number, bit) = self.split(from);
-        let bits = self.word(number)?.load() & !(bit - 1);
-        if bits != 0 {
-            return Some(number << self.word_bits | bits.trailing_zeros());
-        }
-        self.next_used_word(number + 1)
+    pub(crate) fn bits_from(&self, index: u32) -> Option<Bits> {
+        let (number, bit) = self.split(index);
+        let bits = self.word(number)?.load() & self.full & !(bit - 1);
+        Some(Bits { bits, first: number << self.word_bits })
     }
 
-    /// The same from the start of a word, as far as it has to go.
-    fn next_used_word(&self, mut number: u32) -> Option<u32> {
+    /// The bits of the next word that has one, behind the word that starts with slot `first`.
+    pub(crate) fn bits_behind(&self, first: u32) -> Option<Bits> {
+        let mut number = (first >> self.word_bits) + 1;
         loop {
             let extent = self.extents.get((number >> self.word_shift) as usize)?;
             let start = number & ((1 << self.word_shift) - 1);
             for within in start..1 << self.word_shift {
-                let bits = extent.used.get(within as usize)?.load();
+                let bits = extent.used.get(within as usize)?.load() & self.full;
                 if bits != 0 {
-                    let number = number - start + within;
-                    return Some(number << self.word_bits | bits.trailing_zeros());
+                    return Some(Bits { bits, first: (number - start + within) << self.word_bits });
                 }
             }
             number = number - start + (1 << self.word_shift);
         }
     }
+}
+
+/// What is left of a word of `used`, and the slot of its lowest bit's place.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits {
+    pub(crate) bits: u64,
+    pub(crate) first: u32,
 }
 
 impl ExtentMap {

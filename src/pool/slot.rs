@@ -29,7 +29,7 @@
 use crate::layout::{BaseHeader, Intent, TypeInfo};
 use crate::limits::INDEX_BITS;
 use crate::object::{GENERATION_ONE, GENERATION_SHIFT, INDEX_MASK, Id, PoolObject};
-use crate::pool::map::Map;
+use crate::pool::map::{Bits, Map};
 use crate::region::{At, OutOfBounds, Region};
 use crate::sync::Word;
 use crate::units::round_up;
@@ -288,17 +288,76 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         }
         // SAFETY: the slots are those of `T`, and the index is in bounds.
         let start = unsafe { start::<T>(self.slots, index) };
-        let id = live_id((Slot { start }).header().load())?;
+        let id = Id::in_slot((Slot { start }).header().load(), index)?;
         // SAFETY: `start` is the address of a slot of `T`.
         let object = unsafe { object::<T>(start) };
         // SAFETY: in bounds and aligned; no exclusive reference exists while `'a` borrows the slots.
         Some((id, unsafe { object.as_ref() }))
     }
+
+    /// Goes over the live objects.
+    pub(crate) fn walk(self) -> Walk<T> {
+        Walk::new(self.slots, 0)
+    }
+
+    /// The next live object of a walk over these slots.
+    #[inline(always)]
+    pub(crate) fn step(self, walk: &mut Walk<T>) -> Option<(Id<T>, &'a T)> {
+        let (id, object) = walk.next(self.slots)?;
+        // SAFETY: in bounds and aligned; no exclusive reference exists while `'a` borrows the slots.
+        Some((id, unsafe { object.as_ref() }))
+    }
 }
 
-#[inline(always)]
-fn live_id<T: PoolObject>(header: u64) -> Option<Id<T>> {
-    Id::from_bits(header)
+/// A way over the live objects of a type, a word of the map at a time. No slot is taken or
+/// freed on the way, for that would need the slots exclusively.
+pub(crate) struct Walk<T> {
+    bits: u64,
+    /// The slot of the lowest bit's place.
+    first: u32,
+    /// Its address.
+    base: *mut u8,
+    _type: PhantomData<T>,
+}
+
+impl<T: PoolObject> Walk<T> {
+    fn new(slots: &Slots, from: u32) -> Self {
+        let mut walk = Walk { bits: 0, first: u32::MAX, base: std::ptr::null_mut(), _type: PhantomData };
+        if let Some(bits) = slots.map.bits_from(from) {
+            walk.enter(slots, bits);
+        }
+        walk
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, slots: &Slots, word: Bits) {
+        (self.bits, self.first) = (word.bits, word.first);
+        let biased = slots.extents[(word.first >> slots.shift) as usize];
+        self.base = biased.wrapping_add(word.first as usize * Stride::<T>::BYTES);
+    }
+
+    /// The next live object. `slots` are those that the walk was begun with.
+    #[inline(always)]
+    fn next(&mut self, slots: &Slots) -> Option<(Id<T>, NonNull<T>)> {
+        loop {
+            while self.bits != 0 {
+                let bit = self.bits.trailing_zeros();
+                self.bits &= self.bits - 1;
+                let start = self.base.wrapping_add(bit as usize * Stride::<T>::BYTES);
+                // SAFETY: the map has bits for slots alone, so `start` lies inside the extent of the word.
+                let start = unsafe { NonNull::new_unchecked(start) };
+                if let Some(id) = Id::in_slot((Slot { start }).header().load(), self.first | bit) {
+                    // SAFETY: `start` is the address of a slot of `T`.
+                    return Some((id, unsafe { object(start) }));
+                }
+            }
+            if self.first == u32::MAX {
+                return None;
+            }
+            let word = slots.map.bits_behind(self.first)?;
+            self.enter(slots, word);
+        }
+    }
 }
 
 impl<'a, T: PoolObject> TypedMut<'a, T> {
@@ -337,7 +396,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// A cursor that hands out each live object once, in the order of the slots.
     /// It starts at slot `from`.
     pub(crate) fn into_cursor(self, from: u32) -> Cursor<'a, T> {
-        Cursor { slots: self.slots, next: from, _type: PhantomData }
+        Cursor { walk: Walk::new(self.slots, from), slots: self.slots, _type: PhantomData }
     }
 
     /// Puts an object into the lowest free slot; `None` if the memory there is has none.
@@ -371,8 +430,12 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             slots.mend(free.index);
         };
         let index = free.index;
-        let len = slots.info.len.load() & INDEX_MASK;
-        slots.header.intent.store(Intent::alloc(T::TYPE_ID, index, len));
+        // Each store is an edge that the compiler forgets all it has read at: what is needed
+        // behind one is read before the first.
+        let (info, header): (&TypeInfo, &BaseHeader) = (&slots.info, &slots.header);
+        let len = info.len.load() & INDEX_MASK;
+        let high_water = info.high_water.load();
+        header.intent.store(Intent::alloc(T::TYPE_ID, index, len));
         prepare(slot, index);
         // SAFETY: `start` is the address of a slot of `T`.
         let object = unsafe { object::<T>(slot.start) };
@@ -381,33 +444,39 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let next = (old & !(GENERATION_ONE - 1)).wrapping_add(GENERATION_ONE);
         let new = next | u64::from(T::TYPE_ID) << INDEX_BITS | u64::from(index);
         slot.header().store(new);
-        slots.map.set(free);
-        slots.info.len.store(len + 1);
-        if u64::from(index) >= slots.info.high_water.load() {
-            slots.info.high_water.store(u64::from(index) + 1);
+        Map::set(free);
+        info.len.store(len + 1);
+        if u64::from(index) >= high_water {
+            info.high_water.store(u64::from(index) + 1);
         }
-        live_id(new)
+        Id::in_slot(new, index)
     }
 
     /// Frees the object of a handle; false if it was not there.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> bool {
-        if resolve(self.slots, id).is_none() {
-            return false;
-        }
         let slots = &mut *self.slots;
         let index = id.index();
-        let len = slots.info.len.load() & INDEX_MASK;
-        slots.header.intent.store(Intent::free(T::TYPE_ID, index, len));
-        // SAFETY: `resolve` found the index in bounds, and the slots are those of `T`.
+        if index >= slots.cap {
+            return false;
+        }
+        // SAFETY: the slots are those of `T`, and the index is in bounds.
         let slot = Slot { start: unsafe { start::<T>(slots, index) } };
-        if id.generation() >= slots.last_generation {
+        if slot.header().load() != id.to_bits() {
+            return false;
+        }
+        let Some(place) = slots.map.place(index) else { return false };
+        let (info, header): (&TypeInfo, &BaseHeader) = (&slots.info, &slots.header);
+        let len = info.len.load() & INDEX_MASK;
+        let is_last = id.generation() >= slots.last_generation;
+        header.intent.store(Intent::free(T::TYPE_ID, index, len));
+        if is_last {
             slots.retire(slot, index);
         } else {
             slot.header().store(id.to_bits() + GENERATION_ONE);
-            slots.map.clear(index);
+            slots.map.clear(place);
         }
-        slots.info.len.store(len.saturating_sub(1));
+        info.len.store(len.saturating_sub(1));
         true
     }
 }
@@ -448,7 +517,7 @@ impl Slots {
 /// Hands out each live object once, exclusively.
 pub(crate) struct Cursor<'a, T> {
     slots: &'a mut Slots,
-    next: u32,
+    walk: Walk<T>,
     _type: PhantomData<&'a mut T>,
 }
 
@@ -456,20 +525,9 @@ impl<'a, T: PoolObject> Cursor<'a, T> {
     /// The next live object at or behind the cursor.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<(Id<T>, &'a mut T)> {
-        loop {
-            let index = self.slots.map.next_used(self.next)?;
-            self.next = index + 1;
-            if index >= self.slots.cap {
-                return None;
-            }
-            // SAFETY: the slots are those of `T`, and the index is in bounds.
-            let start = unsafe { start::<T>(self.slots, index) };
-            let Some(id) = live_id((Slot { start }).header().load()) else { continue };
-            // SAFETY: `start` is the address of a slot of `T`.
-            let mut object = unsafe { object::<T>(start) };
-            // SAFETY: in bounds and aligned; the cursor holds the slots exclusively for `'a` and,
-            // moving forward only, hands out each slot once.
-            return Some((id, unsafe { object.as_mut() }));
-        }
+        let (id, mut object) = self.walk.next(self.slots)?;
+        // SAFETY: in bounds and aligned; the cursor holds the slots exclusively for `'a` and,
+        // moving forward only, hands out each slot once.
+        Some((id, unsafe { object.as_mut() }))
     }
 }
