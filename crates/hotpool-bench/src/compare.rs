@@ -71,7 +71,7 @@ fn versus(plan: &Plan, peer: Peer, size: usize, count: usize) -> anyhow::Result<
                 goal: goal(op, peer, size, count),
             });
         }
-        kept = peer.is_outside().then_some(theirs);
+        kept = peer.has_one_population().then_some(theirs);
     }
     Ok(rows)
 }

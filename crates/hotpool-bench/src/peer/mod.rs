@@ -3,6 +3,7 @@
 mod boxes;
 pub mod hotpool;
 mod lmdb;
+mod program;
 mod redb;
 pub mod redis;
 mod sharded_slab;
@@ -77,17 +78,16 @@ impl Peer {
         self.to_possible_value().map_or_else(|| "hotpool".into(), |value| value.get_name().to_owned())
     }
 
-    /// Whether its objects live outside of the process.
-    pub fn is_outside(self) -> bool {
-        matches!(
-            self,
-            Peer::Lmdb | Peer::Redb | Peer::Sqlite | Peer::Redis | Peer::RedisPipe | Peer::Boost | Peer::Pmdk
-        )
+    /// Whether it has one population for all kinds of operations.
+    pub fn has_one_population(self) -> bool {
+        matches!(self, Peer::Lmdb | Peer::Redb | Peer::Sqlite | Peer::Redis | Peer::RedisPipe)
     }
 
     /// Why it cannot be measured on this host; `None` if it can.
     pub fn missing(self) -> Option<&'static str> {
         match self {
+            Peer::Boost if program::BOOST.build().is_none() => Some("needs a C++ compiler and libboost-dev"),
+            Peer::Pmdk if program::PMDK.build().is_none() => Some("needs a C++ compiler and libpmemobj-dev"),
             Peer::Redis | Peer::RedisPipe if !redis::Server::is_installed() => {
                 Some("redis-server is not installed")
             }
@@ -104,6 +104,8 @@ impl Peer {
             Peer::Sqlite => return keeps(sqlite::Sqlite::new(size)?, count),
             Peer::Redis => return keeps(redis::Redis::new(size, 1, pin)?, count),
             Peer::RedisPipe => return keeps(redis::Redis::new(size, 100, pin)?, count),
+            Peer::Boost => return runs(program::BOOST, what),
+            Peer::Pmdk => return runs(program::PMDK, what),
             _ => {}
         }
         match kind {
@@ -170,4 +172,8 @@ fn by_key<K: Keyed<O> + 'static, O: Object>(count: usize) -> anyhow::Result<Opti
 
 fn keeps<K: Keeper + 'static>(keeper: K, count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
     Ok(Some(Box::new(KeeperRunner::new(keeper, count)?)))
+}
+
+fn runs(source: program::Source, what: Want) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(Box::new(program::Program::start(source, what.kind, what.size, what.count)?)))
 }
