@@ -15,6 +15,7 @@ mod options;
 mod pages;
 mod peer;
 mod pin;
+mod profile;
 mod report;
 mod restart;
 mod rng;
@@ -43,6 +44,9 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
     let _sweep = segments::Sweep::new()?;
     let pin = pin::Pin::new(options.cpu)?;
     println!("on processor {}, pages of 4 KiB", pin.cpu());
+    if let Some(profile) = options.profile {
+        return profile::run(profile, options.ticks);
+    }
     let (missing, peers): (Vec<_>, Vec<_>) =
         options.peers().into_iter().partition(|peer| peer.missing().is_some());
     for peer in missing {

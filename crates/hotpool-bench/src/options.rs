@@ -4,6 +4,7 @@ use crate::measure::Effort;
 use crate::op::Op;
 use crate::pages::Pages;
 use crate::peer::Peer;
+use crate::profile::Profile;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,12 @@ pub struct Options {
     /// Pages of the pools
     #[arg(long, value_enum, default_value = "small")]
     pub pages: Pages,
+    /// Runs a whole zone instead
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// Ticks of the zone
+    #[arg(long, default_value_t = 3000)]
+    pub ticks: usize,
     /// Players of the zone that fresh processes come back to
     #[arg(long)]
     pub players: Option<usize>,

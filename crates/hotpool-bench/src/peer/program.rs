@@ -24,21 +24,23 @@ pub const BOOST: Source = Source { name: "boost", libraries: &["-lrt", "-lpthrea
 pub const PMDK: Source = Source { name: "pmdk", libraries: &["-lpmemobj"] };
 
 impl Source {
-    /// The program, built if it is older than its source; `None` if the host cannot build it.
+    /// The program, built if it is older than its source; `None` if the host cannot build or run it.
     pub fn build(self) -> Option<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
         let source = folder.join(self.name).with_extension("cpp");
         let program = std::env::current_exe().ok()?.with_file_name(format!("hotpool-bench-{}", self.name));
         let changed = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
         let sources = changed(&source).max(changed(&folder.join("peer.hpp")));
-        if changed(&program) > sources {
+        let runs =
+            || Command::new(&program).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        if changed(&program) > sources && runs() {
             return Some(program);
         }
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
         let mut command = Command::new(compiler);
         command.args(["-O3", "-DNDEBUG", "-std=c++17", "-o"]).arg(&program).arg(&source).args(self.libraries);
         let status = command.stderr(Stdio::null()).status().ok()?;
-        status.success().then_some(program)
+        (status.success() && runs()).then_some(program)
     }
 }
 

@@ -2,7 +2,7 @@
 //! objects from a server, a data base or a file.
 
 mod child;
-mod population;
+pub mod population;
 mod store;
 
 pub use child::run as run_child;
