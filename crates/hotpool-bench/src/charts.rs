@@ -1,5 +1,6 @@
 //! The rows as charts, the ones we lose included.
 
+use crate::growth::Attach;
 use crate::row::Row;
 use plotters::coord::Shift;
 use plotters::coord::combinators::IntoLogRange;
@@ -36,6 +37,40 @@ pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Draws how an attach grows: one line for each of what there can be many of.
+pub fn attach(lines: &[Attach], folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join("growth-attach.svg");
+    let area = canvas(&file, 460)?;
+    let all = || lines.iter().flat_map(|line| &line.points);
+    let last = all().map(|point| point.0).fold(10.0, f64::max);
+    let most = all().map(|point| point.1).fold(1e3, f64::max) * 1.5;
+    let mut chart = ChartBuilder::on(&area)
+        .caption("Open and add_type: nanoseconds by objects, types, blocks", ("sans-serif", 17))
+        .margin(12)
+        .x_label_area_size(30)
+        .y_label_area_size(70)
+        .build_cartesian_2d((1.0..last).log_scale(), (1e4..most).log_scale())?;
+    chart
+        .configure_mesh()
+        .x_label_formatter(&|n| format!("{n:.0}"))
+        .y_label_formatter(&|t| format!("{t}"))
+        .draw()?;
+    for (number, line) in lines.iter().enumerate() {
+        let color = Palette99::pick(number).to_rgba();
+        chart
+            .draw_series(LineSeries::new(line.points.iter().copied(), color.stroke_width(2)))?
+            .label(line.by)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .draw()?;
+    Ok(area.present()?)
 }
 
 fn canvas(file: &Path, height: u32) -> anyhow::Result<DrawingArea<SVGBackend<'_>, Shift>> {

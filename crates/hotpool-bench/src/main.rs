@@ -6,8 +6,10 @@
 mod charts;
 mod compare;
 mod goals;
+mod growth;
 mod keeper;
 mod keyed;
+mod many;
 mod measure;
 mod object;
 mod op;
@@ -46,6 +48,10 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
     println!("on processor {}, pages of 4 KiB", pin.cpu());
     if let Some(profile) = options.profile {
         return profile::run(profile, options.ticks);
+    }
+    if options.growth {
+        let lines = growth::run(options.effort().rounds, options.quick)?;
+        return options.charts().map_or(Ok(()), |folder| charts::attach(&lines, &folder));
     }
     let (missing, peers): (Vec<_>, Vec<_>) =
         options.peers().into_iter().partition(|peer| peer.missing().is_some());

@@ -49,6 +49,9 @@ pub struct Options {
     /// Runs a whole zone instead
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
+    /// Measures how an attach grows with objects, types and blocks instead, and what memory an object takes
+    #[arg(long)]
+    pub growth: bool,
     /// Ticks of the zone
     #[arg(long, default_value_t = 3000)]
     pub ticks: usize,

@@ -53,3 +53,11 @@ fn what_is_asked_for_is_what_is_measured() {
         [("get_rand", "slab"), ("get_rand", "hashbrown"), ("tick", "slab"), ("tick", "hashbrown")]
     );
 }
+
+#[test]
+fn a_zone_runs_and_a_pool_grows() {
+    for arguments in [["--profile", "m", "--ticks", "3"], ["--growth", "--quick", "--rounds", "1"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hotpool-bench")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
