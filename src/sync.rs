@@ -3,8 +3,8 @@
 //! A segment has one writer, so no word needs a lock prefix or a fence of the
 //! processor. What it needs is that the compiler neither drops nor moves a store:
 //! a process that is killed leaves exactly the stores that retired, in program
-//! order. [`Word::store`] is therefore fenced against the compiler on both sides;
-//! [`Word::fill`] is not, and serves fields that are invisible until a later
+//! order. `Word::store` is therefore fenced against the compiler on both sides;
+//! `Word::fill` is not, and serves fields that are invisible until a later
 //! `store` publishes them.
 //!
 //! Behind an edge the compiler has forgotten whatever it has read. Hot paths therefore read what
@@ -26,6 +26,7 @@ macro_rules! word {
 
         impl $name {
             /// A word of the process's own.
+            #[allow(dead_code, reason = "only one of the two widths is used outside of segments")]
             pub(crate) const fn new(value: $int) -> Self {
                 Self(<$atomic>::new(value))
             }

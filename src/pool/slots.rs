@@ -183,7 +183,7 @@ impl Slots {
         let map_bytes = self.info.map_bytes.load();
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
         let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
-        if map_bytes < Self::map_bytes(shift) || offset % 8 != 0 || map_bytes % 8 != 0 {
+        if map_bytes < Self::map_bytes(shift) || !offset.is_multiple_of(8) || !map_bytes.is_multiple_of(8) {
             return Err(OutOfBounds);
         }
         let map = block.span(offset, map_bytes)?.cast::<Word>();

@@ -64,7 +64,7 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
         return Err("the shape of its index is out of range");
     }
     let generation = info.last_generation.load();
-    if generation % 2 == 0 || generation > limits::MAX_GENERATION {
+    if generation.is_multiple_of(2) || generation > limits::MAX_GENERATION {
         return Err("its last generation is out of range");
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 mod deploy;
 mod exit;
+mod human;
 mod ini_file;
 mod output;
+mod pool_state;
 mod probe;
 mod problems;
 mod render;
@@ -15,7 +17,7 @@ use output::Output;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Object pools in shared memory that survive kill -9: configure and check them.
+/// Object pools in shared memory that survive kill -9: configure, check, list and remove them.
 #[derive(Parser)]
 #[command(name = "hotpool", version, arg_required_else_help = true, after_help = exit::HELP)]
 struct Cli {
@@ -32,7 +34,9 @@ enum Verb {
     Check(verbs::check::Args),
     Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
+    Ls(verbs::ls::Args),
     Postmortem(verbs::postmortem::Args),
+    Rm(verbs::rm::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,7 +46,9 @@ fn main() -> ExitCode {
         Verb::Check(args) => verbs::check::run(args, &mut out),
         Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
+        Verb::Ls(args) => verbs::ls::run(args, &mut out),
         Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
+        Verb::Rm(args) => verbs::rm::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever closed stderr does not want to know.

@@ -4,4 +4,6 @@
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod generate;
+pub(crate) mod ls;
 pub(crate) mod postmortem;
+pub(crate) mod rm;
