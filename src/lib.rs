@@ -5,6 +5,7 @@
 extern crate self as hotpool;
 
 pub mod conf;
+pub mod inspect;
 pub mod layout;
 pub mod limits;
 pub mod object;

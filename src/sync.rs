@@ -6,6 +6,9 @@
 //! order. `Word::store` is therefore fenced against the compiler on both sides;
 //! `Word::fill` is not, and serves fields that are invisible until a later
 //! `store` publishes them.
+//!
+//! Behind an edge the compiler has forgotten whatever it has read. Hot paths therefore read what
+//! they need before their first `store`.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
@@ -28,10 +31,11 @@ macro_rules! word {
                 Self(<$atomic>::new(value))
             }
 
-            /// Reads the word; another process may be writing it.
+            /// Reads the word; another process may be writing it. Orders nothing: the owner needs no
+            /// order among its own loads, and an observer may see any mixture of old and new.
             #[inline(always)]
             pub fn load(&self) -> $int {
-                self.0.load(Ordering::Acquire)
+                self.0.load(Ordering::Relaxed)
             }
 
             /// Writes the word, after everything before it and before everything after it.

@@ -180,6 +180,9 @@ impl Model {
     }
 
     fn compare(&self, pool: &mut MemoryPoolMgr) {
+        let found = pool.verify();
+        assert!(found.is_sound(), "{found}");
+        assert_eq!(found.objects() as usize, self.small.len() + self.keyed.len() + self.large.len());
         assert_eq!(pool.len::<Small>(), self.small.len());
         assert_eq!(pool.len::<Keyed>(), self.keyed.len());
         assert_eq!(pool.len::<Large>(), self.large.len());

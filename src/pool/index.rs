@@ -55,11 +55,11 @@ impl Hash {
     }
 
     #[inline(always)]
-    fn entry(self, slot: u32) -> u64 {
+    pub(crate) fn entry(self, slot: u32) -> u64 {
         self.0 << INDEX_BITS | (u64::from(slot) + 1)
     }
 
-    fn of_entry(entry: u64) -> Self {
+    pub(crate) fn of_entry(entry: u64) -> Self {
         Hash(entry >> INDEX_BITS)
     }
 }
@@ -72,13 +72,13 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// How many groups there are, and where a hash belongs among them.
 #[derive(Clone, Copy)]
-struct Addressing {
+pub(crate) struct Addressing {
     groups: u64,
     mask: u64,
 }
 
 impl Addressing {
-    fn new(groups: u64) -> Self {
+    pub(crate) fn new(groups: u64) -> Self {
         Addressing { groups, mask: u64::MAX >> (groups.max(2) - 1).leading_zeros() }
     }
 
@@ -92,13 +92,13 @@ impl Addressing {
 
     /// The group of first choice.
     #[inline(always)]
-    fn first(self, hash: Hash) -> u64 {
+    pub(crate) fn first(self, hash: Hash) -> u64 {
         self.address(hash.0)
     }
 
     /// The group of second choice; may be the same.
     #[inline(always)]
-    fn second(self, hash: Hash) -> u64 {
+    pub(crate) fn second(self, hash: Hash) -> u64 {
         self.address(fold(hash.0, 0x9fb2_1c65_1e98_df25))
     }
 
@@ -341,17 +341,6 @@ impl Index {
         if to != 0 && to + 1 == self.groups() {
             self.leave(Split::new(to));
         }
-    }
-
-    /// All entries, with the number of their group.
-    #[allow(dead_code, reason = "for whoever verifies a pool")]
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        (0..self.groups()).flat_map(|number| {
-            let group = self.group(number).into_iter();
-            group
-                .flat_map(move |g| g.entries.iter().map(move |e| (number, e.load())))
-                .filter(|(_, e)| *e != 0)
-        })
     }
 }
 

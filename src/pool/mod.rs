@@ -1,21 +1,21 @@
 //! MemoryPoolMgr: typed object slots by handle, kept across restarts.
 
 mod adopt;
-mod base;
+pub(crate) mod base;
 mod error;
 mod guard;
-mod index;
+pub(crate) mod index;
 mod iter;
 mod manager;
 mod open;
 mod ops;
 mod report;
-mod slots;
+pub(crate) mod slots;
 mod space;
 mod state;
 mod tx;
 mod typed;
-mod types;
+pub(crate) mod types;
 mod undo;
 mod view;
 

@@ -9,7 +9,7 @@ use crate::pool::error::PoolError;
 use crate::pool::space::{Space, plan_groups, plan_slots};
 use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
 use crate::region::At;
-use crate::units::{Bytes, Key, round_up};
+use crate::units::{Bytes, Key};
 
 /// What the pool tells of itself to those who add a type.
 pub(crate) struct Setting<'a> {
@@ -71,8 +71,7 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
 }
 
 fn index_bytes(group_shift: u32) -> u64 {
-    let bytes = (size_of::<Group>() as u64) << group_shift;
-    round_up(bytes, limits::PAGE).unwrap_or(bytes)
+    (size_of::<Group>() as u64) << group_shift
 }
 
 /// The entry of type `T`: the one that is there, if it is the same type, or a new one.

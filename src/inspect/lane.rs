@@ -1,0 +1,80 @@
+//! The undo log of a transaction that was cut.
+
+use crate::inspect::finding::{Place, Severity};
+use crate::inspect::tables::{Type, Walk};
+use crate::inspect::verify::Standing;
+use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::object::Handle;
+use crate::region::Region;
+use crate::sync::Word;
+use std::collections::BTreeMap;
+
+/// Checks that the log can be rolled back or finished by whoever attaches next.
+pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
+    let g = &walk.base.header.geometry;
+    let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
+    let place = Place { segment: Some(walk.pool.key), offset: Some(at), ..Place::default() };
+    let head = walk.base.region.at::<LaneHead>(at).ok();
+    let room = bytes.checked_sub(size_of::<LaneHead>() as u64).map(|room| room & !7);
+    let log = at.checked_add(size_of::<LaneHead>() as u64);
+    let (Some(head), Some(room), Some(log)) = (head, room, log) else {
+        walk.damage(place, "its undo log lies outside of the segment");
+        return;
+    };
+    let tail = head.tail.load();
+    if tail == 0 || walk.is_live() {
+        return;
+    }
+    if walk.pool.standing == Standing::Owned {
+        walk.damage(place, "a transaction was not ended");
+        return;
+    }
+    let used = tail & !COMMITTED;
+    let fits = used <= room && walk.base.region.span(log, used).is_ok();
+    match fits.then(|| records(&walk.base.region, types, log, used)) {
+        Some(Ok(count)) => {
+            let ends = if tail & COMMITTED != 0 { "finishes it" } else { "rolls it back" };
+            let what = format!("a transaction of {count} records was cut; the next start {ends}");
+            walk.report.add(Severity::Note, place, what);
+        }
+        Some(Err(what)) => walk.damage(place, what),
+        None => walk.damage(place, "the undo log is longer than its lane"),
+    }
+}
+
+/// Walks over the records; how many there are.
+fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> Result<u64, &'static str> {
+    let word =
+        |at: u64| base.at::<Word>(log + at).map(|word| word.load()).map_err(|_| "the undo log is cut off");
+    let (mut at, mut count) = (0, 0);
+    while at < used {
+        if used - at < 16 {
+            return Err("a record of the undo log is cut off");
+        }
+        let (kind, payload) = UndoKind::parse(word(at)?).ok_or("a record of the undo log has no kind")?;
+        let operand = word(at + 8)?;
+        at += 16;
+        if payload > used - at {
+            return Err("a record of the undo log is longer than the log");
+        }
+        let ty = Handle::from_bits(operand).and_then(|handle| types.get(&handle.type_id()));
+        match (kind, ty) {
+            (UndoKind::Tag, _) => {}
+            (_, None) => return Err("a record of the undo log names no object"),
+            (UndoKind::Bytes, Some(ty)) if payload != ty.info.size.load() => {
+                return Err("a record of the undo log has not the size of its object");
+            }
+            _ => {}
+        }
+        at += payload.next_multiple_of(8).min(used - at);
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Whether a transaction may have been cut: then two objects may have one key, of which the next start
+/// frees one.
+pub(crate) fn is_cut(walk: &Walk<'_>) -> bool {
+    let head = walk.base.region.at::<LaneHead>(walk.base.header.geometry.lanes_off.load());
+    walk.pool.standing != Standing::Owned && head.is_ok_and(|head| head.tail.load() != 0)
+}

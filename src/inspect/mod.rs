@@ -1,0 +1,11 @@
+//! Looks into a pool from outside, without a store to it: what is there, and whether it is sound.
+
+mod finding;
+mod keys;
+mod lane;
+mod slots;
+mod tables;
+mod verify;
+
+pub use finding::{Finding, Place, Report, Severity, TypeReport};
+pub use verify::verify_pool;

@@ -1,0 +1,213 @@
+//! The slots of a type: each in exactly one place, and the sums over them.
+
+use crate::inspect::finding::{Place, TypeReport};
+use crate::inspect::keys::Groups;
+use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
+use crate::inspect::verify::Standing;
+use crate::layout::Intent;
+use crate::limits;
+use crate::object::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
+use crate::pool::slots::RETIRED;
+use crate::region::{OutOfBounds, Table};
+use crate::sync::Word;
+use std::time::Duration;
+
+/// How often something about one object is looked at again while an owner is running, and how
+/// long after. An operation takes well under a microsecond.
+const LOOKS: u32 = 8;
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// What is known of the slots of a type, besides what the report says.
+#[derive(Default)]
+struct Sums {
+    live: u64,
+    retired: u64,
+    /// One more than the highest slot whose header is not zero.
+    used: u64,
+}
+
+/// One extent, its parts found inside the block.
+struct Parts {
+    map: Table<Word>,
+    first_slot: u64,
+    stride: u64,
+    per_word: u32,
+}
+
+/// Checks all slots of a type, and its index.
+pub(crate) fn check(walk: &mut Walk<'_>, ty: &Type, mut groups: Groups) -> TypeReport {
+    let mut sums = Sums::default();
+    let shift = ty.info.shift.load();
+    for (ordinal, extent) in ty.slots.iter().enumerate() {
+        let first = (ordinal as u64) << shift;
+        match parts(ty, extent) {
+            Ok(parts) => check_extent(walk, ty, extent, &parts, first, &mut sums, &mut groups),
+            Err(OutOfBounds) => walk.damage(place_of(ty), format!("extent {} is too short", extent.number)),
+        }
+    }
+    let slots = (ty.slots.len() as u64) << shift;
+    check_sums(walk, ty, &sums, slots);
+    let stale_entries = groups.finish(walk, ty);
+    TypeReport {
+        id: ty.id,
+        name: ty.info.name(),
+        slots,
+        live: sums.live,
+        retired: sums.retired,
+        groups: groups.count(),
+        stale_entries,
+    }
+}
+
+fn parts(ty: &Type, extent: &Extent) -> Result<Parts, OutOfBounds> {
+    let (shift, map_bytes, stride) = (ty.info.shift.load(), ty.info.map_bytes.load(), ty.info.stride.load());
+    let words = (1u64 << shift).div_ceil(64);
+    if words * 8 > map_bytes {
+        return Err(OutOfBounds);
+    }
+    let map = extent.block.table(extent.offset, words)?;
+    let first_slot = extent.offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
+    let bytes = stride.checked_mul(1 << shift).ok_or(OutOfBounds)?;
+    extent.block.span(first_slot, bytes)?;
+    Ok(Parts { map, first_slot, stride, per_word: 1 << shift.min(6) })
+}
+
+fn check_extent(
+    walk: &mut Walk<'_>,
+    ty: &Type,
+    extent: &Extent,
+    parts: &Parts,
+    first: u64,
+    sums: &mut Sums,
+    groups: &mut Groups,
+) {
+    let mut free = false;
+    for number in 0..parts.map.len() {
+        let Some(word) = parts.map.get(number) else { break };
+        let beyond = if parts.per_word == 64 { 0 } else { word.load() >> parts.per_word };
+        free |= word.load().count_ones() < parts.per_word;
+        let place = Place {
+            segment: Some(extent.key),
+            offset: Some(extent.offset + number as u64 * 8),
+            ..place_of(ty)
+        };
+        if beyond != 0 {
+            walk.damage(place, "the map has bits set beyond the last slot");
+        }
+        for bit in 0..parts.per_word {
+            let in_extent = number as u64 * 64 + u64::from(bit);
+            let index = first + in_extent;
+            let offset = parts.first_slot + in_extent * parts.stride;
+            let Ok(header) = extent.block.at::<Word>(offset) else { break };
+            let place = Place {
+                type_id: Some(ty.id),
+                slot: u32::try_from(index).ok(),
+                segment: Some(extent.key),
+                offset: Some(offset),
+            };
+            let slot = Slot { header: &header, map: word, bit, index };
+            check_slot(walk, ty, place, &slot, sums);
+            if ty.info.keyed()
+                && is_live(header.load())
+                && let Ok(key) = extent.block.at::<Word>(offset + 8)
+            {
+                groups.reach(walk, place, &header, &key, index);
+            }
+        }
+    }
+    let full = walk.base.extents.get(extent.number).map_or(0, |rec| rec.full.load());
+    if full == 1 && free && !walk.is_live() {
+        let place = Place { segment: Some(extent.key), offset: Some(extent.offset), ..place_of(ty) };
+        walk.damage(place, format!("extent {} is said to be full and is not", extent.number));
+    }
+}
+
+/// A slot and its bit.
+struct Slot<'a> {
+    header: &'a Word,
+    map: &'a Word,
+    bit: u32,
+    index: u64,
+}
+
+fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sums: &mut Sums) {
+    let header = slot.header.load();
+    sums.live += u64::from(is_live(header));
+    sums.retired += u64::from(header == RETIRED);
+    if header != 0 {
+        sums.used = slot.index + 1;
+    }
+    let mut problem = slot_problem(walk, ty, slot);
+    let looks = if walk.is_live() && !walk.report.is_full() { LOOKS } else { 0 };
+    for _ in 0..looks {
+        if problem.is_none() {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+        problem = slot_problem(walk, ty, slot);
+    }
+    if let Some(what) = problem {
+        walk.damage(place, what);
+    }
+}
+
+/// What is wrong with a slot, looked at once.
+fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
+    let header = slot.header.load();
+    let used = slot.map.load() >> slot.bit & 1 != 0;
+    if slot.index >= limits::MAX_SLOTS.into() {
+        return (header != 0).then(|| "no handle can name it, and it was used".into());
+    }
+    let generation = header & GENERATION_MASK;
+    if header != 0 && header != RETIRED {
+        let wanted = slot.index << (INDEX_SHIFT - TYPE_SHIFT) | u64::from(ty.id);
+        if header >> TYPE_SHIFT != wanted {
+            return Some(format!("its header {header:#x} is that of another slot"));
+        }
+        let last = u64::from(ty.info.last_generation.load());
+        if generation > last {
+            return Some(format!("its generation {generation} is beyond the last one, {last}"));
+        }
+        if generation == 0 {
+            return Some("its header has no generation".into());
+        }
+    }
+    if header != 0 && slot.index >= ty.info.high_water.load() && !is_half_done(walk, ty, slot.index) {
+        return Some("it was used, and the type says that no slot from here on was".into());
+    }
+    let taken = is_live(header) || header == RETIRED;
+    if taken == used || is_half_done(walk, ty, slot.index) {
+        return None;
+    }
+    Some(match (is_live(header), taken) {
+        (true, _) => "an object lives in it, and the map calls it free".into(),
+        (_, true) => "it is used up, and the map calls it free".into(),
+        _ => "it is free, and the map calls it used: it is lost".into(),
+    })
+}
+
+fn is_half_done(walk: &Walk<'_>, ty: &Type, index: u64) -> bool {
+    walk.half_done().is_some_and(|intent| intent.type_id == ty.id && u64::from(intent.index) == index)
+}
+
+fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
+    let half_done = walk.half_done().filter(|intent: &Intent| intent.type_id == ty.id).is_some();
+    let slack = u64::from(half_done && walk.pool.standing == Standing::Left);
+    let len = ty.info.len.load();
+    if len.abs_diff(sums.live) > slack {
+        walk.wrong_sum(place_of(ty), format!("it counts {len} objects, {} live in it", sums.live));
+    }
+    let retired = ty.info.retired.load() >> 32;
+    if retired.abs_diff(sums.retired) > slack {
+        walk.wrong_sum(place_of(ty), format!("it counts {retired} slots as used up, {} are", sums.retired));
+    }
+    let high_water = ty.info.high_water.load();
+    if high_water > slots {
+        walk.wrong_sum(place_of(ty), format!("it has used {high_water} slots, and has {slots}"));
+    } else if high_water > sums.used + slack && !walk.is_live() {
+        walk.wrong_sum(
+            place_of(ty),
+            format!("it says that {high_water} slots were used, {} were", sums.used),
+        );
+    }
+}

@@ -1,0 +1,346 @@
+//! The tables of the base segment: header, types, blocks, extents, marks.
+
+use crate::inspect::finding::{Place, Report, Severity, TypeReport};
+use crate::inspect::keys::Groups;
+use crate::inspect::lane;
+use crate::inspect::slots;
+use crate::inspect::verify::{Pool, Standing};
+use crate::layout::{
+    BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen, Intent,
+    LAYOUT_VERSION, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo,
+};
+use crate::limits;
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
+use crate::pool::base::Base;
+use crate::pool::types;
+use crate::region::{At, Region};
+use crate::sync::Word;
+use crate::units::Key;
+use std::collections::{BTreeMap, HashSet};
+use std::mem::offset_of;
+
+/// An extent that lies where it should.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    pub(crate) block: Region,
+    pub(crate) key: Key,
+    pub(crate) offset: u64,
+    /// Its number in the table.
+    pub(crate) number: usize,
+}
+
+/// One type with its extents in their order.
+pub(crate) struct Type {
+    pub(crate) id: u16,
+    pub(crate) info: At<TypeInfo>,
+    pub(crate) slots: Vec<Extent>,
+    pub(crate) index: Vec<Extent>,
+}
+
+/// A walk under way.
+pub(crate) struct Walk<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) base: &'a Base,
+    pub(crate) report: Report,
+}
+
+impl Walk<'_> {
+    pub(crate) fn damage(&mut self, place: Place, what: impl Into<String>) {
+        self.report.add(Severity::Damage, place, what);
+    }
+
+    /// A sum that does not hold: damage, unless somebody is storing to the pool meanwhile.
+    pub(crate) fn wrong_sum(&mut self, place: Place, what: String) {
+        let severity = if self.is_live() { Severity::Note } else { Severity::Damage };
+        self.report.add(severity, place, what);
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.pool.standing == Standing::Live
+    }
+
+    /// The slot that an operation may have left half done; it moves on while an owner is running.
+    pub(crate) fn half_done(&self) -> Option<Intent> {
+        match self.pool.standing {
+            Standing::Owned => None,
+            Standing::Left | Standing::Live => Intent::parse(self.base.header.intent.load()),
+        }
+    }
+}
+
+/// Keys of the blocks that a base names, as far as it makes sense.
+pub(crate) fn block_keys(base: &Region) -> Vec<Key> {
+    let Ok(base) = Base::find(*base) else { return Vec::new() };
+    (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).map(|block| Key(block.key.load())).collect()
+}
+
+/// Walks over a whole pool.
+pub(crate) fn walk(pool: &Pool) -> Report {
+    let mut report = Report { key: pool.key, live: pool.standing == Standing::Live, ..Report::default() };
+    let place = Place { segment: Some(pool.key), offset: Some(0), ..Place::default() };
+    if let Some(what) = frozen(&pool.base, pool.key, BASE_KIND, 0) {
+        report.add(Severity::Damage, place, what);
+    }
+    let base = match Base::find(pool.base) {
+        Ok(base) => base,
+        Err(what) => {
+            report.add(Severity::Damage, place, what);
+            return report;
+        }
+    };
+    report.process = crate::layout::text(&base.header.geometry.process);
+    report.blocks = base.header.nblocks.load();
+    report.extents = base.header.nextents.load();
+    let mut walk = Walk { pool, base: &base, report };
+    header(&mut walk);
+    blocks(&mut walk);
+    let mut types = table_of_types(&mut walk);
+    extents(&mut walk, &mut types);
+    for ty in types.values() {
+        let groups = Groups::find(&mut walk, ty);
+        let counted = slots::check(&mut walk, ty, groups);
+        walk.report.types.push(counted);
+    }
+    lane::check(&mut walk, &types);
+    marks(&mut walk, &types);
+    order(&mut walk);
+    walk.report
+}
+
+/// What is wrong with the first 64 bytes of a segment.
+fn frozen(region: &Region, key: Key, kind: u32, index: u32) -> Option<String> {
+    let Ok(frozen) = region.at::<Frozen>(0) else {
+        return Some("it is shorter than its first 64 bytes".into());
+    };
+    let wrong = |what: &str, found: u64, wanted: u64| {
+        (found != wanted).then(|| format!("its {what} is {found:#x} and should be {wanted:#x}"))
+    };
+    wrong("first word", frozen.magic.load(), MAGIC_READY)
+        .or_else(|| wrong("checksum", frozen.check.load().into(), frozen.sum().into()))
+        .or_else(|| wrong("layout version", frozen.layout.load().into(), LAYOUT_VERSION.into()))
+        .or_else(|| wrong("kind", frozen.kind.load().into(), kind.into()))
+        .or_else(|| wrong("key", frozen.key.load().into(), key.0.into()))
+        .or_else(|| wrong("number", frozen.index.load().into(), index.into()))
+        .or_else(|| wrong("size", frozen.bytes.load(), region.len()))
+}
+
+/// The words of the header that the pool does not check when it is opened.
+fn header(walk: &mut Walk<'_>) {
+    let header = walk.base.header;
+    let place = |offset: usize| Place {
+        segment: Some(walk.pool.key),
+        offset: Some(offset as u64),
+        ..Place::default()
+    };
+    let (at_run, at_used) = (place(offset_of!(BaseHeader, run)), place(offset_of!(BaseHeader, schema_used)));
+    let (at_split, at_intent) = (place(offset_of!(BaseHeader, split)), place(offset_of!(BaseHeader, intent)));
+    let run = header.run.load();
+    if ![RUN_CLOSED, RUN_STARTING, RUN_READY].contains(&run) {
+        walk.report.add(
+            Severity::Warning,
+            at_run,
+            format!("the word that says how its last owner left is {run}"),
+        );
+    }
+    let used = header.schema_used.load();
+    if used > header.geometry.schema_bytes.load() {
+        walk.report.add(Severity::Damage, at_used, "it counts more schema text than there is room for");
+    }
+    let split = header.split.load();
+    if split != 0 && !walk.is_live() {
+        let id = split >> 32;
+        let known = walk.base.used_types().any(|info| {
+            let groups = info.groups.load();
+            u64::from(info.id.load()) == id
+                && [groups, groups.wrapping_sub(1)].contains(&(split & 0xffff_ffff))
+        });
+        let (severity, what) = match (known, walk.pool.standing) {
+            (true, Standing::Left) => {
+                (Severity::Note, "the split of an index group was cut; the next start ends it")
+            }
+            (true, _) => (Severity::Damage, "a split of an index group was not ended"),
+            (false, _) => (Severity::Damage, "the split in flight names no group that could be split"),
+        };
+        walk.report.add(severity, at_split, what);
+    }
+    let word = header.intent.load();
+    if word != 0 && Intent::parse(word).is_none() {
+        walk.report.add(Severity::Warning, at_intent, "the operation in flight makes no sense");
+    }
+}
+
+fn blocks(walk: &mut Walk<'_>) {
+    let mut keys = HashSet::new();
+    for number in 0..walk.base.nblocks() {
+        let Some(block) = walk.base.blocks.get(number) else { break };
+        let (key, state) = (Key(block.key.load()), block.state.load());
+        let place = Place { segment: Some(key), ..Place::default() };
+        if block.index.load() as usize != number {
+            walk.damage(place, format!("block {number} says that it is block {}", block.index.load()));
+        }
+        if ![BLOCK_ACTIVE, BLOCK_VACANT].contains(&state) {
+            walk.damage(place, format!("block {number} has the state {state}, which has no meaning"));
+        }
+        if !keys.insert(key) {
+            walk.damage(place, format!("block {number} has the key of another block"));
+        }
+        match walk.pool.blocks.get(number) {
+            Some(Ok(region)) => block_segment(walk, place, *region, number),
+            _ if state == BLOCK_VACANT => {}
+            Some(Err(why)) => {
+                let what = format!("block {number} cannot be read: {why}");
+                walk.damage(place, what);
+            }
+            None => walk.damage(place, format!("block {number} was added while the walk began")),
+        }
+    }
+}
+
+fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usize) {
+    let place = Place { offset: Some(0), ..place };
+    let key = place.segment.unwrap_or_default();
+    if let Some(what) = frozen(&region, key, BLOCK_KIND, number as u32) {
+        walk.damage(place, what);
+        return;
+    }
+    if region.len() != walk.base.block_bytes() {
+        walk.damage(place, format!("it has {} bytes, a block has {}", region.len(), walk.base.block_bytes()));
+    }
+    let ids = |region: &Region| {
+        let frozen = region.at::<Frozen>(0).ok()?;
+        Some([frozen.pool_id[0].load(), frozen.pool_id[1].load()])
+    };
+    if ids(&region) != ids(&walk.pool.base) {
+        walk.damage(place, "it belongs to another pool");
+    }
+}
+
+/// The types that make sense, by number.
+fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
+    let header = walk.base.header;
+    let count = (header.ntypes.load() as usize).min(header.order.len());
+    let mut types = BTreeMap::new();
+    for id in header.order[..count].iter().map(|id| id.load()) {
+        let place = Place { type_id: u16::try_from(id).ok(), ..Place::default() };
+        let Some(info) = walk.base.types.at(id as usize) else {
+            walk.damage(place, format!("type number {id} is out of range"));
+            continue;
+        };
+        let id = id as u16;
+        if let Err(what) = types::check(&info, id, walk.base.block_bytes()) {
+            walk.damage(place, what);
+            continue;
+        }
+        let (start, len) = (info.schema_off.load(), u64::from(info.schema_len.load()));
+        let room = header.geometry.schema_off.load();
+        let room = room..room.saturating_add(header.geometry.schema_bytes.load());
+        if len != 0 && !(room.contains(&start) && start.saturating_add(len) <= room.end) {
+            walk.report.add(Severity::Warning, place, "its schema text lies outside of the texts");
+        }
+        let ty = Type { id, info, slots: Vec::new(), index: Vec::new() };
+        if types.insert(id, ty).is_some() {
+            walk.damage(place, "it is counted twice");
+        }
+    }
+    types
+}
+
+/// Gives each extent to its type. Extents of a block are adjacent, so one that is wrong takes
+/// only those behind it with it, and no byte is walked over twice.
+fn extents(walk: &mut Walk<'_>, types: &mut BTreeMap<u16, Type>) {
+    let count = (walk.base.header.nextents.load() as usize).min(walk.base.extents.len());
+    let mut used = vec![limits::PAGE; walk.base.nblocks()];
+    for number in 0..count {
+        let Some(rec) = walk.base.extents.get(number) else { break };
+        if let Err(what) = extent(walk, types, &mut used, rec, number) {
+            let block = walk.base.blocks.get(rec.block.load() as usize);
+            let place = Place {
+                type_id: rec.parse_owner().map(|(id, _)| id),
+                segment: block.map(|block| Key(block.key.load())),
+                offset: Some(rec.offset.load()),
+                ..Place::default()
+            };
+            walk.damage(place, format!("extent {number}: {what}"));
+        }
+    }
+}
+
+fn extent(
+    walk: &Walk<'_>,
+    types: &mut BTreeMap<u16, Type>,
+    used: &mut [u64],
+    rec: &ExtentRec,
+    number: usize,
+) -> Result<(), &'static str> {
+    let (id, kind) = rec.parse_owner().ok_or("it has no owner")?;
+    let ty = types.get_mut(&id).ok_or("its type is not in use")?;
+    let (chain, wanted) = match kind {
+        ExtentKind::Slots => (&mut ty.slots, ty.info.extent_bytes.load()),
+        ExtentKind::Index => (&mut ty.index, ty.info.index_bytes.load()),
+    };
+    let block = rec.block.load() as usize;
+    let used = used.get_mut(block).ok_or("its block does not exist")?;
+    let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+    if bytes != wanted || bytes == 0 || bytes % limits::PAGE != 0 {
+        return Err("its length is not that of its type");
+    }
+    let end = offset.checked_add(bytes).filter(|end| *end <= walk.base.block_bytes());
+    let end = end.ok_or("it ends outside of its block")?;
+    if offset != *used {
+        return Err("it does not start where the one before it in its block ends");
+    }
+    *used = end;
+    if rec.ordinal.load() as usize != chain.len() {
+        return Err("it is out of order");
+    }
+    if kind == ExtentKind::Index && !ty.info.keyed() {
+        return Err("it is an index of a type without user keys");
+    }
+    let region = walk.pool.blocks.get(block).and_then(|region| region.as_ref().ok());
+    let region = region.ok_or("its block cannot be read")?;
+    let Some(record) = walk.base.blocks.get(block) else { return Err("its block does not exist") };
+    chain.push(Extent { block: *region, key: Key(record.key.load()), offset, number });
+    Ok(())
+}
+
+/// Objects that are said to be, or to have been, in the middle of being written.
+fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
+    let header = walk.base.header;
+    let lists =
+        [(&header.marks, "is being written"), (&header.suspects, "was being written when an owner died")];
+    for (list, said) in lists {
+        for word in list.iter().map(Word::load).filter(|word| *word != 0) {
+            let id = (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID;
+            let slot = (word >> INDEX_SHIFT) as u32;
+            let ty = types.get(&id);
+            let capacity = ty.map_or(0, |ty| (ty.slots.len() as u64) << ty.info.shift.load());
+            let whole = slot == limits::MAX_SLOTS && word & GENERATION_MASK == 0;
+            let one = Handle::from_bits(word).is_some() && u64::from(slot) < capacity;
+            let place = Place { type_id: Some(id), slot: one.then_some(slot), ..Place::default() };
+            match (ty, one || whole) {
+                (Some(_), true) => walk.report.add(Severity::Note, place, said),
+                _ => {
+                    let what = format!("the mark {word:#x} names nothing that could be written");
+                    walk.report.add(Severity::Warning, place, what);
+                }
+            }
+        }
+    }
+}
+
+/// Puts what was counted of the types into the order in which they were added.
+fn order(walk: &mut Walk<'_>) {
+    let order = walk.base.header.order.iter().map(|id| id.load()).collect::<Vec<_>>();
+    let rank = |ty: &TypeReport| order.iter().position(|id| *id == u32::from(ty.id));
+    walk.report.types.sort_by_key(rank);
+}
+
+/// The type's own words of a place.
+pub(crate) fn place_of(ty: &Type) -> Place {
+    Place { type_id: Some(ty.id), ..Place::default() }
+}
+
+/// Whether a header word is that of a live object.
+pub(crate) fn is_live(header: u64) -> bool {
+    header & LIVE != 0
+}

@@ -1,0 +1,63 @@
+//! A pool as an observer has it: attached for reading, whoever owns it.
+
+use super::backend::{Access, Backend, Home};
+use super::facts::{Facts, Head, observe};
+use super::manager::{ShareError, refused, system};
+use super::owner::Observer;
+use super::segment::Segment;
+use super::verdict::Verdict;
+use crate::conf::BackendKind;
+use crate::region::Region;
+use crate::units::Key;
+use std::io;
+
+/// The segments of a pool, attached for reading, and the registration that tells a start that they
+/// are no rival's. The fields are in the order in which they are dropped.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    blocks: Vec<Segment>,
+    base: Segment,
+    backend: Box<dyn Backend>,
+    facts: Facts,
+    _registered: Option<Observer>,
+}
+
+impl Observed {
+    /// Attaches the base under `key`. What is no pool, or the beginning of one, is refused.
+    pub(crate) fn attach(key: Key, home: &Home) -> Result<Self, ShareError> {
+        let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
+        let ours = facts.head().is_some_and(Head::is_hotpool);
+        let verdict = facts.verdict();
+        let (true, false, Some(segment)) = (ours, verdict == Verdict::Unfinished, &facts.segment) else {
+            return Err(refused(verdict, facts));
+        };
+        let backend = home.open();
+        let registered = match home.backend {
+            BackendKind::Heap => None,
+            _ => Observer::register(key),
+        };
+        let base =
+            backend.attach(key, segment, Access::Read).map_err(system(key, segment.bytes.0, "attach"))?;
+        Ok(Observed { blocks: Vec::new(), base, backend, facts, _registered: registered })
+    }
+
+    /// What was known of the base before it was attached.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Memory of the base.
+    pub(crate) fn base(&self) -> Region {
+        self.base.region()
+    }
+
+    /// Attaches what is under the key of a block.
+    pub(crate) fn block(&mut self, key: Key) -> io::Result<Region> {
+        let absent = || io::Error::new(io::ErrorKind::NotFound, format!("there is no segment under {key}"));
+        let facts = self.backend.stat(key)?.filter(|facts| !facts.removed).ok_or_else(absent)?;
+        let segment = self.backend.attach(key, &facts, Access::Read)?;
+        let region = segment.region();
+        self.blocks.push(segment);
+        Ok(region)
+    }
+}

@@ -1,0 +1,257 @@
+//! A server that is killed at random moments, thousands of times, loses nothing that it acknowledged (G1, G2, G6, G7, G8).
+//!
+//! A child works on a pool and says in a journal what it is about to do and what it has done; the journal lies in
+//! memory that outlives it, and leaves at most one operation uncertain. The parent kills it, opens the pool, and compares
+//! every object, every key, every handle that was ever freed, and every byte by `verify`; then the next child
+//! goes on with the same pool.
+//!
+//! `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many rounds, and which.
+
+mod harness;
+
+use fastrand::Rng;
+use harness::content::{Content, add_types};
+use harness::journal::Journal;
+use harness::keys::Keys;
+use harness::model::{self, FULL, Model, NOTHING, Op, Step};
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::inspect::verify_pool;
+use hotpool::share::Home;
+use std::time::{Duration, Instant};
+
+const ROUNDS: u64 = if cfg!(debug_assertions) { 200 } else { 2000 };
+const BLOCKS: u32 = 24;
+const OBJECTS: usize = 700;
+const KEYS: u64 = 600;
+
+fn main() {
+    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = variable("HOTPOOL_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let rounds = variable("HOTPOOL_ROUNDS").unwrap_or(ROUNDS);
+    println!("crash_random: seed {seed}, {rounds} rounds");
+    let began = Instant::now();
+    let keys = Keys::take(BLOCKS + 1);
+    let mut world = World::new(&keys, seed);
+    for round in 0..rounds {
+        if let Err(what) = world.round() {
+            drop(world);
+            drop(keys);
+            eprintln!("FAILED in round {round} of HOTPOOL_SEED={seed}: {what}");
+            std::process::exit(1);
+        }
+    }
+    let used = keys.in_use().len();
+    drop(keys);
+    let counts = &world.counts;
+    println!(
+        "crash_random: {rounds} kills, {} operations acknowledged, {} cut ({} of them had happened), {} transactions and {} \
+         operations ended by the next start, {} objects named as half written, {} segments; \
+         lost 0, leaked 0, resurrected 0, torn 0; {:.1} s, seed {seed}",
+        counts.acknowledged,
+        counts.cut,
+        counts.happened,
+        counts.transactions,
+        counts.operations,
+        counts.named,
+        used,
+        began.elapsed().as_secs_f64()
+    );
+    assert!(world.keys_are_free(), "segments or semaphores were left behind");
+}
+
+#[derive(Default)]
+struct Counts {
+    acknowledged: u64,
+    cut: u64,
+    happened: u64,
+    transactions: u64,
+    operations: u64,
+    named: u64,
+}
+
+struct World {
+    conf: ProcessConf,
+    all: Vec<hotpool::units::Key>,
+    journal: Journal,
+    model: Model,
+    rng: Rng,
+    counts: Counts,
+}
+
+impl World {
+    fn new(keys: &Keys, seed: u64) -> Self {
+        let mut conf = keys.conf(BackendKind::Sysv, 256 << 10, BLOCKS);
+        let all = conf.shm_keys.clone();
+        conf.shm_keys.truncate(1);
+        let rng = Rng::with_seed(seed);
+        World { conf, all, journal: Journal::new(), model: Model::default(), rng, counts: Counts::default() }
+    }
+
+    fn keys_are_free(&self) -> bool {
+        self.all.iter().chain([&self.conf.base_key]).all(|key| harness::keys::shmid(*key).is_none())
+    }
+
+    fn round(&mut self) -> Result<(), String> {
+        self.journal.clear();
+        let steps = self.rng.usize(..400);
+        let patience = Duration::from_micros(self.rng.u64(..3000));
+        let by_time = self.rng.u8(..3) == 0;
+        let seed = self.rng.u64(..);
+        let victim = Victim::fork(|| self.work(seed));
+        let began = Instant::now();
+        let deadline = Duration::from_secs(20);
+        while if by_time { began.elapsed() < patience } else { self.journal.len() < steps } {
+            if let Some(status) = victim.ended() {
+                return Err(format!("the child ended by itself: status {status:#x}"));
+            }
+            if began.elapsed() > deadline {
+                return Err("the child does not go on".into());
+            }
+        }
+        drop(victim);
+        self.compare()
+    }
+
+    /// What the child does until it is killed.
+    fn work(&mut self, seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
+        add_types(&mut pool).unwrap();
+        loop {
+            // It takes a thousand times as long as the others: half of the kills would meet it.
+            let reopens = rng.u16(..2000) == 0;
+            let step = match reopens {
+                true => Step { op: Op::Reopen, operands: [0; 4] },
+                false => self.model.random(&mut rng, OBJECTS, KEYS),
+            };
+            if !self.journal.intend(step.op as u64, step.operands) {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            let result = match step.op {
+                Op::Reopen => {
+                    pool.close().unwrap();
+                    pool = MemoryPoolMgr::open(&self.conf).unwrap();
+                    add_types(&mut pool).unwrap();
+                    NOTHING
+                }
+                _ => model::run(&mut pool, step),
+            };
+            self.journal.done(result);
+            self.model.apply(step, result).unwrap();
+        }
+    }
+
+    /// Opens what the kill has left and compares everything.
+    fn compare(&mut self) -> Result<(), String> {
+        let unadopted = verify_pool(self.conf.base_key, &Home::of(&self.conf));
+        if let Ok(report) = unadopted
+            && !report.is_sound()
+        {
+            return Err(format!("before it was opened: {report}"));
+        }
+        let mut pool = MemoryPoolMgr::open(&self.conf).map_err(|error| error.to_string())?;
+        add_types(&mut pool).map_err(|error| error.to_string())?;
+        let report = pool.resume_report().clone();
+        let found = Content::read(&pool)?;
+        self.replay(&found, &|bits| {
+            let one = report.being_written.iter().any(|handle| handle.to_bits() == bits);
+            one || report.types_being_written.contains(&((bits >> 28) as u16 & 0x3ff))
+        })?;
+        let sound = pool.verify();
+        if !sound.is_sound() || sound.objects() as usize != found.objects.len() {
+            return Err(sound.to_string());
+        }
+        match self.model.resurrected(&pool) {
+            0 => {}
+            count => return Err(format!("{count} handles that were freed resolve")),
+        }
+        self.counts.transactions += u64::from(report.ended_transaction.is_some());
+        self.counts.operations += u64::from(report.ended_operation.is_some());
+        self.counts.named += report.being_written.len() as u64;
+        if self.rng.bool() {
+            pool.ready().unwrap();
+        }
+        if self.rng.bool() {
+            pool.close().unwrap();
+        }
+        Ok(())
+    }
+
+    /// Takes over what the journal says, and what the pool says of the one operation that was cut.
+    fn replay(&mut self, found: &Content, named: &dyn Fn(u64) -> bool) -> Result<(), String> {
+        let entries = self.journal.entries();
+        let mut full = false;
+        let mut cut = None;
+        for entry in entries {
+            let step = Step { op: Op::from_number(entry.op), operands: entry.operands };
+            match entry.result {
+                Some(result) => {
+                    full |= result == FULL;
+                    self.counts.acknowledged += 1;
+                    self.model.apply(step, result)?;
+                }
+                None if cut.is_none() => cut = Some(step),
+                None => return Err("two operations were cut".into()),
+            }
+        }
+        if let Some(step) = cut {
+            self.counts.cut += 1;
+            self.counts.happened += u64::from(self.model.settle(step, found, named)?);
+        }
+        if *found != self.model.content {
+            return Err(difference(&self.model.content, found));
+        }
+        if full && self.conf.shm_keys.len() < self.all.len() {
+            self.conf.shm_keys = self.all[..self.conf.shm_keys.len() + 1].to_vec();
+        }
+        Ok(())
+    }
+}
+
+fn difference(wanted: &Content, found: &Content) -> String {
+    let lost: Vec<_> = wanted.objects.iter().filter(|(id, _)| !found.objects.contains_key(id)).collect();
+    let more: Vec<_> = found.objects.iter().filter(|(id, _)| !wanted.objects.contains_key(id)).collect();
+    let torn = wanted.objects.iter().filter(|(id, o)| found.objects.get(id).is_some_and(|f| f != *o)).count();
+    let tags = (wanted.last_committed, found.last_committed);
+    format!("lost {lost:x?}, not known {more:x?}, {torn} differ, last committed {tags:x?}")
+}
+
+/// A child that is killed and reaped whatever happens.
+struct Victim {
+    pid: i32,
+}
+
+impl Victim {
+    fn fork(work: impl FnOnce()) -> Victim {
+        // SAFETY: this process has one thread, so that the child may do everything.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                // SAFETY: the child goes when its parent does.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                // SAFETY: leaves without running what belongs to the parent.
+                unsafe { libc::_exit(101) }
+            }
+            pid => Victim { pid },
+        }
+    }
+
+    fn ended(&self) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: a child of this process and a word for its status; it stays to be reaped.
+        let answer = unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) };
+        (answer == self.pid).then_some(status)
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // SAFETY: a child of this process; a pid that is reaped already is not used again so soon.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        // SAFETY: no status is asked for.
+        unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) };
+    }
+}

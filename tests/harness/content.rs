@@ -1,0 +1,161 @@
+//! The objects of a pool as a plain value, to be compared.
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::{Handle, Id, MemoryPoolMgr, PoolError, PoolObject};
+use std::collections::BTreeMap;
+
+/// Slots of it and of the others take 120 bytes, so that an extent has 128 of them in four pages.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 1)]
+pub struct Plain {
+    pub words: [u64; 14],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 2, keyed)]
+pub struct Keyed {
+    pub words: [u64; 13],
+}
+
+/// Slots of it live once: every free retires one.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 3, keyed)]
+pub struct Worn {
+    pub words: [u64; 13],
+}
+
+/// Added by an operation that is killed.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 4)]
+pub struct Late {
+    pub words: [u64; 14],
+}
+
+/// Words that tell objects apart, all of them different.
+pub fn words<const N: usize>(number: u64) -> [u64; N] {
+    std::array::from_fn(|at| number << 8 | at as u64)
+}
+
+/// An object: its key, if its type has keys, and its words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    pub key: Option<u64>,
+    pub words: Vec<u64>,
+}
+
+/// All objects by the bits of their handles.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Content {
+    pub objects: BTreeMap<u64, Object>,
+    pub last_committed: u64,
+}
+
+/// The types that every pool of these tests has before an operation is killed.
+pub fn add_types(pool: &mut MemoryPoolMgr) -> Result<(), PoolError> {
+    pool.add_type::<Plain>()?;
+    pool.add_type::<Keyed>()?;
+    pool.set_last_generation(1);
+    pool.add_type::<Worn>()?;
+    pool.set_last_generation(hotpool::limits::MAX_GENERATION);
+    Ok(())
+}
+
+impl Content {
+    /// Reads all objects, each along every way there is to it. The error is a way that fails.
+    pub fn read(pool: &MemoryPoolMgr) -> Result<Content, String> {
+        let mut content = Content { last_committed: pool.last_committed(), ..Content::default() };
+        content.read_type::<Plain>(pool, |_, _| None)?;
+        content.read_type::<Keyed>(pool, key_of)?;
+        content.read_type::<Worn>(pool, key_of)?;
+        content.read_type::<Late>(pool, |_, _| None)?;
+        for (id, object) in &content.objects {
+            let Some(key) = object.key else { continue };
+            let found = match Handle::from_bits(*id).map(|handle| handle.type_id()) {
+                Some(Worn::TYPE_ID) => pool.find::<Worn>(key).map(Id::to_bits),
+                _ => pool.find::<Keyed>(key).map(Id::to_bits),
+            };
+            if found != Some(*id) {
+                return Err(format!("key {key} leads to {found:x?}, its object is {id:x}"));
+            }
+        }
+        Ok(content)
+    }
+
+    fn read_type<T: PoolObject>(
+        &mut self,
+        pool: &MemoryPoolMgr,
+        key: fn(&MemoryPoolMgr, Handle) -> Option<u64>,
+    ) -> Result<(), String> {
+        let before = self.objects.len();
+        for (id, object) in pool.iter::<T>() {
+            if pool.get(id).map(std::ptr::from_ref) != Some(std::ptr::from_ref(object)) {
+                return Err(format!("the walk found {id}, its handle does not"));
+            }
+            let words = bytemuck::bytes_of(object).chunks_exact(8);
+            let words = words.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect();
+            self.objects.insert(id.to_bits(), Object { key: key(pool, id.handle()), words });
+        }
+        match self.objects.len() - before == pool.len::<T>() {
+            true => Ok(()),
+            false => Err(format!("{} counts {} objects", T::NAME, pool.len::<T>())),
+        }
+    }
+
+    /// What is wrong with this as what is left of an operation that leads from `before` to `after`.
+    /// With `written` the objects that it writes may be anywhere in between, if `named` says so.
+    pub fn between(
+        &self,
+        before: &Content,
+        after: &Content,
+        written: bool,
+        named: &dyn Fn(u64) -> bool,
+    ) -> Result<(), String> {
+        if self == before || self == after {
+            return Ok(());
+        }
+        if !written || !self.objects.keys().eq(before.objects.keys()) {
+            return Err(format!("neither before nor after: {}", self.difference(before)));
+        }
+        for (id, object) in &self.objects {
+            let (old, new) = (&before.objects[id], after.objects.get(id));
+            let Some(new) = new.filter(|new| **new != *object && *old != *object) else { continue };
+            let words = object.words.iter().zip(old.words.iter().zip(&new.words));
+            if object.key != old.key || words.into_iter().any(|(now, (old, new))| now != old && now != new) {
+                return Err(format!("object {id:x} holds a word that nobody wrote: {object:x?}"));
+            }
+            if !named(*id) {
+                return Err(format!("object {id:x} is half written and not named"));
+            }
+        }
+        Ok(())
+    }
+
+    fn difference(&self, other: &Content) -> String {
+        let lost: Vec<_> = other.objects.iter().filter(|(id, o)| self.objects.get(id) != Some(o)).collect();
+        let new: Vec<_> = self.objects.iter().filter(|(id, o)| other.objects.get(id) != Some(o)).collect();
+        format!("against the state before it lacks {lost:x?} and has {new:x?}")
+    }
+}
+
+fn key_of(pool: &MemoryPoolMgr, handle: Handle) -> Option<u64> {
+    match handle.type_id() {
+        Worn::TYPE_ID => pool.view::<Worn>().key(handle.typed()?),
+        _ => pool.view::<Keyed>().key(handle.typed()?),
+    }
+}
+
+/// Whether a handle leads to an object.
+pub fn resolves(pool: &MemoryPoolMgr, bits: u64) -> bool {
+    let Some(handle) = Handle::from_bits(bits) else { return false };
+    match handle.type_id() {
+        Plain::TYPE_ID => handle.typed().and_then(|id| pool.get::<Plain>(id)).is_some(),
+        Keyed::TYPE_ID => handle.typed().and_then(|id| pool.get::<Keyed>(id)).is_some(),
+        Worn::TYPE_ID => handle.typed().and_then(|id| pool.get::<Worn>(id)).is_some(),
+        Late::TYPE_ID => handle.typed().and_then(|id| pool.get::<Late>(id)).is_some(),
+        _ => false,
+    }
+}

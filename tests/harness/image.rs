@@ -1,0 +1,261 @@
+//! The bytes of a pool, copied out of its segments and back.
+//!
+//! A base segment is 3.7 MiB, nearly all of it zero. The parts that pools of these tests can have written are
+//! copied; that the rest stays zero is checked now and then.
+
+use super::keys::{remove_segment, shmid};
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, MAGIC_READY, TypeInfo};
+use hotpool::units::Key;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PAGE: usize = 4096;
+
+/// Copies of the parts of each segment; `None` where there is no segment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    segments: Vec<Option<Vec<u8>>>,
+}
+
+/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas and one
+/// of the undo log.
+pub fn watched_base() -> [Range<usize>; 5] {
+    let types = size_of::<BaseHeader>();
+    let blocks = types + 1024 * size_of::<TypeInfo>();
+    let extents = blocks + 4096 * size_of::<BlockBase>();
+    let schemas = extents + 65_536 * size_of::<ExtentRec>();
+    let lanes = schemas + (1 << 20);
+    let page = |at| at..at + PAGE;
+    [0..types + PAGE, page(blocks), page(extents), page(schemas), page(lanes)]
+}
+
+/// A segment of a pool in this process.
+pub struct Mapped {
+    pub base: *mut u8,
+    pub len: usize,
+    pub is_base: bool,
+    detach: bool,
+}
+
+impl Mapped {
+    /// The parts that are watched.
+    pub fn watched(&self) -> Vec<Range<usize>> {
+        if self.is_base { watched_base().to_vec() } else { Vec::from_iter([self.whole()]) }
+    }
+
+    fn whole(&self) -> Range<usize> {
+        0..self.len
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        assert!(range.end <= self.len);
+        // SAFETY: inside the mapping.
+        let start = unsafe { self.base.add(range.start) };
+        // SAFETY: inside the mapping; whoever stores to it is stopped or is this thread.
+        unsafe { std::slice::from_raw_parts(start, range.len()) }
+    }
+
+    pub fn copy(&self) -> Vec<u8> {
+        self.watched().into_iter().flat_map(|range| self.bytes(range).iter().copied()).collect()
+    }
+
+    pub fn equals(&self, copy: &[u8]) -> bool {
+        let mut rest = copy;
+        self.watched().into_iter().all(|range| {
+            let (part, tail) = rest.split_at(range.len());
+            rest = tail;
+            self.bytes(range) == part
+        })
+    }
+
+    fn write(&self, copy: &[u8]) {
+        let mut rest = copy;
+        for range in self.watched() {
+            let (part, tail) = rest.split_at(range.len());
+            rest = tail;
+            // SAFETY: inside the mapping.
+            let start = unsafe { self.base.add(range.start) };
+            // SAFETY: inside the mapping, which is writable and which nobody else has.
+            unsafe { start.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+        }
+    }
+
+    fn is_zero_elsewhere(&self) -> bool {
+        let mut at = 0;
+        self.watched().into_iter().chain(std::iter::once(self.len..self.len)).all(|range| {
+            let between = at..range.start;
+            at = range.end;
+            self.bytes(between).iter().all(|byte| *byte == 0)
+        })
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if self.detach {
+            // SAFETY: `shmat` returned the address, and this value is its one owner.
+            unsafe { libc::shmdt(self.base.cast()) };
+        }
+    }
+}
+
+/// Keys of the segments of a pool, the base first.
+pub fn keys_of(conf: &ProcessConf) -> Vec<Key> {
+    std::iter::once(conf.base_key).chain(conf.shm_keys.iter().copied()).collect()
+}
+
+/// Attaches a System V segment beside whoever else has it.
+pub fn attach(key: Key, is_base: bool, write: bool) -> Option<Mapped> {
+    let id = shmid(key)?;
+    let flags = if write { 0 } else { libc::SHM_RDONLY };
+    // SAFETY: the kernel chooses a free address.
+    let base = unsafe { libc::shmat(id, std::ptr::null(), flags) };
+    if base.addr() == usize::MAX {
+        return None;
+    }
+    // SAFETY: all zero is a value of it.
+    let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: IPC_STAT fills the record.
+    unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) };
+    Some(Mapped { base: base.cast(), len: stat.shm_segsz, is_base, detach: true })
+}
+
+/// The segments of a pool of the backend `heap`, which say by their first bytes whose they are. They stay where
+/// they are as long as the pool is not destroyed.
+pub fn find_heap(conf: &ProcessConf) -> Vec<Mapped> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let ranges: Vec<Range<usize>> = maps.lines().filter_map(private_and_anonymous).collect();
+    let find = |key: Key, is_base| {
+        let len = if is_base { base_len() } else { conf.block_size.0 as usize };
+        let pages =
+            ranges.iter().flat_map(|range| range.clone().step_by(PAGE).map(move |at| (at, range.end)));
+        let base =
+            pages.filter(|(at, end)| at + len <= *end).map(|(at, _)| at).find(|at| is_segment(*at, key));
+        let base = base.unwrap_or_else(|| panic!("no segment {key} in this process"));
+        Mapped { base: base as *mut u8, len, is_base, detach: false }
+    };
+    keys_of(conf).into_iter().enumerate().map(|(n, key)| find(key, n == 0)).collect()
+}
+
+fn base_len() -> usize {
+    // The last part and the reserved ones behind it, as docs/layout.md has them.
+    3_817_472
+}
+
+fn private_and_anonymous(line: &str) -> Option<Range<usize>> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (start, end) = fields.first()?.split_once('-')?;
+    let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+    (fields.get(1)?.starts_with("rw-p") && fields.len() == 5).then_some(range)
+}
+
+fn is_segment(at: usize, key: Key) -> bool {
+    // SAFETY: a page of a readable mapping of this process.
+    let page = unsafe { &*(at as *const [AtomicU64; 8]) };
+    page[0].load(Ordering::Relaxed) == MAGIC_READY && page[5].load(Ordering::Relaxed) as u32 == key.0
+}
+
+impl Image {
+    /// Copies the segments of a System V pool that nobody is storing to.
+    pub fn of_sysv(conf: &ProcessConf) -> Image {
+        let keys = keys_of(conf).into_iter().enumerate();
+        Image { segments: keys.map(|(n, key)| attach(key, n == 0, false).map(|s| s.copy())).collect() }
+    }
+
+    /// Copies mapped segments.
+    pub fn of(segments: &[Mapped]) -> Image {
+        Image { segments: segments.iter().map(|segment| Some(segment.copy())).collect() }
+    }
+
+    /// Makes the segments of a System V pool what they were; those that were not there are removed.
+    pub fn restore_sysv(&self, conf: &ProcessConf) {
+        for (number, key) in keys_of(conf).into_iter().enumerate() {
+            match self.segments.get(number).and_then(Option::as_ref) {
+                None => remove_segment(key),
+                Some(copy) => {
+                    let segment = attach(key, number == 0, true).unwrap_or_else(|| make(key, number, conf));
+                    segment.write(copy);
+                }
+            }
+        }
+    }
+
+    /// Makes mapped segments what they were.
+    pub fn restore(&self, segments: &[Mapped]) {
+        for (segment, copy) in segments.iter().zip(&self.segments) {
+            segment.write(copy.as_ref().expect("a mapped segment was copied"));
+        }
+    }
+
+    /// Changes bytes, as an instruction did.
+    pub fn apply(&mut self, store: &Store) {
+        let copy = self.segments[store.segment].as_mut().expect("a mapped segment was copied");
+        copy[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
+    }
+
+    /// Bytes of a part of a segment, by their offset in the copy.
+    pub fn bytes_mut(&mut self, segment: usize) -> &mut [u8] {
+        self.segments[segment].as_mut().expect("the segment was copied")
+    }
+
+    /// The copies of segments that are there.
+    pub fn copies(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.segments.iter().flatten()
+    }
+
+    /// Number of segments.
+    pub fn len(&self) -> usize {
+        self.segments.len()
+    }
+}
+
+/// What one instruction has stored: segment, offset in its copy, bytes.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub segment: usize,
+    pub at: usize,
+    pub bytes: Vec<u8>,
+}
+
+fn make(key: Key, number: usize, conf: &ProcessConf) -> Mapped {
+    let len = if number == 0 { base_len() } else { conf.block_size.0 as usize };
+    // SAFETY: integers only.
+    let id = unsafe { libc::shmget(key.raw(), len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+    assert!(id != -1, "cannot make {key}: {}", std::io::Error::last_os_error());
+    attach(key, number == 0, true).expect("it was made this moment")
+}
+
+/// Whether what is not watched of a pool's base is zero.
+pub fn is_zero_elsewhere(conf: &ProcessConf) -> bool {
+    match conf.backend {
+        BackendKind::Sysv => attach(conf.base_key, true, false).is_none_or(|base| base.is_zero_elsewhere()),
+        _ => find_heap(conf).iter().all(Mapped::is_zero_elsewhere),
+    }
+}
+
+/// All words of the index of a type, of a pool that this process has open.
+pub fn index_words(conf: &ProcessConf, type_id: u32) -> Vec<u64> {
+    let segments: Vec<Mapped> = match conf.backend {
+        BackendKind::Sysv => {
+            keys_of(conf).into_iter().enumerate().filter_map(|(n, key)| attach(key, n == 0, false)).collect()
+        }
+        _ => find_heap(conf),
+    };
+    let word =
+        |segment: &Mapped, at: usize| u64::from_le_bytes(segment.bytes(at..at + 8).try_into().unwrap());
+    let base = &segments[0];
+    let count = word(base, std::mem::offset_of!(BaseHeader, nextents)) as usize;
+    let records = (0..count).map(|n| watched_base()[2].start + n * size_of::<ExtentRec>());
+    let of_index = records.filter(|at| word(base, *at) as u32 == type_id | 1 << 16);
+    let parts = of_index.map(|at| {
+        let block = word(base, at + 8) as u32 as usize;
+        (block, word(base, at + 16) as usize, word(base, at + 24) as usize)
+    });
+    parts
+        .flat_map(|(block, offset, bytes)| {
+            let words = (offset..offset + bytes).step_by(8);
+            words.map(|at| word(&segments[1 + block], at)).collect::<Vec<_>>()
+        })
+        .collect()
+}

@@ -1,0 +1,240 @@
+//! A scenario, killed at every point.
+
+use super::image::{self, Image, Mapped};
+use super::judge::{self, Expected, Leaves};
+use super::keys::Keys;
+use super::scenario::{Scenario, What, World};
+use super::stepper::{self, Child, Moment, Path};
+use super::trap;
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::layout::BaseHeader;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
+use std::mem::offset_of;
+use std::ops::Range;
+use std::time::Instant;
+
+/// What was tried, and what went wrong.
+#[derive(Default)]
+pub struct Tally {
+    pub points: u64,
+    pub violations: u64,
+    /// The first that went wrong.
+    pub first: Option<String>,
+    /// Ends at the first violation, and says nothing.
+    pub quick: bool,
+}
+
+/// Violations of one scenario that are said in full.
+const SAID: u64 = 3;
+
+impl Tally {
+    fn count(&mut self, scenario: &Scenario, place: &dyn Fn() -> String, result: Result<(), String>) {
+        self.points += 1;
+        let Err(what) = result else { return };
+        self.violations += 1;
+        let said = format!("{}, {}: {what}", scenario.name, place());
+        if !self.quick && self.violations <= SAID {
+            println!("VIOLATION {said}");
+        }
+        self.first.get_or_insert(said);
+    }
+
+    fn is_over(&self) -> bool {
+        self.quick && self.violations != 0
+    }
+}
+
+fn conf(scenario: &Scenario, keys: &Keys, backend: BackendKind) -> ProcessConf {
+    keys.conf(backend, scenario.block_bytes, scenario.blocks + scenario.more_blocks)
+}
+
+/// Runs a scenario in children that are killed.
+pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
+    if !scenario.real || cfg!(debug_assertions) && !matches!(scenario.what, What::Call(..)) {
+        return;
+    }
+    let began = Instant::now();
+    let (points, violations) = (tally.points, tally.violations);
+    let keys = Keys::take(8);
+    let conf = conf(scenario, &keys, BackendKind::Sysv);
+    let world = scenario.build(&conf);
+    let start = Image::of_sysv(&conf);
+    let (before, after) = scenario.around(&conf, &world);
+    let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
+    start.restore_sysv(&conf);
+    let path = walk(scenario, &conf, &world);
+    let places: Vec<usize> = match path.len() {
+        len if len <= every => (0..len).collect(),
+        _ => path.changes.clone(),
+    };
+    let mut astray = 0;
+    for place in places {
+        if tally.is_over() {
+            return;
+        }
+        start.restore_sysv(&conf);
+        if let What::Cold = scenario.what {
+            keys.remove();
+        }
+        let child = start_child(scenario, &conf, &world);
+        astray += u64::from(!child.run_to(&path, place));
+        child.kill();
+        let result = judge::judge(&conf, &expected);
+        tally.count(scenario, &|| format!("killed behind instruction {place} of {}", path.len()), result);
+    }
+    if scenario.leaves != Leaves::Ruins && !image::is_zero_elsewhere(&conf) {
+        tally.count(scenario, &|| "at the end".into(), Err("a store went where none belongs".into()));
+    }
+    if !tally.quick {
+        let points = tally.points - points;
+        println!(
+            "{:44} {:6} instructions, {:4} change something, {points:4} kills{}, {} violations, {:.1} s",
+            scenario.name,
+            path.len(),
+            path.changes.len(),
+            if astray == 0 { String::new() } else { format!(" ({astray} elsewhere)") },
+            tally.violations - violations,
+            began.elapsed().as_secs_f64()
+        );
+    }
+}
+
+fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Child {
+    Child::start(|| {
+        let (mut pool, world) = scenario.warm(conf, world);
+        stepper::begin();
+        scenario.run(&mut pool, conf, &world);
+        stepper::end();
+    })
+}
+
+/// Steps through the operation once and notes which instructions change the segments. They are looked at
+/// from here; while the child is in the kernel they are not attached here, so that it finds what it would find alone.
+fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Path {
+    let child = start_child(scenario, conf, world);
+    let attach = || -> Vec<Option<Mapped>> {
+        let keys = image::keys_of(conf).into_iter().enumerate();
+        keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()
+    };
+    let mut segments = attach();
+    let mut copies: Vec<Option<Vec<u8>>> = segments.iter().map(|s| s.as_ref().map(Mapped::copy)).collect();
+    let path = Path::walk(&child, |moment| {
+        if moment == Moment::BeforeKernel {
+            segments.clear();
+            return false;
+        }
+        if segments.is_empty() {
+            segments = attach();
+        }
+        let mut changed = false;
+        for (segment, copy) in segments.iter().zip(&mut copies) {
+            let same = match (segment, &*copy) {
+                (Some(segment), Some(copy)) => segment.equals(copy),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                *copy = segment.as_ref().map(Mapped::copy);
+                changed = true;
+            }
+        }
+        changed
+    });
+    drop(segments);
+    child.kill();
+    path
+}
+
+/// Resumes the bytes behind every store of the operation, and behind every store of these
+/// recoveries, `depth` recoveries deep.
+pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
+    // What makes and removes segments is killed for real.
+    if matches!(scenario.what, What::Cold) || scenario.leaves == Leaves::Ruins || scenario.more_blocks != 0 {
+        return;
+    }
+    let keys = Keys::take(8);
+    let conf = conf(scenario, &keys, BackendKind::Heap);
+    let world = scenario.build(&conf);
+    let segments = image::find_heap(&conf);
+    let start = Image::of(&segments);
+    let (before, after) = scenario.around(&conf, &world);
+    let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
+    start.restore(&segments);
+    let (mut pool, world) = scenario.warm(&conf, &world);
+    let start = Image::of(&segments);
+    let ((), stores) = trap::stores(&segments, || scenario.run(&mut pool, &conf, &world));
+    drop(pool);
+    let mut nest = Nest { scenario, conf: &conf, segments: &segments, expected, tally, seen: HashSet::new() };
+    let behind: Vec<Image> = std::iter::once(start.clone()).chain(trap::images(&start, &stores)).collect();
+    nest.level(behind, depth);
+    if let Ok(pool) = MemoryPoolMgr::open(&conf) {
+        pool.destroy().unwrap();
+    }
+}
+
+struct Nest<'a> {
+    scenario: &'a Scenario,
+    conf: &'a ProcessConf,
+    segments: &'a [Mapped],
+    expected: Expected,
+    tally: &'a mut Tally,
+    seen: HashSet<u64>,
+}
+
+/// Images of one level of one scenario at the most; they are taken evenly.
+const LEVEL: usize = 200;
+
+impl Nest<'_> {
+    fn level(&mut self, images: Vec<Image>, depth: u32) {
+        let mut next = Vec::new();
+        let step = images.len().div_ceil(LEVEL).max(1);
+        for image in images.iter().step_by(if depth == 3 { 1 } else { step }) {
+            if self.tally.is_over() || !self.seen.insert(self.hash(image)) {
+                continue;
+            }
+            let stores = self.resume(image, depth);
+            if depth != 0 {
+                next.extend(trap::images(image, &stores));
+            }
+        }
+        if depth != 0 && !next.is_empty() {
+            self.level(next, depth - 1);
+        }
+    }
+
+    /// Resumes an image and judges; what the recovery stored.
+    fn resume(&mut self, image: &Image, depth: u32) -> Vec<image::Store> {
+        image.restore(self.segments);
+        let mut result = judge::unadopted(self.conf, &self.expected);
+        let (opened, stores) = trap::stores(self.segments, || MemoryPoolMgr::open(self.conf));
+        match opened {
+            Ok(mut pool) => result = result.and_then(|()| judge::opened(&mut pool, &self.expected)),
+            Err(error) => result = result.and(Err(format!("the pool is refused: {error}"))),
+        }
+        self.tally.count(self.scenario, &|| format!("image, {depth} levels above the last"), result);
+        stores
+    }
+
+    /// Images that differ only in times are one.
+    fn hash(&self, image: &Image) -> u64 {
+        let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+        for (number, copy) in image.copies().enumerate() {
+            let parts: &[Range<usize>] = if number == 0 { &TIMES } else { &[] };
+            let mut at = 0;
+            for times in parts {
+                hasher.write(&copy[at..times.start]);
+                at = times.end;
+            }
+            hasher.write(&copy[at..]);
+        }
+        hasher.finish()
+    }
+}
+
+/// Bytes of the base header that say when something was.
+const TIMES: [Range<usize>; 2] = [
+    offset_of!(BaseHeader, owner_ticks)..offset_of!(BaseHeader, boot_id),
+    offset_of!(BaseHeader, closed_wall)..offset_of!(BaseHeader, starts_clean),
+];

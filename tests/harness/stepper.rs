@@ -1,0 +1,262 @@
+//! A child process that is stopped behind any of its instructions, and killed there.
+//!
+//! The first run of an operation is stepped from instruction to instruction and its path noted. Later runs are
+//! forked from the same process, so that they take the same path at the same addresses: a breakpoint
+//! brings them near the place, single steps to it. A run that leaves the path is told by its address.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Memory that parent and child share.
+struct Board {
+    phase: AtomicU32,
+}
+
+const RUNNING: u32 = 1;
+const DONE: u32 = 2;
+
+fn board() -> &'static Board {
+    use std::sync::OnceLock;
+    static BOARD: OnceLock<usize> = OnceLock::new();
+    let address = *BOARD.get_or_init(|| {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: the kernel chooses a free address.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+        assert!(page.addr() != usize::MAX, "mmap: {}", std::io::Error::last_os_error());
+        page as usize
+    });
+    // SAFETY: a zeroed page that is never unmapped.
+    unsafe { &*(address as *const Board) }
+}
+
+/// Said by the child: from here on it is stepped.
+#[inline(always)]
+pub fn begin() {
+    board().phase.store(RUNNING, Ordering::SeqCst);
+    // SAFETY: stops for the tracer.
+    unsafe { std::arch::asm!("int3") };
+}
+
+/// Said by the child: the operation has returned.
+#[inline(always)]
+pub fn end() {
+    board().phase.store(DONE, Ordering::SeqCst);
+    // SAFETY: stops for the tracer.
+    unsafe { std::arch::asm!("int3") };
+}
+
+/// A traced child, stopped.
+pub struct Child {
+    pid: i32,
+}
+
+impl Child {
+    /// Forks a child that runs `run`, and returns when it has called `begin`.
+    pub fn start(run: impl FnOnce()) -> Child {
+        board().phase.store(0, Ordering::SeqCst);
+        // SAFETY: this process has one thread, so that the child may do everything.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                // SAFETY: asks to be traced by the parent; no pointer is used.
+                unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+                // SAFETY: leaves without running what belongs to the parent.
+                unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
+            }
+            pid => {
+                let child = Child { pid };
+                child.wait();
+                assert_eq!(
+                    board().phase.load(Ordering::SeqCst),
+                    RUNNING,
+                    "the child stopped before it began"
+                );
+                child.options();
+                child
+            }
+        }
+    }
+
+    fn options(&self) {
+        self.ask(libc::PTRACE_SETOPTIONS, 0, libc::PTRACE_O_EXITKILL as usize);
+    }
+
+    /// Whether its operation has returned.
+    pub fn is_done(&self) -> bool {
+        board().phase.load(Ordering::SeqCst) == DONE
+    }
+
+    fn wait(&self) {
+        let mut status = 0;
+        loop {
+            // SAFETY: a child of this process and a word for its status.
+            let answer = unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+            if answer == self.pid {
+                break;
+            }
+        }
+        assert!(
+            libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP,
+            "the child ended or was signalled: status {status:#x}"
+        );
+    }
+
+    fn ask(&self, request: libc::c_uint, address: usize, data: usize) -> i64 {
+        // SAFETY: the requests used here take integers, or a record that lives through the call.
+        unsafe { libc::ptrace(request, self.pid, address, data) }
+    }
+
+    /// Runs one instruction.
+    pub fn step(&self) {
+        assert_eq!(self.ask(libc::PTRACE_SINGLESTEP, 0, 0), 0, "{}", std::io::Error::last_os_error());
+        self.wait();
+    }
+
+    /// Address of the next instruction.
+    pub fn rip(&self) -> usize {
+        let at = std::mem::offset_of!(libc::user_regs_struct, rip);
+        self.ask(libc::PTRACE_PEEKUSER, at, 0) as usize
+    }
+
+    fn set_rip(&self, rip: usize) {
+        let at = std::mem::offset_of!(libc::user_regs_struct, rip);
+        self.ask(libc::PTRACE_POKEUSER, at, rip);
+    }
+
+    /// Runs to a place of a path; false if it went another way.
+    pub fn run_to(&self, path: &Path, place: usize) -> bool {
+        let (near, hits) = path.near(place);
+        if near != 0 {
+            let address = path.rips[near];
+            let text = self.ask(libc::PTRACE_PEEKTEXT, address, 0);
+            let trap = text & !0xff | 0xcc;
+            for hit in 0..=hits {
+                self.ask(libc::PTRACE_POKETEXT, address, trap as usize);
+                self.ask(libc::PTRACE_CONT, 0, 0);
+                self.wait();
+                self.ask(libc::PTRACE_POKETEXT, address, text as usize);
+                if self.is_done() || self.rip() != address + 1 {
+                    return false;
+                }
+                self.set_rip(address);
+                if hit != hits {
+                    self.step();
+                    // A repeated string instruction stays where it is.
+                    while self.rip() == address {
+                        self.step();
+                    }
+                }
+            }
+        }
+        for _ in near..place {
+            self.step();
+        }
+        !self.is_done() && self.rip() == path.rips[place]
+    }
+
+    /// Ends it with SIGKILL; returns when the kernel has torn it down.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // SAFETY: a child of this process that is not reaped yet.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        let mut status = 0;
+        loop {
+            // SAFETY: as in `wait`.
+            let answer = unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+            if answer == -1 || libc::WIFSIGNALED(status) || libc::WIFEXITED(status) {
+                break;
+            }
+        }
+    }
+}
+
+/// The addresses of the instructions of an operation, and which of them changed something.
+pub struct Path {
+    rips: Vec<usize>,
+    /// How often the address was reached before.
+    hits: Vec<u32>,
+    /// Places behind an instruction that stored to a segment or entered the kernel.
+    pub changes: Vec<usize>,
+    /// Code of the kernel's, into which no breakpoint can be written.
+    vdso: Range<usize>,
+}
+
+impl Path {
+    /// Steps a child to the end of its operation. `changed` is asked after each instruction, and told
+    /// before and after each that enters the kernel.
+    pub fn walk(child: &Child, mut changed: impl FnMut(Moment) -> bool) -> Path {
+        let mut path = Path { rips: vec![child.rip()], hits: vec![0], changes: Vec::new(), vdso: vdso() };
+        let mut seen: HashMap<usize, u32> = HashMap::new();
+        seen.insert(path.rips[0], 1);
+        loop {
+            let rip = path.rips[path.rips.len() - 1];
+            let enters = is_syscall(rip);
+            if enters {
+                changed(Moment::BeforeKernel);
+            }
+            child.step();
+            if child.is_done() {
+                return path;
+            }
+            let next = child.rip();
+            let count = seen.entry(next).or_insert(0);
+            path.hits.push(*count);
+            if next != rip {
+                *count += 1;
+            }
+            path.rips.push(next);
+            if changed(Moment::Behind) || enters {
+                path.changes.push(path.rips.len() - 1);
+            }
+        }
+    }
+
+    /// Number of instructions.
+    pub fn len(&self) -> usize {
+        self.rips.len()
+    }
+
+    /// A place before this one that a breakpoint reaches cheaply, and how often it is met before.
+    fn near(&self, place: usize) -> (usize, u32) {
+        let from = place.saturating_sub(2000);
+        let cost = |at: usize| self.hits[at] as usize * 8 + (place - at);
+        let fit =
+            |at: usize| at != 0 && !self.vdso.contains(&self.rips[at]) && self.rips[at] != self.rips[at - 1];
+        let best = (from..=place).rev().filter(|at| fit(*at)).min_by_key(|at| cost(*at));
+        match best {
+            Some(at) if cost(at) + 4 < place => (at, self.hits[at]),
+            _ => (0, 0),
+        }
+    }
+}
+
+/// When `Path::walk` asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The next instruction enters the kernel.
+    BeforeKernel,
+    /// An instruction has been run.
+    Behind,
+}
+
+/// Whether there is a `syscall` at an address of the child, which is one of this process, too.
+fn is_syscall(rip: usize) -> bool {
+    // SAFETY: the child was forked from this process and runs the same text.
+    let bytes = unsafe { std::ptr::read_unaligned(rip as *const [u8; 2]) };
+    bytes == [0x0f, 0x05]
+}
+
+fn vdso() -> Range<usize> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.ends_with("[vdso]")).unwrap_or("0-0 ");
+    let (start, end) = line.split_once(' ').and_then(|(range, _)| range.split_once('-')).unwrap();
+    usize::from_str_radix(start, 16).unwrap()..usize::from_str_radix(end, 16).unwrap()
+}
