@@ -1,7 +1,7 @@
 //! A server that is killed at random moments, thousands of times, loses nothing that it acknowledged (G1, G2, G6, G7, G8).
 //!
 //! A child works on a pool and says in a journal what it is about to do and what it has done; the journal lies in
-//! memory that outlives it, and leaves at most one operation uncertain. The parent kills it, opens the pool, and compares
+//! memory that outlives it, and leaves at most one operation uncertain. A timer of the kernel kills it; the parent opens the pool and compares
 //! every object, every key, every handle that was ever freed, and every byte by `verify`; then the next child
 //! goes on with the same pool.
 //!
@@ -94,36 +94,34 @@ impl World {
 
     fn round(&mut self) -> Result<(), String> {
         self.journal.clear();
-        let steps = self.rng.usize(..400);
-        let patience = Duration::from_micros(self.rng.u64(..3000));
-        let by_time = self.rng.u8(..3) == 0;
         let seed = self.rng.u64(..);
-        let victim = Victim::fork(|| self.work(seed));
-        let began = Instant::now();
-        let deadline = Duration::from_secs(20);
-        while if by_time { began.elapsed() < patience } else { self.journal.len() < steps } {
-            if let Some(status) = victim.ended() {
-                return Err(format!("the child ended by itself: status {status:#x}"));
-            }
-            if began.elapsed() > deadline {
-                return Err("the child does not go on".into());
-            }
+        let status = Victim::fork(|| self.work(seed)).wait();
+        match libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL {
+            true => self.compare(),
+            false => Err(format!("the child was not killed: status {status:#x}")),
         }
-        drop(victim);
-        self.compare()
     }
 
     /// What the child does until it is killed.
-    fn work(&mut self, seed: u64) {
+    fn work(&self, seed: u64) {
         let mut rng = Rng::with_seed(seed);
+        // Memory that a fork shares is copied page by page at the first store: most kills would meet that.
+        let mut model = self.model.objects_only();
+        let in_open = rng.u8(..5) == 0;
+        if in_open {
+            kill_me_in(Duration::from_nanos(rng.u64(1..1_500_000)));
+        }
         let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
         add_types(&mut pool).unwrap();
+        if !in_open {
+            kill_me_in(Duration::from_nanos(rng.u64(1..300_000)));
+        }
         loop {
-            // It takes a thousand times as long as the others: half of the kills would meet it.
-            let reopens = rng.u16(..2000) == 0;
+            // It takes thousands of times as long as the others: most kills would meet it.
+            let reopens = rng.u16(..20_000) == 0;
             let step = match reopens {
                 true => Step { op: Op::Reopen, operands: [0; 4] },
-                false => self.model.random(&mut rng, OBJECTS, KEYS),
+                false => model.random(&mut rng, OBJECTS, KEYS),
             };
             if !self.journal.intend(step.op as u64, step.operands) {
                 std::thread::sleep(Duration::from_millis(1));
@@ -139,7 +137,7 @@ impl World {
                 _ => model::run(&mut pool, step),
             };
             self.journal.done(result);
-            self.model.apply(step, result).unwrap();
+            model.apply(step, result).unwrap();
         }
     }
 
@@ -239,12 +237,36 @@ impl Victim {
         }
     }
 
-    fn ended(&self) -> Option<i32> {
+    /// Waits for its end.
+    fn wait(self) -> i32 {
         let mut status = 0;
-        // SAFETY: a child of this process and a word for its status; it stays to be reaped.
-        let answer = unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) };
-        (answer == self.pid).then_some(status)
+        loop {
+            // SAFETY: a child of this process and a word for its status.
+            if unsafe { libc::waitpid(self.pid, &raw mut status, 0) } == self.pid {
+                std::mem::forget(self);
+                return status;
+            }
+        }
     }
+}
+
+/// Has the kernel kill this process at a moment that no scheduler decides.
+fn kill_me_in(delay: Duration) {
+    // SAFETY: all zero is a value of it.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = libc::SIGKILL;
+    let mut timer = std::ptr::null_mut();
+    // SAFETY: both records live through the call.
+    let made = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
+    assert_eq!(made, 0, "timer_create: {}", std::io::Error::last_os_error());
+    let once = libc::itimerspec {
+        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: libc::timespec { tv_sec: 0, tv_nsec: delay.as_nanos() as i64 },
+    };
+    // SAFETY: a timer of this process; the old setting is not asked for.
+    let set = unsafe { libc::timer_settime(timer, 0, &raw const once, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "timer_settime: {}", std::io::Error::last_os_error());
 }
 
 impl Drop for Victim {

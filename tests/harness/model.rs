@@ -85,6 +85,11 @@ fn id<T: PoolObject>(bits: u64) -> Id<T> {
 }
 
 impl Model {
+    /// A copy without the handles of the past.
+    pub fn objects_only(&self) -> Model {
+        Model { content: self.content.clone(), by_key: self.by_key.clone(), ..Model::default() }
+    }
+
     /// A random step. `most` objects are aimed at, keys are below `keys`.
     pub fn random(&mut self, rng: &mut Rng, most: usize, keys: u64) -> Step {
         let value = rng.u64(..1 << 56);
