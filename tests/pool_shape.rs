@@ -157,7 +157,7 @@ mod before {
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 7)]
-    pub struct Hero {
+    pub(crate) struct Hero {
         pub uid: u64,
         pub hp: i32,
         pub level: u32,
@@ -169,7 +169,7 @@ mod after {
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 7)]
-    pub struct Hero {
+    pub(crate) struct Hero {
         pub uid: u64,
         pub hp: i64,
         pub rank: u32,
@@ -179,7 +179,7 @@ mod after {
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 7)]
-    pub struct Villain {
+    pub(crate) struct Villain {
         pub uid: u64,
     }
 }
