@@ -19,6 +19,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::{BaseHeader, ExtentRec, Intent, TypeInfo};
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
 use crate::pool::space::Extent;
@@ -346,7 +347,9 @@ impl Slots {
         }
         let index = (bits >> INDEX_SHIFT) as u32;
         let len = self.info.len.load() & LEN_MASK;
-        self.header.intent.store(Intent::free(type_id, index, len));
+        if !planted(Mutant::FreeWithoutIntent) {
+            self.header.intent.store(Intent::free(type_id, index, len));
+        }
         if bits & GENERATION_MASK >= self.last_generation {
             self.retire(slot, index);
         } else {

@@ -2,6 +2,7 @@
 
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
@@ -194,6 +195,9 @@ impl Space {
         let (block_number, region, offset) = self.room(bytes).ok_or(NoSpace::Blocks)?;
         let populated = crate::sys::mem::populate(&region, offset, bytes);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
+        if planted(Mutant::GrowCountsFirst) {
+            self.header.nextents.store(number + 1);
+        }
         rec.owner.fill(ExtentRec::owner_word(type_id, kind));
         rec.ordinal.fill(ordinal);
         rec.block.fill(block_number as u32);

@@ -24,6 +24,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Intent;
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
 use crate::pool::slots::{LEN_MASK, Slot, Slots};
 use crate::pool::undo::{LogFull, Undo};
@@ -242,10 +243,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             mend(slots, free.index);
         };
         let len = slots.info.len.load() & LEN_MASK;
-        slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        if planted(Mutant::AllocCountsFirst) {
+            slots.info.len.store(len + 1);
+        }
+        if !planted(Mutant::AllocWithoutIntent) {
+            slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        }
         let life = (old & GENERATION_MASK).wrapping_add(1);
         let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        if planted(Mutant::AllocLinksLast) {
+            free.slot.header().store(new);
+        }
         prepare(free.slot, new);
+        if planted(Mutant::AllocCommitsFirst) {
+            free.slot.header().store(new);
+        }
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(free.slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.

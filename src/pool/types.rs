@@ -3,6 +3,7 @@
 use crate::conf::{Place, ProcessConf};
 use crate::layout::{FLAG_KEYED, Group, TypeInfo, fill_text};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
@@ -198,6 +199,9 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
     let group_shift = plan_groups(pool_bytes, block);
 
+    if planted(Mutant::TypeCountsFirst) {
+        base.header.ntypes.store(base.header.ntypes.load() + 1);
+    }
     info.id.fill(T::TYPE_ID.into());
     info.flags.fill(if T::KEYED { FLAG_KEYED } else { 0 });
     info.fingerprint.fill(T::FINGERPRINT);
@@ -217,7 +221,7 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     for word in [&info.len, &info.high_water, &info.retired, &info.groups] {
         word.fill(0);
     }
-    let count = base.header.ntypes.load();
+    let count = base.header.ntypes.load() - u64::from(planted(Mutant::TypeCountsFirst));
     base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
     base.header.ntypes.store(count + 1);
     Ok(())
