@@ -251,7 +251,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         }
         let life = (old & GENERATION_MASK).wrapping_add(1);
         let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
-        if planted(Mutant::AllocLinksLast) {
+        if planted(Mutant::AllocLinksLast) && T::KEYED {
             free.slot.header().store(new);
         }
         prepare(free.slot, new);

@@ -227,11 +227,22 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     Ok(())
 }
 
+/// Bytes of schema text that types in use have. A cut `add_type` may have stored more to `schema_used`: its text
+/// is written over.
+fn schema_used(base: &Base) -> u64 {
+    let start = base.header.geometry.schema_off.load();
+    let ends = base.used_types().map(|info| {
+        let end = info.schema_off.load().saturating_add(u64::from(info.schema_len.load()));
+        end.saturating_sub(start).checked_next_multiple_of(8).unwrap_or(u64::MAX)
+    });
+    ends.max().unwrap_or(0)
+}
+
 /// Keeps the schema text, so that a later build can tell what has changed. Without room it does
 /// without: the fingerprint still tells that something has.
 fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
     let text = SchemaText::of::<T>();
-    let used = base.header.schema_used.load();
+    let used = schema_used(base);
     let len = text.len() as u64;
     let room = base.header.geometry.schema_bytes.load().saturating_sub(used);
     info.schema_len.fill(0);
