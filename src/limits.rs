@@ -26,7 +26,9 @@ pub const MAX_EXTENTS: u32 = 65_536;
 pub const MIN_BLOCK_BYTES: u64 = 64 << 10;
 /// Largest block; far above any host, far below where offset arithmetic could overflow.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 40;
-/// Unit of every extent and of every size rounded up; the page of the kernels we run on.
+/// Extents begin and end at cache lines.
+pub const LINE: u64 = 64;
+/// Unit of segment sizes; the page of the kernels we run on.
 pub const PAGE: u64 = 4096;
 
 /// Smallest extent aimed at, so that a type of few small objects costs little.

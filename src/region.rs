@@ -79,7 +79,7 @@ impl Region {
     /// The record at `offset`.
     pub(crate) fn at<T: Record>(&self, offset: u64) -> Result<At<T>, OutOfBounds> {
         let pointer = self.span(offset, size_of::<T>() as u64)?;
-        if offset % align_of::<T>() as u64 != 0 {
+        if !offset.is_multiple_of(align_of::<T>() as u64) {
             return Err(OutOfBounds);
         }
         Ok(At { record: pointer.cast(), _marks: PhantomData })
@@ -89,7 +89,7 @@ impl Region {
     pub(crate) fn table<T: Record>(&self, offset: u64, count: u64) -> Result<Table<T>, OutOfBounds> {
         let bytes = count.checked_mul(size_of::<T>() as u64).ok_or(OutOfBounds)?;
         let pointer = self.span(offset, bytes)?;
-        if offset % align_of::<T>() as u64 != 0 {
+        if !offset.is_multiple_of(align_of::<T>() as u64) {
             return Err(OutOfBounds);
         }
         Ok(Table { first: pointer.cast(), count: count as usize })

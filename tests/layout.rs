@@ -4,6 +4,7 @@ use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group,
 use std::mem::{offset_of, size_of, size_of_val};
 
 type Field = (usize, usize, &'static str);
+type ProseTable = (String, usize, Vec<(usize, usize, String)>);
 
 fn size_of_field<S, F>(_: fn(&S) -> &F) -> usize {
     size_of::<F>()
@@ -39,7 +40,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
 }
 
 /// The tables of docs/layout.md: heading `### Name (N bytes)`, rows `| offset | size | name | …`.
-fn prose() -> Vec<(String, usize, Vec<(usize, usize, String)>)> {
+fn prose() -> Vec<ProseTable> {
     let text = include_str!("../docs/layout.md");
     let mut tables = Vec::new();
     for section in text.split("\n### ").skip(1) {

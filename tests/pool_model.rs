@@ -220,7 +220,7 @@ fn run(steps: &[Step], last_generation: u32, blocks: u32) {
             Step::Reopen => {
                 pool.close().unwrap();
                 pool = open(&conf, last_generation);
-                assert_eq!(pool.is_resume(), true);
+                assert!(pool.is_resume());
                 model.compare(&mut pool);
             }
             Step::Drop => {

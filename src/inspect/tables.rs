@@ -15,7 +15,7 @@ use crate::pool::base::Base;
 use crate::pool::types;
 use crate::region::{At, Region};
 use crate::sync::Word;
-use crate::units::Key;
+use crate::units::{Key, round_up};
 use std::collections::{BTreeMap, HashSet};
 use std::mem::offset_of;
 
@@ -263,7 +263,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
     types
 }
 
-/// Gives each extent to its type. Extents of a block are adjacent, so one that is wrong takes
+/// Gives each extent to its type. Extents of a block follow one another, so one that is wrong takes
 /// only those behind it with it, and no byte is walked over twice.
 fn extents(walk: &mut Walk<'_>, types: &mut BTreeMap<u16, Type>) {
     let count = (walk.base.header.nextents.load() as usize).min(walk.base.extents.len());
@@ -299,13 +299,14 @@ fn extent(
     let block = rec.block.load() as usize;
     let used = used.get_mut(block).ok_or("its block does not exist")?;
     let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
-    if bytes != wanted || bytes == 0 || bytes % limits::PAGE != 0 {
+    if bytes != wanted || bytes == 0 || bytes % limits::LINE != 0 {
         return Err("its length is not that of its type");
     }
     let end = offset.checked_add(bytes).filter(|end| *end <= walk.base.block_bytes());
     let end = end.ok_or("it ends outside of its block")?;
-    if offset != *used {
-        return Err("it does not start where the one before it in its block ends");
+    let unit = u64::from(ty.info.align.load()).max(limits::LINE);
+    if Some(offset) != round_up(*used, unit) {
+        return Err("it does not follow the one before it in its block");
     }
     *used = end;
     if rec.ordinal.load() as usize != chain.len() {

@@ -3,6 +3,11 @@
 //! `docs/layout.md` is the one prose copy; `tests/layout.rs` compares the two.
 //! Every record is made of atomics alone, has explicit widths and no padding, and
 //! any bytes are a valid value of it: what they mean is checked by whoever reads.
+//!
+//! # What the unsafe code here relies on
+//!
+//! It marks structs as [`Record`] and does nothing else. Each is `repr(C)`, all its fields are
+//! [`Word`]s and [`Half`]s, and an assertion of its size beside the mark shows that there is no padding.
 
 mod block;
 mod extent;

@@ -30,6 +30,7 @@ const TYPE_MASK: u64 = (1 << limits::TYPE_BITS) - 1;
 impl Handle {
     /// The handle with these bits, `None` if no object can have it: a type number of 0,
     /// an even generation.
+    #[inline]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let type_id = bits >> TYPE_SHIFT & TYPE_MASK;
         let live = bits & LIVE != 0;
@@ -37,26 +38,31 @@ impl Handle {
     }
 
     /// Its bits, to be stored or sent.
+    #[inline]
     pub fn to_bits(self) -> u64 {
         self.0.get()
     }
 
     /// Number of the slot inside its type.
+    #[inline]
     pub fn index(self) -> u32 {
         (self.to_bits() >> INDEX_SHIFT) as u32
     }
 
     /// Number of the type.
+    #[inline]
     pub fn type_id(self) -> u16 {
         (self.to_bits() >> TYPE_SHIFT & TYPE_MASK) as u16
     }
 
     /// Life of the slot, odd.
+    #[inline]
     pub fn generation(self) -> u32 {
         (self.to_bits() & GENERATION_MASK) as u32
     }
 
     /// The same life as a handle of type `T`, `None` if it belongs to another type.
+    #[inline]
     pub fn typed<T: PoolObject>(self) -> Option<Id<T>> {
         (self.type_id() == T::TYPE_ID).then_some(Id { handle: self, _type: PhantomData })
     }
@@ -86,21 +92,25 @@ pub struct Id<T> {
 
 impl<T> Id<T> {
     /// The handle without its type.
+    #[inline]
     pub fn handle(self) -> Handle {
         self.handle
     }
 
     /// Its bits, to be stored in another object or sent; [`Id::from_bits`] is the way back.
+    #[inline]
     pub fn to_bits(self) -> u64 {
         self.handle.to_bits()
     }
 
     /// Number of the slot inside its type.
+    #[inline]
     pub fn index(self) -> u32 {
         self.handle.index()
     }
 
     /// Life of the slot, odd.
+    #[inline]
     pub fn generation(self) -> u32 {
         self.handle.generation()
     }
@@ -119,6 +129,7 @@ impl<T: PoolObject> Id<T> {
 
     /// The handle with these bits; `None` if no object of type `T` can have it. Whether the
     /// object is still there is for `get` to say.
+    #[inline]
     pub fn from_bits(bits: u64) -> Option<Self> {
         Handle::from_bits(bits)?.typed()
     }

@@ -1,7 +1,8 @@
 //! Links: handles that objects hold of each other.
 //!
-//! This file implements `bytemuck`'s unsafe traits for a generic type, which no derive can do.
-//! It relies on one thing: a [`Link`] is a `u64` and nothing else, and any `u64` is a link. What
+//! # What the unsafe code here relies on
+//!
+//! This file implements `bytemuck`'s unsafe traits for a generic type, which no derive can do. A [`Link`] is a `u64` and nothing else, and any `u64` is a link. What
 //! a link's bits mean is looked at only when [`Link::id`] is asked, and checked there.
 #![allow(unsafe_code)]
 

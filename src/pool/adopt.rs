@@ -168,10 +168,10 @@ fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str
         header.intent.store(0);
     }
     let mut ended = None;
-    if let Some(mut state) = found.load(intent.type_id)? {
-        if state.end_intent(intent) {
-            ended = Some(if intent.op == Op::Alloc { "an alloc was ended" } else { "a free was ended" });
-        }
+    if let Some(mut state) = found.load(intent.type_id)?
+        && state.end_intent(intent)
+    {
+        ended = Some(if intent.op == Op::Alloc { "an alloc was ended" } else { "a free was ended" });
     }
     header.intent.store(0);
     Ok(ended)

@@ -101,7 +101,8 @@ impl Base {
             return Err("its type table has another size");
         }
         let block = g.block_bytes.load();
-        if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block) || block % limits::PAGE != 0
+        if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block)
+            || !block.is_multiple_of(limits::PAGE)
         {
             return Err("its block size is out of range");
         }

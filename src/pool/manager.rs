@@ -314,7 +314,9 @@ fn attach_blocks(
         let vacant = block.state.load() == BLOCK_VACANT;
         regions.push(match (vacant, named) {
             (true, false) => None,
-            (_, true) => Some(share.attach_block(key, number as u32, base.block_bytes())?),
+            // It is empty: where its segment was removed meanwhile, a new one does as well.
+            (true, true) => Some(share.add_block(key, number as u32, base.block_bytes())?),
+            (false, true) => Some(share.attach_block(key, number as u32, base.block_bytes())?),
             (false, false) => share.attach_block(key, number as u32, base.block_bytes()).ok(),
         });
     }

@@ -36,6 +36,7 @@ impl OpenWords {
     }
 
     /// Number of words.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u32 {
         self.words
     }

@@ -186,7 +186,9 @@ impl MemoryPoolMgr {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
-        let mut note = |handle| drop(undo.note(UndoKind::Alloc, handle));
+        let mut note = |handle| {
+            let _ = undo.note(UndoKind::Alloc, handle);
+        };
         let typed = state.slots.typed_mut::<T>();
         if let Some(id) = typed.ok_or(AllocError::NotAdded(T::NAME))?.alloc_noted(value, &mut note) {
             return Ok(id);
@@ -205,7 +207,9 @@ impl MemoryPoolMgr {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
-        insert(state, space, key, value, |handle| drop(undo.note(UndoKind::Alloc, handle)))
+        insert(state, space, key, value, |handle| {
+            let _ = undo.note(UndoKind::Alloc, handle);
+        })
     }
 
     /// Frees an object; false if it was freed before. Its handle never resolves again.

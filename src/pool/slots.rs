@@ -89,8 +89,19 @@ impl Current {
 pub(crate) struct Free {
     pub(crate) index: u32,
     pub(crate) slot: Slot,
+    /// Its word of the map, what it is to be once the slot is used, and what it is when full.
+    map: *const Word,
     bits: u64,
-    bit: u64,
+    full: u64,
+}
+
+/// The bit of a slot in the map.
+struct Place {
+    map: *const Word,
+    number: u32,
+    at: u32,
+    /// Its word.
+    used: u64,
 }
 
 /// A slot.
@@ -162,7 +173,7 @@ impl Slots {
         let map_bytes = self.info.map_bytes.load();
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
         let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
-        if map_bytes < Self::map_bytes(shift) || offset % 8 != 0 || map_bytes % 8 != 0 {
+        if map_bytes < Self::map_bytes(shift) || !offset.is_multiple_of(8) || !map_bytes.is_multiple_of(8) {
             return Err(OutOfBounds);
         }
         let map = block.span(offset, map_bytes)?.cast::<Word>();
@@ -312,17 +323,17 @@ impl Slots {
             // SAFETY: a word with a free slot is not `NO_WORD`, so `start` is the slot of bit `at`.
             let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
             let index = self.first_of_word(self.current.number) + at;
-            return Some(Free { index, slot, bits, bit: 1 << at });
+            let (map, full) = (self.current.map, self.full);
+            return Some(Free { index, slot, map, bits: bits | 1 << at, full });
         }
     }
 
     /// Sets the bit of a slot that `free_slot` has returned.
     #[inline(always)]
     pub(crate) fn set(&mut self, free: Free) {
-        let bits = free.bits | free.bit;
-        // SAFETY: `map` has not changed since `free_slot`.
-        unsafe { &*self.current.map }.store(bits);
-        if bits == self.full {
+        // SAFETY: `free_slot` took it from `current`: it is a word of the map.
+        unsafe { &*free.map }.store(free.bits);
+        if free.bits == free.full {
             self.current = Current::NONE;
         }
     }
@@ -346,53 +357,56 @@ impl Slots {
             return None;
         }
         let index = (bits >> INDEX_SHIFT) as u32;
-        let len = self.info.len.load() & LEN_MASK;
+        // SAFETY: as the caller says, and `slot_of` found `bits` below the limit.
+        let place = unsafe { self.place(bits, whole_words) };
+        let (header, info, full) = (self.header, self.info, self.full);
+        let is_last = bits & GENERATION_MASK >= self.last_generation;
+        let is_lower = place.number < self.current.number;
+        let len = info.len.load() & LEN_MASK;
         if !planted(Mutant::FreeWithoutIntent) {
-            self.header.intent.store(Intent::free(type_id, index, len));
+            header.intent.store(Intent::free(type_id, index, len));
         }
-        if bits & GENERATION_MASK >= self.last_generation {
+        if is_last {
             self.retire(slot, index);
         } else {
             slot.header().store(bits + 1);
-            // SAFETY: `slot_of` found the slot; stride and words are as the caller says.
-            unsafe { self.clear(bits, slot, stride, whole_words) };
+            if place.used == full {
+                self.reopen(place.number);
+            }
+            // SAFETY: `place` found it: the word of the map that speaks of the slot.
+            unsafe { &*place.map }.store(place.used & !(1 << place.at));
+            if is_lower {
+                let start = slot.start.as_ptr().wrapping_sub(place.at as usize * stride);
+                self.current = Current { number: place.number, map: place.map, start };
+            }
         }
-        self.info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        info.len.store(len.wrapping_sub(1) & LEN_MASK);
         Some(slot)
+    }
+
+    /// Where the bit of a slot is.
+    ///
+    /// # Safety
+    ///
+    /// `slot_of` found `bits` below the limit; `whole_words` is only true if an extent has 64 slots
+    /// or more.
+    #[inline(always)]
+    unsafe fn place(&self, bits: u64, whole_words: bool) -> Place {
+        let word_bits = if whole_words { 6 } else { self.word_bits };
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let number = index >> word_bits;
+        // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
+        let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
+        let map = biased.wrapping_add(number as usize);
+        // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
+        let used = unsafe { &*map }.load();
+        Place { map, number, at: index & ((1 << word_bits) - 1), used }
     }
 
     /// The same where the Rust type is not known.
     pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
         // SAFETY: the stride is that of these slots, and no claim is made on the words.
         unsafe { self.release(self.type_id(), handle.to_bits(), self.stride, false) }
-    }
-
-    /// Clears the bit of the slot that was freed and that `bits` named.
-    ///
-    /// # Safety
-    ///
-    /// `slot_of` has found `slot` for these `bits`, `stride` is that of these slots, and `whole_words`
-    /// is only true if an extent has 64 slots or more.
-    #[inline(always)]
-    unsafe fn clear(&mut self, bits: u64, slot: Slot, stride: usize, whole_words: bool) {
-        let word_bits = if whole_words { 6 } else { self.word_bits };
-        let index = (bits >> INDEX_SHIFT) as u32;
-        let number = index >> word_bits;
-        let at = index & ((1 << word_bits) - 1);
-        // SAFETY: `slot_of` found `bits` below the limit, which is the number of extents shifted.
-        let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
-        let map = biased.wrapping_add(number as usize);
-        // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
-        let used = unsafe { &*map }.load();
-        if used == self.full && !self.open.is_open(number) {
-            self.reopen(number);
-        }
-        // SAFETY: as above.
-        unsafe { &*map }.store(used & !(1 << at));
-        if number < self.current.number {
-            let start = slot.start.as_ptr().wrapping_sub(at as usize * stride);
-            self.current = Current { number, map, start };
-        }
     }
 
     /// Makes the lowest word with a free slot the current one.
@@ -417,8 +431,16 @@ impl Slots {
     }
 
     /// Takes back that a word has nothing free, before something is.
-    #[inline(never)]
+    #[inline(always)]
     fn reopen(&mut self, number: u32) {
+        if !self.open.is_open(number) {
+            self.reopen_closed(number);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reopen_closed(&mut self, number: u32) {
         if let Some(mark) = self.mark(number).filter(|mark| mark.load() != 0) {
             mark.store(0);
         }

@@ -6,6 +6,7 @@ use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
+use crate::units::round_up;
 
 /// The blocks of a pool and what is left of them.
 pub(crate) struct Space {
@@ -153,7 +154,7 @@ impl Space {
                 ExtentKind::Slots => info.extent_bytes.load(),
                 ExtentKind::Index => info.index_bytes.load(),
             };
-            if type_id == 0 || rec.bytes.load() != wanted || wanted == 0 || wanted % limits::PAGE != 0 {
+            if type_id == 0 || rec.bytes.load() != wanted || wanted == 0 || wanted % limits::LINE != 0 {
                 return wrong("its length is not that of its type");
             }
             if rec.ordinal.load() as usize != chains.count(type_id, kind) {
@@ -165,8 +166,10 @@ impl Space {
             let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
             let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
             match end {
-                Some(end) if offset == block.used && block.region.is_some() => block.used = end,
-                _ => return wrong("its pages are outside of its block or belong to another extent"),
+                Some(end) if Some(offset) == start(block.used, info) && block.region.is_some() => {
+                    block.used = end
+                }
+                _ => return wrong("it is outside of its block or does not follow the one before it"),
             }
             chains.append(type_id, kind, number as u32);
         }
@@ -180,25 +183,26 @@ impl Space {
         Some(Extent { block, offset: rec.offset.load(), number })
     }
 
-    /// Takes an extent for a type. The pages are populated before the table says that they
+    /// Takes an extent for the type of `info`. The pages are populated before the table says that they
     /// are taken, so that want of memory is an error here and not a signal later. The store
     /// to `nextents` commits; a kill before it leaves the pages free.
     pub(crate) fn take(
         &mut self,
-        type_id: u16,
+        info: &TypeInfo,
         kind: ExtentKind,
         ordinal: u32,
         bytes: u64,
     ) -> Result<Extent, NoSpace> {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
-        let (block_number, region, offset) = self.room(bytes).ok_or(NoSpace::Blocks)?;
-        let populated = crate::sys::mem::populate(&region, offset, bytes);
+        let (block_number, region, offset) = self.room(info, bytes).ok_or(NoSpace::Blocks)?;
+        let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
+        let populated = crate::sys::mem::populate(&region, first, end - first);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
         if planted(Mutant::GrowCountsFirst) {
             self.header.nextents.store(number + 1);
         }
-        rec.owner.fill(ExtentRec::owner_word(type_id, kind));
+        rec.owner.fill(ExtentRec::owner_word(info.id.load() as u16, kind));
         rec.ordinal.fill(ordinal);
         rec.block.fill(block_number as u32);
         rec.full.store(0);
@@ -210,21 +214,25 @@ impl Space {
     }
 
     /// The first block with so many bytes left, and where they start.
-    fn room(&mut self, bytes: u64) -> Option<(usize, Region, u64)> {
+    fn room(&mut self, info: &TypeInfo, bytes: u64) -> Option<(usize, Region, u64)> {
         let is_full = |block: &Block, limit| block.region.is_none() || block.used >= limit;
         while self.blocks.get(self.first_open).is_some_and(|block| is_full(block, self.block_bytes)) {
             self.first_open += 1;
         }
         let open = self.blocks.iter().enumerate().skip(self.first_open);
-        open.filter(|(_, block)| block.used + bytes <= self.block_bytes)
-            .find_map(|(number, block)| block.region.map(|region| (number, region, block.used)))
+        open.filter_map(|(number, block)| Some((number, block.region?, start(block.used, info)?)))
+            .find(|(_, _, offset)| offset + bytes <= self.block_bytes)
     }
+}
+
+/// Where an extent of a type begins behind `used` bytes of a block.
+fn start(used: u64, info: &TypeInfo) -> Option<u64> {
+    round_up(used, u64::from(info.align.load()).max(limits::LINE))
 }
 
 /// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
 ///
-/// The aim is a fraction of the pool; one slot is the least, 64 of small ones. Where a power of two of large
-/// slots leaves much of the last page empty, more slots share it.
+/// The aim is a fraction of the pool; one slot is the least, 64 of small ones.
 pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
     let room = block_bytes - limits::PAGE;
     let aim =
@@ -233,10 +241,8 @@ pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: 
     let mut best = plan(0)?;
     for shift in 1..limits::INDEX_BITS {
         let Some(next) = plan(shift) else { break };
-        let wasted = best.bytes - best.map_bytes - (stride << best.shift);
         let too_few = best.shift < 6 && stride <= WHOLE_WORD_STRIDE;
-        if !too_few && next.bytes > aim && (wasted * 16 < best.bytes || next.bytes > limits::MAX_EXTENT_BYTES)
-        {
+        if !too_few && next.bytes > aim {
             break;
         }
         best = next;
@@ -254,9 +260,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
-        let map_bytes = crate::units::round_up(super::slots::Slots::map_bytes(shift), align.max(64))?;
+        let map_bytes = round_up(super::slots::Slots::map_bytes(shift), align.max(limits::LINE))?;
         let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
-        let bytes = crate::units::round_up(map_bytes.checked_add(slots)?, limits::PAGE)?;
+        let bytes = round_up(map_bytes.checked_add(slots)?, limits::LINE)?;
         Some(Plan { shift, map_bytes, bytes })
     }
 }
@@ -275,7 +281,7 @@ mod tests {
 
     #[test]
     fn an_extent_holds_at_least_one_slot_and_never_exceeds_a_block() {
-        for block in [64 << 10, 1 << 20, 64 << 20, 1 << 30] {
+        for block in [64u64 << 10, 1 << 20, 64 << 20, 1 << 30] {
             for stride in [16, 72, 264, 4104, 12_296, 32_776, block - 8192] {
                 let plan = plan_slots(stride, 8, block * 4, block).unwrap();
                 assert!(plan.bytes <= block - limits::PAGE, "{stride} {block}");
@@ -283,12 +289,5 @@ mod tests {
             }
         }
         assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
-    }
-
-    #[test]
-    fn large_slots_share_pages_where_one_alone_would_waste_them() {
-        let plan = plan_slots(12_296, 8, 64 << 20, 64 << 20).unwrap();
-        let wasted = plan.bytes - plan.map_bytes - (12_296 << plan.shift);
-        assert!(wasted * 16 < plan.bytes, "{plan:?}");
     }
 }

@@ -67,9 +67,8 @@ impl TypeState {
     /// Takes one more extent of index.
     #[cold]
     fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
-        let (id, ordinal) = (self.slots.type_id(), self.index.extents());
-        let bytes = self.slots.info.index_bytes.load();
-        let extent = space.take(id, ExtentKind::Index, ordinal, bytes)?;
+        let info = self.slots.info;
+        let extent = space.take(&info, ExtentKind::Index, self.index.extents(), info.index_bytes.load())?;
         self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)?;
         self.index.refresh(&self.slots);
         Ok(())
@@ -152,7 +151,6 @@ pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoS
     if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
         return Err(NoSpace::Table);
     }
-    let (id, ordinal) = (slots.type_id(), slots.extents());
-    let extent = space.take(id, ExtentKind::Slots, ordinal, info.extent_bytes.load())?;
+    let extent = space.take(&info, ExtentKind::Slots, slots.extents(), info.extent_bytes.load())?;
     slots.push(&extent).map_err(|_| NoSpace::Blocks)
 }

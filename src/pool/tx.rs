@@ -69,7 +69,7 @@ impl MemoryPoolMgr {
     /// # use bytemuck::{Pod, Zeroable};
     /// # use hotpool::conf::{BackendKind, ProcessConf};
     /// # use hotpool::units::{Bytes, Key};
-    /// # use hotpool::{MemoryPoolMgr, PoolObject, TxError};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
     /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
     /// # struct Purse { gold: u64 }
     /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0120), Bytes(1 << 20), &[Key(0x4850_0121)]);
@@ -86,8 +86,6 @@ impl MemoryPoolMgr {
     /// # assert_eq!((pool.get(from).unwrap().gold, pool.get(to).unwrap().gold), (2, 3));
     /// # pool.destroy()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }
-    /// # fn _types(_: TxError) {
     /// ```
     ///
     /// # Errors

@@ -242,12 +242,14 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             }
             mend(slots, free.index);
         };
-        let len = slots.info.len.load() & LEN_MASK;
+        let (header, info) = (slots.header, slots.info);
+        let len = info.len.load() & LEN_MASK;
+        let is_higher = u64::from(free.index) >= info.high_water.load();
         if planted(Mutant::AllocCountsFirst) {
-            slots.info.len.store(len + 1);
+            info.len.store(len + 1);
         }
         if !planted(Mutant::AllocWithoutIntent) {
-            slots.header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+            header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
         }
         let life = (old & GENERATION_MASK).wrapping_add(1);
         let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
@@ -264,9 +266,9 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         unsafe { object.write(value) };
         free.slot.header().store(new);
         slots.set(free);
-        slots.info.len.store(len + 1);
-        if u64::from(free.index) >= slots.info.high_water.load() {
-            slots.info.high_water.store(u64::from(free.index) + 1);
+        info.len.store(len + 1);
+        if is_higher {
+            info.high_water.store(u64::from(free.index) + 1);
         }
         Id::of_header(new)
     }
@@ -327,20 +329,14 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     }
 
     /// Goes on to the next word with a bit set.
-    #[inline(never)]
+    #[inline(always)]
     fn refill(&mut self) -> Option<()> {
-        while let Some(word) = self.slots.word(self.next) {
-            let bits = word.load();
-            if bits != 0 {
-                let first = self.slots.slot(self.slots.first_of_word(self.next))?;
-                self.bits = bits;
-                self.start = first.start.as_ptr();
-                self.next += 1;
-                return Some(());
-            }
-            self.next += 1;
-        }
-        None
+        // By value, so that an iteration keeps its state in registers.
+        let (bits, start, next) = next_word(self.slots, self.next)?;
+        self.bits = bits;
+        self.start = start;
+        self.next = next;
+        Some(())
     }
 
     /// The next live object, with its handle.
@@ -368,6 +364,21 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         // SAFETY: as in `Typed::get`.
         self.next().map(|(id, object)| (id, unsafe { object.as_ref() }))
     }
+}
+
+/// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
+/// the number of the word behind it.
+#[inline(never)]
+fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
+    while let Some(word) = slots.word(number) {
+        let bits = word.load();
+        if bits != 0 {
+            let first = slots.slot(slots.first_of_word(number))?;
+            return Some((bits, first.start.as_ptr(), number + 1));
+        }
+        number += 1;
+    }
+    None
 }
 
 /// The same, to be written.

@@ -10,7 +10,7 @@ use crate::pool::error::PoolError;
 use crate::pool::space::{Space, plan_groups, plan_slots};
 use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
 use crate::region::At;
-use crate::units::{Bytes, Key, round_up};
+use crate::units::{Bytes, Key};
 
 /// What the pool tells of itself to those who add a type.
 pub(crate) struct Setting<'a> {
@@ -65,15 +65,14 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
         return Err("the shape of its index is out of range");
     }
     let generation = info.last_generation.load();
-    if generation % 2 == 0 || generation > limits::MAX_GENERATION {
+    if generation.is_multiple_of(2) || generation > limits::MAX_GENERATION {
         return Err("its last generation is out of range");
     }
     Ok(())
 }
 
 fn index_bytes(group_shift: u32) -> u64 {
-    let bytes = (size_of::<Group>() as u64) << group_shift;
-    round_up(bytes, limits::PAGE).unwrap_or(bytes)
+    (size_of::<Group>() as u64) << group_shift
 }
 
 /// The entry of type `T`: the one that is there, if it is the same type, or a new one.

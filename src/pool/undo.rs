@@ -165,7 +165,7 @@ impl Undo {
         if used == 0 {
             return Ok(None);
         }
-        if used > self.capacity as u64 || used % 8 != 0 {
+        if used > self.capacity as u64 || !used.is_multiple_of(8) {
             return Err("its undo log is longer than its lane");
         }
         self.used = used as usize;
@@ -181,10 +181,10 @@ impl Undo {
     /// Does the frees of a committed transaction.
     pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
         for record in self.records()? {
-            if let (UndoKind::Free, Some(handle)) = (record.kind, Handle::from_bits(record.operand)) {
-                if let Some(state) = states.state(handle.type_id()) {
-                    state.release(handle);
-                }
+            if let (UndoKind::Free, Some(handle)) = (record.kind, Handle::from_bits(record.operand))
+                && let Some(state) = states.state(handle.type_id())
+            {
+                state.release(handle);
             }
         }
         self.clear();

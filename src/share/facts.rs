@@ -4,7 +4,10 @@ use super::backend::{Access, Backend, Home, SegmentFacts};
 use super::owner::{self, LockFacts, Observer, Whose};
 use super::verdict::{Verdict, judge};
 use crate::conf::BackendKind;
-use crate::layout::{BaseHeader, Frozen, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+use crate::layout::{
+    BLOCK_VACANT, BaseHeader, BlockBase, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+};
+use crate::limits;
 use crate::region::Region;
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key};
@@ -58,6 +61,23 @@ pub struct Head {
     pub epoch: u64,
     /// Name of the process in the ini.
     pub process: String,
+    /// When the last owner attached, nanoseconds of the wall clock; 0 if none has.
+    pub started: u64,
+    /// When an owner last said that it is serving; 0 if none has.
+    pub readied: u64,
+    /// When an owner last closed the pool; 0 if none has.
+    pub closed: u64,
+    /// The blocks that a base of this layout names.
+    pub blocks: Vec<NamedBlock>,
+}
+
+/// A block as its base names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedBlock {
+    /// Its key.
+    pub key: Key,
+    /// The ini gave it up while it was empty.
+    pub vacant: bool,
 }
 
 impl Head {
@@ -90,9 +110,28 @@ impl Head {
             head.owner_pid = base.owner_pid.load();
             head.epoch = base.epoch.load();
             head.process = crate::layout::text(&base.geometry.process);
+            head.started = base.start_wall.load();
+            head.readied = base.ready_wall.load();
+            head.closed = base.closed_wall.load();
+            if head.sound && head.layout == LAYOUT_VERSION {
+                head.blocks = named_blocks(region, &base);
+            }
         }
         Some(head)
     }
+}
+
+/// What a base says of its blocks; nothing where it says what cannot be.
+fn named_blocks(region: &Region, base: &BaseHeader) -> Vec<NamedBlock> {
+    let count = base.nblocks.load().min(limits::MAX_BLOCKS.into());
+    let Ok(table) = region.table::<BlockBase>(base.geometry.blocks_off.load(), count) else {
+        return Vec::new();
+    };
+    let block = |block: &BlockBase| NamedBlock {
+        key: Key(block.key.load()),
+        vacant: block.state.load() == BLOCK_VACANT,
+    };
+    (0..table.len()).filter_map(|number| table.get(number)).map(block).collect()
 }
 
 /// The head of a segment, or why there is none.

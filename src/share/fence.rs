@@ -25,9 +25,11 @@ pub(crate) fn wait_for_rivals(
         return Ok(());
     }
     let mut pause = Duration::from_millis(1);
-    while let Some(rivals) =
-        look(backend, key, lock).map_err(|source| OwnerError::System { key, call: "look behind", source })?
-    {
+    while let Some(rivals) = look_closely(backend, key, lock).map_err(|source| OwnerError::System {
+        key,
+        call: "look behind",
+        source,
+    })? {
         if wait.left().is_zero() {
             return Err(rivals.refusal(key, wait));
         }
@@ -55,6 +57,20 @@ impl Rivals {
             waited_ms: wait.spent_ms(),
         }
     }
+}
+
+/// Looks again before it believes in somebody whom only the counts show: an observer that leaves
+/// between the two counts of a look is taken for a rival by it, and hardly by the next ones.
+fn look_closely(backend: &dyn Backend, key: Key, lock: &OwnerLock) -> io::Result<Option<Rivals>> {
+    const LOOKS: u32 = 3;
+    let mut found = None;
+    for _ in 0..LOOKS {
+        found = look(backend, key, lock)?;
+        if found.as_ref().is_none_or(|rivals| !rivals.writers.is_empty() || rivals.facts.removed) {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// One look. A writer that can be seen is a rival whatever the counts say: an observer may

@@ -3,13 +3,16 @@
 use super::backend::{Access, Backend, Home};
 use super::facts::{Facts, Head, Want, observe};
 use super::fence;
+use super::listing::list_pools;
 use super::making;
 use super::manager::{ShareError, refused, remove_if, system};
-use super::owner::{LockFacts, OwnerLock, Wait, Whose};
+use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
 use crate::layout::{BLOCK_KIND, MAGIC_GONE};
+use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
+use std::collections::BTreeSet;
 use std::io;
 
 /// One thing that a removal took away, or would take away.
@@ -53,11 +56,16 @@ pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
 /// `dry_run` says only what it would remove.
 ///
 /// A live owner is refused, and so is everything that does not begin with a magic word of
-/// hotpool. Blocks are found by the identity of the pool, which each of them carries.
+/// hotpool. Blocks are found by the identity of the pool, which each of them carries. A block
+/// alone is removed if it has no base, or if its base says that the ini gave it up.
 pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, ShareError> {
     let backend = home.open();
     let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
-    let blocks = removable(&*backend, &facts)?;
+    if let Some(head) = facts.head().filter(|head| is_block(head)) {
+        return remove_block(&*backend, home, &facts, head, dry_run);
+    }
+    let blocks = removable(&*backend, home, &facts)?;
+    refuse_rivals(&*backend, &facts)?;
     let removed = plan(&facts, &blocks);
     if !dry_run && !removed.is_empty() {
         remove(&*backend, &facts, &blocks)?;
@@ -66,29 +74,86 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
 }
 
 /// The blocks of a pool that may be removed, or the refusal.
-fn removable(backend: &dyn Backend, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
+fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
     match (facts.verdict(), facts.head()) {
         (Verdict::Absent, _) => Ok(Vec::new()),
         (verdict @ (Verdict::Foreign { .. } | Verdict::Busy { .. } | Verdict::Dying), _) => {
             Err(refused(verdict, facts.clone()))
         }
-        (_, Some(head)) if head.kind == BLOCK_KIND && head.sound => {
-            let why = format!("it is block {} of a pool; give the key of the pool's base", head.index);
-            Err(refused(Verdict::Foreign { why }, facts.clone()))
-        }
-        (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, head.pool_id),
+        (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, home, head),
         // A damaged head names no pool that could be believed: its blocks stay.
         (_, Some(head)) if head.is_hotpool() => Ok(Vec::new()),
         (verdict, _) => Err(refused(verdict, facts.clone())),
     }
 }
 
-fn blocks_of(backend: &dyn Backend, pool_id: [u64; 2]) -> Result<Vec<Facts>, ShareError> {
-    let mut keys = backend.keys().map_err(system(Key(0), 0, "list"))?;
-    keys.sort_unstable();
-    let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(pool_id), ..Want::default() };
+/// The blocks of a pool: those that its base names, and those that carry its identity and that
+/// no base names. Blocks of other pools are not attached.
+fn blocks_of(backend: &dyn Backend, home: &Home, base: &Head) -> Result<Vec<Facts>, ShareError> {
+    let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
+    let strays = listing.strays.iter().map(|stray| stray.key);
+    let keys: BTreeSet<Key> = base.blocks.iter().map(|block| block.key).chain(strays).collect();
+    let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(base.pool_id), ..Want::default() };
     let found = keys.into_iter().filter_map(|key| Facts::collect(backend, key, want(), LockFacts::None).ok());
-    Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, pool_id))).collect())
+    Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, base.pool_id))).collect())
+}
+
+fn is_block(head: &Head) -> bool {
+    head.is_hotpool() && head.sound && head.kind == BLOCK_KIND
+}
+
+/// Removes a block that no pool has any more.
+fn remove_block(
+    backend: &dyn Backend,
+    home: &Home,
+    facts: &Facts,
+    head: &Head,
+    dry_run: bool,
+) -> Result<Removal, ShareError> {
+    let base = base_of(home, head.pool_id)?;
+    let given_up = |base: &Head| base.blocks.iter().any(|block| block.key == facts.key && block.vacant);
+    if base.as_ref().and_then(Facts::head).is_some_and(|base| !given_up(base)) {
+        let why = format!("it is block {} of a pool; give the key of the pool's base", head.index);
+        return Err(refused(Verdict::Foreign { why }, facts.clone()));
+    }
+    refuse_rivals(backend, facts)?;
+    let removed = plan(facts, &[]);
+    if !dry_run {
+        // While the base is ours, no start can take the block back.
+        let lock = match &base {
+            Some(base) if backend.kind() == BackendKind::Heap => Some(OwnerLock::take_heap(base.key)?),
+            Some(base) => Some(OwnerLock::take(base.key, 0o600, Whose::Any, Wait::ms(0))?),
+            None => None,
+        };
+        remove_if(backend, facts.key, |now| belongs(now, head.pool_id))?;
+        drop(lock);
+    }
+    Ok(Removal { removed, dry_run })
+}
+
+/// The base of a pool, found by its identity.
+fn base_of(home: &Home, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> {
+    let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
+    let bases = listing.pools.into_iter().map(|pool| pool.base);
+    Ok(bases.into_iter().find(|base| base.head().is_some_and(|head| head.pool_id == pool_id)))
+}
+
+/// Refuses what somebody has attached although nobody owns it by the semaphores.
+fn refuse_rivals(backend: &dyn Backend, facts: &Facts) -> Result<(), ShareError> {
+    let (Some(segment), false) = (&facts.segment, backend.kind() == BackendKind::Heap) else { return Ok(()) };
+    let (writers, observers) = (backend.writers(facts.key, segment), facts.lock.observers());
+    let uncounted = segment.attached.is_some_and(|attached| attached > u64::from(observers));
+    if writers.is_empty() && !uncounted {
+        return Ok(());
+    }
+    Err(ShareError::Owner(OwnerError::Attached {
+        key: facts.key,
+        id: segment.id,
+        writers: writers.into_iter().map(Process::look).collect(),
+        attached: segment.attached,
+        observers,
+        waited_ms: 0,
+    }))
 }
 
 fn belongs(head: &Head, pool_id: [u64; 2]) -> bool {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct PosixBackend;
 
-const DIR: &str = "/dev/shm";
+pub(super) const DIR: &str = "/dev/shm";
 
 fn path(key: Key) -> PathBuf {
     Path::new(DIR).join(segment_name(key))

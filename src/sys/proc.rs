@@ -157,6 +157,36 @@ pub(crate) fn segments() -> io::Result<Vec<ShmRow>> {
     Ok(text.lines().skip(1).filter_map(parse_row).collect())
 }
 
+/// What a row of `/proc/sysvipc/shm` says of memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShmMemory {
+    pub(crate) shmid: i32,
+    pub(crate) rss: u64,
+    pub(crate) swap: u64,
+}
+
+/// The memory of the segments of this IPC namespace.
+pub(crate) fn segment_memory() -> io::Result<Vec<ShmMemory>> {
+    let text = fs::read_to_string("/proc/sysvipc/shm")?;
+    Ok(text.lines().skip(1).filter_map(parse_memory).collect())
+}
+
+fn parse_memory(line: &str) -> Option<ShmMemory> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    Some(ShmMemory {
+        shmid: fields.get(1)?.parse().ok()?,
+        rss: fields.get(14)?.parse().ok()?,
+        swap: fields.get(15)?.parse().ok()?,
+    })
+}
+
+/// Keys of the semaphores of this IPC namespace that have one.
+pub(crate) fn semaphore_keys() -> io::Result<Vec<u32>> {
+    let text = fs::read_to_string("/proc/sysvipc/sem")?;
+    let key = |line: &str| Some(line.split_whitespace().next()?.parse::<i32>().ok()? as u32);
+    Ok(text.lines().skip(1).filter_map(key).filter(|key| *key != 0).collect())
+}
+
 /// Key and shmid are printed as signed decimals, the mode in octal.
 fn parse_row(line: &str) -> Option<ShmRow> {
     let mut fields = line.split_whitespace();
@@ -211,6 +241,13 @@ mod tests {
     fn keys_in_the_table_of_segments_are_signed() {
         let row = parse_row("-1894841088 32769 1600 4096 1 1 2 0 0 0 0 0 0 0 0 0").unwrap();
         assert_eq!(row, ShmRow { key: -1_894_841_088_i32 as u32, shmid: 32769, mode: 0o1600 });
+    }
+
+    #[test]
+    fn memory_is_read_from_the_last_two_columns() {
+        let line = "1 7 600 65536 18095 3473 0 0 0 0 0 1795269404 1795269404 1795268946 61440 4096";
+        assert_eq!(parse_memory(line), Some(ShmMemory { shmid: 7, rss: 61_440, swap: 4096 }));
+        assert_eq!(parse_memory("1 7 600"), None);
     }
 
     #[test]

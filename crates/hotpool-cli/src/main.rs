@@ -2,8 +2,10 @@
 
 mod deploy;
 mod exit;
+mod human;
 mod ini_file;
 mod output;
+mod pool_state;
 mod problems;
 mod render;
 mod verbs;
@@ -14,7 +16,7 @@ use output::Output;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Object pools in shared memory that survive kill -9: configure and check them.
+/// Object pools in shared memory that survive kill -9: configure, check, list and remove them.
 #[derive(Parser)]
 #[command(name = "hotpool", version, arg_required_else_help = true, after_help = exit::HELP)]
 struct Cli {
@@ -30,6 +32,8 @@ struct Cli {
 enum Verb {
     Check(verbs::check::Args),
     Gen(verbs::generate::Args),
+    Ls(verbs::ls::Args),
+    Rm(verbs::rm::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Check(args) => verbs::check::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
+        Verb::Ls(args) => verbs::ls::run(args, &mut out),
+        Verb::Rm(args) => verbs::rm::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever closed stderr does not want to know.

@@ -61,6 +61,7 @@ fn closed() -> Facts {
             owner_pid: 4711,
             epoch: 1,
             process: "zone".into(),
+            ..Head::default()
         }),
         seen: 1_000_000 + 7200,
     }

@@ -3,3 +3,5 @@
 
 pub(crate) mod check;
 pub(crate) mod generate;
+pub(crate) mod ls;
+pub(crate) mod rm;

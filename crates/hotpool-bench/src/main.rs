@@ -1,0 +1,81 @@
+//! Measures hotpool and its peers in the same run.
+#![deny(unsafe_code)]
+// In a program `pub` says what a file offers to the others; nothing else could reach it.
+#![allow(unreachable_pub)]
+
+mod charts;
+mod compare;
+mod goals;
+mod growth;
+mod keeper;
+mod keyed;
+mod many;
+mod measure;
+mod object;
+mod op;
+mod options;
+mod pages;
+mod peer;
+mod pin;
+mod profile;
+mod report;
+mod restart;
+mod rng;
+mod row;
+mod runner;
+mod scratch;
+mod segments;
+mod slots;
+mod stats;
+mod subject;
+
+use clap::Parser;
+use op::Kind;
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == "--child" => restart::run_child(rest),
+        _ => measure(options::Options::parse()).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn measure(options: options::Options) -> anyhow::Result<()> {
+    options.pages.check()?;
+    let _sweep = segments::Sweep::new()?;
+    let pin = pin::Pin::new(options.cpu)?;
+    println!("on processor {}, pages of 4 KiB", pin.cpu());
+    if let Some(profile) = options.profile {
+        return profile::run(profile, options.ticks);
+    }
+    if options.growth {
+        let lines = growth::run(options.effort().rounds, options.quick)?;
+        return options.charts().map_or(Ok(()), |folder| charts::attach(&lines, &folder));
+    }
+    let (missing, peers): (Vec<_>, Vec<_>) =
+        options.peers().into_iter().partition(|peer| peer.missing().is_some());
+    for peer in missing {
+        println!("skipped {}: {}", peer.name(), peer.missing().unwrap_or_default());
+    }
+    let plan = compare::Plan {
+        ops: options.ops(),
+        peers,
+        pin,
+        populations: options.populations(),
+        effort: options.effort(),
+    };
+    let mut rows = compare::compare(&plan)?;
+    let restarts: Vec<_> = plan.ops.iter().copied().filter(|op| op.kind() == Kind::Restart).collect();
+    if !restarts.is_empty() {
+        rows.extend(restart::measure(&restarts, &plan.peers, options.players(), plan.effort.rounds, pin)?);
+    }
+    report::print(&rows);
+    if let Some(folder) = options.charts() {
+        charts::draw(&rows, &folder)?;
+    }
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&rows)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! A hundred types that differ in their number alone. A thousand take minutes to compile.
+//!
+//! # What the unsafe code here relies on
+//!
+//! [`Many`] is transparent over a `u64`, whose bytes may be anything.
+#![allow(unsafe_code)]
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::object::{Field, Fingerprint, Schema};
+use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
+
+/// Type number `ID`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Many<const ID: u16>(pub u64);
+
+// SAFETY: see the top of this file.
+unsafe impl<const ID: u16> Zeroable for Many<ID> {}
+// SAFETY: see the top of this file.
+unsafe impl<const ID: u16> Pod for Many<ID> {}
+
+impl<const ID: u16> Schema for Many<ID> {
+    const FINGERPRINT: u64 = Fingerprint::new("many").number(ID as u64).finish();
+    const FIELDS: &'static [Field] = &[];
+}
+
+impl<const ID: u16> Many<ID> {
+    const DIGITS: [u8; 4] = [
+        b'0' + (ID / 1000) as u8,
+        b'0' + (ID / 100 % 10) as u8,
+        b'0' + (ID / 10 % 10) as u8,
+        b'0' + (ID % 10) as u8,
+    ];
+}
+
+impl<const ID: u16> PoolObject for Many<ID> {
+    const TYPE_ID: u16 = ID;
+    const NAME: &'static str = match std::str::from_utf8(&Self::DIGITS) {
+        Ok(name) => name,
+        Err(_) => panic!("digits are text"),
+    };
+    const KEYED: bool = false;
+}
+
+/// Adds a type to a pool; with `true` makes an object of it too.
+pub type Add = fn(&mut MemoryPoolMgr, bool) -> Result<(), PoolError>;
+
+fn add<const ID: u16>(pool: &mut MemoryPoolMgr, fill: bool) -> Result<(), PoolError> {
+    pool.add_type::<Many<ID>>()?;
+    if fill {
+        pool.alloc(Many::<ID>(1)).expect("the pool has room");
+    }
+    Ok(())
+}
+
+macro_rules! ten {
+    ($($tens:literal)+) => {
+        &[$(
+            [
+                add::<{ $tens * 10 + 1 }>, add::<{ $tens * 10 + 2 }>, add::<{ $tens * 10 + 3 }>,
+                add::<{ $tens * 10 + 4 }>, add::<{ $tens * 10 + 5 }>, add::<{ $tens * 10 + 6 }>,
+                add::<{ $tens * 10 + 7 }>, add::<{ $tens * 10 + 8 }>, add::<{ $tens * 10 + 9 }>,
+                add::<{ $tens * 10 + 10 }>,
+            ],
+        )+]
+    };
+}
+
+/// The types, ten by ten.
+pub const ADD: &[[Add; 10]] = ten!(0 1 2 3 4 5 6 7 8 9);

@@ -1,0 +1,126 @@
+//! The command line.
+
+use crate::measure::Effort;
+use crate::op::Op;
+use crate::pages::Pages;
+use crate::peer::Peer;
+use crate::profile::Profile;
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Measures hotpool and its peers in the same run, in turn, and prints the ratios.
+#[derive(Parser, Debug)]
+#[command(name = "hotpool-bench")]
+pub struct Options {
+    /// 64-byte objects only, few and short rounds: under a minute
+    #[arg(long, conflicts_with = "full")]
+    pub quick: bool,
+    /// Every size and population, long rounds: an hour or more
+    #[arg(long)]
+    pub full: bool,
+    /// Operations, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "OP")]
+    pub only: Vec<Op>,
+    /// Peers, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "PEER")]
+    pub peer: Vec<Peer>,
+    /// Sizes of an object: 64, 256, 1024, 4096
+    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
+    pub size: Vec<usize>,
+    /// Populations
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub objects: Vec<usize>,
+    /// Rounds of each of the two
+    #[arg(long)]
+    pub rounds: Option<usize>,
+    /// Milliseconds of a round
+    #[arg(long)]
+    pub round_ms: Option<u64>,
+    /// Writes the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draws the charts as SVG; in a full run into docs/img if not said
+    #[arg(long, value_name = "DIR")]
+    pub charts: Option<PathBuf>,
+    /// Pages of the pools
+    #[arg(long, value_enum, default_value = "small")]
+    pub pages: Pages,
+    /// Runs a whole zone instead
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// Measures how an attach grows with objects, types and blocks instead, and what memory an object takes
+    #[arg(long)]
+    pub growth: bool,
+    /// Ticks of the zone
+    #[arg(long, default_value_t = 3000)]
+    pub ticks: usize,
+    /// Players of the zone that fresh processes come back to
+    #[arg(long)]
+    pub players: Option<usize>,
+    /// The processor to run on; the last one if not said
+    #[arg(long)]
+    pub cpu: Option<usize>,
+}
+
+/// Most bytes of all objects of a population.
+const MOST_BYTES: usize = 8 << 30;
+
+impl Options {
+    /// Operations to measure.
+    pub fn ops(&self) -> Vec<Op> {
+        match self.only.is_empty() {
+            true => Op::value_variants().to_vec(),
+            false => self.only.clone(),
+        }
+    }
+
+    /// Peers to measure.
+    pub fn peers(&self) -> Vec<Peer> {
+        match self.peer.is_empty() {
+            true => Peer::value_variants().to_vec(),
+            false => self.peer.clone(),
+        }
+    }
+
+    /// Sizes and populations to measure.
+    pub fn populations(&self) -> Vec<(usize, usize)> {
+        let sizes = match self.size.as_slice() {
+            [] if self.full => &[64, 256, 1024, 4096][..],
+            [] if self.quick => &[64][..],
+            [] => &[64, 256][..],
+            sizes => sizes,
+        };
+        let counts = match self.objects.as_slice() {
+            [] if self.full => &[1_000, 100_000, 1_000_000, 10_000_000][..],
+            [] if self.quick => &[1_000, 100_000][..],
+            [] => &[1_000, 100_000, 1_000_000][..],
+            counts => counts,
+        };
+        let all = sizes.iter().flat_map(|&size| counts.iter().map(move |&count| (size, count)));
+        all.filter(|(size, count)| size * count <= MOST_BYTES).collect()
+    }
+
+    /// Players of the zone that fresh processes come back to.
+    pub fn players(&self) -> usize {
+        self.players.unwrap_or(if self.quick { 200 } else { 2000 })
+    }
+
+    /// Where the charts go.
+    pub fn charts(&self) -> Option<PathBuf> {
+        self.charts.clone().or_else(|| self.full.then(|| "docs/img".into()))
+    }
+
+    /// How long and how often to measure.
+    pub fn effort(&self) -> Effort {
+        let (rounds, millis) = match (self.quick, self.full) {
+            (true, _) => (5, 2),
+            (_, true) => (15, 40),
+            _ => (9, 10),
+        };
+        Effort {
+            rounds: self.rounds.unwrap_or(rounds).max(1),
+            round: Duration::from_millis(self.round_ms.unwrap_or(millis)),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Who hotpool is compared with.
+
+mod boxes;
+pub mod hotpool;
+mod lmdb;
+mod program;
+mod redb;
+pub mod redis;
+mod sharded_slab;
+mod slab;
+mod slotmap;
+mod sqlite;
+
+use crate::keeper::Keeper;
+use crate::keyed::Keyed;
+use crate::object::{self, Object};
+use crate::op::Kind;
+use crate::pin::Pin;
+use crate::runner::{FillSlots, KeeperRunner, KeyedRunner, SlotsRunner};
+use crate::slots::Slots;
+use crate::subject::Subject;
+use clap::ValueEnum;
+
+/// Which subject is wanted.
+#[derive(Clone, Copy)]
+pub struct Want {
+    /// What its operations work on.
+    pub kind: Kind,
+    /// Bytes of an object.
+    pub size: usize,
+    /// Objects of the population.
+    pub count: usize,
+    /// Where the bench runs, so that servers do not.
+    pub pin: Pin,
+}
+
+/// A peer, or hotpool itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Peer {
+    /// hotpool through views.
+    #[value(skip)]
+    Hotpool,
+    /// hotpool through `pool.get`, to see what a view saves.
+    HotpoolPlain,
+    /// slotmap; hashbrown beside it for keys.
+    Slotmap,
+    /// slab; hashbrown beside it for keys.
+    Slab,
+    /// sharded-slab.
+    ShardedSlab,
+    /// std's HashMap of boxed objects.
+    Hashmap,
+    /// hashbrown's HashMap of boxed objects.
+    Hashbrown,
+    /// LMDB.
+    Lmdb,
+    /// redb.
+    Redb,
+    /// SQLite.
+    Sqlite,
+    /// Redis over a unix socket, a round trip an operation.
+    Redis,
+    /// Redis over a unix socket, pipelines of 100.
+    RedisPipe,
+    /// Boost.Interprocess.
+    Boost,
+    /// PMDK's libpmemobj without flushes.
+    Pmdk,
+    /// A program that does nothing.
+    EmptyProgram,
+    /// A file with all objects, read into memory.
+    File,
+}
+
+impl Peer {
+    /// Its name in reports.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(|| "hotpool".into(), |value| value.get_name().to_owned())
+    }
+
+    /// Whether it has one population for all kinds of operations.
+    pub fn has_one_population(self) -> bool {
+        matches!(self, Peer::Lmdb | Peer::Redb | Peer::Sqlite | Peer::Redis | Peer::RedisPipe)
+    }
+
+    /// Why it cannot be measured on this host; `None` if it can.
+    pub fn missing(self) -> Option<&'static str> {
+        match self {
+            Peer::Boost if program::BOOST.build().is_none() => Some("needs a C++ compiler and libboost-dev"),
+            Peer::Pmdk if program::PMDK.build().is_none() => Some("needs a C++ compiler and libpmemobj-dev"),
+            Peer::Redis | Peer::RedisPipe if !redis::Server::is_installed() => {
+                Some("redis-server is not installed")
+            }
+            _ => None,
+        }
+    }
+
+    /// A subject with a population; `None` if the peer does not have this kind of operation.
+    pub fn subject(self, what: Want) -> anyhow::Result<Option<Box<dyn Subject>>> {
+        let Want { kind, size, count, pin } = what;
+        match self {
+            Peer::Lmdb => return keeps(lmdb::Lmdb::new(size, count)?, count),
+            Peer::Redb => return keeps(redb::Redb::new(size)?, count),
+            Peer::Sqlite => return keeps(sqlite::Sqlite::new(size)?, count),
+            Peer::Redis => return keeps(redis::Redis::new(size, 1, pin)?, count),
+            Peer::RedisPipe => return keeps(redis::Redis::new(size, 100, pin)?, count),
+            Peer::Boost => return runs(program::BOOST, what),
+            Peer::Pmdk => return runs(program::PMDK, what),
+            _ => {}
+        }
+        match kind {
+            Kind::Slots | Kind::Fill => match size {
+                64 => self.slots::<object::Plain64>(kind, count),
+                256 => self.slots::<object::Plain256>(kind, count),
+                1024 => self.slots::<object::Plain1K>(kind, count),
+                4096 => self.slots::<object::Plain4K>(kind, count),
+                _ => anyhow::bail!("objects have 64, 256, 1024 or 4096 bytes, not {size}"),
+            },
+            Kind::Keyed => match size {
+                64 => self.keyed::<object::Keyed64>(count),
+                256 => self.keyed::<object::Keyed256>(count),
+                1024 => self.keyed::<object::Keyed1K>(count),
+                4096 => self.keyed::<object::Keyed4K>(count),
+                _ => anyhow::bail!("objects have 64, 256, 1024 or 4096 bytes, not {size}"),
+            },
+            Kind::Restart => Ok(None),
+        }
+    }
+
+    fn slots<O: Object + Send + Sync>(
+        self,
+        kind: Kind,
+        count: usize,
+    ) -> anyhow::Result<Option<Box<dyn Subject>>> {
+        match self {
+            Peer::Hotpool => by_handle::<hotpool::Pool<O>, O>(kind, count),
+            Peer::HotpoolPlain => by_handle::<hotpool::PlainPool<O>, O>(kind, count),
+            Peer::Slotmap => by_handle::<::slotmap::SlotMap<::slotmap::DefaultKey, O>, O>(kind, count),
+            Peer::Slab => by_handle::<::slab::Slab<O>, O>(kind, count),
+            Peer::ShardedSlab => by_handle::<::sharded_slab::Slab<O>, O>(kind, count),
+            Peer::Hashmap => by_handle::<boxes::StdBoxes<O>, O>(kind, count),
+            Peer::Hashbrown => by_handle::<boxes::HashbrownBoxes<O>, O>(kind, count),
+            _ => Ok(None),
+        }
+    }
+
+    fn keyed<O: Object>(self, count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
+        match self {
+            Peer::Hotpool => by_key::<hotpool::Pool<O>, O>(count),
+            Peer::Slotmap => by_key::<slotmap::SlotMapAndIndex<O>, O>(count),
+            Peer::Slab => by_key::<slab::SlabAndIndex<O>, O>(count),
+            Peer::Hashmap => by_key::<boxes::StdBoxes<O>, O>(count),
+            Peer::Hashbrown => by_key::<boxes::HashbrownBoxes<O>, O>(count),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn by_handle<S: Slots<O> + 'static, O: Object>(
+    kind: Kind,
+    count: usize,
+) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(match kind {
+        Kind::Fill => Box::new(FillSlots::<S, O>::new(count)),
+        _ => Box::new(SlotsRunner::<S, O>::new(count)?),
+    }))
+}
+
+fn by_key<K: Keyed<O> + 'static, O: Object>(count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(Box::new(KeyedRunner::<K, O>::new(count)?)))
+}
+
+fn keeps<K: Keeper + 'static>(keeper: K, count: usize) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(Box::new(KeeperRunner::new(keeper, count)?)))
+}
+
+fn runs(source: program::Source, what: Want) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(Some(Box::new(program::Program::start(source, what.kind, what.size, what.count)?)))
+}

@@ -1,0 +1,109 @@
+//! slab, alone and with a hashbrown map beside it. Its handles are indices: a stale one is not noticed.
+
+use crate::keyed::Keyed;
+use crate::object::Object;
+use crate::slots::Slots;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use slab::Slab;
+
+impl<O: Object> Slots<O> for Slab<O> {
+    type Handle = usize;
+    type Reader<'a> = &'a Self;
+
+    fn empty(_count: usize) -> anyhow::Result<Self> {
+        Ok(Slab::new())
+    }
+    #[inline(always)]
+    fn alloc(&mut self, object: O) -> usize {
+        self.insert(object)
+    }
+    #[inline(always)]
+    fn free(&mut self, handle: usize) -> bool {
+        self.try_remove(handle).is_some()
+    }
+    #[inline(always)]
+    fn reader(&self) -> &Self {
+        self
+    }
+    #[inline(always)]
+    fn read<R>(reader: &Self, handle: usize, f: impl FnOnce(&O) -> R) -> Option<R> {
+        reader.get(handle).map(f)
+    }
+    #[inline(always)]
+    fn each(&self, mut f: impl FnMut(&O)) {
+        for (_, object) in self {
+            f(object);
+        }
+    }
+    #[inline(always)]
+    fn write(&mut self, handle: usize, f: impl FnOnce(&mut O)) -> bool {
+        self.get_mut(handle).map(f).is_some()
+    }
+    #[inline(always)]
+    fn bits(handle: usize) -> u64 {
+        handle as u64
+    }
+    #[inline(always)]
+    fn handle(bits: u64) -> Option<usize> {
+        Some(bits as usize)
+    }
+}
+
+/// A slab and a hash map from user key to handle.
+pub struct SlabAndIndex<O> {
+    objects: Slab<O>,
+    index: HashMap<u64, usize>,
+}
+
+impl<O: Object> Keyed<O> for SlabAndIndex<O> {
+    type Handle = usize;
+    type Reader<'a> = &'a Self;
+
+    fn empty(_count: usize) -> anyhow::Result<Self> {
+        Ok(SlabAndIndex { objects: Slab::new(), index: HashMap::new() })
+    }
+    #[inline(always)]
+    fn reader(&self) -> &Self {
+        self
+    }
+    #[inline(always)]
+    fn find<R>(reader: &Self, key: u64, f: impl FnOnce(&O) -> R) -> Option<R> {
+        reader.objects.get(*reader.index.get(&key)?).map(f)
+    }
+    #[inline(always)]
+    fn insert(&mut self, key: u64, object: O) -> usize {
+        let handle = self.objects.insert(object);
+        self.index.insert(key, handle);
+        handle
+    }
+    #[inline(always)]
+    fn remove(&mut self, key: u64, handle: usize) -> bool {
+        self.index.remove(&key);
+        self.objects.try_remove(handle).is_some()
+    }
+    #[inline(always)]
+    fn force(&mut self, key: u64, make: impl FnOnce() -> O) -> u64 {
+        match self.index.entry(key) {
+            Entry::Occupied(entry) => self.objects.get(*entry.get()).map_or(0, O::value),
+            Entry::Vacant(entry) => {
+                let object = make();
+                let value = object.value();
+                entry.insert(self.objects.insert(object));
+                value
+            }
+        }
+    }
+    #[inline(always)]
+    fn remove_key(&mut self, key: u64) -> bool {
+        self.index.remove(&key).is_some_and(|handle| self.objects.try_remove(handle).is_some())
+    }
+    #[inline(always)]
+    fn get<R>(&self, handle: usize, f: impl FnOnce(&O) -> R) -> Option<R> {
+        self.objects.get(handle).map(f)
+    }
+    #[inline(always)]
+    fn update(&mut self, handle: usize, f: impl FnOnce(&mut O)) -> bool {
+        self.objects.get_mut(handle).map(f).is_some()
+    }
+}

@@ -1,0 +1,334 @@
+//! `hotpool ls`: which pools there are, whose they are, and since when they wait.
+
+use crate::exit::{self, Exit};
+use crate::human;
+use crate::output::Output;
+use crate::pool_state::PoolState;
+use crate::problems;
+use anyhow::{Context, Result};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use hotpool::ConfMgr;
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::share::{
+    Ended, Facts, Home, LockFacts, MemoryTable, PoolFacts, SegmentFacts, Verdict, list_pools, observe,
+    observe_pool,
+};
+use hotpool::units::Key;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Wide enough for everything but long names, which wrap.
+const COLUMNS: u16 = 100;
+const NANOS: u64 = 1_000_000_000;
+
+/// List pools: whose they are, how the last owner left, and since when they wait
+///
+/// By the inis that are named, with the pools that are not there; or all that is on the host
+/// (System V and /dev/shm). A running server notices nothing: the base segment is attached for a moment, for
+/// reading, registered as an observer, and of the blocks only the kernel is asked.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  hotpool ls                                  everything on this host
+  hotpool ls --conf config/memorypool.ini     every pool of an ini, absent ones too
+  hotpool ls --json | jq -r '.pools[] | select(.state == \"crashed\") | .key'
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The pools of this ini; may be given several times
+    #[arg(long, value_name = "INI")]
+    conf: Vec<PathBuf>,
+
+    /// A row for every block, too
+    #[arg(long)]
+    all: bool,
+}
+
+/// Fails if the system does not say what there is.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let rows = if args.conf.is_empty() {
+        host_rows()?
+    } else {
+        match ConfMgr::load_fleet(&args.conf) {
+            Ok(confs) => conf_rows(&confs)?,
+            Err(error) if out.wants_json() => {
+                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
+                return Ok(problems::exit(&error));
+            }
+            Err(error) => {
+                problems::print(&error, out)?;
+                return Ok(problems::exit(&error));
+            }
+        }
+    };
+    let is_sound = !rows.iter().any(|row| row.state.is_problem());
+    if out.wants_json() {
+        let pools: Vec<Value> = rows.iter().map(Row::json).collect();
+        out.document(&json!({ "ok": is_sound, "pools": pools, "problems": [] }))?;
+    } else {
+        print(&rows, args.all, out)?;
+    }
+    Ok(if is_sound { Exit::Ok } else { Exit::Problems })
+}
+
+/// A line of the table.
+struct Row {
+    /// Where the ini names it.
+    process: Option<ProcessConf>,
+    /// A pool; of a block that no pool names, the block is the base.
+    pool: PoolFacts,
+    state: PoolState,
+    memory: MemoryTable,
+}
+
+impl Row {
+    fn of_pool(pool: PoolFacts, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
+        let state = PoolState::of(&pool);
+        Row { process: process.cloned(), pool, state, memory: memory.clone() }
+    }
+
+    fn of_block(base: Facts, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
+        let state = match base.verdict() {
+            Verdict::Clean => PoolState::Stray,
+            _ => PoolState::of(&PoolFacts { base: base.clone(), blocks: Vec::new() }),
+        };
+        let pool = PoolFacts { base, blocks: Vec::new() };
+        Row { process: process.cloned(), pool, state, memory: memory.clone() }
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.pool.base
+    }
+
+    /// Name of the process: what the segment says, or else the ini.
+    fn process(&self) -> &str {
+        let said = self.facts().head().map(|head| head.process.as_str()).filter(|name| !name.is_empty());
+        said.or(self.process.as_ref().map(|process| process.name.as_str())).unwrap_or("")
+    }
+
+    /// RAM and swap of all segments, as far as the system says.
+    fn memory(&self) -> (u64, u64) {
+        let found = self.pool.segments().filter_map(|segment| self.memory.of(segment));
+        found.fold((0, 0), |(ram, swap), of| (ram + of.resident.0, swap + of.swapped.0))
+    }
+
+    /// Seconds since the last owner attached.
+    fn started_ago(&self) -> Option<u64> {
+        let started = self.facts().head().map(|head| head.started).filter(|nanos| *nanos != 0)?;
+        Some(self.facts().seen.saturating_sub(started / NANOS))
+    }
+
+    fn is_block(&self) -> bool {
+        self.facts().head().is_some_and(|head| head.kind == hotpool::layout::BLOCK_KIND)
+    }
+}
+
+fn host_rows() -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = Vec::new();
+    for backend in [BackendKind::Sysv, BackendKind::Posix] {
+        let home = Home { backend, ..Home::sysv() };
+        let listing = list_pools(&home).with_context(|| format!("cannot list {}", backend.name()))?;
+        let memory = MemoryTable::read(&home).unwrap_or_default();
+        // The semaphores of a pool in /dev/shm are System V's, as if they had no segment.
+        rows.retain(|row| {
+            let is_same = |pool: &PoolFacts| pool.base.key == row.facts().key;
+            row.state != PoolState::Semaphores || !listing.pools.iter().any(is_same)
+        });
+        rows.extend(listing.pools.into_iter().map(|pool| Row::of_pool(pool, &memory, None)));
+        rows.extend(listing.strays.into_iter().map(|block| Row::of_block(block, &memory, None)));
+    }
+    rows.sort_by_key(|row| row.facts().key);
+    Ok(rows)
+}
+
+fn conf_rows(confs: &[ConfMgr]) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for process in confs.iter().flat_map(ConfMgr::processes) {
+        let home = Home::of(process);
+        let memory = MemoryTable::read(&home).unwrap_or_default();
+        let context = |key: Key| format!("cannot look at {key} of {}", process.name);
+        let pool = observe_pool(process.base_key, &home).with_context(|| context(process.base_key))?;
+        let named: Vec<Key> = pool.blocks.iter().map(|block| block.key).collect();
+        rows.push(Row::of_pool(pool, &memory, Some(process)));
+        // What is under a key that the next start would make a block of.
+        for &key in process.shm_keys.iter().filter(|key| !named.contains(key)) {
+            let found = observe(key, &home).with_context(|| context(key))?;
+            if found.segment.is_some() {
+                rows.push(Row::of_block(found, &memory, Some(process)));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(out.line("no pools")?);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    table.set_header(["key", "process", "blocks", "size", "in RAM", "owner", "state", "started", "ended"]);
+    for row in rows {
+        table.add_row(cells(row));
+        if with_blocks {
+            row.pool.blocks.iter().for_each(|block| {
+                let segment = block.segment.as_ref();
+                let state = match (segment, block.vacant) {
+                    (_, true) => "given up",
+                    (None, false) => "missing",
+                    (Some(_), false) => "",
+                };
+                table.add_row(block_cells(row, block.key, segment, state));
+            });
+        }
+    }
+    for line in table.trim_fmt().lines() {
+        out.line(line.trim_end())?;
+    }
+    for remark in rows.iter().filter_map(|row| row.state.remark(row.facts())) {
+        out.line(remark)?;
+    }
+    Ok(())
+}
+
+fn right(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn cells(row: &Row) -> Vec<Cell> {
+    let owner = match &row.facts().lock {
+        LockFacts::Held { holder, .. } if holder.pid == 0 => "hidden".into(),
+        LockFacts::Held { holder, .. } => holder.pid.to_string(),
+        _ => "-".into(),
+    };
+    let ago = |seconds: Option<u64>| seconds.map_or(String::new(), |s| format!("{} ago", human::age(s)));
+    let since = |then: u64| Some(row.facts().seen.saturating_sub(then));
+    let ended = match row.pool.ended() {
+        Some(Ended::At(then)) => ago(since(then)),
+        Some(Ended::Before(then)) => format!("> {}", ago(since(then))),
+        None => String::new(),
+    };
+    let is_there = row.pool.segments().next().is_some();
+    let if_there = |text: String| right(if is_there { text } else { String::new() });
+    vec![
+        Cell::new(row.facts().key),
+        Cell::new(row.process()),
+        right(blocks(row)),
+        if_there(human::size(row.pool.bytes().0)),
+        if_there(human::size(row.memory().0)),
+        right(owner),
+        Cell::new(row.state.word()),
+        right(ago(row.started_ago())),
+        right(ended),
+    ]
+}
+
+/// Number and size of the blocks: `4 x 64M`.
+fn blocks(row: &Row) -> String {
+    if row.is_block() {
+        return "block".into();
+    }
+    let there: Vec<u64> = row.pool.blocks.iter().filter_map(|b| Some(b.segment.as_ref()?.bytes.0)).collect();
+    match there.first() {
+        Some(bytes) => format!("{} x {}", there.len(), human::size(*bytes)),
+        None if row.facts().segment.is_some() => "0".into(),
+        None => String::new(),
+    }
+}
+
+fn block_cells(row: &Row, key: Key, segment: Option<&SegmentFacts>, state: &str) -> Vec<Cell> {
+    let memory = segment.and_then(|segment| row.memory.of(segment)).map(|memory| memory.resident.0);
+    vec![
+        Cell::new(key),
+        Cell::new(""),
+        right("block".into()),
+        right(segment.map_or(String::new(), |segment| human::size(segment.bytes.0))),
+        right(memory.map_or(String::new(), human::size)),
+        Cell::new(""),
+        Cell::new(state),
+    ]
+}
+
+impl Row {
+    fn json(&self) -> Value {
+        let facts = self.facts();
+        let (head, verdict) = (facts.head(), facts.verdict());
+        let seconds = |nanos: u64| Some(nanos / NANOS).filter(|s| *s != 0);
+        let (ended_at, is_exact) = match self.pool.ended() {
+            Some(Ended::At(then)) => (Some(then), Some(true)),
+            Some(Ended::Before(then)) => (Some(then), Some(false)),
+            None => (None, None),
+        };
+        let (resident, swapped) = self.memory();
+        json!({
+            "key": facts.key.to_string(),
+            "process": self.process(),
+            "backend": facts.backend.name(),
+            "kind": if self.is_block() { "block" } else { "pool" },
+            "state": self.state.word(),
+            "problem": self.state.is_problem(),
+            "verdict": verdict.reason(facts),
+            "remark": self.state.remark(facts),
+            "file": self.process.as_ref().map(|process| process.places.base_key.file.display().to_string()),
+            "owner": owner_json(facts),
+            "observers": facts.lock.observers(),
+            "bytes": self.pool.bytes().0,
+            "resident_bytes": resident,
+            "swapped_bytes": swapped,
+            "epoch": head.map(|head| head.epoch),
+            "last_owner_pid": head.map(|head| head.owner_pid).filter(|pid| *pid != 0),
+            "layout": head.map(|head| head.layout),
+            "pool_id": head.map(|head| format!("{:016x}{:016x}", head.pool_id[0], head.pool_id[1])),
+            "seen_at": facts.seen,
+            "created_at": head.and_then(|head| seconds(head.created)),
+            "started_at": head.and_then(|head| seconds(head.started)),
+            "ready_at": head.and_then(|head| seconds(head.readied)),
+            "closed_at": head.and_then(|head| seconds(head.closed)),
+            "ended_at": ended_at,
+            "ended_at_is_exact": is_exact,
+            "segment": facts.segment.as_ref().map(|segment| self.segment_json(segment)),
+            "blocks": self.blocks_json(),
+        })
+    }
+
+    fn blocks_json(&self) -> Vec<Value> {
+        let block = |(index, block): (usize, &hotpool::share::BlockFacts)| {
+            json!({
+                "index": index,
+                "key": block.key.to_string(),
+                "given_up": block.vacant,
+                "segment": block.segment.as_ref().map(|segment| self.segment_json(segment)),
+            })
+        };
+        self.pool.blocks.iter().enumerate().map(block).collect()
+    }
+
+    fn segment_json(&self, segment: &SegmentFacts) -> Value {
+        let memory = self.memory.of(segment);
+        json!({
+            "id": segment.id,
+            "bytes": segment.bytes.0,
+            "resident_bytes": memory.map(|memory| memory.resident.0),
+            "swapped_bytes": memory.map(|memory| memory.swapped.0),
+            "uid": segment.uid,
+            "gid": segment.gid,
+            "mode": format!("{:04o}", segment.mode),
+            "creator_pid": segment.creator_pid,
+            "last_pid": segment.last_pid,
+            "attached": segment.attached,
+            "last_attach": segment.last_attach,
+            "last_detach": segment.last_detach,
+        })
+    }
+}
+
+fn owner_json(facts: &Facts) -> Option<Value> {
+    let LockFacts::Held { holder, .. } = &facts.lock else { return None };
+    Some(json!({
+        "pid": holder.pid,
+        "state": holder.state.to_string(),
+        "command": holder.command,
+        "age_seconds": holder.age,
+    }))
+}

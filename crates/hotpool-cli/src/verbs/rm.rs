@@ -1,0 +1,253 @@
+//! `hotpool rm`: removes pools for good, and says before what that takes away.
+
+use crate::exit::{self, Exit};
+use crate::human;
+use crate::output::Output;
+use crate::problems;
+use anyhow::Result;
+use clap::ArgGroup;
+use hotpool::ConfMgr;
+use hotpool::conf::ConfError;
+use hotpool::share::{Home, Removal, Removed, ShareError, remove_pool};
+use hotpool::units::Key;
+use serde_json::{Value, json};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+/// Remove pools with all their objects: segments and owner semaphores
+///
+/// Shows what it will remove and asks; without a terminal it wants --yes. A pool with a live owner, and whatever
+/// hotpool did not make, is refused, and then nothing at all is removed. Ends a removal that was
+/// cut, and takes semaphores and blocks that have lost their base.
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["conf", "key"]), after_help = format!("\
+Examples:
+  hotpool rm --key 0x48500100 --dry-run                   say what would be removed
+  hotpool rm --conf config/memorypool.ini --process zone  remove the pool of one process
+  hotpool rm --conf config/memorypool.ini --yes           remove all pools of an ini, ask nothing
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The pools of this ini; may be given several times
+    #[arg(long, value_name = "INI")]
+    conf: Vec<PathBuf>,
+
+    /// Only this process of the inis; may be given several times
+    #[arg(long, value_name = "NAME", requires = "conf")]
+    process: Vec<String>,
+
+    /// The pool with this base key, or what is left of one (System V); may be given several times
+    #[arg(long, value_name = "KEY", value_parser = human::key)]
+    key: Vec<Key>,
+
+    /// Remove nothing, say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// A pool that is to go.
+struct Target {
+    key: Key,
+    home: Home,
+    process: Option<String>,
+}
+
+/// What came of a target.
+struct Answer<'a> {
+    target: &'a Target,
+    removal: Result<Removal, ShareError>,
+}
+
+/// Fails only if stdout or stdin does.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let targets = match targets(&args) {
+        Ok(targets) => targets,
+        Err(error) if out.wants_json() => {
+            out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
+            return Ok(problems::exit(&error));
+        }
+        Err(error) => {
+            problems::print(&error, out)?;
+            return Ok(problems::exit(&error));
+        }
+    };
+    let plan: Vec<Answer> = targets.iter().map(|target| Answer::of(target, true)).collect();
+    let is_refused = plan.iter().any(|answer| answer.removal.is_err());
+    let is_empty = plan.iter().all(|answer| answer.things().is_empty());
+    if is_refused || is_empty || args.dry_run {
+        print(&plan, Tense::WouldBe, out)?;
+        if is_refused {
+            complain("nothing was removed");
+        }
+        return Ok(exit_of(&plan));
+    }
+    let is_agreed = args.yes || std::io::stdin().is_terminal() && agreed(&plan)?;
+    if !is_agreed {
+        return decline(&plan, out);
+    }
+    let done: Vec<Answer> = targets.iter().map(|target| Answer::of(target, false)).collect();
+    print(&done, Tense::Was, out)?;
+    Ok(exit_of(&done))
+}
+
+/// Says what was not removed, and why.
+fn decline(plan: &[Answer], out: &mut Output) -> Result<Exit> {
+    if std::io::stdin().is_terminal() {
+        complain("nothing was removed");
+        return Ok(Exit::Refused);
+    }
+    print(plan, Tense::WouldBe, out)?;
+    complain("there is no terminal to ask on: nothing was removed; say --yes to remove it");
+    Ok(Exit::Usage)
+}
+
+fn targets(args: &Args) -> Result<Vec<Target>, ConfError> {
+    let by_key =
+        args.key.iter().map(|&key| Target { key, home: Home::sysv(), process: None }).collect::<Vec<_>>();
+    let confs = ConfMgr::load_fleet(&args.conf)?;
+    let mut targets = Vec::new();
+    // A name that no ini has is an error of the last one, which lists those there are.
+    for name in &args.process {
+        if let Some(conf) = confs.last()
+            && !confs.iter().any(|conf| conf.process(name).is_ok())
+        {
+            conf.process(name)?;
+        }
+    }
+    for process in confs.iter().flat_map(ConfMgr::processes) {
+        if args.process.is_empty() || args.process.contains(&process.name) {
+            let home = Home::of(process);
+            targets.push(Target { key: process.base_key, home, process: Some(process.name.clone()) });
+        }
+    }
+    targets.extend(by_key);
+    let mut seen = Vec::new();
+    targets.retain(|target| {
+        let is_new = !seen.contains(&(target.key, target.home.clone()));
+        seen.push((target.key, target.home.clone()));
+        is_new
+    });
+    Ok(targets)
+}
+
+impl<'a> Answer<'a> {
+    fn of(target: &'a Target, dry_run: bool) -> Self {
+        Answer { target, removal: remove_pool(target.key, &target.home, dry_run) }
+    }
+
+    fn things(&self) -> &[Removed] {
+        self.removal.as_ref().map_or(&[], |removal| &removal.removed)
+    }
+
+    fn name(&self) -> String {
+        match &self.target.process {
+            Some(process) => format!("{} ({process})", self.target.key),
+            None => self.target.key.to_string(),
+        }
+    }
+}
+
+/// A refusal outweighs a failure of the system, because it is about what is there.
+fn exit_of(answers: &[Answer]) -> Exit {
+    let failed = answers.iter().filter_map(|answer| answer.removal.as_ref().err());
+    let codes: Vec<Exit> = failed
+        .map(|error| match error {
+            ShareError::System { .. } => Exit::Environment,
+            ShareError::Owner(hotpool::share::OwnerError::System { .. }) => Exit::Environment,
+            _ => Exit::Refused,
+        })
+        .collect();
+    match codes.contains(&Exit::Refused) {
+        true => Exit::Refused,
+        false => codes.first().copied().unwrap_or(Exit::Ok),
+    }
+}
+
+/// Shows the plan on stderr and asks there, so that stdout holds the result alone.
+fn agreed(plan: &[Answer]) -> Result<bool> {
+    let mut err = std::io::stderr();
+    for line in plan.iter().flat_map(|answer| lines(answer, Tense::WouldBe)) {
+        writeln!(err, "{line}")?;
+    }
+    write!(err, "All objects in there are lost. Remove it? [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "hotpool rm: {message}");
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tense {
+    WouldBe,
+    Was,
+}
+
+fn print(answers: &[Answer], tense: Tense, out: &mut Output) -> Result<()> {
+    if out.wants_json() {
+        let pools: Vec<Value> = answers.iter().map(json_of).collect();
+        let ok = answers.iter().all(|answer| answer.removal.is_ok());
+        let removed = tense == Tense::Was;
+        return Ok(out.document(&json!({ "ok": ok, "removed": removed, "pools": pools, "problems": [] }))?);
+    }
+    for line in answers.iter().flat_map(|answer| lines(answer, tense)) {
+        out.line(line)?;
+    }
+    Ok(())
+}
+
+fn lines(answer: &Answer, tense: Tense) -> Vec<String> {
+    let name = answer.name();
+    let removal = match &answer.removal {
+        Err(error) => return vec![format!("{name}: refused: {error}")],
+        Ok(removal) if removal.removed.is_empty() => return vec![format!("{name}: nothing is there")],
+        Ok(removal) => removal,
+    };
+    let verb = if tense == Tense::Was { "removed" } else { "would remove" };
+    let bytes: u64 = removal.removed.iter().map(bytes).sum();
+    let count = |n: usize| format!("{n} segment{}", if n == 1 { "" } else { "s" });
+    let segments = removal.removed.iter().filter(|thing| matches!(thing, Removed::Segment { .. })).count();
+    let head = format!("{name}: {verb} {} of together {}", count(segments), human::size(bytes));
+    let mut lines = vec![head];
+    lines.extend(removal.removed.iter().map(|thing| match thing {
+        Removed::Segment { key, bytes, block: Some(n) } => {
+            format!("  {key}  block {n:<5} {:>8}", human::size(bytes.0))
+        }
+        Removed::Segment { key, bytes, block: None } => {
+            format!("  {key}  base        {:>8}", human::size(bytes.0))
+        }
+        Removed::Semaphores { key } => format!("  {key}  semaphores"),
+    }));
+    lines
+}
+
+fn bytes(thing: &Removed) -> u64 {
+    match thing {
+        Removed::Segment { bytes, .. } => bytes.0,
+        Removed::Semaphores { .. } => 0,
+    }
+}
+
+fn json_of(answer: &Answer) -> Value {
+    let things = answer.things().iter().map(|thing| match thing {
+        Removed::Segment { key, bytes, block } => json!({
+            "kind": if block.is_some() { "block" } else { "base" },
+            "key": key.to_string(), "bytes": bytes.0, "block": block,
+        }),
+        Removed::Semaphores { key } => json!({ "kind": "semaphores", "key": key.to_string() }),
+    });
+    json!({
+        "key": answer.target.key.to_string(),
+        "process": answer.target.process,
+        "backend": answer.target.home.backend.name(),
+        "things": things.collect::<Vec<_>>(),
+        "refused": answer.removal.as_ref().err().map(ToString::to_string),
+    })
+}

@@ -1,0 +1,251 @@
+//! Pools in System V memory for one test: keys of its own, gone at its end whatever it came to.
+
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::ProcessConf;
+use hotpool::units::{Bytes, Key};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Tells a child of a test what to open: base key and number of blocks.
+const CHILD: &str = "HOTPOOL_TEST_CHILD";
+const BLOCK: u64 = 64 << 10;
+
+/// Keys of one test, a folder, and the command.
+pub(crate) struct Bench {
+    first: u32,
+    folder: tempfile::TempDir,
+}
+
+/// What the command answered.
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let first = 0x6000_0000 | (std::process::id() & 0xffff) << 12 | number << 6;
+        Bench { first, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Key of base `pool`, 0 to 7; its blocks have the next ones.
+    pub(crate) fn base(&self, pool: u32) -> Key {
+        Key(self.first + 8 * pool)
+    }
+
+    pub(crate) fn block(&self, pool: u32, number: u32) -> Key {
+        Key(self.base(pool).0 + 1 + number)
+    }
+
+    pub(crate) fn conf(&self, pool: u32) -> ProcessConf {
+        conf_of(self.base(pool), 2)
+    }
+
+    /// A pool with two blocks.
+    pub(crate) fn open(&self, pool: u32) -> MemoryPoolMgr {
+        MemoryPoolMgr::open(&self.conf(pool)).unwrap()
+    }
+
+    /// The folder of the test.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// An ini with `names` as the pools 0, 1 and so on.
+    pub(crate) fn ini(&self, names: &[&str]) -> String {
+        self.ini_with(names, "")
+    }
+
+    /// The same, with more lines in every section.
+    pub(crate) fn ini_with(&self, names: &[&str], more: &str) -> String {
+        let mut text = format!("[common]\nProcessList = {}\n", names.join(", "));
+        for (pool, name) in (0..).zip(names) {
+            let (base, blocks) = (self.base(pool), [self.block(pool, 0), self.block(pool, 1)]);
+            text += &format!(
+                "[{name}]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {}, {}\n{more}\n",
+                blocks[0], blocks[1]
+            );
+        }
+        let path = self.folder.path().join("memorypool.ini");
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// The command, without a terminal.
+    pub(crate) fn hotpool(&self, args: &[&str]) -> Answer {
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Answer { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hotpool"));
+        command.args(args).current_dir(self.folder.path());
+        command
+    }
+
+    /// A process that owns a pool, up to the point that `until` names: `open` or `ready`.
+    pub(crate) fn owner(&self, pool: u32, until: &str) -> Owner {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture"])
+            .env(CHILD, format!("{} {until}", self.base(pool).0))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut owner = Owner { child: child.unwrap() };
+        owner.wait_for("owns");
+        owner
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// The line of the table that begins with a key.
+    pub(crate) fn row(&self, key: Key) -> &str {
+        let start = format!(" {key} ");
+        self.out.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{}", self.out))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for key in self.first..self.first + 64 {
+            raw::remove(Key(key));
+            let _ = fs::remove_file(format!("/dev/shm/hotpool-{key:08x}"));
+        }
+    }
+}
+
+fn conf_of(base: Key, blocks: u32) -> ProcessConf {
+    let keys: Vec<Key> = (1..=blocks).map(|n| Key(base.0 + n)).collect();
+    ProcessConf::new("zone", base, Bytes(BLOCK), &keys)
+}
+
+/// A process that owns a pool; killed at the end of the test.
+pub(crate) struct Owner {
+    child: Child,
+}
+
+impl Owner {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn kill(&mut self) -> ExitStatus {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap()
+    }
+
+    fn wait_for(&mut self, word: &str) {
+        let out = BufReader::new(self.child.stdout.as_mut().unwrap());
+        let found = out.lines().any(|line| line.unwrap().contains(word));
+        assert!(found, "the child never said `{word}`");
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The life of a child: opens a pool and keeps it until it is killed, or its parent has gone.
+pub(crate) fn live_as_child() {
+    let Ok(order) = std::env::var(CHILD) else { return };
+    let (base, until) = order.split_once(' ').unwrap();
+    let mut pool = MemoryPoolMgr::open(&conf_of(Key(base.parse().unwrap()), 2)).unwrap();
+    if until == "ready" {
+        pool.ready().unwrap();
+    }
+    println!("owns");
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().read_line(&mut String::new());
+    std::process::exit(0);
+}
+
+/// System V calls that no pool would make.
+pub(crate) mod raw {
+    use hotpool::units::Key;
+    use std::os::fd::{FromRawFd, OwnedFd};
+
+    fn segment(key: Key) -> Option<i32> {
+        // SAFETY: integers only.
+        let id = unsafe { libc::shmget(key.raw(), 0, 0) };
+        (id != -1).then_some(id)
+    }
+
+    fn semaphores(key: Key) -> Option<i32> {
+        // SAFETY: integers only.
+        let id = unsafe { libc::semget(key.raw(), 0, 0) };
+        (id != -1).then_some(id)
+    }
+
+    pub(crate) fn is_there(key: Key) -> bool {
+        segment(key).is_some()
+    }
+
+    pub(crate) fn has_semaphores(key: Key) -> bool {
+        semaphores(key).is_some()
+    }
+
+    pub(crate) fn remove_segment(key: Key) {
+        if let Some(id) = segment(key) {
+            // SAFETY: IPC_RMID takes no buffer.
+            unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+        }
+    }
+
+    pub(crate) fn remove(key: Key) {
+        remove_segment(key);
+        remove_semaphores(key);
+    }
+
+    pub(crate) fn remove_semaphores(key: Key) {
+        if let Some(id) = semaphores(key) {
+            // SAFETY: IPC_RMID takes no argument.
+            unsafe { libc::semctl(id, 0, libc::IPC_RMID) };
+        }
+    }
+
+    /// Makes a segment of a page, as a stranger would.
+    pub(crate) fn make(key: Key) {
+        // SAFETY: integers only.
+        let id = unsafe { libc::shmget(key.raw(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+        assert_ne!(id, -1);
+    }
+
+    /// Sets the first word of a segment.
+    pub(crate) fn set_first_word(key: Key, word: u64) {
+        let id = segment(key).unwrap();
+        // SAFETY: the kernel chooses the address.
+        let start = unsafe { libc::shmat(id, std::ptr::null(), 0) };
+        assert_ne!(start as isize, -1);
+        // SAFETY: a segment has at least a page, and begins at one.
+        unsafe { start.cast::<u64>().write_volatile(word) };
+        // SAFETY: attached above.
+        unsafe { libc::shmdt(start) };
+    }
+
+    /// Both ends of a new terminal: ours, and that of a child.
+    pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
+        let (mut ours, mut theirs) = (-1, -1);
+        let null = std::ptr::null_mut();
+        // SAFETY: the two integers are written to; no name, mode or size is asked for.
+        let made = unsafe { libc::openpty(&mut ours, &mut theirs, null, null.cast(), null.cast()) };
+        assert_eq!(made, 0);
+        // SAFETY: a new descriptor that nothing else owns.
+        let ours = unsafe { OwnedFd::from_raw_fd(ours) };
+        // SAFETY: as above.
+        (ours, unsafe { OwnedFd::from_raw_fd(theirs) })
+    }
+}

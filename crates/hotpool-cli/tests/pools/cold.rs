@@ -1,0 +1,150 @@
+//! When a pool goes cold, and when its start is refused: the rows of the table in
+//! `docs/operating.md` that a test can bring about.
+
+use crate::bench::{Bench, raw};
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::ProcessConf;
+use hotpool::units::Bytes;
+use hotpool::{MemoryPoolMgr, PoolObject, StartMode};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    gold: u64,
+}
+
+/// Another build's idea of a player.
+mod next_build {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    #[pool(id = 1)]
+    pub(super) struct Player {
+        gold: u64,
+        level: u64,
+    }
+}
+
+/// A pool with a player in it, closed.
+fn waiting() -> (Bench, ProcessConf) {
+    let bench = Bench::new();
+    let conf = bench.conf(0);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Player>().unwrap();
+    pool.alloc(Player { gold: 7 }).unwrap();
+    pool.close().unwrap();
+    (bench, conf)
+}
+
+/// What the next start is: its mode and objects, or the refusal.
+fn start(conf: &ProcessConf) -> Result<(StartMode, u64), String> {
+    let pool = MemoryPoolMgr::open(conf).map_err(|error| error.to_string())?;
+    Ok((pool.start_mode(), pool.resume_report().objects()))
+}
+
+const HOT: Result<(StartMode, u64), String> = Ok((StartMode::Resume, 1));
+const COLD: Result<(StartMode, u64), String> = Ok((StartMode::Init, 0));
+
+fn refusal(conf: &ProcessConf) -> String {
+    start(conf).unwrap_err()
+}
+
+#[test]
+fn a_close_and_a_death_are_hot() {
+    let (bench, conf) = waiting();
+    assert_eq!(start(&conf), HOT);
+    bench.owner(0, "ready").kill();
+    assert_eq!(start(&conf), HOT);
+    bench.owner(0, "open").kill();
+    assert_eq!(start(&conf), HOT);
+}
+
+#[test]
+fn a_death_before_the_first_type_is_cold_and_not_refused() {
+    let bench = Bench::new();
+    bench.owner(0, "open").kill();
+    assert_eq!(start(&bench.conf(0)), COLD);
+}
+
+#[test]
+fn another_number_of_blocks_is_hot_unless_objects_would_be_lost() {
+    let (bench, mut conf) = waiting();
+    conf.shm_keys.push(bench.block(0, 2));
+    assert_eq!(start(&conf), HOT);
+    conf.shm_keys.truncate(1);
+    assert_eq!(start(&conf), HOT, "the blocks without objects are given up");
+    conf.shm_keys = vec![bench.block(0, 1)];
+    let why = refusal(&conf);
+    assert!(why.contains("is not named any more; put it back"), "{why}");
+}
+
+#[test]
+fn another_block_size_is_refused() {
+    let (_bench, mut conf) = waiting();
+    conf.block_size = Bytes(128 << 10);
+    let why = refusal(&conf);
+    assert!(why.contains("are of 64K, the ini says 128K"), "{why}");
+    conf.block_size = Bytes(64 << 10);
+    assert_eq!(start(&conf), HOT);
+}
+
+#[test]
+fn a_changed_struct_keeps_its_objects_and_the_rest_hot() {
+    let (_bench, conf) = waiting();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    let why = pool.add_type::<next_build::Player>().unwrap_err().to_string();
+    assert!(why.contains("has changed") && why.contains("level"), "{why}");
+    drop(pool);
+    assert_eq!(start(&conf), HOT);
+}
+
+#[test]
+fn segments_removed_by_hand() {
+    let (bench, conf) = waiting();
+    raw::remove_semaphores(bench.base(0));
+    assert_eq!(start(&conf), HOT, "semaphores are made again");
+
+    raw::remove_segment(bench.base(0));
+    let why = refusal(&conf);
+    assert!(why.contains("it belongs to pool"), "its blocks are still there: {why}");
+    // A start that was refused has made a base without blocks.
+    for key in [bench.base(0), bench.block(0, 0), bench.block(0, 1)] {
+        bench.hotpool(&["rm", "--yes", "--key", &key.to_string()]);
+    }
+    assert_eq!(start(&conf), COLD);
+
+    let (bench, conf) = waiting();
+    raw::remove_segment(bench.block(0, 0));
+    let why = refusal(&conf);
+    assert!(why.contains(&format!("there is no segment under {}", bench.block(0, 0))), "{why}");
+    assert_eq!(bench.hotpool(&["rm", "--yes", "--key", &bench.base(0).to_string()]).code, 0);
+    assert_eq!(start(&conf), COLD);
+}
+
+#[test]
+fn a_removal_is_cold_and_one_that_was_cut_is_refused() {
+    let (bench, conf) = waiting();
+    raw::set_first_word(bench.base(0), hotpool::layout::MAGIC_GONE);
+    let why = refusal(&conf);
+    let rm = format!("run `hotpool rm --key {}`", bench.base(0));
+    assert!(why.contains(&rm), "{why}");
+    assert_eq!(bench.hotpool(&["rm", "--yes", "--key", &bench.base(0).to_string()]).code, 0);
+    assert_eq!(start(&conf), COLD);
+}
+
+#[test]
+fn a_segment_removed_under_its_owner_is_refused_until_the_owner_ends() {
+    let bench = Bench::new();
+    let mut conf = bench.conf(0);
+    conf.owner_wait_ms = 0;
+    let mut owner = bench.owner(0, "ready");
+    for key in [bench.base(0), bench.block(0, 0), bench.block(0, 1)] {
+        raw::remove_segment(key);
+    }
+    let why = refusal(&conf);
+    assert!(why.contains(&format!("pid {}", owner.pid())), "{why}");
+    owner.kill();
+    assert_eq!(start(&conf), COLD);
+}

@@ -1,0 +1,189 @@
+//! `ls` tells the state of every pool, and disturbs none.
+
+use crate::bench::{Bench, raw};
+use hotpool::MemoryPoolMgr;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// The pool of a key in the JSON of `ls`.
+fn pool(json: &Value, key: impl ToString) -> Value {
+    let key = key.to_string();
+    let pools = json["pools"].as_array().unwrap();
+    pools.iter().find(|pool| pool["key"] == key).unwrap_or_else(|| panic!("{json}")).clone()
+}
+
+#[test]
+fn every_pool_of_an_ini_has_its_row_with_owner_and_state() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["running", "starting", "closed", "crashed", "absent"]);
+    let (running, starting) = (bench.owner(0, "ready"), bench.owner(1, "open"));
+    bench.open(2).close().unwrap();
+    bench.owner(3, "ready").kill();
+
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert_eq!(answer.code, 0, "{}{}", answer.out, answer.err);
+    let owners = [running.pid().to_string(), starting.pid().to_string(), "-".into(), "-".into(), "-".into()];
+    let states = ["running", "starting", "closed", "crashed", "absent"];
+    for (number, (owner, state)) in (0..).zip(owners.iter().zip(states)) {
+        let words: Vec<&str> = answer.row(bench.base(number)).split_whitespace().collect();
+        assert!(words.contains(&state) && words.contains(&owner.as_str()), "{}", answer.out);
+    }
+    assert!(answer.out.contains("2 x 64K"), "{}", answer.out);
+    assert!(answer.out.lines().all(|line| line.chars().count() <= 100), "{}", answer.out);
+    assert!(answer.out.lines().all(|line| line.trim_end() == line), "{}", answer.out);
+}
+
+#[test]
+fn the_json_says_all_that_is_known() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    let owner = bench.owner(0, "ready");
+    let answer = bench.hotpool(&["ls", "--json", "--conf", &ini]);
+    let json = answer.json();
+    assert_eq!((answer.code, &json["ok"]), (0, &Value::Bool(true)));
+    let zone = pool(&json, bench.base(0));
+    assert_eq!(zone["owner"]["pid"], owner.pid());
+    assert_eq!(zone["owner"]["state"], "running");
+    assert_eq!(zone["process"], "zone");
+    assert_eq!(zone["file"], ini);
+    assert_eq!(zone["epoch"], 1);
+    assert_eq!(zone["last_owner_pid"], owner.pid());
+    assert_eq!(zone["ended_at"], Value::Null);
+    assert_eq!(zone["segment"]["creator_pid"], owner.pid());
+    assert_eq!(zone["segment"]["mode"], "0600");
+    let blocks = zone["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks[1]["key"], bench.block(0, 1).to_string());
+    assert_eq!(blocks[1]["segment"]["bytes"], 64 << 10);
+    let sum = |name: &str| {
+        let segments = blocks.iter().map(|block| &block["segment"]).chain([&zone["segment"]]);
+        segments.map(|segment| segment[name].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(zone["bytes"], sum("bytes"));
+    assert_eq!(zone["resident_bytes"], sum("resident_bytes"));
+    let resident = zone["resident_bytes"].as_u64().unwrap();
+    assert!(resident > 0 && resident <= sum("bytes"), "{resident}");
+}
+
+/// A look attaches the base, and so changes the kernel's time of its last detach; the blocks keep
+/// theirs.
+#[test]
+fn looking_does_not_blur_since_when_a_pool_waits() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    bench.owner(0, "ready").kill();
+    let look = || pool(&bench.hotpool(&["ls", "--json", "--conf", &ini]).json(), bench.base(0));
+    let first = look();
+    assert_eq!(first["state"], "crashed");
+    assert_eq!(first["ended_at_is_exact"], true);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    bench.hotpool(&["ls"]);
+    let later = look();
+    assert_eq!(later["ended_at"], first["ended_at"], "{first:#} {later:#}");
+    assert_eq!(later["ended_at_is_exact"], true);
+}
+
+/// With no patience at all a start would be refused by anything it takes for a rival.
+#[test]
+fn no_start_takes_a_look_for_a_rival() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    let mut conf = bench.conf(0);
+    conf.owner_wait_ms = 0;
+    bench.open(0).close().unwrap();
+    const ENOUGH: u32 = 30;
+    let (looks, starts, failed) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
+    let is_enough = || [&looks, &starts].into_iter().all(|done| done.load(Ordering::Relaxed) >= ENOUGH);
+    let repeat = |done: &AtomicU32, step: &dyn Fn() -> Result<(), String>| {
+        while !is_enough() && !failed.load(Ordering::Relaxed) {
+            match step() {
+                Ok(()) => drop(done.fetch_add(1, Ordering::Relaxed)),
+                Err(why) => {
+                    eprintln!("{why}");
+                    failed.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    };
+    let look = || match bench.hotpool(&["ls", "--conf", &ini]) {
+        answer if answer.code == 0 => Ok(()),
+        answer => Err(answer.out + &answer.err),
+    };
+    let start =
+        || MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::close).map_err(|error| error.to_string());
+    std::thread::scope(|scope| {
+        scope.spawn(|| repeat(&looks, &look));
+        repeat(&starts, &start);
+    });
+    assert!(!failed.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_strangers_segment_under_a_key_of_the_ini_is_a_problem() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone", "world"]);
+    bench.open(0).close().unwrap();
+    raw::make(bench.base(1));
+    raw::set_first_word(bench.base(1), 0x1234);
+    raw::make(bench.block(1, 0));
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert_eq!(answer.code, 1, "{}", answer.out);
+    for key in [bench.base(1), bench.block(1, 0)] {
+        assert!(answer.row(key).contains("foreign"), "{}", answer.out);
+    }
+    assert!(answer.out.contains("its first word is 0x0000000000001234"), "{}", answer.out);
+    assert_eq!(bench.hotpool(&["ls", "--json", "--conf", &ini]).json()["ok"], false);
+}
+
+#[test]
+fn the_host_is_listed_with_what_has_lost_its_base() {
+    let bench = Bench::new();
+    for number in 0..4 {
+        bench.open(number).close().unwrap();
+    }
+    raw::remove_segment(bench.base(1)); // its semaphores and blocks stay
+    raw::remove(bench.base(2)); // its blocks stay
+    raw::set_first_word(bench.base(3), hotpool::layout::MAGIC_GONE);
+    raw::make(bench.base(4));
+    let answer = bench.hotpool(&["ls"]);
+    assert_eq!(answer.code, 1);
+    let states = [
+        (bench.base(0), "closed"),
+        (bench.base(1), "semaphores"),
+        (bench.block(1, 0), "stray"),
+        (bench.block(2, 1), "stray"),
+        (bench.base(3), "gone"),
+    ];
+    for (key, state) in states {
+        assert!(answer.row(key).contains(state), "{}", answer.out);
+    }
+    let is_row = |key: hotpool::units::Key| answer.out.lines().any(|l| l.starts_with(&format!(" {key} ")));
+    assert!(!is_row(bench.block(0, 0)), "a block is counted with its pool");
+    assert!(!is_row(bench.base(4)), "what hotpool did not make is not listed");
+    assert!(bench.hotpool(&["ls", "--all"]).row(bench.block(0, 0)).contains("block"));
+    assert!(answer.out.contains(&format!("run `hotpool rm --key {}`", bench.base(3))), "{}", answer.out);
+}
+
+#[test]
+fn semaphores_removed_under_a_running_server_are_told() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    let mut owner = bench.owner(0, "ready");
+    raw::remove_semaphores(bench.base(0));
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert!(answer.row(bench.base(0)).contains("unlocked"), "{}", answer.out);
+    assert_eq!(answer.code, 1);
+    raw::remove_segment(bench.base(0));
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert!(answer.row(bench.base(0)).contains("removed"), "{}", answer.out);
+    owner.kill();
+}
+
+#[test]
+fn an_ini_with_mistakes_lists_them_and_no_pools() {
+    let bench = Bench::new();
+    let answer = bench.hotpool(&["ls", "--conf", "nowhere.ini"]);
+    assert_eq!(answer.code, 3, "{}", answer.out);
+    assert!(answer.out.starts_with("nowhere.ini: cannot be read"), "{}", answer.out);
+    assert_eq!(bench.hotpool(&["ls", "--json", "--conf", "nowhere.ini"]).json()["ok"], false);
+}

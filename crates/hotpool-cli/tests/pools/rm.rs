@@ -1,0 +1,180 @@
+//! `rm` takes away what was named, all of it and nothing else, and never under a living owner.
+
+use crate::bench::{Answer, Bench, raw};
+use hotpool::layout::MAGIC_GONE;
+use hotpool::units::Key;
+use std::fs::File;
+use std::io::Write;
+use std::process::Stdio;
+
+fn is_whole(bench: &Bench, pool: u32) -> bool {
+    let keys = [bench.base(pool), bench.block(pool, 0), bench.block(pool, 1)];
+    keys.into_iter().all(raw::is_there) && raw::has_semaphores(bench.base(pool))
+}
+
+fn is_gone(bench: &Bench, pool: u32) -> bool {
+    let keys = [bench.base(pool), bench.block(pool, 0), bench.block(pool, 1)];
+    !keys.into_iter().any(raw::is_there) && !raw::has_semaphores(bench.base(pool))
+}
+
+fn rm(bench: &Bench, key: Key, more: &[&str]) -> Answer {
+    let key = key.to_string();
+    bench.hotpool(&[&["rm", "--key", &key], more].concat())
+}
+
+#[test]
+fn a_dry_run_shows_what_the_run_then_removes() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let plan = rm(&bench, bench.base(0), &["--dry-run"]);
+    assert_eq!(plan.code, 0, "{}", plan.err);
+    assert!(is_whole(&bench, 0));
+    let done = rm(&bench, bench.base(0), &["--yes"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(is_gone(&bench, 0));
+    assert_eq!(plan.out.replace("would remove", "removed"), done.out);
+    let [base, first, second] = [bench.base(0), bench.block(0, 0), bench.block(0, 1)];
+    let lines = [
+        format!("{base}: would remove 3 segments of together 3.7M"),
+        format!("  {first}  block 0          64K"),
+        format!("  {second}  block 1          64K"),
+        format!("  {base}  base            3.6M"),
+        format!("  {base}  semaphores"),
+    ];
+    assert_eq!(plan.out.lines().collect::<Vec<_>>(), lines);
+
+    let again = rm(&bench, base, &["--yes"]);
+    assert_eq!((again.code, again.out), (0, format!("{base}: nothing is there\n")));
+}
+
+#[test]
+fn a_living_owner_is_refused_by_its_pid_and_then_nothing_is_removed() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["waiting", "served"]);
+    bench.open(0).close().unwrap();
+    let owner = bench.owner(1, "ready");
+    for more in [&["--yes"][..], &["--dry-run"], &["--yes", "--json"]] {
+        let answer = bench.hotpool(&[&["rm", "--conf", &ini], more].concat());
+        assert_eq!(answer.code, 4, "{}", answer.out);
+        assert!(answer.out.contains(&format!("owned by pid {}", owner.pid())), "{}", answer.out);
+        assert!(answer.err.contains("nothing was removed"), "{}", answer.err);
+    }
+    assert!(is_whole(&bench, 0) && is_whole(&bench, 1));
+
+    raw::remove_semaphores(bench.base(1));
+    let answer = rm(&bench, bench.base(1), &["--yes"]);
+    assert_eq!(answer.code, 4, "{}", answer.out);
+    assert!(answer.out.contains(&format!("pid {}", owner.pid())), "{}", answer.out);
+    assert!(raw::is_there(bench.base(1)));
+}
+
+#[test]
+fn without_a_terminal_it_wants_yes() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let answer = rm(&bench, bench.base(0), &[]);
+    assert_eq!(answer.code, 2);
+    assert!(answer.out.contains("would remove 3 segments"), "{}", answer.out);
+    assert!(answer.err.contains("say --yes"), "{}", answer.err);
+    assert!(is_whole(&bench, 0));
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let key = bench.base(0).to_string();
+    let ask = |word: &str| {
+        let (ours, theirs) = raw::terminal();
+        File::from(ours.try_clone().unwrap()).write_all(word.as_bytes()).unwrap();
+        let mut command = bench.command(&["rm", "--key", &key]);
+        let output = command.stdin(Stdio::from(theirs)).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for no in ["n\n", "\n", "yess\n"] {
+        let (code, said) = ask(no);
+        assert_eq!(code, Some(4), "{said}");
+        assert!(said.contains("Remove it? [y/N]") && said.contains("3 segments"), "{said}");
+        assert!(is_whole(&bench, 0));
+    }
+    assert_eq!(ask("y\n").0, Some(0));
+    assert!(is_gone(&bench, 0));
+}
+
+#[test]
+fn one_process_of_an_ini_can_be_chosen() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone", "world"]);
+    bench.open(0).close().unwrap();
+    bench.open(1).close().unwrap();
+    let answer = bench.hotpool(&["rm", "--conf", &ini, "--process", "wrold", "--yes"]);
+    assert_eq!(answer.code, 1, "{}", answer.out);
+    assert!(answer.out.contains("did you mean world"), "{}", answer.out);
+    let answer = bench.hotpool(&["rm", "--conf", &ini, "--process", "world", "--yes", "--json"]);
+    assert_eq!(answer.code, 0, "{}", answer.out);
+    let json = answer.json();
+    assert_eq!((&json["ok"], &json["removed"]), (&true.into(), &true.into()));
+    assert_eq!(json["pools"][0]["process"], "world");
+    assert_eq!(json["pools"][0]["things"].as_array().unwrap().len(), 4);
+    assert!(is_whole(&bench, 0) && is_gone(&bench, 1));
+}
+
+#[test]
+fn a_removal_that_was_cut_is_ended() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    raw::set_first_word(bench.base(0), MAGIC_GONE);
+    raw::remove_segment(bench.block(0, 0));
+    assert_eq!(rm(&bench, bench.base(0), &["--yes"]).code, 0);
+    assert!(is_gone(&bench, 0));
+}
+
+#[test]
+fn what_has_lost_its_base_is_removed_piece_by_piece() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    raw::remove_segment(bench.base(0));
+    for key in [bench.base(0), bench.block(0, 0), bench.block(0, 1)] {
+        let answer = rm(&bench, key, &["--yes"]);
+        assert_eq!(answer.code, 0, "{}{}", answer.out, answer.err);
+    }
+    assert!(is_gone(&bench, 0));
+}
+
+#[test]
+fn a_block_goes_only_when_its_base_has_given_it_up() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let refused = rm(&bench, bench.block(0, 1), &["--yes"]);
+    assert_eq!(refused.code, 4);
+    assert!(refused.out.contains("give the key of the pool's base"), "{}", refused.out);
+
+    let mut fewer = bench.conf(0);
+    fewer.shm_keys.pop();
+    hotpool::MemoryPoolMgr::open(&fewer).unwrap().close().unwrap();
+    let answer = rm(&bench, bench.block(0, 1), &["--yes"]);
+    assert_eq!(answer.code, 0, "{}", answer.out);
+    assert!(!raw::is_there(bench.block(0, 1)) && raw::is_there(bench.block(0, 0)));
+    bench.open(0).close().unwrap();
+    assert!(is_whole(&bench, 0), "named again, it is made again");
+}
+
+#[test]
+fn what_hotpool_did_not_make_is_never_removed() {
+    let bench = Bench::new();
+    raw::make(bench.base(0));
+    for word in [0, 1, u64::MAX] {
+        raw::set_first_word(bench.base(0), word);
+        let answer = rm(&bench, bench.base(0), &["--yes"]);
+        assert_eq!(answer.code, 4, "{}", answer.out);
+        assert!(raw::is_there(bench.base(0)));
+    }
+}
+
+#[test]
+fn a_command_line_that_names_nothing_is_wrong() {
+    let bench = Bench::new();
+    for args in [&["rm"][..], &["rm", "--yes"], &["rm", "--process", "zone"], &["rm", "--key", "0"]] {
+        assert_eq!(bench.hotpool(args).code, 2, "{args:?}");
+    }
+}

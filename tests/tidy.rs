@@ -1,0 +1,362 @@
+//! What the house keeps is kept: rules that the source text can be asked about.
+//!
+//! Each rule names what breaks it by file and line. An exception is a row of a table here, with its
+//! reason, and a row that nothing needs any more is a mistake, too.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers. A module uses those of lower ranks, and itself.
+const RANKS: [(&str, u32); 15] = [
+    ("limits", 0),
+    ("units", 1),
+    ("sync", 1),
+    ("layout", 2),
+    ("region", 3),
+    ("sys", 4),
+    ("conf", 4),
+    ("object", 4),
+    ("share", 5),
+    ("pool", 6),
+    ("inspect", 7),
+    ("snapshot", 7),
+    ("queue", 7),
+    ("error", 8),
+    ("lib", 9),
+];
+
+/// The only files with unsafe code.
+const UNSAFE: [&str; 10] = [
+    "src/layout/mod.rs",
+    "src/object/link.rs",
+    "src/pool/slots.rs",
+    "src/pool/typed.rs",
+    "src/pool/undo.rs",
+    "src/region.rs",
+    "src/share/segment.rs",
+    "src/sys/clock.rs",
+    "src/sys/mem.rs",
+    "src/sys/sysv.rs",
+];
+
+/// Where the library may panic: never for what a segment holds, always for a mistake of the code.
+const MAY_PANIC: [(&str, &str, &str); 6] = [
+    ("src/share/making.rs", ".expect(\"every segment", "the caller has just made it that large"),
+    ("src/share/segment.rs", ".expect(\"the kernel maps", "the kernel's word"),
+    ("src/pool/view.rs", "unreachable!(\"as many", "two arrays of one length"),
+    ("src/pool/ops.rs", "panic!(\"{}\", AllocError::NotAdded", "documented: the type was not added"),
+    ("src/pool/ops.rs", "panic!(\"a type is named twice", "documented: a type named twice"),
+    (
+        "src/pool/typed.rs",
+        "stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap()",
+        "at compile time",
+    ),
+];
+
+/// Functions longer than a screen, each because it is one list that reads from top to bottom.
+const LONG: [(&str, &str); 0] = [];
+
+const FUNCTION_LINES: usize = 70;
+const FILE_LINES: usize = 600;
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_test(&self) -> bool {
+        let inside = |part: &str| self.path.contains(part);
+        inside("/tests/")
+            || ["/tests.rs", "/testing.rs", "/suite.rs"].iter().any(|end| self.path.ends_with(end))
+    }
+
+    /// The lines that are shipped, numbered from 1: without the tests of the file, without comments.
+    fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = self.text.find("\n#[cfg(test)]\nmod ").map_or(self.text.len(), |at| at + 1);
+        let lines = self.text[..end].lines().enumerate();
+        lines.map(|(n, line)| (n + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The module right under `src`.
+    fn module(&self) -> &str {
+        let rest = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        rest.split('/').next().unwrap_or(rest).trim_end_matches(".rs")
+    }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => walk(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+fn files(folder: &str, extension: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join(folder), &mut found);
+    found.retain(|path| path.extension().is_some_and(|e| e == extension));
+    found.sort();
+    let name = |path: &Path| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+    found.iter().map(|path| Source { path: name(path), text: fs::read_to_string(path).unwrap() }).collect()
+}
+
+fn library() -> Vec<Source> {
+    files("src", "rs").into_iter().filter(|source| !source.is_test()).collect()
+}
+
+/// Everything in Rust that belongs to the project.
+fn everything() -> Vec<Source> {
+    let folders = ["src", "tests", "examples", "benches", "crates"];
+    folders.iter().flat_map(|folder| files(folder, "rs")).collect()
+}
+
+#[track_caller]
+fn none(broken: Vec<String>, rule: &str) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+/// The modules of this crate that a line names: `crate::a::b`, `crate::{a::b, c}`.
+fn imports(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices("crate::") {
+        let before = line[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &line[at + "crate::".len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            Some(list) => list.split(',').collect(),
+            None => vec![rest],
+        };
+        let word = |text: &str| -> String {
+            text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        };
+        found.extend(names.into_iter().map(word));
+    }
+    found
+}
+
+#[test]
+fn imports_point_down() {
+    let rank = |module: &str| RANKS.iter().find(|(name, _)| *name == module).map(|(_, rank)| *rank);
+    let mut broken = Vec::new();
+    for source in library() {
+        let Some(own) = rank(source.module()) else {
+            broken.push(format!("{}: {} has no rank", source.path, source.module()));
+            continue;
+        };
+        for (line, text) in source.shipped() {
+            for used in imports(text).into_iter().filter(|used| used != source.module()) {
+                if rank(&used).is_some_and(|used| used >= own) {
+                    broken.push(format!("{}:{line}: {} uses {used}", source.path, source.module()));
+                }
+            }
+        }
+    }
+    none(broken, "a module uses those of lower ranks only");
+}
+
+#[test]
+fn unsafe_code_is_behind_its_doors() {
+    let doors: BTreeSet<&str> = UNSAFE.into_iter().collect();
+    let (mut broken, mut used) = (Vec::new(), BTreeSet::new());
+    for source in library() {
+        for (line, text) in source.shipped() {
+            if text.contains("allow(unsafe_code)") {
+                used.insert(source.path.clone());
+                if !doors.contains(source.path.as_str()) {
+                    broken.push(format!("{}:{line}: is not on the list", source.path));
+                }
+            }
+        }
+        let head = source.text.lines().take_while(|line| line.starts_with("//!"));
+        let relies = head.map(|line| line.trim_start_matches("//!").trim());
+        let says = relies.into_iter().any(|line| line == "# What the unsafe code here relies on");
+        if used.contains(&source.path) && !says {
+            broken.push(format!("{}: does not begin with what its unsafe code relies on", source.path));
+        }
+    }
+    broken.extend(
+        doors.iter().filter(|door| !used.contains(**door)).map(|door| format!("{door}: needs no door")),
+    );
+    let root = fs::read_to_string("src/lib.rs").unwrap();
+    assert!(root.contains("#![deny(unsafe_code)]"));
+    none(broken, "unsafe code is in named files, which say what it relies on");
+}
+
+#[test]
+fn files_are_short() {
+    let long = files("src", "rs").into_iter().filter(|source| source.text.lines().count() > FILE_LINES);
+    none(long.map(|source| source.path).collect(), "no file of the library has more than 600 lines");
+}
+
+/// Names of the functions of a source and their lines, by indentation, as `cargo fmt` leaves it.
+fn functions(source: &Source) -> Vec<(String, usize, usize)> {
+    let mut found = Vec::new();
+    let mut open: Vec<(String, usize, String)> = Vec::new();
+    for (number, line) in source.text.lines().enumerate() {
+        let start = line.trim_start();
+        let indent = &line[..line.len() - start.len()];
+        let is_head = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "unsafe fn "]
+            .iter()
+            .any(|head| {
+                start.starts_with(head) || start.contains(&format!(" {head}")) && start.starts_with("pub")
+            });
+        if is_head && !start.ends_with(';') && !start.ends_with('}') {
+            let name = start.split("fn ").nth(1).unwrap_or(start);
+            let name = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            open.push((indent.to_string(), number, name));
+        }
+        if start == "}" && open.last().is_some_and(|(head, ..)| head == indent) {
+            let (_, first, name) = open.pop().unwrap();
+            found.push((name, first + 1, number - first + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let mut broken = Vec::new();
+    for source in library() {
+        for (name, line, length) in functions(&source) {
+            if length > FUNCTION_LINES && !LONG.contains(&(source.path.as_str(), name.as_str())) {
+                broken.push(format!("{}:{line}: {name} has {length} lines", source.path));
+            }
+        }
+    }
+    none(broken, "a function has at most 70 lines");
+}
+
+#[test]
+fn the_library_does_not_panic() {
+    const WORDS: [&str; 4] = [".unwrap()", ".expect(\"", "panic!(", "unreachable!("];
+    let (mut broken, mut needed) = (Vec::new(), BTreeSet::new());
+    for source in library() {
+        for (line, text) in source.shipped().filter(|(_, text)| WORDS.iter().any(|word| text.contains(word)))
+        {
+            match MAY_PANIC.iter().position(|(path, part, _)| *path == source.path && text.contains(part)) {
+                Some(row) => drop(needed.insert(row)),
+                None => broken.push(format!("{}:{line}: {}", source.path, text.trim())),
+            }
+        }
+    }
+    let idle = (0..MAY_PANIC.len()).filter(|row| !needed.contains(row));
+    broken.extend(idle.map(|row| format!("{}: no longer has {}", MAY_PANIC[row].0, MAY_PANIC[row].1)));
+    none(broken, "what a segment holds never makes the library panic");
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    let words = ["todo", "unimplemented", "dbg"].map(|word| format!("{word}!("));
+    let mut broken = Vec::new();
+    for source in everything() {
+        for (number, line) in source.text.lines().enumerate() {
+            let start = line.trim_start();
+            let at = format!("{}:{}", source.path, number + 1);
+            if words.iter().any(|word| start.contains(word.as_str())) {
+                broken.push(format!("{at}: {start}"));
+            }
+            // As a statement it throws its answer away: a check that cannot fail.
+            if start.starts_with(concat!("matches", "!(")) && line.trim_end().ends_with(");") {
+                broken.push(format!("{at}: {start}"));
+            }
+        }
+    }
+    none(broken, "no statement is there to be replaced or without effect");
+}
+
+#[test]
+fn every_folder_says_what_it_is_for() {
+    let folders = everything()
+        .into_iter()
+        .filter(|source| ["/mod.rs", "/main.rs", "/lib.rs"].iter().any(|name| source.path.ends_with(name)));
+    let silent = folders.filter(|source| !source.text.starts_with("//! "));
+    none(silent.map(|source| source.path).collect(), "a folder's first line says what it is for");
+}
+
+/// Targets of the links of a text in Markdown that lead to files.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let is_file = |target: &&str| !target.is_empty() && !target.contains("://") && !target.contains(' ');
+    targets.map(|target| target.split('#').next().unwrap_or("")).filter(is_file).collect()
+}
+
+/// Headings of a text in Markdown, as links name them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let slug = |line: &str| -> String {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let mut documents = files("docs", "md");
+    for path in ["README.md", "CHANGELOG.md"] {
+        documents.push(Source { path: path.into(), text: fs::read_to_string(path).unwrap() });
+    }
+    let mut broken = Vec::new();
+    for document in &documents {
+        let folder = Path::new(&document.path).parent().unwrap();
+        for target in links(&document.text) {
+            if !folder.join(target).exists() {
+                broken.push(format!("{}: {target}", document.path));
+            }
+        }
+        let known = anchors(&document.text);
+        for anchor in document.text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !known.contains(anchor) {
+                broken.push(format!("{}: #{anchor}", document.path));
+            }
+        }
+    }
+    none(broken, "a link leads to a file or a heading that is there");
+}
+
+/// docs/guarantees.md names tests; they exist.
+#[test]
+fn every_test_that_a_guarantee_names_is_there() {
+    let document = fs::read_to_string("docs/guarantees.md").unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| G"));
+    let sources = everything();
+    let (mut broken, mut count) = (Vec::new(), 0);
+    for row in rows {
+        count += 1;
+        for name in row.split('`').skip(1).step_by(2).filter(|name| name.contains("::")) {
+            let (place, test) = name.rsplit_once("::").unwrap();
+            let place = format!("{place}.rs");
+            let is_there = |source: &Source| {
+                source.path.ends_with(&place) && source.text.contains(&format!("fn {test}("))
+            };
+            if !sources.iter().any(is_there) {
+                broken.push(name.to_string());
+            }
+        }
+    }
+    assert_eq!(count, 15, "fifteen promises");
+    none(broken, "a test that shows a promise is there");
+}
+
+/// The rules above see what they are about.
+#[test]
+fn the_rules_can_be_broken() {
+    assert_eq!(imports("use crate::pool::{slots, crate::units}; $crate::layout"), ["pool", "units"]);
+    assert_eq!(imports("pub use crate::{conf::ConfMgr, sys}; hotpool_crate::x"), ["conf", "sys"]);
+    let text = "impl A {\n    pub(crate) fn long(\n        &self,\n    ) {\n        if b {\n        }\n    }\n}\nfn short() {\n}\n";
+    let source = Source { path: "src/a.rs".into(), text: text.into() };
+    assert_eq!(functions(&source), [("long".into(), 2, 6), ("short".into(), 9, 2)]);
+    let source = Source { path: "src/a.rs".into(), text: "a\n// b\n#[cfg(test)]\nmod tests {\n".into() };
+    assert_eq!(source.shipped().map(|(_, line)| line).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(links("[a](b.md#c) [d](#e) [f](https://g.h)"), ["b.md"]);
+    assert!(anchors("## When does it go cold?\n").contains("when-does-it-go-cold"));
+}
