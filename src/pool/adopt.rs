@@ -18,6 +18,7 @@
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
@@ -191,6 +192,9 @@ fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
 fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str> {
     let header = &found.base.header;
     let Some(intent) = Intent::parse(header.intent.load()) else { return Ok(None) };
+    if planted(Mutant::RecoveryForgetsIntent) {
+        header.intent.store(0);
+    }
     let mut ended = None;
     if let Some(mut state) = found.load(intent.type_id)?
         && state.end_intent(intent)

@@ -3,6 +3,7 @@
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
 use crate::pool::adopt::{self, Found};
 use crate::pool::aside;
@@ -526,6 +527,9 @@ fn add_block(
         });
     };
     let region = share.add_block(key, number as u32, base.block_bytes())?;
+    if planted(Mutant::BlockCountsFirst) {
+        base.header.nblocks.store(number as u64 + 1);
+    }
     block.key.fill(key.0);
     block.index.fill(number as u32);
     block.state.fill(BLOCK_ACTIVE);

@@ -19,6 +19,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::{BaseHeader, ExtentRec, Intent, TypeInfo};
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
 use crate::pool::open::OpenWords;
 use crate::pool::space::Extent;
@@ -373,7 +374,9 @@ impl Slots {
         let is_last = bits & GENERATION_MASK >= self.last_generation;
         let is_lower = place.number < self.current.number;
         let len = info.len.load() & LEN_MASK;
-        header.intent.store(Intent::free(type_id, index, len));
+        if !planted(Mutant::FreeWithoutIntent) {
+            header.intent.store(Intent::free(type_id, index, len));
+        }
         if is_last {
             self.retire(slot, index);
         } else {

@@ -2,6 +2,7 @@
 
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::typed::WHOLE_WORD_STRIDE;
@@ -207,6 +208,9 @@ impl Space {
         let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
         let populated = crate::sys::mem::populate(&region, first, end - first);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
+        if planted(Mutant::GrowCountsFirst) {
+            self.header.nextents.store(number + 1);
+        }
         rec.owner.fill(ExtentRec::owner_word(info.id.load() as u16, kind));
         rec.ordinal.fill(ordinal);
         rec.block.fill(block_number as u32);

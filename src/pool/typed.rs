@@ -24,6 +24,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Intent;
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
 use crate::pool::slots::{LEN_MASK, Slot, Slots, parked};
 use crate::pool::undo::{LogFull, Undo};
@@ -256,10 +257,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let (header, info) = (slots.header, slots.info);
         let len = info.len.load() & LEN_MASK;
         let is_higher = u64::from(free.index) >= info.high_water.load();
-        header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        if planted(Mutant::AllocCountsFirst) {
+            info.len.store(len + 1);
+        }
+        if !planted(Mutant::AllocWithoutIntent) {
+            header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        }
         let life = (old & GENERATION_MASK).wrapping_add(1);
         let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        if planted(Mutant::AllocLinksLast) && T::KEYED {
+            free.slot.header().store(new);
+        }
         prepare(free.slot, new);
+        if planted(Mutant::AllocCommitsFirst) {
+            free.slot.header().store(new);
+        }
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(free.slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.

@@ -9,6 +9,7 @@
 
 use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
 use crate::limits::PAGE;
+use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::sync::Word;
 use crate::sys::mem::{self, Advice};
@@ -38,6 +39,9 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
     frozen.index.fill(identity.index);
     frozen.created.fill(wall_nanos());
     frozen.check.fill(frozen.sum());
+    if planted(Mutant::ReadyFirst) {
+        frozen.magic.store(MAGIC_READY);
+    }
     make(region);
     frozen.magic.store(MAGIC_READY);
 }

@@ -24,6 +24,8 @@ pub struct Tally {
     pub first: Option<String>,
     /// Ends at the first violation, and says nothing.
     pub quick: bool,
+    /// Called with true before what is tested, and with false before what prepares it.
+    pub arm: Option<Box<dyn Fn(bool)>>,
 }
 
 /// Violations of one scenario that are said in full.
@@ -39,6 +41,12 @@ impl Tally {
             println!("VIOLATION {said}");
         }
         self.first.get_or_insert(said);
+    }
+
+    fn arm(&self, on: bool) {
+        if let Some(arm) = &self.arm {
+            arm(on);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -57,6 +65,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     }
     let began = Instant::now();
     let (points, violations) = (tally.points, tally.violations);
+    tally.arm(false);
     let keys = Keys::take(8);
     let conf = conf(scenario, &keys, BackendKind::Sysv);
     let world = scenario.build(&conf);
@@ -64,7 +73,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     let (before, after) = scenario.around(&conf, &world);
     let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
     start.restore_sysv(&conf);
-    let path = walk(scenario, &conf, &world);
+    let path = walk(scenario, &conf, &world, tally);
     let places: Vec<usize> = match path.len() {
         len if len <= every => (0..len).collect(),
         _ => path.changes.clone(),
@@ -78,9 +87,10 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         if let What::Cold = scenario.what {
             keys.remove();
         }
-        let child = start_child(scenario, &conf, &world);
+        let child = start_child(scenario, &conf, &world, tally);
         astray += u64::from(!child.run_to(&path, place));
         child.kill();
+        tally.arm(true);
         let result = judge::judge(&conf, &expected);
         tally.count(scenario, &|| format!("killed behind instruction {place} of {}", path.len()), result);
     }
@@ -101,9 +111,11 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     }
 }
 
-fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Child {
+fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Child {
     Child::start(|| {
+        tally.arm(false);
         let (mut pool, world) = scenario.warm(conf, world);
+        tally.arm(true);
         stepper::begin();
         scenario.run(&mut pool, conf, &world);
         stepper::end();
@@ -112,8 +124,8 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Child 
 
 /// Steps through the operation once and notes which instructions change the segments. They are looked at
 /// from here; while the child is in the kernel they are not attached here, so that it finds what it would find alone.
-fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Path {
-    let child = start_child(scenario, conf, world);
+fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Path {
+    let child = start_child(scenario, conf, world, tally);
     let attach = || -> Vec<Option<Mapped>> {
         let keys = image::keys_of(conf).into_iter().enumerate();
         keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()
@@ -151,9 +163,10 @@ fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Path {
 /// recoveries, `depth` recoveries deep.
 pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     // What makes and removes segments is killed for real.
-    if matches!(scenario.what, What::Cold) || scenario.leaves == Leaves::Ruins || scenario.more_blocks != 0 {
+    if scenario.makes_segments() {
         return;
     }
+    tally.arm(false);
     let keys = Keys::take(8);
     let conf = conf(scenario, &keys, BackendKind::Heap);
     let world = scenario.build(&conf);
@@ -164,11 +177,14 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     start.restore(&segments);
     let (mut pool, world) = scenario.warm(&conf, &world);
     let start = Image::of(&segments);
+    tally.arm(true);
     let ((), stores) = trap::stores(&segments, || scenario.run(&mut pool, &conf, &world));
     drop(pool);
     let mut nest = Nest { scenario, conf: &conf, segments: &segments, expected, tally, seen: HashSet::new() };
     let behind: Vec<Image> = std::iter::once(start.clone()).chain(trap::images(&start, &stores)).collect();
     nest.level(behind, depth);
+    nest.tally.arm(false);
+    start.restore(&segments);
     if let Ok(pool) = MemoryPoolMgr::open(&conf) {
         pool.destroy().unwrap();
     }

@@ -243,6 +243,11 @@ impl Scenario {
         built
     }
 
+    /// Whether it makes or removes segments, of which there are no images.
+    pub fn makes_segments(&self) -> bool {
+        matches!(self.what, What::Cold) || self.leaves == Leaves::Ruins || self.more_blocks != 0
+    }
+
     /// Builds the pool it starts from, and leaves it as it says.
     pub fn build(&self, conf: &ProcessConf) -> World {
         let mut world = World { key: 0x4b45_5901, ..World::default() };
