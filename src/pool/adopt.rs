@@ -86,14 +86,7 @@ pub(crate) fn adopt(
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
     let last_end = last_end(header, epoch);
-    let ended_ago = match last_end {
-        LastEnd::None => None,
-        LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
-        LastEnd::Died { .. } => share
-            .found()
-            .last_detach()
-            .map(|ago| Duration::from_secs(sys::wall_seconds().saturating_sub(ago))),
-    };
+    let ended_ago = ended_ago(header, share, last_end, now);
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
@@ -106,14 +99,7 @@ pub(crate) fn adopt(
     header.intent.store(0);
     if let LastEnd::Died { .. } = last_end {
         let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
-        let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
-        let suspects =
-            header.suspects.iter().filter(|_| torn).filter_map(|word| Handle::from_bits(word.load()));
-        let noted = BlackBox::of(base).last_object();
-        let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
-        for object in suspects.chain(worked_on) {
-            put_away(found, object)?;
-        }
+        put_suspects_away(found, conf, last, looping)?;
     }
     tidy(found)?;
     let starts = Starts::of(base);
@@ -144,6 +130,36 @@ pub(crate) fn adopt(
         moved_to: None,
         took: Duration::ZERO,
     })
+}
+
+/// Puts those objects out of reach that the ini wants there after a death: the ones that were being
+/// written, and in a crash loop also those last worked on.
+fn put_suspects_away(
+    found: &Found<'_>,
+    conf: &ProcessConf,
+    last: Option<Handle>,
+    looping: bool,
+) -> Result<(), &'static str> {
+    let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
+    let suspects = found.base.header.suspects.iter().filter(|_| torn);
+    let noted = BlackBox::of(found.base).last_object();
+    let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
+    for object in suspects.filter_map(|word| Handle::from_bits(word.load())).chain(worked_on) {
+        put_away(found, object)?;
+    }
+    Ok(())
+}
+
+/// How long ago the last owner ended: by its own word, or by the kernel's to the second.
+fn ended_ago(header: &BaseHeader, share: &ShareMgr, last_end: LastEnd, now: u64) -> Option<Duration> {
+    let detached = share.found().last_detach();
+    match last_end {
+        LastEnd::None => None,
+        LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
+        LastEnd::Died { .. } => {
+            detached.map(|at| Duration::from_secs(sys::wall_seconds().saturating_sub(at)))
+        }
+    }
 }
 
 fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {

@@ -140,7 +140,7 @@ mod tests {
         conf.backend = BackendKind::Heap;
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Cell>().unwrap();
-        (0..4000).for_each(|value| drop(pool.alloc(Cell { value }).unwrap()));
+        (0..4000).for_each(|value| _ = pool.alloc(Cell { value }).unwrap());
         let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _pool = pool;
             std::panic::resume_unwind(Box::new("a crash"));
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn cut_behind_the_whole_copy() {
         let conf = looping();
-        with_parts(&conf, |base, space, share| drop(copy(&conf, base, space, share).unwrap()));
+        with_parts(&conf, |base, space, share| _ = copy(&conf, base, space, share).unwrap());
         assert_moved(&conf);
     }
 
