@@ -59,8 +59,12 @@ pub const SCHEMA_BYTES: u64 = 1 << 20;
 /// Objects that can be named at once as being written through a guard.
 pub const MARKS: usize = 64;
 
-/// Room for the undo log that changes over several objects will use.
+/// Room for the undo log of a transaction unless `UndoSize` says otherwise: a thousand small objects.
 pub const UNDO_BYTES: u64 = 64 << 10;
+/// Least that `UndoSize` may ask for: one page.
+pub const MIN_UNDO_BYTES: u64 = PAGE;
+/// Most that `UndoSize` may ask for; all of it is given memory when the pool is made.
+pub const MAX_UNDO_BYTES: u64 = 1 << 30;
 /// Entries of the ring of starts.
 pub const STARTS: u64 = 64;
 /// Room for the black box.

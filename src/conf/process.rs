@@ -122,6 +122,8 @@ pub struct ProcessConf {
     pub owner_wait_ms: u64,
     /// What goes into a core dump.
     pub core_dump: CoreDump,
+    /// Room for the undo log of a transaction. Takes effect when a pool is made.
+    pub undo_size: Bytes,
     /// What a start does with a pool that keeps killing its owner, or that is not there.
     pub resume: ResumeConf,
     /// Types of which the ini says something.
@@ -165,6 +167,7 @@ impl ProcessConf {
             mode: 0o600,
             owner_wait_ms: limits::OWNER_WAIT_MS,
             core_dump: CoreDump::None,
+            undo_size: Bytes(limits::UNDO_BYTES),
             resume: ResumeConf::default(),
             types: Vec::new(),
             places: Places {

@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "Mode",
     "OwnerWaitMs",
     "CoreDump",
+    "UndoSize",
     "MaxCrashResumes",
     "CrashWindowSec",
     "OnCrashLoop",
@@ -111,6 +112,7 @@ pub(super) fn process(
     let wait = |text: &str| values::number(text, 0, limits::MAX_OWNER_WAIT_MS);
     let owner_wait_ms = fields.optional("OwnerWaitMs", limits::OWNER_WAIT_MS, wait, report);
     let core_dump = fields.optional("CoreDump", CoreDump::None, core_dump, report);
+    let undo_size = fields.optional("UndoSize", Bytes(limits::UNDO_BYTES), values::undo_size, report);
 
     let resume = resume(&fields, report);
 
@@ -132,6 +134,7 @@ pub(super) fn process(
         mode: mode?,
         owner_wait_ms: owner_wait_ms?,
         core_dump: core_dump?,
+        undo_size: undo_size?,
         resume: resume?,
         types,
         places: Places {

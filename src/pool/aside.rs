@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::conf::{BackendKind, OnCrashLoop};
     use crate::pool::MemoryPoolMgr;
-    use crate::pool::base::{self, BASE_BYTES};
+    use crate::pool::base;
     use crate::pool::manager::find_space;
     use crate::share::StartMode;
     use bytemuck::{Pod, Zeroable};
@@ -152,7 +152,8 @@ mod tests {
     }
 
     fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &mut ShareMgr)) {
-        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region| base::make(region, conf)).unwrap();
+        let mut share =
+            ShareMgr::open(conf, base::base_bytes(conf), &mut |region| base::make(region, conf)).unwrap();
         let base = Base::find(share.base()).unwrap();
         let (space, _) = find_space(conf, &base, &mut share).unwrap();
         cut(&base, &space, &mut share);

@@ -7,7 +7,6 @@ use crate::layout::{
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
-use crate::units::round_up;
 
 /// The parts of a base segment, found and checked.
 #[derive(Clone, Copy)]
@@ -28,15 +27,15 @@ struct Plan {
     blocks: u64,
     extents: u64,
     schema: u64,
-    lanes: u64,
     starts: u64,
     black_box: u64,
     queues: u64,
+    lanes: u64,
     end: u64,
 }
 
 impl Plan {
-    const fn new() -> Self {
+    const fn new(undo_bytes: u64) -> Self {
         let mut at = BaseHeader::BYTES;
         let types = at;
         at += limits::TYPE_TABLE as u64 * size_of::<TypeInfo>() as u64;
@@ -46,29 +45,30 @@ impl Plan {
         at += limits::MAX_EXTENTS as u64 * size_of::<ExtentRec>() as u64;
         let schema = at;
         at += limits::SCHEMA_BYTES;
-        let lanes = at;
-        at += limits::UNDO_BYTES;
         let starts = at;
         at += limits::STARTS * size_of::<StartRec>() as u64;
         let black_box = at;
         at += limits::BLACK_BOX_BYTES;
         let queues = at;
         at += limits::QUEUE_DIRECTORY_BYTES;
-        Plan { types, blocks, extents, schema, lanes, starts, black_box, queues, end: at }
+        let lanes = at;
+        at += undo_bytes;
+        Plan { types, blocks, extents, schema, starts, black_box, queues, lanes, end: at }
     }
 }
 
-/// Size of a base segment. Pages of it that nothing was written to take no memory.
-pub const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE) {
-    Some(bytes) => bytes,
-    None => 0,
-};
-const _: () = assert!(BASE_BYTES != 0);
+/// Size of the base segment of a new pool.
+pub fn base_bytes(conf: &ProcessConf) -> u64 {
+    Plan::new(conf.undo_size.0).end.next_multiple_of(limits::PAGE)
+}
+
+// The largest undo log does not bring an offset near its limit.
+const _: () = assert!(Plan::new(limits::MAX_UNDO_BYTES).end < 1 << 40);
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
 pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
-    let plan = Plan::new();
+    let plan = Plan::new(conf.undo_size.0);
     let g: &Geometry = &header.geometry;
     g.block_bytes.fill(conf.block_size.0);
     g.types_off.fill(plan.types);
@@ -77,7 +77,7 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     g.schema_off.fill(plan.schema);
     g.schema_bytes.fill(limits::SCHEMA_BYTES);
     g.lanes_off.fill(plan.lanes);
-    g.lanes_bytes.fill(limits::UNDO_BYTES);
+    g.lanes_bytes.fill(conf.undo_size.0);
     g.starts_off.fill(plan.starts);
     g.starts_bytes.fill(limits::STARTS * size_of::<StartRec>() as u64);
     g.black_box_off.fill(plan.black_box);

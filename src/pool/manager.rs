@@ -7,7 +7,7 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
 use crate::pool::adopt::{self, Found};
 use crate::pool::aside;
-use crate::pool::base::{self, BASE_BYTES, Base};
+use crate::pool::base::{self, Base};
 use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
 use crate::pool::breaker::{self, CrashLoop};
 use crate::pool::error::{AllocError, PoolError};
@@ -94,8 +94,9 @@ impl MemoryPoolMgr {
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         let began = Instant::now();
-        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))
-            .map_err(|error| refused(conf, error))?;
+        let mut share =
+            ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| base::make(region, conf))
+                .map_err(|error| refused(conf, error))?;
         let mut base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
         check_hot(conf, &base)?;
         let crash_loop = find_crash_loop(conf, &base)?;

@@ -26,7 +26,7 @@ pub(crate) mod types;
 mod undo;
 mod view;
 
-pub use base::BASE_BYTES;
+pub use base::base_bytes;
 pub use black_box::{Event, LIBRARY_TAGS, Note};
 pub use breaker::CrashLoop;
 pub use error::{AllocError, Full, PoolError};

@@ -9,7 +9,7 @@ pub(crate) use removal::owner_namespace;
 pub(crate) use root::Root;
 
 use hotpool::conf::{BackendKind, CoreDump, ProcessConf};
-use hotpool::pool::BASE_BYTES;
+use hotpool::pool::base_bytes;
 use hotpool::units::Key;
 
 /// How bad a finding is.
@@ -90,7 +90,7 @@ impl Needs {
         let mut needs = Needs::default();
         for process in processes {
             let blocks = process.shm_keys.iter().map(|key| (*key, process.block_size.0));
-            let segments: Vec<(Key, u64)> = blocks.chain([(process.base_key, BASE_BYTES)]).collect();
+            let segments: Vec<(Key, u64)> = blocks.chain([(process.base_key, base_bytes(process))]).collect();
             needs.bytes += segments.iter().map(|(_, bytes)| bytes).sum::<u64>();
             needs.dumps |= process.core_dump != CoreDump::None;
             if process.backend != BackendKind::Heap {
