@@ -25,6 +25,7 @@ impl Cycle {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "the parts of a cycle are ranges")]
 mod tests {
     use super::*;
 
