@@ -187,9 +187,9 @@ impl Image {
         copy[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
     }
 
-    /// The copies of segments that are there.
-    pub fn copies(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.segments.iter().flatten()
+    /// The copies of segments that are there, with their numbers.
+    pub fn numbered_copies(&self) -> impl Iterator<Item = (usize, &Vec<u8>)> {
+        self.segments.iter().enumerate().filter_map(|(number, copy)| Some((number, copy.as_ref()?)))
     }
 
     /// The same pool under the keys of another configuration.
