@@ -42,13 +42,16 @@ pub struct Mapped {
 impl Mapped {
     /// The parts that are watched.
     pub fn watched(&self) -> Vec<Range<usize>> {
-        if self.is_base { watched_base().to_vec() } else { vec![0..self.len] }
+        let all = std::iter::once(0..self.len);
+        if self.is_base { watched_base().to_vec() } else { all.collect() }
     }
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         assert!(range.end <= self.len);
-        // SAFETY: inside the mapping; whoever stores to it is stopped or is this thread.
-        unsafe { std::slice::from_raw_parts(self.base.add(range.start), range.len()) }
+        // SAFETY: inside the mapping.
+        let start = unsafe { self.base.add(range.start) };
+        // SAFETY: as above; whoever stores to it is stopped or is this thread.
+        unsafe { std::slice::from_raw_parts(start, range.len()) }
     }
 
     pub fn copy(&self) -> Vec<u8> {
@@ -69,14 +72,17 @@ impl Mapped {
         for range in self.watched() {
             let (part, tail) = rest.split_at(range.len());
             rest = tail;
-            // SAFETY: inside the mapping, which is writable and which nobody else has.
-            unsafe { self.base.add(range.start).copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            assert!(range.end <= self.len);
+            // SAFETY: inside the mapping.
+            let to = unsafe { self.base.add(range.start) };
+            // SAFETY: as above; it is writable, and nobody else has it.
+            unsafe { to.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
         }
     }
 
     fn is_zero_elsewhere(&self) -> bool {
         let mut at = 0;
-        self.watched().into_iter().chain([self.len..self.len]).all(|range| {
+        self.watched().into_iter().chain(std::iter::once(self.len..self.len)).all(|range| {
             let between = at..range.start;
             at = range.end;
             self.bytes(between).iter().all(|byte| *byte == 0)

@@ -121,8 +121,10 @@ fn install(signal: i32, handler: Handler) -> libc::sigaction {
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a record of a fault.
-    let address = unsafe { (*info).si_addr() } as usize;
+    // SAFETY: the kernel passes a record.
+    let info = unsafe { &*info };
+    // SAFETY: it is that of a fault, which has an address.
+    let address = unsafe { info.si_addr() } as usize;
     // SAFETY: null, or the state of the one operation, whose thread this is.
     let state = unsafe { STATE.load(Ordering::SeqCst).as_mut() };
     match state {
