@@ -42,18 +42,15 @@ pub struct Mapped {
 impl Mapped {
     /// The parts that are watched.
     pub fn watched(&self) -> Vec<Range<usize>> {
-        if self.is_base { watched_base().to_vec() } else { Vec::from_iter([self.whole()]) }
-    }
-
-    fn whole(&self) -> Range<usize> {
-        0..self.len
+        let all = std::iter::once(0..self.len);
+        if self.is_base { watched_base().to_vec() } else { all.collect() }
     }
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         assert!(range.end <= self.len);
         // SAFETY: inside the mapping.
         let start = unsafe { self.base.add(range.start) };
-        // SAFETY: inside the mapping; whoever stores to it is stopped or is this thread.
+        // SAFETY: as above; whoever stores to it is stopped or is this thread.
         unsafe { std::slice::from_raw_parts(start, range.len()) }
     }
 
@@ -75,10 +72,11 @@ impl Mapped {
         for range in self.watched() {
             let (part, tail) = rest.split_at(range.len());
             rest = tail;
+            assert!(range.end <= self.len);
             // SAFETY: inside the mapping.
-            let start = unsafe { self.base.add(range.start) };
-            // SAFETY: inside the mapping, which is writable and which nobody else has.
-            unsafe { start.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            let to = unsafe { self.base.add(range.start) };
+            // SAFETY: as above; it is writable, and nobody else has it.
+            unsafe { to.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
         }
     }
 
@@ -195,9 +193,9 @@ impl Image {
         copy[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
     }
 
-    /// The copies of segments that are there.
-    pub fn copies(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.segments.iter().flatten()
+    /// The copies of segments that are there, with their numbers.
+    pub fn numbered_copies(&self) -> impl Iterator<Item = (usize, &Vec<u8>)> {
+        self.segments.iter().enumerate().filter_map(|(number, copy)| Some((number, copy.as_ref()?)))
     }
 
     /// The same pool under the keys of another configuration.
