@@ -30,7 +30,17 @@ pub(crate) const PARTS: usize = 8;
 /// A pool of typed objects that outlives the process which owns it.
 ///
 /// There is one owner, and in it one pool value: it can be sent to another thread, not shared
-/// between threads. Everything that a method has returned from is there after a `kill -9`; an
+/// between threads:
+///
+/// ```
+/// fn can_be_sent<T: Send>() {}
+/// can_be_sent::<hotpool::MemoryPoolMgr>();
+/// ```
+/// ```compile_fail
+/// fn can_be_shared<T: Sync>() {}
+/// can_be_shared::<hotpool::MemoryPoolMgr>();
+/// ```
+/// Everything that a method has returned from is there after a `kill -9`; an
 /// operation that was cut is either there in full or not at all.
 ///
 /// ```

@@ -303,6 +303,12 @@ impl Slots {
         number << self.word_bits
     }
 
+    /// A word of the map when all its slots are used.
+    #[inline(always)]
+    pub(crate) fn full_word(&self) -> u64 {
+        self.full
+    }
+
     /// The word that speaks of a slot.
     pub(crate) fn word_of(&self, index: u32) -> u32 {
         index >> self.word_bits

@@ -383,7 +383,8 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 #[inline(never)]
 fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
-        let bits = word.load();
+        // Stray writes may have set bits that no slot belongs to.
+        let bits = word.load() & slots.full_word();
         if bits != 0 {
             let first = slots.slot(slots.first_of_word(number))?;
             return Some((bits, first.start.as_ptr(), number + 1));
