@@ -49,10 +49,11 @@ pub enum ShareError {
         /// What is known of it.
         facts: Box<Facts>,
     },
-    /// Another start made new semaphores while this one attached: one of the two has to leave.
+    /// Another start made new semaphores or took these over while this one attached: one of the two has
+    /// to leave.
     #[error(
-        "the owner semaphores under {key} were removed while this process attached; find who runs `ipcrm`, \
-         then start again"
+        "the owner semaphores under {key} were removed or changed while this process attached; find who runs \
+         `ipcrm`, or what else in this process opens the pool, then start again"
     )]
     Overtaken {
         /// Key of the base segment.

@@ -12,7 +12,7 @@ pub enum ProcessState {
     Running,
     /// It is stopped by a signal or a debugger, and can go on at any moment.
     Stopped,
-    /// The kernel is tearing it down.
+    /// The kernel is tearing it down, or writes its core dump.
     Exiting,
     /// It is dead, and its parent has not asked for its exit code.
     Zombie,
@@ -95,7 +95,8 @@ impl fmt::Display for Age {
 /// Reads a line of `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at
 /// the last one.
 fn parse_stat(pid: i32, line: &str) -> Option<Process> {
-    const EXITING: u64 = 0x4; // PF_EXITING of the flags
+    // PF_EXITING, PF_POSTCOREDUMP and PF_DUMPCORE of the flags: who dumps core will not run again.
+    const EXITING: u64 = 0x4 | 0x8 | 0x200;
     let (head, tail) = line.rsplit_once(')')?;
     let command = head.split_once('(')?.1.to_string();
     let fields: Vec<&str> = tail.split_whitespace().collect();
@@ -214,6 +215,7 @@ mod tests {
         };
         assert_eq!(state("Z", 4), ProcessState::Zombie);
         assert_eq!(state("D", 4), ProcessState::Exiting);
+        assert_eq!(state("R", 0x200), ProcessState::Exiting, "it dumps core");
         assert_eq!(state("S", 0), ProcessState::Running);
         assert_eq!(parse_stat(7, "7 (cut"), None);
     }
