@@ -328,8 +328,17 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             Verdict::Incompatible { found: 9, wanted: LAYOUT_VERSION },
         ),
         (
-            "another size",
+            "a base of another size, which it was made with",
             |f| {
+                segment(f).bytes = Bytes(4096);
+                head(f).bytes = 4096;
+            },
+            Verdict::Clean,
+        ),
+        (
+            "a block of another size",
+            |f| {
+                block(f);
                 segment(f).bytes = Bytes(4096);
                 head(f).bytes = 4096;
             },
