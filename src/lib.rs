@@ -8,6 +8,9 @@ pub mod conf;
 pub mod inspect;
 pub mod layout;
 pub mod limits;
+#[doc(hidden)]
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+pub mod mutants;
 pub mod object;
 pub mod pool;
 mod region;

@@ -220,6 +220,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
     let header = walk.base.header;
     let count = (header.ntypes.load() as usize).min(header.order.len());
     let mut types = BTreeMap::new();
+    let mut texts_end = 0;
     for id in header.order[..count].iter().map(|id| id.load()) {
         let place = Place { type_id: u16::try_from(id).ok(), ..Place::default() };
         let Some(info) = walk.base.types.at(id as usize) else {
@@ -237,10 +238,27 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
         if len != 0 && !(room.contains(&start) && start.saturating_add(len) <= room.end) {
             walk.report.add(Severity::Warning, place, "its schema text lies outside of the texts");
         }
+        if len != 0 {
+            let end = start.saturating_add(len).saturating_sub(room.start);
+            texts_end = texts_end.max(end.checked_next_multiple_of(8).unwrap_or(u64::MAX));
+        }
         let ty = Type { id, info, slots: Vec::new(), index: Vec::new() };
         if types.insert(id, ty).is_some() {
             walk.damage(place, "it is counted twice");
         }
+    }
+    let used = header.schema_used.load();
+    if used != texts_end && !walk.is_live() {
+        let place = Place {
+            segment: Some(walk.pool.key),
+            offset: Some(offset_of!(BaseHeader, schema_used) as u64),
+            ..Place::default()
+        };
+        let (severity, what) = match used > texts_end {
+            true => (Severity::Note, format!("{} bytes of schema text belong to no type", used - texts_end)),
+            false => (Severity::Damage, "a type has schema text beyond what is used of it".into()),
+        };
+        walk.report.add(severity, place, what);
     }
     types
 }

@@ -1,6 +1,7 @@
 //! Exclusive references that leave a mark in the segment while they live.
 
 use crate::layout::BaseHeader;
+use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
 use crate::region::At;
 use crate::sync::Word;
@@ -30,7 +31,9 @@ impl Mark {
     #[inline(always)]
     pub(crate) fn only<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         self.live.set(1);
-        self.word.store(id.to_bits());
+        if !planted(Mutant::WriteWithoutMark) {
+            self.word.store(id.to_bits());
+        }
         RefMut { object, mark: self }
     }
 

@@ -14,6 +14,7 @@
 
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
+use crate::mutants::{Mutant, planted};
 use crate::pool::slots::{Slot, Slots};
 use crate::region::{OutOfBounds, Region, Table};
 use crate::sync::Word;
@@ -313,11 +314,17 @@ impl Index {
         let split = Split::new(to);
         let (Some(old), Some(new)) = (self.group(split.from), self.group(to)) else { return false };
         slots.header.split.store(u64::from(slots.type_id()) << 32 | to);
+        if planted(Mutant::SplitCountsFirst) {
+            slots.info.groups.store(to + 1);
+        }
         for (entry, target) in old.entries.iter().zip(&new.entries) {
             let word = entry.load();
             target.store(if word != 0 && split.moves(word) { word } else { 0 });
         }
         new.overflow.store(old.overflow.load());
+        if planted(Mutant::SplitLeavesFirst) {
+            self.leave(split);
+        }
         slots.info.groups.store(to + 1);
         self.refresh(slots);
         self.leave(split);

@@ -1,6 +1,7 @@
 //! The operations on objects.
 
 use crate::layout::UndoKind;
+use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
 use crate::pool::error::AllocError;
 use crate::pool::guard::RefMut;
@@ -218,6 +219,11 @@ impl MemoryPoolMgr {
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
         let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut() else { return false };
         let Some(mut typed) = state.slots.typed_mut::<T>() else { return false };
+        if planted(Mutant::FreeUnlinksFirst)
+            && let (true, Some(slot)) = (T::KEYED, typed.shared().slots().slot(id.index()))
+        {
+            state.index.unlink(slot.key().load(), id.index());
+        }
         let Some(slot) = typed.free(id) else { return false };
         if T::KEYED {
             state.index.unlink(slot.key().load(), id.index());

@@ -24,8 +24,9 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Intent;
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{LEN_MASK, Slot, Slots};
+use crate::pool::slots::{LEN_MASK, Slot, Slots, parked};
 use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
@@ -122,6 +123,18 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
+        Some(unsafe { object.as_ref() })
+    }
+
+    /// The object of a handle that is in quarantine.
+    pub(crate) fn parked(self, id: Id<T>) -> Option<&'a T> {
+        let slot = self.slots.slot(id.index())?;
+        if slot.header().load() != parked(id.handle()) {
+            return None;
+        }
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: as in `get`.
         Some(unsafe { object.as_ref() })
     }
 
@@ -244,10 +257,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let (header, info) = (slots.header, slots.info);
         let len = info.len.load() & LEN_MASK;
         let is_higher = u64::from(free.index) >= info.high_water.load();
-        header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        if planted(Mutant::AllocCountsFirst) {
+            info.len.store(len + 1);
+        }
+        if !planted(Mutant::AllocWithoutIntent) {
+            header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+        }
         let life = (old & GENERATION_MASK).wrapping_add(1);
         let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
+        if planted(Mutant::AllocLinksLast) && T::KEYED {
+            free.slot.header().store(new);
+        }
         prepare(free.slot, new);
+        if planted(Mutant::AllocCommitsFirst) {
+            free.slot.header().store(new);
+        }
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(free.slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
@@ -359,7 +383,8 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 #[inline(never)]
 fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
-        let bits = word.load();
+        // Stray writes may have set bits that no slot belongs to.
+        let bits = word.load() & slots.full_word();
         if bits != 0 {
             let first = slots.slot(slots.first_of_word(number))?;
             return Some((bits, first.start.as_ptr(), number + 1));

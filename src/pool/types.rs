@@ -3,6 +3,7 @@
 use crate::conf::{Place, ProcessConf};
 use crate::layout::{FLAG_KEYED, Group, TypeInfo, fill_text};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
@@ -197,6 +198,9 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
     let group_shift = plan_groups(pool_bytes, block);
 
+    if planted(Mutant::TypeCountsFirst) {
+        base.header.ntypes.store(base.header.ntypes.load() + 1);
+    }
     info.id.fill(T::TYPE_ID.into());
     info.flags.fill(if T::KEYED { FLAG_KEYED } else { 0 });
     info.fingerprint.fill(T::FINGERPRINT);
@@ -216,17 +220,28 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     for word in [&info.len, &info.high_water, &info.retired, &info.groups] {
         word.fill(0);
     }
-    let count = base.header.ntypes.load();
+    let count = base.header.ntypes.load() - u64::from(planted(Mutant::TypeCountsFirst));
     base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
     base.header.ntypes.store(count + 1);
     Ok(())
+}
+
+/// Bytes of schema text that types in use have. A cut `add_type` may have stored more to `schema_used`: its text
+/// is written over.
+fn schema_used(base: &Base) -> u64 {
+    let start = base.header.geometry.schema_off.load();
+    let ends = base.used_types().map(|info| {
+        let end = info.schema_off.load().saturating_add(u64::from(info.schema_len.load()));
+        end.saturating_sub(start).checked_next_multiple_of(8).unwrap_or(u64::MAX)
+    });
+    ends.max().unwrap_or(0)
 }
 
 /// Keeps the schema text, so that a later build can tell what has changed. Without room it does
 /// without: the fingerprint still tells that something has.
 fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
     let text = SchemaText::of::<T>();
-    let used = base.header.schema_used.load();
+    let used = schema_used(base);
     let len = text.len() as u64;
     let room = base.header.geometry.schema_bytes.load().saturating_sub(used);
     info.schema_len.fill(0);

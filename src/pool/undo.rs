@@ -25,6 +25,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::state::TypeState;
@@ -102,7 +103,9 @@ impl Undo {
         let to = unsafe { self.log.add(self.used + RECORD_HEAD) };
         // SAFETY: as many bytes as a `T` has, in the log; the object is mapped and elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(object.cast::<u8>().as_ptr(), to.as_ptr(), size_of::<T>()) };
-        self.publish(UndoKind::Bytes, handle.to_bits(), size_of::<T>());
+        if !planted(Mutant::UndoKeepsNothing) {
+            self.publish(UndoKind::Bytes, handle.to_bits(), size_of::<T>());
+        }
         Ok(())
     }
 
@@ -131,6 +134,10 @@ impl Undo {
     /// Makes the transaction real. Frees are left to [`finish`](Self::finish); true if there are any.
     #[inline(always)]
     pub(crate) fn commit(&mut self) -> bool {
+        if self.frees && planted(Mutant::CommitForgetsFrees) {
+            self.head.tail.store(0);
+            return true;
+        }
         if self.frees {
             self.head.tail.store(self.used as u64 | COMMITTED);
             return true;
@@ -190,7 +197,11 @@ impl Undo {
         states: &mut dyn States,
         last_tag: &crate::sync::Word,
     ) -> Result<(), &'static str> {
-        for record in self.records()?.iter().rev() {
+        let records = self.records()?;
+        if planted(Mutant::RollbackForgetsLog) {
+            self.head.tail.store(0);
+        }
+        for record in records.iter().rev() {
             if record.kind == UndoKind::Tag {
                 last_tag.store(record.operand);
                 continue;

@@ -9,6 +9,7 @@
 
 use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
 use crate::limits::PAGE;
+use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::sync::Word;
 use crate::sys::mem::{self, Advice};
@@ -38,6 +39,9 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
     frozen.index.fill(identity.index);
     frozen.created.fill(wall_nanos());
     frozen.check.fill(frozen.sum());
+    if planted(Mutant::ReadyFirst) {
+        frozen.magic.store(MAGIC_READY);
+    }
     make(region);
     frozen.magic.store(MAGIC_READY);
 }
@@ -64,6 +68,13 @@ fn clear(region: &Region, from: u64, to: u64) {
         if word.load() != 0 {
             word.store(0);
         }
+    }
+}
+
+/// Makes a segment the beginning of a creation again: it holds nothing any more.
+pub(crate) fn mark_unfinished(region: &Region) {
+    if let Ok(frozen) = region.at::<Frozen>(0) {
+        frozen.magic.store(MAGIC_MAKING);
     }
 }
 

@@ -280,6 +280,13 @@ impl OwnerLock {
         }
     }
 
+    /// The set that the key leads to, if it is not the one that is held; `Ok(None)` inside if there is none at all.
+    pub(crate) fn successor(&self) -> Result<Option<Option<i32>>, OwnerError> {
+        let Hold::Set { semid, .. } = self.hold else { return Ok(None) };
+        let found = sysv::sem_find(self.key).map_err(system(self.key, "find"))?;
+        Ok((found != Some(semid)).then_some(found))
+    }
+
     /// Observers that are registered now.
     pub(crate) fn observers(&self) -> u32 {
         match self.hold {

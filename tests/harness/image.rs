@@ -5,8 +5,9 @@
 
 use super::keys::{remove_segment, shmid};
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, MAGIC_READY, TypeInfo};
+use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGIC_READY, TypeInfo};
 use hotpool::units::Key;
+use std::mem::offset_of;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,18 +42,15 @@ pub struct Mapped {
 impl Mapped {
     /// The parts that are watched.
     pub fn watched(&self) -> Vec<Range<usize>> {
-        if self.is_base { watched_base().to_vec() } else { Vec::from_iter([self.whole()]) }
-    }
-
-    fn whole(&self) -> Range<usize> {
-        0..self.len
+        let all = std::iter::once(0..self.len);
+        if self.is_base { watched_base().to_vec() } else { all.collect() }
     }
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         assert!(range.end <= self.len);
         // SAFETY: inside the mapping.
         let start = unsafe { self.base.add(range.start) };
-        // SAFETY: inside the mapping; whoever stores to it is stopped or is this thread.
+        // SAFETY: as above; whoever stores to it is stopped or is this thread.
         unsafe { std::slice::from_raw_parts(start, range.len()) }
     }
 
@@ -74,10 +72,11 @@ impl Mapped {
         for range in self.watched() {
             let (part, tail) = rest.split_at(range.len());
             rest = tail;
+            assert!(range.end <= self.len);
             // SAFETY: inside the mapping.
-            let start = unsafe { self.base.add(range.start) };
-            // SAFETY: inside the mapping, which is writable and which nobody else has.
-            unsafe { start.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            let to = unsafe { self.base.add(range.start) };
+            // SAFETY: as above; it is writable, and nobody else has it.
+            unsafe { to.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
         }
     }
 
@@ -194,19 +193,31 @@ impl Image {
         copy[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
     }
 
-    /// Bytes of a part of a segment, by their offset in the copy.
-    pub fn bytes_mut(&mut self, segment: usize) -> &mut [u8] {
-        self.segments[segment].as_mut().expect("the segment was copied")
+    /// The copies of segments that are there, with their numbers.
+    pub fn numbered_copies(&self) -> impl Iterator<Item = (usize, &Vec<u8>)> {
+        self.segments.iter().enumerate().filter_map(|(number, copy)| Some((number, copy.as_ref()?)))
     }
 
-    /// The copies of segments that are there.
-    pub fn copies(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.segments.iter().flatten()
-    }
-
-    /// Number of segments.
-    pub fn len(&self) -> usize {
-        self.segments.len()
+    /// The same pool under the keys of another configuration.
+    pub fn moved_to(&self, conf: &ProcessConf) -> Image {
+        let mut moved = self.clone();
+        let table = watched_base()[0].len();
+        for (number, key) in keys_of(conf).into_iter().enumerate() {
+            let Some(copy) = moved.segments.get_mut(number).and_then(Option::as_mut) else { continue };
+            let name = offset_of!(Frozen, key);
+            copy[name..name + 4].copy_from_slice(&key.0.to_le_bytes());
+            let check = offset_of!(Frozen, check);
+            // SAFETY: a record of words, of which any bytes are a value; a copy is aligned as the allocator
+            // aligns large memory, and longer than the record.
+            let sum = unsafe { &*copy.as_ptr().cast::<Frozen>() }.sum();
+            copy[check..check + 4].copy_from_slice(&sum.to_le_bytes());
+            if number != 0 {
+                let at = table + (number - 1) * size_of::<BlockBase>();
+                let base = moved.segments[0].as_mut().expect("a pool has a base");
+                base[at..at + 4].copy_from_slice(&key.0.to_le_bytes());
+            }
+        }
+        moved
     }
 }
 
@@ -245,7 +256,7 @@ pub fn index_words(conf: &ProcessConf, type_id: u32) -> Vec<u64> {
     let word =
         |segment: &Mapped, at: usize| u64::from_le_bytes(segment.bytes(at..at + 8).try_into().unwrap());
     let base = &segments[0];
-    let count = word(base, std::mem::offset_of!(BaseHeader, nextents)) as usize;
+    let count = word(base, offset_of!(BaseHeader, nextents)) as usize;
     let records = (0..count).map(|n| watched_base()[2].start + n * size_of::<ExtentRec>());
     let of_index = records.filter(|at| word(base, *at) as u32 == type_id | 1 << 16);
     let parts = of_index.map(|at| {

@@ -61,6 +61,9 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
         .and_then(|()| pool.add_type::<Late>())
         .map_err(|error| format!("a type is refused: {error}"))?;
     sound(pool, "with its types")?;
+    if pool.verify().findings.iter().any(|finding| finding.what.contains("schema text")) {
+        return Err("schema text was lost for good".into());
+    }
     let content = Content::read(pool)?;
     let report = pool.resume_report();
     let named = |bits: u64| {

@@ -49,6 +49,27 @@ impl Keys {
         }
     }
 
+    /// Whether the kernel has undone what the dead process held: its lock and its mappings.
+    pub fn are_let_go(&self) -> Result<(), String> {
+        // SAFETY: integers only.
+        let semid = unsafe { libc::semget(self.first as i32, 0, 0) };
+        // SAFETY: GETVAL takes no argument; without a set it fails.
+        if semid != -1 && unsafe { libc::semctl(semid, 0, libc::GETVAL) } > 0 {
+            return Err("the lock of a dead process is held".into());
+        }
+        for key in self.first..self.first + self.count {
+            let Some(id) = shmid(Key(key)) else { continue };
+            // SAFETY: all zero is a value of it.
+            let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
+            // SAFETY: IPC_STAT fills the record.
+            unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) };
+            if stat.shm_nattch != 0 {
+                return Err(format!("the segment {} of a dead process is attached", Key(key)));
+            }
+        }
+        Ok(())
+    }
+
     /// Keys under which there is a segment or a set of semaphores.
     pub fn in_use(&self) -> Vec<Key> {
         let all = (self.first..self.first + self.count).map(Key);

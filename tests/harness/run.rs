@@ -24,6 +24,8 @@ pub struct Tally {
     pub first: Option<String>,
     /// Ends at the first violation, and says nothing.
     pub quick: bool,
+    /// Called with true before what is tested, and with false before what prepares it.
+    pub arm: Option<Box<dyn Fn(bool)>>,
 }
 
 /// Violations of one scenario that are said in full.
@@ -39,6 +41,12 @@ impl Tally {
             println!("VIOLATION {said}");
         }
         self.first.get_or_insert(said);
+    }
+
+    fn arm(&self, on: bool) {
+        if let Some(arm) = &self.arm {
+            arm(on);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -57,6 +65,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     }
     let began = Instant::now();
     let (points, violations) = (tally.points, tally.violations);
+    tally.arm(false);
     let keys = Keys::take(8);
     let conf = conf(scenario, &keys, BackendKind::Sysv);
     let world = scenario.build(&conf);
@@ -64,12 +73,14 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     let (before, after) = scenario.around(&conf, &world);
     let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
     start.restore_sysv(&conf);
-    let path = walk(scenario, &conf, &world);
+    let path = walk(scenario, &conf, &world, tally);
     let places: Vec<usize> = match path.len() {
         len if len <= every => (0..len).collect(),
         _ => path.changes.clone(),
     };
     let mut astray = 0;
+    // Bytes that were judged: between two stores a kill leaves the same, and only the kernel's part is looked at.
+    let mut judged = HashSet::new();
     for place in places {
         if tally.is_over() {
             return;
@@ -78,10 +89,15 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         if let What::Cold = scenario.what {
             keys.remove();
         }
-        let child = start_child(scenario, &conf, &world);
+        let child = start_child(scenario, &conf, &world, tally);
         astray += u64::from(!child.run_to(&path, place));
         child.kill();
-        let result = judge::judge(&conf, &expected);
+        tally.arm(true);
+        let is_new = judged.insert(fingerprint(&Image::of_sysv(&conf), &OWNER));
+        let result = match is_new || scenario.makes_segments() {
+            true => judge::judge(&conf, &expected),
+            false => keys.are_let_go(),
+        };
         tally.count(scenario, &|| format!("killed behind instruction {place} of {}", path.len()), result);
     }
     if scenario.leaves != Leaves::Ruins && !image::is_zero_elsewhere(&conf) {
@@ -101,9 +117,11 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     }
 }
 
-fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Child {
+fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Child {
     Child::start(|| {
+        tally.arm(false);
         let (mut pool, world) = scenario.warm(conf, world);
+        tally.arm(true);
         stepper::begin();
         scenario.run(&mut pool, conf, &world);
         stepper::end();
@@ -112,8 +130,8 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Child 
 
 /// Steps through the operation once and notes which instructions change the segments. They are looked at
 /// from here; while the child is in the kernel they are not attached here, so that it finds what it would find alone.
-fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Path {
-    let child = start_child(scenario, conf, world);
+fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Path {
+    let child = start_child(scenario, conf, world, tally);
     let attach = || -> Vec<Option<Mapped>> {
         let keys = image::keys_of(conf).into_iter().enumerate();
         keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()
@@ -151,9 +169,10 @@ fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World) -> Path {
 /// recoveries, `depth` recoveries deep.
 pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     // What makes and removes segments is killed for real.
-    if matches!(scenario.what, What::Cold) || scenario.leaves == Leaves::Ruins || scenario.more_blocks != 0 {
+    if scenario.makes_segments() {
         return;
     }
+    tally.arm(false);
     let keys = Keys::take(8);
     let conf = conf(scenario, &keys, BackendKind::Heap);
     let world = scenario.build(&conf);
@@ -164,11 +183,14 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     start.restore(&segments);
     let (mut pool, world) = scenario.warm(&conf, &world);
     let start = Image::of(&segments);
+    tally.arm(true);
     let ((), stores) = trap::stores(&segments, || scenario.run(&mut pool, &conf, &world));
     drop(pool);
     let mut nest = Nest { scenario, conf: &conf, segments: &segments, expected, tally, seen: HashSet::new() };
     let behind: Vec<Image> = std::iter::once(start.clone()).chain(trap::images(&start, &stores)).collect();
     nest.level(behind, depth);
+    nest.tally.arm(false);
+    start.restore(&segments);
     if let Ok(pool) = MemoryPoolMgr::open(&conf) {
         pool.destroy().unwrap();
     }
@@ -191,7 +213,7 @@ impl Nest<'_> {
         let mut next = Vec::new();
         let step = images.len().div_ceil(LEVEL).max(1);
         for image in images.iter().step_by(if depth == 3 { 1 } else { step }) {
-            if self.tally.is_over() || !self.seen.insert(self.hash(image)) {
+            if self.tally.is_over() || !self.seen.insert(fingerprint(image, &TIMES)) {
                 continue;
             }
             let stores = self.resume(image, depth);
@@ -216,22 +238,26 @@ impl Nest<'_> {
         self.tally.count(self.scenario, &|| format!("image, {depth} levels above the last"), result);
         stores
     }
-
-    /// Images that differ only in times are one.
-    fn hash(&self, image: &Image) -> u64 {
-        let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
-        for (number, copy) in image.copies().enumerate() {
-            let parts: &[Range<usize>] = if number == 0 { &TIMES } else { &[] };
-            let mut at = 0;
-            for times in parts {
-                hasher.write(&copy[at..times.start]);
-                at = times.end;
-            }
-            hasher.write(&copy[at..]);
-        }
-        hasher.finish()
-    }
 }
+
+/// Tells images apart by all bytes but those of some parts of the base.
+fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
+    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+    for (number, copy) in image.numbered_copies() {
+        hasher.write_usize(number);
+        let mut at = 0;
+        for part in if number == 0 { but } else { &[] } {
+            hasher.write(&copy[at..part.start]);
+            at = part.end;
+        }
+        hasher.write(&copy[at..]);
+    }
+    hasher.finish()
+}
+
+/// Bytes of the base header that say who owns the pool, and since when.
+const OWNER: [Range<usize>; 2] =
+    [offset_of!(BaseHeader, owner_pid)..offset_of!(BaseHeader, boot_id), TIMES[1].start..TIMES[1].end];
 
 /// Bytes of the base header that say when something was.
 const TIMES: [Range<usize>; 2] = [

@@ -121,9 +121,9 @@ fn install(signal: i32, handler: Handler) -> libc::sigaction {
 }
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a record of a fault.
+    // SAFETY: the kernel passes a record.
     let info = unsafe { &*info };
-    // SAFETY: a record of a fault has an address.
+    // SAFETY: it is that of a fault, which has an address.
     let address = unsafe { info.si_addr() } as usize;
     // SAFETY: null, or the state of the one operation, whose thread this is.
     let state = unsafe { STATE.load(Ordering::SeqCst).as_mut() };

@@ -6,6 +6,7 @@ mod human;
 mod ini_file;
 mod output;
 mod pool_state;
+mod probe;
 mod problems;
 mod render;
 mod verbs;
@@ -31,8 +32,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Check(verbs::check::Args),
+    Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
     Ls(verbs::ls::Args),
+    Postmortem(verbs::postmortem::Args),
     Rm(verbs::rm::Args),
 }
 
@@ -41,8 +44,10 @@ fn main() -> ExitCode {
     let mut out = Output::stdout(cli.json);
     let result = match cli.verb {
         Verb::Check(args) => verbs::check::run(args, &mut out),
+        Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
         Verb::Ls(args) => verbs::ls::run(args, &mut out),
+        Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {

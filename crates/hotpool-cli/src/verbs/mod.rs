@@ -2,6 +2,8 @@
 //! and says how it ended.
 
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod ls;
+pub(crate) mod postmortem;
 pub(crate) mod rm;
