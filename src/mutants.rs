@@ -1,7 +1,7 @@
 //! Planted mistakes, so that a test can show that the crash harness sees each of them.
 //!
 //! They exist only with the feature `mutants`, which nothing but `tests/mutants.rs` turns on. Without
-//! it [`planted`] is a constant, and not a byte of code is left of them.
+//! it `planted` is a constant, and not a byte of code is left of them.
 
 macro_rules! mutants {
     ($($name:ident: $says:literal,)+) => {
