@@ -405,6 +405,12 @@ fn open_base(
     if let Some(pool_id) = resumed {
         return Ok(Opened { base, found, start_mode: StartMode::Resume, pool_id });
     }
+    if backend.kind() == BackendKind::Sysv && sys::proc::removes_at_last_detach() {
+        log::warn!(
+            "kernel.shm_rmid_forced is 1: the kernel removes the pool under {key} as soon as this process ends, and \
+             every start is cold; run `sysctl kernel.shm_rmid_forced=0`"
+        );
+    }
     let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
     making::wipe(&base.region());
     mem::populate(&base.region(), 0, bytes).map_err(system(key, bytes, "populate"))?;

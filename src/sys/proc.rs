@@ -158,6 +158,11 @@ pub(crate) fn segments() -> io::Result<Vec<ShmRow>> {
     Ok(text.lines().skip(1).filter_map(parse_row).collect())
 }
 
+/// Whether the kernel removes a segment of this IPC namespace when nobody has it attached any more.
+pub(crate) fn removes_at_last_detach() -> bool {
+    super::read_short("/proc/sys/kernel/shm_rmid_forced").is_ok_and(|text| text.trim() == "1")
+}
+
 /// What a row of `/proc/sysvipc/shm` says of memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShmMemory {
