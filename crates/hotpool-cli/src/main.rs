@@ -9,6 +9,7 @@ mod pool_state;
 mod probe;
 mod problems;
 mod render;
+mod target;
 mod verbs;
 
 use clap::{Parser, Subcommand};
@@ -34,9 +35,11 @@ enum Verb {
     Check(verbs::check::Args),
     Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
+    Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),
     Postmortem(verbs::postmortem::Args),
     Rm(verbs::rm::Args),
+    Verify(verbs::verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,9 +49,11 @@ fn main() -> ExitCode {
         Verb::Check(args) => verbs::check::run(args, &mut out),
         Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
+        Verb::Inspect(args) => verbs::inspect::run(args, &mut out),
         Verb::Ls(args) => verbs::ls::run(args, &mut out),
         Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
+        Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever closed stderr does not want to know.

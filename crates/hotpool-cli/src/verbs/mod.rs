@@ -4,6 +4,8 @@
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod generate;
+pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod postmortem;
 pub(crate) mod rm;
+pub(crate) mod verify;
