@@ -203,8 +203,8 @@ fn how(found: &PostMortem, start: &Start) -> &'static str {
 fn span(nanos: u64) -> String {
     match nanos {
         0..10_000_000_000 => format!("{} ms", nanos / 1_000_000),
-        ..600_000_000_000 => format!("{} s", nanos / 1_000_000_000),
-        ..172_800_000_000_000 => format!("{} min", nanos / 60_000_000_000),
+        10_000_000_000..600_000_000_000 => format!("{} s", nanos / 1_000_000_000),
+        600_000_000_000..172_800_000_000_000 => format!("{} min", nanos / 60_000_000_000),
         _ => format!("{} d", nanos / 86_400_000_000_000),
     }
 }
