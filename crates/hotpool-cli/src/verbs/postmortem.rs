@@ -201,11 +201,11 @@ fn how(found: &PostMortem, start: &Start) -> &'static str {
 
 /// A span of time in the unit that fits.
 fn span(nanos: u64) -> String {
-    match nanos {
-        0..10_000_000_000 => format!("{} ms", nanos / 1_000_000),
-        ..600_000_000_000 => format!("{} s", nanos / 1_000_000_000),
-        ..172_800_000_000_000 => format!("{} min", nanos / 60_000_000_000),
-        _ => format!("{} d", nanos / 86_400_000_000_000),
+    match nanos / 1_000_000_000 {
+        ..10 => format!("{} ms", nanos / 1_000_000),
+        s @ 10..600 => format!("{s} s"),
+        s @ 600..172_800 => format!("{} min", s / 60),
+        s => format!("{} d", s / 86_400),
     }
 }
 
