@@ -105,7 +105,7 @@ pub(crate) fn adopt(
     let starts = Starts::of(base);
     starts.mend();
     let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
-    starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::read());
+    starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::of(now, boot));
     sign(header, last_end, now, boot);
     header.epoch.store(epoch.wrapping_add(1));
     BlackBox::of(base).event(Event::Open, epoch.wrapping_add(1), now);

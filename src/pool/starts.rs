@@ -91,7 +91,12 @@ pub(crate) struct Now {
 
 impl Now {
     pub(crate) fn read() -> Self {
-        Now { wall_nanos: sys::wall_nanos(), boot_nanos: sys::boot_nanos(), boot: short(sys::boot_id()) }
+        Self::of(sys::wall_nanos(), sys::boot_id())
+    }
+
+    /// The same where wall clock and boot are known already.
+    pub(crate) fn of(wall_nanos: u64, boot_id: [u64; 2]) -> Self {
+        Now { wall_nanos, boot_nanos: sys::boot_nanos(), boot: short(boot_id) }
     }
 }
 
