@@ -66,10 +66,10 @@ fn median(mut numbers: Vec<u64>) -> Duration {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, word, base, count] = arguments.as_slice() {
-        if word == "--child" {
-            return attach(base.parse().unwrap(), count.parse().unwrap());
-        }
+    if let [_, word, base, count] = arguments.as_slice()
+        && word == "--child"
+    {
+        return attach(base.parse().unwrap(), count.parse().unwrap());
     }
     println!("{:>9} {:>12} {:>12} {:>12} {:>12}", "objects", "user", "open", "+ add_type", "shmat");
     for count in [1_000, 100_000, 10_000_000] {

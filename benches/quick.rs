@@ -137,7 +137,7 @@ fn shuffle<T>(items: &mut [T]) {
     let mut state = 1u64;
     for last in (1..items.len()).rev() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        items.swap(last, (u128::from(state) * (last as u128 + 1) >> 64) as usize);
+        items.swap(last, ((u128::from(state) * (last as u128 + 1)) >> 64) as usize);
     }
 }
 

@@ -8,8 +8,8 @@ use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject, StartMode};
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
-#[pool(id = 1)]
-struct Player {
+#[pool(id = 900)]
+struct Hero {
     uid: u64,
     hp: i32,
     level: u32,
@@ -20,17 +20,17 @@ struct Player {
 fn main() -> anyhow::Result<()> {
     let conf = ConfMgr::load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/memorypool.ini"))?;
     let mut pool = MemoryPoolMgr::open(conf.process("zone")?)?;
-    pool.add_type::<Player>()?;
+    pool.add_type::<Hero>()?;
 
     match pool.start_mode() {
-        StartMode::Init => println!("{}", pool.alloc(Player { uid: 7, hp: 100, level: 1, x: 0.0, y: 0.0 })?),
+        StartMode::Init => println!("{}", pool.alloc(Hero { uid: 7, hp: 100, level: 1, x: 0.0, y: 0.0 })?),
         StartMode::Resume => println!("{}", pool.resume_report()),
     }
     pool.ready()?; // now serving: only here is the restart a success
 
-    pool.for_each::<Player>(|id, player| {
-        player.level += 1;
-        println!("{id}: player {} has reached level {}", player.uid, player.level);
+    pool.for_each::<Hero>(|id, hero| {
+        hero.level += 1;
+        println!("{id}: hero {} has reached level {}", hero.uid, hero.level);
     });
     Ok(()) // or `kill -9`: the pool stays
 }

@@ -59,12 +59,18 @@ pub const SCHEMA_BYTES: u64 = 1 << 20;
 /// Objects that can be named at once as being written through a guard.
 pub const MARKS: usize = 64;
 
-/// Room for the undo log that changes over several objects will use.
+/// Room for the undo log of a transaction unless `UndoSize` says otherwise: a thousand small objects.
 pub const UNDO_BYTES: u64 = 64 << 10;
+/// Least that `UndoSize` may ask for: one page.
+pub const MIN_UNDO_BYTES: u64 = PAGE;
+/// Most that `UndoSize` may ask for; all of it is given memory when the pool is made.
+pub const MAX_UNDO_BYTES: u64 = 1 << 30;
 /// Entries of the ring of starts.
 pub const STARTS: u64 = 64;
-/// Room for the record of last operations.
+/// Room for the black box.
 pub const BLACK_BOX_BYTES: u64 = 64 << 10;
+/// Notes that the black box keeps: what its room has behind its first 32 bytes.
+pub const NOTES: u64 = BLACK_BOX_BYTES / 32 - 1;
 /// Room for the directory of queues.
 pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
 
@@ -73,6 +79,13 @@ pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
 pub const OWNER_WAIT_MS: u64 = 6000;
 /// Most that `OwnerWaitMs` may ask for.
 pub const MAX_OWNER_WAIT_MS: u64 = 600_000;
+/// Most that `MaxCrashResumes` may ask for: half of the ring of starts.
+pub const MAX_CRASH_RESUMES: u32 = 32;
+/// Window in which crashed starts are counted unless `CrashWindowSec` says otherwise: a service manager
+/// that restarts at once has tried many times by then.
+pub const CRASH_WINDOW_SEC: u64 = 300;
+/// Most that `CrashWindowSec` may ask for: a day.
+pub const MAX_CRASH_WINDOW_SEC: u64 = 86_400;
 /// How often a start makes the owner semaphores again when somebody removes them under its
 /// hands; more than any number of servers that start and stop at once.
 pub const OWNER_ROUNDS: u32 = 1000;

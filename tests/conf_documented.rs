@@ -2,7 +2,7 @@
 //!
 //! Which keys there are is taken from the error for an unknown one.
 
-use hotpool::conf::{BackendKind, CoreDump, ProblemKind};
+use hotpool::conf::{BackendKind, CoreDump, OnCrashLoop, OnTorn, ProblemKind, ResumeConf};
 use hotpool::{ConfMgr, limits};
 use std::fs;
 
@@ -44,6 +44,9 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
     assert_eq!(zone.mode, 0o600);
     assert_eq!(zone.owner_wait_ms, limits::OWNER_WAIT_MS);
     assert_eq!(zone.core_dump, CoreDump::default());
+    let resume = ResumeConf { max_crash_resumes: zone.resume.max_crash_resumes, ..ResumeConf::default() };
+    assert_eq!(zone.resume, resume);
+    assert_eq!(resume.max_crash_resumes, 3, "off by default, and shown switched on");
     assert!(zone.types.iter().any(|t| t.object_bytes.is_none()));
     assert!(zone.types.iter().any(|t| t.object_bytes == Some(4096)));
     let lobby = conf.process("lobby").unwrap();
@@ -75,7 +78,17 @@ fn every_key_and_every_word_has_its_row_in_the_document() {
     for level in CoreDump::ALL {
         assert!(row("CoreDump").unwrap().contains(&format!("`{}`", level.name())), "{level:?}");
     }
+    for policy in OnCrashLoop::ALL {
+        assert!(row("OnCrashLoop").unwrap().contains(&format!("`{}`", policy.name())), "{policy:?}");
+    }
+    for policy in OnTorn::ALL {
+        assert!(row("OnTorn").unwrap().contains(&format!("`{}`", policy.name())), "{policy:?}");
+    }
     let limits = [
+        ("MaxCrashResumes", ResumeConf::default().max_crash_resumes.to_string()),
+        ("MaxCrashResumes", limits::MAX_CRASH_RESUMES.to_string()),
+        ("CrashWindowSec", limits::CRASH_WINDOW_SEC.to_string()),
+        ("CrashWindowSec", limits::MAX_CRASH_WINDOW_SEC.to_string()),
         ("OwnerWaitMs", limits::OWNER_WAIT_MS.to_string()),
         ("OwnerWaitMs", limits::MAX_OWNER_WAIT_MS.to_string()),
         ("ShmKeys", limits::MAX_BLOCKS.to_string()),

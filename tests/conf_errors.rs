@@ -138,7 +138,7 @@ fn a_long_line_is_cut() {
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
     unknown-key
-      a.ini:10:1: [zone] player: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+      a.ini:10:1: [zone] player: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     "#);
 }
 
@@ -275,11 +275,11 @@ fn a_dotted_section_that_is_no_types() {
 fn an_unknown_key() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
     unknown-key
-      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
     unknown-key
-      a.ini:7:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+      a.ini:7:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
     unknown-key
@@ -668,7 +668,7 @@ monster = 1 x 0
     not-a-number
       a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
     unknown-key
-      a.ini:5:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump
+      a.ini:5:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     malformed-line
       a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
     section-missing
@@ -676,4 +676,26 @@ monster = 1 x 0
     out-of-range
       a.ini:11:15: [world.types] monster: "0" is out of range; expected 1 to 1024G
     "#);
+}
+
+#[test]
+fn a_crash_loop_that_is_never_met() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nMaxCrashResumes = 33\nCrashWindowSec = 0\nOnCrashLoop = freeze\nOnTorn = quarantin"), @r#"
+    out-of-range
+      a.ini:16:19: [world] MaxCrashResumes: "33" is out of range; expected 0 to 32
+    out-of-range
+      a.ini:17:18: [world] CrashWindowSec: "0" is out of range; expected 1 to 86400
+    not-a-choice
+      a.ini:18:15: [world] OnCrashLoop: "freeze" is not one of fail, quarantine, cold
+    not-a-choice
+      a.ini:19:10: [world] OnTorn: "quarantin" is not one of report, quarantine (did you mean quarantine?)
+    "#);
+}
+
+#[test]
+fn a_pool_that_must_be_hot_and_shall_start_cold() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"
+    hot-and-cold
+      a.ini:17:13: [world] MustBeHot: refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise
+    ");
 }

@@ -1,6 +1,9 @@
 //! docs/layout.md tells the truth: each of its tables is compared with the code, field by field.
 
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, TypeInfo};
+use hotpool::layout::{
+    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, StartRec,
+    TypeInfo,
+};
 use std::mem::{offset_of, size_of, size_of_val};
 
 type Field = (usize, usize, &'static str);
@@ -27,13 +30,16 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
             lanes_bytes, starts_off, starts_bytes, black_box_off, black_box_bytes, queues_off, queues_bytes, max_types,
             max_blocks, max_extents, lanes, process, hash_seed, spare, check),
         fields!(BaseHeader: frozen, geometry, epoch, run, owner_pid, owner_ticks, start_wall, start_boot, boot_id,
-            closed_wall, ready_wall, starts_clean, starts_crashed, last_tag, spare_state, nblocks, nextents, ntypes,
-            schema_used, spare_growth, intent, split, spare_op, marks, suspects, spare_lanes, order),
+            closed_wall, ready_wall, starts_clean, starts_crashed, last_tag, ipc_namespace, moved, spare_state, nblocks, nextents, ntypes,
+            schema_used, spare_growth, intent, split, spare_op, marks, suspects, spare_lanes, quarantine, order),
         fields!(TypeInfo: id, flags, fingerprint, size, stride, head, align, shift, group_shift, extent_bytes, map_bytes,
             index_bytes, last_generation, schema_len, schema_off, name, spare_fixed, check, len, high_water, retired,
             groups, spare_hot),
         fields!(BlockBase: key, index, state, created, spare),
         fields!(ExtentRec: owner, ordinal, block, full, offset, bytes),
+        fields!(StartRec: epoch, start_wall, start_boot, boot, pid, before, end, before_wall, ready_wall, end_wall),
+        fields!(NoteRing: count, spare),
+        fields!(NoteRec: number_tag, nanos, a, b),
         fields!(LaneHead: tail, spare),
         fields!(Group: overflow, entries),
     ]

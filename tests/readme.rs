@@ -18,6 +18,19 @@ fn the_program_is_the_example_hello() {
     assert_eq!(blocks("rust"), [code]);
 }
 
+/// Both are run with the default ini, so that they meet in one pool.
+#[test]
+fn hello_and_the_zone_server_have_types_of_different_numbers() {
+    let ids = |path: &str| -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        let numbers = text.split("#[pool(id = ").skip(1);
+        numbers.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect()).collect()
+    };
+    let (hello, zone) = (ids("examples/hello.rs"), ids("examples/zone_server/zone.rs"));
+    assert!(!hello.is_empty() && !zone.is_empty());
+    assert!(!hello.iter().any(|id| zone.contains(id)), "{hello:?} and {zone:?}");
+}
+
 #[test]
 fn the_ini_is_what_the_parser_takes() {
     let ini = &blocks("ini")[0];

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers. A module uses those of lower ranks, and itself.
-const RANKS: [(&str, u32); 15] = [
+const RANKS: [(&str, u32); 16] = [
+    ("mutants", 0),
     ("limits", 0),
     ("units", 1),
     ("sync", 1),

@@ -268,3 +268,23 @@ proptest! {
         pool.destroy().unwrap();
     }
 }
+
+#[test]
+fn the_ini_says_how_large_a_transaction_can_be_and_a_waiting_pool_keeps_what_it_has() {
+    let mut conf = conf();
+    conf.undo_size = Bytes(128 << 10);
+    let mut pool = open(&conf);
+    let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
+    pool.update(huge, |huge| huge.bytes[9_999] = 2).unwrap();
+    drop(pool);
+    conf.undo_size = Bytes(4 << 10);
+    let mut pool = open(&conf);
+    assert!(pool.is_resume());
+    pool.update(huge, |huge| huge.bytes[0] += huge.bytes[9_999]).unwrap();
+    assert_eq!(pool.get(huge).map(|huge| huge.bytes[0]), Some(3));
+    pool.destroy().unwrap();
+    let mut pool = open(&conf);
+    let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
+    assert!(matches!(pool.update(huge, |huge| huge.bytes[0] = 2), Err(TxError::TooLarge { .. })));
+    pool.destroy().unwrap();
+}

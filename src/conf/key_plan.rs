@@ -104,3 +104,8 @@ pub const fn coordinates(key: Key) -> Option<Coordinates> {
         block: key.0 & MAX_BLOCK,
     })
 }
+/// Where a pool is copied to when a crash loop moves it aside (`OnCrashLoop = cold`): the same key with the top bit
+/// turned, so `0xc8` instead of the tag `0x48`. Nothing of the plan is there.
+pub fn post_mortem(key: Key) -> Key {
+    Key(key.0 ^ 1 << 31)
+}

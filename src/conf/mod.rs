@@ -12,9 +12,11 @@ mod problem;
 mod process;
 mod read;
 mod report;
+mod resume;
 mod section;
 mod values;
 
 pub use manager::ConfMgr;
 pub use problem::{ConfError, Found, Problem, ProblemKind};
 pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, TypeConf};
+pub use resume::{OnCrashLoop, OnTorn, ResumeConf};

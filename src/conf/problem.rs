@@ -399,6 +399,10 @@ pub enum ProblemKind {
         found: Found,
     },
 
+    /// A pool that must be hot, and shall start cold.
+    #[error("refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise")]
+    HotAndCold,
+
     /// A process was asked for that the ini does not have.
     #[error("there is no process {asked}{}; there are {}", did_you_mean(nearest), listed(names))]
     NoSuchProcess {
@@ -455,6 +459,7 @@ impl ProblemKind {
             DirMissing => "dir-missing",
             DirUnused => "dir-unused",
             DirNotAbsolute { .. } => "dir-not-absolute",
+            HotAndCold => "hot-and-cold",
             NoSuchProcess { .. } => "no-such-process",
         }
     }

@@ -1,5 +1,6 @@
 //! What one process of a deployment is given: plain data, validated.
 
+use super::resume::ResumeConf;
 use crate::limits;
 use crate::units::{Bytes, Key};
 use std::fmt;
@@ -121,6 +122,10 @@ pub struct ProcessConf {
     pub owner_wait_ms: u64,
     /// What goes into a core dump.
     pub core_dump: CoreDump,
+    /// Room for the undo log of a transaction. Takes effect when a pool is made.
+    pub undo_size: Bytes,
+    /// What a start does with a pool that keeps killing its owner, or that is not there.
+    pub resume: ResumeConf,
     /// Types of which the ini says something.
     pub types: Vec<TypeConf>,
     /// Where the section, `BaseKey`, `BlockSize` and each of `ShmKeys` is said.
@@ -162,6 +167,8 @@ impl ProcessConf {
             mode: 0o600,
             owner_wait_ms: limits::OWNER_WAIT_MS,
             core_dump: CoreDump::None,
+            undo_size: Bytes(limits::UNDO_BYTES),
+            resume: ResumeConf::default(),
             types: Vec::new(),
             places: Places {
                 section: place(""),

@@ -7,14 +7,29 @@ use super::nearest::nearest;
 use super::problem::{Found, ProblemKind};
 use super::process::{BackendKind, CoreDump, Places, ProcessConf, TypeConf};
 use super::report::{Report, Spot};
+use super::resume::{OnCrashLoop, OnTorn, ResumeConf};
 use super::values;
 use crate::limits;
 use crate::units::{Bytes, Key};
 use std::path::{Path, PathBuf};
 
 /// The keys of a process, in the order in which they are documented.
-const KEYS: &[&str] =
-    &["BaseKey", "BlockSize", "ShmKeys", "Backend", "Dir", "Mode", "OwnerWaitMs", "CoreDump"];
+const KEYS: &[&str] = &[
+    "BaseKey",
+    "BlockSize",
+    "ShmKeys",
+    "Backend",
+    "Dir",
+    "Mode",
+    "OwnerWaitMs",
+    "CoreDump",
+    "UndoSize",
+    "MaxCrashResumes",
+    "CrashWindowSec",
+    "OnCrashLoop",
+    "OnTorn",
+    "MustBeHot",
+];
 
 /// The entries of a section by key.
 struct Fields<'a> {
@@ -97,6 +112,9 @@ pub(super) fn process(
     let wait = |text: &str| values::number(text, 0, limits::MAX_OWNER_WAIT_MS);
     let owner_wait_ms = fields.optional("OwnerWaitMs", limits::OWNER_WAIT_MS, wait, report);
     let core_dump = fields.optional("CoreDump", CoreDump::None, core_dump, report);
+    let undo_size = fields.optional("UndoSize", Bytes(limits::UNDO_BYTES), values::undo_size, report);
+
+    let resume = resume(&fields, report);
 
     let types = types.map_or(Some(Vec::new()), |section| self::types(section, block_size, report))?;
     let (block_size, shm_keys) = (block_size?, shm_keys?);
@@ -116,6 +134,8 @@ pub(super) fn process(
         mode: mode?,
         owner_wait_ms: owner_wait_ms?,
         core_dump: core_dump?,
+        undo_size: undo_size?,
+        resume: resume?,
         types,
         places: Places {
             section: report.place(Spot::section(section.name)),
@@ -191,6 +211,34 @@ fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind,
 
 fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
     values::choice(text, &CoreDump::ALL, CoreDump::name)
+}
+
+/// What to do in a crash loop, and with a pool that is not there.
+fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
+    let default = ResumeConf::default();
+    let resumes = |text: &str| values::number(text, 0, limits::MAX_CRASH_RESUMES);
+    let max_crash_resumes = fields.optional("MaxCrashResumes", default.max_crash_resumes, resumes, report);
+    let window = |text: &str| values::number(text, 1, limits::MAX_CRASH_WINDOW_SEC);
+    let crash_window_sec = fields.optional("CrashWindowSec", default.crash_window_sec, window, report);
+    let policy = |text: &str| values::choice(text, &OnCrashLoop::ALL, OnCrashLoop::name);
+    let on_crash_loop = fields.optional("OnCrashLoop", default.on_crash_loop, policy, report);
+    let torn = |text: &str| values::choice(text, &OnTorn::ALL, OnTorn::name);
+    let on_torn = fields.optional("OnTorn", default.on_torn, torn, report);
+    let hot = |text: &str| values::choice(text, &[false, true], |yes| if yes { "yes" } else { "no" });
+    let must_be_hot = fields.optional("MustBeHot", default.must_be_hot, hot, report);
+    if let (Some(OnCrashLoop::Cold), Some(true), Some(at)) =
+        (on_crash_loop, must_be_hot, fields.get("MustBeHot"))
+    {
+        report.add(at, ProblemKind::HotAndCold);
+        return None;
+    }
+    Some(ResumeConf {
+        max_crash_resumes: max_crash_resumes?,
+        crash_window_sec: crash_window_sec?,
+        on_crash_loop: on_crash_loop?,
+        must_be_hot: must_be_hot?,
+        on_torn: on_torn?,
+    })
 }
 
 /// All types of a process, `None` if one is wrong.

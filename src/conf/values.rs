@@ -77,7 +77,16 @@ pub(super) fn bytes(text: &str, min: Bytes, max: Bytes) -> Parsed<Bytes> {
 
 /// The size of a block: whole pages.
 pub(super) fn block_size(text: &str) -> Parsed<Bytes> {
-    let size = bytes(text, Bytes(limits::MIN_BLOCK_BYTES), Bytes(limits::MAX_BLOCK_BYTES))?;
+    whole_pages(text, limits::MIN_BLOCK_BYTES, limits::MAX_BLOCK_BYTES)
+}
+
+/// The size of an undo log: a whole number of pages.
+pub(super) fn undo_size(text: &str) -> Parsed<Bytes> {
+    whole_pages(text, limits::MIN_UNDO_BYTES, limits::MAX_UNDO_BYTES)
+}
+
+fn whole_pages(text: &str, least: u64, most: u64) -> Parsed<Bytes> {
+    let size = bytes(text, Bytes(least), Bytes(most))?;
     let below = size.0 - size.0 % limits::PAGE;
     if below == size.0 {
         return Ok(size);

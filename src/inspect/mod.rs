@@ -1,5 +1,6 @@
 //! Looks into a pool from outside, without a store to it: what is there, and whether it is sound.
 
+mod describe;
 mod finding;
 mod keys;
 mod lane;
@@ -7,5 +8,6 @@ mod slots;
 mod tables;
 mod verify;
 
+pub use describe::{BlockShape, DescribeError, Description, TypeShape, describe_pool};
 pub use finding::{Finding, Place, Report, Severity, TypeReport};
 pub use verify::verify_pool;

@@ -7,7 +7,7 @@ use crate::inspect::verify::Standing;
 use crate::layout::Intent;
 use crate::limits;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::slots::RETIRED;
+use crate::pool::slots::{RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
 use crate::sync::Word;
 use std::time::Duration;
@@ -159,7 +159,10 @@ fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
         return (header != 0).then(|| "no handle can name it, and it was used".into());
     }
     let generation = header & GENERATION_MASK;
-    if header != 0 && header != RETIRED {
+    // In quarantine it names its type, and not its slot.
+    let parked =
+        is_parked(header) && header >> TYPE_SHIFT & u64::from(limits::MAX_TYPE_ID) == u64::from(ty.id);
+    if header != 0 && header != RETIRED && !parked {
         let wanted = slot.index << (INDEX_SHIFT - TYPE_SHIFT) | u64::from(ty.id);
         if header >> TYPE_SHIFT != wanted {
             return Some(format!("its header {header:#x} is that of another slot"));
@@ -175,12 +178,13 @@ fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
     if header != 0 && slot.index >= ty.info.high_water.load() && !is_half_done(walk, ty, slot.index) {
         return Some("it was used, and the type says that no slot from here on was".into());
     }
-    let taken = is_live(header) || header == RETIRED;
+    let taken = is_live(header) || header == RETIRED || parked;
     if taken == used || is_half_done(walk, ty, slot.index) {
         return None;
     }
     Some(match (is_live(header), taken) {
         (true, _) => "an object lives in it, and the map calls it free".into(),
+        (_, true) if parked => "it is in quarantine, and the map calls it free".into(),
         (_, true) => "it is used up, and the map calls it free".into(),
         _ => "it is free, and the map calls it used: it is lost".into(),
     })

@@ -29,11 +29,11 @@ pub struct Geometry {
     pub lanes_off: Word,
     /// See `lanes_off`.
     pub lanes_bytes: Word,
-    /// Offset and size of the ring of starts. Reserved.
+    /// Offset and size of the ring of starts (`StartRec`).
     pub starts_off: Word,
     /// See `starts_off`.
     pub starts_bytes: Word,
-    /// Offset and size of the record of last operations. Reserved.
+    /// Offset and size of the black box (`NoteRing`, `NoteRec`).
     pub black_box_off: Word,
     /// See `black_box_off`.
     pub black_box_bytes: Word,
@@ -121,8 +121,12 @@ pub struct BaseHeader {
     pub starts_crashed: Word,
     /// Tag of the last committed transaction. Reserved.
     pub last_tag: Word,
+    /// IPC namespace of the owner (its inode); 0 where the kernel does not say.
+    pub ipc_namespace: Word,
+    /// 1: all of this has been moved aside and holds nothing any more. Storing it commits the move.
+    pub moved: Word,
     /// Zero.
-    pub spare_state: [Word; 3],
+    pub spare_state: Word,
 
     /// Blocks in use. Storing it commits a new block.
     pub nblocks: Word,
@@ -147,7 +151,9 @@ pub struct BaseHeader {
     /// Objects that were being written when an owner died, kept until a start is ready.
     pub suspects: [Word; limits::MARKS],
     /// Zero.
-    pub spare_lanes: [Word; 320],
+    pub spare_lanes: [Word; 256],
+    /// Handles of the objects that are in quarantine; one counts only if its slot says so too.
+    pub quarantine: [Word; limits::MARKS],
     /// Type numbers in the order in which they were added.
     pub order: [Half; limits::TYPE_TABLE as usize],
 }

@@ -16,6 +16,8 @@ mod group;
 mod header;
 mod intent;
 mod lane;
+mod note;
+mod start;
 mod type_info;
 
 pub use block::BlockBase;
@@ -27,6 +29,11 @@ pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub(crate) use intent::{Intent, Op};
 pub use lane::LaneHead;
 pub(crate) use lane::{COMMITTED, UndoKind};
+pub use note::{NoteRec, NoteRing};
+pub use start::{
+    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,
+    END_PANICKED, StartRec,
+};
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 

@@ -7,20 +7,26 @@
 //! | the cut split of an index group is ended | the same, to be done again |
 //! | the cut operation is ended, then the intent is cleared | the same, to be done again |
 //! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
+//! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
+//! | the ring of starts is mended, and written ahead | a record that nothing leads to |
 //! | owner, times and `run` are stored | the new owner named as the last one |
 //! | `epoch` is stored | the start counted |
 //!
 //! The whole may be cut anywhere, any number of times: each step finds its evidence again until
 //! it is done, and clears it last.
 
-use crate::conf::ProcessConf;
+use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
+use crate::pool::black_box::{BlackBox, Event};
+use crate::pool::breaker::CrashLoop;
+use crate::pool::quarantine::{self, QuarantineError};
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
 use crate::pool::space::{Chains, Space};
+use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::undo::{States, Undo};
 use crate::share::{ShareMgr, StartMode};
@@ -71,6 +77,7 @@ pub(crate) fn adopt(
     undo: &mut Undo,
     conf: &ProcessConf,
     share: &ShareMgr,
+    crash_loop: Option<CrashLoop>,
 ) -> Result<ResumeReport, &'static str> {
     let base = found.base;
     let header = &base.header;
@@ -79,25 +86,29 @@ pub(crate) fn adopt(
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
     let last_end = last_end(header, epoch);
-    let ended_ago = match last_end {
-        LastEnd::None => None,
-        LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
-        LastEnd::Died { .. } => share
-            .found()
-            .last_detach()
-            .map(|ago| Duration::from_secs(sys::wall_seconds().saturating_sub(ago))),
-    };
+    let ended_ago = ended_ago(header, share, last_end, now);
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
     keep_marks(header);
     end_split(found)?;
+    let last = last_object(found)?;
     let ended_operation = end_operation(found)?;
     let mut loaded = Loaded { found: *found, states: Vec::new() };
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
     header.intent.store(0);
+    if let LastEnd::Died { .. } = last_end {
+        let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
+        put_suspects_away(found, conf, last, looping)?;
+    }
+    tidy(found)?;
+    let starts = Starts::of(base);
+    starts.mend();
+    let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
+    starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::of(now, boot));
     sign(header, last_end, now, boot);
-    header.epoch.store(epoch + 1);
+    header.epoch.store(epoch.wrapping_add(1));
+    BlackBox::of(base).event(Event::Open, epoch.wrapping_add(1), now);
 
     let types =
         base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
@@ -107,15 +118,48 @@ pub(crate) fn adopt(
         mode: if hot { StartMode::Resume } else { StartMode::Init },
         last_end,
         ended_ago,
-        epoch: epoch + 1,
+        epoch: epoch.wrapping_add(1),
         rebooted,
         types: types.collect(),
         ended_operation,
         ended_transaction,
         being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
+        quarantined: quarantine::listed(header).collect(),
+        crash_loop,
+        moved_to: None,
         took: Duration::ZERO,
     })
+}
+
+/// Puts those objects out of reach that the ini wants there after a death: the ones that were being
+/// written, and in a crash loop also those last worked on.
+fn put_suspects_away(
+    found: &Found<'_>,
+    conf: &ProcessConf,
+    last: Option<Handle>,
+    looping: bool,
+) -> Result<(), &'static str> {
+    let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
+    let suspects = found.base.header.suspects.iter().filter(|_| torn);
+    let noted = BlackBox::of(found.base).last_object();
+    let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
+    for object in suspects.filter_map(|word| Handle::from_bits(word.load())).chain(worked_on) {
+        put_away(found, object)?;
+    }
+    Ok(())
+}
+
+/// How long ago the last owner ended: by its own word, or by the kernel's to the second.
+fn ended_ago(header: &BaseHeader, share: &ShareMgr, last_end: LastEnd, now: u64) -> Option<Duration> {
+    let detached = share.found().last_detach();
+    match last_end {
+        LastEnd::None => None,
+        LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
+        LastEnd::Died { .. } => {
+            detached.map(|at| Duration::from_secs(sys::wall_seconds().saturating_sub(at)))
+        }
+    }
 }
 
 fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {
@@ -177,6 +221,42 @@ fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str
     Ok(ended)
 }
 
+/// The object of the operation that was the last one on a slot, if it lives.
+fn last_object(found: &Found<'_>) -> Result<Option<Handle>, &'static str> {
+    let Some(intent) = Intent::parse(found.base.header.intent.load()) else { return Ok(None) };
+    let state = found.load(intent.type_id)?;
+    let header = state.and_then(|state| state.slots.slot(intent.index)).map(|slot| slot.header().load());
+    Ok(header.and_then(Handle::from_bits))
+}
+
+/// Puts one object into quarantine, if it lives.
+fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
+    let Some(mut state) = found.load(object.type_id())? else { return Ok(()) };
+    match state.park(object) {
+        Ok(()) => {
+            log::warn!("object {object} is put into quarantine");
+            BlackBox::of(found.base).event(Event::Quarantined, object.to_bits(), 0);
+        }
+        // It was freed, or it is there from an earlier start.
+        Err(QuarantineError::NotLive(_)) => {}
+        Err(error) => log::error!("{error}"),
+    }
+    Ok(())
+}
+
+/// Takes from the list of quarantine what was let out or freed by a start that was cut.
+fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
+    let mut wrong = None;
+    quarantine::tidy(&found.base.header, |object| match found.load(object.type_id()) {
+        Ok(state) => state.is_some_and(|state| state.is_parked(object)),
+        Err(what) => {
+            wrong = Some(what);
+            true
+        }
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
 /// Says who owns the pool now, and since when.
 fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     match last_end {
@@ -190,5 +270,6 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     header.start_boot.store(sys::boot_nanos());
     header.boot_id[0].store(boot[0]);
     header.boot_id[1].store(boot[1]);
+    header.ipc_namespace.store(sys::ipc_namespace());
     header.run.store(RUN_STARTING);
 }

@@ -1,11 +1,12 @@
 //! The base segment: where its parts lie, how it is made, and whether found bytes make sense.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, TypeInfo, fill_text};
+use crate::layout::{
+    BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, StartRec, TypeInfo, fill_text,
+};
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
-use crate::units::round_up;
 
 /// The parts of a base segment, found and checked.
 #[derive(Clone, Copy)]
@@ -15,6 +16,9 @@ pub(crate) struct Base {
     pub(crate) types: Table<TypeInfo>,
     pub(crate) blocks: Table<BlockBase>,
     pub(crate) extents: Table<ExtentRec>,
+    pub(crate) starts: Table<StartRec>,
+    pub(crate) note_ring: At<NoteRing>,
+    pub(crate) notes: Table<NoteRec>,
 }
 
 /// Offsets of the parts, in the order of the segment.
@@ -23,15 +27,15 @@ struct Plan {
     blocks: u64,
     extents: u64,
     schema: u64,
-    lanes: u64,
     starts: u64,
     black_box: u64,
     queues: u64,
+    lanes: u64,
     end: u64,
 }
 
 impl Plan {
-    const fn new() -> Self {
+    const fn new(undo_bytes: u64) -> Self {
         let mut at = BaseHeader::BYTES;
         let types = at;
         at += limits::TYPE_TABLE as u64 * size_of::<TypeInfo>() as u64;
@@ -41,29 +45,30 @@ impl Plan {
         at += limits::MAX_EXTENTS as u64 * size_of::<ExtentRec>() as u64;
         let schema = at;
         at += limits::SCHEMA_BYTES;
-        let lanes = at;
-        at += limits::UNDO_BYTES;
         let starts = at;
-        at += limits::PAGE;
+        at += limits::STARTS * size_of::<StartRec>() as u64;
         let black_box = at;
         at += limits::BLACK_BOX_BYTES;
         let queues = at;
         at += limits::QUEUE_DIRECTORY_BYTES;
-        Plan { types, blocks, extents, schema, lanes, starts, black_box, queues, end: at }
+        let lanes = at;
+        at += undo_bytes;
+        Plan { types, blocks, extents, schema, starts, black_box, queues, lanes, end: at }
     }
 }
 
-/// Size of a base segment. Pages of it that nothing was written to take no memory.
-pub(crate) const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE) {
-    Some(bytes) => bytes,
-    None => 0,
-};
-const _: () = assert!(BASE_BYTES != 0);
+/// Size of the base segment of a new pool.
+pub fn base_bytes(conf: &ProcessConf) -> u64 {
+    Plan::new(conf.undo_size.0).end.next_multiple_of(limits::PAGE)
+}
+
+// The largest undo log does not bring an offset near its limit.
+const _: () = assert!(Plan::new(limits::MAX_UNDO_BYTES).end < 1 << 40);
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
 pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
-    let plan = Plan::new();
+    let plan = Plan::new(conf.undo_size.0);
     let g: &Geometry = &header.geometry;
     g.block_bytes.fill(conf.block_size.0);
     g.types_off.fill(plan.types);
@@ -72,9 +77,9 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     g.schema_off.fill(plan.schema);
     g.schema_bytes.fill(limits::SCHEMA_BYTES);
     g.lanes_off.fill(plan.lanes);
-    g.lanes_bytes.fill(limits::UNDO_BYTES);
+    g.lanes_bytes.fill(conf.undo_size.0);
     g.starts_off.fill(plan.starts);
-    g.starts_bytes.fill(limits::PAGE);
+    g.starts_bytes.fill(limits::STARTS * size_of::<StartRec>() as u64);
     g.black_box_off.fill(plan.black_box);
     g.black_box_bytes.fill(limits::BLACK_BOX_BYTES);
     g.queues_off.fill(plan.queues);
@@ -108,12 +113,23 @@ impl Base {
         }
         let inside = |_: OutOfBounds| "a part of it lies outside the segment";
         region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
+        if g.starts_bytes.load() != limits::STARTS * size_of::<StartRec>() as u64
+            || g.black_box_bytes.load() != limits::BLACK_BOX_BYTES
+        {
+            return Err("its ring of starts or its black box has another size");
+        }
+        let box_off = g.black_box_off.load();
+        let notes_off =
+            box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
         let base = Base {
             region,
             header,
             types: region.table(g.types_off.load(), g.max_types.load().into()).map_err(inside)?,
             blocks: region.table(g.blocks_off.load(), g.max_blocks.load().into()).map_err(inside)?,
             extents: region.table(g.extents_off.load(), g.max_extents.load().into()).map_err(inside)?,
+            starts: region.table(g.starts_off.load(), limits::STARTS).map_err(inside)?,
+            note_ring: region.at(box_off).map_err(inside)?,
+            notes: region.table(notes_off, limits::NOTES).map_err(inside)?,
         };
         if header.nblocks.load() > base.blocks.len() as u64 {
             return Err("it counts more blocks than its table has");

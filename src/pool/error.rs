@@ -71,6 +71,47 @@ pub enum PoolError {
         limit: u32,
     },
 
+    /// One owner after the other has died before it was ready.
+    #[error(
+        "{place}: {crashes} owners in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; look with `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
+    )]
+    CrashLoop {
+        /// Section of the process.
+        place: Place,
+        /// Key of the base segment.
+        key: Key,
+        /// How many.
+        crashes: u32,
+        /// Seconds since the first of them attached.
+        since: u64,
+        /// Seconds until so few of them are in the window that a start is tried again.
+        wait: u64,
+    },
+
+    /// The pool cannot be moved aside: what an earlier crash loop left is still there.
+    #[error(
+        "`{process}` is in a crash loop and cannot be moved aside: {found}; if that is an earlier state of it, a new pool has crashed as well, so the objects are not the cause: look with `hotpool postmortem --key {base}`, then remove it with `hotpool rm --key {base}`"
+    )]
+    AsideTaken {
+        /// Process of the ini.
+        process: String,
+        /// Post-mortem key of the base.
+        base: Key,
+        /// What is under a post-mortem key.
+        found: String,
+    },
+
+    /// The start would be cold, and must not be.
+    #[error(
+        "{place} = yes refuses a cold start, and {found}; to start cold on purpose, start once with MustBeHot = no"
+    )]
+    NotHot {
+        /// `MustBeHot` of the process.
+        place: Place,
+        /// What was found.
+        found: String,
+    },
+
     /// A struct is not what it was when the objects were made.
     #[error("type `{name}` ({id}) of the pool in {key} has changed: {}; its {objects} objects are kept and not touched; start the build that made them, or free them with it first", differences.join("; "))]
     TypeChanged {

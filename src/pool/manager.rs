@@ -1,21 +1,25 @@
 //! Opening, serving and leaving a pool.
 
-use crate::conf::ProcessConf;
+use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
 use crate::pool::adopt::{self, Found};
-use crate::pool::base::{self, BASE_BYTES, Base};
+use crate::pool::aside;
+use crate::pool::base::{self, Base};
+use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
+use crate::pool::breaker::{self, CrashLoop};
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
 use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
+use crate::pool::starts::{Farewell, Now, Start, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::types::{self, Setting};
 use crate::pool::undo::Undo;
 use crate::region::Region;
-use crate::share::{ShareMgr, StartMode};
+use crate::share::{ShareError, ShareMgr, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
@@ -26,7 +30,17 @@ pub(crate) const PARTS: usize = 8;
 /// A pool of typed objects that outlives the process which owns it.
 ///
 /// There is one owner, and in it one pool value: it can be sent to another thread, not shared
-/// between threads. Everything that a method has returned from is there after a `kill -9`; an
+/// between threads:
+///
+/// ```
+/// fn can_be_sent<T: Send>() {}
+/// can_be_sent::<hotpool::MemoryPoolMgr>();
+/// ```
+/// ```compile_fail
+/// fn can_be_shared<T: Sync>() {}
+/// can_be_shared::<hotpool::MemoryPoolMgr>();
+/// ```
+/// Everything that a method has returned from is there after a `kill -9`; an
 /// operation that was cut is either there in full or not at all.
 ///
 /// ```
@@ -70,8 +84,9 @@ pub struct MemoryPoolMgr {
     conf: ProcessConf,
     report: ResumeReport,
     last_generation: u32,
+    farewell: Farewell,
     /// Last, so that nothing that points into the segments outlives them.
-    share: ShareMgr,
+    pub(crate) share: ShareMgr,
 }
 
 impl MemoryPoolMgr {
@@ -89,21 +104,27 @@ impl MemoryPoolMgr {
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         let began = Instant::now();
-        let mut share = ShareMgr::open(conf, BASE_BYTES, &mut |region: &Region| base::make(region, conf))?;
-        let base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+        let mut share =
+            ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| base::make(region, conf))
+                .map_err(|error| refused(conf, error))?;
+        let mut base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+        check_hot(conf, &base)?;
+        let crash_loop = find_crash_loop(conf, &base)?;
+        let moved_to = move_aside(conf, &base, &mut share, crash_loop)?;
+        if moved_to.is_some() {
+            base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+        }
         check_block_size(conf, &base)?;
-        let regions = attach_blocks(conf, &base, &mut share)?;
-        let mut space = Space::new(&base, regions);
-        check_types(conf, &base)?;
-        let chains = space
-            .load(&base.types)
-            .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+        let (mut space, chains) = find_space(conf, &base, &mut share)?;
         check_dropped(conf, &base, &space)?;
 
         let mut undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
         let found = Found { base: &base, space: &space, chains: &chains };
-        let mut report = adopt::adopt(&found, &mut undo, conf, &share).map_err(|what| corrupt(conf, what))?;
+        let mut report =
+            adopt::adopt(&found, &mut undo, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
+        let farewell = Farewell::new(Starts::of(&base));
         fit_blocks(conf, &base, &mut space, &mut share)?;
+        report.moved_to = moved_to;
         report.took = began.elapsed();
         log::info!("{report}");
         Ok(MemoryPoolMgr {
@@ -117,6 +138,7 @@ impl MemoryPoolMgr {
             base,
             chains,
             report,
+            farewell,
             share,
         })
     }
@@ -153,6 +175,38 @@ impl MemoryPoolMgr {
     /// Bytes of the blocks that no type has taken.
     pub fn bytes_free(&self) -> Bytes {
         Bytes(self.space.bytes_free())
+    }
+
+    /// The starts of this pool, the oldest first, this one last: as many as the ring keeps, 64.
+    pub fn starts(&self) -> Vec<Start> {
+        Starts::of(&self.base).read()
+    }
+
+    /// Notes in the black box what the program is doing: a tag of its own, below 2^31, and two words.
+    ///
+    /// The last two thousand notes are there after any death, for `hotpool postmortem`. Costs a few
+    /// nanoseconds: four stores and a look at the coarse clock.
+    #[inline]
+    pub fn note(&self, tag: u32, a: u64, b: u64) {
+        self.note_at(tag, a, b, sys::clock::coarse_nanos());
+    }
+
+    /// The same at a time that the program knows: nanoseconds of `CLOCK_MONOTONIC`, read once a tick.
+    #[inline]
+    pub fn note_at(&self, tag: u32, a: u64, b: u64, nanos: u64) {
+        self.black_box().write(tag & !LIBRARY_TAGS, a, b, nanos);
+    }
+
+    /// Notes that the program goes to work on an object. If that kills it again and again, the breaker
+    /// knows which object it was.
+    #[inline]
+    pub fn note_object(&self, object: impl Into<Handle>) {
+        self.black_box().event(Event::Object, object.into().to_bits(), 0);
+    }
+
+    #[inline]
+    pub(crate) fn black_box(&self) -> BlackBox {
+        BlackBox::of(&self.base)
     }
 
     /// Generation of this start: counts the owners that the pool has had.
@@ -201,7 +255,9 @@ impl MemoryPoolMgr {
             }
             _ => state.slots.bind::<T>(),
         }
-        self.reserve::<T>()
+        self.reserve::<T>()?;
+        self.black_box().event(Event::AddType, T::TYPE_ID.into(), self.capacity::<T>() as u64);
+        Ok(())
     }
 
     /// Takes the memory for the capacity that the ini gives a type.
@@ -222,11 +278,14 @@ impl MemoryPoolMgr {
     /// stay named in the report of every further start. A kill in here leaves the one or the other.
     pub fn ready(&mut self) -> Result<(), PoolError> {
         let header = &self.base.header;
-        header.ready_wall.store(sys::wall_nanos());
+        let now = sys::wall_nanos();
+        header.ready_wall.store(now);
         header.run.store(RUN_READY);
+        Starts::of(&self.base).ready(now);
         for suspect in &header.suspects {
             suspect.store(0);
         }
+        self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
     }
 
@@ -237,6 +296,8 @@ impl MemoryPoolMgr {
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());
         header.run.store(RUN_CLOSED);
+        Starts::of(&self.base).mend();
+        self.black_box().event(Event::Close, self.report.epoch, 0);
         Ok(())
     }
 
@@ -244,10 +305,8 @@ impl MemoryPoolMgr {
     ///
     /// A kill in here leaves a pool that is refused until `hotpool rm` has removed the rest.
     pub fn destroy(self) -> Result<(), PoolError> {
-        let blocks: Vec<Key> = (0..self.base.nblocks())
-            .filter_map(|number| self.base.blocks.get(number))
-            .map(|block| Key(block.key.load()))
-            .collect();
+        let blocks = block_keys(&self.base);
+        drop(self.farewell);
         Ok(self.share.destroy(&blocks)?)
     }
 
@@ -272,6 +331,98 @@ impl std::fmt::Debug for MemoryPoolMgr {
 #[cold]
 fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
     PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
+}
+
+/// The refusal of a cold start, with the place of what refuses it.
+#[cold]
+fn refused(conf: &ProcessConf, error: ShareError) -> PoolError {
+    match error {
+        ShareError::Cold { verdict, facts } => not_hot(conf, verdict.reason(&facts)),
+        other => other.into(),
+    }
+}
+
+#[cold]
+fn not_hot(conf: &ProcessConf, found: String) -> PoolError {
+    PoolError::NotHot { place: place(conf, "MustBeHot"), found }
+}
+
+/// A key of the process, at the line of its section.
+fn place(conf: &ProcessConf, key: &str) -> Place {
+    Place { key: key.into(), ..conf.places.section.clone() }
+}
+
+/// Refuses a pool that its first owner never came to fill, where only a hot start will do.
+fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
+    let what = match (base.header.ntypes.load(), aside::is_moved(&base.header)) {
+        _ if !conf.resume.must_be_hot => return Ok(()),
+        (_, true) => "was moved aside to its post-mortem keys",
+        (0, _) => "has never had a type",
+        _ => return Ok(()),
+    };
+    Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)))
+}
+
+/// The crash loop that this start would go on with, unless the ini refuses that.
+fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
+    if conf.resume.max_crash_resumes == 0 || aside::is_moved(&base.header) {
+        return Ok(None);
+    }
+    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else {
+        return Ok(None);
+    };
+    match found.policy {
+        OnCrashLoop::Fail => Err(PoolError::CrashLoop {
+            place: conf.places.section.clone(),
+            key: conf.base_key,
+            crashes: found.crashes,
+            since: found.since.as_secs(),
+            wait: found.passes_in.as_secs() + 1,
+        }),
+        OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
+    }
+}
+
+/// Moves the state of a pool in a crash loop aside, if the ini says so, or goes on with a move that was cut. The pool is
+/// new and empty then, and the key of the copy is returned.
+fn move_aside(
+    conf: &ProcessConf,
+    base: &Base,
+    share: &mut ShareMgr,
+    crash_loop: Option<CrashLoop>,
+) -> Result<Option<Key>, PoolError> {
+    let moved = aside::is_moved(&base.header);
+    if !moved && crash_loop.is_none_or(|found| found.policy != OnCrashLoop::Cold) {
+        return Ok(None);
+    }
+    if !moved {
+        let (space, _) = find_space(conf, base, share)?;
+        aside::copy(conf, base, &space, share)?;
+        base.header.moved.store(1);
+    }
+    let blocks = block_keys(base);
+    share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| base::make(region, conf))?;
+    Ok(Some(key_plan::post_mortem(conf.base_key)))
+}
+
+fn block_keys(base: &Base) -> Vec<Key> {
+    let blocks = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
+    blocks.map(|block| Key(block.key.load())).collect()
+}
+
+/// Attaches the blocks and reads what types have taken of them.
+pub(crate) fn find_space(
+    conf: &ProcessConf,
+    base: &Base,
+    share: &mut ShareMgr,
+) -> Result<(Space, Chains), PoolError> {
+    let regions = attach_blocks(conf, base, share)?;
+    let mut space = Space::new(base, regions);
+    check_types(conf, base)?;
+    let chains = space
+        .load(&base.types)
+        .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+    Ok((space, chains))
 }
 
 fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {

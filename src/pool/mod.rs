@@ -1,17 +1,24 @@
 //! MemoryPoolMgr: typed object slots by handle, kept across restarts.
 
 mod adopt;
+mod aside;
 pub(crate) mod base;
+mod black_box;
+mod breaker;
 mod error;
 mod guard;
+mod health;
 pub(crate) mod index;
 mod iter;
 mod manager;
 mod open;
 mod ops;
+mod postmortem;
+mod quarantine;
 mod report;
 pub(crate) mod slots;
 mod space;
+mod starts;
 mod state;
 mod tx;
 mod typed;
@@ -19,11 +26,19 @@ pub(crate) mod types;
 mod undo;
 mod view;
 
+pub use base::base_bytes;
+pub use black_box::{Event, LIBRARY_TAGS, Note};
+pub use breaker::CrashLoop;
 pub use error::{AllocError, Full, PoolError};
 pub use guard::RefMut;
+pub use health::Health;
 pub use iter::{Iter, IterMut, Sweep};
 pub use manager::MemoryPoolMgr;
 pub use ops::{Forced, Parts};
+pub use postmortem::ipc_namespace;
+pub use postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
+pub use quarantine::QuarantineError;
 pub use report::{LastEnd, ResumeReport, TypeCount};
+pub use starts::{Start, StartEnd};
 pub use tx::{Tx, TxError};
 pub use view::{View, ViewMut};

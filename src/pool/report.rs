@@ -1,7 +1,9 @@
 //! What an open found: hot or cold, after what, and with which objects.
 
 use crate::object::Handle;
+use crate::pool::breaker::CrashLoop;
 use crate::share::StartMode;
+use crate::units::Key;
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +79,13 @@ pub struct ResumeReport {
     pub being_written: Vec<Handle>,
     /// Types of which any object may have been written so, because several guards were alive.
     pub types_being_written: Vec<u16>,
+    /// Objects in quarantine, of this start and of earlier ones: they are kept, and nothing reaches them until
+    /// `release` or `drop_quarantined`.
+    pub quarantined: Vec<Handle>,
+    /// The crash loop that this start has met, and what was done about it.
+    pub crash_loop: Option<CrashLoop>,
+    /// Key under which the earlier state was kept, if this start has moved it aside.
+    pub moved_to: Option<Key>,
     /// Wall time of attach and recovery.
     pub took: Duration,
 }
@@ -119,6 +128,15 @@ impl fmt::Display for ResumeReport {
             for id in &self.types_being_written {
                 write!(f, " any of type {id}")?;
             }
+        }
+        if let Some(found) = self.crash_loop {
+            write!(f, ", after {} crashes in a row in {} s", found.crashes, found.since.as_secs())?;
+        }
+        if let Some(key) = self.moved_to {
+            write!(f, ", the earlier state is under {key}")?;
+        }
+        if !self.quarantined.is_empty() {
+            write!(f, ", in quarantine: {:?}", self.quarantined)?;
         }
         write!(f, "; {} us", self.took.as_micros())
     }

@@ -32,6 +32,17 @@ use std::ptr::NonNull;
 /// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
 pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
 
+/// Header of the slot of an object in quarantine: no handle equals it, it is even, and its type tells it
+/// from a retired one.
+pub(crate) fn parked(object: Handle) -> u64 {
+    u64::MAX << INDEX_SHIFT | object.to_bits() & !(u64::MAX << INDEX_SHIFT) & !LIVE
+}
+
+/// Whether a header is that of a slot in quarantine.
+pub(crate) fn is_parked(header: u64) -> bool {
+    header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
+}
+
 /// Objects of a type that an intent can count.
 pub(crate) const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
 
@@ -292,6 +303,12 @@ impl Slots {
         number << self.word_bits
     }
 
+    /// A word of the map when all its slots are used.
+    #[inline(always)]
+    pub(crate) fn full_word(&self) -> u64 {
+        self.full
+    }
+
     /// The word that speaks of a slot.
     pub(crate) fn word_of(&self, index: u32) -> u32 {
         index >> self.word_bits
@@ -471,7 +488,7 @@ impl Slots {
     /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
     #[cold]
     #[inline(never)]
-    fn retire(&self, slot: Slot, index: u32) {
+    pub(crate) fn retire(&self, slot: Slot, index: u32) {
         slot.header().store(RETIRED);
         self.count_retired(index);
     }

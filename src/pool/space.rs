@@ -4,6 +4,7 @@ use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
+use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::region::{At, Region, Table};
 use crate::units::round_up;
@@ -11,6 +12,7 @@ use crate::units::round_up;
 /// The blocks of a pool and what is left of them.
 pub(crate) struct Space {
     header: At<BaseHeader>,
+    black_box: BlackBox,
     table: Table<ExtentRec>,
     blocks: Vec<Block>,
     /// Blocks below this one have no page left.
@@ -96,6 +98,7 @@ impl Space {
     pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>) -> Self {
         Space {
             header: base.header,
+            black_box: BlackBox::of(base),
             table: base.extents,
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
             first_open: 0,
@@ -116,6 +119,12 @@ impl Space {
     /// Bytes of a block that extents have taken.
     pub(crate) fn block_used(&self, number: usize) -> u64 {
         self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
+    }
+
+    /// A block that is part of the pool, and where what extents have taken of it ends.
+    pub(crate) fn block(&self, number: usize) -> Option<(Region, u64)> {
+        let block = self.blocks.get(number)?;
+        Some((block.region?, block.used))
     }
 
     /// Leaves out a block that nothing has been taken of.
@@ -210,6 +219,7 @@ impl Space {
         rec.bytes.fill(bytes);
         self.header.nextents.store(number + 1);
         self.blocks[block_number].used = offset + bytes;
+        self.black_box.event(Event::Grow, info.id.load().into(), number);
         Ok(Extent { block: region, offset, number: number as u32 })
     }
 

@@ -5,7 +5,7 @@ use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
-use crate::pool::slots::{RETIRED, Slot, Slots};
+use crate::pool::slots::{RETIRED, Slot, Slots, is_parked};
 use crate::pool::space::{Chains, NoSpace, Space};
 use crate::region::At;
 
@@ -124,12 +124,13 @@ impl TypeState {
             self.index.unlink(slot.key().load(), intent.index);
         }
         let retired = header == RETIRED;
+        let held = live || retired || is_parked(header);
         let used_before = self.slots.is_used(intent.index);
         let len_before = self.slots.info.len.load();
         if retired {
             self.slots.count_retired(intent.index);
         }
-        self.slots.mend(intent.index, live || retired);
+        self.slots.mend(intent.index, held);
         let before = u64::from(intent.len);
         let info = &self.slots.info;
         info.len.store(match intent.op {
@@ -139,7 +140,7 @@ impl TypeState {
         if live && u64::from(intent.index) >= info.high_water.load() {
             info.high_water.store(u64::from(intent.index) + 1);
         }
-        used_before != (live || retired) || len_before != info.len.load()
+        used_before != held || len_before != info.len.load()
     }
 }
 

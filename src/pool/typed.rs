@@ -26,7 +26,7 @@
 use crate::layout::Intent;
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{LEN_MASK, Slot, Slots};
+use crate::pool::slots::{LEN_MASK, Slot, Slots, parked};
 use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
@@ -123,6 +123,18 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
+        Some(unsafe { object.as_ref() })
+    }
+
+    /// The object of a handle that is in quarantine.
+    pub(crate) fn parked(self, id: Id<T>) -> Option<&'a T> {
+        let slot = self.slots.slot(id.index())?;
+        if slot.header().load() != parked(id.handle()) {
+            return None;
+        }
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: as in `get`.
         Some(unsafe { object.as_ref() })
     }
 
@@ -371,7 +383,8 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 #[inline(never)]
 fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
-        let bits = word.load();
+        // Stray writes may have set bits that no slot belongs to.
+        let bits = word.load() & slots.full_word();
         if bits != 0 {
             let first = slots.slot(slots.first_of_word(number))?;
             return Some((bits, first.start.as_ptr(), number + 1));

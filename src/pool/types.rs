@@ -172,7 +172,8 @@ fn differences<T: PoolObject>(base: &Base, info: &TypeInfo) -> Vec<String> {
     found
 }
 
-fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::StoredField>> {
+/// The fields that the segment lists of a type, as far as it keeps them and they make sense.
+pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::StoredField>> {
     let len = u64::from(info.schema_len.load());
     let start = base.header.geometry.schema_off.load();
     let end = start.checked_add(base.header.geometry.schema_bytes.load())?;

@@ -101,7 +101,7 @@ pub(crate) enum Access {
 /// 6. [`writers`](Backend::writers) names every process that has it attached for writing and
 ///    that this one may look at, itself included. (`heap`, whose segments nobody else can
 ///    have, names nobody.)
-pub(crate) trait Backend: fmt::Debug {
+pub(crate) trait Backend: fmt::Debug + Send {
     /// Which one it is.
     fn kind(&self) -> BackendKind;
 

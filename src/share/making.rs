@@ -71,6 +71,13 @@ fn clear(region: &Region, from: u64, to: u64) {
     }
 }
 
+/// Makes a segment the beginning of a creation again: it holds nothing any more.
+pub(crate) fn mark_unfinished(region: &Region) {
+    if let Ok(frozen) = region.at::<Frozen>(0) {
+        frozen.magic.store(MAGIC_MAKING);
+    }
+}
+
 /// Marks a base whose pool is being removed.
 pub(crate) fn mark_gone(region: &Region) {
     if let Ok(frozen) = region.at::<Frozen>(0) {

@@ -3,6 +3,7 @@
 use super::backend::{Access, Backend, Home};
 use super::facts::{self, Facts, Head, Want};
 use super::fence;
+use super::loss::Loss;
 use super::making::{self, Identity};
 use super::owner::{OwnerError, OwnerLock, Wait, Whose};
 use super::segment::Segment;
@@ -40,10 +41,19 @@ pub enum ShareError {
         /// What is known of it.
         facts: Box<Facts>,
     },
-    /// Another start made new semaphores while this one attached: one of the two has to leave.
+    /// There is no pool to resume, and the configuration refuses to begin one.
+    #[error("{}, and MustBeHot = yes refuses to make a new pool", verdict.reason(facts))]
+    Cold {
+        /// What is there.
+        verdict: Verdict,
+        /// What is known of it.
+        facts: Box<Facts>,
+    },
+    /// Another start made new semaphores or took these over while this one attached: one of the two has
+    /// to leave.
     #[error(
-        "the owner semaphores under {key} were removed while this process attached; find who runs `ipcrm`, \
-         then start again"
+        "the owner semaphores under {key} were removed or changed while this process attached; find who runs \
+         `ipcrm`, or what else in this process opens the pool, then start again"
     )]
     Overtaken {
         /// Key of the base segment.
@@ -87,6 +97,8 @@ fn system_next(error: &io::Error) -> &'static str {
 /// Dropping it detaches the segments and then gives the owner lock back; nothing is removed. The
 /// fields are in the order in which they are dropped.
 pub struct ShareMgr {
+    /// Key and number, shmid or inode, of every attached segment.
+    watched: Vec<(Key, u64)>,
     blocks: Vec<Segment>,
     base: Segment,
     backend: Box<dyn Backend>,
@@ -129,6 +141,7 @@ impl ShareMgr {
         let backend = Home::of(conf).open();
         match open_base(conf, base_bytes, &*backend, &lock, wait, make) {
             Ok(Opened { base, found, start_mode, pool_id }) => Ok(ShareMgr {
+                watched: watch(&*backend, conf.base_key).into_iter().collect(),
                 blocks: Vec::new(),
                 base,
                 backend,
@@ -201,19 +214,124 @@ impl ShareMgr {
         making::wipe(&segment.region());
         mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
         making::fill(&segment.region(), &identity, &mut |_| ());
-        Ok(self.keep(segment))
+        Ok(self.keep(key, segment))
+    }
+
+    /// Whether a complete copy of this pool's base is under `key`. What is neither that nor the beginning of one is refused.
+    pub(crate) fn side_is_complete(&self, key: Key, bytes: u64) -> Result<bool, ShareError> {
+        let facts = self.judge_side(key, None, bytes)?;
+        match facts.verdict() {
+            Verdict::Clean | Verdict::Crashed => Ok(true),
+            Verdict::Absent | Verdict::Unfinished => Ok(false),
+            verdict => Err(refused(verdict, facts)),
+        }
+    }
+
+    fn judge_side(&self, key: Key, block: Option<u32>, bytes: u64) -> Result<Facts, ShareError> {
+        let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
+        let want = Want {
+            pool_id: Some(side_id(self.pool_id)),
+            index: block.or(Some(0)),
+            ..facts::want(bytes, self.mode, kind)
+        };
+        let lock =
+            super::owner::look(key, super::owner::Whose::Own).map_err(system(key, bytes, "look at"))?;
+        Facts::collect(&*self.backend, key, want, lock).map_err(system(key, bytes, "look at"))
+    }
+
+    /// Makes a segment under `key` that is part of a copy of this pool, and lets `fill` write its bytes behind the
+    /// frozen ones. One that an earlier try has left is made again; anything else is refused.
+    /// Memory is there for the first `populated` bytes when `fill` is called.
+    pub(crate) fn copy_aside(
+        &self,
+        key: Key,
+        block: Option<u32>,
+        bytes: Bytes,
+        populated: u64,
+        fill: &mut dyn FnMut(&Region),
+    ) -> Result<(), ShareError> {
+        let facts = self.judge_side(key, block, bytes.0)?;
+        let segment = match facts.verdict() {
+            Verdict::Clean | Verdict::Crashed => attach(&*self.backend, &facts)?,
+            verdict => begin(&*self.backend, &facts, verdict, bytes.0, self.mode)?,
+        };
+        let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
+        let index = block.unwrap_or(0);
+        let identity = Identity { key, pool_id: side_id(self.pool_id), kind, index, bytes: bytes.0 };
+        advise(&*self.backend, &segment, self.core_dump, kind);
+        making::mark_unfinished(&segment.region());
+        making::wipe(&segment.region());
+        mem::populate(&segment.region(), 0, populated).map_err(system(key, bytes.0, "populate"))?;
+        making::fill(&segment.region(), &identity, fill);
+        Ok(())
+    }
+
+    /// Empties the pool and begins a new one in its segments: `blocks` are those it has, of which the ones that are
+    /// not in `kept` are removed. The old objects are lost. A kill in here leaves what the caller has marked as moved,
+    /// or the beginning of a creation.
+    pub(crate) fn begin_again(
+        &mut self,
+        blocks: &[Key],
+        kept: &[Key],
+        make: &mut dyn FnMut(&Region),
+    ) -> Result<(), ShareError> {
+        self.blocks.clear();
+        self.watched.truncate(1);
+        let pool_id = self.pool_id;
+        let ours = |head: &Head| head.pool_id == pool_id && head.kind == BLOCK_KIND && head.sound;
+        for &key in blocks {
+            if !kept.contains(&key) {
+                remove_if(&*self.backend, key, ours)?;
+                continue;
+            }
+            let none = super::LockFacts::None;
+            let facts = Facts::collect(&*self.backend, key, Want::default(), none);
+            let facts = facts.map_err(system(key, 0, "look at"))?;
+            if facts.head().is_some_and(|head| head.is_hotpool() && ours(head)) {
+                making::mark_unfinished(&attach(&*self.backend, &facts)?.region());
+            }
+        }
+        let region = self.base.region();
+        let (key, bytes) = (self.key, region.len());
+        let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
+        making::mark_unfinished(&region);
+        making::wipe(&region);
+        mem::populate(&region, 0, bytes).map_err(system(key, bytes, "populate"))?;
+        making::fill(&region, &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
+        self.pool_id = pool_id;
+        self.start_mode = StartMode::Init;
+        Ok(())
     }
 
     fn attach_judged(&mut self, facts: Facts) -> Result<Region, ShareError> {
         let segment = attach(&*self.backend, &facts)?;
         advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
-        Ok(self.keep(segment))
+        Ok(self.keep(facts.key, segment))
     }
 
-    fn keep(&mut self, segment: Segment) -> Region {
+    fn keep(&mut self, key: Key, segment: Segment) -> Region {
+        self.watched.extend(watch(&*self.backend, key));
         let region = segment.region();
         self.blocks.push(segment);
         region
+    }
+
+    /// What of the pool was taken away while it is attached.
+    pub(crate) fn losses(&self) -> Vec<Loss> {
+        let segments = self.watched.iter().filter_map(|&(key, id)| match self.backend.stat(key) {
+            Ok(Some(facts)) if facts.id == id && !facts.removed => None,
+            Ok(Some(facts)) if facts.id != id => Some(Loss::SegmentReplaced { key }),
+            Ok(_) => Some(Loss::SegmentRemoved { key }),
+            Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
+        });
+        let key = self.key;
+        let lock = match self.lock.successor() {
+            Ok(None) => None,
+            Ok(Some(None)) => Some(Loss::SemaphoresRemoved { key }),
+            Ok(Some(Some(_))) => Some(Loss::SemaphoresReplaced { key }),
+            Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
+        };
+        segments.chain(lock).collect()
     }
 
     /// Removes the pool: the base is marked first, so that a removal that is cut is never
@@ -231,6 +349,18 @@ impl ShareMgr {
         lock.remove();
         Ok(())
     }
+}
+
+/// Identity of the copy of a pool for the post-mortem. It follows from that of the pool, so that what a cut try has
+/// left is known again, and nothing else is taken for it.
+fn side_id(pool_id: [u64; 2]) -> [u64; 2] {
+    const SIDE: u64 = u64::from_le_bytes(*b"POSTMORT");
+    [pool_id[0] ^ SIDE, pool_id[1]]
+}
+
+/// Key and number of a segment that was just attached.
+fn watch(backend: &dyn Backend, key: Key) -> Option<(Key, u64)> {
+    Some((key, backend.stat(key).ok()??.id))
 }
 
 /// What an opening leads to.
@@ -263,6 +393,9 @@ fn open_base(
     };
     let base = match resumed {
         Some(_) => attach(backend, &found)?,
+        None if conf.resume.must_be_hot && matches!(verdict, Verdict::Absent | Verdict::Unfinished) => {
+            return Err(ShareError::Cold { verdict, facts: Box::new(found) });
+        }
         None => begin(backend, &found, verdict, bytes, conf.mode)?,
     };
     advise(backend, &base, conf.core_dump, BASE_KIND);
@@ -271,6 +404,12 @@ fn open_base(
     }
     if let Some(pool_id) = resumed {
         return Ok(Opened { base, found, start_mode: StartMode::Resume, pool_id });
+    }
+    if backend.kind() == BackendKind::Sysv && sys::proc::removes_at_last_detach() {
+        log::warn!(
+            "kernel.shm_rmid_forced is 1: the kernel removes the pool under {key} as soon as this process ends, and \
+             every start is cold; run `sysctl kernel.shm_rmid_forced=0`"
+        );
     }
     let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
     making::wipe(&base.region());

@@ -2,7 +2,7 @@
 //!
 //! | number | counts | changed by |
 //! |--:|---|---|
-//! | 0 | owners, 0 or 1 | `[wait for zero, +1]` in one call, undone by the kernel |
+//! | 0 | 0 if there is no owner; else 1, or 2 (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
 //! | 1 | observers that may be attached for reading | +1 before the attach, -1 after the detach, undone by the kernel |
 //! | 2 | nothing: it holds [`SET_MAGIC`] | whoever makes the set |
 //!
@@ -10,6 +10,13 @@
 //! whoever is let in next can be sure that no store is still to come. The lock is not inherited by
 //! a forked child, and a stopped owner keeps it. No clock decides who is dead: the deadline of a
 //! start ends the waiting, with an error.
+//!
+//! A process that executes another program keeps the lock and loses the memory. When the new program opens
+//! the pool, it finds that its own pid holds a lock which nobody in it has taken, and takes it over: the
+//! semaphore goes from 1 to 2, or from 2 to 1, in one call. Others go on waiting. Should there be somebody
+//! in the process who did take it (a second copy of this library, in the middle of a start), the
+//! two see each other as always: the one who took over looks for an attach, and the other looks
+//! after its attach for a number that is not the one it has left ([`OwnerLock::is_named`]).
 
 use crate::limits;
 use crate::sys::proc::{Process, ProcessState};
@@ -224,8 +231,16 @@ pub(crate) struct OwnerLock {
 /// What is held.
 #[derive(Debug)]
 enum Hold {
-    /// A set of semaphores, and whether it was made for this start.
-    Set { semid: i32, made: bool },
+    /// A set of semaphores.
+    Set {
+        semid: i32,
+        /// It was made for this start.
+        made: bool,
+        /// Its first semaphore as this lock has left it.
+        count: u32,
+        /// The lock was that of an earlier program of this process.
+        taken_over: bool,
+    },
     /// A name in [`HEAP`]: memory of the process needs no lock between processes.
     Heap,
 }
@@ -237,9 +252,25 @@ fn heap() -> MutexGuard<'static, BTreeSet<u32>> {
     HEAP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Sets whose lock was taken by the program that this process executes now.
+static SETS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn sets() -> MutexGuard<'static, BTreeSet<i32>> {
+    SETS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes this program one that has not taken the lock of a set, as the next one of the process is.
+#[cfg(test)]
+pub(super) fn forget(semid: i32) {
+    sets().remove(&semid);
+}
+
 /// What came of an attempt on one set.
 enum Attempt {
-    Taken,
+    /// Its first semaphore is this now.
+    Taken(u32),
+    /// The same; it was held by an earlier program of this process.
+    TakenOver(u32),
     /// Somebody removed the set meanwhile.
     Vanished,
 }
@@ -249,10 +280,14 @@ impl OwnerLock {
     pub(crate) fn take(key: Key, mode: u32, whose: Whose, wait: Wait) -> Result<Self, OwnerError> {
         for _ in 0..limits::OWNER_ROUNDS {
             let Some((semid, made)) = find_or_make(key, mode, whose)? else { continue };
-            let lock = match attempt(key, semid, wait)? {
-                Attempt::Taken => OwnerLock { key, hold: Hold::Set { semid, made }, pid: std::process::id() },
+            let (count, taken_over) = match attempt(key, semid, wait)? {
+                Attempt::Taken(count) => (count, false),
+                Attempt::TakenOver(count) => (count, true),
                 Attempt::Vanished => continue,
             };
+            sets().insert(semid);
+            let hold = Hold::Set { semid, made, count, taken_over };
+            let lock = OwnerLock { key, hold, pid: std::process::id() };
             if lock.is_named()? {
                 return Ok(lock);
             }
@@ -269,15 +304,23 @@ impl OwnerLock {
         }
     }
 
-    /// Whether the key still leads to the set that is held. If not, another start may hold
-    /// the lock of a newer set.
+    /// Whether the key still leads to the set that is held, and the lock is as it was taken. If not,
+    /// another start may hold the lock of a newer set, or have taken this one over.
     pub(crate) fn is_named(&self) -> Result<bool, OwnerError> {
-        match self.hold {
-            Hold::Heap => Ok(true),
-            Hold::Set { semid, .. } => {
-                Ok(sysv::sem_find(self.key).map_err(system(self.key, "find"))? == Some(semid))
-            }
+        let Hold::Set { semid, count, .. } = self.hold else { return Ok(true) };
+        let named = sysv::sem_find(self.key).map_err(system(self.key, "find"))? == Some(semid);
+        match sysv::sem_value(semid, OWNER) {
+            Ok(found) => Ok(named && found == count),
+            Err(error) if vanished(&error) => Ok(false),
+            Err(error) => Err(system(self.key, "read")(error)),
         }
+    }
+
+    /// The set that the key leads to, if it is not the one that is held; `Ok(None)` inside if there is none at all.
+    pub(crate) fn successor(&self) -> Result<Option<Option<i32>>, OwnerError> {
+        let Hold::Set { semid, .. } = self.hold else { return Ok(None) };
+        let found = sysv::sem_find(self.key).map_err(system(self.key, "find"))?;
+        Ok((found != Some(semid)).then_some(found))
     }
 
     /// Observers that are registered now.
@@ -293,10 +336,13 @@ impl OwnerLock {
         LockFacts::Ours { observers: self.observers() }
     }
 
-    /// Gives the lock back and leaves no set behind that was not there before.
+    /// Leaves all as it was before the lock was taken: gives it back, to the process where it was
+    /// taken over, and leaves no set behind that was not there before.
     pub(crate) fn abandon(self) {
-        if let Hold::Set { made: true, .. } = self.hold {
-            self.remove();
+        match self.hold {
+            Hold::Set { made: true, .. } => self.remove(),
+            Hold::Set { semid, count, taken_over: true, .. } => drop(swap(semid, count, 3 - count)),
+            _ => {}
         }
     }
 
@@ -318,8 +364,11 @@ impl Drop for OwnerLock {
         }
         match self.hold {
             Hold::Heap => drop(heap().remove(&self.key.0)),
-            // It fails where the set is gone, and then there is nothing to give back.
-            Hold::Set { semid, .. } => drop(sysv::sem_op(semid, &[(OWNER as u16, -1)], Duration::ZERO)),
+            // It fails where the set is gone or the lock was taken over: there is nothing to give back.
+            Hold::Set { semid, count, .. } => {
+                sets().remove(&semid);
+                let _ = swap(semid, count, 0);
+            }
         }
     }
 }
@@ -432,9 +481,17 @@ fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
     let mut patience = Duration::ZERO;
     loop {
         let error = match sysv::sem_op(semid, &TAKE, patience) {
-            Ok(()) => return Ok(Attempt::Taken),
+            Ok(()) => return Ok(Attempt::Taken(1)),
             Err(error) => error,
         };
+        if error.raw_os_error() == Some(libc::EAGAIN) {
+            match take_over(semid) {
+                Ok(Some(count)) => return Ok(Attempt::TakenOver(count)),
+                Ok(None) => {}
+                Err(error) if vanished(&error) => return Ok(Attempt::Vanished),
+                Err(error) => return Err(system(key, "read")(error)),
+            }
+        }
         match error.raw_os_error() {
             Some(libc::EINTR) => {}
             Some(libc::EIDRM | libc::EINVAL) => return Ok(Attempt::Vanished),
@@ -454,6 +511,26 @@ fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
         }
         patience = wait.left();
     }
+}
+
+/// Takes over what an earlier program of this process holds; gives the new number of the semaphore.
+fn take_over(semid: i32) -> io::Result<Option<u32>> {
+    let count = sysv::sem_value(semid, OWNER)?;
+    let mine = sysv::sem_pid(semid, OWNER)? == std::process::id() as i32;
+    if !mine || !matches!(count, 1 | 2) || sets().contains(&semid) {
+        return Ok(None);
+    }
+    match swap(semid, count, 3 - count) {
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),
+        done => done.map(|()| Some(3 - count)),
+    }
+}
+
+/// Changes the first semaphore from one number to another in one call, `EAGAIN` if it is not the one.
+fn swap(semid: i32, from: u32, to: u32) -> io::Result<()> {
+    let owner = OWNER as u16;
+    let steps = [(owner, -(from as i16)), (owner, 0), (owner, to as i16)];
+    sysv::sem_op(semid, &steps[..if to == 0 { 2 } else { 3 }], Duration::ZERO)
 }
 
 fn vanished(error: &io::Error) -> bool {

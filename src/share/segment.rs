@@ -32,6 +32,10 @@ pub(crate) struct Segment {
     pid: u32,
 }
 
+// SAFETY: a mapping belongs to the process and not to a thread, and any thread may unmap it; a segment
+// gives out no reference to it that is not bound to the segment's one owner.
+unsafe impl Send for Segment {}
+
 impl Segment {
     /// A System V segment of which `bytes` bytes were asked for.
     pub(crate) fn sysv(attached: Attached, bytes: u64) -> Self {

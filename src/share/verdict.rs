@@ -185,7 +185,9 @@ fn judge_ready(facts: &Facts, head: &Head) -> Verdict {
     if let Some(why) = another(facts, head) {
         return Verdict::Foreign { why };
     }
-    if let Some(wrong) = wrong_size(facts).or_else(|| wrong_mode(facts)) {
+    // A base has the size that it was made with: its own geometry tells what lies where.
+    let wrong_size = if head.kind == BASE_KIND { None } else { wrong_size(facts) };
+    if let Some(wrong) = wrong_size.or_else(|| wrong_mode(facts)) {
         return wrong;
     }
     match (head.kind, head.run) {

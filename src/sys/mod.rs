@@ -1,7 +1,7 @@
 //! Kernel calls: System V segments and semaphores, memory advice, `/proc`. Knows keys and
 //! numbers, and nothing of pools.
 
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod mem;
 pub(crate) mod proc;
 pub(crate) mod sysv;
@@ -37,6 +37,12 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)? == uid.to_string()).then(|| name.to_string())
     })
+}
+
+/// The IPC namespace of this process, as the inode that stands for it; 0 where the kernel does not say.
+pub(crate) fn ipc_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/ns/ipc").map_or(0, |namespace| namespace.ino())
 }
 
 /// Identity of this boot; zero where the kernel does not say.

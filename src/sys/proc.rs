@@ -12,7 +12,7 @@ pub enum ProcessState {
     Running,
     /// It is stopped by a signal or a debugger, and can go on at any moment.
     Stopped,
-    /// The kernel is tearing it down.
+    /// The kernel is tearing it down, or writes its core dump.
     Exiting,
     /// It is dead, and its parent has not asked for its exit code.
     Zombie,
@@ -95,7 +95,8 @@ impl fmt::Display for Age {
 /// Reads a line of `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at
 /// the last one.
 fn parse_stat(pid: i32, line: &str) -> Option<Process> {
-    const EXITING: u64 = 0x4; // PF_EXITING of the flags
+    // PF_EXITING, PF_POSTCOREDUMP and PF_DUMPCORE of the flags: who dumps core will not run again.
+    const EXITING: u64 = 0x4 | 0x8 | 0x200;
     let (head, tail) = line.rsplit_once(')')?;
     let command = head.split_once('(')?.1.to_string();
     let fields: Vec<&str> = tail.split_whitespace().collect();
@@ -157,6 +158,11 @@ pub(crate) fn segments() -> io::Result<Vec<ShmRow>> {
     Ok(text.lines().skip(1).filter_map(parse_row).collect())
 }
 
+/// Whether the kernel removes a segment of this IPC namespace when nobody has it attached any more.
+pub(crate) fn removes_at_last_detach() -> bool {
+    super::read_short("/proc/sys/kernel/shm_rmid_forced").is_ok_and(|text| text.trim() == "1")
+}
+
 /// What a row of `/proc/sysvipc/shm` says of memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShmMemory {
@@ -214,6 +220,7 @@ mod tests {
         };
         assert_eq!(state("Z", 4), ProcessState::Zombie);
         assert_eq!(state("D", 4), ProcessState::Exiting);
+        assert_eq!(state("R", 0x200), ProcessState::Exiting, "it dumps core");
         assert_eq!(state("S", 0), ProcessState::Running);
         assert_eq!(parse_stat(7, "7 (cut"), None);
     }

@@ -192,6 +192,18 @@ pub const ALL: &[Scenario] = &[
         });
         assert!(failed.is_err());
     }),
+    call("quarantine", few, cold, |p, w| pool(p).quarantine(w.plain[1].handle()).unwrap()),
+    call("quarantine, keyed", few, warm, |p, w| pool(p).quarantine(w.keyed[1].handle()).unwrap()),
+    call("release", parked, cold, |p, w| pool(p).release(w.plain[1].handle()).unwrap()),
+    call("release, keyed", parked, cold, |p, w| pool(p).release(w.keyed[1].handle()).unwrap()),
+    call("drop_quarantined", parked, cold, |p, w| pool(p).drop_quarantined(w.plain[1].handle()).unwrap()),
+    call("drop_quarantined, keyed", parked, cold, |p, w| {
+        pool(p).drop_quarantined(w.keyed[1].handle()).unwrap()
+    }),
+    call("drop_quarantined in the last generation", parked, cold, |p, w| {
+        pool(p).drop_quarantined(w.worn[1].handle()).unwrap();
+    }),
+    call("note", few, cold, |p, w| pool(p).note(w.plain.len() as u32, 1, 2)),
     call("add_type, new", few, cold, |p, _| pool(p).add_type::<Late>().unwrap()),
     call("add_type, again", few, cold, |p, _| pool(p).add_type::<Plain>().unwrap()),
     call("ready", few, cold, |p, _| pool(p).ready().unwrap()),
@@ -208,6 +220,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { real: false, ..opens("open, hot, after a close", few, true) },
     opens("open, hot, after a death", few, false),
+    Scenario { real: false, ..opens("open with objects in quarantine", parked, false) },
     Scenario { more_blocks: 1, ..opens("open with one more block", few, true) },
     Scenario {
         real: false,
@@ -315,6 +328,14 @@ fn few(pool: &mut MemoryPoolMgr, world: &mut World) {
     some(pool, world, 5);
     world.keyed = (0..5).map(|n| pool.alloc_keyed(n, Keyed { words: words(n) }).unwrap()).collect();
     world.worn = (0..3).map(|n| pool.alloc_keyed(n, Worn { words: words(n) }).unwrap()).collect();
+}
+
+/// One object of each type in quarantine.
+fn parked(pool: &mut MemoryPoolMgr, world: &mut World) {
+    few(pool, world);
+    for object in [world.plain[1].handle(), world.keyed[1].handle(), world.worn[1].handle()] {
+        pool.quarantine(object).unwrap();
+    }
 }
 
 fn holes(pool: &mut MemoryPoolMgr, world: &mut World) {

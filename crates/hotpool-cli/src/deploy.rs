@@ -42,6 +42,12 @@ pub(crate) struct Process {
     pub(crate) mode: Option<String>,
     pub(crate) owner_wait_ms: Option<u64>,
     pub(crate) core_dump: Option<String>,
+    pub(crate) undo_size: Option<String>,
+    pub(crate) max_crash_resumes: Option<u64>,
+    pub(crate) crash_window_sec: Option<u64>,
+    pub(crate) on_crash_loop: Option<String>,
+    pub(crate) on_torn: Option<String>,
+    pub(crate) must_be_hot: Option<bool>,
     #[serde(default)]
     pub(crate) types: BTreeMap<String, TypeSize>,
 }

@@ -25,6 +25,12 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
+/// A name out of a segment, which may hold anything: what could move the cursor of a terminal is escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
 /// A key as `hotpool` and `ipcs` print it, or in decimal.
 pub(crate) fn key(text: &str) -> Result<Key, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -52,6 +58,11 @@ mod tests {
     fn ages_have_one_unit() {
         let said = [0, 119, 120, 7199, 7200, 172_800].map(age);
         assert_eq!(said, ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+    }
+
+    #[test]
+    fn names_do_not_move_the_cursor() {
+        assert_eq!(printable("a\x1b[2Jb\nü"), "a\\u{1b}[2Jb\\nü");
     }
 
     #[test]

@@ -6,8 +6,10 @@ mod human;
 mod ini_file;
 mod output;
 mod pool_state;
+mod probe;
 mod problems;
 mod render;
+mod target;
 mod verbs;
 
 use clap::{Parser, Subcommand};
@@ -31,9 +33,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Check(verbs::check::Args),
+    Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
+    Inspect(verbs::inspect::Args),
     Ls(verbs::ls::Args),
+    Postmortem(verbs::postmortem::Args),
     Rm(verbs::rm::Args),
+    Verify(verbs::verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,9 +47,13 @@ fn main() -> ExitCode {
     let mut out = Output::stdout(cli.json);
     let result = match cli.verb {
         Verb::Check(args) => verbs::check::run(args, &mut out),
+        Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
+        Verb::Inspect(args) => verbs::inspect::run(args, &mut out),
         Verb::Ls(args) => verbs::ls::run(args, &mut out),
+        Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
+        Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {
         // Whoever closed stderr does not want to know.

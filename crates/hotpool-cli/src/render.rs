@@ -119,6 +119,12 @@ fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, Ren
         ("Mode", process.mode.clone()),
         ("OwnerWaitMs", process.owner_wait_ms.map(|ms| ms.to_string())),
         ("CoreDump", process.core_dump.clone()),
+        ("UndoSize", process.undo_size.clone()),
+        ("MaxCrashResumes", process.max_crash_resumes.map(|n| n.to_string())),
+        ("CrashWindowSec", process.crash_window_sec.map(|n| n.to_string())),
+        ("OnCrashLoop", process.on_crash_loop.clone()),
+        ("OnTorn", process.on_torn.clone()),
+        ("MustBeHot", process.must_be_hot.map(|yes| if yes { "yes" } else { "no" }.into())),
     ];
     let types = process.types.iter().map(|(name, size)| TypeView {
         name,

@@ -216,6 +216,36 @@ fn a_start_that_is_let_in_by_a_newer_set_is_seen_by_the_older_owner() {
 }
 
 #[test]
+fn who_takes_a_lock_over_and_who_took_it_see_each_other() {
+    let bench = Bench::new();
+    let take = || OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0));
+    let free = LockFacts::Free { observers: 0 };
+    let elder = take().unwrap();
+    assert!(matches!(take(), Err(OwnerError::Held { .. })), "it was taken by this program");
+    // What another copy of the library in this process would see, and what the next program sees.
+    let forget = || crate::share::owner::forget(sysv::sem_find(bench.base()).unwrap().unwrap());
+    forget();
+    let younger = take().unwrap();
+    assert!(younger.is_named().unwrap() && !elder.is_named().unwrap());
+    drop(elder);
+    assert!(matches!(bench.facts().lock, LockFacts::Held { .. }), "there is nothing left to give back");
+    drop(younger);
+    assert_eq!(bench.facts().lock, free);
+    // One that leaves at once leaves it as it was.
+    let elder = take().unwrap();
+    forget();
+    take().unwrap().abandon();
+    assert!(elder.is_named().unwrap());
+    for _ in 0..5 {
+        forget();
+        std::mem::forget(take().unwrap());
+    }
+    forget();
+    drop(take().unwrap());
+    assert_eq!(bench.facts().lock, free, "however many programs there were");
+}
+
+#[test]
 fn the_lock_outlives_the_thread_that_took_it() {
     let bench = Bench::new();
     let lock = || OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0));

@@ -62,9 +62,18 @@ fn what_is_not_a_pool_of_ours_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn another_size_is_refused() {
+fn a_base_keeps_the_size_that_it_was_made_with() {
     let bench = Bench::new();
     drop(bench.open().unwrap());
+    let share = open(&bench.conf(), 2 * BASE).unwrap();
+    assert_eq!((share.start_mode(), share.base().len()), (crate::share::StartMode::Resume, BASE));
+}
+
+#[test]
+fn a_creation_of_another_size_that_was_cut_is_refused() {
+    let bench = Bench::new();
+    drop(bench.open().unwrap());
+    word(&bench.raw().region(), 0).store(crate::layout::MAGIC_MAKING);
     let before = bench.image();
     let error = open(&bench.conf(), 2 * BASE).unwrap_err();
     assert!(error.to_string().contains("has the size 64K, the configuration asks for 128K"), "{error}");

@@ -328,8 +328,17 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             Verdict::Incompatible { found: 9, wanted: LAYOUT_VERSION },
         ),
         (
-            "another size",
+            "a base of another size, which it was made with",
             |f| {
+                segment(f).bytes = Bytes(4096);
+                head(f).bytes = 4096;
+            },
+            Verdict::Clean,
+        ),
+        (
+            "a block of another size",
+            |f| {
+                block(f);
                 segment(f).bytes = Bytes(4096);
                 head(f).bytes = 4096;
             },
@@ -534,6 +543,6 @@ fn refusals_of_the_system_say_what_to_look_at() {
     cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); run `hotpool ls` to see whose it is
     cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); somebody made it this moment: run `hotpool ls`
     cannot make the segment under 0x48500100 of size 64M: Input/output error (os error 5); run `hotpool doctor`
-    the owner semaphores under 0x48500100 were removed while this process attached; find who runs `ipcrm`, then start again
+    the owner semaphores under 0x48500100 were removed or changed while this process attached; find who runs `ipcrm`, or what else in this process opens the pool, then start again
     ");
 }

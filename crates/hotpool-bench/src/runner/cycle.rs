@@ -25,10 +25,12 @@ impl Cycle {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "the parts of a cycle are ranges")]
 mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "one range is what is expected")]
     fn laps_go_on_where_the_last_one_ended() {
         let mut cycle = Cycle::default();
         let parts = |cycle: &mut Cycle, count| cycle.take(10, count).collect::<Vec<_>>();

@@ -119,6 +119,11 @@ fn process_json(process: &ProcessConf) -> Value {
         "mode": format!("{:04o}", process.mode),
         "owner_wait_ms": process.owner_wait_ms,
         "core_dump": process.core_dump.name(),
+        "max_crash_resumes": process.resume.max_crash_resumes,
+        "crash_window_sec": process.resume.crash_window_sec,
+        "on_crash_loop": process.resume.on_crash_loop.name(),
+        "on_torn": process.resume.on_torn.name(),
+        "must_be_hot": process.resume.must_be_hot,
         "types": types,
     })
 }

@@ -4,11 +4,10 @@ use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
 use crate::problems;
+use crate::target::{self, Target};
 use anyhow::Result;
 use clap::ArgGroup;
-use hotpool::ConfMgr;
-use hotpool::conf::ConfError;
-use hotpool::share::{Home, Removal, Removed, ShareError, remove_pool};
+use hotpool::share::{Removal, Removed, ShareError, remove_pool};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
@@ -49,13 +48,6 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-/// A pool that is to go.
-struct Target {
-    key: Key,
-    home: Home,
-    process: Option<String>,
-}
-
 /// What came of a target.
 struct Answer<'a> {
     target: &'a Target,
@@ -64,7 +56,7 @@ struct Answer<'a> {
 
 /// Fails only if stdout or stdin does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let targets = match targets(&args) {
+    let targets = match target::find(&args.conf, &args.process, &args.key) {
         Ok(targets) => targets,
         Err(error) if out.wants_json() => {
             out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
@@ -105,35 +97,6 @@ fn decline(plan: &[Answer], out: &mut Output) -> Result<Exit> {
     Ok(Exit::Usage)
 }
 
-fn targets(args: &Args) -> Result<Vec<Target>, ConfError> {
-    let by_key =
-        args.key.iter().map(|&key| Target { key, home: Home::sysv(), process: None }).collect::<Vec<_>>();
-    let confs = ConfMgr::load_fleet(&args.conf)?;
-    let mut targets = Vec::new();
-    // A name that no ini has is an error of the last one, which lists those there are.
-    for name in &args.process {
-        if let Some(conf) = confs.last()
-            && !confs.iter().any(|conf| conf.process(name).is_ok())
-        {
-            conf.process(name)?;
-        }
-    }
-    for process in confs.iter().flat_map(ConfMgr::processes) {
-        if args.process.is_empty() || args.process.contains(&process.name) {
-            let home = Home::of(process);
-            targets.push(Target { key: process.base_key, home, process: Some(process.name.clone()) });
-        }
-    }
-    targets.extend(by_key);
-    let mut seen = Vec::new();
-    targets.retain(|target| {
-        let is_new = !seen.contains(&(target.key, target.home.clone()));
-        seen.push((target.key, target.home.clone()));
-        is_new
-    });
-    Ok(targets)
-}
-
 impl<'a> Answer<'a> {
     fn of(target: &'a Target, dry_run: bool) -> Self {
         Answer { target, removal: remove_pool(target.key, &target.home, dry_run) }
@@ -141,13 +104,6 @@ impl<'a> Answer<'a> {
 
     fn things(&self) -> &[Removed] {
         self.removal.as_ref().map_or(&[], |removal| &removal.removed)
-    }
-
-    fn name(&self) -> String {
-        match &self.target.process {
-            Some(process) => format!("{} ({process})", self.target.key),
-            None => self.target.key.to_string(),
-        }
     }
 }
 
@@ -204,7 +160,7 @@ fn print(answers: &[Answer], tense: Tense, out: &mut Output) -> Result<()> {
 }
 
 fn lines(answer: &Answer, tense: Tense) -> Vec<String> {
-    let name = answer.name();
+    let name = answer.target.name();
     let removal = match &answer.removal {
         Err(error) => return vec![format!("{name}: refused: {error}")],
         Ok(removal) if removal.removed.is_empty() => return vec![format!("{name}: nothing is there")],

@@ -226,12 +226,19 @@ pub(crate) mod raw {
 
     /// Sets the first word of a segment.
     pub(crate) fn set_first_word(key: Key, word: u64) {
+        set_word(key, 0, word);
+    }
+
+    /// Sets the word at byte `offset` of a segment, which is that long.
+    pub(crate) fn set_word(key: Key, offset: usize, word: u64) {
         let id = segment(key).unwrap();
         // SAFETY: the kernel chooses the address.
         let start = unsafe { libc::shmat(id, std::ptr::null(), 0) };
         assert_ne!(start as isize, -1);
-        // SAFETY: a segment has at least a page, and begins at one.
-        unsafe { start.cast::<u64>().write_volatile(word) };
+        // SAFETY: the segment goes on at least to there, by the caller's word.
+        let at = unsafe { start.cast::<u64>().add(offset / 8) };
+        // SAFETY: as above, and the segment begins at a page.
+        unsafe { at.write_volatile(word) };
         // SAFETY: attached above.
         unsafe { libc::shmdt(start) };
     }

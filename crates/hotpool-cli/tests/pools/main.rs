@@ -1,10 +1,12 @@
-//! `hotpool ls` and `hotpool rm` against real segments, beside real owners.
+//! The verbs that look at pools, against real segments, beside real owners.
 
 mod bench;
 mod cold;
 mod homes;
+mod inspect;
 mod ls;
 mod rm;
+mod verify;
 
 /// Not a test of its own: what the owners in the tests are.
 #[test]

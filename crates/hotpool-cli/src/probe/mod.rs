@@ -1,0 +1,122 @@
+//! Probes of the host: each looks at a few files of the kernel or of systemd and says what they mean to pools.
+
+mod limits;
+mod memory;
+mod removal;
+mod root;
+
+pub(crate) use removal::owner_namespace;
+pub(crate) use root::Root;
+
+use hotpool::conf::{BackendKind, CoreDump, ProcessConf};
+use hotpool::pool::base_bytes;
+use hotpool::units::Key;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// As it should be.
+    Ok,
+    /// Could not be looked at, or is good to know.
+    Note,
+    /// Loses waiting state, or refuses a start, in a case that happens.
+    Warning,
+    /// Loses waiting state at the next restart, or refuses the next start.
+    Error,
+}
+
+impl Severity {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Severity::Ok => "ok",
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// What a probe says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// A word for programs, which stays while messages are reworded.
+    pub(crate) check: &'static str,
+    pub(crate) severity: Severity,
+    /// What was found, in a sentence.
+    pub(crate) found: String,
+    /// What to do, empty where there is nothing to do.
+    pub(crate) fix: String,
+}
+
+impl Finding {
+    pub(crate) fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Finding { check, severity: Severity::Ok, found: found.into(), fix: String::new() }
+    }
+
+    pub(crate) fn note(check: &'static str, found: impl Into<String>) -> Self {
+        Finding { severity: Severity::Note, ..Self::ok(check, found) }
+    }
+
+    pub(crate) fn new(
+        check: &'static str,
+        severity: Severity,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Finding { check, severity, found: found.into(), fix: fix.into() }
+    }
+
+    /// A file of the kernel that cannot be read here.
+    pub(crate) fn unread(check: &'static str, path: &str) -> Self {
+        Self::note(check, format!("/{path} cannot be read here"))
+    }
+}
+
+/// What the pools of an ini need of the host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needs {
+    /// Keys and sizes of the System V segments.
+    pub(crate) segments: Vec<(Key, u64)>,
+    /// Keys of the semaphore sets.
+    pub(crate) sets: Vec<Key>,
+    /// Bytes of all segments, whatever the backend.
+    pub(crate) bytes: u64,
+    /// A process wants its pool in its core dump.
+    pub(crate) dumps: bool,
+}
+
+impl Needs {
+    pub(crate) fn of<'a>(processes: impl IntoIterator<Item = &'a ProcessConf>) -> Self {
+        let mut needs = Needs::default();
+        for process in processes {
+            let blocks = process.shm_keys.iter().map(|key| (*key, process.block_size.0));
+            let segments: Vec<(Key, u64)> = blocks.chain([(process.base_key, base_bytes(process))]).collect();
+            needs.bytes += segments.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            needs.dumps |= process.core_dump != CoreDump::None;
+            if process.backend != BackendKind::Heap {
+                needs.sets.push(process.base_key);
+            }
+            if process.backend == BackendKind::Sysv {
+                needs.segments.extend(segments);
+            }
+        }
+        needs
+    }
+}
+
+/// Everything that can be said of a host. `user` is the uid that the servers run as.
+pub(crate) fn all(root: &Root, needs: &Needs, user: Option<u32>) -> Vec<Finding> {
+    let mut findings =
+        vec![removal::rmid_forced(root), removal::remove_ipc(root, user), removal::namespace(root)];
+    findings.extend(limits::all(root, needs));
+    findings.extend(memory::all(root, needs));
+    findings
+}
+
+/// A size in the unit that can be read.
+pub(crate) fn size(bytes: u64) -> String {
+    match [(30, "G"), (20, "M"), (10, "K")].into_iter().find(|(shift, _)| bytes >> shift >= 10) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}

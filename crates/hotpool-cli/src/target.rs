@@ -1,0 +1,139 @@
+//! Which pools a verb is to look at: those of inis, or those of keys.
+
+use crate::exit::Exit;
+use hotpool::ConfMgr;
+use hotpool::conf::ConfError;
+use hotpool::inspect::DescribeError;
+use hotpool::share::{Home, ShareError, Verdict, observe};
+use hotpool::units::Key;
+use std::path::PathBuf;
+
+/// A pool that the command line names.
+pub(crate) struct Target {
+    pub(crate) key: Key,
+    pub(crate) home: Home,
+    /// Where the ini names it.
+    pub(crate) process: Option<String>,
+}
+
+impl Target {
+    /// The key, and the process if it is known.
+    pub(crate) fn name(&self) -> String {
+        match &self.process {
+            Some(process) => format!("{} ({process})", self.key),
+            None => self.key.to_string(),
+        }
+    }
+}
+
+/// Why a pool could not be walked over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// There is none: nothing is there, or the beginning of one.
+    Absent(String),
+    /// What is there is no pool, or none of this version.
+    Unreadable(String),
+    /// The base makes no sense.
+    Damaged(String),
+    /// The system refused.
+    System(String),
+}
+
+impl Missing {
+    /// Why, in words.
+    pub(crate) fn why(&self) -> &str {
+        let (Missing::Absent(why) | Missing::Unreadable(why) | Missing::Damaged(why) | Missing::System(why)) =
+            self;
+        why
+    }
+
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Missing::Absent(_) => "absent",
+            Missing::Unreadable(_) => "unreadable",
+            Missing::Damaged(_) => "damaged",
+            Missing::System(_) => "failed",
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Missing::Absent(_) => Exit::Absent,
+            Missing::Unreadable(_) => Exit::Problems,
+            Missing::Damaged(_) => Exit::Damage,
+            Missing::System(_) => Exit::Environment,
+        }
+    }
+}
+
+impl From<ShareError> for Missing {
+    fn from(error: ShareError) -> Self {
+        let why = error.to_string();
+        match error {
+            ShareError::Refused { verdict: Verdict::Absent | Verdict::Unfinished, .. } => {
+                Missing::Absent(why)
+            }
+            ShareError::System { .. } => Missing::System(why),
+            _ => Missing::Unreadable(why),
+        }
+    }
+}
+
+impl From<DescribeError> for Missing {
+    fn from(error: DescribeError) -> Self {
+        match error {
+            DescribeError::Share(error) => error.into(),
+            error => Missing::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl Target {
+    /// Reads the pool if there is one, all of it and of this version.
+    pub(crate) fn read<T, E: Into<Missing>>(
+        &self,
+        read: impl FnOnce(Key, &Home) -> Result<T, E>,
+    ) -> Result<T, Missing> {
+        let facts = observe(self.key, &self.home)
+            .map_err(|error| Missing::System(format!("cannot look at {}: {error}", self.key)))?;
+        match facts.verdict() {
+            verdict @ (Verdict::Absent
+            | Verdict::Unfinished
+            | Verdict::Gone
+            | Verdict::Incompatible { .. }) => {
+                Err(ShareError::Refused { verdict, facts: Box::new(facts) }.into())
+            }
+            _ => read(self.key, &self.home).map_err(Into::into),
+        }
+    }
+}
+
+/// The pools of `inis`, only those of `processes` if some are named, then those of `keys` in System
+/// V memory; each once.
+pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Result<Vec<Target>, ConfError> {
+    let by_key = keys.iter().map(|&key| Target { key, home: Home::sysv(), process: None });
+    let confs = ConfMgr::load_fleet(inis)?;
+    let mut targets = Vec::new();
+    // A name that no ini has is an error of the last one, which lists those there are.
+    for name in processes {
+        if let Some(conf) = confs.last()
+            && !confs.iter().any(|conf| conf.process(name).is_ok())
+        {
+            conf.process(name)?;
+        }
+    }
+    for process in confs.iter().flat_map(ConfMgr::processes) {
+        if processes.is_empty() || processes.contains(&process.name) {
+            let home = Home::of(process);
+            targets.push(Target { key: process.base_key, home, process: Some(process.name.clone()) });
+        }
+    }
+    targets.extend(by_key);
+    let mut seen = Vec::new();
+    targets.retain(|target| {
+        let is_new = !seen.contains(&(target.key, target.home.clone()));
+        seen.push((target.key, target.home.clone()));
+        is_new
+    });
+    Ok(targets)
+}

@@ -1,0 +1,117 @@
+//! `hotpool doctor`: will this host keep the pools, and has it room for them?
+
+use crate::exit::{self, Exit};
+use crate::output::Output;
+use crate::probe::{self, Finding, Needs, Root, Severity};
+use crate::problems;
+use anyhow::{Result, anyhow};
+use hotpool::ConfMgr;
+use hotpool::conf::{BackendKind, ConfError, ProcessConf};
+use hotpool::pool::{PostMortem, ipc_namespace};
+use hotpool::share::Home;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Check the host: what would remove waiting pools, and whether there is room for those of an ini
+///
+/// Reads files under /proc, /sys and /etc, and with --conf the base segments of its pools; changes nothing. Run it as
+/// the server's user, in the server's container and cgroup: limits and namespaces are those of this shell.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  hotpool doctor                                   what would remove waiting pools
+  hotpool doctor --conf config/memorypool.ini      and whether its pools fit
+  hotpool doctor --user game --json | jq -r '.findings[] | select(.severity == \"error\") | .fix'
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// Whether the pools of this ini fit; may be given several times
+    #[arg(long, value_name = "INI")]
+    conf: Vec<PathBuf>,
+
+    /// User that the servers run as, by name or number; this one if left out
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// Show what is as it should be, too
+    #[arg(long)]
+    all: bool,
+
+    /// Look at the tree under this folder instead of the host
+    #[arg(long, value_name = "DIR", hide = true)]
+    root: Option<PathBuf>,
+}
+
+/// Fails if stdout does, or if there is no such user.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let confs = match load(&args.conf) {
+        Ok(confs) => confs,
+        Err(error) => {
+            if out.wants_json() {
+                out.document(&json!({ "ok": false, "findings": [], "problems": problems::json(&error) }))?;
+            } else {
+                problems::print(&error, out)?;
+            }
+            return Ok(problems::exit(&error));
+        }
+    };
+    let root = Root::new(args.root.as_deref().unwrap_or(Path::new("/")));
+    let user = args.user.as_deref().map(|name| uid(&root, name)).transpose()?;
+    let processes: Vec<&ProcessConf> = confs.iter().flat_map(|conf| conf.processes()).collect();
+    let mut findings = probe::all(&root, &Needs::of(processes.iter().copied()), user);
+    if args.root.is_none() {
+        findings.extend(processes.iter().filter_map(|process| owner_namespace(process)));
+    }
+    print(&findings, args.all, out)?;
+    let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);
+    Ok(if worst >= Severity::Warning { Exit::Problems } else { Exit::Ok })
+}
+
+fn load(files: &[PathBuf]) -> Result<Vec<ConfMgr>, ConfError> {
+    if files.is_empty() { Ok(Vec::new()) } else { ConfMgr::load_fleet(files) }
+}
+
+fn uid(root: &Root, name: &str) -> Result<u32> {
+    if let Ok(uid) = name.parse() {
+        return Ok(uid);
+    }
+    let users = root.text("etc/passwd").unwrap_or_default();
+    let found = users
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok());
+    found.ok_or_else(|| anyhow!("/etc/passwd has no user {name}"))
+}
+
+/// Where the last owner of a pool was; nothing if there is no pool to say so.
+fn owner_namespace(process: &ProcessConf) -> Option<Finding> {
+    if process.backend == BackendKind::Heap {
+        return None;
+    }
+    let found = PostMortem::read(process.base_key, &Home::of(process)).ok()?;
+    Some(probe::owner_namespace(&process.name, found.ipc_namespace, ipc_namespace()))
+}
+
+fn print(findings: &[Finding], all: bool, out: &mut Output) -> Result<()> {
+    let bad = |finding: &&Finding| finding.severity >= Severity::Warning;
+    if out.wants_json() {
+        let rows: Vec<Value> = findings
+            .iter()
+            .map(|f| json!({ "check": f.check, "severity": f.severity.word(), "found": f.found, "fix": f.fix }))
+            .collect();
+        let ok = !findings.iter().any(|finding| bad(&finding));
+        return Ok(out.document(&json!({ "ok": ok, "findings": rows, "problems": [] }))?);
+    }
+    let mut sorted: Vec<&Finding> =
+        findings.iter().filter(|finding| all || finding.severity != Severity::Ok).collect();
+    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in sorted {
+        let Finding { check, severity, found, fix } = finding;
+        out.line(format_args!("{:8} {check}: {found}", severity.word()))?;
+        if !fix.is_empty() {
+            out.line(format_args!("{:8} {fix}", ""))?;
+        }
+    }
+    let good = findings.iter().filter(|finding| finding.severity == Severity::Ok).count();
+    let bad = findings.iter().filter(bad).count();
+    Ok(out.line(format_args!("{} checks: {good} good, {bad} to be mended", findings.len()))?)
+}

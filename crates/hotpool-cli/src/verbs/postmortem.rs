@@ -1,0 +1,265 @@
+//! `hotpool postmortem`: what was the process doing when it died?
+
+use crate::exit::{self, Exit};
+use crate::output::Output;
+use crate::problems;
+use anyhow::Result;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use hotpool::ConfMgr;
+use hotpool::conf::ProcessConf;
+use hotpool::pool::{BeingWritten, Note, PostMortem, Start};
+use hotpool::share::Home;
+use hotpool::units::Key;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Show what a process was doing when it died, or is doing now
+///
+/// The last operation on a slot, the objects that were being written, the last notes of the black box
+/// and the starts of the pool. Attaches the base segment for reading, for a moment; changes nothing, and
+/// a running server notices nothing.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  hotpool postmortem --conf config/memorypool.ini --process zone
+  hotpool postmortem --key 0x48500100 --notes 200
+  hotpool postmortem --key 0xc8500100             a pool that a crash loop has moved aside
+  hotpool postmortem --key 0x48500100 --json | jq '.pools[0].starts[-1]'
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The pools of this ini
+    #[arg(long, value_name = "INI", required_unless_present = "key", conflicts_with = "key")]
+    conf: Option<PathBuf>,
+
+    /// Only this process of the ini
+    #[arg(long, value_name = "NAME", requires = "conf")]
+    process: Option<String>,
+
+    /// The System V pool whose base segment has this key
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    key: Option<Key>,
+
+    /// How many of the last notes to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    notes: usize,
+}
+
+/// A key as inis have it.
+fn parse_key(text: &str) -> Result<Key, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.ok().filter(|key| *key != 0).map(Key).ok_or_else(|| "expected a key such as 0x48500100".into())
+}
+
+/// Fails only if stdout does.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let places = match places(&args) {
+        Ok(places) => places,
+        Err(error) => {
+            if out.wants_json() {
+                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
+            } else {
+                problems::print(&error, out)?;
+            }
+            return Ok(problems::exit(&error));
+        }
+    };
+    let read: Vec<_> = places.into_iter().map(|(key, home)| PostMortem::read(key, &home)).collect();
+    let sound = read.iter().all(Result::is_ok);
+    if out.wants_json() {
+        let pools: Vec<Value> = read
+            .iter()
+            .map(|found| match found {
+                Ok(found) => pool_json(found, args.notes),
+                Err(error) => json!({ "error": error.to_string() }),
+            })
+            .collect();
+        out.document(&json!({ "ok": sound, "pools": pools, "problems": [] }))?;
+    } else {
+        for (number, found) in read.iter().enumerate() {
+            out.text(if number == 0 { "" } else { "\n" })?;
+            match found {
+                Ok(found) => print(found, args.notes, out)?,
+                Err(error) => out.line(error)?,
+            }
+        }
+    }
+    Ok(if sound { Exit::Ok } else { Exit::Problems })
+}
+
+fn places(args: &Args) -> Result<Vec<(Key, Home)>, hotpool::conf::ConfError> {
+    let at = |process: &ProcessConf| (process.base_key, Home::of(process));
+    match (&args.conf, &args.process, args.key) {
+        (Some(ini), Some(name), _) => Ok(vec![at(ConfMgr::load(ini)?.process(name)?)]),
+        (Some(ini), None, _) => Ok(ConfMgr::load(ini)?.processes().iter().map(at).collect()),
+        (None, _, key) => Ok(key.into_iter().map(|key| (key, Home::sysv())).collect()),
+    }
+}
+
+/// The moment that ages are counted back from: the end of the last owner, or now.
+fn reference(found: &PostMortem) -> u64 {
+    let last_note = found.notes.last().map_or(0, |note| note.wall);
+    match (&found.owner, found.ended) {
+        (Some(_), _) => found.read_at,
+        // The kernel counts in seconds, so a note may seem to be later.
+        (None, ended) => ended.unwrap_or(0).max(last_note),
+    }
+}
+
+fn print(found: &PostMortem, notes: usize, out: &mut Output) -> Result<()> {
+    let ago = |nanos: Option<u64>| {
+        nanos.map_or("at a time that nobody knows".into(), |at| {
+            format!("{} ago", span(found.read_at.saturating_sub(at)))
+        })
+    };
+    let name = if found.process.is_empty() { "a pool" } else { &found.process };
+    let state = match (&found.owner, found.closed) {
+        (Some(owner), _) => format!("runs: {owner}{}", if found.ready { "" } else { ", not ready yet" }),
+        (None, true) => format!("closed by pid {} {}", found.pid, ago(found.ended)),
+        (None, false) => {
+            let when = if found.ready { "while it was serving" } else { "before it was ready" };
+            format!("pid {} died {when}, {}", found.pid, ago(found.ended))
+        }
+    };
+    out.line(format_args!("{name} {}: {state}", found.key))?;
+    let operation = found.operation.as_ref().map_or("none since it attached".into(), |last| {
+        let what = if last.alloc { "alloc" } else { "free" };
+        format!("{what} of {}, slot {}", type_name(last.type_id, &last.type_name), last.slot)
+    });
+    out.line(format_args!("last operation   {operation}"))?;
+    for mark in &found.being_written {
+        out.line(format_args!("being written    {}", mark_text(mark)))?;
+    }
+    if found.being_written.is_empty() {
+        out.line("being written    nothing")?;
+    }
+    for object in &found.quarantined {
+        out.line(format_args!("in quarantine    {object}"))?;
+    }
+
+    let end = if found.owner.is_some() { "now" } else { "the end" };
+    out.line(format_args!("\nlast notes, by time before {end}:"))?;
+    let shown = found.notes.len().saturating_sub(notes);
+    let at = reference(found);
+    for note in &found.notes[shown..] {
+        out.line(format_args!("  {:>9}  {note}", age(note, at)))?;
+    }
+    out.line("\nstarts:")?;
+    Ok(out.line(table(found).trim_fmt())?)
+}
+
+fn age(note: &Note, at: u64) -> String {
+    if note.wall == 0 { "?".into() } else { span(at.saturating_sub(note.wall)) }
+}
+
+fn type_name(id: u16, name: &str) -> String {
+    if name.is_empty() { format!("type {id}") } else { name.into() }
+}
+
+fn mark_text(mark: &BeingWritten) -> String {
+    let name = type_name(mark.type_id, &mark.type_name);
+    let what = match mark.object {
+        Some(object) => format!("{name} {object}"),
+        None => format!("any {name}"),
+    };
+    if mark.earlier { format!("{what} (since an earlier owner)") } else { what }
+}
+
+fn table(found: &PostMortem) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["start", "pid", "began", "ready", "ended", "how"]);
+    for start in &found.starts {
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let ago = |nanos: u64| format!("{} ago", span(found.read_at.saturating_sub(nanos)));
+        let after = |nanos: Option<u64>| {
+            nanos.map_or("-".into(), |at| format!("after {}", span(at.saturating_sub(start.started))))
+        };
+        table.add_row([
+            right(start.epoch.to_string()),
+            right(start.pid.to_string()),
+            right(ago(start.started)),
+            right(after(start.ready)),
+            right(after(start.ended)),
+            Cell::new(how(found, start)),
+        ]);
+    }
+    table
+}
+
+/// How a start ended; the last one by whether somebody owns the pool.
+fn how(found: &PostMortem, start: &Start) -> &'static str {
+    match (start.end, &found.owner) {
+        (hotpool::pool::StartEnd::Open, Some(_)) => "runs",
+        (hotpool::pool::StartEnd::Open, None) => "died",
+        (end, _) => end.name(),
+    }
+}
+
+/// A span of time in the unit that fits.
+fn span(nanos: u64) -> String {
+    match nanos {
+        0..10_000_000_000 => format!("{} ms", nanos / 1_000_000),
+        10_000_000_000..600_000_000_000 => format!("{} s", nanos / 1_000_000_000),
+        600_000_000_000..172_800_000_000_000 => format!("{} min", nanos / 60_000_000_000),
+        _ => format!("{} d", nanos / 86_400_000_000_000),
+    }
+}
+
+fn pool_json(found: &PostMortem, notes: usize) -> Value {
+    let at = reference(found);
+    let shown = found.notes.len().saturating_sub(notes);
+    let note = |note: &Note| {
+        let event = hotpool::pool::Event::of(note.tag).map(|event| event.name());
+        let age = (note.wall != 0).then(|| at.saturating_sub(note.wall) / 1_000_000);
+        json!({ "number": note.number, "tag": note.tag, "event": event, "a": note.a, "b": note.b,
+            "wall_ns": Some(note.wall).filter(|wall| *wall != 0), "ms_before_end": age })
+    };
+    let start = |start: &Start| {
+        json!({ "epoch": start.epoch, "pid": start.pid, "started_ns": start.started, "ready_ns": start.ready,
+            "ended_ns": start.ended, "end": how(found, start) })
+    };
+    let mark = |mark: &BeingWritten| {
+        json!({ "object": mark.object.map(|object| object.to_string()), "type_id": mark.type_id,
+            "type": mark.type_name, "earlier": mark.earlier })
+    };
+    let operation = found.operation.as_ref().map(|last| {
+        json!({ "operation": if last.alloc { "alloc" } else { "free" }, "type_id": last.type_id,
+            "type": last.type_name, "slot": last.slot })
+    });
+    json!({
+        "key": found.key.to_string(),
+        "process": found.process,
+        "owner_pid": found.owner.as_ref().map(|owner| owner.pid),
+        "last_pid": found.pid,
+        "closed": found.closed,
+        "ready": found.ready,
+        "ended_ns": found.ended,
+        "last_operation": operation,
+        "being_written": found.being_written.iter().map(mark).collect::<Vec<_>>(),
+        "quarantined": found.quarantined.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "notes": found.notes[shown..].iter().map(note).collect::<Vec<_>>(),
+        "starts": found.starts.iter().map(start).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_inis_have_them() {
+        assert_eq!(parse_key("0x48500100"), Ok(Key(0x4850_0100)));
+        assert_eq!(parse_key("1213202688"), Ok(Key(0x4850_0100)));
+        assert!(parse_key("0").is_err() && parse_key("zone").is_err() && parse_key("0x1ffffffff").is_err());
+    }
+
+    #[test]
+    fn spans_are_said_in_the_unit_that_fits() {
+        let said = [0, 9_999_000_000, 10_000_000_000, 600_000_000_000, 172_800_000_000_000].map(span);
+        assert_eq!(said, ["0 ms", "9999 ms", "10 s", "10 min", "2 d"]);
+    }
+}

@@ -1,0 +1,200 @@
+//! `hotpool verify`: does every invariant hold over all bytes of a pool?
+
+use crate::exit::{self, Exit};
+use crate::human;
+use crate::output::Output;
+use crate::problems;
+use crate::target::{self, Missing, Target};
+use anyhow::Result;
+use clap::ArgGroup;
+use comfy_table::{Table, presets};
+use hotpool::inspect::{Finding, Report, Severity, TypeReport, verify_pool};
+use hotpool::units::Key;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Walk over all bytes of pools and say what does not hold
+///
+/// Reads base and blocks, stores nothing, and is safe beside a running server: a finding about one object is
+/// then looked at several times before it is believed, and sums that move are notes. Takes time in proportion
+/// to the pool.
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]), after_help = format!("\
+Examples:
+  hotpool verify --conf config/memorypool.ini                  every pool of an ini
+  hotpool verify --conf config/memorypool.ini --process zone   the pool of one process
+  hotpool verify --key 0x48500100 || echo \"ended with $?\"
+  hotpool verify --key 0x48500100 --json | jq '.pools[].findings[] | select(.severity == \"damage\")'
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The pools of this ini
+    #[arg(long, value_name = "INI")]
+    conf: Option<PathBuf>,
+
+    /// Only this process of the ini; may be given several times
+    #[arg(long, value_name = "NAME", requires = "conf")]
+    process: Vec<String>,
+
+    /// The System V pool whose base segment has this key
+    #[arg(long, value_name = "KEY", value_parser = human::key)]
+    key: Option<Key>,
+}
+
+/// A pool and what came of the walk.
+struct Row {
+    target: Target,
+    walked: Result<Report, Missing>,
+}
+
+/// Fails only if stdout does.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let targets = match target::find(args.conf.as_slice(), &args.process, args.key.as_slice()) {
+        Ok(targets) => targets,
+        Err(error) => {
+            if out.wants_json() {
+                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
+            } else {
+                problems::print(&error, out)?;
+            }
+            return Ok(problems::exit(&error));
+        }
+    };
+    let walk = |target: Target| Row { walked: target.read(verify_pool), target };
+    let rows: Vec<Row> = targets.into_iter().map(walk).collect();
+    let exit = Exit::worst(rows.iter().map(Row::exit));
+    if out.wants_json() {
+        let pools: Vec<Value> = rows.iter().map(Row::json).collect();
+        out.document(&json!({ "ok": exit == Exit::Ok, "pools": pools, "problems": [] }))?;
+    } else {
+        for row in &rows {
+            row.print(out)?;
+        }
+    }
+    Ok(exit)
+}
+
+fn count(report: &Report, severity: Severity) -> usize {
+    report.findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+/// One thing, several things.
+fn plural(n: impl Into<u64>, word: &str) -> String {
+    let n = n.into();
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
+impl Row {
+    fn exit(&self) -> Exit {
+        match &self.walked {
+            Err(missing) => missing.exit(),
+            Ok(report) => match report.worst() {
+                None | Some(Severity::Note) => Exit::Ok,
+                Some(Severity::Warning) => Exit::Warnings,
+                Some(Severity::Damage) => Exit::Damage,
+            },
+        }
+    }
+
+    /// What came of it in a word.
+    fn outcome(&self) -> &'static str {
+        match &self.walked {
+            Err(missing) => missing.word(),
+            Ok(report) => match report.worst() {
+                None | Some(Severity::Note) => "sound",
+                Some(Severity::Warning) => "warnings",
+                Some(Severity::Damage) => "damaged",
+            },
+        }
+    }
+
+    /// What the segment calls the process, or else the ini.
+    fn process(&self) -> Option<String> {
+        let said = self.walked.as_ref().ok().map(|report| report.process.clone());
+        said.filter(|name| !name.is_empty()).or_else(|| self.target.process.clone())
+    }
+
+    fn print(&self, out: &mut Output) -> Result<()> {
+        let name = match self.process() {
+            Some(process) => format!("{} ({})", self.target.key, human::printable(&process)),
+            None => self.target.key.to_string(),
+        };
+        let report = match &self.walked {
+            Ok(report) => report,
+            Err(missing) => {
+                return Ok(out.line(format_args!("{name}: {}: {}", missing.word(), missing.why()))?);
+            }
+        };
+        let found = |severity| count(report, severity) as u64;
+        let live = if report.live { "; its owner was running" } else { "" };
+        out.line(format_args!(
+            "{name}: {}: {} of {} in {} and {}; {} damaged, {}, {}{live}",
+            self.outcome(),
+            plural(report.objects(), "object"),
+            plural(report.types.len() as u64, "type"),
+            plural(report.blocks, "block"),
+            plural(report.extents, "extent"),
+            found(Severity::Damage),
+            plural(found(Severity::Warning), "warning"),
+            plural(found(Severity::Note), "note"),
+        ))?;
+        if !report.findings.is_empty() {
+            for line in table(&report.findings).trim_fmt().lines() {
+                out.line(format_args!(" {}", line.trim_end()))?;
+            }
+        }
+        if report.left_out != 0 {
+            out.line(format_args!("  and {} more", report.left_out))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let mut pool = json!({
+            "key": self.target.key.to_string(),
+            "process": self.process(),
+            "backend": self.target.home.backend.name(),
+            "outcome": self.outcome(),
+            "reason": self.walked.as_ref().err().map(Missing::why),
+        });
+        if let (Ok(report), Some(pool)) = (&self.walked, pool.as_object_mut()) {
+            let more = json!({
+                "live": report.live,
+                "objects": report.objects(),
+                "blocks": report.blocks,
+                "extents": report.extents,
+                "damage": count(report, Severity::Damage),
+                "warnings": count(report, Severity::Warning),
+                "notes": count(report, Severity::Note),
+                "left_out": report.left_out,
+                "types": report.types.iter().map(type_json).collect::<Vec<_>>(),
+                "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+            });
+            pool.extend(more.as_object().cloned().unwrap_or_default());
+        }
+        pool
+    }
+}
+
+/// A line a finding, whatever its length: lines are what people search.
+fn table(findings: &[Finding]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["severity", "where", "what"]);
+    for Finding { severity, place, what } in findings {
+        table.add_row([severity.to_string(), place.to_string(), human::printable(what)]);
+    }
+    table
+}
+
+fn type_json(of: &TypeReport) -> Value {
+    json!({ "id": of.id, "name": of.name, "slots": of.slots, "live": of.live, "retired": of.retired,
+        "groups": of.groups, "stale_entries": of.stale_entries })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let place = &finding.place;
+    json!({ "severity": finding.severity.to_string(), "where": place.to_string(), "type_id": place.type_id,
+        "slot": place.slot, "segment": place.segment.map(|key| key.to_string()), "offset": place.offset,
+        "what": finding.what })
+}

@@ -1,0 +1,172 @@
+//! `hotpool postmortem` and `hotpool doctor` on pools and hosts that are really there.
+
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::ProcessConf;
+use hotpool::share::{Home, remove_pool};
+use hotpool::units::{Bytes, Key};
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Site(ProcessConf);
+
+impl Site {
+    fn new(number: u32) -> Self {
+        Site(conf(0x5400_0000 | (std::process::id() & 0xffff) << 8 | number << 4))
+    }
+
+    /// An ini that names the pool.
+    fn ini(&self, folder: &Path) -> String {
+        let path = folder.join("zone.ini");
+        let (base, block) = (self.0.base_key, self.0.shm_keys[0]);
+        let text = format!(
+            "[common]\nProcessList = zone\n[zone]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {block}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(remove_pool(self.0.base_key, &Home::sysv(), false));
+    }
+}
+
+fn conf(base: u32) -> ProcessConf {
+    ProcessConf::new("zone", Key(base), Bytes(64 << 10), &[Key(base + 1)])
+}
+
+fn hotpool(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hotpool")).args(args).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The server, when this program is started as one; nothing otherwise.
+#[test]
+fn server() {
+    let Ok(base) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
+    let mut pool = MemoryPoolMgr::open(&conf(base.parse().unwrap())).unwrap();
+    pool.ready().unwrap();
+    pool.note(42, 1000, 7);
+    std::process::abort();
+}
+
+#[test]
+fn a_dead_server_is_told_of_in_words_and_in_json() {
+    let site = Site::new(0);
+    let mut server = Command::new(std::env::current_exe().unwrap());
+    server.args(["--exact", "server"]).env("HOTPOOL_TEST_SERVER", site.0.base_key.0.to_string());
+    assert!(!server.output().unwrap().status.success());
+
+    let folder = tempfile::tempdir().unwrap();
+    let told = hotpool(&["postmortem", "--conf", &site.ini(folder.path()), "--process", "zone"]);
+    assert!(told.status.success());
+    let words = text(&told);
+    assert!(words.contains(" died while it was serving, "), "{words}");
+    for line in [
+        "last operation   none since it attached",
+        "being written    nothing",
+        "note 42 1000 7",
+        "ready, start 1",
+    ] {
+        assert!(words.contains(line), "{line} is not in {words}");
+    }
+    assert!(
+        words.lines().any(|line| line.trim_start().starts_with("1 ") && line.ends_with("died")),
+        "{words}"
+    );
+
+    let told =
+        json(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string(), "--json", "--notes", "1"]));
+    let pool = &told["pools"][0];
+    assert_eq!((&told["ok"], &pool["process"], &pool["ready"]), (&true.into(), &"zone".into(), &true.into()));
+    assert_eq!(pool["notes"].as_array().unwrap().len(), 1);
+    assert_eq!((&pool["notes"][0]["tag"], &pool["notes"][0]["a"]), (&42.into(), &1000.into()));
+    assert_eq!((&pool["starts"][0]["end"], &pool["owner_pid"]), (&"died".into(), &().into()));
+}
+
+#[test]
+fn a_running_server_is_told_of_and_goes_on() {
+    let site = Site::new(1);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    let words = text(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]));
+    assert!(words.contains(": runs: pid ") && words.contains("not ready yet"), "{words}");
+    assert!(pool.health().is_good());
+}
+
+#[test]
+fn a_pool_that_is_not_there_is_a_problem_and_a_process_too() {
+    let site = Site::new(2);
+    let told = hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(
+        text(&told).contains(&format!("there is no segment under {}", site.0.base_key)),
+        "{}",
+        text(&told)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let told = hotpool(&["postmortem", "--conf", &site.ini(folder.path()), "--process", "zon"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told).contains("did you mean zone?"), "{}", text(&told));
+    assert_eq!(hotpool(&["postmortem"]).status.code(), Some(2));
+}
+
+/// A host that removes segments, in a folder.
+fn bad_host(folder: &Path) {
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("proc/sys/kernel/shm_rmid_forced", "1\n");
+    write("proc/1/comm", "systemd\n");
+    write("etc/passwd", "root:x:0:0::/:\ngame:x:1001:1001::/:\n");
+}
+
+#[test]
+fn doctor_ends_with_one_where_something_has_to_be_mended_and_says_how() {
+    let folder = tempfile::tempdir().unwrap();
+    bad_host(folder.path());
+    let root = folder.path().to_str().unwrap();
+    let told = hotpool(&["doctor", "--root", root, "--user", "game"]);
+    assert_eq!(told.status.code(), Some(1));
+    let words = text(&told);
+    assert!(words.starts_with("error    shm-rmid-forced: "), "{words}");
+    assert!(words.contains("run `sysctl -w kernel.shm_rmid_forced=0`"), "{words}");
+    assert!(words.contains("error    remove-ipc: ") && words.contains("uid 1001"), "{words}");
+
+    let told = json(&hotpool(&["doctor", "--root", root, "--user", "root", "--json"]));
+    assert_eq!(told["ok"], false);
+    let findings = told["findings"].as_array().unwrap();
+    let of =
+        |check: &str| findings.iter().find(|finding| finding["check"] == check).unwrap()["severity"].clone();
+    assert_eq!(
+        (of("shm-rmid-forced"), of("remove-ipc"), of("shmmni")),
+        ("error".into(), "ok".into(), "note".into())
+    );
+
+    std::fs::write(folder.path().join("proc/sys/kernel/shm_rmid_forced"), "0\n").unwrap();
+    assert_eq!(hotpool(&["doctor", "--root", root, "--user", "root"]).status.code(), Some(0));
+    assert_eq!(hotpool(&["doctor", "--root", root, "--user", "nobody"]).status.code(), Some(3));
+}
+
+#[test]
+fn doctor_looks_at_the_pools_of_an_ini() {
+    let site = Site::new(3);
+    drop(MemoryPoolMgr::open(&site.0).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let told = json(&hotpool(&["doctor", "--conf", &site.ini(folder.path()), "--json"]));
+    let findings = told["findings"].as_array().unwrap();
+    let namespace = findings.iter().find(|finding| finding["check"] == "pool-namespace").unwrap();
+    assert_eq!(namespace["severity"], "ok", "{namespace}");
+    let mut missing = site.ini(folder.path());
+    missing.push('x');
+    assert_eq!(hotpool(&["doctor", "--conf", &missing]).status.code(), Some(3));
+}

@@ -1,0 +1,314 @@
+//! `describe`: what the base of a pool says of its blocks and types, copied without a store.
+//!
+//! The base is input: whatever it holds, the copy ends and reads inside the mapping only. Nothing is
+//! believed to fit together; whether it does is what `verify` says.
+
+use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
+use crate::limits;
+use crate::object::StoredField;
+use crate::pool::base::Base;
+use crate::pool::types;
+use crate::share::{Facts, Home, Observed, ShareError, Verdict};
+use crate::units::{Bytes, Key};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a pool cannot be described.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescribeError {
+    /// Its base cannot be attached, or is of another layout.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// The base holds bytes that no pool of ours has.
+    #[error("the base segment under {key} is damaged: {what}")]
+    Corrupt {
+        /// Its key.
+        key: Key,
+        /// What makes no sense.
+        what: &'static str,
+    },
+}
+
+/// A pool as its base describes it.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Its head, its owner, and what the system says of the base.
+    pub facts: Facts,
+    /// Size of every block.
+    pub block_bytes: Bytes,
+    /// Extents in use.
+    pub extents: u64,
+    /// Starts that found the pool closed.
+    pub starts_clean: u64,
+    /// Starts that found that the last owner had died.
+    pub starts_crashed: u64,
+    /// The blocks, by their numbers.
+    pub blocks: Vec<BlockShape>,
+    /// The types, in the order in which they were added.
+    pub types: Vec<TypeShape>,
+}
+
+/// A block as the base describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockShape {
+    /// Its number.
+    pub index: u32,
+    /// Key of its segment.
+    pub key: Key,
+    /// The ini gave it up while it was empty.
+    pub vacant: bool,
+    /// Extents in it.
+    pub extents: u64,
+    /// Bytes that extents have taken, with what alignment has left between them.
+    pub taken: Bytes,
+    /// Bytes that no extent has taken; 0 if it was given up.
+    pub free: Bytes,
+}
+
+/// A type as the base describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeShape {
+    /// Its number.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// What in its entry makes no sense, if something does not. The numbers then mean little.
+    pub problem: Option<&'static str>,
+    /// Whether objects have a user key.
+    pub keyed: bool,
+    /// Bytes of an object.
+    pub object_bytes: u64,
+    /// Bytes from one slot to the next.
+    pub stride: u64,
+    /// Alignment of an object.
+    pub align: u32,
+    /// Fingerprint of its fields.
+    pub fingerprint: u64,
+    /// Live objects.
+    pub live: u64,
+    /// Slots that have been used at some time.
+    pub high_water: u64,
+    /// Slots that memory was taken for.
+    pub capacity: u64,
+    /// Slots that are used up.
+    pub retired: u64,
+    /// Extents of slots.
+    pub slot_extents: u64,
+    /// Extents of its index.
+    pub index_extents: u64,
+    /// Bytes of all its extents.
+    pub bytes: u64,
+    /// Groups of its index in use.
+    pub groups: u64,
+    /// Bytes of its schema text; 0 if there was no room to keep it.
+    pub schema_bytes: u32,
+    /// The fields of an object as the schema text lists them; `None` if it was not kept or is damaged.
+    pub fields: Option<Vec<StoredField>>,
+}
+
+/// Reads what the base under `key` says of its pool: attached for reading, registered as an
+/// observer, nothing is stored, and blocks are not attached. A pool whose owner is running may be
+/// looked at too; its numbers are then those of slightly different moments.
+///
+/// # Errors
+///
+/// There is no pool of this layout under the key, it may not be read, or the base makes no sense.
+pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError> {
+    let observed = Observed::attach(key, home)?;
+    let facts = observed.facts().clone();
+    let verdict = facts.verdict();
+    if let Verdict::Incompatible { .. } = verdict {
+        return Err(ShareError::Refused { verdict, facts: Box::new(facts) }.into());
+    }
+    let base = Base::find(observed.base()).map_err(|what| DescribeError::Corrupt { key, what })?;
+    Ok(describe(&base, facts))
+}
+
+fn describe(base: &Base, facts: Facts) -> Description {
+    let sums = Sums::of(base);
+    let mut seen = BTreeSet::new();
+    Description {
+        facts,
+        block_bytes: Bytes(base.block_bytes()),
+        extents: base.header.nextents.load(),
+        starts_clean: base.header.starts_clean.load(),
+        starts_crashed: base.header.starts_crashed.load(),
+        blocks: blocks(base, &sums),
+        types: base
+            .used_types()
+            .filter(|info| seen.insert(info.id.load()))
+            .map(|info| type_shape(base, &info, &sums))
+            .collect(),
+    }
+}
+
+/// What the table of extents adds up to, in one pass.
+#[derive(Default)]
+struct Sums {
+    /// Per block: extents, and where the last one ends.
+    blocks: BTreeMap<u32, (u64, u64)>,
+    /// Per type, for slots and index: extents and their bytes.
+    types: BTreeMap<(u16, bool), (u64, u64)>,
+}
+
+impl Sums {
+    fn of(base: &Base) -> Self {
+        let mut sums = Sums::default();
+        let count = (base.header.nextents.load() as usize).min(base.extents.len());
+        for rec in (0..count).filter_map(|number| base.extents.get(number)) {
+            let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+            let (extents, end) = sums.blocks.entry(rec.block.load()).or_default();
+            *extents += 1;
+            *end = (*end).max(offset.saturating_add(bytes));
+            let Some((id, kind)) = rec.parse_owner() else { continue };
+            let (extents, sum) = sums.types.entry((id, kind == ExtentKind::Index)).or_default();
+            *extents += 1;
+            *sum = sum.saturating_add(bytes);
+        }
+        sums
+    }
+}
+
+fn blocks(base: &Base, sums: &Sums) -> Vec<BlockShape> {
+    let room = base.block_bytes().saturating_sub(limits::PAGE);
+    let numbered = (0u32..).zip((0..base.nblocks()).filter_map(|number| base.blocks.get(number)));
+    numbered
+        .map(|(index, block)| {
+            let (extents, end) = sums.blocks.get(&index).copied().unwrap_or_default();
+            let taken = end.saturating_sub(limits::PAGE).min(room);
+            let vacant = block.state.load() == BLOCK_VACANT;
+            BlockShape {
+                index,
+                key: Key(block.key.load()),
+                vacant,
+                extents,
+                taken: Bytes(taken),
+                free: Bytes(if vacant { 0 } else { room - taken }),
+            }
+        })
+        .collect()
+}
+
+fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums) -> TypeShape {
+    // A number that fits no type is that of no entry, and `check` says so.
+    let id = u16::try_from(info.id.load()).unwrap_or(0);
+    let of = |index| sums.types.get(&(id, index)).copied().unwrap_or_default();
+    let ((slot_extents, slot_bytes), (index_extents, index_bytes)) = (of(false), of(true));
+    let slots = 1u64.checked_shl(info.shift.load()).unwrap_or(0);
+    TypeShape {
+        id,
+        name: info.name(),
+        problem: types::check(info, id, base.block_bytes()).err(),
+        keyed: info.keyed(),
+        object_bytes: info.size.load(),
+        stride: info.stride.load(),
+        align: info.align.load(),
+        fingerprint: info.fingerprint.load(),
+        live: info.len.load(),
+        high_water: info.high_water.load(),
+        capacity: slot_extents.saturating_mul(slots).min(limits::MAX_SLOTS.into()),
+        retired: info.retired.load() >> 32,
+        slot_extents,
+        index_extents,
+        bytes: slot_bytes.saturating_add(index_bytes),
+        groups: info.groups.load(),
+        schema_bytes: info.schema_len.load(),
+        fields: types::stored_schema(base, info),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryPoolMgr;
+    use crate::conf::{BackendKind, ProcessConf};
+    use crate::object::PoolObject;
+    use crate::share::observe;
+    use crate::sync::Word;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, PoolObject)]
+    #[pool(id = 3, keyed)]
+    struct Player {
+        uid: u64,
+        hp: u32,
+        level: u32,
+    }
+
+    fn pool(key: u32) -> MemoryPoolMgr {
+        let mut conf = ProcessConf::new("zone", Key(key), Bytes(64 << 10), &[Key(key + 1), Key(key + 2)]);
+        conf.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Player>().unwrap();
+        pool
+    }
+
+    fn facts(key: u32) -> Facts {
+        observe(Key(key), &Home { backend: BackendKind::Heap, ..Home::sysv() }).unwrap()
+    }
+
+    #[test]
+    fn what_the_base_says_is_copied() {
+        let mut pool = pool(0x0d00_0001);
+        for uid in 1..=5 {
+            pool.alloc_keyed(uid, Player { uid, hp: 1, level: 2 }).unwrap();
+        }
+        let told = describe(&pool.base, facts(0x0d00_0001));
+        let [player] = &told.types[..] else { panic!("{told:?}") };
+        assert_eq!((player.id, player.name.as_str(), player.keyed), (3, "player", true));
+        assert_eq!((player.problem, player.object_bytes, player.live, player.retired), (None, 16, 5, 0));
+        assert!(player.stride >= 16 && player.high_water >= 5 && player.capacity >= player.high_water);
+        assert!(player.slot_extents > 0 && player.index_extents > 0 && player.groups > 0);
+        let names: Vec<_> =
+            player.fields.iter().flatten().map(|field| (field.offset, &*field.name)).collect();
+        assert_eq!(names, [(0, "uid"), (8, "hp"), (12, "level")]);
+        let taken: u64 = told.blocks.iter().map(|block| block.taken.0).sum();
+        assert!(taken >= player.bytes && player.bytes > 0, "{told:?}");
+        for block in &told.blocks {
+            assert_eq!(block.taken.0 + block.free.0, (64 << 10) - limits::PAGE);
+        }
+        assert_eq!(told.blocks.iter().map(|block| block.extents).sum::<u64>(), told.extents);
+    }
+
+    /// Words that bring arithmetic to its ends, and others.
+    fn word(random: &mut fastrand::Rng) -> u64 {
+        match random.u32(..4) {
+            0 => u64::MAX,
+            1 => 1 << random.u32(..64),
+            2 => random.u64(..5000),
+            _ => random.u64(..),
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let key = 0x0d00_0011;
+        let pool = pool(key);
+        let region = pool.base.region;
+        let words = region.table::<Word>(0, region.len() / 8).unwrap();
+        let kept: Vec<u64> = (0..words.len()).map(|n| words.get(n).unwrap().load()).collect();
+        let facts = facts(key);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut described = 0;
+        for round in 0..120 {
+            // Behind the geometry, whose checksum would stop it: the first tables, more, or all.
+            let ends = [0x3000, 0x10_0000, region.len()];
+            for _ in 0..random.usize(1..200) {
+                let at = random.u64(32..ends[round % 3] / 8) as usize;
+                words.get(at).unwrap().store(word(&mut random));
+            }
+            let header = &pool.base.header;
+            header.ntypes.store(random.u64(..1024));
+            header.nblocks.store(random.u64(..=4096));
+            header.nextents.store(random.u64(..=65536));
+            if let Ok(base) = Base::find(region) {
+                let told = describe(&base, facts.clone());
+                described += usize::from(!told.types.is_empty());
+            }
+        }
+        assert!(described > 60, "{described}");
+        for (at, word) in kept.into_iter().enumerate() {
+            words.get(at).unwrap().store(word);
+        }
+    }
+}

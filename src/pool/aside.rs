@@ -1,0 +1,250 @@
+//! Moving a pool aside: its state is copied to the post-mortem keys, then its own segments begin anew.
+//!
+//! A System V segment cannot be given another key, so the state is copied: the base, and of each block what
+//! types have taken. The copy is a pool of its own, with keys and an identity that follow from the original's
+//! (`key_plan::post_mortem`), so that `hotpool ls`, `postmortem` and `rm` know it, and a program can open it.
+//!
+//! | step | a kill behind it leaves |
+//! |---|---|
+//! | the blocks are copied, each from `HOTPMAKE` to `HOTPOOL1` | the pool as it was; copies that the next try makes again |
+//! | the base is copied last | the pool as it was, and a complete copy, which the next try takes as it is |
+//! | `moved` is stored | the copy; the next start goes on from here, whatever the ini says by then |
+//! | the blocks are marked `HOTPMAKE` | the same |
+//! | the base is marked `HOTPMAKE` | the beginning of a new pool, as of any creation that was cut |
+//!
+//! It takes the time to copy what is in use, about a second for each 2 GiB, and as much memory as that; want of
+//! memory is an error that changes nothing.
+
+use crate::conf::ProcessConf;
+use crate::conf::key_plan::post_mortem;
+use crate::layout::{BLOCK_VACANT, BaseHeader, BlockBase, Frozen};
+use crate::limits::PAGE;
+use crate::pool::base::Base;
+use crate::pool::error::PoolError;
+use crate::pool::space::Space;
+use crate::region::Region;
+use crate::share::{ShareError, ShareMgr, Verdict};
+use crate::sync::Word;
+use crate::units::{Bytes, Key};
+use std::time::Instant;
+
+/// Copies a pool to its post-mortem keys, and returns that of the base. Nothing of the pool is changed.
+pub(crate) fn copy(
+    conf: &ProcessConf,
+    base: &Base,
+    space: &Space,
+    share: &ShareMgr,
+) -> Result<Key, PoolError> {
+    let began = Instant::now();
+    let taken = |error| taken(conf, error);
+    let key = post_mortem(conf.base_key);
+    if share.side_is_complete(key, base.region.len()).map_err(taken)? {
+        log::warn!("{}: the copy under {key} is complete", conf.name);
+        return Ok(key);
+    }
+    let used: u64 = (0..base.nblocks()).map(|number| space.block_used(number)).sum();
+    log::warn!("{}: copying {used} bytes of objects to {key} for the post-mortem", conf.name);
+    for number in 0..base.nblocks() {
+        let (Some(block), Some((region, end))) = (base.blocks.get(number), space.block(number)) else {
+            continue;
+        };
+        let key = post_mortem(Key(block.key.load()));
+        let bytes = Bytes(base.block_bytes());
+        share
+            .copy_aside(key, Some(number as u32), bytes, end, &mut |to| copy_range(&region, to, PAGE, end))
+            .map_err(taken)?;
+        log::warn!("{}: block {number} is copied to {key}", conf.name);
+    }
+    let len = base.region.len();
+    share
+        .copy_aside(key, None, Bytes(len), len, &mut |to| {
+            copy_range(&base.region, to, size_of::<Frozen>() as u64, len);
+            rename_blocks(base, space, to);
+        })
+        .map_err(taken)?;
+    log::warn!("{}: copied to {key} in {} ms", conf.name, began.elapsed().as_millis());
+    Ok(key)
+}
+
+/// What is under a post-mortem key is not ours to write over.
+#[cold]
+fn taken(conf: &ProcessConf, error: ShareError) -> PoolError {
+    match error {
+        ShareError::Refused { verdict, facts } if verdict != Verdict::Absent => PoolError::AsideTaken {
+            process: conf.name.clone(),
+            base: post_mortem(conf.base_key),
+            found: verdict.reason(&facts),
+        },
+        other => other.into(),
+    }
+}
+
+/// Copies words to memory that is zero. A word that is zero is not stored, so that its page takes no memory.
+fn copy_range(from: &Region, to: &Region, start: u64, end: u64) {
+    let words = (end - start) / size_of::<Word>() as u64;
+    let (Ok(from), Ok(to)) = (from.table::<Word>(start, words), to.table::<Word>(start, words)) else {
+        return;
+    };
+    for number in 0..words as usize {
+        if let (Some(from), Some(to)) = (from.get(number), to.get(number)) {
+            let word = from.load();
+            if word != 0 {
+                to.fill(word);
+            }
+        }
+    }
+}
+
+/// The copy of the base names the copies of the blocks.
+fn rename_blocks(base: &Base, space: &Space, to: &Region) {
+    let blocks_off = base.header.geometry.blocks_off.load();
+    let Ok(blocks) = to.table::<BlockBase>(blocks_off, base.nblocks() as u64) else { return };
+    for number in 0..base.nblocks() {
+        let Some(block) = blocks.get(number) else { break };
+        block.key.fill(post_mortem(Key(block.key.load())).0);
+        if space.block(number).is_none() {
+            block.state.fill(BLOCK_VACANT);
+        }
+    }
+}
+
+/// Whether the state of a pool has been moved, and what is here holds nothing any more.
+pub(crate) fn is_moved(header: &BaseHeader) -> bool {
+    header.moved.load() != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{BackendKind, OnCrashLoop};
+    use crate::pool::MemoryPoolMgr;
+    use crate::pool::base;
+    use crate::pool::manager::find_space;
+    use crate::share::StartMode;
+    use bytemuck::{Pod, Zeroable};
+    use hotpool::PoolObject;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    #[pool(id = 1)]
+    struct Cell {
+        value: u64,
+    }
+
+    /// A pool in a crash loop, with 4000 objects in two blocks.
+    fn looping() -> ProcessConf {
+        static NEXT: AtomicU32 = AtomicU32::new(0x7c30_0000);
+        let at = NEXT.fetch_add(16, Ordering::Relaxed);
+        let mut conf = ProcessConf::new("zone", Key(at), Bytes(64 << 10), &[Key(at + 1), Key(at + 2)]);
+        conf.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Cell>().unwrap();
+        (0..4000).for_each(|value| _ = pool.alloc(Cell { value }).unwrap());
+        let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _pool = pool;
+            std::panic::resume_unwind(Box::new("a crash"));
+        }));
+        assert!(panics.is_err());
+        conf.resume.max_crash_resumes = 1;
+        conf.resume.on_crash_loop = OnCrashLoop::Cold;
+        conf
+    }
+
+    fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &mut ShareMgr)) {
+        let mut share =
+            ShareMgr::open(conf, base::base_bytes(conf), &mut |region| base::make(region, conf)).unwrap();
+        let base = Base::find(share.base()).unwrap();
+        let (space, _) = find_space(conf, &base, &mut share).unwrap();
+        cut(&base, &space, &mut share);
+    }
+
+    fn mark_unfinished(region: &Region) {
+        region.at::<Frozen>(0).unwrap().magic.store(crate::layout::MAGIC_MAKING);
+    }
+
+    fn assert_moved(conf: &ProcessConf) {
+        let mut pool = MemoryPoolMgr::open(conf).unwrap();
+        pool.add_type::<Cell>().unwrap();
+        assert_eq!((pool.start_mode(), pool.len::<Cell>()), (StartMode::Init, 0));
+        pool.alloc(Cell { value: 1 }).unwrap();
+        pool.close().unwrap();
+        let keys: Vec<Key> = conf.shm_keys.iter().copied().map(post_mortem).collect();
+        let mut copy = ProcessConf::new("zone", post_mortem(conf.base_key), conf.block_size, &keys);
+        copy.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&copy).unwrap();
+        pool.add_type::<Cell>().unwrap();
+        assert!(pool.iter::<Cell>().map(|(_, cell)| cell.value).eq(0..4000));
+    }
+
+    #[test]
+    fn a_move_that_was_not_cut() {
+        assert_moved(&looping());
+    }
+
+    #[test]
+    fn cut_behind_the_copy_of_the_first_block() {
+        let conf = looping();
+        with_parts(&conf, |base, space, share| {
+            let (region, end) = space.block(0).unwrap();
+            let key = post_mortem(conf.shm_keys[0]);
+            let half = |to: &Region| copy_range(&region, to, PAGE, end / 2 / 8 * 8);
+            share.copy_aside(key, Some(0), Bytes(base.block_bytes()), end, &mut |to| half(to)).unwrap();
+        });
+        assert_moved(&conf);
+    }
+
+    #[test]
+    fn cut_behind_the_whole_copy() {
+        let conf = looping();
+        with_parts(&conf, |base, space, share| _ = copy(&conf, base, space, share).unwrap());
+        assert_moved(&conf);
+    }
+
+    #[test]
+    fn cut_behind_moved_whatever_the_ini_says_by_then() {
+        let mut conf = looping();
+        with_parts(&conf, |base, space, share| {
+            copy(&conf, base, space, share).unwrap();
+            base.header.moved.store(1);
+        });
+        conf.resume.on_crash_loop = OnCrashLoop::Fail;
+        assert_moved(&conf);
+    }
+
+    #[test]
+    fn cut_behind_the_mark_of_the_first_block() {
+        let conf = looping();
+        with_parts(&conf, |base, space, share| {
+            copy(&conf, base, space, share).unwrap();
+            base.header.moved.store(1);
+            mark_unfinished(&space.block(0).unwrap().0);
+        });
+        assert_moved(&conf);
+    }
+
+    #[test]
+    fn cut_behind_the_mark_of_the_base() {
+        let conf = looping();
+        with_parts(&conf, |base, space, share| {
+            copy(&conf, base, space, share).unwrap();
+            base.header.moved.store(1);
+            (0..2).for_each(|number| mark_unfinished(&space.block(number).unwrap().0));
+            mark_unfinished(&base.region);
+        });
+        assert_moved(&conf);
+    }
+
+    #[test]
+    fn a_stranger_under_a_post_mortem_key_is_refused_and_the_pool_stays() {
+        let conf = looping();
+        let stranger =
+            ProcessConf::new("other", post_mortem(conf.base_key), Bytes(64 << 10), &[Key(0x7c3f_0000)]);
+        let stranger = ProcessConf { backend: BackendKind::Heap, ..stranger };
+        MemoryPoolMgr::open(&stranger).unwrap().close().unwrap();
+        let error = MemoryPoolMgr::open(&conf).unwrap_err();
+        assert!(matches!(error, PoolError::AsideTaken { .. }), "{error}");
+        MemoryPoolMgr::open(&stranger).unwrap().destroy().unwrap();
+        assert_moved(&conf);
+    }
+}

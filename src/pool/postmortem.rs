@@ -1,0 +1,160 @@
+//! What a process was doing when it died, read out of its pool without changing a byte of it.
+
+use crate::layout::{Intent, Op, RUN_CLOSED, RUN_READY};
+use crate::object::Handle;
+use crate::pool::base::Base;
+use crate::pool::black_box::{BlackBox, Note};
+use crate::pool::quarantine;
+use crate::pool::starts::{Start, Starts};
+use crate::share::{Facts, Home, LockFacts, Observed, Process, ShareError};
+use crate::sync::Word;
+use crate::sys;
+use crate::units::Key;
+
+/// Why a pool cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostMortemError {
+    /// Its base cannot be attached.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// The base holds bytes that no pool of ours has.
+    #[error("the base segment under {key} is damaged: {what}")]
+    Corrupt {
+        /// Its key.
+        key: Key,
+        /// What makes no sense.
+        what: &'static str,
+    },
+}
+
+/// An operation on a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastOperation {
+    /// Whether it makes an object; otherwise it frees one.
+    pub alloc: bool,
+    /// Number of the type.
+    pub type_id: u16,
+    /// Name of the type, empty if the pool does not know it.
+    pub type_name: String,
+    /// Number of the slot.
+    pub slot: u32,
+}
+
+/// An object, or any of a type, that is marked as being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeingWritten {
+    /// Which; `None` if several were, and any of the type may be meant.
+    pub object: Option<Handle>,
+    /// Number of the type.
+    pub type_id: u16,
+    /// Name of the type, empty if the pool does not know it.
+    pub type_name: String,
+    /// It was left by an earlier owner, and no start has been ready since.
+    pub earlier: bool,
+}
+
+/// What a pool says of its last owner.
+#[derive(Clone, Debug)]
+pub struct PostMortem {
+    /// Key of the base.
+    pub key: Key,
+    /// Process of the ini.
+    pub process: String,
+    /// The owner that has the pool now; `None` if nobody has.
+    pub owner: Option<Process>,
+    /// Pid of the last owner.
+    pub pid: u64,
+    /// Whether the last owner closed the pool.
+    pub closed: bool,
+    /// Whether the last owner was ready.
+    pub ready: bool,
+    /// When the last owner ended, nanoseconds of the wall clock; `None` while it lives, and where nobody knows any more
+    /// because others have looked at the segment since. The kernel counts in seconds.
+    pub ended: Option<u64>,
+    /// IPC namespace of the last owner, as the inode that stands for it; 0 where it could not tell.
+    pub ipc_namespace: u64,
+    /// The operation on a slot that was the last one, or the one that was cut; `None` if it had done none.
+    pub operation: Option<LastOperation>,
+    /// Objects that were being written through guards.
+    pub being_written: Vec<BeingWritten>,
+    /// Objects in quarantine.
+    pub quarantined: Vec<Handle>,
+    /// The notes of the black box, the oldest first.
+    pub notes: Vec<Note>,
+    /// The ring of starts, the oldest first.
+    pub starts: Vec<Start>,
+    /// When this was read, nanoseconds of the wall clock.
+    pub read_at: u64,
+}
+
+impl PostMortem {
+    /// Reads the pool under `key`, whether it has an owner or not.
+    pub fn read(key: Key, home: &Home) -> Result<Self, PostMortemError> {
+        let observed = Observed::attach(key, home)?;
+        let base = Base::find(observed.base()).map_err(|what| PostMortemError::Corrupt { key, what })?;
+        Ok(Self::of(&base, observed.facts()))
+    }
+
+    fn of(base: &Base, facts: &Facts) -> Self {
+        let header = &base.header;
+        let owner = match &facts.lock {
+            LockFacts::Held { holder, .. } => Some(holder.clone()),
+            _ => None,
+        };
+        let operation = Intent::parse(header.intent.load()).map(|intent| LastOperation {
+            alloc: intent.op == Op::Alloc,
+            type_id: intent.type_id,
+            type_name: type_name(base, intent.type_id),
+            slot: intent.index,
+        });
+        let marks = header.marks.iter().map(|word| (word, false));
+        let suspects = header.suspects.iter().map(|word| (word, true));
+        let run = header.run.load();
+        let starts = Starts::of(base).read();
+        PostMortem {
+            key: facts.key,
+            process: crate::layout::text(&header.geometry.process),
+            ended: ended(facts, &starts, header.owner_pid.load()).filter(|_| owner.is_none()),
+            owner,
+            pid: header.owner_pid.load(),
+            closed: run == RUN_CLOSED,
+            ready: run == RUN_READY,
+            ipc_namespace: header.ipc_namespace.load(),
+            operation,
+            being_written: marks
+                .chain(suspects)
+                .filter_map(|(word, old)| being_written(base, word, old))
+                .collect(),
+            quarantined: quarantine::listed(header).collect(),
+            notes: BlackBox::of(base).read(),
+            starts,
+            read_at: sys::wall_nanos(),
+        }
+    }
+}
+
+/// When the last owner said its end, or when the kernel saw it detach the segment.
+fn ended(facts: &Facts, starts: &[Start], pid: u64) -> Option<u64> {
+    let said = starts.last().and_then(|start| start.ended);
+    let segment = facts.segment.as_ref()?;
+    let last = segment.last_pid.is_none_or(|last| last as u64 == pid);
+    said.or_else(|| segment.last_detach.filter(|_| last).map(|seconds| seconds.saturating_mul(1_000_000_000)))
+}
+
+/// The IPC namespace of this process, to be compared with [`PostMortem::ipc_namespace`].
+pub fn ipc_namespace() -> u64 {
+    sys::ipc_namespace()
+}
+
+fn being_written(base: &Base, word: &Word, earlier: bool) -> Option<BeingWritten> {
+    let bits = Some(word.load()).filter(|bits| *bits != 0)?;
+    let object = Handle::from_bits(bits);
+    let type_id = (bits >> crate::object::TYPE_SHIFT) as u16 & crate::limits::MAX_TYPE_ID;
+    Some(BeingWritten { object, type_id, type_name: type_name(base, type_id), earlier })
+}
+
+fn type_name(base: &Base, id: u16) -> String {
+    let info = base.used_types().find(|info| info.id.load() == u32::from(id));
+    info.map(|info| info.name()).unwrap_or_default()
+}

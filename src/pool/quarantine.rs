@@ -1,0 +1,204 @@
+//! Quarantine: objects that are kept, and that nobody reaches until somebody decides about them.
+//!
+//! ```text
+//!          put: list, intent, HEADER, len, index
+//!   live  ────────────────────────────────────────▶  parked
+//!    ▲                                                │  │
+//!    └────────────────────────────────────────────────┘  └─────────────▶  free
+//!      release: intent, index, HEADER, len, list       drop: intent, HEADER, bit, list
+//! ```
+//!
+//! The header of the slot decides: a parked one equals no handle, is passed over by iteration and by
+//! keys, and keeps its slot from being used again. A cut step is ended by the recovery of the intent, as
+//! for an alloc or a free. The list in the base header names the parked slots; an entry whose slot is not
+//! parked says nothing, and the next start clears it.
+
+use crate::layout::{BaseHeader, Intent};
+use crate::limits;
+use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
+use crate::pool::black_box::Event;
+use crate::pool::error::AllocError;
+use crate::pool::manager::MemoryPoolMgr;
+use crate::pool::slots::{LEN_MASK, parked};
+use crate::pool::space::Space;
+use crate::pool::state::TypeState;
+use crate::sync::Word;
+
+/// Why an object does not leave quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuarantineError {
+    /// It does not live.
+    #[error("object {0} does not live, so it cannot be put into quarantine")]
+    NotLive(Handle),
+    /// There is no room for one more.
+    #[error("object {0} is not put into quarantine: {max} are there; release or drop some", max = limits::MARKS)]
+    Crowded(Handle),
+    /// It is not there.
+    #[error("object {0} is not in quarantine; `quarantined()` names those that are")]
+    NotThere(Handle),
+    /// Its type was not added yet.
+    #[error("the type of object {0} was not added to the pool; call add_type first")]
+    NotAdded(Handle),
+    /// Another object has its user key by now.
+    #[error("object {holder} has the key {key} of object {object} by now; free one of the two")]
+    KeyTaken {
+        /// The object in quarantine.
+        object: Handle,
+        /// Its user key.
+        key: u64,
+        /// The object that has it.
+        holder: Handle,
+    },
+    /// There is no room for its entry in the index.
+    #[error(transparent)]
+    Full(AllocError),
+}
+
+impl MemoryPoolMgr {
+    /// Objects in quarantine: they are kept, and no handle, key or iteration reaches them.
+    pub fn quarantined(&self) -> Vec<Handle> {
+        listed(&self.base.header).collect()
+    }
+
+    /// A copy of an object in quarantine, to be looked at or repaired.
+    pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
+        self.types[usize::from(T::TYPE_ID)].as_deref()?.slots.typed::<T>()?.parked(id).copied()
+    }
+
+    /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.
+    ///
+    /// All or nothing under a kill.
+    pub fn quarantine(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        state.park(object)?;
+        self.black_box().event(Event::Quarantined, object.to_bits(), 0);
+        Ok(())
+    }
+
+    /// Lets an object out of quarantine: its handle resolves again, its key leads to it again.
+    ///
+    /// All or nothing under a kill.
+    pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        state.unpark(object, &mut self.space)?;
+        forget(&self.base.header, object);
+        self.black_box().event(Event::Released, object.to_bits(), 0);
+        Ok(())
+    }
+
+    /// Frees an object in quarantine: its handle never resolves again, its slot can be used again.
+    ///
+    /// All or nothing under a kill.
+    pub fn drop_quarantined(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        state.drop_parked(object)?;
+        forget(&self.base.header, object);
+        self.black_box().event(Event::Dropped, object.to_bits(), 0);
+        Ok(())
+    }
+}
+
+impl TypeState {
+    /// Puts an object into quarantine.
+    pub(crate) fn park(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == object.to_bits());
+        let slot = slot.ok_or(QuarantineError::NotLive(object))?;
+        let header = self.slots.header;
+        let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
+        place.store(object.to_bits());
+        let len = self.slots.info.len.load();
+        header.intent.store(Intent::free(self.slots.type_id(), object.index(), len & LEN_MASK));
+        slot.header().store(parked(object));
+        self.slots.info.len.store(len.saturating_sub(1));
+        if self.slots.info.keyed() {
+            self.index.unlink(slot.key().load(), object.index());
+        }
+        Ok(())
+    }
+
+    /// Whether an object is in quarantine.
+    pub(crate) fn is_parked(&self, object: Handle) -> bool {
+        let slot = self.slots.slot(object.index());
+        slot.is_some_and(|slot| slot.header().load() == parked(object))
+    }
+
+    fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
+        let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
+        let slot = slot.ok_or(QuarantineError::NotThere(object))?;
+        let place = match self.slots.info.keyed() {
+            false => None,
+            true => {
+                let key = slot.key().load();
+                if let Some(holder) = self.holder(key) {
+                    return Err(QuarantineError::KeyTaken { object, key, holder });
+                }
+                let place = self.reserve_key(space, key);
+                Some(place.map_err(|why| QuarantineError::Full(self.full(space, why)))?)
+            }
+        };
+        let len = self.slots.info.len.load();
+        let (header, id) = (self.slots.header, self.slots.type_id());
+        header.intent.store(Intent::alloc(id, object.index(), len & LEN_MASK));
+        if let Some(place) = place {
+            self.index.link(place, object.index());
+        }
+        slot.header().store(object.to_bits());
+        self.slots.info.len.store(len + 1);
+        Ok(())
+    }
+
+    fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
+        let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
+        let slot = slot.ok_or(QuarantineError::NotThere(object))?;
+        let len = self.slots.info.len.load();
+        let (header, id) = (self.slots.header, self.slots.type_id());
+        // Recovery sees an alloc that was not made: the count stays, the bit follows the header.
+        header.intent.store(Intent::alloc(id, object.index(), len & LEN_MASK));
+        if object.to_bits() & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
+            self.slots.retire(slot, object.index());
+        } else {
+            slot.header().store(object.to_bits() + 1);
+            self.slots.mend(object.index(), false);
+        }
+        Ok(())
+    }
+
+    /// The live object with a user key, whatever its Rust type.
+    fn holder(&self, key: u64) -> Option<Handle> {
+        self.index.find(key, |index| {
+            let slot = self.slots.slot(index).filter(|slot| slot.key().load() == key)?;
+            Handle::from_bits(slot.header().load())
+        })
+    }
+}
+
+/// The objects that the list names. During a start, some may not be parked yet or any more.
+pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Handle> + '_ {
+    header.quarantine.iter().filter_map(|entry| Handle::from_bits(entry.load()))
+}
+
+/// Clears the entries of which `parked` says that their slot is not.
+pub(crate) fn tidy(header: &BaseHeader, mut parked: impl FnMut(Handle) -> bool) {
+    for entry in &header.quarantine {
+        let word = entry.load();
+        if word != 0 && !Handle::from_bits(word).is_some_and(&mut parked) {
+            entry.store(0);
+        }
+    }
+}
+
+/// The entry of an object, or a free one.
+fn place(header: &BaseHeader, object: Handle) -> Option<&Word> {
+    let with = |bits: u64| header.quarantine.iter().find(|entry| entry.load() == bits);
+    with(object.to_bits()).or_else(|| with(0))
+}
+
+fn forget(header: &BaseHeader, object: Handle) {
+    for entry in header.quarantine.iter().filter(|entry| entry.load() == object.to_bits()) {
+        entry.store(0);
+    }
+}

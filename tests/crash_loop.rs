@@ -1,0 +1,334 @@
+//! A server that dies of its own state, started again under each policy: real processes, real segments.
+//!
+//! The server goes through its objects before it says that it is ready, and aborts over a poisoned one.
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::key_plan::post_mortem;
+use hotpool::conf::{OnCrashLoop, OnTorn, ProcessConf};
+use hotpool::pool::StartEnd;
+use hotpool::share::{Home, Verdict, observe, remove_pool};
+use hotpool::units::{Bytes, Key};
+use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+const OBJECTS: u64 = 1000;
+const POISON: u64 = 444;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 1, keyed)]
+struct Monster {
+    number: u64,
+    poisoned: u64,
+    rest: [u64; 30],
+}
+
+/// A pool with keys of its own, all of whose segments are removed at the end of the test.
+struct Site {
+    conf: ProcessConf,
+}
+
+impl Site {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let base = 0x5100_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
+        let mut site = Site { conf: conf(base) };
+        site.conf.resume.max_crash_resumes = 3;
+        site
+    }
+
+    fn key(&self) -> Key {
+        self.conf.base_key
+    }
+
+    /// Runs the server in a process of its own until it ends.
+    fn serve(&self) -> Output {
+        let resume = &self.conf.resume;
+        let settings = format!(
+            "{} {} {} {} {} {}",
+            self.key().0,
+            resume.max_crash_resumes,
+            resume.crash_window_sec,
+            resume.on_crash_loop.name(),
+            resume.on_torn.name(),
+            resume.must_be_hot
+        );
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "server", "--nocapture"]).env("HOTPOOL_TEST_SERVER", settings);
+        command.output().unwrap()
+    }
+
+    /// Makes the objects, one of them poisoned, and lets the server die of it.
+    fn crash(&self, times: u32) {
+        let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
+        pool.add_type::<Monster>().unwrap();
+        for number in 0..OBJECTS {
+            let poisoned = u64::from(number == POISON);
+            pool.alloc_keyed(number, Monster { number, poisoned, rest: [number; 30] }).unwrap();
+        }
+        pool.ready().unwrap();
+        pool.close().unwrap();
+        for _ in 0..times {
+            assert!(died(&self.serve()));
+        }
+    }
+
+    fn epoch(&self, key: Key) -> u64 {
+        observe(key, &Home::sysv()).unwrap().head().unwrap().epoch
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for key in [self.key(), post_mortem(self.key())] {
+            if let Err(error) = remove_pool(key, &Home::sysv(), false) {
+                eprintln!("{error}");
+            }
+        }
+    }
+}
+
+fn conf(base: u32) -> ProcessConf {
+    ProcessConf::new("zone", Key(base), Bytes(1 << 20), &[Key(base + 1), Key(base + 2)])
+}
+
+/// The server, when this program is started as one; nothing otherwise.
+#[test]
+fn server() {
+    let Ok(settings) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
+    let words: Vec<&str> = settings.split(' ').collect();
+    let mut conf = conf(words[0].parse().unwrap());
+    conf.resume.max_crash_resumes = words[1].parse().unwrap();
+    conf.resume.crash_window_sec = words[2].parse().unwrap();
+    conf.resume.on_crash_loop = OnCrashLoop::ALL.into_iter().find(|p| p.name() == words[3]).unwrap();
+    conf.resume.on_torn = OnTorn::ALL.into_iter().find(|p| p.name() == words[4]).unwrap();
+    conf.resume.must_be_hot = words[5] == "true";
+    let mut pool = match MemoryPoolMgr::open(&conf) {
+        Ok(pool) => pool,
+        Err(error) => {
+            println!("refused: {error}");
+            return;
+        }
+    };
+    pool.add_type::<Monster>().unwrap();
+    pool.for_each::<Monster>(|_, monster| {
+        if monster.poisoned != 0 {
+            std::process::abort();
+        }
+    });
+    pool.ready().unwrap();
+    let quarantined = pool.quarantined();
+    println!("served {} {:?} {quarantined:?}", pool.len::<Monster>(), pool.start_mode());
+}
+
+fn died(output: &Output) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    output.status.signal().is_some()
+}
+
+/// The line that the server has printed behind a word.
+fn said(output: &Output, word: &str) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.split_once(&format!("{word} ")));
+    line.unwrap_or_else(|| panic!("no {word} in {text}")).1.to_string()
+}
+
+#[test]
+fn without_a_breaker_it_goes_on_for_ever() {
+    let mut site = Site::new();
+    site.conf.resume.max_crash_resumes = 0;
+    site.crash(6);
+    assert!(died(&site.serve()));
+}
+
+#[test]
+fn fail_refuses_with_the_reason_and_changes_nothing() {
+    let site = Site::new();
+    site.crash(3);
+    let epoch = site.epoch(site.key());
+    let refusal = said(&site.serve(), "refused:");
+    let wanted = "[zone]: 3 owners in a row died before they were ready, the first ";
+    assert!(refusal.starts_with(wanted), "{refusal}");
+    assert!(refusal.contains(&format!("hotpool postmortem --key {}", site.key())), "{refusal}");
+    assert_eq!(site.epoch(site.key()), epoch, "the start was not counted");
+    said(&site.serve(), "refused:");
+
+    let error = MemoryPoolMgr::open(&site.conf).unwrap_err();
+    let PoolError::CrashLoop { crashes: 3, since, wait, .. } = error else { panic!("{error}") };
+    assert!(since <= 60 && wait > 200, "{since} {wait}");
+}
+
+#[test]
+fn fail_lets_a_start_through_when_the_window_has_passed_or_another_policy_is_set() {
+    let mut site = Site::new();
+    site.crash(3);
+    said(&site.serve(), "refused:");
+    site.conf.resume.crash_window_sec = 1;
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(died(&site.serve()), "the window has passed: it is tried again");
+    site.conf.resume.crash_window_sec = 300;
+    said(&site.serve(), "refused:");
+    site.conf.resume.max_crash_resumes = 0;
+    assert!(died(&site.serve()), "switched off");
+}
+
+#[test]
+fn starts_that_left_in_order_are_no_crashes() {
+    let site = Site::new();
+    site.crash(2);
+    for _ in 0..5 {
+        drop(MemoryPoolMgr::open(&site.conf).unwrap());
+    }
+    assert!(died(&site.serve()));
+    said(&site.serve(), "refused:");
+}
+
+#[test]
+fn a_start_that_was_ready_ends_the_row() {
+    let site = Site::new();
+    site.crash(2);
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    assert!(died(&site.serve()) && died(&site.serve()) && died(&site.serve()));
+    said(&site.serve(), "refused:");
+}
+
+#[test]
+fn quarantine_serves_all_but_the_object_that_kills() {
+    let mut site = Site::new();
+    site.conf.resume.on_crash_loop = OnCrashLoop::Quarantine;
+    site.crash(3);
+    let served = said(&site.serve(), "served");
+    assert!(served.starts_with("999 Resume [1:444v1]"), "{served}");
+
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    assert!(pool.get_by_key::<Monster>(POISON).is_none());
+    assert!((0..OBJECTS).filter(|n| *n != POISON).all(|n| pool.get_by_key::<Monster>(n).is_some()));
+    let [object] = pool.quarantined()[..] else { panic!() };
+    assert_eq!(pool.quarantined_object::<Monster>(object.typed().unwrap()).unwrap().number, POISON);
+    pool.drop_quarantined(object).unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    assert!(said(&site.serve(), "served").starts_with("999 Resume []"));
+}
+
+#[test]
+fn an_object_that_is_only_read_is_found_by_its_note() {
+    let mut site = Site::new();
+    site.conf.resume.on_crash_loop = OnCrashLoop::Quarantine;
+    site.conf.resume.max_crash_resumes = 1;
+    site.crash(0);
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    let victim = pool.find::<Monster>(7).unwrap();
+    pool.note_object(victim);
+    // No unwinding, no close: what a death leaves, as far as the pool can tell.
+    let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _pool = pool;
+        std::panic::resume_unwind(Box::new("over a monster"));
+    }));
+    assert!(panics.is_err());
+    let pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    assert_eq!(pool.quarantined(), [victim.handle()]);
+    assert_eq!(pool.resume_report().crash_loop.unwrap().crashes, 1);
+}
+
+#[test]
+fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
+    let mut site = Site::new();
+    site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
+    site.crash(3);
+    assert!(said(&site.serve(), "served").starts_with("0 Init []"));
+    assert!(said(&site.serve(), "served").starts_with("0 Resume []"), "it goes on as any pool");
+
+    // The copy is a pool: a program can open it, and has everything.
+    let copy = post_mortem(site.key());
+    assert_eq!(observe(copy, &Home::sysv()).unwrap().verdict(), Verdict::Crashed);
+    let keys = [post_mortem(Key(site.key().0 + 1)), post_mortem(Key(site.key().0 + 2))];
+    let conf = ProcessConf::new("zone", copy, Bytes(1 << 20), &keys);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    assert_eq!(pool.start_mode(), StartMode::Resume);
+    for number in 0..OBJECTS {
+        let poisoned = u64::from(number == POISON);
+        let monster = Monster { number, poisoned, rest: [number; 30] };
+        assert_eq!(pool.get_by_key::<Monster>(number), Some(&monster));
+    }
+    let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
+    assert_eq!(ends, [StartEnd::Closed, StartEnd::Died, StartEnd::Died, StartEnd::Died, StartEnd::Open]);
+}
+
+#[test]
+fn a_second_crash_loop_does_not_write_over_the_first_state() {
+    let mut site = Site::new();
+    site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
+    site.crash(3);
+    assert!(said(&site.serve(), "served").starts_with("0 Init []"));
+    let copied = site.epoch(post_mortem(site.key()));
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    pool.alloc_keyed(1, Monster { number: 1, poisoned: 1, rest: [0; 30] }).unwrap();
+    pool.close().unwrap();
+    assert!((0..3).all(|_| died(&site.serve())));
+    let refusal = said(&site.serve(), "refused:");
+    assert!(refusal.contains(&format!("hotpool rm --key {}", post_mortem(site.key()))), "{refusal}");
+    assert_eq!(site.epoch(post_mortem(site.key())), copied);
+    remove_pool(post_mortem(site.key()), &Home::sysv(), false).unwrap();
+    assert!(said(&site.serve(), "served").starts_with("0 Init []"));
+}
+
+#[test]
+fn a_move_that_is_killed_anywhere_leaves_the_pool_or_the_copy_complete() {
+    let mut site = Site::new();
+    site.crash(3);
+    site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
+    for delay in (0..60).map(|step| Duration::from_micros(700 * step)) {
+        let mut server = {
+            let settings = format!("{} 3 300 cold report false", site.key().0);
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "server"]).env("HOTPOOL_TEST_SERVER", settings);
+            command.stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        std::thread::sleep(delay);
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+    let output = site.serve();
+    let served = said(&output, "served");
+    assert!(served.starts_with("0 "), "{served}");
+    let copy = post_mortem(site.key());
+    let keys = [post_mortem(Key(site.key().0 + 1)), post_mortem(Key(site.key().0 + 2))];
+    let mut pool = MemoryPoolMgr::open(&ProcessConf::new("zone", copy, Bytes(1 << 20), &keys)).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    assert_eq!(pool.iter::<Monster>().count() as u64, OBJECTS);
+}
+
+#[test]
+fn a_pool_that_must_be_hot_is_never_made_by_mistake() {
+    let mut site = Site::new();
+    site.conf.resume.must_be_hot = true;
+    let refusal = said(&site.serve(), "refused:");
+    let wanted = format!(
+        "[zone] MustBeHot = yes refuses a cold start, and there is no segment under {}; \
+         to start cold on purpose, start once with MustBeHot = no",
+        site.key()
+    );
+    assert_eq!(refusal, wanted);
+    assert_eq!(observe(site.key(), &Home::sysv()).unwrap().verdict(), Verdict::Absent, "nothing was made");
+
+    site.conf.resume.must_be_hot = false;
+    drop(MemoryPoolMgr::open(&site.conf).unwrap());
+    site.conf.resume.must_be_hot = true;
+    let refusal = said(&site.serve(), "refused:");
+    assert!(refusal.contains("has never had a type"), "{refusal}");
+
+    site.conf.resume.must_be_hot = false;
+    assert!(said(&site.serve(), "served").starts_with("0 Init"));
+    site.conf.resume.must_be_hot = true;
+    assert!(said(&site.serve(), "served").starts_with("0 Resume"));
+}

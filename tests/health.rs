@@ -1,0 +1,88 @@
+//! A running owner notices when its segments or semaphores are removed under it, by the real `ipcrm`.
+
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::ProcessConf;
+use hotpool::share::{Home, Loss, remove_pool};
+use hotpool::units::{Bytes, Key};
+use std::process::Command;
+
+/// A pool of a test, and the removal of all that is left of it.
+struct Site(ProcessConf);
+
+impl Site {
+    fn new(number: u32) -> Self {
+        let base = 0x5200_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
+        Site(ProcessConf::new("zone", Key(base), Bytes(64 << 10), &[Key(base + 1), Key(base + 2)]))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(remove_pool(self.0.base_key, &Home::sysv(), false));
+        for key in self.0.shm_keys.iter().chain([&self.0.base_key]) {
+            drop(Command::new("ipcrm").arg("-M").arg(key.to_string()).output());
+        }
+        drop(Command::new("ipcrm").arg("-S").arg(self.0.base_key.to_string()).output());
+    }
+}
+
+fn ipcrm(what: &str, key: Key) {
+    assert!(Command::new("ipcrm").arg(what).arg(key.to_string()).status().unwrap().success());
+}
+
+#[test]
+fn a_pool_that_nobody_has_touched_is_good() {
+    let site = Site::new(0);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    assert!(pool.health().is_good());
+    assert_eq!(pool.health().to_string(), "good");
+    drop(pool);
+    assert!(MemoryPoolMgr::open(&site.0).unwrap().health().is_good(), "resumed as well as made");
+}
+
+#[test]
+fn a_removed_segment_is_noticed_and_which_it_was() {
+    let site = Site::new(1);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    let [_, second] = site.0.shm_keys[..] else { panic!() };
+    ipcrm("-M", second);
+    assert_eq!(pool.health().losses, [Loss::SegmentRemoved { key: second }]);
+    ipcrm("-M", site.0.base_key);
+    let health = pool.health();
+    let base = Loss::SegmentRemoved { key: site.0.base_key };
+    assert_eq!(health.losses, [base, Loss::SegmentRemoved { key: second }]);
+    assert!(health.objects_at_risk());
+    assert!(health.to_string().contains("save now what has to be kept"), "{health}");
+}
+
+#[test]
+fn removed_semaphores_are_noticed_and_cost_no_objects() {
+    let site = Site::new(2);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    ipcrm("-S", site.0.base_key);
+    let health = pool.health();
+    assert_eq!(health.losses, [Loss::SemaphoresRemoved { key: site.0.base_key }]);
+    assert!(!health.objects_at_risk());
+
+    // A start that comes now makes new ones, and is held off by the segment.
+    let mut rival = site.0.clone();
+    rival.owner_wait_ms = 0;
+    let rival = std::thread::spawn(move || MemoryPoolMgr::open(&rival).map(drop).unwrap_err().to_string());
+    assert!(rival.join().unwrap().contains("is attached by"));
+    assert!(!pool.health().is_good());
+}
+
+#[test]
+fn another_segment_under_the_key_is_not_taken_for_ours() {
+    let site = Site::new(3);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    let block = site.0.shm_keys[0];
+    ipcrm("-M", block);
+    // Somebody else gets the key.
+    // SAFETY: integers only.
+    let other = unsafe { libc::shmget(block.raw(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+    assert_ne!(other, -1);
+    let health = pool.health();
+    assert_eq!(health.losses, [Loss::SegmentReplaced { key: block }]);
+    assert!(health.objects_at_risk());
+}

@@ -1,0 +1,291 @@
+//! Processes that own a pool and do what they are told, by the public interface alone; killed and reaped
+//! when they are dropped.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::ProcessConf;
+use hotpool::share::{Home, remove_pool};
+use hotpool::units::{Bytes, Key};
+use hotpool::{Id, MemoryPoolMgr, PoolObject};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Sixteen pages, so that a large pool needs few of them.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Tile {
+    /// The first word of each page counts the owners that have touched it.
+    pages: [[u64; 512]; 16],
+}
+
+/// Keys of a pool of one block, and the pool removed with them.
+pub(crate) struct Keys {
+    pub(crate) base: Key,
+    block_bytes: u64,
+}
+
+impl Keys {
+    pub(crate) fn take(block_bytes: u64) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 32, "a test process has 32 pools");
+        Keys { base: Key(0x7b00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 1), block_bytes }
+    }
+
+    pub(crate) fn conf(&self, wait_ms: u64) -> ProcessConf {
+        conf(self.base, self.block_bytes, wait_ms)
+    }
+
+    /// Asks an owner to open the pool.
+    pub(crate) fn open_by(&self, owner: &mut Owner, wait_ms: u64) -> String {
+        self.tell_to_open(owner, wait_ms);
+        owner.answer()
+    }
+
+    pub(crate) fn tell_to_open(&self, owner: &mut Owner, wait_ms: u64) {
+        owner.tell(&format!("open {} {} {wait_ms}", self.base.0, self.block_bytes));
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // Owners in another PID namespace are killed and not waited for.
+        let began = Instant::now();
+        while let Err(error) = remove_pool(self.base, &Home::sysv(), false) {
+            if began.elapsed() > Duration::from_secs(10) {
+                eprintln!("the pool under {} stays: {error}", self.base);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn conf(base: Key, block_bytes: u64, wait_ms: u64) -> ProcessConf {
+    let mut conf = ProcessConf::new("zone", base, Bytes(block_bytes), &[Key(base.0 + 1)]);
+    conf.owner_wait_ms = wait_ms;
+    conf
+}
+
+/// A process of this test program that has the function `serve` as its only test.
+pub(crate) struct Owner {
+    child: Child,
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    forked: Vec<i32>,
+}
+
+const ROLE: &str = "HOTPOOL_TEST_OWNER";
+const MARK: &str = "@@ ";
+/// Arguments that make the test program an owner.
+const ARGS: [&str; 4] = ["--exact", "serve", "--nocapture", "--test-threads=1"];
+
+impl Owner {
+    pub(crate) fn start() -> Self {
+        Self::start_by(&mut Command::new(std::env::current_exe().unwrap()))
+    }
+
+    /// The same by another program, which is given the test program as its last argument.
+    pub(crate) fn start_under(program: &str, args: &[&str]) -> Self {
+        Self::start_by(Command::new(program).args(args).arg(std::env::current_exe().unwrap()))
+    }
+
+    fn start_by(command: &mut Command) -> Self {
+        let command = command.args(ARGS).env(ROLE, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let asks = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut owner = Owner { child, asks, answers, forked: Vec::new() };
+        assert_eq!(owner.answer(), "here");
+        owner
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub(crate) fn tell(&mut self, what: &str) {
+        writeln!(self.asks, "{what}").unwrap();
+    }
+
+    pub(crate) fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "the owner is gone");
+            if let Some((_, answer)) = line.split_once(MARK) {
+                return answer.trim_end().to_string();
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, what: &str) -> String {
+        self.tell(what);
+        self.answer()
+    }
+
+    /// Pid of a child it forks, which lives until the end of this value.
+    pub(crate) fn fork(&mut self) -> i32 {
+        let pid = self.ask("fork").parse().unwrap();
+        self.forked.push(pid);
+        pid
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: integers; the pid is a child that is not reaped.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    /// Kills it and does not wait for its end.
+    pub(crate) fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for &pid in &self.forked {
+            // SAFETY: integers; the pid is a process that sleeps until it is killed.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}
+
+/// What the process of an [`Owner`] does; nothing in a process that is none.
+pub(crate) fn serve() {
+    if std::env::var_os(ROLE).is_none() {
+        return;
+    }
+    let say = |what: &str| println!("{MARK}{what}");
+    let _ = log::set_logger(&Warnings).map(|()| log::set_max_level(log::LevelFilter::Warn));
+    say("here");
+    let mut pool: Option<MemoryPoolMgr> = None;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse::<u64>().unwrap();
+        match words[0] {
+            "open" => match open(&conf(Key(number(1) as u32), number(2), number(3))) {
+                Ok(opened) => {
+                    say(&opened.resume_report().to_string());
+                    pool = Some(opened);
+                }
+                Err(error) => say(&format!("refused: {error}")),
+            },
+            "fill" => say(&fill(pool.as_mut().unwrap()).to_string()),
+            "touch" => say(&touch(pool.as_mut().unwrap())),
+            "sum" => say(&sum(pool.as_ref().unwrap())),
+            "close" => say(&format!("{:?}", pool.take().unwrap().close())),
+            "destroy" => say(&format!("{:?}", pool.take().unwrap().destroy())),
+            "fork" => say(&fork(|| ()).to_string()),
+            "fork-and-touch" => {
+                let pid = fork(|| drop(touch(pool.as_mut().unwrap())));
+                let mut status = 0;
+                // SAFETY: a child of this process and a word for its status.
+                assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+                say(&format!("signal {}", libc::WTERMSIG(status)));
+            }
+            // The next program reads on where this one stops: what it was told before, it has read.
+            "exec" => panic!("{}", Command::new(std::env::current_exe().unwrap()).args(ARGS).exec()),
+            "exec-sleep" => {
+                say("executing");
+                panic!("{}", Command::new("sleep").arg("1000").exec());
+            }
+            "dump" => dump(words[1], number(2) as usize),
+            "warnings" => say(&WARNINGS.lock().unwrap().join("; ")),
+            "mappings" => say(&mappings().to_string()),
+            other => panic!("{other}?"),
+        }
+    }
+}
+
+/// What the library has warned of.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Warnings;
+
+impl log::Log for Warnings {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        WARNINGS.lock().unwrap().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+fn open(conf: &ProcessConf) -> Result<MemoryPoolMgr, hotpool::PoolError> {
+    let mut pool = MemoryPoolMgr::open(conf)?;
+    pool.add_type::<Tile>()?;
+    pool.ready()?;
+    Ok(pool)
+}
+
+/// Makes objects until there is no more room; gives how many.
+fn fill(pool: &mut MemoryPoolMgr) -> usize {
+    while pool.alloc(Tile::zeroed()).is_ok() {}
+    pool.len::<Tile>()
+}
+
+fn touch(pool: &mut MemoryPoolMgr) -> String {
+    pool.for_each::<Tile>(|_: Id<Tile>, tile| tile.pages.iter_mut().for_each(|page| page[0] += 1));
+    "touched".into()
+}
+
+fn sum(pool: &MemoryPoolMgr) -> String {
+    pool.iter::<Tile>().flat_map(|(_, tile)| tile.pages.iter().map(|page| page[0])).sum::<u64>().to_string()
+}
+
+/// System V segments that this process has mapped.
+fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains("/SYSV")).count()
+}
+
+/// Forks a child that does `first` and then sleeps until it is killed.
+fn fork(first: impl FnOnce()) -> i32 {
+    // SAFETY: the child stores to memory, or faults, and calls `pause`.
+    match unsafe { libc::fork() } {
+        0 => {
+            // The runtime of Rust says something about a SIGSEGV, and may wait for what another thread holds.
+            // SAFETY: the default action has no code.
+            unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the record lives through the call.
+            unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+            first();
+            loop {
+                // SAFETY: it takes nothing.
+                unsafe { libc::pause() };
+            }
+        }
+        pid => pid,
+    }
+}
+
+/// Dies of SIGABRT in `folder`, with so much memory that its core dump takes a while.
+fn dump(folder: &str, bytes: usize) {
+    std::env::set_current_dir(folder).unwrap();
+    let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the record lives through the call.
+    let allowed = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const unlimited) } == 0;
+    let ballast = vec![1u8; bytes];
+    println!(
+        "{MARK}{}",
+        if allowed && std::hint::black_box(&ballast).len() == bytes { "dumping" } else { "not allowed" }
+    );
+    std::process::abort();
+}

@@ -1,0 +1,184 @@
+//! An object in quarantine is kept and out of reach, and leaves it whole or freed, whatever is cut.
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::{BackendKind, OnTorn, ProcessConf};
+use hotpool::pool::QuarantineError;
+use hotpool::units::{Bytes, Key};
+use hotpool::{Handle, Id, MemoryPoolMgr, PoolObject, StartMode};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 1)]
+struct Plain {
+    value: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
+#[pool(id = 2, keyed)]
+struct Keyed {
+    value: u64,
+}
+
+fn conf(on_torn: OnTorn) -> ProcessConf {
+    static NEXT: AtomicU32 = AtomicU32::new(0x7c10_0000);
+    let base = NEXT.fetch_add(16, Ordering::Relaxed);
+    let mut conf = ProcessConf::new("zone", Key(base), Bytes(256 << 10), &[Key(base + 1)]);
+    conf.backend = BackendKind::Heap;
+    conf.resume.on_torn = on_torn;
+    conf
+}
+
+fn open(conf: &ProcessConf) -> MemoryPoolMgr {
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Plain>().unwrap();
+    pool.add_type::<Keyed>().unwrap();
+    pool
+}
+
+/// Leaves a pool as a death in the middle of a change of `id` does.
+fn die_writing<T: PoolObject>(mut pool: MemoryPoolMgr, id: Id<T>) {
+    std::mem::forget(pool.get_mut(id).unwrap());
+    drop(pool);
+}
+
+/// Three objects of each type, the middle ones torn.
+fn torn(conf: &ProcessConf) -> (Id<Plain>, Id<Keyed>) {
+    let mut pool = open(conf);
+    let plain = [1, 2, 3].map(|value| pool.alloc(Plain { value }).unwrap());
+    let keyed = [1, 2, 3].map(|value| pool.alloc_keyed(value, Keyed { value }).unwrap());
+    pool.ready().unwrap();
+    die_writing(pool, plain[1]);
+    die_writing(open(conf), keyed[1]);
+    (plain[1], keyed[1])
+}
+
+fn values(pool: &MemoryPoolMgr) -> (Vec<u64>, Vec<u64>) {
+    let plain = pool.iter::<Plain>().map(|(_, object)| object.value).collect();
+    let keyed = pool.iter::<Keyed>().map(|(_, object)| object.value).collect();
+    (plain, keyed)
+}
+
+#[test]
+fn a_torn_object_is_named_and_stays_in_reach_unless_the_ini_says_otherwise() {
+    let conf = conf(OnTorn::Report);
+    let (plain, keyed) = torn(&conf);
+    let pool = open(&conf);
+    assert_eq!(pool.resume_report().being_written, [plain.handle(), keyed.handle()]);
+    assert_eq!(pool.resume_report().quarantined, []);
+    assert_eq!((pool.get(plain).unwrap().value, pool.get(keyed).unwrap().value), (2, 2));
+}
+
+#[test]
+fn nothing_reaches_an_object_in_quarantine_and_no_slot_is_lost() {
+    let conf = conf(OnTorn::Quarantine);
+    let (plain, keyed) = torn(&conf);
+    let mut pool = open(&conf);
+    assert_eq!(pool.start_mode(), StartMode::Resume);
+    let both = [plain.handle(), keyed.handle()];
+    assert_eq!(pool.resume_report().quarantined, both);
+    assert_eq!(pool.quarantined(), both);
+
+    assert_eq!(pool.get(plain), None);
+    assert!(pool.get_mut(keyed).is_none());
+    assert!(!pool.free(plain));
+    assert_eq!((pool.find::<Keyed>(2), pool.get_by_key::<Keyed>(2)), (None, None));
+    assert_eq!(values(&pool), (vec![1, 3], vec![1, 3]));
+    assert_eq!((pool.len::<Plain>(), pool.len::<Keyed>()), (2, 2));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    assert_eq!(pool.quarantined_object(plain), Some(Plain { value: 2 }), "but it can be looked at");
+
+    let more: Vec<u32> = (0..200).map(|value| pool.alloc(Plain { value }).unwrap().index()).collect();
+    assert!(!more.contains(&plain.index()), "its slot is not used again");
+}
+
+#[test]
+fn quarantine_outlives_ready_close_and_death() {
+    let conf = conf(OnTorn::Quarantine);
+    let (plain, keyed) = torn(&conf);
+    let mut pool = open(&conf);
+    pool.ready().unwrap();
+    pool.close().unwrap();
+    drop(open(&conf));
+    let pool = open(&conf);
+    assert_eq!(pool.quarantined(), [plain.handle(), keyed.handle()]);
+    assert_eq!(values(&pool), (vec![1, 3], vec![1, 3]));
+}
+
+#[test]
+fn a_released_object_is_back_by_handle_and_key() {
+    let conf = conf(OnTorn::Quarantine);
+    let (plain, keyed) = torn(&conf);
+    let mut pool = open(&conf);
+    pool.release(plain.handle()).unwrap();
+    pool.release(keyed.handle()).unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    let mut pool = open(&conf);
+    assert_eq!(pool.quarantined(), []);
+    assert_eq!(values(&pool), (vec![1, 2, 3], vec![1, 2, 3]));
+    assert_eq!(pool.find::<Keyed>(2), Some(keyed));
+    assert_eq!((pool.len::<Plain>(), pool.len::<Keyed>()), (3, 3));
+    assert_eq!(pool.release(plain.handle()), Err(QuarantineError::NotThere(plain.handle())));
+}
+
+#[test]
+fn a_key_that_was_given_away_meanwhile_is_not_taken_back() {
+    let conf = conf(OnTorn::Quarantine);
+    let (_, keyed) = torn(&conf);
+    let mut pool = open(&conf);
+    let heir = pool.force_get(2, Keyed { value: 22 }).unwrap();
+    assert!(heir.is_made());
+    let holder = heir.into_inner().handle();
+    let taken = QuarantineError::KeyTaken { object: keyed.handle(), key: 2, holder };
+    assert_eq!(pool.release(keyed.handle()), Err(taken));
+    assert!(pool.free_by_key::<Keyed>(2));
+    pool.release(keyed.handle()).unwrap();
+    assert_eq!(pool.get_by_key::<Keyed>(2), Some(&Keyed { value: 2 }));
+}
+
+#[test]
+fn a_dropped_object_is_gone_for_ever_and_its_slot_free() {
+    let conf = conf(OnTorn::Quarantine);
+    let (plain, keyed) = torn(&conf);
+    let mut pool = open(&conf);
+    pool.drop_quarantined(plain.handle()).unwrap();
+    pool.drop_quarantined(keyed.handle()).unwrap();
+    assert_eq!(pool.quarantined(), []);
+    assert_eq!((pool.len::<Plain>(), pool.len::<Keyed>()), (2, 2));
+    let again = pool.alloc(Plain { value: 9 }).unwrap();
+    assert_eq!(again.index(), plain.index());
+    assert_ne!(again, plain);
+    assert_eq!(pool.get(plain), None);
+    let missing = Err(QuarantineError::NotThere(plain.handle()));
+    assert_eq!(pool.drop_quarantined(plain.handle()), missing);
+}
+
+#[test]
+fn a_type_that_was_not_added_is_an_error_that_says_so() {
+    let conf = conf(OnTorn::Quarantine);
+    let (plain, _) = torn(&conf);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    assert_eq!(pool.release(plain.handle()), Err(QuarantineError::NotAdded(plain.handle())));
+    let named: Vec<Handle> = pool.quarantined();
+    assert!(named.contains(&plain.handle()), "they are named all the same");
+}
+
+#[test]
+fn a_program_may_put_objects_away_itself_as_long_as_there_is_room() {
+    let mut pool = open(&conf(OnTorn::Report));
+    let all: Vec<Handle> = (0..70).map(|value| pool.alloc(Plain { value }).unwrap().handle()).collect();
+    for object in &all[..64] {
+        pool.quarantine(*object).unwrap();
+    }
+    assert_eq!(pool.quarantine(all[0]), Err(QuarantineError::NotLive(all[0])));
+    assert_eq!(pool.quarantine(all[64]), Err(QuarantineError::Crowded(all[64])));
+    assert_eq!(
+        pool.get(all[64].typed::<Plain>().unwrap()).unwrap().value,
+        64,
+        "what has no room stays in reach"
+    );
+    assert_eq!(pool.quarantined(), all[..64]);
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+}

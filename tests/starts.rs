@@ -1,0 +1,57 @@
+//! The ring of starts tells how each owner of a pool has ended.
+
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::pool::{LastEnd, StartEnd};
+use hotpool::units::{Bytes, Key};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn conf(base: u32) -> ProcessConf {
+    let mut conf = ProcessConf::new("zone", Key(base), Bytes(64 << 10), &[Key(base + 1)]);
+    conf.backend = BackendKind::Heap;
+    conf
+}
+
+#[test]
+fn each_start_says_how_it_went() {
+    let conf = conf(0x7c20_0000);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.ready().unwrap();
+    pool.close().unwrap();
+    drop(MemoryPoolMgr::open(&conf).unwrap());
+    let panics = catch_unwind(AssertUnwindSafe(|| {
+        let _pool = MemoryPoolMgr::open(&conf).unwrap();
+        std::panic::resume_unwind(Box::new("of no interest"));
+    }));
+    assert!(panics.is_err());
+    let pool = MemoryPoolMgr::open(&conf).unwrap();
+
+    let starts = pool.starts();
+    let ends: Vec<StartEnd> = starts.iter().map(|start| start.end).collect();
+    assert_eq!(ends, [StartEnd::Closed, StartEnd::Dropped, StartEnd::Panicked, StartEnd::Open]);
+    let ready: Vec<bool> = starts.iter().map(|start| start.ready.is_some()).collect();
+    assert_eq!(ready, [true, false, false, false]);
+    let before: Vec<LastEnd> = starts.iter().map(|start| start.before).collect();
+    let died = LastEnd::Died { was_ready: false };
+    assert_eq!(before, [LastEnd::None, LastEnd::Closed, died, died]);
+    let epochs: Vec<u64> = starts.iter().map(|start| start.epoch).collect();
+    assert_eq!(epochs, [1, 2, 3, 4]);
+    assert!(starts.iter().all(|start| start.pid == std::process::id()));
+    assert!(
+        starts
+            .windows(2)
+            .all(|pair| pair[0].ended.unwrap() >= pair[0].started && pair[0].started <= pair[1].started)
+    );
+}
+
+#[test]
+fn the_ring_keeps_the_last_sixty_four() {
+    let conf = conf(0x7c20_0010);
+    for _ in 0..130 {
+        MemoryPoolMgr::open(&conf).unwrap().close().unwrap();
+    }
+    let pool = MemoryPoolMgr::open(&conf).unwrap();
+    let epochs: Vec<u64> = pool.starts().iter().map(|start| start.epoch).collect();
+    assert_eq!(epochs, (68..=131).collect::<Vec<_>>());
+    assert!(pool.starts().iter().rev().skip(1).all(|start| start.end == StartEnd::Closed));
+}
