@@ -18,6 +18,10 @@ mod harness;
 #[cfg(target_arch = "x86_64")]
 const EVERY: usize = if cfg!(debug_assertions) { 150 } else { 480 };
 
+/// Recoveries that are cut on top of each other.
+#[cfg(target_arch = "x86_64")]
+const DEPTH: u32 = if cfg!(debug_assertions) { 1 } else { 3 };
+
 #[cfg(target_arch = "x86_64")]
 fn main() {
     use harness::run;
@@ -29,7 +33,7 @@ fn main() {
         let name = |part: &String| scenario.name.contains(part) || "kill_every_instruction".contains(part);
         if chosen.is_empty() || chosen.iter().any(name) {
             run::kill_for_real(scenario, EVERY, &mut kills);
-            run::kill_by_images(scenario, 3, &mut images);
+            run::kill_by_images(scenario, DEPTH, &mut images);
         }
     }
     println!("{:.1} s", began.elapsed().as_secs_f64());
