@@ -17,6 +17,8 @@ mod memory;
 mod observed;
 mod owner;
 mod posix;
+#[cfg(feature = "fuzzing")]
+pub mod raw;
 mod segment;
 mod sysv;
 mod verdict;
