@@ -53,13 +53,14 @@ pub(crate) struct Slots {
     /// Slots of a word of the map, and words of an extent, as powers of two.
     word_bits: u32,
     word_shift: u32,
-    /// A word of the map when all its slots are used.
-    full: u64,
+    /// A word of the map when all its slots are used. Bits beyond the last slot mean nothing.
+    pub(crate) full: u64,
     current: Current,
     open: OpenWords,
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
     pub(crate) header: At<BaseHeader>,
+    pub(crate) shape: Shape,
     last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
