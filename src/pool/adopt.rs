@@ -1,6 +1,8 @@
 //! What a new owner does to a pool before it may use it: says that it is here, keeps the evidence
 //! of how the last one ended, and ends the operation that was cut.
 //!
+//! Whatever could be refused is refused before the first store.
+//!
 //! | step | a kill behind it leaves |
 //! |---|---|
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
@@ -77,6 +79,7 @@ pub(crate) fn adopt(
     let hot = share.start_mode() == StartMode::Resume && had_types;
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
+    let next_epoch = epoch.checked_add(1).ok_or("it counts more starts than there can be")?;
     let last_end = last_end(header, epoch);
     let ended_ago = match last_end {
         LastEnd::None => None,
@@ -89,6 +92,7 @@ pub(crate) fn adopt(
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
+    undo.check(&mut Loaded { found: *found, states: Vec::new() })?;
     keep_marks(header);
     end_split(found)?;
     let ended_operation = end_operation(found)?;
@@ -96,7 +100,7 @@ pub(crate) fn adopt(
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
     header.intent.store(0);
     sign(header, last_end, now, boot);
-    header.epoch.store(epoch + 1);
+    header.epoch.store(next_epoch);
 
     let types =
         base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
@@ -106,7 +110,7 @@ pub(crate) fn adopt(
         mode: if hot { StartMode::Resume } else { StartMode::Init },
         last_end,
         ended_ago,
-        epoch: epoch + 1,
+        epoch: next_epoch,
         rebooted,
         types: types.collect(),
         ended_operation,
@@ -177,8 +181,8 @@ fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str
 fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     match last_end {
         LastEnd::None => {}
-        LastEnd::Closed => header.starts_clean.store(header.starts_clean.load() + 1),
-        LastEnd::Died { .. } => header.starts_crashed.store(header.starts_crashed.load() + 1),
+        LastEnd::Closed => count(&header.starts_clean),
+        LastEnd::Died { .. } => count(&header.starts_crashed),
     }
     header.owner_pid.store(u64::from(std::process::id()));
     header.owner_ticks.store(sys::proc::Process::look(std::process::id() as i32).start_ticks);
@@ -187,4 +191,8 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     header.boot_id[0].store(boot[0]);
     header.boot_id[1].store(boot[1]);
     header.run.store(RUN_STARTING);
+}
+
+fn count(starts: &Word) {
+    starts.store(starts.load().saturating_add(1));
 }

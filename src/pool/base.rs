@@ -4,6 +4,7 @@ use crate::conf::ProcessConf;
 use crate::layout::{BaseHeader, BlockBase, ExtentRec, Geometry, TypeInfo, fill_text};
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
+use crate::sync::Half;
 use crate::sys;
 use crate::units::round_up;
 
@@ -60,6 +61,21 @@ pub(crate) const BASE_BYTES: u64 = match round_up(Plan::new().end, limits::PAGE)
 };
 const _: () = assert!(BASE_BYTES != 0);
 
+/// Whether no byte belongs to two parts, all of which lie inside the segment.
+fn are_apart(g: &Geometry) -> bool {
+    let table = |records: &Half, bytes: usize| u64::from(records.load()) * bytes as u64;
+    let mut parts = [
+        (0, BaseHeader::BYTES),
+        (g.types_off.load(), table(&g.max_types, size_of::<TypeInfo>())),
+        (g.blocks_off.load(), table(&g.max_blocks, size_of::<BlockBase>())),
+        (g.extents_off.load(), table(&g.max_extents, size_of::<ExtentRec>())),
+        (g.schema_off.load(), g.schema_bytes.load()),
+        (g.lanes_off.load(), g.lanes_bytes.load()),
+    ];
+    parts.sort_unstable();
+    parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
+}
+
 /// Fills the header of a new base segment, all of whose bytes are zero.
 pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
@@ -108,6 +124,7 @@ impl Base {
         }
         let inside = |_: OutOfBounds| "a part of it lies outside the segment";
         region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
+        region.span(g.lanes_off.load(), g.lanes_bytes.load()).map_err(inside)?;
         let base = Base {
             region,
             header,
@@ -115,6 +132,9 @@ impl Base {
             blocks: region.table(g.blocks_off.load(), g.max_blocks.load().into()).map_err(inside)?,
             extents: region.table(g.extents_off.load(), g.max_extents.load().into()).map_err(inside)?,
         };
+        if !are_apart(g) {
+            return Err("parts of it overlap");
+        }
         if header.nblocks.load() > base.blocks.len() as u64 {
             return Err("it counts more blocks than its table has");
         }

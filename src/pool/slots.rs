@@ -68,6 +68,18 @@ pub(crate) struct Slots {
     token: u64,
 }
 
+/// What the entry of a type says of its extents and slots, read once behind its check: what is
+/// written over the entry later moves no address.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) type_id: u16,
+    pub(crate) head: usize,
+    pub(crate) align: u64,
+    pub(crate) size: u64,
+    pub(crate) extent_bytes: u64,
+    map_bytes: u64,
+}
+
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
 // SAFETY: `Slots` moves between threads as a whole, together with the pool that owns it.
 unsafe impl Send for Slots {}
@@ -155,6 +167,14 @@ impl Slots {
             stride: info.stride.load() as usize,
             info,
             header,
+            shape: Shape {
+                type_id: info.id.load() as u16,
+                head: info.head.load() as usize,
+                align: info.align.load().into(),
+                size: info.size.load(),
+                extent_bytes: info.extent_bytes.load(),
+                map_bytes: info.map_bytes.load(),
+            },
             last_generation: info.last_generation.load().into(),
             rust_type: None,
             token: 0,
@@ -166,11 +186,15 @@ impl Slots {
         (1u64 << shift).div_ceil(64) * 8
     }
 
+    /// An extent holds `1 << shift` slots.
+    pub(crate) fn shift(&self) -> u32 {
+        self.extent_shift - INDEX_SHIFT
+    }
+
     /// Adds an extent behind those that are there.
     pub(crate) fn push(&mut self, extent: &Extent) -> Result<(), OutOfBounds> {
         let (block, offset) = (&extent.block, extent.offset);
-        let shift = self.extent_shift - INDEX_SHIFT;
-        let map_bytes = self.info.map_bytes.load();
+        let (shift, map_bytes) = (self.shift(), self.shape.map_bytes);
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
         let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
         if map_bytes < Self::map_bytes(shift) || !offset.is_multiple_of(8) || !map_bytes.is_multiple_of(8) {
@@ -206,7 +230,7 @@ impl Slots {
     /// Binds the slots to the Rust type that `add_type` has compared with `info`.
     pub(crate) fn bind<T: PoolObject>(&mut self) {
         assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
-        assert_eq!(self.info.head.load() as usize, Typed::<T>::HEAD, "add_type compared the heads");
+        assert_eq!(self.shape.head, Typed::<T>::HEAD, "add_type compared the heads");
         assert!(!Typed::<T>::WHOLE_WORDS || self.word_bits == 6, "add_type checked the extents");
         self.rust_type = Some(TypeId::of::<T>());
         self.token = Typed::<T>::TOKEN;
@@ -249,7 +273,7 @@ impl Slots {
 
     /// Number of the type.
     pub(crate) fn type_id(&self) -> u16 {
-        self.info.id.load() as u16
+        self.shape.type_id
     }
 
     /// The slot that a handle's bits name, with the stride given by the caller who knows it at
@@ -378,7 +402,7 @@ impl Slots {
                 self.current = Current { number: place.number, map: place.map, start };
             }
         }
-        info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        info.len.store(len.saturating_sub(1));
         Some(slot)
     }
 
