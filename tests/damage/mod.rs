@@ -353,12 +353,16 @@ pub fn open(conf: &ProcessConf) -> Option<MemoryPoolMgr> {
         }
     };
     assert!(!pool.resume_report().to_string().is_empty());
-    let changed = pool.add_type::<changed::Tiny>();
-    assert!(changed.is_err_and(|error| !error.to_string().is_empty()));
     let added =
         [pool.add_type::<Item>(), pool.add_type::<Tiny>(), pool.add_type::<Bulky>(), pool.add_type::<Wide>()];
+    let has_tiny = added[1].is_ok();
     for error in added.into_iter().filter_map(Result::err) {
         assert!(!error.to_string().is_empty());
+    }
+    // Damage may have left no trace of the type, and then any struct may have its number.
+    match pool.add_type::<changed::Tiny>() {
+        Ok(()) => assert!(!has_tiny, "a struct is taken for another one"),
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
     Some(pool)
 }
