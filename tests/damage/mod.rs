@@ -398,7 +398,7 @@ pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
     assert_eq!(written, count);
     let mut sweep = Sweep::default();
     let mut rounds = 0;
-    while !pool.sweep::<T>(&mut sweep, 3, |_, _| ()) {
+    while !pool.sweep::<T>(&mut sweep, 1, |_, _| ()) {
         rounds += 1;
         assert!(rounds <= capacity, "a sweep does not end");
     }
