@@ -380,7 +380,12 @@ pub fn look(conf: &ProcessConf) {
 /// What is called a live object of a type is one: reads all of them.
 pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
     let capacity = pool.capacity::<T>();
-    let count = pool.iter::<T>().map(|(_, object)| bytemuck::bytes_of(object)[0]).count();
+    let mut count = 0;
+    for (_, object) in pool.iter::<T>() {
+        let bytes = bytemuck::bytes_of(object);
+        std::hint::black_box(bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+        count += 1;
+    }
     assert!(count <= capacity);
     let mut written = 0;
     if pool.try_view::<T>().is_some() {
@@ -393,7 +398,7 @@ pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
     assert_eq!(written, count);
     let mut sweep = Sweep::default();
     let mut rounds = 0;
-    while !pool.sweep::<T>(&mut sweep, 3, |_, _| ()) {
+    while !pool.sweep::<T>(&mut sweep, 1, |_, _| ()) {
         rounds += 1;
         assert!(rounds <= capacity, "a sweep does not end");
     }
