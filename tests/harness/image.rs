@@ -19,18 +19,18 @@ pub struct Image {
     segments: Vec<Option<Vec<u8>>>,
 }
 
-/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas, one
-/// of the undo log, the ring of starts and a page of the black box.
+/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas, the
+/// ring of starts and a page of the black box, a page of the undo log.
 pub fn watched_base() -> [Range<usize>; 6] {
     let types = size_of::<BaseHeader>();
     let blocks = types + 1024 * size_of::<TypeInfo>();
     let extents = blocks + 4096 * size_of::<BlockBase>();
     let schemas = extents + 65_536 * size_of::<ExtentRec>();
-    let lanes = schemas + (1 << 20);
+    let starts = schemas + (1 << 20);
+    let queues = starts + PAGE + (64 << 10);
+    let lanes = queues + PAGE;
     let page = |at| at..at + PAGE;
-    let starts = lanes + (64 << 10);
-    let ends = starts..starts + 2 * PAGE;
-    [0..types + PAGE, page(blocks), page(extents), page(schemas), page(lanes), ends]
+    [0..types + PAGE, page(blocks), page(extents), page(schemas), starts..starts + 2 * PAGE, page(lanes)]
 }
 
 /// A segment of a pool in this process.
