@@ -246,7 +246,8 @@ fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
     for (number, copy) in image.numbered_copies() {
         hasher.write_usize(number);
         let mut at = 0;
-        for part in if number == 0 { but } else { &[] } {
+        let notes = [image::notes_in_copy()];
+        for part in but.iter().chain(&notes).filter(|_| number == 0) {
             hasher.write(&copy[at..part.start]);
             at = part.end;
         }
