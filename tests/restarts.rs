@@ -3,7 +3,7 @@
 
 mod owner;
 
-use hotpool::share::{Home, LockFacts, ProcessState, observe};
+use hotpool::share::{Home, LockFacts, Process, ProcessState, observe};
 use hotpool::{MemoryPoolMgr, StartMode};
 use owner::{Keys, Owner};
 use std::time::{Duration, Instant};
@@ -181,6 +181,10 @@ fn an_owner_that_dumps_core_is_waited_for() {
             println!("SKIPPED: no core dump was seen");
             return;
         }
+    }
+    // The flag of the memory is set a moment before those of the threads.
+    while Process::look(owner.pid()).state == ProcessState::Running {
+        std::thread::yield_now();
     }
     let error = MemoryPoolMgr::open(&keys.conf(0)).unwrap_err().to_string();
     let seen = observe(keys.base, &Home::sysv()).unwrap().lock;

@@ -127,6 +127,16 @@ impl<T: PoolObject> Id<T> {
         NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
     }
 
+    /// The same for the header of slot `index`; `None` also if it is that of another slot.
+    #[inline(always)]
+    pub(crate) fn of_slot(header: u64, index: u32) -> Option<Self> {
+        let wanted = u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
+        if header & !(GENERATION_MASK ^ LIVE) != wanted {
+            return None;
+        }
+        NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
+    }
+
     /// The handle with these bits; `None` if no object of type `T` can have it. Whether the
     /// object is still there is for `get` to say.
     #[inline]

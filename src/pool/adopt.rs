@@ -1,6 +1,8 @@
 //! What a new owner does to a pool before it may use it: says that it is here, keeps the evidence
 //! of how the last one ended, and ends the operation that was cut.
 //!
+//! Whatever could be refused is refused before the first store.
+//!
 //! | step | a kill behind it leaves |
 //! |---|---|
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
@@ -85,11 +87,13 @@ pub(crate) fn adopt(
     let hot = share.start_mode() == StartMode::Resume && had_types;
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
+    let next_epoch = epoch.checked_add(1).ok_or("it counts more starts than there can be")?;
     let last_end = last_end(header, epoch);
     let ended_ago = ended_ago(header, share, last_end, now);
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
+    undo.check(&mut Loaded { found: *found, states: Vec::new() })?;
     keep_marks(header);
     end_split(found)?;
     let last = last_object(found)?;
@@ -107,8 +111,8 @@ pub(crate) fn adopt(
     let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
     starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::of(now, boot));
     sign(header, last_end, now, boot);
-    header.epoch.store(epoch.wrapping_add(1));
-    BlackBox::of(base).event(Event::Open, epoch.wrapping_add(1), now);
+    header.epoch.store(next_epoch);
+    BlackBox::of(base).event(Event::Open, next_epoch, now);
 
     let types =
         base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
@@ -118,7 +122,7 @@ pub(crate) fn adopt(
         mode: if hot { StartMode::Resume } else { StartMode::Init },
         last_end,
         ended_ago,
-        epoch: epoch.wrapping_add(1),
+        epoch: next_epoch,
         rebooted,
         types: types.collect(),
         ended_operation,
@@ -261,8 +265,8 @@ fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
 fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     match last_end {
         LastEnd::None => {}
-        LastEnd::Closed => header.starts_clean.store(header.starts_clean.load() + 1),
-        LastEnd::Died { .. } => header.starts_crashed.store(header.starts_crashed.load() + 1),
+        LastEnd::Closed => count(&header.starts_clean),
+        LastEnd::Died { .. } => count(&header.starts_crashed),
     }
     header.owner_pid.store(u64::from(std::process::id()));
     header.owner_ticks.store(sys::proc::Process::look(std::process::id() as i32).start_ticks);
@@ -272,4 +276,8 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     header.boot_id[1].store(boot[1]);
     header.ipc_namespace.store(sys::ipc_namespace());
     header.run.store(RUN_STARTING);
+}
+
+fn count(starts: &Word) {
+    starts.store(starts.load().saturating_add(1));
 }

@@ -6,6 +6,7 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
+use crate::sync::Half;
 use crate::sys;
 
 /// The parts of a base segment, found and checked.
@@ -65,6 +66,21 @@ pub fn base_bytes(conf: &ProcessConf) -> u64 {
 // The largest undo log does not bring an offset near its limit.
 const _: () = assert!(Plan::new(limits::MAX_UNDO_BYTES).end < 1 << 40);
 
+/// Whether no byte belongs to two parts, all of which lie inside the segment.
+fn are_apart(g: &Geometry) -> bool {
+    let table = |records: &Half, bytes: usize| u64::from(records.load()) * bytes as u64;
+    let mut parts = [
+        (0, BaseHeader::BYTES),
+        (g.types_off.load(), table(&g.max_types, size_of::<TypeInfo>())),
+        (g.blocks_off.load(), table(&g.max_blocks, size_of::<BlockBase>())),
+        (g.extents_off.load(), table(&g.max_extents, size_of::<ExtentRec>())),
+        (g.schema_off.load(), g.schema_bytes.load()),
+        (g.lanes_off.load(), g.lanes_bytes.load()),
+    ];
+    parts.sort_unstable();
+    parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
+}
+
 /// Fills the header of a new base segment, all of whose bytes are zero.
 pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
@@ -121,6 +137,7 @@ impl Base {
         let box_off = g.black_box_off.load();
         let notes_off =
             box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
+        region.span(g.lanes_off.load(), g.lanes_bytes.load()).map_err(inside)?;
         let base = Base {
             region,
             header,
@@ -131,6 +148,9 @@ impl Base {
             note_ring: region.at(box_off).map_err(inside)?,
             notes: region.table(notes_off, limits::NOTES).map_err(inside)?,
         };
+        if !are_apart(g) {
+            return Err("parts of it overlap");
+        }
         if header.nblocks.load() > base.blocks.len() as u64 {
             return Err("it counts more blocks than its table has");
         }

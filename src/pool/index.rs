@@ -15,7 +15,7 @@
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
-use crate::pool::slots::{Slot, Slots};
+use crate::pool::slots::{LEN_MASK, Slot, Slots};
 use crate::region::{OutOfBounds, Region, Table};
 use crate::sync::Word;
 use std::cell::Cell;
@@ -134,6 +134,11 @@ impl Index {
     /// Groups that memory is there for.
     pub(crate) fn capacity(&self) -> u64 {
         (self.extents.len() as u64) << self.shift
+    }
+
+    /// Bytes of an extent.
+    pub(crate) fn extent_bytes(&self) -> u64 {
+        (size_of::<Group>() as u64) << self.shift
     }
 
     /// Number of extents.
@@ -301,7 +306,7 @@ impl Index {
     #[inline(always)]
     fn is_growing(&self, slots: &Slots) -> bool {
         let groups = self.groups();
-        !groups.is_power_of_two() || (slots.info.len.load() + 1) * 10 > groups * ENTRIES * FILL
+        !groups.is_power_of_two() || ((slots.info.len.load() & LEN_MASK) + 1) * 10 > groups * ENTRIES * FILL
     }
 
     /// Puts one more group to use. False if there is no memory for it.

@@ -38,6 +38,13 @@ impl<'a, T: PoolObject> IterMut<'a, T> {
     }
 }
 
+impl<T: PoolObject> IterMut<'_, T> {
+    /// Where a sweep goes on.
+    pub(crate) fn sweep(&self) -> Sweep {
+        Sweep(self.walk.position())
+    }
+}
+
 impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
     type Item = (Id<T>, RefMut<'a, T>);
 

@@ -1,7 +1,7 @@
 //! Opening, serving and leaving a pool.
 
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, RUN_CLOSED, RUN_READY};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind, Intent, RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
@@ -16,7 +16,7 @@ use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Farewell, Now, Start, Starts};
 use crate::pool::state::TypeState;
-use crate::pool::types::{self, Setting};
+use crate::pool::types::{self, Setting, TypeSet};
 use crate::pool::undo::Undo;
 use crate::region::Region;
 use crate::share::{ShareError, ShareMgr, StartMode};
@@ -418,10 +418,11 @@ pub(crate) fn find_space(
 ) -> Result<(Space, Chains), PoolError> {
     let regions = attach_blocks(conf, base, share)?;
     let mut space = Space::new(base, regions);
-    check_types(conf, base)?;
+    let used = check_types(conf, base)?;
     let chains = space
-        .load(&base.types)
+        .load(&base.types, &used)
         .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+    check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }
 
@@ -438,14 +439,31 @@ fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
     })
 }
 
-fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    for (number, id) in base.header.order[..base.header.ntypes.load() as usize].iter().enumerate() {
+fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
+    let mut used = TypeSet::default();
+    let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
+    for (number, id) in base.header.order[..count].iter().enumerate() {
         let id = id.load();
         let info = base.types.get(id as usize);
         let found = info
             .ok_or("its number is out of range")
-            .and_then(|i| types::check(i, id as u16, base.block_bytes()));
+            .and_then(|i| types::check(i, id as u16, base.block_bytes()))
+            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it was added before") });
         found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
+    }
+    Ok(used)
+}
+
+/// Refuses sums that no history of the extents could have led to.
+fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
+    let intent = Intent::parse(base.header.intent.load());
+    for info in base.used_types() {
+        let id = info.id.load() as u16;
+        let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
+        let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
+        let intent = intent.filter(|intent| intent.type_id == id);
+        let found = types::check_counts(&info, slots, groups, intent);
+        found.map_err(|what| corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
     }
     Ok(())
 }

@@ -327,7 +327,7 @@ impl MemoryPoolMgr {
                 return true;
             };
             f(id, &mut object);
-            *sweep = Sweep(id.index() + 1);
+            *sweep = iter.sweep();
         }
         false
     }

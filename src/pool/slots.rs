@@ -65,18 +65,31 @@ pub(crate) struct Slots {
     /// Slots of a word of the map, and words of an extent, as powers of two.
     word_bits: u32,
     word_shift: u32,
-    /// A word of the map when all its slots are used.
-    full: u64,
+    /// A word of the map when all its slots are used. Bits beyond the last slot mean nothing.
+    pub(crate) full: u64,
     current: Current,
     open: OpenWords,
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
     pub(crate) header: At<BaseHeader>,
+    pub(crate) shape: Shape,
     last_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
     /// Its `Typed::TOKEN`; 0 until then.
     token: u64,
+}
+
+/// What the entry of a type says of its extents and slots, read once behind its check: what is
+/// written over the entry later moves no address.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) type_id: u16,
+    pub(crate) head: usize,
+    pub(crate) align: u64,
+    pub(crate) size: u64,
+    pub(crate) extent_bytes: u64,
+    map_bytes: u64,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -166,6 +179,14 @@ impl Slots {
             stride: info.stride.load() as usize,
             info,
             header,
+            shape: Shape {
+                type_id: info.id.load() as u16,
+                head: info.head.load() as usize,
+                align: info.align.load().into(),
+                size: info.size.load(),
+                extent_bytes: info.extent_bytes.load(),
+                map_bytes: info.map_bytes.load(),
+            },
             last_generation: info.last_generation.load().into(),
             rust_type: None,
             token: 0,
@@ -177,11 +198,15 @@ impl Slots {
         (1u64 << shift).div_ceil(64) * 8
     }
 
+    /// An extent holds `1 << shift` slots.
+    pub(crate) fn shift(&self) -> u32 {
+        self.extent_shift - INDEX_SHIFT
+    }
+
     /// Adds an extent behind those that are there.
     pub(crate) fn push(&mut self, extent: &Extent) -> Result<(), OutOfBounds> {
         let (block, offset) = (&extent.block, extent.offset);
-        let shift = self.extent_shift - INDEX_SHIFT;
-        let map_bytes = self.info.map_bytes.load();
+        let (shift, map_bytes) = (self.shift(), self.shape.map_bytes);
         let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
         let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
         if map_bytes < Self::map_bytes(shift) || !offset.is_multiple_of(8) || !map_bytes.is_multiple_of(8) {
@@ -217,7 +242,7 @@ impl Slots {
     /// Binds the slots to the Rust type that `add_type` has compared with `info`.
     pub(crate) fn bind<T: PoolObject>(&mut self) {
         assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
-        assert_eq!(self.info.head.load() as usize, Typed::<T>::HEAD, "add_type compared the heads");
+        assert_eq!(self.shape.head, Typed::<T>::HEAD, "add_type compared the heads");
         assert!(!Typed::<T>::WHOLE_WORDS || self.word_bits == 6, "add_type checked the extents");
         self.rust_type = Some(TypeId::of::<T>());
         self.token = Typed::<T>::TOKEN;
@@ -260,7 +285,7 @@ impl Slots {
 
     /// Number of the type.
     pub(crate) fn type_id(&self) -> u16 {
-        self.info.id.load() as u16
+        self.shape.type_id
     }
 
     /// The slot that a handle's bits name, with the stride given by the caller who knows it at
@@ -301,12 +326,6 @@ impl Slots {
     #[inline(always)]
     pub(crate) fn first_of_word(&self, number: u32) -> u32 {
         number << self.word_bits
-    }
-
-    /// A word of the map when all its slots are used.
-    #[inline(always)]
-    pub(crate) fn full_word(&self) -> u64 {
-        self.full
     }
 
     /// The word that speaks of a slot.
@@ -397,7 +416,7 @@ impl Slots {
                 self.current = Current { number: place.number, map: place.map, start };
             }
         }
-        info.len.store(len.wrapping_sub(1) & LEN_MASK);
+        info.len.store(len.saturating_sub(1));
         Some(slot)
     }
 

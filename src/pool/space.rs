@@ -5,7 +5,9 @@ use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
+use crate::pool::slots::{Shape, Slots};
 use crate::pool::typed::WHOLE_WORD_STRIDE;
+use crate::pool::types::TypeSet;
 use crate::region::{At, Region, Table};
 use crate::units::round_up;
 
@@ -32,6 +34,20 @@ pub(crate) struct Extent {
     pub(crate) offset: u64,
     /// Its number in the table.
     pub(crate) number: u32,
+}
+
+/// Whom a new extent is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    type_id: u16,
+    kind: ExtentKind,
+    align: u64,
+}
+
+impl Owner {
+    pub(crate) fn new(shape: &Shape, kind: ExtentKind) -> Self {
+        Owner { type_id: shape.type_id, kind, align: shape.align }
+    }
 }
 
 /// Why there is no new extent.
@@ -151,19 +167,27 @@ impl Space {
     }
 
     /// Reads the whole table once; the error says what in it makes no sense, and where.
-    pub(crate) fn load(&mut self, types: &Table<TypeInfo>) -> Result<Chains, (u32, &'static str)> {
+    pub(crate) fn load(
+        &mut self,
+        types: &Table<TypeInfo>,
+        used: &TypeSet,
+    ) -> Result<Chains, (u32, &'static str)> {
         let count = (self.header.nextents.load() as usize).min(self.table.len());
         let mut chains = Chains::new(count);
         for number in 0..count {
             let Some(rec) = self.table.get(number) else { break };
             let wrong = |what| Err((number as u32, what));
             let Some((type_id, kind)) = rec.parse_owner() else { return wrong("it has no owner") };
-            let Some(info) = types.get(type_id.into()) else { return wrong("its type is out of range") };
+            let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
+            let Some(info) = info else { return wrong("its type is not in use") };
+            if kind == ExtentKind::Index && !info.keyed() {
+                return wrong("it is an index of a type without user keys");
+            }
             let wanted = match kind {
                 ExtentKind::Slots => info.extent_bytes.load(),
                 ExtentKind::Index => info.index_bytes.load(),
             };
-            if type_id == 0 || rec.bytes.load() != wanted || wanted == 0 || wanted % limits::LINE != 0 {
+            if rec.bytes.load() != wanted || wanted == 0 || wanted % limits::LINE != 0 {
                 return wrong("its length is not that of its type");
             }
             if rec.ordinal.load() as usize != chains.count(type_id, kind) {
@@ -175,7 +199,10 @@ impl Space {
             let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
             let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
             match end {
-                Some(end) if Some(offset) == start(block.used, info) && block.region.is_some() => {
+                Some(end)
+                    if Some(offset) == start(block.used, info.align.load().into())
+                        && block.region.is_some() =>
+                {
                     block.used = end
                 }
                 _ => return wrong("it is outside of its block or does not follow the one before it"),
@@ -192,26 +219,20 @@ impl Space {
         Some(Extent { block, offset: rec.offset.load(), number })
     }
 
-    /// Takes an extent for the type of `info`. The pages are populated before the table says that they
+    /// Takes an extent for `owner`. The pages are populated before the table says that they
     /// are taken, so that want of memory is an error here and not a signal later. The store
     /// to `nextents` commits; a kill before it leaves the pages free.
-    pub(crate) fn take(
-        &mut self,
-        info: &TypeInfo,
-        kind: ExtentKind,
-        ordinal: u32,
-        bytes: u64,
-    ) -> Result<Extent, NoSpace> {
+    pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extent, NoSpace> {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
-        let (block_number, region, offset) = self.room(info, bytes).ok_or(NoSpace::Blocks)?;
+        let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
         let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
         let populated = crate::sys::mem::populate(&region, first, end - first);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
         if planted(Mutant::GrowCountsFirst) {
             self.header.nextents.store(number + 1);
         }
-        rec.owner.fill(ExtentRec::owner_word(info.id.load() as u16, kind));
+        rec.owner.fill(ExtentRec::owner_word(owner.type_id, owner.kind));
         rec.ordinal.fill(ordinal);
         rec.block.fill(block_number as u32);
         rec.full.store(0);
@@ -219,25 +240,25 @@ impl Space {
         rec.bytes.fill(bytes);
         self.header.nextents.store(number + 1);
         self.blocks[block_number].used = offset + bytes;
-        self.black_box.event(Event::Grow, info.id.load().into(), number);
+        self.black_box.event(Event::Grow, owner.type_id.into(), number);
         Ok(Extent { block: region, offset, number: number as u32 })
     }
 
     /// The first block with so many bytes left, and where they start.
-    fn room(&mut self, info: &TypeInfo, bytes: u64) -> Option<(usize, Region, u64)> {
+    fn room(&mut self, align: u64, bytes: u64) -> Option<(usize, Region, u64)> {
         let is_full = |block: &Block, limit| block.region.is_none() || block.used >= limit;
         while self.blocks.get(self.first_open).is_some_and(|block| is_full(block, self.block_bytes)) {
             self.first_open += 1;
         }
         let open = self.blocks.iter().enumerate().skip(self.first_open);
-        open.filter_map(|(number, block)| Some((number, block.region?, start(block.used, info)?)))
+        open.filter_map(|(number, block)| Some((number, block.region?, start(block.used, align)?)))
             .find(|(_, _, offset)| offset + bytes <= self.block_bytes)
     }
 }
 
-/// Where an extent of a type begins behind `used` bytes of a block.
-fn start(used: u64, info: &TypeInfo) -> Option<u64> {
-    round_up(used, u64::from(info.align.load()).max(limits::LINE))
+/// Where an extent of a type of so much alignment begins behind `used` bytes of a block.
+fn start(used: u64, align: u64) -> Option<u64> {
+    round_up(used, align.max(limits::LINE))
 }
 
 /// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
@@ -270,7 +291,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
-        let map_bytes = round_up(super::slots::Slots::map_bytes(shift), align.max(limits::LINE))?;
+        let map_bytes = round_up(Slots::map_bytes(shift), align.max(limits::LINE))?;
         let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
         let bytes = round_up(map_bytes.checked_add(slots)?, limits::LINE)?;
         Some(Plan { shift, map_bytes, bytes })

@@ -6,7 +6,7 @@ use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
 use crate::pool::slots::{RETIRED, Slot, Slots, is_parked};
-use crate::pool::space::{Chains, NoSpace, Space};
+use crate::pool::space::{Chains, NoSpace, Owner, Space};
 use crate::region::At;
 
 /// One type of the pool, as the process uses it.
@@ -67,8 +67,8 @@ impl TypeState {
     /// Takes one more extent of index.
     #[cold]
     fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
-        let info = self.slots.info;
-        let extent = space.take(&info, ExtentKind::Index, self.index.extents(), info.index_bytes.load())?;
+        let owner = Owner::new(&self.slots.shape, ExtentKind::Index);
+        let extent = space.take(owner, self.index.extents(), self.index.extent_bytes())?;
         self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)?;
         self.index.refresh(&self.slots);
         Ok(())
@@ -147,11 +147,11 @@ impl TypeState {
 /// Takes one more extent of slots.
 #[cold]
 pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoSpace> {
-    let info = slots.info;
-    let more = 1u64 << info.shift.load();
+    let more = 1u64 << slots.shift();
     if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
         return Err(NoSpace::Table);
     }
-    let extent = space.take(&info, ExtentKind::Slots, slots.extents(), info.extent_bytes.load())?;
+    let owner = Owner::new(&slots.shape, ExtentKind::Slots);
+    let extent = space.take(owner, slots.extents(), slots.shape.extent_bytes)?;
     slots.push(&extent).map_err(|_| NoSpace::Blocks)
 }

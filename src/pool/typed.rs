@@ -143,7 +143,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
         let slot = unsafe { self.slots.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
-        let id = Id::of_header(slot.header().load())?;
+        let id = Id::of_slot(slot.header().load(), index)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: as in `get`.
@@ -370,6 +370,14 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         }
     }
 
+    /// The first slot that is still to come. It follows from the map, not from what a slot says of itself.
+    fn position(&self) -> u32 {
+        match self.bits {
+            0 => self.slots.first_of_word(self.next),
+            bits => self.slots.first_of_word(self.next - 1) + bits.trailing_zeros(),
+        }
+    }
+
     /// The next live object, to be read.
     #[inline(always)]
     pub(crate) fn next_ref(&mut self) -> Option<(Id<T>, &'a T)> {
@@ -384,7 +392,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
         // Stray writes may have set bits that no slot belongs to.
-        let bits = word.load() & slots.full_word();
+        let bits = word.load() & slots.full;
         if bits != 0 {
             let first = slots.slot(slots.first_of_word(number))?;
             return Some((bits, first.start.as_ptr(), number + 1));
@@ -401,6 +409,11 @@ pub(crate) struct WalkMut<'a, T> {
 }
 
 impl<'a, T: PoolObject> WalkMut<'a, T> {
+    /// The first slot that is still to come.
+    pub(crate) fn position(&self) -> u32 {
+        self.walk.position()
+    }
+
     /// The next live object, to be written.
     #[inline(always)]
     pub(crate) fn next_mut(&mut self) -> Option<(Id<T>, &'a mut T)> {

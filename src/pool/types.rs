@@ -1,12 +1,13 @@
 //! Types of a pool: adding one, and comparing it with what the segment says of it.
 
 use crate::conf::{Place, ProcessConf};
-use crate::layout::{FLAG_KEYED, Group, TypeInfo, fill_text};
+use crate::layout::{FLAG_KEYED, Group, Intent, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
+use crate::pool::slots::Slots;
 use crate::pool::space::{Space, plan_groups, plan_slots};
 use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
 use crate::region::At;
@@ -44,7 +45,7 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
         || stride > block_bytes
         || stride % align.max(8) != 0
         || size == 0
-        || head + size > stride
+        || head.checked_add(size).is_none_or(|end| end > stride)
     {
         return Err("its sizes do not fit together");
     }
@@ -52,6 +53,9 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     let (extent, map) = (info.extent_bytes.load(), info.map_bytes.load());
     if shift >= limits::INDEX_BITS || extent > block_bytes || map > extent || map % align.max(8) != 0 {
         return Err("the shape of its extents is out of range");
+    }
+    if map < Slots::map_bytes(shift) {
+        return Err("the map of its extents is too short for their slots");
     }
     let slots = stride.checked_mul(1 << shift);
     if slots.is_none_or(|slots| slots > extent - map) {
@@ -71,6 +75,56 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     Ok(())
 }
 
+/// Whether the sums of a type can be those of `slots` slots and `groups` groups, and of the operation that
+/// was cut.
+pub(crate) fn check_counts(
+    info: &TypeInfo,
+    slots: u64,
+    groups: u64,
+    intent: Option<Intent>,
+) -> Result<(), &'static str> {
+    let (len, used) = (info.len.load(), info.groups.load());
+    if slots > limits::MAX_SLOTS.into() {
+        return Err("it has more slots than handles can name");
+    }
+    if len > slots || info.high_water.load() > slots {
+        return Err("it counts more objects than it has slots");
+    }
+    if used > groups {
+        return Err("its index uses more groups than it has");
+    }
+    if info.keyed() && len != 0 && used == 0 {
+        return Err("it counts objects and has no index for them");
+    }
+    match intent {
+        Some(intent) if u64::from(intent.index) >= slots || len.abs_diff(intent.len.into()) > 1 => {
+            Err("the operation in flight is none that could be")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Numbers of types.
+#[derive(Default)]
+pub(crate) struct TypeSet([u64; limits::TYPE_TABLE as usize / 64]);
+
+impl TypeSet {
+    /// Adds a number; false if it was there or is out of range.
+    pub(crate) fn insert(&mut self, id: u16) -> bool {
+        let is_new = !self.contains(id);
+        match self.0.get_mut(usize::from(id / 64)) {
+            Some(bits) => *bits |= 1 << (id % 64),
+            None => return false,
+        }
+        is_new
+    }
+
+    /// Whether a number is there.
+    pub(crate) fn contains(&self, id: u16) -> bool {
+        self.0.get(usize::from(id / 64)).is_some_and(|bits| bits >> (id % 64) & 1 != 0)
+    }
+}
+
 fn index_bytes(group_shift: u32) -> u64 {
     (size_of::<Group>() as u64) << group_shift
 }
@@ -82,11 +136,17 @@ pub(crate) fn add<T: PoolObject>(setting: &Setting<'_>) -> Result<At<TypeInfo>, 
     let info = base.types.at(T::TYPE_ID.into()).ok_or_else(|| unfit::<T>("its number is above 1023"))?;
     let used = base.used_types().any(|other| other.id.load() == u32::from(T::TYPE_ID));
     if used {
+        check(&info, T::TYPE_ID, base.block_bytes()).map_err(|what| damaged::<T>(setting, what))?;
         compare::<T>(setting, &info)?;
     } else {
         write::<T>(setting, &info)?;
     }
     Ok(info)
+}
+
+fn damaged<T: PoolObject>(setting: &Setting<'_>, what: &str) -> PoolError {
+    let what = format!("type `{}`: {what}", T::NAME);
+    PoolError::Corrupt { process: setting.conf.name.clone(), key: setting.key(), what }
 }
 
 fn unfit<T: PoolObject>(why: &str) -> PoolError {
@@ -195,6 +255,10 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     let align = align_of::<T>() as u64;
     let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>())
         .ok_or_else(|| unfit::<T>("it is too large"))?;
+    let count = base.header.ntypes.load();
+    if count >= limits::MAX_TYPE_ID.into() {
+        return Err(damaged::<T>(setting, "there is no room for another type"));
+    }
     let pool_bytes = setting.space.bytes();
     let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
     let group_shift = plan_groups(pool_bytes, block);
@@ -221,7 +285,6 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     for word in [&info.len, &info.high_water, &info.retired, &info.groups] {
         word.fill(0);
     }
-    let count = base.header.ntypes.load() - u64::from(planted(Mutant::TypeCountsFirst));
     base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
     base.header.ntypes.store(count + 1);
     Ok(())

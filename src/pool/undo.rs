@@ -6,7 +6,7 @@
 //! it alone; they are written below the capacity, through a raw pointer, before `tail` publishes
 //! them, and read below a `tail` that was checked against the capacity. Old bytes of an object are
 //! copied from and to the address of a slot's object, which `Slots::slot` found, for as many bytes as
-//! its `TypeInfo` says an object has; `types::check` found that they lie inside the slot. Nobody
+//! `Slots::shape` says an object has; `types::check` found that they lie inside the slot. Nobody
 //! holds a reference to the object while it is restored: the pool is borrowed exclusively.
 //!
 //! # Protocol
@@ -28,6 +28,7 @@ use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
+use crate::pool::slots::Slot;
 use crate::pool::state::TypeState;
 use crate::region::At;
 use crate::sync::edge;
@@ -64,6 +65,17 @@ struct Record {
 }
 
 const RECORD_HEAD: usize = 16;
+const NO_SLOT: &str = "its undo log names a slot that is not there";
+
+impl Record {
+    /// The handle that it is about, and the type of its object.
+    fn object<'a>(&self, states: &'a mut dyn States) -> Result<(Handle, &'a mut TypeState), &'static str> {
+        let handle = Handle::from_bits(self.operand).ok_or("its undo log names no object")?;
+        let state =
+            states.state(handle.type_id()).ok_or("its undo log names a type that it does not have")?;
+        Ok((handle, state))
+    }
+}
 
 impl Undo {
     /// The log of the first lane.
@@ -153,6 +165,32 @@ impl Undo {
         self.head.tail.store(0);
     }
 
+    /// Bytes of the log that an owner has left, and whether they are those of a committed transaction.
+    fn left(&self) -> Result<Option<(usize, bool)>, &'static str> {
+        let tail = self.head.tail.load();
+        let used = tail & !COMMITTED;
+        if used > self.capacity as u64 || !used.is_multiple_of(8) {
+            return Err("its undo log is longer than its lane");
+        }
+        Ok((used != 0).then_some((used as usize, tail & COMMITTED != 0)))
+    }
+
+    /// Whether [`recover`](Self::recover) can do what the log asks for. Changes nothing.
+    pub(crate) fn check(&self, states: &mut dyn States) -> Result<(), &'static str> {
+        let Some((used, is_committed)) = self.left()? else { return Ok(()) };
+        for record in self.records(used)? {
+            if record.kind == UndoKind::Tag || is_committed && record.kind != UndoKind::Free {
+                continue;
+            }
+            let (handle, state) = record.object(states)?;
+            match record.kind {
+                UndoKind::Bytes => drop(self.kept(state, handle, &record)?),
+                _ => drop(state.slots.slot(handle.index()).ok_or(NO_SLOT)?),
+            }
+        }
+        Ok(())
+    }
+
     /// Ends what an owner has left in the log: takes it back or finishes it. Whether there was
     /// something, and what.
     pub(crate) fn recover(
@@ -160,16 +198,9 @@ impl Undo {
         states: &mut dyn States,
         last_tag: &crate::sync::Word,
     ) -> Result<Option<&'static str>, &'static str> {
-        let tail = self.head.tail.load();
-        let used = tail & !COMMITTED;
-        if used == 0 {
-            return Ok(None);
-        }
-        if used > self.capacity as u64 || !used.is_multiple_of(8) {
-            return Err("its undo log is longer than its lane");
-        }
-        self.used = used as usize;
-        if tail & COMMITTED != 0 {
+        let Some((used, is_committed)) = self.left()? else { return Ok(None) };
+        self.used = used;
+        if is_committed {
             self.finish(states)?;
             Ok(Some("a committed transaction was finished"))
         } else {
@@ -180,12 +211,9 @@ impl Undo {
 
     /// Does the frees of a committed transaction.
     pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
-        for record in self.records()? {
-            if let (UndoKind::Free, Some(handle)) = (record.kind, Handle::from_bits(record.operand))
-                && let Some(state) = states.state(handle.type_id())
-            {
-                state.release(handle);
-            }
+        for record in self.records(self.used)?.iter().filter(|record| record.kind == UndoKind::Free) {
+            let (handle, state) = record.object(states)?;
+            state.release(handle);
         }
         self.clear();
         Ok(())
@@ -197,7 +225,7 @@ impl Undo {
         states: &mut dyn States,
         last_tag: &crate::sync::Word,
     ) -> Result<(), &'static str> {
-        let records = self.records()?;
+        let records = self.records(self.used)?;
         if planted(Mutant::RollbackForgetsLog) {
             self.head.tail.store(0);
         }
@@ -206,10 +234,7 @@ impl Undo {
                 last_tag.store(record.operand);
                 continue;
             }
-            let handle = Handle::from_bits(record.operand).ok_or("its undo log names no object")?;
-            let Some(state) = states.state(handle.type_id()) else {
-                return Err("its undo log names a type that it does not have");
-            };
+            let (handle, state) = record.object(states)?;
             match record.kind {
                 UndoKind::Bytes => self.restore(state, handle, record)?,
                 UndoKind::Alloc => state.release(handle),
@@ -220,13 +245,18 @@ impl Undo {
         Ok(())
     }
 
-    /// Gives an object the bytes that it had.
-    fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), &'static str> {
-        let info = &state.slots.info;
-        if record.bytes as u64 != info.size.load() {
+    /// The slot whose object's bytes a record has.
+    fn kept(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<Slot, &'static str> {
+        if record.bytes as u64 != state.slots.shape.size {
             return Err("its undo log has another size than the type");
         }
-        let slot = state.slots.slot(handle.index()).ok_or("its undo log names a slot that is not there")?;
+        state.slots.slot(handle.index()).ok_or(NO_SLOT)
+    }
+
+    /// Gives an object the bytes that it had.
+    fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), &'static str> {
+        let shape = &state.slots.shape;
+        let slot = self.kept(state, handle, record)?;
         if slot.header().load() != handle.to_bits() {
             return Ok(());
         }
@@ -234,20 +264,21 @@ impl Undo {
         // SAFETY: `records` found the payload below the capacity.
         let from = unsafe { self.log.add(record.payload) };
         // SAFETY: the object follows the head inside its slot.
-        let to = unsafe { slot.start.add(info.head.load() as usize) };
+        let to = unsafe { slot.start.add(shape.head) };
         // SAFETY: `size` bytes in the log and in the slot, see the top of this file.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), record.bytes) };
         edge();
         Ok(())
     }
 
-    /// The records, from the first to the last; an error if they do not fit together.
-    fn records(&self) -> Result<Vec<Record>, &'static str> {
+    /// The records in the first `used` bytes, from the first to the last; an error if they do not fit
+    /// together.
+    fn records(&self, used: usize) -> Result<Vec<Record>, &'static str> {
         let broken = "its undo log makes no sense";
         let mut found = Vec::new();
         let mut at = 0;
-        while at < self.used {
-            if self.used - at < RECORD_HEAD {
+        while at < used {
+            if used - at < RECORD_HEAD {
                 return Err(broken);
             }
             // SAFETY: inside the log, a multiple of 8.
@@ -256,12 +287,12 @@ impl Undo {
             let [word, operand] = unsafe { head.read() };
             let (kind, bytes) = UndoKind::parse(word).ok_or(broken)?;
             let payload = at + RECORD_HEAD;
-            if bytes > (self.used - payload) as u64 {
+            if bytes > (used - payload) as u64 {
                 return Err(broken);
             }
             found.push(Record { kind, operand, payload, bytes: bytes as usize });
             at = payload + (bytes as usize).next_multiple_of(8);
         }
-        if at == self.used { Ok(found) } else { Err(broken) }
+        if at == used { Ok(found) } else { Err(broken) }
     }
 }

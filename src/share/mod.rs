@@ -18,6 +18,8 @@ mod memory;
 mod observed;
 mod owner;
 mod posix;
+#[cfg(feature = "fuzzing")]
+pub mod raw;
 mod segment;
 mod sysv;
 mod verdict;

@@ -1,0 +1,285 @@
+//! Any bytes in a segment give an error or an answer: never a panic, a hang or a walk without an end.
+//!
+//! A small pool is damaged word by word, opened, worked with and looked at. What fuzzing has found is here with the
+//! least damage that shows it. (Built without optimisation, so that an overflow is a panic.)
+
+mod damage;
+
+use damage::{
+    BASE, BLOCK, BLOCKS, Bulky, Bytes, EXTENTS, Image, Images, Item, LANES, NEXTENTS, TYPE_IDS, TYPES, Tiny,
+    look, open, operate, seal,
+};
+use hotpool::layout::{BaseHeader, TypeInfo};
+use hotpool::share::raw;
+use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
+use std::mem::offset_of;
+
+/// Every operation, once or more, and a damaged pool is opened a second time.
+const STEPS: [u8; 46] = [
+    0, 1, 2, 9, 2, 250, 3, 9, 4, 11, 5, 0, 1, 6, 0, 2, 7, 101, 12, 0, 0, 3, 0, 5, 0, 1, 77, 13, 1, 0, 1, 0,
+    1, 0, 2, 78, 16, 0, 0, 0, 1, 8, 9, 10, 11, 14,
+];
+
+fn work(image: &Image) {
+    look(&image.conf);
+    if let Some(mut pool) = open(&image.conf) {
+        operate(&mut pool, image, &mut Bytes(&STEPS));
+        drop(pool);
+        if let Some(mut pool) = open(&image.conf) {
+            operate(&mut pool, image, &mut Bytes(&[17, 18, 19, 8, 9, 10, 11, 14]));
+            pool.close().unwrap();
+        }
+    }
+}
+
+/// Damages each of `words` of segment `number` in four ways, once with wrong and once with right checksums.
+fn sweep(image: &Image, number: usize, words: impl Iterator<Item = u64>, seals: bool) {
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let key = image.key(number);
+    for offset in words {
+        let random = random.u64(..);
+        let changes: [&dyn Fn(u64) -> u64; 5] =
+            [&|_| 0, &|_| u64::MAX, &|old| old.wrapping_add(1), &|old| old.wrapping_add(1 << 32), &|_| {
+                random
+            }];
+        for change in changes {
+            image.plant();
+            raw::poke(key, offset, change);
+            if seals {
+                seal(image);
+            }
+            work(image);
+        }
+    }
+}
+
+fn range(from: u64, words: u64) -> impl Iterator<Item = u64> {
+    (0..words).map(move |word| from + word * 8)
+}
+
+#[test]
+fn every_word_of_the_header_may_be_anything() {
+    let images = Images::make(0x7db0_0000);
+    sweep(&images.closed, 0, range(0, 192), false);
+    sweep(&images.cut, 0, range(0, 64), true);
+    // Reserved words, and the order of the types.
+    sweep(&images.closed, 0, range(0, 1024).skip(192).step_by(16), false);
+    sweep(&images.closed, 0, range(4096, 4), false);
+}
+
+#[test]
+fn every_word_of_a_type_may_be_anything() {
+    let images = Images::make(0x7db1_0000);
+    for id in TYPE_IDS {
+        sweep(&images.closed, 0, range(TYPES + id * 256, 32), true);
+        sweep(&images.cut, 0, range(TYPES + id * 256 + 184, 9), false);
+    }
+    // An entry that is not in use.
+    sweep(&images.closed, 0, range(TYPES + 3 * 256, 24), false);
+}
+
+#[test]
+fn every_word_of_a_block_or_extent_may_be_anything() {
+    let images = Images::make(0x7db2_0000);
+    let extents = images.closed.extents.len() as u64;
+    sweep(&images.closed, 0, range(BLOCKS, 4 * 8), false);
+    sweep(&images.closed, 0, range(EXTENTS, (extents + 1) * 4), false);
+    for number in 1..4 {
+        sweep(&images.closed, number, range(0, 8), true);
+    }
+    for (segment, offset) in &images.closed.extents {
+        sweep(&images.closed, *segment, range(*offset, 24), false);
+    }
+}
+
+#[test]
+fn every_word_of_an_undo_log_may_be_anything() {
+    let images = Images::make(0x7db3_0000);
+    sweep(&images.cut, 0, range(LANES, 32), false);
+}
+
+#[test]
+fn segments_of_any_length_are_refused() {
+    let images = Images::make(0x7db4_0000);
+    for number in 0..4 {
+        let bytes = if number == 0 { BASE } else { damage::BLOCK };
+        for length in [1, 8, 63, 64, 100, 4096, 8192, bytes / 2, bytes - 1, bytes + 1, bytes + 4096] {
+            images.closed.plant();
+            let (key, _, parts) = &images.closed.segments[number];
+            raw::plant(*key, length, parts).unwrap();
+            work(&images.closed);
+        }
+    }
+}
+
+/// An image with one word changed, its checksums right.
+fn changed(image: &Image, number: usize, offset: u64, change: impl FnOnce(u64) -> u64) {
+    image.plant();
+    assert!(raw::poke(image.key(number), offset, change));
+    seal(image);
+}
+
+/// What the open of a damaged pool says of it.
+fn refusal(image: &Image) -> String {
+    match MemoryPoolMgr::open(&image.conf) {
+        Err(PoolError::Corrupt { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn entry(id: u64, field: usize) -> u64 {
+    TYPES + id * 256 + field as u64
+}
+
+#[test]
+fn an_object_size_that_overflows_is_refused() {
+    let image = Images::make(0x7dc0_0000).closed;
+    changed(&image, 0, entry(700, offset_of!(TypeInfo, size)), |_| u64::MAX - 7);
+    assert_eq!(refusal(&image), "type 700, added as number 2: its sizes do not fit together");
+}
+
+#[test]
+fn a_counter_of_starts_at_its_end_is_refused_or_stays_there() {
+    let image = Images::make(0x7dc1_0000).closed;
+    changed(&image, 0, offset_of!(BaseHeader, epoch) as u64, |_| u64::MAX);
+    assert_eq!(refusal(&image), "it counts more starts than there can be");
+    changed(&image, 0, offset_of!(BaseHeader, starts_clean) as u64, |_| u64::MAX);
+    open(&image.conf).unwrap().close().unwrap();
+    assert_eq!(raw::peek(image.key(0), offset_of!(BaseHeader, starts_clean) as u64), Some(u64::MAX));
+}
+
+/// An extent of large objects has fewer slots than its word of the map has bits; behind its last slot
+/// begins what belongs to others.
+#[test]
+fn bits_of_the_map_beyond_the_last_slot_lead_nowhere() {
+    let image = Images::make(0x7dc2_0000).closed;
+    let mut found = 0;
+    for (segment, offset) in &image.extents {
+        if raw::peek(image.key(*segment), *offset) == Some(0b11111) {
+            changed(&image, *segment, *offset, |_| u64::MAX);
+            let mut pool = open(&image.conf).unwrap();
+            assert_eq!(pool.iter::<Bulky>().count(), pool.len::<Bulky>());
+            assert_eq!(pool.iter_mut::<Bulky>().count(), pool.len::<Bulky>());
+            drop(pool);
+            // The same with something behind it that looks like an object.
+            let beyond = u64::from(Bulky::TYPE_ID) << 28 | 1;
+            changed(&image, *segment, *offset, |_| u64::MAX);
+            let slot = *offset + 64 + 648 * 16;
+            let mut words = (slot..slot + 4096).step_by(648);
+            assert!(words.all(|offset| raw::poke(image.key(*segment), offset, |_| beyond)));
+            let pool = open(&image.conf);
+            assert!(pool.is_none_or(|pool| pool.iter::<Bulky>().count() == pool.len::<Bulky>()));
+            found += 1;
+        }
+    }
+    assert!(found >= 1);
+}
+
+/// Its shape is not checked, and the program may add it with another one over memory that is taken.
+#[test]
+fn an_extent_of_a_type_that_is_not_in_use_is_refused() {
+    let image = Images::make(0x7dc3_0000).closed;
+    changed(&image, 0, offset_of!(BaseHeader, ntypes) as u64, |_| 3);
+    let what = refusal(&image);
+    assert!(what.ends_with("makes no sense: its type is not in use"), "{what}");
+}
+
+#[test]
+fn a_type_that_is_counted_twice_is_refused() {
+    let image = Images::make(0x7dc4_0000).closed;
+    changed(&image, 0, offset_of!(BaseHeader, ntypes) as u64, |_| 5);
+    raw::poke(image.key(0), offset_of!(BaseHeader, order) as u64 + 16, |_| 4);
+    assert_eq!(refusal(&image), "type 4, added as number 4: it was added before");
+}
+
+#[test]
+fn sums_beyond_what_there_is_are_refused() {
+    let image = Images::make(0x7dc5_0000).closed;
+    changed(&image, 0, entry(1, offset_of!(TypeInfo, len)), |_| u64::MAX);
+    assert_eq!(refusal(&image), "type `item`: it counts more objects than it has slots");
+    changed(&image, 0, entry(2, offset_of!(TypeInfo, high_water)), |_| 1 << 26);
+    assert_eq!(refusal(&image), "type `tiny`: it counts more objects than it has slots");
+    changed(&image, 0, entry(4, offset_of!(TypeInfo, groups)), |_| 1 << 40);
+    assert_eq!(refusal(&image), "type `wide`: its index uses more groups than it has");
+    changed(&image, 0, entry(4, offset_of!(TypeInfo, groups)), |_| 0);
+    assert_eq!(refusal(&image), "type `wide`: it counts objects and has no index for them");
+}
+
+#[test]
+fn an_operation_in_flight_that_could_not_be_is_refused() {
+    let image = Images::make(0x7dc6_0000).closed;
+    let intent = |len: u64, slot: u64| 1 << 62 | 2 << 52 | slot << 26 | len;
+    for word in [intent(1000, 0), intent(38, 1 << 25)] {
+        changed(&image, 0, offset_of!(BaseHeader, intent) as u64, |_| word);
+        assert_eq!(refusal(&image), "type `tiny`: the operation in flight is none that could be");
+    }
+}
+
+#[test]
+fn parts_of_the_base_that_overlap_are_refused() {
+    let image = Images::make(0x7dc7_0000).closed;
+    for (field, to) in [(8, 0), (16, TYPES), (24, BLOCKS), (32, EXTENTS), (48, TYPES + 256)] {
+        changed(&image, 0, damage::GEOMETRY + field, |_| to);
+        assert_eq!(refusal(&image), "parts of it overlap");
+    }
+}
+
+/// A slot whose header names a slot further down sent a sweep back, round after round.
+#[test]
+fn a_sweep_ends_whatever_a_slot_says_of_itself() {
+    let image = Images::make(0x7dc8_0000).closed;
+    image.plant();
+    let pool = open(&image.conf).unwrap();
+    let (id, _) = pool.iter::<Tiny>().nth(20).unwrap();
+    drop(pool);
+    let (segment, offset) = place_of(&image, id.to_bits());
+    changed(&image, segment, offset, |word| word & ((1 << 38) - 1));
+    damage::walk::<Tiny>(&mut open(&image.conf).unwrap());
+}
+
+/// Segment and offset of the slot with a header.
+fn place_of(image: &Image, header: u64) -> (usize, u64) {
+    let words = |segment, from: u64| (from..BLOCK).step_by(8).map(move |offset| (segment, offset));
+    let mut places = image.extents.iter().flat_map(|(segment, offset)| words(*segment, *offset));
+    places.find(|(segment, offset)| raw::peek(image.key(*segment), *offset) == Some(header)).unwrap()
+}
+
+/// A key leads to the slot that carries it, and the handle is that of this slot or none.
+#[test]
+fn a_key_leads_to_no_handle_of_another_slot() {
+    let image = Images::make(0x7dc9_0000).closed;
+    image.plant();
+    let mut pool = open(&image.conf).unwrap();
+    let id = pool.find::<Item>(11).unwrap();
+    let (segment, offset) = place_of(&image, id.to_bits());
+    raw::poke(image.key(segment), offset, |word| word ^ 1 << 40);
+    assert_eq!(pool.find::<Item>(11), None);
+    assert!(pool.get_mut_by_key::<Item>(11).is_none());
+}
+
+/// A pool that grows after its type's entry was written over takes extents of the shape it was opened with.
+#[test]
+fn what_is_written_over_a_type_while_it_is_open_moves_no_object() {
+    let images = Images::make(0x7dca_0000);
+    let image = &images.closed;
+    let fixed = range(TYPES + 700 * 256, 23).chain(range(TYPES + 256, 23)).chain([NEXTENTS, 400, 408]);
+    for offset in fixed {
+        for value in [0, 3, 64, u64::MAX] {
+            image.plant();
+            let mut pool = open(&image.conf).unwrap();
+            raw::poke(image.key(0), offset, |_| value);
+            operate(&mut pool, image, &mut Bytes(&[18, 17, 12, 0, 8, 10, 13, 1, 10, 19, 14]));
+        }
+    }
+}
+
+/// What the log asks for is looked at as a whole before anything of it is done.
+#[test]
+fn an_undo_log_that_makes_no_sense_is_refused_and_nothing_is_changed() {
+    let image = Images::make(0x7dcb_0000).cut;
+    changed(&image, 0, LANES + 64 + 8, |_| 1 << 63 | 2 << 28 | 1);
+    let before: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
+    assert_eq!(refusal(&image), "its undo log names a slot that is not there");
+    let after: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
+    assert!(before == after);
+}
