@@ -3,12 +3,14 @@
 //! A base segment is 3.7 MiB, nearly all of it zero. The parts that pools of these tests can have written are
 //! copied; that the rest stays zero is checked now and then.
 
-use super::keys::{remove_segment, shmid};
+use super::keys::{Keys, remove_segment, shmid};
+use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGIC_READY, TypeInfo};
+use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGIC_READY};
 use hotpool::units::Key;
 use std::mem::offset_of;
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PAGE: usize = 4096;
@@ -19,18 +21,68 @@ pub struct Image {
     segments: Vec<Option<Vec<u8>>>,
 }
 
-/// The parts of a base that are watched: header, 16 types, 64 blocks, 128 extents, a page of schemas, the
-/// ring of starts and a page of the black box, a page of the undo log.
-pub fn watched_base() -> [Range<usize>; 6] {
-    let types = size_of::<BaseHeader>();
-    let blocks = types + 1024 * size_of::<TypeInfo>();
-    let extents = blocks + 4096 * size_of::<BlockBase>();
-    let schemas = extents + 65_536 * size_of::<ExtentRec>();
-    let starts = schemas + (1 << 20);
-    let queues = starts + PAGE + (64 << 10);
-    let lanes = queues + PAGE;
-    let page = |at| at..at + PAGE;
-    [0..types + PAGE, page(blocks), page(extents), page(schemas), starts..starts + 2 * PAGE, page(lanes)]
+/// Where the parts of a base are that pools of these tests can have written, as a pool of this build says it.
+pub struct Parts {
+    /// Header and 15 types; 64 blocks; 128 extents; a page each of schemas, of the undo log, of the queues.
+    kept: Vec<Range<usize>>,
+    /// The ring of starts and the black box: notes for people, different each time.
+    notes: Range<usize>,
+    base_len: usize,
+}
+
+/// The parts of a base.
+pub fn parts() -> &'static Parts {
+    static PARTS: OnceLock<Parts> = OnceLock::new();
+    PARTS.get_or_init(|| {
+        let keys = Keys::take(2);
+        let conf = keys.conf(BackendKind::Heap, 64 << 10, 1);
+        let pool = MemoryPoolMgr::open(&conf).unwrap();
+        let at = heap_address(&conf, conf.base_key);
+        // SAFETY: the header of a pool that is open; its words are atomics.
+        let header = unsafe { &*(at as *const BaseHeader) };
+        let g = &header.geometry;
+        let page = |at: &hotpool::sync::Word| at.load() as usize..at.load() as usize + PAGE;
+        let head = 0..g.types_off.load() as usize + PAGE;
+        let kept = vec![
+            head,
+            page(&g.blocks_off),
+            page(&g.extents_off),
+            page(&g.schema_off),
+            page(&g.queues_off),
+            page(&g.lanes_off),
+        ];
+        let starts = g.starts_off.load() as usize;
+        let end = (g.black_box_off.load() + g.black_box_bytes.load()) as usize;
+        assert!(
+            g.starts_off.load() + g.starts_bytes.load() == g.black_box_off.load(),
+            "the notes are in one piece"
+        );
+        let base_len = header.frozen.bytes.load() as usize;
+        pool.destroy().unwrap();
+        Parts { kept, notes: starts..end, base_len }
+    })
+}
+
+/// The parts of a base that are watched, in the order of their addresses.
+pub fn watched_base() -> Vec<Range<usize>> {
+    let parts = parts();
+    let mut all = parts.kept.clone();
+    all.push(parts.notes.clone());
+    all.sort_by_key(|range| range.start);
+    all
+}
+
+/// Where in a copy of a base the notes are that differ each time.
+pub fn notes_in_copy() -> Range<usize> {
+    let notes = &parts().notes;
+    let before: usize = watched_base().iter().filter(|r| r.start < notes.start).map(Range::len).sum();
+    before..before + notes.len()
+}
+
+/// Where in a copy of a base the table of blocks is.
+fn blocks_in_copy() -> usize {
+    let blocks = &parts().kept[1];
+    watched_base().iter().filter(|r| r.start < blocks.start).map(Range::len).sum()
 }
 
 /// A segment of a pool in this process.
@@ -45,7 +97,7 @@ impl Mapped {
     /// The parts that are watched.
     pub fn watched(&self) -> Vec<Range<usize>> {
         let all = std::iter::once(0..self.len);
-        if self.is_base { watched_base().to_vec() } else { all.collect() }
+        if self.is_base { watched_base() } else { all.collect() }
     }
 
     fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -125,23 +177,22 @@ pub fn attach(key: Key, is_base: bool, write: bool) -> Option<Mapped> {
 /// The segments of a pool of the backend `heap`, which say by their first bytes whose they are. They stay where
 /// they are as long as the pool is not destroyed.
 pub fn find_heap(conf: &ProcessConf) -> Vec<Mapped> {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let ranges: Vec<Range<usize>> = maps.lines().filter_map(private_and_anonymous).collect();
     let find = |key: Key, is_base| {
         let len = if is_base { base_len() } else { conf.block_size.0 as usize };
-        let pages =
-            ranges.iter().flat_map(|range| range.clone().step_by(PAGE).map(move |at| (at, range.end)));
-        let base =
-            pages.filter(|(at, end)| at + len <= *end).map(|(at, _)| at).find(|at| is_segment(*at, key));
-        let base = base.unwrap_or_else(|| panic!("no segment {key} in this process"));
-        Mapped { base: base as *mut u8, len, is_base, detach: false }
+        Mapped { base: heap_address(conf, key) as *mut u8, len, is_base, detach: false }
     };
     keys_of(conf).into_iter().enumerate().map(|(n, key)| find(key, n == 0)).collect()
 }
 
+fn heap_address(conf: &ProcessConf, key: Key) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut pages = maps.lines().filter_map(private_and_anonymous).flat_map(|range| range.step_by(PAGE));
+    let found = pages.find(|at| is_segment(*at, key));
+    found.unwrap_or_else(|| panic!("no segment {key} of `{}` in this process", conf.name))
+}
+
 fn base_len() -> usize {
-    // The last part and the reserved ones behind it, as docs/layout.md has them.
-    3_817_472
+    parts().base_len
 }
 
 fn private_and_anonymous(line: &str) -> Option<Range<usize>> {
@@ -203,7 +254,7 @@ impl Image {
     /// The same pool under the keys of another configuration.
     pub fn moved_to(&self, conf: &ProcessConf) -> Image {
         let mut moved = self.clone();
-        let table = watched_base()[0].len();
+        let table = blocks_in_copy();
         for (number, key) in keys_of(conf).into_iter().enumerate() {
             let Some(copy) = moved.segments.get_mut(number).and_then(Option::as_mut) else { continue };
             let name = offset_of!(Frozen, key);
@@ -259,7 +310,7 @@ pub fn index_words(conf: &ProcessConf, type_id: u32) -> Vec<u64> {
         |segment: &Mapped, at: usize| u64::from_le_bytes(segment.bytes(at..at + 8).try_into().unwrap());
     let base = &segments[0];
     let count = word(base, offset_of!(BaseHeader, nextents)) as usize;
-    let records = (0..count).map(|n| watched_base()[2].start + n * size_of::<ExtentRec>());
+    let records = (0..count).map(|n| parts().kept[2].start + n * size_of::<ExtentRec>());
     let of_index = records.filter(|at| word(base, *at) as u32 == type_id | 1 << 16);
     let parts = of_index.map(|at| {
         let block = word(base, at + 8) as u32 as usize;

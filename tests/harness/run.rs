@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
 use std::mem::offset_of;
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// What was tried, and what went wrong.
@@ -187,12 +188,33 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     let ((), stores) = trap::stores(&segments, || scenario.run(&mut pool, &conf, &world));
     drop(pool);
     let mut nest = Nest { scenario, conf: &conf, segments: &segments, expected, tally, seen: HashSet::new() };
-    let behind: Vec<Image> = std::iter::once(start.clone()).chain(trap::images(&start, &stores)).collect();
-    nest.level(behind, depth);
+    let mut cuts = vec![Cut { start: Rc::new(start.clone()), stores: Rc::default(), count: 0 }];
+    cuts.extend(Cut::all(start.clone(), stores));
+    nest.level(cuts, depth);
     nest.tally.arm(false);
     start.restore(&segments);
-    if let Ok(pool) = MemoryPoolMgr::open(&conf) {
-        pool.destroy().unwrap();
+    MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::destroy).unwrap();
+}
+
+/// Bytes that a kill leaves: those before, and what some of the instructions have stored. They are put
+/// together only when they are looked at, because all of them together are gigabytes.
+struct Cut {
+    start: Rc<Image>,
+    stores: Rc<Vec<image::Store>>,
+    count: usize,
+}
+
+impl Cut {
+    /// A cut behind each of the stores.
+    fn all(start: Image, stores: Vec<image::Store>) -> impl Iterator<Item = Cut> {
+        let (start, stores) = (Rc::new(start), Rc::new(stores));
+        (1..=stores.len()).map(move |count| Cut { start: start.clone(), stores: stores.clone(), count })
+    }
+
+    fn image(&self) -> Image {
+        let mut image = (*self.start).clone();
+        self.stores[..self.count].iter().for_each(|store| image.apply(store));
+        image
     }
 }
 
@@ -209,16 +231,17 @@ struct Nest<'a> {
 const LEVEL: usize = 200;
 
 impl Nest<'_> {
-    fn level(&mut self, images: Vec<Image>, depth: u32) {
+    fn level(&mut self, cuts: Vec<Cut>, depth: u32) {
         let mut next = Vec::new();
-        let step = images.len().div_ceil(LEVEL).max(1);
-        for image in images.iter().step_by(if depth == 3 { 1 } else { step }) {
-            if self.tally.is_over() || !self.seen.insert(fingerprint(image, &TIMES)) {
+        let step = cuts.len().div_ceil(LEVEL).max(1);
+        for cut in cuts.iter().step_by(if depth == 3 { 1 } else { step }) {
+            let image = cut.image();
+            if self.tally.is_over() || !self.seen.insert(fingerprint(&image, &TIMES)) {
                 continue;
             }
-            let stores = self.resume(image, depth);
+            let stores = self.resume(&image, depth);
             if depth != 0 {
-                next.extend(trap::images(image, &stores));
+                next.extend(Cut::all(image, stores));
             }
         }
         if depth != 0 && !next.is_empty() {
@@ -246,7 +269,8 @@ fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
     for (number, copy) in image.numbered_copies() {
         hasher.write_usize(number);
         let mut at = 0;
-        for part in if number == 0 { but } else { &[] } {
+        let notes = [image::notes_in_copy()];
+        for part in but.iter().chain(&notes).filter(|_| number == 0) {
             hasher.write(&copy[at..part.start]);
             at = part.end;
         }

@@ -67,6 +67,10 @@ fn calibrate(subject: &mut dyn Subject, op: Op, target: Duration) -> anyhow::Res
         if op == Op::Fill {
             return Ok(1);
         }
-        count = lap.count.max(count) * 4;
+        // An operation that does less than it is asked for has no more to do.
+        if lap.count < count {
+            return Ok(lap.count.max(1));
+        }
+        count = lap.count.max(count).saturating_mul(4);
     }
 }
