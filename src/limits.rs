@@ -7,6 +7,14 @@ pub const TYPE_BITS: u32 = 10;
 /// Bits of a handle that count the lives of its slot; odd while the slot is live.
 pub const GENERATION_BITS: u32 = 64 - INDEX_BITS - TYPE_BITS;
 
+/// The slot lies on top of a handle, so that one shift yields it and a comparison with the shifted
+/// capacity is the bounds check.
+pub(crate) const INDEX_SHIFT: u32 = TYPE_BITS + GENERATION_BITS;
+/// Where the type lies in a handle.
+pub(crate) const TYPE_SHIFT: u32 = GENERATION_BITS;
+/// The generation in a handle.
+pub(crate) const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
+
 /// Slots of one type: what the index bits can name, less the last, so that a
 /// word of all ones is never a handle and `index + 1` always fits.
 pub const MAX_SLOTS: u32 = (1 << INDEX_BITS) - 1;

@@ -195,7 +195,7 @@ fn a_type_that_is_counted_twice_is_refused() {
 #[test]
 fn sums_beyond_what_there_is_are_refused() {
     let image = Images::make(0x7dc5_0000).closed;
-    changed(&image, 0, entry(1, offset_of!(TypeInfo, len)), |_| u64::MAX);
+    changed(&image, 0, entry(1, offset_of!(TypeInfo, tally)), |_| u64::MAX);
     assert_eq!(refusal(&image), "type `item`: it counts more objects than it has slots");
     changed(&image, 0, entry(2, offset_of!(TypeInfo, high_water)), |_| 1 << 26);
     assert_eq!(refusal(&image), "type `tiny`: it counts more objects than it has slots");
@@ -208,7 +208,7 @@ fn sums_beyond_what_there_is_are_refused() {
 #[test]
 fn an_operation_in_flight_that_could_not_be_is_refused() {
     let image = Images::make(0x7dc6_0000).closed;
-    let intent = |len: u64, slot: u64| 1 << 62 | 2 << 52 | slot << 26 | len;
+    let intent = |len: u64, slot: u64| slot << 38 | 2 << 28 | 1 << 26 | len;
     for word in [intent(1000, 0), intent(38, 1 << 25)] {
         changed(&image, 0, offset_of!(BaseHeader, intent) as u64, |_| word);
         assert_eq!(refusal(&image), "type `tiny`: the operation in flight is none that could be");

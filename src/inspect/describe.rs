@@ -204,7 +204,7 @@ fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums) -> TypeShape {
         stride: info.stride.load(),
         align: info.align.load(),
         fingerprint: info.fingerprint.load(),
-        live: info.len.load(),
+        live: info.len(),
         high_water: info.high_water.load(),
         capacity: slot_extents.saturating_mul(slots).min(limits::MAX_SLOTS.into()),
         retired: info.retired.load() >> 32,

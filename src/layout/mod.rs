@@ -18,6 +18,7 @@ mod intent;
 mod lane;
 mod note;
 mod start;
+mod tally;
 mod type_info;
 
 pub use block::BlockBase;
@@ -34,6 +35,7 @@ pub use start::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,
     END_PANICKED, StartRec,
 };
+pub(crate) use tally::{LEN_MASK, Tally};
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 

@@ -1,4 +1,4 @@
-use super::{checksum, record};
+use super::{LEN_MASK, Tally, checksum, record};
 use crate::sync::{Half, Word};
 
 /// One type of a pool. Index in the table is its number.
@@ -42,9 +42,9 @@ pub struct TypeInfo {
     /// CRC-32C of all the words above.
     pub check: Word,
 
-    /// Live objects.
-    pub len: Word,
-    /// Slots below this one have been used at some time.
+    /// Live objects, and the slot kept at hand: `slot:26 type:10 spare:1 zero:1 objects:26`.
+    pub tally: Word,
+    /// Slots below this one have been used at some time, the last of them perhaps only kept at hand.
     pub high_water: Word,
     /// Slots used up: count << 32 | the last one's number + 1.
     pub retired: Word,
@@ -63,6 +63,27 @@ impl TypeInfo {
     /// Whether objects of the type have a user key.
     pub fn keyed(&self) -> bool {
         self.flags.load() & FLAG_KEYED != 0
+    }
+
+    /// Live objects.
+    #[inline(always)]
+    pub fn len(&self) -> u64 {
+        self.tally.load() & LEN_MASK
+    }
+
+    /// Whether no object of the type lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot that was freed last and is kept at hand: free, and marked as used in the map.
+    pub fn spare(&self) -> Option<u32> {
+        Tally::parse(self.tally.load()).spare
+    }
+
+    /// Counts `len` objects from now on, the slot at hand as it is.
+    pub(crate) fn count(&self, len: u64) {
+        self.tally.store(self.tally.load() & !LEN_MASK | len & LEN_MASK);
     }
 
     /// Name, as far as it is text.

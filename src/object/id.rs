@@ -1,6 +1,7 @@
 //! Handles: 64 bits that name one life of one slot.
 
 use crate::limits;
+pub(crate) use crate::limits::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
 use crate::object::PoolObject;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,11 +19,6 @@ use std::num::NonZeroU64;
 #[repr(transparent)]
 pub struct Handle(NonZeroU64);
 
-/// The slot lies on top, so that one shift yields it and a comparison with the shifted
-/// capacity is the bounds check.
-pub(crate) const INDEX_SHIFT: u32 = limits::TYPE_BITS + limits::GENERATION_BITS;
-pub(crate) const TYPE_SHIFT: u32 = limits::GENERATION_BITS;
-pub(crate) const GENERATION_MASK: u64 = (1 << limits::GENERATION_BITS) - 1;
 /// The bit of the generation that is set while the slot is live.
 pub(crate) const LIVE: u64 = 1;
 const TYPE_MASK: u64 = (1 << limits::TYPE_BITS) - 1;
@@ -125,6 +121,12 @@ impl<T: PoolObject> Id<T> {
             return None;
         }
         NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
+    }
+
+    /// The handle of the life that follows in a free slot, whose header names type `T`.
+    #[inline(always)]
+    pub(crate) fn of_next_life(free: u64) -> Self {
+        Id { handle: Handle(NonZeroU64::MIN | free), _type: PhantomData }
     }
 
     /// The same for the header of slot `index`; `None` also if it is that of another slot.

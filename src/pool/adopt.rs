@@ -114,8 +114,7 @@ pub(crate) fn adopt(
     header.epoch.store(next_epoch);
     BlackBox::of(base).event(Event::Open, next_epoch, now);
 
-    let types =
-        base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len.load(), &info.name));
+    let types = base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len(), &info.name));
     let suspects = header.suspects.iter().map(Word::load).filter(|word| *word != 0);
     Ok(ResumeReport {
         process: conf.name.clone(),

@@ -15,7 +15,7 @@
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
-use crate::pool::slots::{LEN_MASK, Slot, Slots};
+use crate::pool::slots::{Slot, Slots};
 use crate::region::{OutOfBounds, Region, Table};
 use crate::sync::Word;
 use std::cell::Cell;
@@ -306,7 +306,7 @@ impl Index {
     #[inline(always)]
     fn is_growing(&self, slots: &Slots) -> bool {
         let groups = self.groups();
-        !groups.is_power_of_two() || ((slots.info.len.load() & LEN_MASK) + 1) * 10 > groups * ENTRIES * FILL
+        !groups.is_power_of_two() || (slots.info.len() + 1) * 10 > groups * ENTRIES * FILL
     }
 
     /// Puts one more group to use. False if there is no memory for it.

@@ -8,7 +8,7 @@ use crate::pool::guard::RefMut;
 use crate::pool::iter::{IterMut, Sweep};
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::space::Space;
-use crate::pool::state::{TypeState, grow_slots};
+use crate::pool::state::TypeState;
 use crate::pool::view::{View, ViewMut};
 
 /// What `force_get` did.
@@ -107,7 +107,8 @@ impl MemoryPoolMgr {
         P::borrow(self)
     }
 
-    /// Makes an object. It takes the lowest free slot; the type grows by an extent where there is none.
+    /// Makes an object. It takes the slot that was freed last, or else the lowest free one; the type grows by an
+    /// extent where there is none.
     ///
     /// All or nothing under a kill: the object is there in full, or its slot is still free.
     ///
@@ -118,23 +119,25 @@ impl MemoryPoolMgr {
     #[inline]
     pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
-        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut();
-        let Some(mut typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
-            return Err(AllocError::NotAdded(T::NAME));
-        };
-        match typed.alloc(value) {
-            Some(id) => Ok(id),
-            None => self.alloc_grown(value),
+        loop {
+            if let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut()
+                && let Some(mut typed) = state.slots.typed_mut::<T>()
+                && let Some(id) = typed.alloc(value)
+            {
+                return Ok(id);
+            }
+            self.refill::<T>()?;
         }
     }
 
+    /// Has a slot of a type at hand. Apart from its caller, so that there is little of an error in a loop.
     #[cold]
-    #[inline(never)]
-    fn alloc_grown<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
+    fn refill<T: PoolObject>(&mut self) -> Result<(), AllocError> {
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        state.grow(space).map_err(|why| state.full(space, why))?;
-        let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc(value));
-        id.ok_or(AllocError::NotAdded(T::NAME))
+        match state.slots.typed::<T>() {
+            Some(_) => state.refill(space),
+            None => Err(AllocError::NotAdded(T::NAME)),
+        }
     }
 
     /// Makes an object that is found by `key`.
@@ -186,16 +189,12 @@ impl MemoryPoolMgr {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
-        let mut note = |handle| {
+        at_hand(state, space)?;
+        let note = |handle| {
             let _ = undo.note(UndoKind::Alloc, handle);
         };
         let typed = state.slots.typed_mut::<T>();
-        if let Some(id) = typed.ok_or(AllocError::NotAdded(T::NAME))?.alloc_noted(value, &mut note) {
-            return Ok(id);
-        }
-        state.grow(space).map_err(|why| state.full(space, why))?;
-        let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc_noted(value, &mut note));
-        id.ok_or(AllocError::NotAdded(T::NAME))
+        typed.and_then(|mut typed| typed.alloc_noted(value, note)).ok_or(AllocError::NotAdded(T::NAME))
     }
 
     /// `alloc_keyed` for a transaction, which has made sure that the key is free in its eyes.
@@ -364,19 +363,24 @@ fn insert<T: PoolObject>(
     value: T,
     mut note: impl FnMut(u64),
 ) -> Result<Id<T>, AllocError> {
+    at_hand(state, space)?;
     let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
     let index = &state.index;
-    let mut link = |slot, handle| {
+    let link = |slot, handle| {
         note(handle);
         index.link(place, slot);
     };
     let typed = state.slots.typed_mut::<T>();
-    if let Some(id) = typed.ok_or(AllocError::NotAdded(T::NAME))?.alloc_keyed(key, value, &mut link) {
-        return Ok(id);
+    typed.and_then(|mut typed| typed.alloc_keyed(key, value, link)).ok_or(AllocError::NotAdded(T::NAME))
+}
+
+/// Makes sure that a slot is at hand; the type grows by an extent where the memory it has is full.
+#[inline(always)]
+fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
+    match state.slots.is_at_hand() {
+        true => Ok(()),
+        false => state.refill(space),
     }
-    grow_slots(&mut state.slots, space).map_err(|why| state.full(space, why))?;
-    let id = state.slots.typed_mut::<T>().and_then(|mut typed| typed.alloc_keyed(key, value, &mut link));
-    id.ok_or(AllocError::NotAdded(T::NAME))
 }
 
 /// The state of type `T` and the space it grows into.

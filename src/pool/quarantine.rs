@@ -19,7 +19,7 @@ use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
 use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::slots::{LEN_MASK, parked};
+use crate::pool::slots::parked;
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
 use crate::sync::Word;
@@ -110,10 +110,10 @@ impl TypeState {
         let header = self.slots.header;
         let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
         place.store(object.to_bits());
-        let len = self.slots.info.len.load();
-        header.intent.store(Intent::free(self.slots.type_id(), object.index(), len & LEN_MASK));
+        let len = self.slots.info.len();
+        header.intent.store(Intent::free(object.to_bits(), len));
         slot.header().store(parked(object));
-        self.slots.info.len.store(len.saturating_sub(1));
+        self.slots.info.count(len.saturating_sub(1));
         if self.slots.info.keyed() {
             self.index.unlink(slot.key().load(), object.index());
         }
@@ -140,24 +140,24 @@ impl TypeState {
                 Some(place.map_err(|why| QuarantineError::Full(self.full(space, why)))?)
             }
         };
-        let len = self.slots.info.len.load();
-        let (header, id) = (self.slots.header, self.slots.type_id());
-        header.intent.store(Intent::alloc(id, object.index(), len & LEN_MASK));
+        let len = self.slots.info.len();
+        let header = self.slots.header;
+        header.intent.store(Intent::alloc(object.to_bits(), len));
         if let Some(place) = place {
             self.index.link(place, object.index());
         }
         slot.header().store(object.to_bits());
-        self.slots.info.len.store(len + 1);
+        self.slots.info.count(len + 1);
         Ok(())
     }
 
     fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
-        let len = self.slots.info.len.load();
-        let (header, id) = (self.slots.header, self.slots.type_id());
+        let len = self.slots.info.len();
+        let header = self.slots.header;
         // Recovery sees an alloc that was not made: the count stays, the bit follows the header.
-        header.intent.store(Intent::alloc(id, object.index(), len & LEN_MASK));
+        header.intent.store(Intent::alloc(object.to_bits(), len));
         if object.to_bits() & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
             self.slots.retire(slot, object.index());
         } else {

@@ -12,15 +12,18 @@
 //!
 //! # The map
 //!
-//! In front of the slots of each extent lies a bit a slot: 1 used, 0 free. An alloc takes the
-//! lowest free slot of the current word, and the current word is the lowest one with a free slot,
-//! or one in which a slot was freed since. Live objects so stay dense. The bit follows the
-//! header of its slot; a kill between the two is mended from the intent.
+//! In front of the slots of each extent lies a bit a slot: 1 used, 0 free. An alloc takes the slot
+//! that is at hand, or else the lowest free slot of the current word, and the current word is the
+//! lowest one with a free slot, or one in which a slot was freed since. Live objects so stay dense.
+//! The bit follows the header of its slot; a kill between the two is mended from the intent.
+//!
+//! The slot that was freed last is kept at hand, its bit still 1: `TypeInfo::tally` names it. The next alloc
+//! takes it and leaves the map alone; the next free clears its bit first.
 #![allow(unsafe_code)]
 
-use crate::layout::{BaseHeader, ExtentRec, Intent, TypeInfo};
+use crate::layout::{BaseHeader, ExtentRec, Intent, Tally, TypeInfo};
 use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject, TYPE_SHIFT};
 use crate::pool::open::OpenWords;
 use crate::pool::space::Extent;
 use crate::pool::typed::{Typed, TypedMut};
@@ -42,9 +45,6 @@ pub(crate) fn parked(object: Handle) -> u64 {
 pub(crate) fn is_parked(header: u64) -> bool {
     header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
 }
-
-/// Objects of a type that an intent can count.
-pub(crate) const LEN_MASK: u64 = (1 << crate::limits::INDEX_BITS) - 1;
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -68,6 +68,7 @@ pub(crate) struct Slots {
     /// A word of the map when all its slots are used. Bits beyond the last slot mean nothing.
     pub(crate) full: u64,
     current: Current,
+    spare: Spare,
     open: OpenWords,
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
@@ -100,23 +101,24 @@ unsafe impl Send for Slots {}
 struct Current {
     number: u32,
     map: *const Word,
-    start: *mut u8,
 }
 
 impl Current {
     /// No word: its number is above all others, its map is full.
-    const NONE: Current = Current { number: u32::MAX, map: &raw const NO_WORD, start: std::ptr::null_mut() };
+    const NONE: Current = Current { number: u32::MAX, map: &raw const NO_WORD };
 }
 
-/// A free slot, its bit still 0.
+/// The slot at hand.
 #[derive(Clone, Copy)]
-pub(crate) struct Free {
-    pub(crate) index: u32,
-    pub(crate) slot: Slot,
-    /// Its word of the map, what it is to be once the slot is used, and what it is when full.
-    map: *const Word,
-    bits: u64,
-    full: u64,
+struct Spare {
+    /// What its header holds; 0 if none is at hand. Of one that an earlier owner left only slot and type.
+    header: u64,
+    /// Where it is; null also for one that an earlier owner left.
+    start: *mut u8,
+}
+
+impl Spare {
+    const NONE: Spare = Spare { header: 0, start: std::ptr::null_mut() };
 }
 
 /// The bit of a slot in the map.
@@ -175,6 +177,7 @@ impl Slots {
             word_shift: shift - word_bits,
             full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
             current: Current::NONE,
+            spare: Spare::NONE,
             open: OpenWords::default(),
             stride: info.stride.load() as usize,
             info,
@@ -243,7 +246,6 @@ impl Slots {
     pub(crate) fn bind<T: PoolObject>(&mut self) {
         assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
         assert_eq!(self.shape.head, Typed::<T>::HEAD, "add_type compared the heads");
-        assert!(!Typed::<T>::WHOLE_WORDS || self.word_bits == 6, "add_type checked the extents");
         self.rust_type = Some(TypeId::of::<T>());
         self.token = Typed::<T>::TOKEN;
     }
@@ -339,38 +341,104 @@ impl Slots {
         (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
     }
 
-    /// A slot for an alloc.
-    ///
-    /// # Safety
-    ///
-    /// `stride` is that of these slots.
+    /// Whether a slot is at hand for an alloc.
     #[inline(always)]
-    pub(crate) unsafe fn free_slot(&mut self, stride: usize) -> Option<Free> {
+    pub(crate) fn is_at_hand(&self) -> bool {
+        !self.spare.start.is_null()
+    }
+
+    /// The slot at hand and what its header holds, the caller's from now on.
+    #[inline(always)]
+    pub(crate) fn take_spare(&mut self) -> Option<(Slot, u64)> {
+        let Spare { header, start } = self.spare;
+        let start = NonNull::new(start)?;
+        self.spare = Spare::NONE;
+        Some((Slot { start }, header))
+    }
+
+    /// Takes a slot out of the map to have it at hand. False if the memory there is has none free.
+    ///
+    /// The tally names it before its bit is set; one that is named is free, whatever its bit says.
+    #[inline(never)]
+    pub(crate) fn refill(&mut self) -> bool {
+        if self.spare.header != 0 {
+            self.put_spare_back();
+        }
         loop {
             // SAFETY: `map` is a word of the map or `NO_WORD`.
-            let bits = unsafe { &*self.current.map }.load();
+            let word = unsafe { &*self.current.map };
+            let bits = word.load();
             let free = !bits & self.full;
             if free == 0 {
-                self.search()?;
-                continue;
+                match self.search() {
+                    Some(()) => continue,
+                    None => return false,
+                }
             }
             let at = free.trailing_zeros();
-            let start = self.current.start.wrapping_add(at as usize * stride);
-            // SAFETY: a word with a free slot is not `NO_WORD`, so `start` is the slot of bit `at`.
-            let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
             let index = self.first_of_word(self.current.number) + at;
-            let (map, full) = (self.current.map, self.full);
-            return Some(Free { index, slot, map, bits: bits | 1 << at, full });
+            let Some(slot) = self.slot(index) else { return false };
+            let old = slot.header().load();
+            if Slot::is_live(old) {
+                self.mend_live(index);
+                continue;
+            }
+            let named = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
+            self.spare = Spare { header: named | old & GENERATION_MASK, start: slot.start.as_ptr() };
+            self.keep_at_hand(word, bits | 1 << at, named);
+            return true;
         }
     }
 
-    /// Sets the bit of a slot that `free_slot` has returned.
+    /// Says in the segment that the slot `named` is at hand; `bits` is its word of the map with its bit set.
     #[inline(always)]
-    pub(crate) fn set(&mut self, free: Free) {
-        // SAFETY: `free_slot` took it from `current`: it is a word of the map.
-        unsafe { &*free.map }.store(free.bits);
-        if free.bits == free.full {
+    fn keep_at_hand(&mut self, word: &Word, bits: u64, named: u64) {
+        let (info, slots) = (self.info, (named >> INDEX_SHIFT) + 1);
+        if planted(Mutant::RefillMarksFirst) {
+            word.store(bits);
+        }
+        info.tally.store(Tally::with_spare(info.len(), named));
+        word.store(bits);
+        if bits == self.full {
             self.current = Current::NONE;
+        }
+        if slots > info.high_water.load() {
+            info.high_water.store(slots);
+        }
+    }
+
+    /// The map calls a slot free in which an object lives: somebody wrote over the map. The object
+    /// stays, its bit is mended.
+    #[cold]
+    fn mend_live(&mut self, index: u32) {
+        log::error!("{} slot {index} is live but was marked free; the mark is mended", self.info.name());
+        self.mend(index, true);
+    }
+
+    /// Takes note of the slot that an earlier owner has kept at hand.
+    pub(crate) fn recall_spare(&mut self) {
+        let index = self.info.spare().filter(|index| *index < self.capacity());
+        self.spare = index.map_or(Spare::NONE, |index| Spare {
+            header: u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT,
+            start: std::ptr::null_mut(),
+        });
+    }
+
+    /// Has no slot at hand: the one there was gets its bit cleared. The tally names it until its next
+    /// store; that does no harm, for it is free.
+    #[inline(always)]
+    fn put_spare_back(&mut self) {
+        let header = self.spare.header;
+        self.spare = Spare::NONE;
+        // SAFETY: `release`, `refill` and `recall_spare` found it below the limit.
+        let place = unsafe { self.place(header) };
+        if place.used == self.full {
+            self.reopen(place.number);
+        }
+        // SAFETY: `place` found it: the word of the map that speaks of the slot.
+        unsafe { &*place.map }.store(place.used & !(1 << place.at));
+        if place.number < self.current.number {
+            self.current = Current { number: place.number, map: place.map };
         }
     }
 
@@ -378,57 +446,61 @@ impl Slots {
     ///
     /// # Safety
     ///
-    /// `stride` is that of these slots; `whole_words` is only true if an extent has 64 slots or more.
+    /// `stride` is that of these slots.
     #[inline(always)]
-    pub(crate) unsafe fn release(
-        &mut self,
-        type_id: u16,
-        bits: u64,
-        stride: usize,
-        whole_words: bool,
-    ) -> Option<Slot> {
+    pub(crate) unsafe fn release(&mut self, bits: u64, stride: usize) -> Option<Slot> {
         // SAFETY: the stride is that of these slots.
         let slot = unsafe { self.slot_of(bits, stride) }?;
         if slot.header().load() != bits {
             return None;
         }
-        let index = (bits >> INDEX_SHIFT) as u32;
-        // SAFETY: as the caller says, and `slot_of` found `bits` below the limit.
-        let place = unsafe { self.place(bits, whole_words) };
-        let (header, info, full) = (self.header, self.info, self.full);
-        let is_last = bits & GENERATION_MASK >= self.last_generation;
-        let is_lower = place.number < self.current.number;
-        let len = info.len.load() & LEN_MASK;
-        if !planted(Mutant::FreeWithoutIntent) {
-            header.intent.store(Intent::free(type_id, index, len));
+        if self.spare.header != 0 || bits & GENERATION_MASK >= self.last_generation {
+            return Some(self.release_slowly(bits, slot));
         }
-        if is_last {
-            self.retire(slot, index);
-        } else {
-            slot.header().store(bits + 1);
-            if place.used == full {
-                self.reopen(place.number);
-            }
-            // SAFETY: `place` found it: the word of the map that speaks of the slot.
-            unsafe { &*place.map }.store(place.used & !(1 << place.at));
-            if is_lower {
-                let start = slot.start.as_ptr().wrapping_sub(place.at as usize * stride);
-                self.current = Current { number: place.number, map: place.map, start };
-            }
-        }
-        info.len.store(len.saturating_sub(1));
+        self.end_life(bits, slot);
         Some(slot)
+    }
+
+    /// The last steps of a free: the slot dies and is at hand.
+    #[inline(always)]
+    fn end_life(&mut self, bits: u64, slot: Slot) {
+        let (header, info) = (self.header, self.info);
+        let len = info.len();
+        if !planted(Mutant::FreeWithoutIntent) {
+            header.intent.store(Intent::free(bits, len));
+        }
+        slot.header().store(bits + 1);
+        self.spare = Spare { header: bits + 1, start: slot.start.as_ptr() };
+        info.tally.store(Tally::with_spare(len.saturating_sub(1), bits));
+    }
+
+    /// The same where another slot is at hand, which goes back to the map first, or the slot ends its last life.
+    #[inline(never)]
+    fn release_slowly(&mut self, bits: u64, slot: Slot) -> Slot {
+        if self.spare.header != 0 && !planted(Mutant::FreeForgetsSpare) {
+            self.put_spare_back();
+        }
+        if bits & GENERATION_MASK < self.last_generation {
+            self.end_life(bits, slot);
+            return slot;
+        }
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let (header, info) = (self.header, self.info);
+        let len = info.len();
+        header.intent.store(Intent::free(bits, len));
+        self.retire(slot, index);
+        info.tally.store(Tally::of(len.saturating_sub(1)));
+        slot
     }
 
     /// Where the bit of a slot is.
     ///
     /// # Safety
     ///
-    /// `slot_of` found `bits` below the limit; `whole_words` is only true if an extent has 64 slots
-    /// or more.
+    /// `bits` is below the limit.
     #[inline(always)]
-    unsafe fn place(&self, bits: u64, whole_words: bool) -> Place {
-        let word_bits = if whole_words { 6 } else { self.word_bits };
+    unsafe fn place(&self, bits: u64) -> Place {
+        let word_bits = self.word_bits;
         let index = (bits >> INDEX_SHIFT) as u32;
         let number = index >> word_bits;
         // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
@@ -441,8 +513,8 @@ impl Slots {
 
     /// The same where the Rust type is not known.
     pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
-        // SAFETY: the stride is that of these slots, and no claim is made on the words.
-        unsafe { self.release(self.type_id(), handle.to_bits(), self.stride, false) }
+        // SAFETY: the stride is that of these slots.
+        unsafe { self.release(handle.to_bits(), self.stride) }
     }
 
     /// Makes the lowest word with a free slot the current one.
@@ -454,8 +526,7 @@ impl Slots {
             let word = self.word(number)?;
             if !word.load() & self.full != 0 {
                 let map: *const Word = word;
-                let start = self.slot(self.first_of_word(number))?.start.as_ptr();
-                self.current = Current { number, map, start };
+                self.current = Current { number, map };
                 return Some(());
             }
             self.open.close(number);

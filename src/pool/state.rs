@@ -1,6 +1,6 @@
 //! What the process keeps of one type: its slots, its index, and what the ini says of it.
 
-use crate::layout::{ExtentKind, Intent, Op, TypeInfo};
+use crate::layout::{ExtentKind, Intent, Op, Tally, TypeInfo};
 use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
@@ -35,6 +35,7 @@ impl TypeState {
             let pushed = state.index.push(&extent.block, extent.offset);
             pushed.map_err(|_| "an extent of its index is too short")?;
         }
+        state.slots.recall_spare();
         state.index.refresh(&state.slots);
         Ok(state)
     }
@@ -59,9 +60,26 @@ impl TypeState {
         Ok(())
     }
 
+    /// Has a slot at hand for an alloc, in one more extent if need be.
+    #[inline(never)]
+    pub(crate) fn refill(&mut self, space: &mut Space) -> Result<(), AllocError> {
+        while !self.slots.refill() {
+            self.grow(space).map_err(|why| self.full(space, why))?;
+        }
+        Ok(())
+    }
+
     /// Takes one more extent of slots.
-    pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
-        grow_slots(&mut self.slots, space)
+    #[cold]
+    fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+        let slots = &mut self.slots;
+        let more = 1u64 << slots.shift();
+        if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
+            return Err(NoSpace::Table);
+        }
+        let owner = Owner::new(&slots.shape, ExtentKind::Slots);
+        let extent = space.take(owner, slots.extents(), slots.shape.extent_bytes)?;
+        slots.push(&extent).map_err(|_| NoSpace::Blocks)
     }
 
     /// Takes one more extent of index.
@@ -126,32 +144,25 @@ impl TypeState {
         let retired = header == RETIRED;
         let held = live || retired || is_parked(header);
         let used_before = self.slots.is_used(intent.index);
-        let len_before = self.slots.info.len.load();
+        let tally = Tally::parse(self.slots.info.tally.load());
         if retired {
             self.slots.count_retired(intent.index);
         }
         self.slots.mend(intent.index, held);
         let before = u64::from(intent.len);
         let info = &self.slots.info;
-        info.len.store(match intent.op {
+        let len = match intent.op {
             Op::Alloc => before + u64::from(live),
             Op::Free => before - u64::from(!live && before != 0),
-        });
+        };
+        // Its bit says all about it now.
+        match tally.spare {
+            Some(index) if index != intent.index => info.count(len),
+            _ => info.tally.store(Tally::of(len)),
+        }
         if live && u64::from(intent.index) >= info.high_water.load() {
             info.high_water.store(u64::from(intent.index) + 1);
         }
-        used_before != held || len_before != info.len.load()
+        used_before != held && tally.spare != Some(intent.index) || tally.len != len
     }
-}
-
-/// Takes one more extent of slots.
-#[cold]
-pub(crate) fn grow_slots(slots: &mut Slots, space: &mut Space) -> Result<(), NoSpace> {
-    let more = 1u64 << slots.shift();
-    if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
-        return Err(NoSpace::Table);
-    }
-    let owner = Owner::new(&slots.shape, ExtentKind::Slots);
-    let extent = space.take(owner, slots.extents(), slots.shape.extent_bytes)?;
-    slots.push(&extent).map_err(|_| NoSpace::Blocks)
 }

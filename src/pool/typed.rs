@@ -11,22 +11,23 @@
 //! # How a slot lives
 //!
 //! ```text
-//!            alloc: intent, object, HEADER, bit, len
+//!            alloc: intent, object, HEADER, bit, tally
 //!   free  ──────────────────────────────────────────▶  live
 //!   even  ◀──────────────────────────────────────────  odd
-//!            free:  intent, HEADER, bit, len
+//!            free:  intent, HEADER, tally
 //!                                    │ last generation
 //!                                    └──────────────▶  retired (even, bit stays)
 //! ```
 //!
 //! The store to the header commits. A kill before it leaves the old state, a kill after it the new
-//! one; bit and count are derived again from header and intent.
+//! one; bit and count are derived again from header and intent. An alloc that takes the slot at hand finds
+//! its bit set, and a free leaves it set: only the next free clears it.
 #![allow(unsafe_code)]
 
-use crate::layout::Intent;
+use crate::layout::{Intent, Tally};
 use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
-use crate::pool::slots::{LEN_MASK, Slot, Slots, parked};
+use crate::object::{INDEX_SHIFT, Id, PoolObject};
+use crate::pool::slots::{Slot, Slots, parked};
 use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
@@ -70,8 +71,6 @@ pub(crate) struct TypedMut<'a, T> {
 
 impl<T: PoolObject> Typed<'_, T> {
     pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
-    /// Whether an extent has so many slots that each word of its map is used in full.
-    pub(crate) const WHOLE_WORDS: bool = Self::STRIDE as u64 <= WHOLE_WORD_STRIDE;
     /// Tells slots of this shape from all others in one compare: a stride below a tebibyte, how the
     /// head follows from it, and some of the fingerprint against mistaken types. Never 0.
     pub(crate) const TOKEN: u64 = {
@@ -219,7 +218,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         WalkMut { walk: Walk::from(self.slots, from), _exclusive: PhantomData }
     }
 
-    /// Puts an object into a free slot; `None` if the memory there is has none.
+    /// Puts an object into the slot at hand; `None` if there is none.
     #[inline(always)]
     pub(crate) fn alloc(&mut self, value: T) -> Option<Id<T>> {
         self.alloc_with(|_, _| (), value)
@@ -244,52 +243,39 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
 
     #[inline(always)]
     fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u64), value: T) -> Option<Id<T>> {
-        let slots = &mut *self.slots;
-        let (free, old) = loop {
-            // SAFETY: the stride is that of `T`, whose slots these are.
-            let free = unsafe { slots.free_slot(Typed::<T>::STRIDE) }?;
-            let old = free.slot.header().load();
-            if !Slot::is_live(old) {
-                break (free, old);
-            }
-            mend(slots, free.index);
-        };
-        let (header, info) = (slots.header, slots.info);
-        let len = info.len.load() & LEN_MASK;
-        let is_higher = u64::from(free.index) >= info.high_water.load();
+        let (slot, old) = self.slots.take_spare()?;
+        let (header, info) = (self.slots.header, self.slots.info);
+        let (len, id) = (info.len(), Id::of_next_life(old));
+        let new = id.to_bits();
         if planted(Mutant::AllocCountsFirst) {
-            info.len.store(len + 1);
+            info.tally.store(Tally::of(len + 1));
         }
         if !planted(Mutant::AllocWithoutIntent) {
-            header.intent.store(Intent::alloc(T::TYPE_ID, free.index, len));
+            header.intent.store(Intent::alloc(old, len));
         }
-        let life = (old & GENERATION_MASK).wrapping_add(1);
-        let new = u64::from(free.index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | life;
         if planted(Mutant::AllocLinksLast) && T::KEYED {
-            free.slot.header().store(new);
+            slot.header().store(new);
         }
-        prepare(free.slot, new);
+        prepare(slot, new);
         if planted(Mutant::AllocCommitsFirst) {
-            free.slot.header().store(new);
+            slot.header().store(new);
         }
         // SAFETY: the slots are those of `T`.
-        let object = unsafe { Typed::<T>::object(free.slot) };
+        let object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
         unsafe { object.write(value) };
-        free.slot.header().store(new);
-        slots.set(free);
-        info.len.store(len + 1);
-        if is_higher {
-            info.high_water.store(u64::from(free.index) + 1);
+        slot.header().store(new);
+        if !planted(Mutant::AllocKeepsSpare) {
+            info.tally.store(Tally::of(len + 1));
         }
-        Id::of_header(new)
+        Some(id)
     }
 
     /// Frees the object of a handle, and returns its slot; `None` if it was not there.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
-        // SAFETY: stride and words are those of `T`, whose slots these are.
-        unsafe { self.slots.release(T::TYPE_ID, id.to_bits(), Typed::<T>::STRIDE, Typed::<T>::WHOLE_WORDS) }
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        unsafe { self.slots.release(id.to_bits(), Typed::<T>::STRIDE) }
     }
 
     /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not
@@ -304,15 +290,6 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         // SAFETY: as in `into_mut`.
         Some(kept.map(|()| unsafe { object.as_mut() }))
     }
-}
-
-/// The map calls a slot free in which an object lives: somebody wrote over the map. The object
-/// stays, its bit is mended.
-#[cold]
-#[inline(never)]
-fn mend(slots: &mut Slots, index: u32) {
-    log::error!("{} slot {index} is live but was marked free; the mark is mended", slots.info.name());
-    slots.mend(index, true);
 }
 
 /// A walk over the live objects of a type in the order of their slots, a word of the map at a time.

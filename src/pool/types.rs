@@ -83,12 +83,15 @@ pub(crate) fn check_counts(
     groups: u64,
     intent: Option<Intent>,
 ) -> Result<(), &'static str> {
-    let (len, used) = (info.len.load(), info.groups.load());
+    let (len, used) = (info.len(), info.groups.load());
     if slots > limits::MAX_SLOTS.into() {
         return Err("it has more slots than handles can name");
     }
     if len > slots || info.high_water.load() > slots {
         return Err("it counts more objects than it has slots");
+    }
+    if info.spare().is_some_and(|index| u64::from(index) >= slots) {
+        return Err("it keeps a slot at hand that it does not have");
     }
     if used > groups {
         return Err("its index uses more groups than it has");
@@ -198,7 +201,7 @@ fn compare<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), 
         id: T::TYPE_ID,
         key,
         differences: differences::<T>(setting.base, info),
-        objects: info.len.load(),
+        objects: info.len(),
     })
 }
 
@@ -282,7 +285,7 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     fill_text(&info.name, T::NAME);
     write_schema::<T>(base, info);
     info.check.fill(info.sum());
-    for word in [&info.len, &info.high_water, &info.retired, &info.groups] {
+    for word in [&info.tally, &info.high_water, &info.retired, &info.groups] {
         word.fill(0);
     }
     base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
