@@ -283,3 +283,23 @@ fn an_undo_log_that_makes_no_sense_is_refused_and_nothing_is_changed() {
     let after: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
     assert!(before == after);
 }
+
+/// The word that names the slot at hand is believed as far as it makes sense, and never against a header.
+#[test]
+fn a_slot_at_hand_that_could_not_be_costs_no_object() {
+    let image = Images::make(0x7dd0_0000).closed;
+    let tally = entry(2, offset_of!(TypeInfo, tally));
+    let named = |slot: u64, old: u64| slot << 38 | 1 << 27 | old & ((1 << 26) - 1);
+    changed(&image, 0, tally, |old| named(1 << 25, old));
+    assert_eq!(refusal(&image), "type `tiny`: it keeps a slot at hand that it does not have");
+    // The first slot, in which an object lives.
+    changed(&image, 0, tally, |old| named(0, old));
+    let mut pool = open(&image.conf).unwrap();
+    let first = pool.iter::<Tiny>().map(|(id, _)| id).min_by_key(|id| id.index()).unwrap();
+    let before = pool.len::<Tiny>();
+    for _ in 0..before {
+        let made: hotpool::Id<Tiny> = pool.alloc(bytemuck::Zeroable::zeroed()).unwrap();
+        assert_ne!(made.index(), first.index());
+    }
+    assert!(pool.get(first).is_some());
+}

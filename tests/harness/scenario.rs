@@ -82,6 +82,8 @@ pub const ALL: &[Scenario] = &[
     call("alloc", few, warm, |p, _| alloc(p)),
     call("alloc, the first after an open", few, cold, |p, _| alloc(p)),
     call("alloc into a hole", holes, cold, |p, _| alloc(p)),
+    call("alloc of the slot at hand", few, frees, |p, _| alloc(p)),
+    call("alloc_keyed of the slot at hand", few, frees, alloc_keyed),
     call("alloc that fills a word of the map", |p, w| some(p, w, 62), warm, |p, _| alloc(p)),
     call("alloc behind a full word", |p, w| some(p, w, 64), cold, |p, _| alloc(p)),
     call("alloc that takes an extent", |p, w| some(p, w, 127), warm, |p, _| alloc(p)),
@@ -99,6 +101,12 @@ pub const ALL: &[Scenario] = &[
     call("free in a full word", |p, w| some(p, w, 100), warm, |p, w| free(p, w, 3)),
     call("free in a full extent", |p, w| some(p, w, 127), fill_extent, |p, w| free(p, w, 70)),
     call("free in an extent that was found full", |p, w| some(p, w, 300), cold, |p, w| free(p, w, 70)),
+    call("free with another slot at hand", few, frees, |p, w| free(p, w, 2)),
+    call("free with one at hand of a full extent", |p, w| some(p, w, 300), frees, |p, w| free(p, w, 70)),
+    call("free with one at hand that an earlier owner left", holes, cold, |p, w| free(p, w, 2)),
+    call("free in the last generation with one at hand", few, frees, |p, w| {
+        assert!(pool(p).free(w.worn[1]));
+    }),
     call("free, keyed", few, cold, |p, w| free_keyed(p, w, 1)),
     large(call(
         "free, keyed, in its second group",
@@ -318,6 +326,21 @@ fn warm(pool: &mut MemoryPoolMgr, world: &mut World) {
     world.plain.push(pool.alloc(Plain { words: words(7) }).unwrap());
     let id = pool.alloc_keyed(777, Keyed { words: words(8) }).unwrap();
     world.keyed.push(id);
+}
+
+/// A slot of each type is at hand.
+fn frees(pool: &mut MemoryPoolMgr, world: &mut World) {
+    let id = world.plain[1];
+    assert!(pool.free(id));
+    world.dead.push(id.to_bits());
+    if let Some(&id) = world.keyed.first() {
+        assert!(pool.free(id));
+        world.dead.push(id.to_bits());
+    }
+    if let Some(&id) = world.worn.first() {
+        assert!(pool.free(id));
+        world.dead.push(id.to_bits());
+    }
 }
 
 fn some(pool: &mut MemoryPoolMgr, world: &mut World, count: u64) {
