@@ -23,6 +23,11 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
     fn next(&mut self) -> Option<Self::Item> {
         self.walk.next_ref()
     }
+
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
+        self.walk.fold_refs(init, f)
+    }
 }
 
 /// All live objects of a type with their handles, to be written one after the other or, if the
@@ -52,6 +57,12 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
     fn next(&mut self) -> Option<Self::Item> {
         let (id, object) = self.walk.next_mut()?;
         Some((id, self.mark.another(id, object)))
+    }
+
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+        let mark = self.mark;
+        self.walk.fold_muts(init, |all, (id, object)| f(all, (id, mark.another(id, object))))
     }
 }
 

@@ -161,6 +161,33 @@ impl Slot {
     }
 }
 
+/// What leads from a handle to its slot, by value, so that a loop keeps it in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways<'a> {
+    starts: &'a [*mut u8],
+    limit: u64,
+    extent_shift: u32,
+}
+
+impl Ways<'_> {
+    /// The slot that a handle's bits name.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of the slots.
+    #[inline(always)]
+    pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
+        if bits >= self.limit {
+            return None;
+        }
+        // SAFETY: `limit` is the number of extents shifted, and `bits` is below it.
+        let biased = unsafe { *self.starts.get_unchecked((bits >> self.extent_shift) as usize) };
+        let start = biased.wrapping_add((bits >> INDEX_SHIFT) as usize * stride);
+        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
+        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
+    }
+}
+
 impl Slots {
     /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
     pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
@@ -290,6 +317,12 @@ impl Slots {
         self.shape.type_id
     }
 
+    /// The way from a handle to its slot.
+    #[inline(always)]
+    pub(crate) fn ways(&self) -> Ways<'_> {
+        Ways { starts: &self.starts, limit: self.limit, extent_shift: self.extent_shift }
+    }
+
     /// The slot that a handle's bits name, with the stride given by the caller who knows it at
     /// compile time.
     ///
@@ -298,14 +331,8 @@ impl Slots {
     /// `stride` is that of these slots.
     #[inline(always)]
     pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
-        if bits >= self.limit {
-            return None;
-        }
-        // SAFETY: `limit` is the number of extents shifted, and `bits` is below it.
-        let biased = unsafe { *self.starts.get_unchecked((bits >> self.extent_shift) as usize) };
-        let start = biased.wrapping_add((bits >> INDEX_SHIFT) as usize * stride);
-        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
-        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
+        // SAFETY: as the caller says.
+        unsafe { self.ways().slot_of(bits, stride) }
     }
 
     /// The slot `index`, whatever its type and state.

@@ -27,7 +27,7 @@
 use crate::layout::{Intent, Tally};
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject};
-use crate::pool::slots::{Slot, Slots, parked};
+use crate::pool::slots::{Slot, Slots, Ways, parked};
 use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;
@@ -53,6 +53,7 @@ pub(crate) const fn stride_bytes(keyed: bool, align: usize, size: usize) -> Opti
 /// Shared access to the slots of type `T`.
 pub(crate) struct Typed<'a, T> {
     slots: &'a Slots,
+    ways: Ways<'a>,
     _type: PhantomData<T>,
 }
 
@@ -93,9 +94,9 @@ impl<T: PoolObject> Typed<'_, T> {
 
     /// The slot with the life that `id` names.
     #[inline(always)]
-    fn resolve(slots: &Slots, id: Id<T>) -> Option<Slot> {
-        // SAFETY: `slots` came out of a `Typed` or `TypedMut` of `T`, so the stride is theirs.
-        let slot = unsafe { slots.slot_of(id.to_bits(), Self::STRIDE) }?;
+    fn resolve(ways: Ways<'_>, id: Id<T>) -> Option<Slot> {
+        // SAFETY: `ways` came out of a `Typed` or `TypedMut` of `T`, so the stride is theirs.
+        let slot = unsafe { ways.slot_of(id.to_bits(), Self::STRIDE) }?;
         (slot.header().load() == id.to_bits()).then_some(slot)
     }
 }
@@ -106,7 +107,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     /// `slots` were laid out for `T`.
     #[inline(always)]
     pub(crate) unsafe fn new(slots: &'a Slots) -> Self {
-        Typed { slots, _type: PhantomData }
+        Typed { slots, ways: slots.ways(), _type: PhantomData }
     }
 
     /// The slots without their type.
@@ -118,7 +119,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     /// The object of a handle.
     #[inline(always)]
     pub(crate) fn get(self, id: Id<T>) -> Option<&'a T> {
-        let slot = Self::resolve(self.slots, id)?;
+        let slot = Self::resolve(self.ways, id)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
@@ -141,7 +142,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
-        let slot = unsafe { self.slots.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        let slot = unsafe { self.ways.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
         let id = Id::of_slot(slot.header().load(), index)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
@@ -153,7 +154,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     #[inline(always)]
     pub(crate) fn carrying(self, index: u32, key: u64) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
-        let slot = unsafe { self.slots.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        let slot = unsafe { self.ways.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
         if slot.key().load() != key {
             return None;
         }
@@ -179,7 +180,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// The same, shared.
     #[inline(always)]
     pub(crate) fn shared(&self) -> Typed<'_, T> {
-        Typed { slots: self.slots, _type: PhantomData }
+        Typed { slots: self.slots, ways: self.slots.ways(), _type: PhantomData }
     }
 
     /// The same for a shorter time.
@@ -191,7 +192,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// The object of a handle, to be written.
     #[inline(always)]
     pub(crate) fn into_mut(self, id: Id<T>) -> Option<&'a mut T> {
-        let slot = Typed::resolve(self.slots, id)?;
+        let slot = Typed::resolve(self.slots.ways(), id)?;
         // SAFETY: the slots are those of `T`.
         let mut object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped, aligned, any bytes are a value; `self` is the only access while `'a` lasts.
@@ -205,7 +206,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             if ids[..at].contains(&id) {
                 return None;
             }
-            let slot = Typed::resolve(self.slots, id)?;
+            let slot = Typed::resolve(self.slots.ways(), id)?;
             // SAFETY: the slots are those of `T`.
             objects[at] = unsafe { Typed::<T>::object(slot) };
         }
@@ -282,7 +283,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// there, an error if the log is full.
     #[inline(always)]
     pub(crate) fn into_kept(self, id: Id<T>, undo: &mut Undo) -> Option<Result<&'a mut T, LogFull>> {
-        let slot = Typed::resolve(self.slots, id)?;
+        let slot = Typed::resolve(self.slots.ways(), id)?;
         // SAFETY: the slots are those of `T`.
         let mut object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: it is the object of the slot that the handle names.
@@ -337,12 +338,45 @@ impl<'a, T: PoolObject> Walk<'a, T> {
             }
             let at = self.bits.trailing_zeros() as usize;
             self.bits &= self.bits - 1;
-            let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
-            // SAFETY: a word of the map speaks of slots that are there, and bit 0 of it of `start`.
-            let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-            if let Some(id) = Id::of_header(slot.header().load()) {
-                // SAFETY: the slots are those of `T`.
-                return Some((id, unsafe { Typed::<T>::object(slot) }));
+            if let Some(found) = self.look_at(at) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The object in the slot of bit `at` of the current word, if one lives there.
+    #[inline(always)]
+    fn look_at(&self, at: usize) -> Option<(Id<T>, NonNull<T>)> {
+        let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
+        // SAFETY: a word of the map speaks of slots that are there, and bit 0 of it of `start`.
+        let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
+        let id = Id::of_header(slot.header().load())?;
+        // SAFETY: the slots are those of `T`.
+        Some((id, unsafe { Typed::<T>::object(slot) }))
+    }
+
+    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit.
+    #[inline(always)]
+    fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
+        let mut all = init;
+        loop {
+            if self.bits == u64::MAX {
+                for at in 0..64 {
+                    if let Some(found) = self.look_at(at) {
+                        all = f(all, found);
+                    }
+                }
+                self.bits = 0;
+            }
+            while self.bits != 0 {
+                let at = self.bits.trailing_zeros() as usize;
+                self.bits &= self.bits - 1;
+                if let Some(found) = self.look_at(at) {
+                    all = f(all, found);
+                }
+            }
+            if self.refill().is_none() {
+                return all;
             }
         }
     }
@@ -360,6 +394,13 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     pub(crate) fn next_ref(&mut self) -> Option<(Id<T>, &'a T)> {
         // SAFETY: as in `Typed::get`.
         self.next().map(|(id, object)| (id, unsafe { object.as_ref() }))
+    }
+
+    /// The same for all that are still to come.
+    #[inline(always)]
+    pub(crate) fn fold_refs<B>(self, init: B, mut f: impl FnMut(B, (Id<T>, &'a T)) -> B) -> B {
+        // SAFETY: as in `Typed::get`.
+        self.fold(init, |all, (id, object)| f(all, (id, unsafe { object.as_ref() })))
     }
 }
 
@@ -397,5 +438,11 @@ impl<'a, T: PoolObject> WalkMut<'a, T> {
         // SAFETY: mapped and aligned; the walk borrows the slots exclusively for `'a`, and, moving
         // forward only, hands out each slot once.
         self.walk.next().map(|(id, mut object)| (id, unsafe { object.as_mut() }))
+    }
+    /// The same for all that are still to come.
+    #[inline(always)]
+    pub(crate) fn fold_muts<B>(self, init: B, mut f: impl FnMut(B, (Id<T>, &'a mut T)) -> B) -> B {
+        // SAFETY: as in `next_mut`.
+        self.walk.fold(init, |all, (id, mut object)| f(all, (id, unsafe { object.as_mut() })))
     }
 }

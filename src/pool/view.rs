@@ -164,9 +164,7 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
     /// Calls `f` with each live object, which is marked as being written for that time.
     #[inline]
     pub fn for_each(&mut self, mut f: impl FnMut(Id<T>, &mut T)) {
-        for (id, mut object) in self.iter_mut() {
-            f(id, &mut object);
-        }
+        self.iter_mut().for_each(|(id, mut object)| f(id, &mut object));
     }
 
     /// Live objects.
