@@ -16,7 +16,8 @@ use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
 use crate::pool::slots::{Slot, Slots};
-use crate::region::{OutOfBounds, Region, Table};
+use crate::pool::space::Extents;
+use crate::region::{OutOfBounds, Table};
 use crate::sync::Word;
 use std::cell::Cell;
 
@@ -125,9 +126,13 @@ impl Index {
         Index { extents: Vec::new(), shift, seed, groups: Cell::new(0), mask: Cell::new(0) }
     }
 
-    /// Adds the extent at `offset` of a block, behind those that are there.
-    pub(crate) fn push(&mut self, block: &Region, offset: u64) -> Result<(), OutOfBounds> {
-        self.extents.push(block.table(offset, 1 << self.shift)?);
+    /// Adds a run of extents behind those that are there.
+    pub(crate) fn push(&mut self, run: &Extents) -> Result<(), OutOfBounds> {
+        let bytes = self.extent_bytes();
+        for n in 0..u64::from(run.count) {
+            let offset = run.offset.checked_add(n * bytes).ok_or(OutOfBounds)?;
+            self.extents.push(run.block.table(offset, 1 << self.shift)?);
+        }
         Ok(())
     }
 

@@ -13,25 +13,14 @@ pub(crate) struct OpenWords {
 }
 
 impl OpenWords {
-    /// Adds `count` words behind those there are, all of them open or all closed.
-    pub(crate) fn push(&mut self, count: u32, open: bool) {
+    /// Adds `count` words behind those there are, all of them open.
+    pub(crate) fn push(&mut self, count: u32) {
         let mut range = self.words as usize..(self.words + count) as usize;
         self.words += count;
         for level in &mut self.levels {
             level.resize(range.end.div_ceil(64), 0);
-            if open {
-                set_range(level, range.clone());
-            }
+            set_range(level, range.clone());
             range = range.start / 64..range.end.div_ceil(64);
-        }
-    }
-
-    /// Makes room for so many words.
-    pub(crate) fn expect(&mut self, words: usize) {
-        let mut length = words;
-        for level in &mut self.levels {
-            length = length.div_ceil(64);
-            level.reserve(length);
         }
     }
 
@@ -61,10 +50,23 @@ impl OpenWords {
         }
     }
 
-    /// Says that a word has no free slot.
-    pub(crate) fn close(&mut self, word: u32) {
-        let mut at = word as usize;
-        for level in &mut self.levels {
+    /// Says that `count` words from `first` on have no free slot.
+    pub(crate) fn close(&mut self, first: u32, count: u32) {
+        let (mut at, end) = (first as usize, (first + count) as usize);
+        while at < end {
+            let bits = (64 - at % 64).min(end - at);
+            let Some(word) = self.levels[0].get_mut(at / 64) else { return };
+            *word &= !((u64::MAX >> (64 - bits)) << (at % 64));
+            if *word == 0 {
+                self.close_above(at / 64);
+            }
+            at += bits;
+        }
+    }
+
+    /// The same for a word of the lowest level.
+    fn close_above(&mut self, mut at: usize) {
+        for level in &mut self.levels[1..] {
             let Some(bits) = level.get_mut(at / 64) else { return };
             *bits &= !(1 << (at % 64));
             if *bits != 0 {
@@ -114,25 +116,24 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set_that_knows_its_lowest(
-            parts in prop::collection::vec((1u32..3000, any::<bool>()), 1..6),
-            steps in prop::collection::vec((any::<u32>(), any::<bool>()), 0..300),
+            parts in prop::collection::vec(1u32..3000, 1..6),
+            steps in prop::collection::vec((any::<u32>(), 1u32..200, any::<bool>()), 0..300),
         ) {
             let mut set = OpenWords::default();
             let mut model = BTreeSet::new();
-            for (count, open) in parts {
-                if open {
-                    model.extend(set.len()..set.len() + count);
-                }
-                set.push(count, open);
+            for count in parts {
+                model.extend(set.len()..set.len() + count);
+                set.push(count);
             }
-            for (word, open) in steps {
+            for (word, count, open) in steps {
                 let word = word % set.len();
                 if open {
                     set.open(word);
                     model.insert(word);
                 } else {
-                    set.close(word);
-                    model.remove(&word);
+                    let count = count.min(set.len() - word);
+                    set.close(word, count);
+                    (word..word + count).for_each(|word| _ = model.remove(&word));
                 }
                 prop_assert_eq!(set.first(), model.first().copied());
                 prop_assert_eq!(set.is_open(word), open);

@@ -5,10 +5,10 @@
 //! [`Slots`] is built by [`Slots::push`] from extents that `Region` found to lie inside a
 //! mapping, so for every slot below the capacity the address `start(index)` is that of `stride`
 //! mapped bytes which belong to no other slot and no map, and for every word of the map below
-//! its number of words `map(word)` is that of a mapped word. The mapping outlives the `Slots`
-//! (see `region.rs`). Addresses are kept biased, as slot 0 and word 0 would have them if the
-//! extent reached down there, so that a number needs no subtraction; they are computed with
-//! wrapping arithmetic and only ever used where the bias is undone.
+//! its number of words `word(number)` is that of a mapped word. The mapping outlives the `Slots`
+//! (see `region.rs`). Addresses are kept biased, as slot 0 would have it if the extent reached
+//! down there, so that a number needs no subtraction; they are computed with wrapping arithmetic
+//! and only ever used where the bias is undone.
 //!
 //! # The map
 //!
@@ -25,7 +25,7 @@ use crate::layout::{BaseHeader, ExtentRec, Intent, Tally, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, PoolObject, TYPE_SHIFT};
 use crate::pool::open::OpenWords;
-use crate::pool::space::Extent;
+use crate::pool::space::Extents;
 use crate::pool::typed::{Typed, TypedMut};
 use crate::region::{At, OutOfBounds, Table};
 use crate::sync::{Half, Word};
@@ -53,8 +53,6 @@ static NO_WORD: Word = Word::new(u64::MAX);
 pub(crate) struct Slots {
     /// Per extent the biased address of its slots.
     starts: Vec<*mut u8>,
-    /// Per extent the biased address of its map.
-    maps: Vec<*const Word>,
     /// Per extent its number in the extent table, where its mark is.
     numbers: Vec<u32>,
     table: Table<ExtentRec>,
@@ -195,7 +193,6 @@ impl Slots {
         let word_bits = shift.min(6);
         Slots {
             starts: Vec::new(),
-            maps: Vec::new(),
             numbers: Vec::new(),
             table,
             limit: 0,
@@ -233,34 +230,44 @@ impl Slots {
         self.extent_shift - INDEX_SHIFT
     }
 
-    /// Adds an extent behind those that are there.
-    pub(crate) fn push(&mut self, extent: &Extent) -> Result<(), OutOfBounds> {
-        let (block, offset) = (&extent.block, extent.offset);
-        let (shift, map_bytes) = (self.shift(), self.shape.map_bytes);
-        let slots_bytes = (self.stride as u64).checked_mul(1 << shift).ok_or(OutOfBounds)?;
-        let slots_at = offset.checked_add(map_bytes).ok_or(OutOfBounds)?;
-        if map_bytes < Self::map_bytes(shift) || !offset.is_multiple_of(8) || !map_bytes.is_multiple_of(8) {
+    /// Adds a run of extents behind those that are there.
+    pub(crate) fn push(&mut self, run: &Extents) -> Result<(), OutOfBounds> {
+        let Shape { map_bytes, extent_bytes, .. } = self.shape;
+        let slots_bytes = (self.stride as u64).checked_mul(1 << self.shift()).ok_or(OutOfBounds)?;
+        let used = map_bytes.checked_add(slots_bytes).ok_or(OutOfBounds)?;
+        let is_aligned = run.offset.is_multiple_of(8) && (map_bytes | extent_bytes).is_multiple_of(8);
+        if map_bytes < Self::map_bytes(self.shift()) || used > extent_bytes || !is_aligned {
             return Err(OutOfBounds);
         }
-        let map = block.span(offset, map_bytes)?.cast::<Word>();
-        let slots = block.span(slots_at, slots_bytes)?;
-        let words = 1 << self.word_shift;
-        let first_word = self.numbers.len() as u32 * words;
-        self.maps.push(map.as_ptr().wrapping_sub(first_word as usize));
-        self.starts.push(slots.as_ptr().wrapping_sub(self.capacity() as usize * self.stride));
-        self.numbers.push(extent.number);
-        self.limit += 1 << self.extent_shift;
-        let full = self.mark(first_word).is_some_and(|mark| mark.load() == 1);
-        self.open.push(words, !full);
+        let bytes = extent_bytes.checked_mul(run.count.into()).ok_or(OutOfBounds)?;
+        let map = run.block.span(run.offset, bytes)?.as_ptr();
+        let (old, count, words) = (self.numbers.len(), run.count as usize, 1 << self.word_shift);
+        let first = map.wrapping_add(map_bytes as usize).wrapping_sub(self.bytes_below(old));
+        // From one extent to the next its address grows by an extent, and its bias by the slots of one.
+        let step = (extent_bytes - slots_bytes) as usize;
+        self.starts.extend((0..count).map(|n| first.wrapping_add(n * step)));
+        self.numbers.extend(run.number..run.number + run.count);
+        self.limit = (self.numbers.len() as u64) << self.extent_shift;
+        self.open.push(run.count * words);
+        self.close_full(old, words);
         Ok(())
     }
 
-    /// Makes room for so many extents.
-    pub(crate) fn expect(&mut self, extents: usize) {
-        self.maps.reserve(extents);
-        self.starts.reserve(extents);
-        self.numbers.reserve(extents);
-        self.open.expect(extents << self.word_shift);
+    /// Closes the words of the extents from `first` on that are marked as full, as many at once as there are in a row.
+    fn close_full(&mut self, first: usize, words: u32) {
+        let is_full = |number: &u32| self.table.get(*number as usize).is_some_and(|rec| rec.full.load() == 1);
+        let mut at = first;
+        while let Some(rest) = self.numbers.get(at..).filter(|rest| !rest.is_empty()) {
+            let full = rest.iter().take_while(|number| is_full(number)).count();
+            self.open.close(at as u32 * words, full as u32 * words);
+            at += full + 1;
+        }
+    }
+
+    /// Bytes of all the slots in front of an extent: by so much its address is biased.
+    #[inline(always)]
+    fn bytes_below(&self, extent: usize) -> usize {
+        (extent << self.shift()).wrapping_mul(self.stride)
     }
 
     /// The mark of the extent of word `number` of the map: nothing was free when last looked at.
@@ -345,10 +352,23 @@ impl Slots {
     /// The word `number` of the map.
     #[inline(always)]
     pub(crate) fn word(&self, number: u32) -> Option<&Word> {
-        let biased = *self.maps.get((number >> self.word_shift) as usize)?;
-        let word = biased.wrapping_add(number as usize);
-        // SAFETY: the bias undone, `word` lies inside the map of an extent that is there.
-        Some(unsafe { &*word })
+        let extent = (number >> self.word_shift) as usize;
+        let biased = *self.starts.get(extent)?;
+        // SAFETY: `biased` is that of the extent, and the word is one of its map.
+        Some(unsafe { self.word_in(extent, biased, number) })
+    }
+
+    /// The word `number` of the map, which is in `extent`, whose slots are at `biased`.
+    ///
+    /// # Safety
+    ///
+    /// It is in that extent, and its slots are there.
+    #[inline(always)]
+    unsafe fn word_in(&self, extent: usize, biased: *mut u8, number: u32) -> &Word {
+        let map = biased.wrapping_add(self.bytes_below(extent)).wrapping_sub(self.shape.map_bytes as usize);
+        let in_extent = number as usize & ((1 << self.word_shift) - 1);
+        // SAFETY: the bias undone, the map lies in front of the slots, and holds a word for each 64 of them.
+        unsafe { &*map.cast::<Word>().wrapping_add(in_extent) }
     }
 
     /// The first slot that word `number` of the map speaks of.
@@ -530,12 +550,12 @@ impl Slots {
         let word_bits = self.word_bits;
         let index = (bits >> INDEX_SHIFT) as u32;
         let number = index >> word_bits;
+        let extent = (bits >> self.extent_shift) as usize;
         // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
-        let biased = unsafe { *self.maps.get_unchecked((bits >> self.extent_shift) as usize) };
-        let map = biased.wrapping_add(number as usize);
-        // SAFETY: the bias undone, it is the word of the map that speaks of the slot.
-        let used = unsafe { &*map }.load();
-        Place { map, number, at: index & ((1 << word_bits) - 1), used }
+        let biased = unsafe { *self.starts.get_unchecked(extent) };
+        // SAFETY: the extent is that of the slot, and so of its word.
+        let map = unsafe { self.word_in(extent, biased, number) };
+        Place { map, number, at: index & ((1 << word_bits) - 1), used: map.load() }
     }
 
     /// The same where the Rust type is not known.
@@ -556,7 +576,7 @@ impl Slots {
                 self.current = Current { number, map };
                 return Some(());
             }
-            self.open.close(number);
+            self.open.close(number, 1);
             let extent = number >> self.word_shift;
             if self.open.all_closed(extent << self.word_shift, 1 << self.word_shift) {
                 self.mark(number)?.store(1);

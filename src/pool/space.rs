@@ -28,12 +28,14 @@ struct Block {
     used: u64,
 }
 
-/// An extent of a type, found in the table.
-pub(crate) struct Extent {
+/// Extents of a type that follow one another in the table and in a block.
+pub(crate) struct Extents {
     pub(crate) block: Region,
+    /// Where the first one begins.
     pub(crate) offset: u64,
-    /// Its number in the table.
+    /// Number of the first one in the table.
     pub(crate) number: u32,
+    pub(crate) count: u32,
 }
 
 /// Whom a new extent is for.
@@ -61,39 +63,42 @@ pub(crate) enum NoSpace {
     Memory(i32),
 }
 
-/// For each type and kind the extents in their order, as a chain through the table.
+/// For each type and kind its extents in their order: runs of them, chained.
 pub(crate) struct Chains {
     first: Vec<u32>,
     last: Vec<u32>,
-    next: Vec<u32>,
     counts: Vec<u32>,
+    runs: Vec<Run>,
+}
+
+/// Extents that follow one another in the table and in their block.
+struct Run {
+    number: u32,
+    count: u32,
+    next: u32,
 }
 
 const NONE: u32 = u32::MAX;
 
 impl Chains {
-    fn new(extents: usize) -> Self {
+    fn new() -> Self {
         let ends = 2 * limits::TYPE_TABLE as usize;
-        Chains {
-            first: vec![NONE; ends],
-            last: vec![NONE; ends],
-            next: vec![NONE; extents],
-            counts: vec![0; ends],
-        }
+        Chains { first: vec![NONE; ends], last: vec![NONE; ends], counts: vec![0; ends], runs: Vec::new() }
     }
 
     fn slot(type_id: u16, kind: ExtentKind) -> usize {
         usize::from(type_id) * 2 + usize::from(kind == ExtentKind::Index)
     }
 
-    fn append(&mut self, type_id: u16, kind: ExtentKind, number: u32) {
-        let slot = Self::slot(type_id, kind);
-        match self.last[slot] {
-            NONE => self.first[slot] = number,
-            last => self.next[last as usize] = number,
+    fn append(&mut self, chain: usize, number: u32, count: u32) {
+        let run = self.runs.len() as u32;
+        self.runs.push(Run { number, count, next: NONE });
+        match self.last[chain] {
+            NONE => self.first[chain] = run,
+            last => self.runs[last as usize].next = run,
         }
-        self.last[slot] = number;
-        self.counts[slot] += 1;
+        self.last[chain] = run;
+        self.counts[chain] += count;
     }
 
     /// Number of extents of one kind of a type.
@@ -101,11 +106,41 @@ impl Chains {
         self.counts[Self::slot(type_id, kind)] as usize
     }
 
-    /// Numbers of the extents of one kind of a type, in their order.
-    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = u32> + '_ {
-        let first = self.first[Self::slot(type_id, kind)];
-        std::iter::successors(Some(first), |number| self.next.get(*number as usize).copied())
-            .take_while(|number| *number != NONE)
+    /// The extents of one kind of a type, in their order, as number of the first and count.
+    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let mut next = self.first[Self::slot(type_id, kind)];
+        std::iter::from_fn(move || {
+            let run = self.runs.get(next as usize)?;
+            next = run.next;
+            Some((run.number, run.count))
+        })
+    }
+}
+
+/// What the entries of one kind of extents of a type have to say.
+#[derive(Clone, Copy)]
+struct Expected {
+    chain: usize,
+    bytes: u64,
+    align: u64,
+}
+
+impl Expected {
+    fn of(rec: &ExtentRec, types: &Table<TypeInfo>, used: &TypeSet) -> Result<Self, &'static str> {
+        let (type_id, kind) = rec.parse_owner().ok_or("it has no owner")?;
+        let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
+        let info = info.ok_or("its type is not in use")?;
+        if kind == ExtentKind::Index && !info.keyed() {
+            return Err("it is an index of a type without user keys");
+        }
+        let bytes = match kind {
+            ExtentKind::Slots => info.extent_bytes.load(),
+            ExtentKind::Index => info.index_bytes.load(),
+        };
+        if bytes == 0 || bytes % limits::LINE != 0 {
+            return Err("its length is not that of its type");
+        }
+        Ok(Expected { chain: Chains::slot(type_id, kind), bytes, align: info.align.load().into() })
     }
 }
 
@@ -173,56 +208,79 @@ impl Space {
         used: &TypeSet,
     ) -> Result<Chains, (u32, &'static str)> {
         let count = (self.header.nextents.load() as usize).min(self.table.len());
-        let mut chains = Chains::new(count);
-        for number in 0..count {
-            let Some(rec) = self.table.get(number) else { break };
-            let wrong = |what| Err((number as u32, what));
-            let Some((type_id, kind)) = rec.parse_owner() else { return wrong("it has no owner") };
-            let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
-            let Some(info) = info else { return wrong("its type is not in use") };
-            if kind == ExtentKind::Index && !info.keyed() {
-                return wrong("it is an index of a type without user keys");
-            }
-            let wanted = match kind {
-                ExtentKind::Slots => info.extent_bytes.load(),
-                ExtentKind::Index => info.index_bytes.load(),
-            };
-            if rec.bytes.load() != wanted || wanted == 0 || wanted % limits::LINE != 0 {
-                return wrong("its length is not that of its type");
-            }
-            if rec.ordinal.load() as usize != chains.count(type_id, kind) {
-                return wrong("it is out of order");
-            }
-            let Some(block) = self.blocks.get_mut(rec.block.load() as usize) else {
-                return wrong("its block does not exist");
-            };
-            let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
-            let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
-            match end {
-                Some(end)
-                    if Some(offset) == start(block.used, info.align.load().into())
-                        && block.region.is_some() =>
-                {
-                    block.used = end
-                }
-                _ => return wrong("it is outside of its block or does not follow the one before it"),
-            }
-            chains.append(type_id, kind, number as u32);
+        let (mut chains, table) = (Chains::new(), self.table);
+        let mut number = 0;
+        while number < count {
+            let Some(rec) = table.get(number) else { break };
+            let wrong = |what| (number as u32, what);
+            let expected = Expected::of(rec, types, used).map_err(wrong)?;
+            self.count_in(rec, &expected, &chains).map_err(wrong)?;
+            let run = self.run_of(rec, number, count, &expected);
+            chains.append(expected.chain, number as u32, run);
+            number += run as usize;
         }
         Ok(chains)
     }
 
-    /// The extent `number`, found by `load`.
-    pub(crate) fn extent(&self, number: u32) -> Option<Extent> {
+    /// Checks an entry of the table against what its type lets expect, and counts it as used.
+    fn count_in(
+        &mut self,
+        rec: &ExtentRec,
+        expected: &Expected,
+        chains: &Chains,
+    ) -> Result<(), &'static str> {
+        let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+        if bytes != expected.bytes {
+            return Err("its length is not that of its type");
+        }
+        if rec.ordinal.load() != chains.counts[expected.chain] {
+            return Err("it is out of order");
+        }
+        let Some(block) = self.blocks.get_mut(rec.block.load() as usize) else {
+            return Err("its block does not exist");
+        };
+        let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
+        match end {
+            Some(end) if Some(offset) == start(block.used, expected.align) && block.region.is_some() => {
+                block.used = end;
+                Ok(())
+            }
+            _ => Err("it is outside of its block or does not follow the one before it"),
+        }
+    }
+
+    /// How many entries from `number` on, which `count_in` has checked, follow one another in all they say.
+    /// Extents of one type mostly do.
+    fn run_of(&mut self, first: &ExtentRec, number: usize, count: usize, expected: &Expected) -> u32 {
+        let (owner, block, bytes) = (first.owner.load(), first.block.load(), expected.bytes);
+        let mut ordinal = first.ordinal.load();
+        let Some(space) = self.blocks.get_mut(block as usize) else { return 1 };
+        let is_dense = start(space.used, expected.align) == Some(space.used);
+        let mut next = number + 1;
+        while is_dense && next < count && self.block_bytes - space.used >= bytes {
+            let Some(rec) = self.table.get(next) else { break };
+            ordinal += 1;
+            let same = rec.owner.load() == owner && rec.block.load() == block && rec.bytes.load() == bytes;
+            if !same || rec.ordinal.load() != ordinal || rec.offset.load() != space.used {
+                break;
+            }
+            space.used += bytes;
+            next += 1;
+        }
+        (next - number) as u32
+    }
+
+    /// A run of extents, found by `load`.
+    pub(crate) fn extents(&self, (number, count): (u32, u32)) -> Option<Extents> {
         let rec = self.table.get(number as usize)?;
         let block = self.blocks.get(rec.block.load() as usize)?.region?;
-        Some(Extent { block, offset: rec.offset.load(), number })
+        Some(Extents { block, offset: rec.offset.load(), number, count })
     }
 
     /// Takes an extent for `owner`. The pages are populated before the table says that they
     /// are taken, so that want of memory is an error here and not a signal later. The store
     /// to `nextents` commits; a kill before it leaves the pages free.
-    pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extent, NoSpace> {
+    pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extents, NoSpace> {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
         let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
@@ -241,7 +299,7 @@ impl Space {
         self.header.nextents.store(number + 1);
         self.blocks[block_number].used = offset + bytes;
         self.black_box.event(Event::Grow, owner.type_id.into(), number);
-        Ok(Extent { block: region, offset, number: number as u32 })
+        Ok(Extents { block: region, offset, number: number as u32, count: 1 })
     }
 
     /// The first block with so many bytes left, and where they start.

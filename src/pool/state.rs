@@ -25,15 +25,13 @@ impl TypeState {
     ) -> Result<Self, &'static str> {
         let id = info.id.load() as u16;
         let mut state = Self::empty(base, info);
-        state.slots.expect(chains.count(id, ExtentKind::Slots));
-        for number in chains.of(id, ExtentKind::Slots) {
-            let extent = space.extent(number).ok_or("an extent of it is missing")?;
-            state.slots.push(&extent).map_err(|_| "an extent of it is too short")?;
+        for run in chains.of(id, ExtentKind::Slots) {
+            let run = space.extents(run).ok_or("an extent of it is missing")?;
+            state.slots.push(&run).map_err(|_| "an extent of it is too short")?;
         }
-        for number in chains.of(id, ExtentKind::Index) {
-            let extent = space.extent(number).ok_or("an extent of its index is missing")?;
-            let pushed = state.index.push(&extent.block, extent.offset);
-            pushed.map_err(|_| "an extent of its index is too short")?;
+        for run in chains.of(id, ExtentKind::Index) {
+            let run = space.extents(run).ok_or("an extent of its index is missing")?;
+            state.index.push(&run).map_err(|_| "an extent of its index is too short")?;
         }
         state.slots.recall_spare();
         state.index.refresh(&state.slots);
@@ -87,7 +85,7 @@ impl TypeState {
     fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let owner = Owner::new(&self.slots.shape, ExtentKind::Index);
         let extent = space.take(owner, self.index.extents(), self.index.extent_bytes())?;
-        self.index.push(&extent.block, extent.offset).map_err(|_| NoSpace::Blocks)?;
+        self.index.push(&extent).map_err(|_| NoSpace::Blocks)?;
         self.index.refresh(&self.slots);
         Ok(())
     }
