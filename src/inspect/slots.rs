@@ -7,7 +7,7 @@ use crate::inspect::verify::Standing;
 use crate::layout::Intent;
 use crate::limits;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::slots::{RETIRED, is_parked};
+use crate::pool::slot::{RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
 use crate::sync::Word;
 use std::time::Duration;

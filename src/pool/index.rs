@@ -15,7 +15,8 @@
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
-use crate::pool::slots::{Slot, Slots};
+use crate::pool::slot::Slot;
+use crate::pool::slots::Slots;
 use crate::pool::space::Extents;
 use crate::region::{OutOfBounds, Table};
 use crate::sync::Word;

@@ -19,7 +19,7 @@ use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
 use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::slots::parked;
+use crate::pool::slot::parked;
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
 use crate::sync::Word;

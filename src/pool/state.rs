@@ -5,7 +5,8 @@ use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
-use crate::pool::slots::{RETIRED, Slot, Slots, is_parked};
+use crate::pool::slot::{RETIRED, Slot, is_parked};
+use crate::pool::slots::Slots;
 use crate::pool::space::{Chains, NoSpace, Owner, Space};
 use crate::region::At;
 

@@ -27,7 +27,8 @@
 use crate::layout::{Intent, Tally};
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject};
-use crate::pool::slots::{Slot, Slots, Ways, parked};
+use crate::pool::slot::{Slot, Ways, parked};
+use crate::pool::slots::Slots;
 use crate::pool::undo::{LogFull, Undo};
 use crate::units::round_up;
 use std::marker::PhantomData;

@@ -28,7 +28,7 @@ use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
-use crate::pool::slots::Slot;
+use crate::pool::slot::Slot;
 use crate::pool::state::TypeState;
 use crate::region::At;
 use crate::sync::edge;
