@@ -22,11 +22,10 @@ macro_rules! mutants {
 mutants! {
     AllocCommitsFirst: "alloc stores the header before the object",
     AllocLinksLast: "alloc_keyed stores the header before the key and its entry in the index",
-    AllocWithoutIntent: "alloc does not say what it is about to do",
-    AllocCountsFirst: "alloc counts the object before it says what it is about to do",
-    AllocKeepsSpare: "alloc takes the slot at hand and leaves it named as free",
-    FreeWithoutIntent: "free does not say what it is about to do",
-    FreeForgetsSpare: "free does not put back the slot that was at hand",
+    RefillNamesNothing: "a slot is marked as used and never named",
+    FreeNamesNothing: "free does not name the slot",
+    FreeNamesLast: "free names the slot when its object has died",
+    FreeForgetsOther: "free does not put back the slot that was at hand",
     RefillMarksFirst: "a slot is marked as used before the tally names it as at hand",
     FreeUnlinksFirst: "free takes the entry out of the index before the object dies",
     GrowCountsFirst: "a growing type counts the extent before its record is written",
@@ -38,7 +37,7 @@ mutants! {
     WriteWithoutMark: "get_mut does not mark the object",
     UndoKeepsNothing: "a transaction writes before its log counts the old bytes",
     CommitForgetsFrees: "a transaction clears its log before its frees are done",
-    RecoveryForgetsIntent: "recovery clears the intent before the operation is ended",
+    RecoveryForgetsName: "recovery forgets the named slot before its bit is mended",
     RollbackForgetsLog: "a rollback clears the log before the bytes are back",
 }
 

@@ -45,14 +45,13 @@ fn main() {
     drop(keys);
     let counts = &world.counts;
     println!(
-        "crash_random: {rounds} kills, {} operations acknowledged, {} cut ({} of them had happened), {} transactions and {} \
-         operations ended by the next start, {} objects named as half written, {} segments; \
+        "crash_random: {rounds} kills, {} operations acknowledged, {} cut ({} of them had happened), {} transactions \
+         ended by the next start, {} objects named as half written, {} segments; \
          lost 0, leaked 0, resurrected 0, torn 0; {:.1} s, seed {seed}",
         counts.acknowledged,
         counts.cut,
         counts.happened,
         counts.transactions,
-        counts.operations,
         counts.named,
         used,
         began.elapsed().as_secs_f64()
@@ -66,7 +65,6 @@ struct Counts {
     cut: u64,
     happened: u64,
     transactions: u64,
-    operations: u64,
     named: u64,
 }
 
@@ -166,7 +164,6 @@ impl World {
             count => return Err(format!("{count} handles that were freed resolve")),
         }
         self.counts.transactions += u64::from(report.ended_transaction.is_some());
-        self.counts.operations += u64::from(report.ended_operation.is_some());
         self.counts.named += report.being_written.len() as u64;
         if self.rng.bool() {
             pool.ready().unwrap();

@@ -10,7 +10,7 @@ use damage::{
     look, open, operate, seal,
 };
 use hotpool::layout::{BaseHeader, TypeInfo};
-use hotpool::share::raw;
+use hotpool::share::{Home, raw};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
 
@@ -206,12 +206,13 @@ fn sums_beyond_what_there_is_are_refused() {
 }
 
 #[test]
-fn an_operation_in_flight_that_could_not_be_is_refused() {
+fn a_last_operation_that_could_not_be_is_told_and_does_no_harm() {
     let image = Images::make(0x7dc6_0000).closed;
-    let intent = |len: u64, slot: u64| slot << 38 | 2 << 28 | 1 << 26 | len;
-    for word in [intent(1000, 0), intent(38, 1 << 25)] {
-        changed(&image, 0, offset_of!(BaseHeader, intent) as u64, |_| word);
-        assert_eq!(refusal(&image), "type `tiny`: the operation in flight is none that could be");
+    for word in [u64::MAX, 3 << 16 | 2, 1 << 16 | 0x7ff] {
+        changed(&image, 0, offset_of!(BaseHeader, last) as u64, |_| word);
+        let report = hotpool::inspect::verify_pool(image.key(0), &Home::of(&image.conf)).unwrap();
+        assert!(report.to_string().contains("the last operation makes no sense"), "{report}");
+        assert!(open(&image.conf).is_some());
     }
 }
 
@@ -284,22 +285,23 @@ fn an_undo_log_that_makes_no_sense_is_refused_and_nothing_is_changed() {
     assert!(before == after);
 }
 
-/// The word that names the slot at hand is believed as far as it makes sense, and never against a header.
+/// The word that names the slot that was the last to change is believed as far as it makes sense, and never against
+/// a header.
 #[test]
-fn a_slot_at_hand_that_could_not_be_costs_no_object() {
+fn a_named_slot_that_could_not_be_costs_no_object() {
     let image = Images::make(0x7dd0_0000).closed;
     let tally = entry(2, offset_of!(TypeInfo, tally));
     let named = |slot: u64, old: u64| slot << 38 | 1 << 27 | old & ((1 << 26) - 1);
     changed(&image, 0, tally, |old| named(1 << 25, old));
-    assert_eq!(refusal(&image), "type `tiny`: it keeps a slot at hand that it does not have");
-    // The first slot, in which an object lives.
+    assert_eq!(refusal(&image), "type `tiny`: it names a slot that it does not have");
+    // One in which an object lives.
     changed(&image, 0, tally, |old| named(0, old));
     let mut pool = open(&image.conf).unwrap();
     let first = pool.iter::<Tiny>().map(|(id, _)| id).min_by_key(|id| id.index()).unwrap();
-    let before = pool.len::<Tiny>();
-    for _ in 0..before {
+    assert_eq!(pool.iter::<Tiny>().count(), pool.len::<Tiny>());
+    for _ in 0..pool.len::<Tiny>() {
         let made: hotpool::Id<Tiny> = pool.alloc(bytemuck::Zeroable::zeroed()).unwrap();
         assert_ne!(made.index(), first.index());
     }
-    assert!(pool.get(first).is_some());
+    assert!(pool.get(first).is_some() && pool.verify().is_sound());
 }

@@ -19,7 +19,7 @@ pub(crate) struct Row {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The pool is open. `cut`: the kill came in the middle of an alloc or a free.
+    /// The pool is open. `cut`: the kill came in the middle of a transaction.
     Open { hot: bool, nanos: u64, cut: bool },
     /// The resume report names an object that was being written.
     Named(u64),

@@ -102,7 +102,7 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
     println!(
         "resume: of starts that found the pool free; kill to ready: of starts while the old process was dying"
     );
-    println!("cut: kills in the middle of an alloc or a free, which the resume has ended");
+    println!("cut: kills in the middle of a transaction, which the resume has rolled back or finished");
     if json {
         println!("{}", serde_json::to_string(&all)?);
     }

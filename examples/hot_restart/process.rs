@@ -31,7 +31,7 @@ pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
     }
     let report = pool.resume_report().clone();
     let hot = pool.start_mode() == StartMode::Resume;
-    let cut = report.ended_operation.is_some();
+    let cut = report.ended_transaction.is_some();
     Message::Open { hot, nanos: report.took.as_nanos() as u64, cut }.send(&mut parent)?;
     for handle in &report.being_written {
         Message::Named(handle.to_bits()).send(&mut parent)?;

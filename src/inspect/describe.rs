@@ -3,12 +3,15 @@
 //! The base is input: whatever it holds, the copy ends and reads inside the mapping only. Nothing is
 //! believed to fit together; whether it does is what `verify` says.
 
+use crate::inspect::tables::is_live;
 use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
 use crate::pool::base::Base;
 use crate::pool::types;
+use crate::region::Region;
 use crate::share::{Facts, Home, Observed, ShareError, Verdict};
+use crate::sync::Word;
 use crate::units::{Bytes, Key};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,24 +110,42 @@ pub struct TypeShape {
 }
 
 /// Reads what the base under `key` says of its pool: attached for reading, registered as an
-/// observer, nothing is stored, and blocks are not attached. A pool whose owner is running may be
+/// observer, nothing is stored, and of the blocks only those are attached that hold the last slot of a type to change. A pool whose owner is running may be
 /// looked at too; its numbers are then those of slightly different moments.
 ///
 /// # Errors
 ///
 /// There is no pool of this layout under the key, it may not be read, or the base makes no sense.
 pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError> {
-    let observed = Observed::attach(key, home)?;
+    let mut observed = Observed::attach(key, home)?;
     let facts = observed.facts().clone();
     let verdict = facts.verdict();
     if let Verdict::Incompatible { .. } = verdict {
         return Err(ShareError::Refused { verdict, facts: Box::new(facts) }.into());
     }
     let base = Base::find(observed.base()).map_err(|what| DescribeError::Corrupt { key, what })?;
-    Ok(describe(&base, facts))
+    let mut blocks = BTreeMap::new();
+    let mut lives = |info: &TypeInfo| {
+        let mut block = |key: Key| *blocks.entry(key).or_insert_with(|| observed.block(key).ok());
+        named_header(&base, info, &mut block).is_some_and(is_live)
+    };
+    Ok(describe(&base, facts, &mut lives))
 }
 
-fn describe(base: &Base, facts: Facts) -> Description {
+/// What the header of the named slot of a type holds. Only its block is attached, through `block`.
+fn named_header(base: &Base, info: &TypeInfo, block: &mut dyn FnMut(Key) -> Option<Region>) -> Option<u64> {
+    let (index, shift) = (info.named()?, info.shift.load());
+    let (owner, ordinal) = (info.id.load(), index.checked_shr(shift)?);
+    let count = (base.header.nextents.load() as usize).min(base.extents.len());
+    let records = (0..count).filter_map(|number| base.extents.get(number));
+    let rec = { records }.find(|rec| rec.owner.load() == owner && rec.ordinal.load() == ordinal)?;
+    let region = block(Key(base.blocks.get(rec.block.load() as usize)?.key.load()))?;
+    let below = u64::from(index & !(u32::MAX << shift)).checked_mul(info.stride.load())?;
+    let offset = rec.offset.load().checked_add(info.map_bytes.load())?.checked_add(below)?;
+    region.at::<Word>(offset).ok().map(|header| header.load())
+}
+
+fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool) -> Description {
     let sums = Sums::of(base);
     let mut seen = BTreeSet::new();
     Description {
@@ -137,7 +158,7 @@ fn describe(base: &Base, facts: Facts) -> Description {
         types: base
             .used_types()
             .filter(|info| seen.insert(info.id.load()))
-            .map(|info| type_shape(base, &info, &sums))
+            .map(|info| type_shape(base, &info, &sums, lives(&info)))
             .collect(),
     }
 }
@@ -189,7 +210,7 @@ fn blocks(base: &Base, sums: &Sums) -> Vec<BlockShape> {
         .collect()
 }
 
-fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums) -> TypeShape {
+fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeShape {
     // A number that fits no type is that of no entry, and `check` says so.
     let id = u16::try_from(info.id.load()).unwrap_or(0);
     let of = |index| sums.types.get(&(id, index)).copied().unwrap_or_default();
@@ -204,7 +225,7 @@ fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums) -> TypeShape {
         stride: info.stride.load(),
         align: info.align.load(),
         fingerprint: info.fingerprint.load(),
-        live: info.len(),
+        live: info.len(lives),
         high_water: info.high_water.load(),
         capacity: slot_extents.saturating_mul(slots).min(limits::MAX_SLOTS.into()),
         retired: info.retired.load() >> 32,
@@ -224,7 +245,6 @@ mod tests {
     use crate::conf::{BackendKind, ProcessConf};
     use crate::object::PoolObject;
     use crate::share::observe;
-    use crate::sync::Word;
 
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, PoolObject)]
@@ -253,7 +273,7 @@ mod tests {
         for uid in 1..=5 {
             pool.alloc_keyed(uid, Player { uid, hp: 1, level: 2 }).unwrap();
         }
-        let told = describe(&pool.base, facts(0x0d00_0001));
+        let told = describe(&pool.base, facts(0x0d00_0001), &mut |_| true);
         let [player] = &told.types[..] else { panic!("{told:?}") };
         assert_eq!((player.id, player.name.as_str(), player.keyed), (3, "player", true));
         assert_eq!((player.problem, player.object_bytes, player.live, player.retired), (None, 16, 5, 0));
@@ -302,7 +322,7 @@ mod tests {
             header.nblocks.store(random.u64(..=4096));
             header.nextents.store(random.u64(..=65536));
             if let Ok(base) = Base::find(region) {
-                let told = describe(&base, facts.clone());
+                let told = describe(&base, facts.clone(), &mut |_| true);
                 described += usize::from(!told.types.is_empty());
             }
         }

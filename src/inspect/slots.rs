@@ -3,8 +3,6 @@
 use crate::inspect::finding::{Place, TypeReport};
 use crate::inspect::keys::Groups;
 use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
-use crate::inspect::verify::Standing;
-use crate::layout::Intent;
 use crate::limits;
 use crate::object::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::slot::{RETIRED, is_parked};
@@ -24,6 +22,9 @@ struct Sums {
     retired: u64,
     /// One more than the highest slot whose header is not zero.
     used: u64,
+    /// What the slot is that the tally names.
+    named_lives: bool,
+    named_retired: bool,
 }
 
 /// One extent, its parts found inside the block.
@@ -133,18 +134,21 @@ struct Slot<'a> {
 fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sums: &mut Sums) {
     let header = slot.header.load();
     sums.live += u64::from(is_live(header));
+    if ty.info.named().map(u64::from) == Some(slot.index) {
+        (sums.named_lives, sums.named_retired) = (is_live(header), header == RETIRED);
+    }
     sums.retired += u64::from(header == RETIRED);
     if header != 0 {
         sums.used = slot.index + 1;
     }
-    let mut problem = slot_problem(walk, ty, slot);
+    let mut problem = slot_problem(ty, slot);
     let looks = if walk.is_live() && !walk.report.is_full() { LOOKS } else { 0 };
     for _ in 0..looks {
         if problem.is_none() {
             return;
         }
         std::thread::sleep(PAUSE);
-        problem = slot_problem(walk, ty, slot);
+        problem = slot_problem(ty, slot);
     }
     if let Some(what) = problem {
         walk.damage(place, what);
@@ -152,7 +156,7 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
 }
 
 /// What is wrong with a slot, looked at once.
-fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
+fn slot_problem(ty: &Type, slot: &Slot<'_>) -> Option<String> {
     let header = slot.header.load();
     let used = slot.map.load() >> slot.bit & 1 != 0;
     if slot.index >= limits::MAX_SLOTS.into() {
@@ -175,14 +179,13 @@ fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
             return Some("its header has no generation".into());
         }
     }
-    if header != 0 && slot.index >= ty.info.high_water.load() && !is_half_done(walk, ty, slot.index) {
+    if header != 0 && slot.index >= ty.info.high_water.load() {
         return Some("it was used, and the type says that no slot from here on was".into());
     }
     let taken = is_live(header) || header == RETIRED || parked;
-    if ty.info.spare().map(u64::from) == Some(slot.index) && !is_half_done(walk, ty, slot.index) {
-        return taken.then(|| "it is in use, and the type keeps it at hand as free".into());
-    }
-    if taken == used || is_half_done(walk, ty, slot.index) {
+    // The slot that was the last to change keeps its bit when it is freed.
+    let is_at_hand = !taken && ty.info.named().map(u64::from) == Some(slot.index);
+    if taken == used || is_at_hand {
         return None;
     }
     Some(match (is_live(header), taken) {
@@ -193,19 +196,13 @@ fn slot_problem(walk: &Walk<'_>, ty: &Type, slot: &Slot<'_>) -> Option<String> {
     })
 }
 
-fn is_half_done(walk: &Walk<'_>, ty: &Type, index: u64) -> bool {
-    walk.half_done().is_some_and(|intent| intent.type_id == ty.id && u64::from(intent.index) == index)
-}
-
 fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
-    let half_done = walk.half_done().filter(|intent: &Intent| intent.type_id == ty.id).is_some();
-    let slack = u64::from(half_done && walk.pool.standing == Standing::Left);
-    let len = ty.info.len();
-    if len.abs_diff(sums.live) > slack {
+    let len = ty.info.len(sums.named_lives);
+    if len != sums.live {
         walk.wrong_sum(place_of(ty), format!("it counts {len} objects, {} live in it", sums.live));
     }
     let retired = ty.info.retired.load() >> 32;
-    if retired.abs_diff(sums.retired) > slack {
+    if retired.abs_diff(sums.retired) > u64::from(sums.named_retired) {
         walk.wrong_sum(place_of(ty), format!("it counts {retired} slots as used up, {} are", sums.retired));
     }
     let high_water = ty.info.high_water.load();

@@ -6,8 +6,8 @@ use crate::inspect::lane;
 use crate::inspect::slots;
 use crate::inspect::verify::{Pool, Standing};
 use crate::layout::{
-    BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen, Intent,
-    LAYOUT_VERSION, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo,
+    BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen,
+    LAYOUT_VERSION, Last, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo,
 };
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
@@ -57,14 +57,6 @@ impl Walk<'_> {
 
     pub(crate) fn is_live(&self) -> bool {
         self.pool.standing == Standing::Live
-    }
-
-    /// The slot that an operation may have left half done; it moves on while an owner is running.
-    pub(crate) fn half_done(&self) -> Option<Intent> {
-        match self.pool.standing {
-            Standing::Owned => None,
-            Standing::Left | Standing::Live => Intent::parse(self.base.header.intent.load()),
-        }
     }
 }
 
@@ -133,7 +125,7 @@ fn header(walk: &mut Walk<'_>) {
         ..Place::default()
     };
     let (at_run, at_used) = (place(offset_of!(BaseHeader, run)), place(offset_of!(BaseHeader, schema_used)));
-    let (at_split, at_intent) = (place(offset_of!(BaseHeader, split)), place(offset_of!(BaseHeader, intent)));
+    let (at_split, at_last) = (place(offset_of!(BaseHeader, split)), place(offset_of!(BaseHeader, last)));
     let run = header.run.load();
     if ![RUN_CLOSED, RUN_STARTING, RUN_READY].contains(&run) {
         walk.report.add(
@@ -163,9 +155,9 @@ fn header(walk: &mut Walk<'_>) {
         };
         walk.report.add(severity, at_split, what);
     }
-    let word = header.intent.load();
-    if word != 0 && Intent::parse(word).is_none() {
-        walk.report.add(Severity::Warning, at_intent, "the operation in flight makes no sense");
+    let word = header.last.load();
+    if word != 0 && Last::parse(word).is_none() {
+        walk.report.add(Severity::Warning, at_last, "the last operation makes no sense");
     }
 }
 

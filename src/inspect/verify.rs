@@ -25,7 +25,7 @@ pub(crate) struct Pool {
 pub(crate) enum Standing {
     /// Its owner asks, between two operations: nothing is half done.
     Owned,
-    /// It has no owner. The operation that the intent names may be half done.
+    /// It has no owner. A split of an index group may be half done.
     Left,
     /// Another process is its owner and goes on meanwhile.
     Live,

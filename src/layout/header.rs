@@ -139,8 +139,8 @@ pub struct BaseHeader {
     /// Zero.
     pub spare_growth: [Word; 4],
 
-    /// The operation in flight on a slot, or the last one; see `Intent`.
-    pub intent: Word,
+    /// The last operation on a slot: `zero:46 op:2 zero:6 type:10`, for the post-mortem.
+    pub last: Word,
     /// The split of an index group in flight: type << 32 | new group; 0 if none.
     pub split: Word,
     /// Zero.

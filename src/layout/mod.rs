@@ -14,8 +14,8 @@ mod extent;
 mod frozen;
 mod group;
 mod header;
-mod intent;
 mod lane;
+mod last;
 mod note;
 mod start;
 mod tally;
@@ -27,15 +27,15 @@ pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
-pub(crate) use intent::{Intent, Op};
 pub use lane::LaneHead;
 pub(crate) use lane::{COMMITTED, UndoKind};
+pub(crate) use last::{Last, Op};
 pub use note::{NoteRec, NoteRing};
 pub use start::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,
     END_PANICKED, StartRec,
 };
-pub(crate) use tally::{LEN_MASK, Tally};
+pub(crate) use tally::Tally;
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 

@@ -1,42 +1,47 @@
 use crate::limits::{GENERATION_BITS, GENERATION_MASK, INDEX_BITS, INDEX_SHIFT};
 
-/// What a type has of objects and which slot it keeps at hand, in one word, so that one store says both at
-/// the end of an operation.
+/// How many objects a type has, and which of its slots was the last to change, in one word.
 ///
 /// ```text
-/// 63..38 slot kept at hand | 37..28 type | 27 there is one | 26 zero | 25..0 live objects
+/// 63..38 slot | 37..28 type | 27 a slot is named | 26 zero | 25..0 objects
 /// ```
 ///
-/// The slot kept at hand was freed last, and its bit in the map still says that it is used. The
-/// alloc that takes it then has nothing to do there, and neither had the free.
+/// The named slot is counted as if an object lived in it. Whether one does is for its header to say, which so
+/// decides three things at once: whether there is an object, how many there are, and whether the slot is free although
+/// its bit in the map is set. An alloc or a free of the named slot changes nothing but that header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
-    pub(crate) len: u64,
-    pub(crate) spare: Option<u32>,
+    /// Objects, one of them in the named slot.
+    pub(crate) counted: u64,
+    pub(crate) named: Option<u32>,
 }
 
-/// Objects of a type that a word can count.
-pub(crate) const LEN_MASK: u64 = (1 << INDEX_BITS) - 1;
-const SPARE: u64 = 1 << (GENERATION_BITS - 1);
+const LEN_MASK: u64 = (1 << INDEX_BITS) - 1;
+const NAMED: u64 = 1 << (GENERATION_BITS - 1);
 const _: () = assert!(INDEX_BITS < GENERATION_BITS - 1);
 
 impl Tally {
-    /// The word of so many objects and no slot at hand.
+    /// The word of so many objects and no slot named.
     #[inline(always)]
     pub(crate) const fn of(len: u64) -> u64 {
         len
     }
 
-    /// The word of so many objects and the slot at hand that a header or handle names.
+    /// The word of so many objects, one of them in the slot that a header or handle names.
     #[inline(always)]
-    pub(crate) const fn with_spare(len: u64, header: u64) -> u64 {
-        header & !GENERATION_MASK | SPARE | len
+    pub(crate) const fn naming(len: u64, header: u64) -> u64 {
+        header & !GENERATION_MASK | NAMED | len
     }
 
     /// What a word says.
     pub(crate) fn parse(word: u64) -> Self {
-        let spare = (word & SPARE != 0).then_some((word >> INDEX_SHIFT) as u32);
-        Tally { len: word & LEN_MASK, spare }
+        let named = (word & NAMED != 0).then_some((word >> INDEX_SHIFT) as u32);
+        Tally { counted: word & LEN_MASK, named }
+    }
+
+    /// Objects there are, if one lives in the named slot or not.
+    pub(crate) fn len(self, lives: bool) -> u64 {
+        self.counted.saturating_sub(u64::from(self.named.is_some() && !lives))
     }
 }
 
@@ -47,13 +52,21 @@ mod tests {
 
     #[test]
     fn both_survive_their_extremes() {
-        for len in [0, 1, u64::from(MAX_SLOTS)] {
-            assert_eq!(Tally::parse(Tally::of(len)), Tally { len, spare: None });
+        for counted in [0, 1, u64::from(MAX_SLOTS)] {
+            assert_eq!(Tally::parse(Tally::of(counted)), Tally { counted, named: None });
             for index in [0, MAX_SLOTS - 1] {
                 let header = u64::from(index) << INDEX_SHIFT | GENERATION_MASK;
-                let word = Tally::with_spare(len, header);
-                assert_eq!(Tally::parse(word), Tally { len, spare: Some(index) });
+                let word = Tally::naming(counted, header);
+                assert_eq!(Tally::parse(word), Tally { counted, named: Some(index) });
             }
         }
+    }
+
+    #[test]
+    fn the_named_slot_counts_if_an_object_lives_in_it() {
+        let tally = Tally { counted: 7, named: Some(3) };
+        assert_eq!((tally.len(true), tally.len(false)), (7, 6));
+        assert_eq!(Tally { counted: 7, named: None }.len(false), 7);
+        assert_eq!(Tally { counted: 0, named: Some(3) }.len(false), 0);
     }
 }

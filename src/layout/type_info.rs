@@ -1,4 +1,4 @@
-use super::{LEN_MASK, Tally, checksum, record};
+use super::{Tally, checksum, record};
 use crate::sync::{Half, Word};
 
 /// One type of a pool. Index in the table is its number.
@@ -42,7 +42,7 @@ pub struct TypeInfo {
     /// CRC-32C of all the words above.
     pub check: Word,
 
-    /// Live objects, and the slot kept at hand: `slot:26 type:10 spare:1 zero:1 objects:26`.
+    /// Live objects, and the slot that was the last to change: `slot:26 type:10 named:1 zero:1 objects:26`.
     pub tally: Word,
     /// Slots below this one have been used at some time, the last of them perhaps only kept at hand.
     pub high_water: Word,
@@ -65,25 +65,14 @@ impl TypeInfo {
         self.flags.load() & FLAG_KEYED != 0
     }
 
-    /// Live objects.
-    #[inline(always)]
-    pub fn len(&self) -> u64 {
-        self.tally.load() & LEN_MASK
+    /// The slot that was the last to change, if one is named: only its header says whether an object lives in it.
+    pub fn named(&self) -> Option<u32> {
+        Tally::parse(self.tally.load()).named
     }
 
-    /// Whether no object of the type lives.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The slot that was freed last and is kept at hand: free, and marked as used in the map.
-    pub fn spare(&self) -> Option<u32> {
-        Tally::parse(self.tally.load()).spare
-    }
-
-    /// Counts `len` objects from now on, the slot at hand as it is.
-    pub(crate) fn count(&self, len: u64) {
-        self.tally.store(self.tally.load() & !LEN_MASK | len & LEN_MASK);
+    /// Live objects, if one lives in the named slot or not.
+    pub fn len(&self, lives: bool) -> u64 {
+        Tally::parse(self.tally.load()).len(lives)
     }
 
     /// Name, as far as it is text.

@@ -1,5 +1,6 @@
 //! What a new owner does to a pool before it may use it: says that it is here, keeps the evidence
-//! of how the last one ended, and ends the operation that was cut.
+//! of how the last one ended, and ends the transaction that was cut. What a cut alloc or free has left
+//! is settled type by type, when a type is first used (`TypeState::settle`).
 //!
 //! Whatever could be refused is refused before the first store.
 //!
@@ -7,7 +8,6 @@
 //! |---|---|
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the cut split of an index group is ended | the same, to be done again |
-//! | the cut operation is ended, then the intent is cleared | the same, to be done again |
 //! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
 //! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
 //! | the ring of starts is mended, and written ahead | a record that nothing leads to |
@@ -18,9 +18,8 @@
 //! it is done, and clears it last.
 
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
-use crate::layout::{BaseHeader, Intent, Op, RUN_CLOSED, RUN_READY, RUN_STARTING};
+use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING};
 use crate::limits;
-use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
@@ -45,18 +44,29 @@ pub(crate) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The type `id` as it is now.
-    fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+    /// The type `id` as it is now, not settled.
+    fn look(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
         let Some(info) = self.base.used_types().find(|info| info.id.load() == u32::from(id)) else {
             return Ok(None);
         };
         TypeState::load(self.base, info, self.space, self.chains).map(Some)
+    }
+
+    /// The type `id`, to be changed.
+    fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+        let mut state = self.look(id)?;
+        if let Some(state) = &mut state {
+            state.settle();
+        }
+        Ok(state)
     }
 }
 
 /// The types that a cut transaction has to do with, loaded as they are asked for.
 struct Loaded<'a> {
     found: Found<'a>,
+    /// Nothing is changed.
+    look_only: bool,
     states: Vec<(u16, TypeState)>,
 }
 
@@ -65,7 +75,8 @@ impl States for Loaded<'_> {
         let at = match self.states.iter().position(|(known, _)| *known == id) {
             Some(at) => at,
             None => {
-                self.states.push((id, self.found.load(id).ok()??));
+                let state = if self.look_only { self.found.look(id) } else { self.found.load(id) };
+                self.states.push((id, state.ok()??));
                 self.states.len() - 1
             }
         };
@@ -93,14 +104,13 @@ pub(crate) fn adopt(
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
-    undo.check(&mut Loaded { found: *found, states: Vec::new() })?;
+    undo.check(&mut Loaded { found: *found, look_only: true, states: Vec::new() })?;
     keep_marks(header);
     end_split(found)?;
-    let last = last_object(found)?;
-    let ended_operation = end_operation(found)?;
-    let mut loaded = Loaded { found: *found, states: Vec::new() };
+    let last = last_object(found);
+    let mut loaded = Loaded { found: *found, look_only: false, states: Vec::new() };
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
-    header.intent.store(0);
+    header.last.store(0);
     if let LastEnd::Died { .. } = last_end {
         let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
         put_suspects_away(found, conf, last, looping)?;
@@ -114,7 +124,9 @@ pub(crate) fn adopt(
     header.epoch.store(next_epoch);
     BlackBox::of(base).event(Event::Open, next_epoch, now);
 
-    let types = base.used_types().map(|info| TypeCount::new(info.id.load() as u16, info.len(), &info.name));
+    let types = base.used_types().map(|info| {
+        TypeCount::new(info.id.load() as u16, found.space.objects(found.chains, &info), &info.name)
+    });
     let suspects = header.suspects.iter().map(Word::load).filter(|word| *word != 0);
     Ok(ResumeReport {
         process: conf.name.clone(),
@@ -124,7 +136,6 @@ pub(crate) fn adopt(
         epoch: next_epoch,
         rebooted,
         types: types.collect(),
-        ended_operation,
         ended_transaction,
         being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
         types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
@@ -207,29 +218,11 @@ fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Ends the operation that was cut, if one was.
-fn end_operation(found: &Found<'_>) -> Result<Option<&'static str>, &'static str> {
-    let header = &found.base.header;
-    let Some(intent) = Intent::parse(header.intent.load()) else { return Ok(None) };
-    if planted(Mutant::RecoveryForgetsIntent) {
-        header.intent.store(0);
-    }
-    let mut ended = None;
-    if let Some(mut state) = found.load(intent.type_id)?
-        && state.end_intent(intent)
-    {
-        ended = Some(if intent.op == Op::Alloc { "an alloc was ended" } else { "a free was ended" });
-    }
-    header.intent.store(0);
-    Ok(ended)
-}
-
 /// The object of the operation that was the last one on a slot, if it lives.
-fn last_object(found: &Found<'_>) -> Result<Option<Handle>, &'static str> {
-    let Some(intent) = Intent::parse(found.base.header.intent.load()) else { return Ok(None) };
-    let state = found.load(intent.type_id)?;
-    let header = state.and_then(|state| state.slots.slot(intent.index)).map(|slot| slot.header().load());
-    Ok(header.and_then(Handle::from_bits))
+fn last_object(found: &Found<'_>) -> Option<Handle> {
+    let last = Last::parse(found.base.header.last.load())?;
+    let info = found.base.used_types().find(|info| info.id.load() == u32::from(last.type_id))?;
+    Handle::from_bits(found.space.slot_header(found.chains, &info, info.named()?)?)
 }
 
 /// Puts one object into quarantine, if it lives.

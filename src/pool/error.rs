@@ -244,7 +244,7 @@ impl AllocError {
         let slots = &state.slots;
         AllocError::Full(Box::new(Full {
             type_name: slots.info.name(),
-            len: slots.info.len(),
+            len: slots.len(),
             retired: slots.info.retired.load() >> 32,
             capacity: slots.capacity(),
             free: Bytes(space.bytes_free()),

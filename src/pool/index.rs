@@ -312,7 +312,7 @@ impl Index {
     #[inline(always)]
     fn is_growing(&self, slots: &Slots) -> bool {
         let groups = self.groups();
-        !groups.is_power_of_two() || (slots.info.len() + 1) * 10 > groups * ENTRIES * FILL
+        !groups.is_power_of_two() || (slots.len() + 1) * 10 > groups * ENTRIES * FILL
     }
 
     /// Puts one more group to use. False if there is no memory for it.

@@ -1,7 +1,7 @@
 //! Opening, serving and leaving a pool.
 
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind, Intent, RUN_CLOSED, RUN_READY};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind, RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
@@ -231,6 +231,7 @@ impl MemoryPoolMgr {
         let setting = Setting {
             base: &self.base,
             space: &self.space,
+            chains: &self.chains,
             conf: &self.conf,
             last_generation: self.last_generation,
         };
@@ -239,8 +240,9 @@ impl MemoryPoolMgr {
         let state = match place {
             Some(state) => state,
             None => {
-                let state = TypeState::load(&self.base, info, &self.space, &self.chains)
+                let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
                     .map_err(|what| corrupt(&self.conf, &format!("type `{}`: {what}", T::NAME)))?;
+                state.settle();
                 place.insert(Box::new(state))
             }
         };
@@ -292,7 +294,10 @@ impl MemoryPoolMgr {
     /// Leaves the pool in good order and keeps it: the next open resumes it.
     ///
     /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs.
-    pub fn close(self) -> Result<(), PoolError> {
+    pub fn close(mut self) -> Result<(), PoolError> {
+        for state in self.types.iter_mut().flatten() {
+            state.slots.name_none();
+        }
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());
         header.run.store(RUN_CLOSED);
@@ -456,13 +461,11 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
 
 /// Refuses sums that no history of the extents could have led to.
 fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
-    let intent = Intent::parse(base.header.intent.load());
     for info in base.used_types() {
         let id = info.id.load() as u16;
         let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
         let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
-        let intent = intent.filter(|intent| intent.type_id == id);
-        let found = types::check_counts(&info, slots, groups, intent);
+        let found = types::check_counts(&info, slots, groups);
         found.map_err(|what| corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
     }
     Ok(())

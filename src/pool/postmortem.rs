@@ -1,6 +1,6 @@
 //! What a process was doing when it died, read out of its pool without changing a byte of it.
 
-use crate::layout::{Intent, Op, RUN_CLOSED, RUN_READY};
+use crate::layout::{Last, Op, RUN_CLOSED, RUN_READY};
 use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Note};
@@ -102,12 +102,7 @@ impl PostMortem {
             LockFacts::Held { holder, .. } => Some(holder.clone()),
             _ => None,
         };
-        let operation = Intent::parse(header.intent.load()).map(|intent| LastOperation {
-            alloc: intent.op == Op::Alloc,
-            type_id: intent.type_id,
-            type_name: type_name(base, intent.type_id),
-            slot: intent.index,
-        });
+        let operation = last_operation(base);
         let marks = header.marks.iter().map(|word| (word, false));
         let suspects = header.suspects.iter().map(|word| (word, true));
         let run = header.run.load();
@@ -145,6 +140,14 @@ fn ended(facts: &Facts, starts: &[Start], pid: u64) -> Option<u64> {
 /// The IPC namespace of this process, to be compared with [`PostMortem::ipc_namespace`].
 pub fn ipc_namespace() -> u64 {
     sys::ipc_namespace()
+}
+
+/// The last operation on a slot, and the slot of its type that was the last to change.
+fn last_operation(base: &Base) -> Option<LastOperation> {
+    let last = Last::parse(base.header.last.load())?;
+    let slot = base.types.get(last.type_id.into())?.named()?;
+    let type_name = type_name(base, last.type_id);
+    Some(LastOperation { alloc: last.op == Op::Alloc, type_id: last.type_id, type_name, slot })
 }
 
 fn being_written(base: &Base, word: &Word, earlier: bool) -> Option<BeingWritten> {

@@ -1,19 +1,19 @@
 //! Quarantine: objects that are kept, and that nobody reaches until somebody decides about them.
 //!
 //! ```text
-//!          put: list, intent, HEADER, len, index
+//!          put: list, tally, HEADER, index, tally
 //!   live  ────────────────────────────────────────▶  parked
 //!    ▲                                                │  │
 //!    └────────────────────────────────────────────────┘  └─────────────▶  free
-//!      release: intent, index, HEADER, len, list       drop: intent, HEADER, bit, list
+//!      release: tally, index, HEADER, list       drop: tally, HEADER, list
 //! ```
 //!
 //! The header of the slot decides: a parked one equals no handle, is passed over by iteration and by
-//! keys, and keeps its slot from being used again. A cut step is ended by the recovery of the intent, as
-//! for an alloc or a free. The list in the base header names the parked slots; an entry whose slot is not
+//! keys, and keeps its slot from being used again. The tally names the slot before its header changes, so a cut step is ended
+//! as a free is. The list in the base header names the parked slots; an entry whose slot is not
 //! parked says nothing, and the next start clears it.
 
-use crate::layout::{BaseHeader, Intent};
+use crate::layout::BaseHeader;
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
 use crate::pool::black_box::Event;
@@ -110,13 +110,13 @@ impl TypeState {
         let header = self.slots.header;
         let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
         place.store(object.to_bits());
-        let len = self.slots.info.len();
-        header.intent.store(Intent::free(object.to_bits(), len));
+        let len = self.slots.len();
+        self.slots.name(object, len);
         slot.header().store(parked(object));
-        self.slots.info.count(len.saturating_sub(1));
         if self.slots.info.keyed() {
             self.index.unlink(slot.key().load(), object.index());
         }
+        self.slots.leave(len.saturating_sub(1));
         Ok(())
     }
 
@@ -140,29 +140,27 @@ impl TypeState {
                 Some(place.map_err(|why| QuarantineError::Full(self.full(space, why)))?)
             }
         };
-        let len = self.slots.info.len();
-        let header = self.slots.header;
-        header.intent.store(Intent::alloc(object.to_bits(), len));
+        let len = self.slots.len() + 1;
+        self.slots.name(object, len);
         if let Some(place) = place {
             self.index.link(place, object.index());
         }
         slot.header().store(object.to_bits());
-        self.slots.info.count(len + 1);
+        self.slots.changed(slot, object.to_bits(), len);
         Ok(())
     }
 
     fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
-        let len = self.slots.info.len();
-        let header = self.slots.header;
-        // Recovery sees an alloc that was not made: the count stays, the bit follows the header.
-        header.intent.store(Intent::alloc(object.to_bits(), len));
-        if object.to_bits() & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
+        let (len, bits) = (self.slots.len(), object.to_bits());
+        self.slots.name(object, len + 1);
+        if bits & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
             self.slots.retire(slot, object.index());
+            self.slots.leave(len);
         } else {
-            slot.header().store(object.to_bits() + 1);
-            self.slots.mend(object.index(), false);
+            slot.header().store(bits + 1);
+            self.slots.changed(slot, bits + 1, len);
         }
         Ok(())
     }

@@ -70,8 +70,6 @@ pub struct ResumeReport {
     pub rebooted: bool,
     /// Objects by type, in the order in which the types were first added.
     pub types: Vec<TypeCount>,
-    /// The operation that was cut and has been ended, if there was one: what it was.
-    pub ended_operation: Option<&'static str>,
     /// The transaction that was cut, if there was one: whether it was rolled back or finished.
     pub ended_transaction: Option<&'static str>,
     /// Objects that were being written through a guard when an owner died, since the last
@@ -120,7 +118,7 @@ impl fmt::Display for ResumeReport {
         if self.objects() != 0 {
             write!(f, ")")?;
         }
-        for ended in [self.ended_operation, self.ended_transaction].into_iter().flatten() {
+        if let Some(ended) = self.ended_transaction {
             write!(f, ", {ended}")?;
         }
         if !self.being_written.is_empty() || !self.types_being_written.is_empty() {

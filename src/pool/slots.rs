@@ -15,23 +15,21 @@
 //! In front of the slots of each extent lies a bit a slot: 1 used, 0 free. An alloc takes the slot
 //! that is at hand, or else the lowest free slot of the current word, and the current word is the
 //! lowest one with a free slot, or one in which a slot was freed since. Live objects so stay dense.
-//! The bit follows the header of its slot; a kill between the two is mended from the intent.
 //!
-//! The slot that was freed last is kept at hand, its bit still 1: `TypeInfo::tally` names it. The next alloc
-//! takes it and leaves the map alone; the next free clears its bit first.
+//! Which slot is at hand is told in `slots/named.rs`.
 #![allow(unsafe_code)]
 
-use crate::layout::{BaseHeader, ExtentRec, Intent, Tally, TypeInfo};
-use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, PoolObject, TYPE_SHIFT};
+mod named;
+
+use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
+use crate::object::{INDEX_SHIFT, PoolObject};
 use crate::pool::open::OpenWords;
-use crate::pool::slot::{RETIRED, Slot, Ways};
+use crate::pool::slot::{Slot, Ways};
 use crate::pool::space::Extents;
 use crate::pool::typed::{Typed, TypedMut};
 use crate::region::{At, OutOfBounds, Table};
 use crate::sync::{Half, Word};
 use std::any::TypeId;
-use std::ptr::NonNull;
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -53,7 +51,12 @@ pub(crate) struct Slots {
     /// A word of the map when all its slots are used. Bits beyond the last slot mean nothing.
     pub(crate) full: u64,
     current: Current,
-    spare: Spare,
+    /// What the header of the named slot holds; 0 if none is named.
+    named: u64,
+    /// Where it is, if it is free and at hand; null if not.
+    at_hand: *mut u8,
+    /// Live objects.
+    len: u64,
     open: OpenWords,
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
@@ -93,19 +96,6 @@ impl Current {
     const NONE: Current = Current { number: u32::MAX, map: &raw const NO_WORD };
 }
 
-/// The slot at hand.
-#[derive(Clone, Copy)]
-struct Spare {
-    /// What its header holds; 0 if none is at hand. Of one that an earlier owner left only slot and type.
-    header: u64,
-    /// Where it is; null also for one that an earlier owner left.
-    start: *mut u8,
-}
-
-impl Spare {
-    const NONE: Spare = Spare { header: 0, start: std::ptr::null_mut() };
-}
-
 /// The bit of a slot in the map.
 struct Place {
     map: *const Word,
@@ -130,7 +120,9 @@ impl Slots {
             word_shift: shift - word_bits,
             full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
             current: Current::NONE,
-            spare: Spare::NONE,
+            named: 0,
+            at_hand: std::ptr::null_mut(),
+            len: 0,
             open: OpenWords::default(),
             stride: info.stride.load() as usize,
             info,
@@ -317,158 +309,6 @@ impl Slots {
         (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
     }
 
-    /// Whether a slot is at hand for an alloc.
-    #[inline(always)]
-    pub(crate) fn is_at_hand(&self) -> bool {
-        !self.spare.start.is_null()
-    }
-
-    /// The slot at hand and what its header holds, the caller's from now on.
-    #[inline(always)]
-    pub(crate) fn take_spare(&mut self) -> Option<(Slot, u64)> {
-        let Spare { header, start } = self.spare;
-        let start = NonNull::new(start)?;
-        self.spare = Spare::NONE;
-        Some((Slot { start }, header))
-    }
-
-    /// Takes a slot out of the map to have it at hand. False if the memory there is has none free.
-    ///
-    /// The tally names it before its bit is set; one that is named is free, whatever its bit says.
-    #[inline(never)]
-    pub(crate) fn refill(&mut self) -> bool {
-        if self.spare.header != 0 {
-            self.put_spare_back();
-        }
-        loop {
-            // SAFETY: `map` is a word of the map or `NO_WORD`.
-            let word = unsafe { &*self.current.map };
-            let bits = word.load();
-            let free = !bits & self.full;
-            if free == 0 {
-                match self.search() {
-                    Some(()) => continue,
-                    None => return false,
-                }
-            }
-            let at = free.trailing_zeros();
-            let index = self.first_of_word(self.current.number) + at;
-            let Some(slot) = self.slot(index) else { return false };
-            let old = slot.header().load();
-            if Slot::is_live(old) {
-                self.mend_live(index);
-                continue;
-            }
-            let named = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
-            self.spare = Spare { header: named | old & GENERATION_MASK, start: slot.start.as_ptr() };
-            self.keep_at_hand(word, bits | 1 << at, named);
-            return true;
-        }
-    }
-
-    /// Says in the segment that the slot `named` is at hand; `bits` is its word of the map with its bit set.
-    #[inline(always)]
-    fn keep_at_hand(&mut self, word: &Word, bits: u64, named: u64) {
-        let (info, slots) = (self.info, (named >> INDEX_SHIFT) + 1);
-        if planted(Mutant::RefillMarksFirst) {
-            word.store(bits);
-        }
-        info.tally.store(Tally::with_spare(info.len(), named));
-        word.store(bits);
-        if bits == self.full {
-            self.current = Current::NONE;
-        }
-        if slots > info.high_water.load() {
-            info.high_water.store(slots);
-        }
-    }
-
-    /// The map calls a slot free in which an object lives: somebody wrote over the map. The object
-    /// stays, its bit is mended.
-    #[cold]
-    fn mend_live(&mut self, index: u32) {
-        log::error!("{} slot {index} is live but was marked free; the mark is mended", self.info.name());
-        self.mend(index, true);
-    }
-
-    /// Takes note of the slot that an earlier owner has kept at hand.
-    pub(crate) fn recall_spare(&mut self) {
-        let index = self.info.spare().filter(|index| *index < self.capacity());
-        self.spare = index.map_or(Spare::NONE, |index| Spare {
-            header: u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT,
-            start: std::ptr::null_mut(),
-        });
-    }
-
-    /// Has no slot at hand: the one there was gets its bit cleared. The tally names it until its next
-    /// store; that does no harm, for it is free.
-    #[inline(always)]
-    fn put_spare_back(&mut self) {
-        let header = self.spare.header;
-        self.spare = Spare::NONE;
-        // SAFETY: `release`, `refill` and `recall_spare` found it below the limit.
-        let place = unsafe { self.place(header) };
-        if place.used == self.full {
-            self.reopen(place.number);
-        }
-        // SAFETY: `place` found it: the word of the map that speaks of the slot.
-        unsafe { &*place.map }.store(place.used & !(1 << place.at));
-        if place.number < self.current.number {
-            self.current = Current { number: place.number, map: place.map };
-        }
-    }
-
-    /// Ends the life that the handle `bits` names, and returns its slot; `None` if it is not going on.
-    ///
-    /// # Safety
-    ///
-    /// `stride` is that of these slots.
-    #[inline(always)]
-    pub(crate) unsafe fn release(&mut self, bits: u64, stride: usize) -> Option<Slot> {
-        // SAFETY: the stride is that of these slots.
-        let slot = unsafe { self.slot_of(bits, stride) }?;
-        if slot.header().load() != bits {
-            return None;
-        }
-        if self.spare.header != 0 || bits & GENERATION_MASK >= self.last_generation {
-            return Some(self.release_slowly(bits, slot));
-        }
-        self.end_life(bits, slot);
-        Some(slot)
-    }
-
-    /// The last steps of a free: the slot dies and is at hand.
-    #[inline(always)]
-    fn end_life(&mut self, bits: u64, slot: Slot) {
-        let (header, info) = (self.header, self.info);
-        let len = info.len();
-        if !planted(Mutant::FreeWithoutIntent) {
-            header.intent.store(Intent::free(bits, len));
-        }
-        slot.header().store(bits + 1);
-        self.spare = Spare { header: bits + 1, start: slot.start.as_ptr() };
-        info.tally.store(Tally::with_spare(len.saturating_sub(1), bits));
-    }
-
-    /// The same where another slot is at hand, which goes back to the map first, or the slot ends its last life.
-    #[inline(never)]
-    fn release_slowly(&mut self, bits: u64, slot: Slot) -> Slot {
-        if self.spare.header != 0 && !planted(Mutant::FreeForgetsSpare) {
-            self.put_spare_back();
-        }
-        if bits & GENERATION_MASK < self.last_generation {
-            self.end_life(bits, slot);
-            return slot;
-        }
-        let index = (bits >> INDEX_SHIFT) as u32;
-        let (header, info) = (self.header, self.info);
-        let len = info.len();
-        header.intent.store(Intent::free(bits, len));
-        self.retire(slot, index);
-        info.tally.store(Tally::of(len.saturating_sub(1)));
-        slot
-    }
-
     /// Where the bit of a slot is.
     ///
     /// # Safety
@@ -485,12 +325,6 @@ impl Slots {
         // SAFETY: the extent is that of the slot, and so of its word.
         let map = unsafe { self.word_in(extent, biased, number) };
         Place { map, number, at: index & ((1 << word_bits) - 1), used: map.load() }
-    }
-
-    /// The same where the Rust type is not known.
-    pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
-        // SAFETY: the stride is that of these slots.
-        unsafe { self.release(handle.to_bits(), self.stride) }
     }
 
     /// Makes the lowest word with a free slot the current one.
@@ -542,29 +376,6 @@ impl Slots {
         let wanted = if used { bits | bit } else { bits & !bit };
         if wanted != bits {
             word.store(wanted);
-        }
-    }
-
-    /// Whether the bit of a slot is set.
-    pub(crate) fn is_used(&self, index: u32) -> bool {
-        let (number, bit) = self.bit(index);
-        self.word(number).is_some_and(|word| word.load() & bit != 0)
-    }
-
-    /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn retire(&self, slot: Slot, index: u32) {
-        slot.header().store(RETIRED);
-        self.count_retired(index);
-    }
-
-    /// Counts slot `index` as retired, once, however often it is called for it in a row.
-    pub(crate) fn count_retired(&self, index: u32) {
-        let word = self.info.retired.load();
-        let last = u64::from(index) + 1;
-        if word & u64::from(u32::MAX) != last {
-            self.info.retired.store(((word >> 32) + 1) << 32 | last);
         }
     }
 }

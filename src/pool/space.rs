@@ -5,10 +5,12 @@ use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
+use crate::pool::slot::Slot;
 use crate::pool::slots::{Shape, Slots};
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::pool::types::TypeSet;
 use crate::region::{At, Region, Table};
+use crate::sync::Word;
 use crate::units::round_up;
 
 /// The blocks of a pool and what is left of them.
@@ -275,6 +277,28 @@ impl Space {
         let rec = self.table.get(number as usize)?;
         let block = self.blocks.get(rec.block.load() as usize)?.region?;
         Some(Extents { block, offset: rec.offset.load(), number, count })
+    }
+
+    /// Live objects of a type of this pool.
+    pub(crate) fn objects(&self, chains: &Chains, info: &TypeInfo) -> u64 {
+        let named = info.named().and_then(|index| self.slot_header(chains, info, index));
+        info.len(named.is_some_and(Slot::is_live))
+    }
+
+    /// What the header of a slot of a type holds, whether this process uses the type or not.
+    pub(crate) fn slot_header(&self, chains: &Chains, info: &TypeInfo, index: u32) -> Option<u64> {
+        let shift = info.shift.load();
+        let mut ordinal = index.checked_shr(shift)?;
+        for (first, count) in chains.of(u16::try_from(info.id.load()).ok()?, ExtentKind::Slots) {
+            if ordinal < count {
+                let extent = self.extents((first + ordinal, 1))?;
+                let below = u64::from(index & !(u32::MAX << shift)).checked_mul(info.stride.load())?;
+                let offset = extent.offset.checked_add(info.map_bytes.load())?.checked_add(below)?;
+                return extent.block.at::<Word>(offset).ok().map(|header| header.load());
+            }
+            ordinal -= count;
+        }
+        None
     }
 
     /// Takes an extent for `owner`. The pages are populated before the table says that they

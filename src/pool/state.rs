@@ -1,11 +1,12 @@
 //! What the process keeps of one type: its slots, its index, and what the ini says of it.
 
-use crate::layout::{ExtentKind, Intent, Op, Tally, TypeInfo};
+use crate::layout::{ExtentKind, TypeInfo};
+use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
-use crate::pool::slot::{RETIRED, Slot, is_parked};
+use crate::pool::slot::{RETIRED, is_parked};
 use crate::pool::slots::Slots;
 use crate::pool::space::{Chains, NoSpace, Owner, Space};
 use crate::region::At;
@@ -17,7 +18,7 @@ pub(crate) struct TypeState {
 }
 
 impl TypeState {
-    /// The type that `info` describes, with the extents it has.
+    /// The type that `info` describes, with the extents it has. To be settled before it is used.
     pub(crate) fn load(
         base: &Base,
         info: At<TypeInfo>,
@@ -34,7 +35,6 @@ impl TypeState {
             let run = space.extents(run).ok_or("an extent of its index is missing")?;
             state.index.push(&run).map_err(|_| "an extent of its index is too short")?;
         }
-        state.slots.recall_spare();
         state.index.refresh(&state.slots);
         Ok(state)
     }
@@ -130,38 +130,22 @@ impl TypeState {
         AllocError::full(self, space, why)
     }
 
-    /// Ends the operation that a kill has cut, or does nothing to one that was complete. It
-    /// may itself be cut anywhere and done again: the intent stays until all is mended.
-    /// Whether there was something to end.
-    pub(crate) fn end_intent(&mut self, intent: Intent) -> bool {
-        let Some(slot) = self.slots.slot(intent.index) else { return false };
+    /// Ends what a kill has left undone: the slot that was the last to change gets the bit that its header
+    /// wants, and nothing leads to it from a key if no object lives in it. It may itself be cut anywhere and done
+    /// again: the slot stays named until all is mended.
+    pub(crate) fn settle(&mut self) {
+        let Some((index, slot)) = self.slots.recall() else { return };
         let header = slot.header().load();
-        let live = Slot::is_live(header);
-        if !live && self.slots.info.keyed() {
-            self.index.unlink(slot.key().load(), intent.index);
+        if planted(Mutant::RecoveryForgetsName) {
+            self.slots.name_none();
         }
-        let retired = header == RETIRED;
-        let held = live || retired || is_parked(header);
-        let used_before = self.slots.is_used(intent.index);
-        let tally = Tally::parse(self.slots.info.tally.load());
-        if retired {
-            self.slots.count_retired(intent.index);
+        if self.slots.info.keyed() {
+            self.index.unlink(slot.key().load(), index);
         }
-        self.slots.mend(intent.index, held);
-        let before = u64::from(intent.len);
-        let info = &self.slots.info;
-        let len = match intent.op {
-            Op::Alloc => before + u64::from(live),
-            Op::Free => before - u64::from(!live && before != 0),
-        };
-        // Its bit says all about it now.
-        match tally.spare {
-            Some(index) if index != intent.index => info.count(len),
-            _ => info.tally.store(Tally::of(len)),
+        if header == RETIRED {
+            self.slots.count_retired(index);
         }
-        if live && u64::from(intent.index) >= info.high_water.load() {
-            info.high_water.store(u64::from(intent.index) + 1);
-        }
-        used_before != held && tally.spare != Some(intent.index) || tally.len != len
+        self.slots.mend(index, header == RETIRED || is_parked(header));
+        self.slots.name_none();
     }
 }

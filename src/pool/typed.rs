@@ -11,20 +11,20 @@
 //! # How a slot lives
 //!
 //! ```text
-//!            alloc: intent, object, HEADER, bit, tally
+//!            alloc: last, (key, index), object, HEADER
 //!   free  ──────────────────────────────────────────▶  live
 //!   even  ◀──────────────────────────────────────────  odd
-//!            free:  intent, HEADER, tally
+//!            free:  tally, last, HEADER
 //!                                    │ last generation
 //!                                    └──────────────▶  retired (even, bit stays)
 //! ```
 //!
-//! The store to the header commits. A kill before it leaves the old state, a kill after it the new
-//! one; bit and count are derived again from header and intent. An alloc that takes the slot at hand finds
-//! its bit set, and a free leaves it set: only the next free clears it.
+//! The store to the header commits. A kill before it leaves the old state, a kill after it the new one. An alloc takes the
+//! slot at hand, which is named in the tally and set in the map already; a free names its slot first, unless it
+//! is named from before.
 #![allow(unsafe_code)]
 
-use crate::layout::{Intent, Tally};
+use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject};
 use crate::pool::slot::{Slot, Ways, parked};
@@ -226,14 +226,14 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         self.alloc_with(|_, _| (), value)
     }
 
-    /// The same, `note` told of the handle behind the intent and before the commit.
+    /// The same, `note` told of the handle before the commit.
     #[inline(always)]
     pub(crate) fn alloc_noted(&mut self, value: T, note: impl FnOnce(u64)) -> Option<Id<T>> {
         self.alloc_with(|_, header| note(header), value)
     }
 
-    /// The same with a user key. `link`, told of slot and handle, makes the index lead there: behind the intent, so
-    /// that recovery finds it, and before the commit, so that a live object is always found.
+    /// The same with a user key. `link`, told of slot and handle, makes the index lead there, before the
+    /// commit, so that a live object is always found.
     #[inline(always)]
     pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32, u64)) -> Option<Id<T>> {
         let prepare = |slot: Slot, header| {
@@ -245,16 +245,11 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
 
     #[inline(always)]
     fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u64), value: T) -> Option<Id<T>> {
-        let (slot, old) = self.slots.take_spare()?;
-        let (header, info) = (self.slots.header, self.slots.info);
-        let (len, id) = (info.len(), Id::of_next_life(old));
+        let (slot, old) = self.slots.take()?;
+        let id = Id::of_next_life(old);
         let new = id.to_bits();
-        if planted(Mutant::AllocCountsFirst) {
-            info.tally.store(Tally::of(len + 1));
-        }
-        if !planted(Mutant::AllocWithoutIntent) {
-            header.intent.store(Intent::alloc(old, len));
-        }
+        let header = self.slots.header;
+        header.last.store(Last::alloc(T::TYPE_ID));
         if planted(Mutant::AllocLinksLast) && T::KEYED {
             slot.header().store(new);
         }
@@ -267,9 +262,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
         unsafe { object.write(value) };
         slot.header().store(new);
-        if !planted(Mutant::AllocKeepsSpare) {
-            info.tally.store(Tally::of(len + 1));
-        }
+        self.slots.took(new);
         Some(id)
     }
 
@@ -277,7 +270,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
         // SAFETY: the stride is that of `T`, whose slots these are.
-        unsafe { self.slots.release(id.to_bits(), Typed::<T>::STRIDE) }
+        unsafe { self.slots.release(T::TYPE_ID, id.to_bits(), Typed::<T>::STRIDE) }
     }
 
     /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not

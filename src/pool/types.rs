@@ -1,14 +1,14 @@
 //! Types of a pool: adding one, and comparing it with what the segment says of it.
 
 use crate::conf::{Place, ProcessConf};
-use crate::layout::{FLAG_KEYED, Group, Intent, TypeInfo, fill_text};
+use crate::layout::{FLAG_KEYED, Group, Tally, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{PoolObject, SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::pool::slots::Slots;
-use crate::pool::space::{Space, plan_groups, plan_slots};
+use crate::pool::space::{Chains, Space, plan_groups, plan_slots};
 use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
 use crate::region::At;
 use crate::units::{Bytes, Key};
@@ -17,6 +17,7 @@ use crate::units::{Bytes, Key};
 pub(crate) struct Setting<'a> {
     pub(crate) base: &'a Base,
     pub(crate) space: &'a Space,
+    pub(crate) chains: &'a Chains,
     pub(crate) conf: &'a ProcessConf,
     pub(crate) last_generation: u32,
 }
@@ -75,36 +76,25 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     Ok(())
 }
 
-/// Whether the sums of a type can be those of `slots` slots and `groups` groups, and of the operation that
-/// was cut.
-pub(crate) fn check_counts(
-    info: &TypeInfo,
-    slots: u64,
-    groups: u64,
-    intent: Option<Intent>,
-) -> Result<(), &'static str> {
-    let (len, used) = (info.len(), info.groups.load());
+/// Whether the sums of a type can be those of `slots` slots and `groups` groups.
+pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), &'static str> {
+    let (tally, used) = (Tally::parse(info.tally.load()), info.groups.load());
     if slots > limits::MAX_SLOTS.into() {
         return Err("it has more slots than handles can name");
     }
-    if len > slots || info.high_water.load() > slots {
+    if tally.counted > slots || info.high_water.load() > slots {
         return Err("it counts more objects than it has slots");
     }
-    if info.spare().is_some_and(|index| u64::from(index) >= slots) {
-        return Err("it keeps a slot at hand that it does not have");
+    if tally.named.is_some_and(|index| u64::from(index) >= slots) {
+        return Err("it names a slot that it does not have");
     }
     if used > groups {
         return Err("its index uses more groups than it has");
     }
-    if info.keyed() && len != 0 && used == 0 {
+    if info.keyed() && tally.counted > 1 && used == 0 {
         return Err("it counts objects and has no index for them");
     }
-    match intent {
-        Some(intent) if u64::from(intent.index) >= slots || len.abs_diff(intent.len.into()) > 1 => {
-            Err("the operation in flight is none that could be")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Numbers of types.
@@ -201,7 +191,7 @@ fn compare<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), 
         id: T::TYPE_ID,
         key,
         differences: differences::<T>(setting.base, info),
-        objects: info.len(),
+        objects: setting.space.objects(setting.chains, info),
     })
 }
 

@@ -68,7 +68,7 @@ impl<'a, T: PoolObject> View<'a, T> {
     /// Live objects.
     #[inline]
     pub fn len(self) -> usize {
-        self.typed.slots().info.len() as usize
+        self.typed.slots().len() as usize
     }
 
     /// Whether there is no live object.

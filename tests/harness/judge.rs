@@ -38,7 +38,7 @@ pub fn judge(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
     opened(&mut pool, expected)
 }
 
-/// The bytes as the kill has left them: sound but for what the intent names.
+/// The bytes as the kill has left them: sound, the last slot of a type to change free or not.
 pub fn unadopted(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
     match verify_pool(conf.base_key, &Home::of(conf)) {
         Ok(report) if report.is_sound() => Ok(()),
