@@ -14,7 +14,7 @@ struct Player {
 }
 
 /// Where the pool counts its players. The table of types is right behind the header.
-const PLAYERS: usize = size_of::<BaseHeader>() + size_of::<TypeInfo>() + offset_of!(TypeInfo, len);
+const PLAYERS: usize = size_of::<BaseHeader>() + size_of::<TypeInfo>() + offset_of!(TypeInfo, tally);
 const RUN: usize = offset_of!(BaseHeader, run);
 const SCHEMA_USED: usize = offset_of!(BaseHeader, schema_used);
 
