@@ -39,6 +39,9 @@ pub const LINE: u64 = 64;
 /// Unit of segment sizes; the page of the kernels we run on.
 pub const PAGE: u64 = 4096;
 
+/// A huge page, on x86-64 and on the other processors with pages of [`PAGE`] bytes.
+pub const HUGE_PAGE: u64 = 2 << 20;
+
 /// Smallest extent aimed at, so that a type of few small objects costs little.
 pub const MIN_EXTENT_BYTES: u64 = 16 << 10;
 /// Largest extent aimed at (larger only where one slot needs it), so that growing

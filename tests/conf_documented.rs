@@ -2,7 +2,7 @@
 //!
 //! Which keys there are is taken from the error for an unknown one.
 
-use hotpool::conf::{BackendKind, CoreDump, OnCrashLoop, OnTorn, ProblemKind, ResumeConf};
+use hotpool::conf::{BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf};
 use hotpool::{ConfMgr, limits};
 use std::fs;
 
@@ -44,6 +44,7 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
     assert_eq!(zone.mode, 0o600);
     assert_eq!(zone.owner_wait_ms, limits::OWNER_WAIT_MS);
     assert_eq!(zone.core_dump, CoreDump::default());
+    assert_eq!(zone.memory, MemoryConf::default());
     let resume = ResumeConf { max_crash_resumes: zone.resume.max_crash_resumes, ..ResumeConf::default() };
     assert_eq!(zone.resume, resume);
     assert_eq!(resume.max_crash_resumes, 3, "off by default, and shown switched on");
@@ -77,6 +78,9 @@ fn every_key_and_every_word_has_its_row_in_the_document() {
     }
     for level in CoreDump::ALL {
         assert!(row("CoreDump").unwrap().contains(&format!("`{}`", level.name())), "{level:?}");
+    }
+    for pages in HugePages::ALL {
+        assert!(row("HugePages").unwrap().contains(&format!("`{}`", pages.name())), "{pages:?}");
     }
     for policy in OnCrashLoop::ALL {
         assert!(row("OnCrashLoop").unwrap().contains(&format!("`{}`", policy.name())), "{policy:?}");

@@ -138,7 +138,7 @@ fn a_long_line_is_cut() {
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
     unknown-key
-      a.ini:10:1: [zone] player: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:10:1: [zone] player: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     "#);
 }
 
@@ -275,11 +275,11 @@ fn a_dotted_section_that_is_no_types() {
 fn an_unknown_key() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
     unknown-key
-      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
     unknown-key
-      a.ini:7:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
     unknown-key
@@ -668,7 +668,7 @@ monster = 1 x 0
     not-a-number
       a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
     unknown-key
-      a.ini:5:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:5:1: [zone] Colour: there is no such key here; known are BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     malformed-line
       a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
     section-missing
@@ -697,5 +697,19 @@ fn a_pool_that_must_be_hot_and_shall_start_cold() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"
     hot-and-cold
       a.ini:17:13: [world] MustBeHot: refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise
+    ");
+}
+
+#[test]
+fn pages_and_locks_that_are_no_words() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nHugePages = yes\nPrefault = on\nLockMemory = ye"), @r#"
+    not-a-choice
+    "#);
+}
+
+#[test]
+fn huge_pages_insisted_on_where_none_can_be_reserved() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nBackend = posix\nHugePages = on"), @"
+    huge-not-reserved
     ");
 }

@@ -7,6 +7,7 @@ mod fits;
 mod ini;
 pub mod key_plan;
 mod manager;
+mod memory;
 mod nearest;
 mod problem;
 mod process;
@@ -17,6 +18,7 @@ mod section;
 mod values;
 
 pub use manager::ConfMgr;
+pub use memory::{HugePages, MemoryConf};
 pub use problem::{ConfError, Found, Problem, ProblemKind};
 pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, TypeConf};
 pub use resume::{OnCrashLoop, OnTorn, ResumeConf};

@@ -399,6 +399,13 @@ pub enum ProblemKind {
         found: Found,
     },
 
+    /// Pages of 2 MiB insisted on, of a backend that cannot have them reserved.
+    #[error("pages of 2 MiB can be insisted on with Backend = sysv only, not {backend}; set HugePages = try")]
+    HugeNotReserved {
+        /// `Backend`.
+        backend: &'static str,
+    },
+
     /// A pool that must be hot, and shall start cold.
     #[error("refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise")]
     HotAndCold,
@@ -459,6 +466,7 @@ impl ProblemKind {
             DirMissing => "dir-missing",
             DirUnused => "dir-unused",
             DirNotAbsolute { .. } => "dir-not-absolute",
+            HugeNotReserved { .. } => "huge-not-reserved",
             HotAndCold => "hot-and-cold",
             NoSuchProcess { .. } => "no-such-process",
         }

@@ -1,5 +1,6 @@
 //! What one process of a deployment is given: plain data, validated.
 
+use super::memory::MemoryConf;
 use super::resume::ResumeConf;
 use crate::limits;
 use crate::units::{Bytes, Key};
@@ -124,6 +125,8 @@ pub struct ProcessConf {
     pub core_dump: CoreDump,
     /// Room for the undo log of a transaction. Takes effect when a pool is made.
     pub undo_size: Bytes,
+    /// What its memory is like.
+    pub memory: MemoryConf,
     /// What a start does with a pool that keeps killing its owner, or that is not there.
     pub resume: ResumeConf,
     /// Types of which the ini says something.
@@ -168,6 +171,7 @@ impl ProcessConf {
             owner_wait_ms: limits::OWNER_WAIT_MS,
             core_dump: CoreDump::None,
             undo_size: Bytes(limits::UNDO_BYTES),
+            memory: MemoryConf::default(),
             resume: ResumeConf::default(),
             types: Vec::new(),
             places: Places {

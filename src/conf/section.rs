@@ -3,6 +3,7 @@
 use super::collide::KeyUse;
 use super::fits;
 use super::ini::{Section, Span};
+use super::memory::{HugePages, MemoryConf};
 use super::nearest::nearest;
 use super::problem::{Found, ProblemKind};
 use super::process::{BackendKind, CoreDump, Places, ProcessConf, TypeConf};
@@ -24,6 +25,9 @@ const KEYS: &[&str] = &[
     "OwnerWaitMs",
     "CoreDump",
     "UndoSize",
+    "HugePages",
+    "Prefault",
+    "LockMemory",
     "MaxCrashResumes",
     "CrashWindowSec",
     "OnCrashLoop",
@@ -114,6 +118,7 @@ pub(super) fn process(
     let core_dump = fields.optional("CoreDump", CoreDump::None, core_dump, report);
     let undo_size = fields.optional("UndoSize", Bytes(limits::UNDO_BYTES), values::undo_size, report);
 
+    let memory = memory(&fields, backend.as_ref().map(|(kind, _)| *kind), report);
     let resume = resume(&fields, report);
 
     let types = types.map_or(Some(Vec::new()), |section| self::types(section, block_size, report))?;
@@ -135,6 +140,7 @@ pub(super) fn process(
         owner_wait_ms: owner_wait_ms?,
         core_dump: core_dump?,
         undo_size: undo_size?,
+        memory: memory?,
         resume: resume?,
         types,
         places: Places {
@@ -213,6 +219,25 @@ fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
     values::choice(text, &CoreDump::ALL, CoreDump::name)
 }
 
+/// Pages and memory. Only System V segments can be had of reserved pages.
+fn memory(
+    fields: &Fields<'_>,
+    backend: Option<BackendKind>,
+    report: &mut Report<'_>,
+) -> Option<MemoryConf> {
+    let pages = |text: &str| values::choice(text, &HugePages::ALL, HugePages::name);
+    let huge_pages = fields.optional("HugePages", HugePages::Off, pages, report);
+    let prefault = fields.optional("Prefault", false, values::yes_or_no, report);
+    let lock_memory = fields.optional("LockMemory", false, values::yes_or_no, report);
+    if let (Some(HugePages::On), Some(backend), Some(at)) = (huge_pages, backend, fields.get("HugePages"))
+        && backend != BackendKind::Sysv
+    {
+        report.add(at, ProblemKind::HugeNotReserved { backend: backend.name() });
+        return None;
+    }
+    Some(MemoryConf { huge_pages: huge_pages?, prefault: prefault?, lock_memory: lock_memory? })
+}
+
 /// What to do in a crash loop, and with a pool that is not there.
 fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     let default = ResumeConf::default();
@@ -224,8 +249,7 @@ fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     let on_crash_loop = fields.optional("OnCrashLoop", default.on_crash_loop, policy, report);
     let torn = |text: &str| values::choice(text, &OnTorn::ALL, OnTorn::name);
     let on_torn = fields.optional("OnTorn", default.on_torn, torn, report);
-    let hot = |text: &str| values::choice(text, &[false, true], |yes| if yes { "yes" } else { "no" });
-    let must_be_hot = fields.optional("MustBeHot", default.must_be_hot, hot, report);
+    let must_be_hot = fields.optional("MustBeHot", default.must_be_hot, values::yes_or_no, report);
     if let (Some(OnCrashLoop::Cold), Some(true), Some(at)) =
         (on_crash_loop, must_be_hot, fields.get("MustBeHot"))
     {

@@ -122,6 +122,11 @@ pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'stati
     })
 }
 
+/// `yes` or `no`.
+pub(super) fn yes_or_no(text: &str) -> Parsed<bool> {
+    choice(text, &[false, true], |yes| if yes { "yes" } else { "no" })
+}
+
 /// The name of a process or of a type, at most `max` bytes.
 pub(super) fn name(text: &str, max: usize) -> Parsed<&str> {
     let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';

@@ -30,7 +30,7 @@ use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::undo::{States, Undo};
-use crate::share::{ShareMgr, StartMode};
+use crate::share::{MemoryReport, ShareMgr, StartMode};
 use crate::sync::Word;
 use crate::sys;
 use std::time::Duration;
@@ -143,6 +143,7 @@ pub(crate) fn adopt(
         crash_loop,
         moved_to: None,
         took: Duration::ZERO,
+        memory: MemoryReport::default(),
     })
 }
 

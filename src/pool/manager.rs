@@ -93,13 +93,15 @@ impl MemoryPoolMgr {
     /// Opens the pool of a process: attaches what its last owner left (hot), or makes it (cold).
     ///
     /// Waits up to `OwnerWaitMs` for an owner that is still dying. Takes microseconds, whatever
-    /// the number of objects: nothing is scanned. A kill in here leaves a pool that the next
+    /// the number of objects: nothing is scanned. With `Prefault` or `LockMemory` it goes on to give every page
+    /// its memory, which takes time in proportion to the pool. A kill in here leaves a pool that the next
     /// open resumes, or takes up where its making was cut.
     ///
     /// # Errors
     ///
     /// Another process owns the pool; a segment under one of the keys is not ours, of the wrong
-    /// size, user or version, or damaged; the ini no longer fits the pool. Nothing is changed then.
+    /// size, user or version, or damaged; the ini no longer fits the pool. Nothing is changed then. There is no memory
+    /// for what the ini asks for, or a limit keeps it from being locked: the pool stays as hot as it was.
     #[doc(alias = "Init")]
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
@@ -126,6 +128,7 @@ impl MemoryPoolMgr {
         fit_blocks(conf, &base, &mut space, &mut share)?;
         report.moved_to = moved_to;
         report.took = began.elapsed();
+        report.memory = share.settle()?;
         log::info!("{report}");
         Ok(MemoryPoolMgr {
             types: Box::new([const { None }; limits::TYPE_TABLE as usize]),

@@ -2,7 +2,7 @@
 
 use crate::object::Handle;
 use crate::pool::breaker::CrashLoop;
-use crate::share::StartMode;
+use crate::share::{MemoryReport, StartMode};
 use crate::units::Key;
 use std::fmt;
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub struct ResumeReport {
     pub moved_to: Option<Key>,
     /// Wall time of attach and recovery.
     pub took: Duration,
+    /// What was done about its memory, and how long that took besides.
+    pub memory: MemoryReport,
 }
 
 impl ResumeReport {
@@ -136,7 +138,7 @@ impl fmt::Display for ResumeReport {
         if !self.quarantined.is_empty() {
             write!(f, ", in quarantine: {:?}", self.quarantined)?;
         }
-        write!(f, "; {} us", self.took.as_micros())
+        write!(f, "; {} us{}", self.took.as_micros(), self.memory)
     }
 }
 

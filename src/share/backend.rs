@@ -111,6 +111,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// Makes a segment and attaches it for writing.
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment>;
 
+    /// The same of reserved pages of 2 MiB; `Unsupported` where the backend can have none.
+    fn create_huge(&self, _key: Key, _bytes: u64, _mode: u32) -> io::Result<Segment> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Attaches what `stat` found.
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment>;
 

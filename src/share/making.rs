@@ -8,9 +8,9 @@
 //! beginning, or removed.
 
 use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
-use crate::limits::PAGE;
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
+use crate::share::segment::Segment;
 use crate::sync::Word;
 use crate::sys::mem::{self, Advice};
 use crate::sys::wall_nanos;
@@ -47,13 +47,14 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
 }
 
 /// Turns what a cut creation left behind into zeros, all but the mark itself: a wipe that is
-/// cut leaves a cut creation. What was never touched is not touched by it either.
-pub(crate) fn wipe(region: &Region) {
-    let head = region.len().min(PAGE);
+/// cut leaves a cut creation. Pages that were never touched are not touched by it either.
+pub(crate) fn wipe(segment: &Segment) {
+    let (region, page) = (&segment.region(), segment.page());
+    let head = region.len().min(page);
     clear(region, size_of::<Word>() as u64, head);
-    let rest = region.len() / PAGE * PAGE;
+    let rest = region.len() / page * page;
     // Pages go back to the kernel at once, where the memory can do so; that is not the memory of a
-    // process, and not every file system.
+    // process, and not every file system. Not all kernels clear a part of a page of 2 MiB.
     match rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok() {
         true => clear(region, rest, region.len()),
         false => clear(region, head, region.len()),

@@ -6,9 +6,11 @@ use super::fence;
 use super::loss::Loss;
 use super::making::{self, Identity};
 use super::owner::{OwnerError, OwnerLock, Wait, Whose};
+use super::pages;
+use super::residence::{self, MemoryError, MemoryReport, Setting};
 use super::segment::Segment;
 use super::verdict::Verdict;
-use crate::conf::{BackendKind, CoreDump, ProcessConf};
+use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf, ProcessConf};
 use crate::layout::{BASE_KIND, BLOCK_KIND, MAGIC_GONE};
 use crate::limits::PAGE;
 use crate::region::Region;
@@ -59,6 +61,9 @@ pub enum ShareError {
         /// Key of the base segment.
         key: Key,
     },
+    /// The memory of the pool is not had as the ini asks for it.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The system refused.
     #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", system_next(source))]
     System {
@@ -99,12 +104,13 @@ fn system_next(error: &io::Error) -> &'static str {
 pub struct ShareMgr {
     /// Key and number, shmid or inode, of every attached segment.
     watched: Vec<(Key, u64)>,
-    blocks: Vec<Segment>,
+    blocks: Vec<(Key, Segment)>,
     base: Segment,
     backend: Box<dyn Backend>,
     key: Key,
     mode: u32,
     core_dump: CoreDump,
+    setting: Setting,
     found: Facts,
     start_mode: StartMode,
     pool_id: [u64; 2],
@@ -139,7 +145,8 @@ impl ShareMgr {
             _ => OwnerLock::take(conf.base_key, conf.mode, Whose::Own, wait)?,
         };
         let backend = Home::of(conf).open();
-        match open_base(conf, base_bytes, &*backend, &lock, wait, make) {
+        let setting = Setting::of(conf, base_bytes);
+        match open_base(conf, base_bytes, &*backend, &lock, wait, &setting, make) {
             Ok(Opened { base, found, start_mode, pool_id }) => Ok(ShareMgr {
                 watched: watch(&*backend, conf.base_key).into_iter().collect(),
                 blocks: Vec::new(),
@@ -148,6 +155,7 @@ impl ShareMgr {
                 key: conf.base_key,
                 mode: conf.mode,
                 core_dump: conf.core_dump,
+                setting,
                 found,
                 start_mode,
                 pool_id,
@@ -208,10 +216,10 @@ impl ShareMgr {
             return self.attach_judged(facts);
         }
         let identity = Identity { key, pool_id: self.pool_id, kind: BLOCK_KIND, index, bytes };
-        let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode)?;
-        advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
+        let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode, &self.setting)?;
+        advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
         // The rest gets its memory extent by extent, when a type grows into it.
-        making::wipe(&segment.region());
+        making::wipe(&segment);
         mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
         making::fill(&segment.region(), &identity, &mut |_| ());
         Ok(self.keep(key, segment))
@@ -253,14 +261,14 @@ impl ShareMgr {
         let facts = self.judge_side(key, block, bytes.0)?;
         let segment = match facts.verdict() {
             Verdict::Clean | Verdict::Crashed => attach(&*self.backend, &facts)?,
-            verdict => begin(&*self.backend, &facts, verdict, bytes.0, self.mode)?,
+            verdict => begin(&*self.backend, &facts, verdict, bytes.0, self.mode, &Setting::default())?,
         };
         let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
         let index = block.unwrap_or(0);
         let identity = Identity { key, pool_id: side_id(self.pool_id), kind, index, bytes: bytes.0 };
-        advise(&*self.backend, &segment, self.core_dump, kind);
+        advise(&*self.backend, &segment, self.core_dump, MemoryConf::default(), kind);
         making::mark_unfinished(&segment.region());
-        making::wipe(&segment.region());
+        making::wipe(&segment);
         mem::populate(&segment.region(), 0, populated).map_err(system(key, bytes.0, "populate"))?;
         making::fill(&segment.region(), &identity, fill);
         Ok(())
@@ -295,7 +303,7 @@ impl ShareMgr {
         let (key, bytes) = (self.key, region.len());
         let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
         making::mark_unfinished(&region);
-        making::wipe(&region);
+        making::wipe(&self.base);
         mem::populate(&region, 0, bytes).map_err(system(key, bytes, "populate"))?;
         making::fill(&region, &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
         self.pool_id = pool_id;
@@ -305,15 +313,22 @@ impl ShareMgr {
 
     fn attach_judged(&mut self, facts: Facts) -> Result<Region, ShareError> {
         let segment = attach(&*self.backend, &facts)?;
-        advise(&*self.backend, &segment, self.core_dump, BLOCK_KIND);
+        advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
         Ok(self.keep(facts.key, segment))
     }
 
     fn keep(&mut self, key: Key, segment: Segment) -> Region {
         self.watched.extend(watch(&*self.backend, key));
         let region = segment.region();
-        self.blocks.push(segment);
+        self.blocks.push((key, segment));
         region
+    }
+
+    /// Populates and locks what is attached, as configured; says what came of it.
+    pub(crate) fn settle(&self) -> Result<MemoryReport, ShareError> {
+        let blocks = self.blocks.iter().map(|(key, segment)| (*key, segment));
+        let segments: Vec<_> = std::iter::once((self.key, &self.base)).chain(blocks).collect();
+        Ok(residence::settle(&self.setting, &segments)?)
     }
 
     /// What of the pool was taken away while it is attached.
@@ -380,6 +395,7 @@ fn open_base(
     backend: &dyn Backend,
     lock: &OwnerLock,
     wait: Wait,
+    setting: &Setting,
     make: &mut dyn FnMut(&Region),
 ) -> Result<Opened, ShareError> {
     let key = conf.base_key;
@@ -396,9 +412,9 @@ fn open_base(
         None if conf.resume.must_be_hot && matches!(verdict, Verdict::Absent | Verdict::Unfinished) => {
             return Err(ShareError::Cold { verdict, facts: Box::new(found) });
         }
-        None => begin(backend, &found, verdict, bytes, conf.mode)?,
+        None => begin(backend, &found, verdict, bytes, conf.mode, setting)?,
     };
-    advise(backend, &base, conf.core_dump, BASE_KIND);
+    advise(backend, &base, conf.core_dump, conf.memory, BASE_KIND);
     if !lock.is_named()? {
         return Err(ShareError::Overtaken { key });
     }
@@ -412,7 +428,7 @@ fn open_base(
         );
     }
     let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
-    making::wipe(&base.region());
+    making::wipe(&base);
     mem::populate(&base.region(), 0, bytes).map_err(system(key, bytes, "populate"))?;
     making::fill(&base.region(), &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
     Ok(Opened { base, found, start_mode: StartMode::Init, pool_id })
@@ -425,6 +441,7 @@ fn begin(
     verdict: Verdict,
     bytes: u64,
     mode: u32,
+    setting: &Setting,
 ) -> Result<Segment, ShareError> {
     let empty = facts.segment.as_ref().is_none_or(|segment| segment.bytes.0 == 0);
     match verdict {
@@ -433,7 +450,7 @@ fn begin(
         Verdict::Unfinished => return attach(backend, facts),
         verdict => return Err(refused(verdict, facts.clone())),
     }
-    backend.create(facts.key, bytes, mode).map_err(system(facts.key, bytes, "make"))
+    pages::create(backend, setting, facts.key, bytes, mode)
 }
 
 fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
@@ -441,16 +458,18 @@ fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
     backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
 }
 
-/// Keeps the mapping out of forked children and, as configured, out of core dumps. Refused advice
-/// costs no promise that the owner lock does not keep, so it is said and not an error.
-fn advise(backend: &dyn Backend, segment: &Segment, dump: CoreDump, kind: u32) {
+/// Keeps the mapping out of forked children and, as configured, out of core dumps; asks for larger pages, as configured.
+/// Refused advice costs no promise that the owner lock does not keep, so it is said and not an error.
+fn advise(backend: &dyn Backend, segment: &Segment, dump: CoreDump, memory: MemoryConf, kind: u32) {
+    if memory.huge_pages != HugePages::Off {
+        pages::ask_for_transparent(segment);
+    }
     let dumped = dump == CoreDump::Full || dump == CoreDump::Header && kind == BASE_KIND;
     // A child has its own copy of the memory of a process, and may go on with it.
     let forked = backend.kind() == BackendKind::Heap;
     let wanted = [(!forked, Advice::DontFork), (!dumped, Advice::DontDump)];
     for (_, advice) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-        let region = segment.region();
-        if let Err(error) = mem::advise(&region, 0, region.len(), advice) {
+        if let Err(error) = pages::advise(segment, advice) {
             log::warn!("{advice:?} was refused: {error}");
         }
     }

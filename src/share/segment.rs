@@ -3,12 +3,14 @@
 //! # What the unsafe code here relies on
 //!
 //! What is mapped keeps a page-aligned range of `len` bytes mapped as long as it lives:
-//! `shmat` and `mmap` answer with pages, and [`Attached`], `MmapRaw` and `Shmem` unmap them
+//! `shmat` and `mmap` answer with whole pages of the size that they map, and [`Attached`], `MmapRaw` and `Shmem` unmap them
 //! in their drop. The segment holds it until its own drop, and the region it lends is
 //! used inside the crate only while the segment lives (see `region.rs`).
 #![allow(unsafe_code)]
 
+use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
+use crate::sys::pages;
 use crate::sys::sysv::Attached;
 use memmap2::MmapRaw;
 use shared_memory::Shmem;
@@ -29,6 +31,8 @@ enum Mapping {
 pub(crate) struct Segment {
     region: Region,
     mapping: ManuallyDrop<Mapping>,
+    /// Bytes of its pages, where they are known without asking the kernel.
+    page: Option<u64>,
     pid: u32,
 }
 
@@ -39,37 +43,63 @@ unsafe impl Send for Segment {}
 impl Segment {
     /// A System V segment of which `bytes` bytes were asked for.
     pub(crate) fn sysv(attached: Attached, bytes: u64) -> Self {
-        Self::new(attached.base(), bytes, Mapping::Sysv(attached))
+        Self::new(attached.base(), bytes, Mapping::Sysv(attached), None)
+    }
+
+    /// One that has just been made, of reserved pages of 2 MiB or of small ones.
+    pub(crate) fn sysv_made(attached: Attached, bytes: u64, huge: bool) -> Self {
+        let page = if huge { HUGE_PAGE } else { PAGE };
+        Self::new(attached.base(), bytes, Mapping::Sysv(attached), Some(page))
     }
 
     /// A mapped file.
     pub(crate) fn mmap(map: MmapRaw) -> Self {
         let (base, len) = extent(map.as_mut_ptr(), map.len());
-        Self::new(base, len, Mapping::Mmap(map))
+        Self::new(base, len, Mapping::Mmap(map), Some(PAGE))
     }
 
     /// POSIX shared memory. Its maker's drop would unlink it: that is turned off by
     /// whoever made it.
     pub(crate) fn posix(map: Shmem) -> Self {
         let (base, len) = extent(map.as_ptr(), map.len());
-        Self::new(base, len, Mapping::Posix(map))
+        Self::new(base, len, Mapping::Posix(map), Some(PAGE))
     }
 
     /// Memory of the process, shared with the registry that finds it again.
     pub(crate) fn heap(map: Arc<MmapRaw>) -> Self {
         let (base, len) = extent(map.as_mut_ptr(), map.len());
-        Self::new(base, len, Mapping::Heap(map))
+        Self::new(base, len, Mapping::Heap(map), Some(PAGE))
     }
 
-    fn new(base: NonNull<u8>, len: u64, mapping: Mapping) -> Self {
+    fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: Option<u64>) -> Self {
         // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
         let region = unsafe { Region::new(base, len) };
-        Segment { region, mapping: ManuallyDrop::new(mapping), pid: std::process::id() }
+        Segment { region, mapping: ManuallyDrop::new(mapping), page, pid: std::process::id() }
     }
 
     /// Its memory.
     pub(crate) fn region(&self) -> Region {
         self.region
+    }
+
+    /// Address of its first byte.
+    pub(crate) fn address(&self) -> u64 {
+        self.region.span(0, 0).map_or(0, |start| start.as_ptr().addr() as u64)
+    }
+
+    /// Bytes of the pages it is made of: those of 2 MiB count that are reserved, not those that come and go.
+    pub(crate) fn page(&self) -> u64 {
+        let asked = || pages::containing(&pages::mappings().unwrap_or_default(), self.address());
+        self.page.unwrap_or_else(|| asked().map_or(PAGE, |mapping| mapping.page.max(PAGE)))
+    }
+
+    /// All that is mapped: its memory up to the end of its last page.
+    pub(crate) fn whole(&self) -> Region {
+        let (Ok(base), len) = (self.region.span(0, 0), self.region.len().next_multiple_of(self.page())) else {
+            return self.region;
+        };
+        // SAFETY: the kernel maps whole pages, of the size that it names, and they are kept until drop.
+        unsafe { Region::new(base, len) }
     }
 }
 

@@ -28,8 +28,11 @@ impl Backend for SysvBackend {
     }
 
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
-        let shmid = sysv::shm_create(key, bytes, mode)?;
-        Ok(Segment::sysv(sysv::shm_attach(shmid, true)?, bytes))
+        make(key, bytes, mode, false)
+    }
+
+    fn create_huge(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
+        make(key, bytes, mode, true)
     }
 
     fn attach(&self, _key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
@@ -55,6 +58,11 @@ impl Backend for SysvBackend {
         // The kernel shows the shmid as the inode of a mapping, and `/SYSV` and the key as its path.
         proc::writers(|path, inode| inode == facts.id && path.starts_with("/SYSV"))
     }
+}
+
+fn make(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Result<Segment> {
+    let shmid = sysv::shm_create(key, bytes, mode, huge)?;
+    Ok(Segment::sysv_made(sysv::shm_attach(shmid, true)?, bytes, huge))
 }
 
 /// An id that names nothing any more.

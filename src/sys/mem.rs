@@ -1,10 +1,10 @@
-//! Advice on mapped memory.
+//! Advice on mapped memory, and locks on it.
 //!
 //! # What the unsafe code here relies on
 //!
-//! `madvise` is called on ranges of a [`Region`] only, which are mapped as long as the
-//! region is in use and begin at a page. `MADV_DONTFORK`, `MADV_DONTDUMP` and
-//! `MADV_POPULATE_WRITE` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
+//! `madvise` and `mlock2` are called on ranges of a [`Region`] only, which are mapped as long as the
+//! region is in use and begin at a page. `MADV_DONTFORK`, `MADV_DONTDUMP`, `MADV_HUGEPAGE`,
+//! `MADV_POPULATE_WRITE` and `mlock2` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
 //! like any other: segments are only seen through atomics and raw pointers, and any bytes are
 //! a valid record.
 #![allow(unsafe_code)]
@@ -19,6 +19,8 @@ pub(crate) enum Advice {
     DontFork,
     /// A core dump leaves the mapping out.
     DontDump,
+    /// Pages of 2 MiB, where the host allows them.
+    HugePage,
     /// Every page gets memory now. Want of memory is an error here, where a store would
     /// raise SIGBUS.
     PopulateWrite,
@@ -31,31 +33,54 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
     if bytes == 0 {
         return Ok(());
     }
-    let outside = || io::Error::new(io::ErrorKind::InvalidInput, "outside of the mapping");
     let start = region.span(offset, bytes).map_err(|_| outside())?;
     let advice = match advice {
         Advice::DontFork => libc::MADV_DONTFORK,
         Advice::DontDump => libc::MADV_DONTDUMP,
+        Advice::HugePage => libc::MADV_HUGEPAGE,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
         Advice::Remove => libc::MADV_REMOVE,
     };
-    // SAFETY: `Region::span` says that the range is inside a live mapping; none of the
-    // four unmaps it, and the one that changes bytes is covered at the top of this file.
+    // SAFETY: `Region::span` says that the range is inside a live mapping; none of
+    // them unmaps it, and the one that changes bytes is covered at the top of this file.
     match unsafe { libc::madvise(start.as_ptr().cast(), bytes as usize, advice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
+fn outside() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "outside of the mapping")
+}
+
 /// Gives memory to every page of the range, so that want of it is an error here and not a
 /// SIGBUS at a later store. A kernel before 5.14 cannot be asked; there it does nothing.
 pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
+    try_populate(region, offset, bytes).map(drop)
+}
+
+/// The same, and whether the kernel could be asked.
+pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Result<bool> {
     match advise(region, offset, bytes, Advice::PopulateWrite) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
         // The kernel's word for "a store would raise SIGBUS" is no help to an operator.
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
             Err(io::Error::from_raw_os_error(libc::ENOMEM))
         }
-        other => other,
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps the whole region in RAM until it is unmapped: what has memory now, and what gets it later. Looks at the
+/// limit for all of it at once and gives memory to nothing.
+pub(crate) fn lock(region: &Region) -> io::Result<()> {
+    const ON_FAULT: u32 = 1;
+    let (start, bytes) = (region.span(0, region.len()).map_err(|_| outside())?, region.len() as usize);
+    // The C library has no function for it on every target.
+    // SAFETY: the range is a live mapping; locking it changes no byte of it.
+    match unsafe { libc::syscall(libc::SYS_mlock2, start.as_ptr(), bytes, ON_FAULT) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -1,8 +1,9 @@
-//! Kernel calls: System V segments and semaphores, memory advice, `/proc`. Knows keys and
+//! Kernel calls: System V segments and semaphores, memory advice, pages, `/proc`. Knows keys and
 //! numbers, and nothing of pools.
 
 pub(crate) mod clock;
 pub(crate) mod mem;
+pub(crate) mod pages;
 pub(crate) mod proc;
 pub(crate) mod sysv;
 

@@ -92,10 +92,14 @@ pub(crate) fn shm_find(key: Key) -> io::Result<Option<i32>> {
     optional(checked(unsafe { libc::shmget(key, 0, 0) }))
 }
 
-/// Makes a segment; fails if there is one.
-pub(crate) fn shm_create(key: Key, bytes: u64, mode: u32) -> io::Result<i32> {
+/// Makes a segment; fails if there is one. `huge` asks for reserved pages of 2 MiB: the kernel rounds the mapping up to
+/// whole ones, and answers to `IPC_STAT` with the size that was asked for.
+pub(crate) fn shm_create(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Result<i32> {
+    // `SHM_HUGETLB` and `SHM_HUGE_2MB`, which the Rust binding does not have.
+    const HUGE_2M: i32 = 0o4000 | 21 << 26;
     let key = named(key)?;
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as i32;
+    let pages = if huge { HUGE_2M } else { 0 };
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | pages | (mode & 0o777) as i32;
     // SAFETY: integers only.
     checked(unsafe { libc::shmget(key, bytes as usize, flags) })
 }

@@ -113,6 +113,7 @@ fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, Ren
             source,
         })
     };
+    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_string();
     let options = [
         ("Backend", process.backend.clone()),
         ("Dir", process.dir.clone()),
@@ -120,11 +121,14 @@ fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, Ren
         ("OwnerWaitMs", process.owner_wait_ms.map(|ms| ms.to_string())),
         ("CoreDump", process.core_dump.clone()),
         ("UndoSize", process.undo_size.clone()),
+        ("HugePages", process.huge_pages.clone()),
+        ("Prefault", process.prefault.map(yes_or_no)),
+        ("LockMemory", process.lock_memory.map(yes_or_no)),
         ("MaxCrashResumes", process.max_crash_resumes.map(|n| n.to_string())),
         ("CrashWindowSec", process.crash_window_sec.map(|n| n.to_string())),
         ("OnCrashLoop", process.on_crash_loop.clone()),
         ("OnTorn", process.on_torn.clone()),
-        ("MustBeHot", process.must_be_hot.map(|yes| if yes { "yes" } else { "no" }.into())),
+        ("MustBeHot", process.must_be_hot.map(yes_or_no)),
     ];
     let types = process.types.iter().map(|(name, size)| TypeView {
         name,
