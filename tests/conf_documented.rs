@@ -2,7 +2,9 @@
 //!
 //! Which keys there are is taken from the error for an unknown one.
 
-use hotpool::conf::{BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf};
+use hotpool::conf::{
+    BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf,
+};
 use hotpool::{ConfMgr, limits};
 use std::fs;
 

@@ -704,6 +704,11 @@ fn a_pool_that_must_be_hot_and_shall_start_cold() {
 fn pages_and_locks_that_are_no_words() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nHugePages = yes\nPrefault = on\nLockMemory = ye"), @r#"
     not-a-choice
+      a.ini:16:13: [world] HugePages: "yes" is not one of off, try, on
+    not-a-choice
+      a.ini:17:12: [world] Prefault: "on" is not one of no, yes
+    not-a-choice
+      a.ini:18:14: [world] LockMemory: "ye" is not one of no, yes
     "#);
 }
 
@@ -711,5 +716,6 @@ fn pages_and_locks_that_are_no_words() {
 fn huge_pages_insisted_on_where_none_can_be_reserved() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nBackend = posix\nHugePages = on"), @"
     huge-not-reserved
+      a.ini:17:13: [world] HugePages: pages of 2 MiB can be insisted on with Backend = sysv only, not posix; set HugePages = try
     ");
 }

@@ -220,11 +220,7 @@ fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
 }
 
 /// Pages and memory. Only System V segments can be had of reserved pages.
-fn memory(
-    fields: &Fields<'_>,
-    backend: Option<BackendKind>,
-    report: &mut Report<'_>,
-) -> Option<MemoryConf> {
+fn memory(fields: &Fields<'_>, backend: Option<BackendKind>, report: &mut Report<'_>) -> Option<MemoryConf> {
     let pages = |text: &str| values::choice(text, &HugePages::ALL, HugePages::name);
     let huge_pages = fields.optional("HugePages", HugePages::Off, pages, report);
     let prefault = fields.optional("Prefault", false, values::yes_or_no, report);

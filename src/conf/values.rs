@@ -122,9 +122,15 @@ pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'stati
     })
 }
 
-/// `yes` or `no`.
+/// `yes` or `no`. Who writes `on` is not asked whether that was to be `no`.
 pub(super) fn yes_or_no(text: &str) -> Parsed<bool> {
-    choice(text, &[false, true], |yes| if yes { "yes" } else { "no" })
+    let answer = choice(text, &[false, true], |yes| if yes { "yes" } else { "no" });
+    answer.map_err(|kind| match kind {
+        ProblemKind::NotAChoice { found, choices, .. } => {
+            ProblemKind::NotAChoice { found, choices, nearest: None }
+        }
+        other => other,
+    })
 }
 
 /// The name of a process or of a type, at most `max` bytes.

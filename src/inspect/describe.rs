@@ -10,7 +10,7 @@ use crate::object::StoredField;
 use crate::pool::base::Base;
 use crate::pool::types;
 use crate::region::Region;
-use crate::share::{Facts, Home, Observed, ShareError, Verdict};
+use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
 use crate::sync::Word;
 use crate::units::{Bytes, Key};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ pub enum DescribeError {
 pub struct Description {
     /// Its head, its owner, and what the system says of the base.
     pub facts: Facts,
+    /// The pages that the base is made of; `None` where the system does not say.
+    pub base_pages: Option<PageKind>,
     /// Size of every block.
     pub block_bytes: Bytes,
     /// Extents in use.
@@ -124,12 +126,13 @@ pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError
         return Err(ShareError::Refused { verdict, facts: Box::new(facts) }.into());
     }
     let base = Base::find(observed.base()).map_err(|what| DescribeError::Corrupt { key, what })?;
+    let base_pages = observed.base_pages().ok().map(|pages| pages.kind);
     let mut blocks = BTreeMap::new();
     let mut lives = |info: &TypeInfo| {
         let mut block = |key: Key| *blocks.entry(key).or_insert_with(|| observed.block(key).ok());
         named_header(&base, info, &mut block).is_some_and(is_live)
     };
-    Ok(describe(&base, facts, &mut lives))
+    Ok(Description { base_pages, ..describe(&base, facts, &mut lives) })
 }
 
 /// What the header of the named slot of a type holds. Only its block is attached, through `block`.
@@ -150,6 +153,7 @@ fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool)
     let mut seen = BTreeSet::new();
     Description {
         facts,
+        base_pages: None,
         block_bytes: Bytes(base.block_bytes()),
         extents: base.header.nextents.load(),
         starts_clean: base.header.starts_clean.load(),

@@ -51,14 +51,13 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
 pub(crate) fn wipe(segment: &Segment) {
     let (region, page) = (&segment.region(), segment.page());
     let head = region.len().min(page);
-    clear(region, size_of::<Word>() as u64, head);
     let rest = region.len() / page * page;
     // Pages go back to the kernel at once, where the memory can do so; that is not the memory of a
-    // process, and not every file system. Not all kernels clear a part of a page of 2 MiB.
-    match rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok() {
-        true => clear(region, rest, region.len()),
-        false => clear(region, head, region.len()),
-    }
+    // process, and not every file system. Not all kernels clear a part of a page of 2 MiB, and all take a
+    // transparent one apart for it: so this comes before anything is touched.
+    let gone = rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok();
+    clear(region, size_of::<Word>() as u64, head);
+    clear(region, if gone { rest } else { head }, region.len());
 }
 
 /// Clears the words from one offset to another. A word that is zero already is not stored to, so that

@@ -4,10 +4,12 @@ use super::backend::{Access, Backend, Home};
 use super::facts::{Facts, Head, observe};
 use super::manager::{ShareError, refused, system};
 use super::owner::Observer;
+use super::pages::SegmentPages;
 use super::segment::Segment;
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
 use crate::region::Region;
+use crate::sys;
 use crate::units::Key;
 use std::io;
 
@@ -49,6 +51,11 @@ impl Observed {
     /// Memory of the base.
     pub(crate) fn base(&self) -> Region {
         self.base.region()
+    }
+
+    /// The pages that the base is made of; of transparent ones it tells as far as they have been looked at.
+    pub(crate) fn base_pages(&self) -> io::Result<SegmentPages> {
+        Ok(SegmentPages::of(self.facts.key, &self.base, &sys::pages::mappings()?))
     }
 
     /// Attaches what is under the key of a block.

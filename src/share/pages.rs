@@ -86,7 +86,10 @@ fn refused(setting: &Setting, key: Key, bytes: u64, source: io::Error) -> ShareE
     let in_use = found.map_or(0, |found| found.total.saturating_sub(found.free));
     let remedy = match source.raw_os_error() {
         Some(libc::ENOMEM) => {
-            format!("run `sysctl vm.nr_hugepages={}`, which is enough for all of it", in_use + setting.huge_needed)
+            format!(
+                "run `sysctl vm.nr_hugepages={}`, which is enough for all of it",
+                in_use + setting.huge_needed
+            )
         }
         Some(libc::EPERM) => {
             "give the server CAP_IPC_LOCK, or `sysctl vm.hugetlb_shm_group` the number of its group".into()

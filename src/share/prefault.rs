@@ -140,10 +140,62 @@ struct Words {
 
 impl Words {
     fn say(&mut self, done: u64) {
-        if self.last.elapsed() >= PAUSE {
-            self.last = Instant::now();
-            let percent = done * 100 / self.all.max(1);
-            log::info!("{}: {percent} % of {} have memory", self.place, Bytes(self.all));
+        if let Some(word) = self.word(done, Instant::now()) {
+            log::info!("{word}");
         }
+    }
+
+    fn word(&mut self, done: u64, now: Instant) -> Option<String> {
+        if now.duration_since(self.last) < PAUSE {
+            return None;
+        }
+        self.last = now;
+        let percent = (u128::from(done) * 100 / u128::from(self.all.max(1))) as u64;
+        Some(format!("{}: {percent} % of {} have their memory", self.place, Bytes(self.all)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::testing::Bench;
+
+    #[test]
+    fn a_word_is_said_at_most_once_a_second() {
+        let began = Instant::now();
+        let mut words = Words { last: began, place: "a.ini:3: [zone] Prefault".into(), all: 8 << 30 };
+        let mut at = |ms, done| words.word(done, began + Duration::from_millis(ms));
+        assert_eq!(at(999, 1 << 30), None);
+        assert_eq!(at(1000, 2 << 30).unwrap(), "a.ini:3: [zone] Prefault: 25 % of 8G have their memory");
+        assert_eq!(at(1999, 3 << 30), None);
+        assert!(at(2000, 8 << 30).unwrap().contains("100 %"));
+    }
+
+    #[test]
+    fn every_byte_belongs_to_one_piece() {
+        let bench = Bench::new();
+        let bytes = 2 * PIECE + 12_288;
+        let segment = bench.home.open().create(bench.base(), bytes, 0o600).unwrap();
+        let mut end = 0;
+        for piece in cut(bench.base(), segment.region()) {
+            assert_eq!(piece.offset, end);
+            end += piece.bytes;
+        }
+        assert_eq!(end, bytes);
+    }
+
+    /// What a kernel is given that cannot be asked.
+    #[test]
+    fn a_touch_gives_a_page_its_memory_and_changes_no_byte() {
+        let bench = Bench::new();
+        let segment = bench.home.open().create(bench.base(), 1 << 20, 0o600).unwrap();
+        segment.region().at::<Word>(4096).unwrap().store(7);
+        let facts = bench.facts().segment.unwrap();
+        let resident =
+            || crate::share::MemoryTable::read(&bench.home).unwrap().of(&facts).unwrap().resident.0;
+        assert!(resident() < 1 << 20);
+        cut(bench.base(), segment.region()).for_each(|piece| touch(&piece));
+        assert_eq!(resident(), 1 << 20);
+        assert_eq!(segment.region().at::<Word>(4096).unwrap().load(), 7);
     }
 }

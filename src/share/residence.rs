@@ -124,7 +124,12 @@ impl fmt::Display for MemoryReport {
             let huge = Bytes(huge.map(|segment| segment.huge.0).sum());
             match (reserved, transparent) {
                 (0, 0) => write!(f, "; pages of 4 KiB")?,
-                _ => write!(f, "; pages of 2 MiB in {} of {} segments", reserved + transparent, self.segments.len())?,
+                _ => write!(
+                    f,
+                    "; pages of 2 MiB in {} of {} segments",
+                    reserved + transparent,
+                    self.segments.len()
+                )?,
             }
             if transparent != 0 {
                 write!(f, ", {huge} of them transparent so far")?;

@@ -95,7 +95,8 @@ impl Segment {
 
     /// All that is mapped: its memory up to the end of its last page.
     pub(crate) fn whole(&self) -> Region {
-        let (Ok(base), len) = (self.region.span(0, 0), self.region.len().next_multiple_of(self.page())) else {
+        let (Ok(base), len) = (self.region.span(0, 0), self.region.len().next_multiple_of(self.page()))
+        else {
             return self.region;
         };
         // SAFETY: the kernel maps whole pages, of the size that it names, and they are kept until drop.

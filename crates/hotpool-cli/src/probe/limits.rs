@@ -125,7 +125,7 @@ mod tests {
         ]);
         // One of the two segments is there.
         let segments = vec![(Key(0x4850_0101), 64 << 20), (Key(0x4850_0102), 64 << 20)];
-        let needs = Needs { segments, sets: vec![Key(7), Key(8)], bytes: 128 << 20, dumps: false };
+        let needs = Needs { segments, sets: vec![Key(7), Key(8)], bytes: 128 << 20, ..Needs::default() };
         all(&root.root(), &needs)
     }
 

@@ -1,28 +1,23 @@
 //! Whether there is memory for the pools, and what a crash does with it.
 
 use super::{Finding, Needs, Root, Severity, size};
+use hotpool::units::Key;
 
 /// All that concerns memory.
 pub(crate) fn all(root: &Root, needs: &Needs) -> Vec<Finding> {
     let resident = resident(root, needs);
     let missing = needs.bytes.saturating_sub(resident);
-    vec![
-        cgroup(root, missing),
-        available(root, missing),
-        overcommit(root, missing),
-        core_filter(root, needs),
-        huge_pages(root, needs),
-        memlock(root, needs),
-    ]
+    vec![cgroup(root, missing), available(root, missing), overcommit(root, missing), core_filter(root, needs)]
 }
 
-/// Bytes of the ini's System V segments that have memory already.
+/// Bytes of the ini's System V segments that have memory already, reserved pages apart.
 fn resident(root: &Root, needs: &Needs) -> u64 {
     let text = root.text("proc/sysvipc/shm").unwrap_or_default();
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let key = fields.first()?.parse::<i32>().ok()? as u32;
-        let ours = needs.segments.iter().any(|(wanted, _)| wanted.0 == key);
+        let named = |of: &[(Key, u64)]| of.iter().any(|(wanted, _)| wanted.0 == key);
+        let ours = named(&needs.segments) && !named(&needs.insisted);
         fields.get(14).filter(|_| ours)?.parse::<u64>().ok()
     };
     text.lines().skip(1).filter_map(row).sum()
@@ -149,45 +144,6 @@ fn core_filter(root: &Root, needs: &Needs) -> Finding {
     }
 }
 
-/// Taking small pages down takes time, which an immediate restart waits for.
-fn huge_pages(root: &Root, needs: &Needs) -> Finding {
-    const CHECK: &str = "huge-pages";
-    const FILE: &str = "sys/kernel/mm/transparent_hugepage/shmem_enabled";
-    let Some(text) = root.text(FILE) else { return Finding::unread(CHECK, FILE) };
-    let chosen = text.split(['[', ']']).nth(1).unwrap_or("").to_string();
-    if needs.bytes < 1 << 30 || !["never", "deny"].contains(&chosen.as_str()) {
-        return Finding::ok(CHECK, format!("shmem_enabled is {chosen}"));
-    }
-    Finding::new(
-        CHECK,
-        Severity::Note,
-        format!(
-            "shmem_enabled is {chosen}: the kernel takes down {} of small pages before a restart goes on",
-            size(needs.bytes)
-        ),
-        format!("for a shorter wait: `echo within_size > /{FILE}`"),
-    )
-}
-
-/// Pools are not locked in memory; a program that locks all of its memory locks them too.
-fn memlock(root: &Root, needs: &Needs) -> Finding {
-    const CHECK: &str = "memlock";
-    let Some(text) = root.text("proc/self/limits") else { return Finding::unread(CHECK, "proc/self/limits") };
-    let line = text.lines().find_map(|line| line.strip_prefix("Max locked memory"));
-    let soft = line.and_then(|line| line.split_whitespace().next().map(str::to_owned)).unwrap_or_default();
-    match soft.parse::<u64>() {
-        Ok(limit) if limit < needs.bytes => Finding::note(
-            CHECK,
-            format!(
-                "locked memory is limited to {}; a server that calls mlockall needs {} for its pools (LimitMEMLOCK=)",
-                size(limit),
-                size(needs.bytes)
-            ),
-        ),
-        _ => Finding::ok(CHECK, format!("locked memory is limited to {soft}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::root::testing::Fake;
@@ -256,21 +212,5 @@ mod tests {
         assert_eq!(with("00000031\n", true), Severity::Warning);
         assert_eq!(with("00000033\n", true), Severity::Ok);
         assert_eq!(with("00000031\n", false), Severity::Ok);
-    }
-
-    #[test]
-    fn small_pages_and_locks_are_notes() {
-        let thp = "always within_size advise [never] deny force\n";
-        let limits =
-            "Limit  Soft\nMax locked memory         8388608              8388608              bytes\n";
-        let fake = Fake::with(&[
-            ("sys/kernel/mm/transparent_hugepage/shmem_enabled", thp),
-            ("proc/self/limits", limits),
-        ]);
-        let severities = |bytes| {
-            (huge_pages(&fake.root(), &needs(bytes)).severity, memlock(&fake.root(), &needs(bytes)).severity)
-        };
-        assert_eq!(severities(2 << 30), (Severity::Note, Severity::Note));
-        assert_eq!(severities(8 << 20), (Severity::Ok, Severity::Ok));
     }
 }

@@ -2,13 +2,14 @@
 
 mod limits;
 mod memory;
+mod pages;
 mod removal;
 mod root;
 
 pub(crate) use removal::owner_namespace;
 pub(crate) use root::Root;
 
-use hotpool::conf::{BackendKind, CoreDump, ProcessConf};
+use hotpool::conf::{BackendKind, CoreDump, HugePages, ProcessConf};
 use hotpool::pool::base_bytes;
 use hotpool::units::Key;
 
@@ -79,8 +80,14 @@ pub(crate) struct Needs {
     pub(crate) segments: Vec<(Key, u64)>,
     /// Keys of the semaphore sets.
     pub(crate) sets: Vec<Key>,
-    /// Bytes of all segments, whatever the backend.
+    /// Bytes of all segments, whatever the backend, but those of `insisted`.
     pub(crate) bytes: u64,
+    /// Keys and sizes of the segments of processes with `HugePages = on`, which take reserved pages.
+    pub(crate) insisted: Vec<(Key, u64)>,
+    /// The same with `HugePages = try`.
+    pub(crate) tried: Vec<(Key, u64)>,
+    /// Bytes of the largest pool with `LockMemory`: the limit is one of each process.
+    pub(crate) locked: u64,
     /// A process wants its pool in its core dump.
     pub(crate) dumps: bool,
 }
@@ -91,12 +98,22 @@ impl Needs {
         for process in processes {
             let blocks = process.shm_keys.iter().map(|key| (*key, process.block_size.0));
             let segments: Vec<(Key, u64)> = blocks.chain([(process.base_key, base_bytes(process))]).collect();
-            needs.bytes += segments.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            let bytes = segments.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            let (sysv, huge) = (process.backend == BackendKind::Sysv, process.memory.huge_pages);
+            if huge == HugePages::On {
+                needs.insisted.extend(&segments);
+            } else {
+                needs.bytes += bytes;
+                needs.locked = needs.locked.max(if process.memory.lock_memory { bytes } else { 0 });
+            }
+            if huge == HugePages::Try && sysv {
+                needs.tried.extend(&segments);
+            }
             needs.dumps |= process.core_dump != CoreDump::None;
             if process.backend != BackendKind::Heap {
                 needs.sets.push(process.base_key);
             }
-            if process.backend == BackendKind::Sysv {
+            if sysv {
                 needs.segments.extend(segments);
             }
         }
@@ -110,6 +127,7 @@ pub(crate) fn all(root: &Root, needs: &Needs, user: Option<u32>) -> Vec<Finding>
         vec![removal::rmid_forced(root), removal::remove_ipc(root, user), removal::namespace(root)];
     findings.extend(limits::all(root, needs));
     findings.extend(memory::all(root, needs));
+    findings.extend(pages::all(root, needs));
     findings
 }
 

@@ -11,7 +11,7 @@ use clap::ArgGroup;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::inspect::{BlockShape, Description, TypeShape, describe_pool};
 use hotpool::object::StoredField;
-use hotpool::share::{Head, LockFacts, PoolFacts, Process};
+use hotpool::share::{Head, LockFacts, PageKind, PoolFacts, Process};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -185,6 +185,7 @@ impl Row {
             "layout": head.map(|head| head.layout),
             "block_bytes": pool.block_bytes.0,
             "base_bytes": head.map(|head| head.bytes),
+            "base_pages": pool.base_pages.map(PageKind::name),
             "epoch": head.map(|head| head.epoch),
             "run": head.and_then(run_word),
             "owner_pid": owner(&pool.facts.lock).map(|owner| owner.pid),
@@ -228,7 +229,7 @@ fn print_header(key: Key, pool: &Description, out: &mut Output) -> Result<()> {
         ("process", human::printable(&head.process)),
         ("pool id", pool_id(head)),
         ("layout version", head.layout.to_string()),
-        ("base", format!("{} bytes", head.bytes)),
+        ("base", format!("{} bytes{}", head.bytes, pages(pool.base_pages))),
         ("block size", human::size(pool.block_bytes.0)),
         ("created", ago(head.created)),
         (
@@ -249,6 +250,16 @@ fn print_header(key: Key, pool: &Description, out: &mut Output) -> Result<()> {
         out.line(format_args!("  {name:15} {value}"))?;
     }
     Ok(())
+}
+
+/// Behind the size of a base.
+fn pages(kind: Option<PageKind>) -> &'static str {
+    match kind {
+        Some(PageKind::Small) => " on pages of 4 KiB",
+        Some(PageKind::Transparent) => " on pages of 2 MiB, transparent",
+        Some(PageKind::Reserved) => " on pages of 2 MiB, reserved",
+        None => "",
+    }
 }
 
 /// Tables are as wide as what is in them: a line a row is what people search.

@@ -41,9 +41,14 @@ fn header_types_and_blocks_are_told() {
     assert_eq!(answer.code, 0, "{}", answer.out);
     assert!(answer.out.starts_with(&format!("{key}: closed\n  process         zone\n")), "{}", answer.out);
     let own = format!("none; the last one was pid {}", std::process::id());
-    for said in
-        ["block size      64K", "layout version  1", "epoch           1 (", "run state       closed", &own]
-    {
+    for said in [
+        "block size      64K",
+        "layout version  1",
+        " bytes on pages of 4 KiB\n",
+        "epoch           1 (",
+        "run state       closed",
+        &own,
+    ] {
         assert!(answer.out.contains(said), "{said} is not in {}", answer.out);
     }
     let row = |start: &[&str]| {
@@ -68,6 +73,7 @@ fn the_json_says_all_of_it_beside_a_running_server() {
     let told = &json["pools"][0];
     assert_eq!((&told["state"], &told["run"]), (&"starting".into(), &"starting".into()));
     assert_eq!(told["owner_pid"], std::process::id());
+    assert_eq!(told["base_pages"], "small");
     assert_eq!((&told["epoch"], &told["block_bytes"]), (&1.into(), &(64 << 10).into()));
     assert_eq!(told["pool_id"].as_str().unwrap().len(), 32);
     let player = &told["types"][0];

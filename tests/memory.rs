@@ -1,0 +1,478 @@
+//! `HugePages`, `Prefault` and `LockMemory`: what a start gets, what it says of it, and what it refuses.
+//!
+//! Pages of 2 MiB are real ones: the tests reserve them on the host and put back what was there. Where that cannot be
+//! done, or where a limit cannot be set, they say SKIPPED.
+
+mod host;
+
+use bytemuck::{Pod, Zeroable};
+use host::{HUGE, Host};
+use hotpool::conf::{BackendKind, HugePages, MemoryConf, ProcessConf};
+use hotpool::inspect::describe_pool;
+use hotpool::layout::MAGIC_MAKING;
+use hotpool::pool::{StartEnd, base_bytes};
+use hotpool::share::{Home, MemoryReport, MemoryTable, PageKind, Verdict, list_pools, observe, remove_pool};
+use hotpool::units::{Bytes, Key};
+use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const MIB: u64 = 1 << 20;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Monster {
+    words: [u64; 8],
+}
+
+/// A pool of two blocks, removed at the end.
+struct Bench {
+    conf: ProcessConf,
+}
+
+impl Bench {
+    fn new(block_bytes: u64) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let base = 0x7f00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 2;
+        let mut conf =
+            ProcessConf::new("zone", Key(base), Bytes(block_bytes), &[Key(base + 1), Key(base + 2)]);
+        conf.owner_wait_ms = 0;
+        Bench { conf }
+    }
+
+    fn with(mut self, huge_pages: HugePages, prefault: bool, lock_memory: bool) -> Self {
+        self.conf.memory = MemoryConf { huge_pages, prefault, lock_memory };
+        self
+    }
+
+    fn set(&mut self, huge_pages: HugePages) {
+        self.conf.memory.huge_pages = huge_pages;
+    }
+
+    fn home(&self) -> Home {
+        Home::of(&self.conf)
+    }
+
+    /// Bytes of base and blocks.
+    fn bytes(&self) -> u64 {
+        base_bytes(&self.conf) + 2 * self.conf.block_size.0
+    }
+
+    /// Pages of 2 MiB that it takes.
+    fn huge(&self) -> u64 {
+        base_bytes(&self.conf).div_ceil(HUGE) + 2 * self.conf.block_size.0.div_ceil(HUGE)
+    }
+
+    fn open(&self) -> MemoryPoolMgr {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<MemoryPoolMgr, PoolError> {
+        let mut pool = MemoryPoolMgr::open(&self.conf)?;
+        pool.add_type::<Monster>()?;
+        Ok(pool)
+    }
+
+    /// What a start refuses.
+    fn refusal(&self) -> String {
+        self.told(&self.try_open().unwrap_err().to_string())
+    }
+
+    /// A text without what differs from run to run, or with the size of a base.
+    fn told(&self, text: &str) -> String {
+        let all = self.bytes();
+        let names = [
+            (self.conf.base_key.to_string(), "0xBASE"),
+            (Bytes(base_bytes(&self.conf)).to_string(), "BASE"),
+            (Bytes(all).to_string(), "ALL"),
+            (format!("-l {}", all / 1024), "-l ALL/K"),
+            (format!("={all}"), "=ALL"),
+        ];
+        names.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to))
+    }
+
+    /// Bytes of the segments that have memory.
+    fn resident(&self) -> u64 {
+        let table = MemoryTable::read(&self.home()).unwrap();
+        let pools = list_pools(&self.home()).unwrap().pools;
+        let pool = pools.into_iter().find(|pool| pool.base.key == self.conf.base_key).unwrap();
+        let blocks = pool.blocks.into_iter().filter_map(|block| block.segment);
+        blocks.chain(pool.base.segment).map(|segment| table.of(&segment).unwrap().resident.0).sum()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Err(error) = remove_pool(self.conf.base_key, &self.home(), false) {
+            eprintln!("the pool under {} stays: {error}", self.conf.base_key);
+        }
+    }
+}
+
+fn kinds(pool: &MemoryPoolMgr) -> Vec<PageKind> {
+    pool.resume_report().memory.segments.iter().map(|segment| segment.kind).collect()
+}
+
+/// What a report says behind its microseconds.
+fn said(pool: &MemoryPoolMgr) -> String {
+    let report = pool.resume_report().to_string();
+    report.split_once(" us").unwrap().1.to_string()
+}
+
+fn without_time(said: &str) -> String {
+    let (start, end) = said.split_once(" ms").unwrap();
+    let (start, number) = start.rsplit_once(' ').unwrap();
+    assert!(number.parse::<u64>().is_ok(), "{said}");
+    format!("{start} N ms{end}")
+}
+
+/// The bytes of a System V segment, behind everybody's back.
+fn words(key: Key, use_them: impl FnOnce(&mut [u64])) {
+    let facts = observe(key, &Home::sysv()).unwrap().segment.unwrap();
+    // SAFETY: the kernel chooses the address.
+    let start = unsafe { libc::shmat(facts.id as i32, std::ptr::null(), 0) };
+    assert_ne!(start.addr(), usize::MAX);
+    // SAFETY: so many bytes are mapped, any bytes are words, and the tests have no owner meanwhile.
+    use_them(unsafe { std::slice::from_raw_parts_mut(start.cast(), facts.bytes.0 as usize / 8) });
+    // SAFETY: mapped above, and not used any more.
+    assert_eq!(unsafe { libc::shmdt(start) }, 0);
+}
+
+/// What the kernel says of the mappings of this process that begin with `/SYSV` and one of the keys of `bench`.
+fn flags(bench: &Bench) -> Vec<String> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let names: Vec<String> = (0..3).map(|n| format!("/SYSV{:08x}", bench.conf.base_key.0 + n)).collect();
+    let mut ours = false;
+    let mut found = Vec::new();
+    for line in smaps.lines() {
+        // The head of a mapping begins with its range.
+        if line.split(' ').next().is_some_and(|range| range.contains('-')) {
+            ours = names.iter().any(|name| line.contains(name.as_str()));
+        }
+        found.extend(line.strip_prefix("VmFlags: ").filter(|_| ours).map(str::to_owned));
+    }
+    found
+}
+
+/// What was logged by the thread of a test.
+static LOGGED: Mutex<Vec<(std::thread::ThreadId, log::Level, String)>> = Mutex::new(Vec::new());
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = (std::thread::current().id(), record.level(), record.args().to_string());
+        LOGGED.lock().unwrap().push(line);
+    }
+
+    fn flush(&self) {}
+}
+
+fn listen() {
+    let _ = log::set_logger(&Logger).map(|()| log::set_max_level(log::LevelFilter::Info));
+    LOGGED.lock().unwrap().retain(|(thread, ..)| *thread != std::thread::current().id());
+}
+
+fn warnings() -> Vec<String> {
+    let logged = LOGGED.lock().unwrap();
+    let mine = logged.iter().filter(|(thread, ..)| *thread == std::thread::current().id());
+    mine.filter(|(_, level, _)| *level <= log::Level::Warn).map(|(.., line)| line.clone()).collect()
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_done_and_not_said() {
+    let bench = Bench::new(8 * MIB);
+    let pool = bench.open();
+    assert_eq!(pool.resume_report().memory, MemoryReport::default());
+    assert_eq!(said(&pool), "");
+    assert!(bench.resident() < base_bytes(&bench.conf) + MIB, "blocks get their memory as types take it");
+}
+
+#[test]
+fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
+    // Neither the base nor a block is a whole number of pages.
+    let mut bench = Bench::new(5 * MIB + 4096).with(HugePages::On, false, false);
+    let mut host = Host::take();
+    if !host.reserve(bench.huge()) {
+        return;
+    }
+    listen();
+    let mut pool = bench.open();
+    assert_eq!(kinds(&pool), [PageKind::Reserved; 3]);
+    let segments = &pool.resume_report().memory.segments;
+    assert_eq!(segments.iter().map(|segment| segment.huge.0).sum::<u64>(), bench.bytes());
+    assert_eq!(said(&pool), "; pages of 2 MiB in 3 of 3 segments");
+    let mut ids = Vec::new();
+    while let Ok(id) = pool.alloc(Monster { words: [ids.len() as u64; 8] }) {
+        ids.push(id);
+    }
+    assert!(ids.len() > 100_000, "two blocks are full: {}", ids.len());
+    drop(pool);
+    assert_eq!(observe(bench.conf.base_key, &bench.home()).unwrap().verdict(), Verdict::Crashed);
+    let told = describe_pool(bench.conf.base_key, &bench.home()).unwrap();
+    assert_eq!(told.base_pages, Some(PageKind::Reserved));
+    for huge_pages in HugePages::ALL {
+        bench.set(huge_pages);
+        let pool = bench.open();
+        assert_eq!(pool.start_mode(), StartMode::Resume);
+        let wanted = if huge_pages == HugePages::Off { vec![] } else { vec![PageKind::Reserved; 3] };
+        assert_eq!(kinds(&pool), wanted);
+        assert!(ids.iter().enumerate().all(|(n, id)| pool.get(*id).unwrap().words == [n as u64; 8]));
+        let flags = flags(&bench);
+        assert_eq!(flags.len(), 3, "{flags:?}");
+        // Reserved, not copied to children, not dumped.
+        let kept =
+            |line: &String| ["ht", "dc", "dd"].iter().all(|flag| line.split(' ').any(|word| word == *flag));
+        assert!(flags.iter().all(kept), "{flags:?}");
+        assert!(pool.verify().is_sound(), "{:?}", pool.verify());
+    }
+    assert_eq!(warnings(), [""; 0]);
+}
+
+#[test]
+fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
+    let bench = Bench::new(4 * MIB).with(HugePages::On, false, false);
+    let mut host = Host::take();
+    if !host.reserve(bench.huge()) {
+        return;
+    }
+    drop(bench.open());
+    let keys = (0..3).map(|n| Key(bench.conf.base_key.0 + n));
+    for key in keys.clone() {
+        words(key, |words| {
+            words[8..].fill(u64::MAX);
+            words[0] = MAGIC_MAKING;
+        });
+    }
+    let pool = bench.open();
+    assert_eq!((pool.start_mode(), pool.epoch()), (StartMode::Init, 1));
+    assert_eq!(kinds(&pool), [PageKind::Reserved; 3]);
+    assert!(pool.verify().is_sound());
+    drop(pool);
+    for key in keys {
+        words(key, |words| assert_eq!(words.iter().position(|word| *word == u64::MAX), None, "{key}"));
+    }
+}
+
+#[test]
+fn without_reserved_pages_on_refuses_and_try_goes_on() {
+    let mut bench = Bench::new(64 * MIB).with(HugePages::On, false, false);
+    let host = Host::take();
+    if host.free() >= base_bytes(&bench.conf).div_ceil(HUGE) {
+        println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
+        return;
+    }
+    let in_use: u64 = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap().trim().parse().unwrap();
+    let refused = bench.refusal();
+    if in_use == 0 {
+        insta::assert_snapshot!(refused, @"[zone] HugePages = on, and the segment under 0xBASE of size BASE cannot be made of pages of 2 MiB: Cannot allocate memory (os error 12); the host has 0, of which 0 are free, and the pool takes 66; run `sysctl vm.nr_hugepages=66`, which is enough for all of it, or set HugePages = try");
+    }
+    assert_eq!(observe(bench.conf.base_key, &bench.home()).unwrap().verdict(), Verdict::Absent);
+    bench.set(HugePages::Try);
+    let pool = bench.open();
+    assert_eq!(kinds(&pool), [PageKind::Small; 3]);
+    assert_eq!(said(&pool), "; pages of 4 KiB");
+}
+
+/// The setting comes second to the objects.
+#[test]
+fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
+    let mut bench = Bench::new(4 * MIB);
+    let mut host = Host::take();
+    if !host.reserve(bench.huge()) {
+        return;
+    }
+    let mut pool = bench.open();
+    let id = pool.alloc(Monster { words: [7; 8] }).unwrap();
+    drop(pool);
+    bench.set(HugePages::On);
+    listen();
+    let pool = bench.open();
+    assert_eq!(pool.start_mode(), StartMode::Resume);
+    assert_eq!(pool.get(id).unwrap().words, [7; 8]);
+    assert_eq!(said(&pool), "; pages of 4 KiB");
+    let [warning] = &warnings()[..] else { panic!("{:?}", warnings()) };
+    insta::assert_snapshot!(bench.told(warning), @"[zone] HugePages = on, and 3 of 3 segments, the one under 0xBASE first, were made without reserved pages of 2 MiB and keep what they have; a pool that is made anew has them");
+    drop(pool);
+    // A block that is added gets what is asked for.
+    bench.conf.shm_keys.push(Key(bench.conf.base_key.0 + 3));
+    let pool = bench.open();
+    assert_eq!(kinds(&pool)[3], PageKind::Reserved);
+    drop(pool);
+}
+
+#[test]
+fn try_takes_transparent_pages_where_the_host_allows_them() {
+    let bench = Bench::new(8 * MIB).with(HugePages::Try, true, false);
+    let mut host = Host::take();
+    if host.free() >= bench.huge() {
+        println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
+        return;
+    }
+    if !host.allow_transparent() {
+        return;
+    }
+    let pool = bench.open();
+    let segments = &pool.resume_report().memory.segments;
+    // The base has a tail of small pages.
+    assert_eq!(kinds(&pool), [PageKind::Transparent; 3], "{segments:?}");
+    assert_eq!(
+        segments.iter().map(|segment| segment.huge.0).collect::<Vec<_>>(),
+        [2 * MIB, 8 * MIB, 8 * MIB]
+    );
+    let said = without_time(&said(&pool));
+    assert!(
+        said.starts_with("; pages of 2 MiB in 3 of 3 segments, 18M of them transparent so far; memory"),
+        "{said}"
+    );
+    let mut posix = Bench::new(8 * MIB).with(HugePages::Try, true, false);
+    posix.conf.backend = BackendKind::Heap;
+    let pool = posix.open();
+    assert!(!kinds(&pool).contains(&PageKind::Reserved));
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn prefault_gives_every_page_its_memory_at_once() {
+    let mut bench = Bench::new(24 * MIB + 4096).with(HugePages::Off, true, false);
+    let pool = bench.open();
+    assert_eq!(bench.resident(), bench.bytes());
+    let done = pool.resume_report().memory.prefaulted.unwrap();
+    assert_eq!(done.bytes.0, bench.bytes());
+    assert!(done.threads >= 1 && done.took.as_nanos() > 0);
+    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms");
+    drop(pool);
+    // Attached again, nothing is mapped yet; the pages are there.
+    let mapped = |bench: &Bench| {
+        let pool = bench.open();
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let name = format!("/SYSV{:08x}", bench.conf.base_key.0 + 1);
+        let ours = smaps.lines().skip_while(|line| !line.contains(&name));
+        let rss = ours.map_while(|line| Some(line.strip_prefix("Rss:"))).flatten().next().unwrap();
+        drop(pool);
+        rss.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    };
+    assert_eq!(mapped(&bench), bench.conf.block_size.0);
+    bench.conf.memory.prefault = false;
+    assert!(mapped(&bench) < MIB);
+}
+
+/// Is one of the tests below, in a process that was started as one.
+#[test]
+fn serve() {
+    match std::env::var("HOTPOOL_TEST_MEMORY").as_deref() {
+        Ok("small-file-system") => inside_of_a_small_file_system(),
+        Ok("small-limit") => inside_of_a_small_limit(),
+        Ok("room-to-lock") => inside_of_room_to_lock(),
+        _ => {}
+    }
+}
+
+/// Runs a part of [`serve`] in a process of its own by `sh`; `$@` is that process.
+fn run(role: &str, script: &str) {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "serve", "--nocapture"]).env("HOTPOOL_TEST_MEMORY", role);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.lines().filter(|line| line.contains("SKIPPED")).for_each(|line| println!("{line}"));
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn want_of_memory_is_an_error_and_not_a_signal() {
+    run(
+        "small-file-system",
+        r#"unshare --mount true 2>/dev/null || { echo "SKIPPED: may not unshare"; exit; }; exec unshare --mount "$@""#,
+    );
+}
+
+fn inside_of_a_small_file_system() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=16M", "tmpfs"]).arg(dir.path()).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: may not mount");
+        return;
+    }
+    let mut bench = Bench::new(16 * MIB).with(HugePages::Off, true, false);
+    bench.conf.backend = BackendKind::File;
+    bench.conf.dir = dir.path().into();
+    let refused = bench.refusal();
+    // Which segment is short, and how much was done, is up to the threads.
+    let (start, rest) = refused.split_once(" under ").unwrap();
+    let (segment, rest) = rest.split_once(": ").unwrap();
+    assert!(segment.starts_with("0x") && segment.contains(" of size "), "{refused}");
+    let (reason, rest) = rest.split_once(", with ").unwrap();
+    let rest = &rest[rest.find(" of ").unwrap()..];
+    let told = bench.told(&format!("{start} under KEY of size SIZE: {reason}, with N{rest}"));
+    insta::assert_snapshot!(told, @"[zone] Prefault = yes, and there is no memory for all pages of the segment under KEY of size SIZE: Cannot allocate memory (os error 12), with N of ALL done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it more, name fewer ShmKeys, or set Prefault = no");
+    // The start has left in order: it is no crash, and the next one goes on.
+    bench.conf.memory.prefault = false;
+    let pool = bench.open();
+    let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
+    assert_eq!(ends, [StartEnd::Dropped, StartEnd::Open]);
+    drop(pool);
+    drop(bench);
+    assert!(Command::new("umount").arg(dir.path()).status().unwrap().success());
+}
+
+/// Root may lock what it likes unless it is given up.
+const NO_RIGHT: &str = r#"[ $(id -u) = 0 ] && exec setpriv --bounding-set=-ipc_lock "$@"; exec "$@""#;
+
+#[test]
+fn what_cannot_be_locked_is_refused_with_the_limit() {
+    run("small-limit", &format!("ulimit -l 64; {NO_RIGHT}"));
+}
+
+fn inside_of_a_small_limit() {
+    let mut bench = Bench::new(8 * MIB).with(HugePages::Off, false, true);
+    insta::assert_snapshot!(bench.refusal(), @"[zone] LockMemory = yes, and the segment under 0xBASE of size BASE cannot be locked in RAM: Cannot allocate memory (os error 12); the pool has ALL, and locked memory is limited to 64K; set `ulimit -l ALL/K` or LimitMEMLOCK=ALL in the unit (more if the program locks memory of its own), give the server CAP_IPC_LOCK, or set LockMemory = no");
+    bench.conf.memory.lock_memory = false;
+    let pool = bench.open();
+    let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
+    assert_eq!(ends, [StartEnd::Dropped, StartEnd::Open]);
+}
+
+fn locked_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_is_locked_has_all_its_memory() {
+    // Less than what it is by default.
+    run(
+        "room-to-lock",
+        &format!(
+            "ulimit -l 6144 || {{ echo SKIPPED: locked memory is limited to $(ulimit -l)K; exit; }}; {NO_RIGHT}"
+        ),
+    );
+}
+
+fn inside_of_room_to_lock() {
+    let bench = Bench::new(MIB).with(HugePages::Off, false, true);
+    let before = locked_kb();
+    let pool = bench.open();
+    assert_eq!((locked_kb() - before) << 10, bench.bytes());
+    assert_eq!(bench.resident(), bench.bytes());
+    assert_eq!(pool.resume_report().memory.locked, Some(Bytes(bench.bytes())));
+    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms; ALL locked in RAM");
+    drop(pool);
+    assert_eq!(locked_kb(), before, "the lock goes with the mapping");
+    drop(bench);
+    let bench = Bench::new(MIB).with(HugePages::On, false, true);
+    let mut host = Host::take();
+    if host.reserve(bench.huge()) {
+        // Nothing to lock, and nothing that a limit is asked for.
+        assert_eq!(bench.open().resume_report().memory.locked, Some(Bytes(0)));
+    }
+}
