@@ -198,8 +198,8 @@ fn what_is_not_asked_for_is_not_done_and_not_said() {
 #[test]
 fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
     // Neither the base nor a block is a whole number of pages.
-    let mut bench = Bench::new(5 * MIB + 4096).with(HugePages::On, false, false);
     let mut host = Host::take();
+    let mut bench = Bench::new(5 * MIB + 4096).with(HugePages::On, false, false);
     if !host.reserve(bench.huge()) {
         return;
     }
@@ -238,8 +238,8 @@ fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
 
 #[test]
 fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
-    let bench = Bench::new(4 * MIB).with(HugePages::On, false, false);
     let mut host = Host::take();
+    let bench = Bench::new(4 * MIB).with(HugePages::On, false, false);
     if !host.reserve(bench.huge()) {
         return;
     }
@@ -263,8 +263,8 @@ fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
 
 #[test]
 fn without_reserved_pages_on_refuses_and_try_goes_on() {
-    let mut bench = Bench::new(64 * MIB).with(HugePages::On, false, false);
     let host = Host::take();
+    let mut bench = Bench::new(64 * MIB).with(HugePages::On, false, false);
     if host.free() >= base_bytes(&bench.conf).div_ceil(HUGE) {
         println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
         return;
@@ -284,8 +284,8 @@ fn without_reserved_pages_on_refuses_and_try_goes_on() {
 /// The setting comes second to the objects.
 #[test]
 fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
-    let mut bench = Bench::new(4 * MIB);
     let mut host = Host::take();
+    let mut bench = Bench::new(4 * MIB);
     if !host.reserve(bench.huge()) {
         return;
     }
@@ -310,8 +310,8 @@ fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
 
 #[test]
 fn try_takes_transparent_pages_where_the_host_allows_them() {
-    let bench = Bench::new(8 * MIB).with(HugePages::Try, true, false);
     let mut host = Host::take();
+    let bench = Bench::new(8 * MIB).with(HugePages::Try, true, false);
     if host.free() >= bench.huge() {
         println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
         return;
@@ -469,8 +469,8 @@ fn inside_of_room_to_lock() {
     drop(pool);
     assert_eq!(locked_kb(), before, "the lock goes with the mapping");
     drop(bench);
-    let bench = Bench::new(MIB).with(HugePages::On, false, true);
     let mut host = Host::take();
+    let bench = Bench::new(MIB).with(HugePages::On, false, true);
     if host.reserve(bench.huge()) {
         // Nothing to lock, and nothing that a limit is asked for.
         assert_eq!(bench.open().resume_report().memory.locked, Some(Bytes(0)));

@@ -9,7 +9,8 @@ use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,10 +51,17 @@ struct Piece {
 struct Progress {
     next: AtomicUsize,
     done: AtomicU64,
-    failed: AtomicBool,
+    short: Mutex<Option<Short>>,
 }
 
-/// Why a thread has stopped.
+impl Progress {
+    /// What the first thread that failed has left. Nothing is half done between two of its statements.
+    fn short(&self) -> MutexGuard<'_, Option<Short>> {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The piece that there was no memory for.
 struct Short {
     piece: Piece,
     source: io::Error,
@@ -70,25 +78,22 @@ pub(super) fn all(
     let all: u64 = pieces.iter().map(|piece| piece.bytes).sum();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(pieces.len()).max(1);
     let progress = Progress::default();
-    let short = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads)
-            .filter_map(|_| {
-                let (pieces, progress) = (pieces.clone(), &progress);
-                // A thread that cannot be had is done without.
-                thread::Builder::new().spawn_scoped(scope, move || work(&pieces, progress, &mut || ())).ok()
-            })
-            .collect();
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            let (pieces, progress) = (pieces.clone(), &progress);
+            // A thread that cannot be had is done without.
+            let _ = thread::Builder::new().spawn_scoped(scope, move || work(&pieces, progress, &mut || ()));
+        }
         let mut words = Words { last: began, place: setting.place(key).to_string(), all };
-        let mine = work(&pieces, &progress, &mut || words.say(progress.done.load(Ordering::Relaxed)));
-        helpers.into_iter().map(|helper| helper.join().unwrap_or(Ok(()))).fold(mine, Result::and)
+        work(&pieces, &progress, &mut || words.say(progress.done.load(Ordering::Relaxed)));
     });
-    match short {
-        Ok(()) => Ok(Prefaulted { bytes: Bytes(all), took: began.elapsed(), threads }),
-        Err(Short { piece, source }) => Err(MemoryError::Prefault {
+    match progress.short().take() {
+        None => Ok(Prefaulted { bytes: Bytes(all), took: began.elapsed(), threads }),
+        Some(Short { piece, source }) => Err(MemoryError::Prefault {
             place: setting.place(key),
             key: piece.key,
             bytes: Bytes(piece.region.len()),
-            done: Bytes(progress.done.into_inner()),
+            done: Bytes(progress.done.load(Ordering::Relaxed)),
             all: Bytes(all),
             source,
         }),
@@ -101,17 +106,16 @@ fn cut(key: Key, region: Region) -> impl Iterator<Item = Piece> {
 }
 
 /// Takes piece after piece until there is none, or until one of the threads has failed.
-fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) -> Result<(), Short> {
-    while !progress.failed.load(Ordering::Relaxed) {
-        let Some(&piece) = pieces.get(progress.next.fetch_add(1, Ordering::Relaxed)) else { break };
+fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) {
+    while progress.short().is_none() {
+        let Some(&piece) = pieces.get(progress.next.fetch_add(1, Ordering::Relaxed)) else { return };
         if let Err(source) = populate(&piece) {
-            progress.failed.store(true, Ordering::Relaxed);
-            return Err(Short { piece, source });
+            progress.short().get_or_insert(Short { piece, source });
+            return;
         }
         progress.done.fetch_add(piece.bytes, Ordering::Relaxed);
         after_each();
     }
-    Ok(())
 }
 
 fn populate(piece: &Piece) -> io::Result<()> {

@@ -10,7 +10,8 @@ const RESERVED: &str = "/proc/sys/vm/nr_hugepages";
 const FREE: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
 const SHMEM: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
-/// The host's pages in the hands of one test, of this process or another one.
+/// The host's pages in the hands of one test, of this process or another one. A pool that is made of them is declared
+/// behind it, and so is gone when they are put back.
 pub(crate) struct Host {
     restore: Vec<(&'static str, String)>,
     _file: File,
