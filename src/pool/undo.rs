@@ -47,6 +47,8 @@ pub(crate) struct Undo {
     capacity: usize,
     used: usize,
     frees: bool,
+    /// The records of the last walk, kept for their room: what ends a transaction allocates nothing.
+    found: Vec<Record>,
 }
 
 // SAFETY: the pointer leads into the mapping, which belongs to the process and not to a thread.
@@ -87,7 +89,7 @@ impl Undo {
         let head_bytes = size_of::<LaneHead>() as u64;
         let capacity = bytes.checked_sub(head_bytes).ok_or(outside)? & !7;
         let log = base.region.span(at + head_bytes, capacity).map_err(|_| outside)?;
-        Ok(Undo { head, log, capacity: capacity as usize, used: 0, frees: false })
+        Ok(Undo { head, log, capacity: capacity as usize, used: 0, frees: false, found: Vec::new() })
     }
 
     /// Bytes that the records of a transaction can have.
@@ -178,7 +180,9 @@ impl Undo {
     /// Whether [`recover`](Self::recover) can do what the log asks for. Changes nothing.
     pub(crate) fn check(&self, states: &mut dyn States) -> Result<(), &'static str> {
         let Some((used, is_committed)) = self.left()? else { return Ok(()) };
-        for record in self.records(used)? {
+        let mut records = Vec::new();
+        self.records(used, &mut records)?;
+        for record in records {
             if record.kind == UndoKind::Tag || is_committed && record.kind != UndoKind::Free {
                 continue;
             }
@@ -211,10 +215,12 @@ impl Undo {
 
     /// Does the frees of a committed transaction.
     pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
-        for record in self.records(self.used)?.iter().filter(|record| record.kind == UndoKind::Free) {
+        let records = self.take_records()?;
+        for record in records.iter().filter(|record| record.kind == UndoKind::Free) {
             let (handle, state) = record.object(states)?;
             state.release(handle);
         }
+        self.found = records;
         self.clear();
         Ok(())
     }
@@ -225,7 +231,7 @@ impl Undo {
         states: &mut dyn States,
         last_tag: &crate::sync::Word,
     ) -> Result<(), &'static str> {
-        let records = self.records(self.used)?;
+        let records = self.take_records()?;
         if planted(Mutant::RollbackForgetsLog) {
             self.head.tail.store(0);
         }
@@ -241,6 +247,7 @@ impl Undo {
                 UndoKind::Free | UndoKind::Tag => {}
             }
         }
+        self.found = records;
         self.clear();
         Ok(())
     }
@@ -271,11 +278,17 @@ impl Undo {
         Ok(())
     }
 
-    /// The records in the first `used` bytes, from the first to the last; an error if they do not fit
+    /// The records of the transaction, in the room of those of an earlier one.
+    fn take_records(&mut self) -> Result<Vec<Record>, &'static str> {
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        self.records(self.used, &mut found).map(|()| found)
+    }
+
+    /// Adds the records in the first `used` bytes, from the first to the last; an error if they do not fit
     /// together.
-    fn records(&self, used: usize) -> Result<Vec<Record>, &'static str> {
+    fn records(&self, used: usize, found: &mut Vec<Record>) -> Result<(), &'static str> {
         let broken = "its undo log makes no sense";
-        let mut found = Vec::new();
         let mut at = 0;
         while at < used {
             if used - at < RECORD_HEAD {
@@ -293,6 +306,6 @@ impl Undo {
             found.push(Record { kind, operand, payload, bytes: bytes as usize });
             at = payload + (bytes as usize).next_multiple_of(8);
         }
-        if at == used { Ok(found) } else { Err(broken) }
+        if at == used { Ok(()) } else { Err(broken) }
     }
 }
