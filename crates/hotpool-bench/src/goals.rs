@@ -1,6 +1,7 @@
 //! What the ratios are to be at most.
 
 use crate::op::Op;
+use crate::pages;
 use crate::peer::Peer;
 
 /// Populations of a goal.
@@ -42,10 +43,20 @@ const GOALS: &[(Op, Peer, Range, f64)] = &[
     (Op::FirstTick, Peer::File, ALL, 0.1),
 ];
 
+/// Goals on pages of 2 MiB, where they are others.
+const HUGE: &[(Op, Peer, Range, f64)] = &[
+    (Op::GetRand, Peer::Slotmap, LARGE, 0.5),
+    (Op::GetDep, Peer::Slotmap, LARGE, 0.6),
+    (Op::ChurnRand, Peer::Slotmap, LARGE, 0.7),
+    (Op::GetKey, Peer::Slotmap, LARGE, 0.37),
+    (Op::Tick, Peer::Slotmap, LARGE, 0.3),
+];
+
 /// The goal for a ratio, if there is one. None is set where the population lives in the processor's last cache: there
 /// the same loop differs by a factor of three from run to run.
 pub fn goal(op: Op, peer: Peer, size: usize, n: usize) -> Option<f64> {
     let restart = matches!(op, Op::FirstObject | Op::FirstTick);
     let fits = |goal: &&(Op, Peer, Range, f64)| (goal.0, goal.1) == (op, peer) && goal.2.contains(&n);
-    GOALS.iter().find(fits).filter(|_| restart || size == 64).map(|goal| goal.3)
+    let huge = HUGE.iter().filter(|_| pages::are_huge());
+    huge.chain(GOALS).find(fits).filter(|_| restart || size == 64).map(|goal| goal.3)
 }

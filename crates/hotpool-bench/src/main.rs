@@ -42,10 +42,10 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn measure(options: options::Options) -> anyhow::Result<()> {
-    options.pages.check()?;
+    options.pages.choose()?;
     let _sweep = segments::Sweep::new()?;
     let pin = pin::Pin::new(options.cpu)?;
-    println!("on processor {}, pages of 4 KiB", pin.cpu());
+    println!("on processor {}, pages of {}", pin.cpu(), options.pages.name());
     if let Some(profile) = options.profile {
         return profile::run(profile, options.ticks);
     }

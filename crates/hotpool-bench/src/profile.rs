@@ -86,6 +86,7 @@ impl Profile {
         let keys = segments::keys(2);
         let bytes = Bytes((sum.1 as u64 * 9 / 8).next_multiple_of(1 << 20));
         let mut conf = ProcessConf::new("zone", keys[0], bytes, &keys[1..]);
+        conf.memory = crate::pages::memory();
         let capacity = self.accounts() as u32 * 5 / 4;
         let place = Place::default();
         conf.types = vec![TypeConf { name: Account::NAME.into(), capacity, object_bytes: None, place }];

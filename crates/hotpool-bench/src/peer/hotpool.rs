@@ -2,6 +2,7 @@
 
 use crate::keyed::Keyed;
 use crate::object::Object;
+use crate::pages;
 use crate::segments;
 use crate::slots::Slots;
 use hotpool::conf::{Place, ProcessConf, TypeConf};
@@ -20,7 +21,8 @@ pub struct Pool<O> {
 pub fn conf(count: usize, bytes: usize, blocks: u32) -> ProcessConf {
     let room = (count * (bytes + 48)) as u64 * 5 / 4 / u64::from(blocks) + (2 << 20);
     let keys = segments::keys(blocks + 1);
-    ProcessConf::new("bench", keys[0], Bytes(room.next_multiple_of(1 << 20)), &keys[1..])
+    let room = Bytes(room.next_multiple_of(hotpool::limits::HUGE_PAGE));
+    ProcessConf { memory: pages::memory(), ..ProcessConf::new("bench", keys[0], room, &keys[1..]) }
 }
 
 impl<O: Object> Pool<O> {

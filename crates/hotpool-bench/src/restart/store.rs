@@ -4,9 +4,10 @@ use super::population::{Part, Population, Visitor, each_type, key};
 use crate::peer::Peer;
 use crate::peer::redis::{self, Client};
 use crate::pin::Pin;
-use crate::{scratch, segments};
+use crate::{pages, scratch, segments};
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
+use hotpool::limits::HUGE_PAGE;
 use hotpool::units::{Bytes, Key};
 use rusqlite::Connection;
 use std::fs::File;
@@ -40,7 +41,8 @@ impl Drop for Removed {
 /// The configuration of the pool under given keys.
 pub fn conf(base: u32, population: Population) -> ProcessConf {
     let bytes = (population.players * 3 * LARGEST + population.objects() * 128) as u64 + (16 << 20);
-    ProcessConf::new("zone", Key(base), Bytes(bytes.next_multiple_of(1 << 20)), &[Key(base + 1)])
+    let bytes = Bytes(bytes.next_multiple_of(HUGE_PAGE));
+    ProcessConf { memory: pages::memory(), ..ProcessConf::new("zone", Key(base), bytes, &[Key(base + 1)]) }
 }
 
 impl Store {
