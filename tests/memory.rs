@@ -11,7 +11,9 @@ use hotpool::conf::{BackendKind, HugePages, MemoryConf, ProcessConf};
 use hotpool::inspect::describe_pool;
 use hotpool::layout::MAGIC_MAKING;
 use hotpool::pool::{StartEnd, base_bytes};
-use hotpool::share::{Home, MemoryReport, MemoryTable, PageKind, Verdict, list_pools, observe, remove_pool};
+use hotpool::share::{
+    Home, MemoryReport, MemoryTable, PageKind, Verdict, observe, observe_pool, remove_pool,
+};
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
 use std::process::Command;
@@ -67,7 +69,14 @@ impl Bench {
     }
 
     fn open(&self) -> MemoryPoolMgr {
-        self.try_open().unwrap()
+        let pool = self.try_open().unwrap();
+        // The kernel counts the parts of a mapping that advice or a lock has cut, and a start takes each for a rival.
+        let found = observe_pool(self.conf.base_key, &self.home()).unwrap();
+        let blocks = found.blocks.into_iter().filter_map(|block| block.segment);
+        for segment in blocks.chain(found.base.segment).filter(|_| self.conf.backend == BackendKind::Sysv) {
+            assert_eq!(segment.attached, Some(1), "{segment:?}");
+        }
+        pool
     }
 
     fn try_open(&self) -> Result<MemoryPoolMgr, PoolError> {
@@ -97,8 +106,7 @@ impl Bench {
     /// Bytes of the segments that have memory.
     fn resident(&self) -> u64 {
         let table = MemoryTable::read(&self.home()).unwrap();
-        let pools = list_pools(&self.home()).unwrap().pools;
-        let pool = pools.into_iter().find(|pool| pool.base.key == self.conf.base_key).unwrap();
+        let pool = observe_pool(self.conf.base_key, &self.home()).unwrap();
         let blocks = pool.blocks.into_iter().filter_map(|block| block.segment);
         blocks.chain(pool.base.segment).map(|segment| table.of(&segment).unwrap().resident.0).sum()
     }

@@ -14,6 +14,7 @@ use crate::sys::pages;
 use crate::sys::sysv::Attached;
 use memmap2::MmapRaw;
 use shared_memory::Shmem;
+use std::cell::OnceCell;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -31,8 +32,8 @@ enum Mapping {
 pub(crate) struct Segment {
     region: Region,
     mapping: ManuallyDrop<Mapping>,
-    /// Bytes of its pages, where they are known without asking the kernel.
-    page: Option<u64>,
+    /// Bytes of its pages, once they are known.
+    page: OnceCell<u64>,
     pid: u32,
 }
 
@@ -43,35 +44,35 @@ unsafe impl Send for Segment {}
 impl Segment {
     /// A System V segment of which `bytes` bytes were asked for.
     pub(crate) fn sysv(attached: Attached, bytes: u64) -> Self {
-        Self::new(attached.base(), bytes, Mapping::Sysv(attached), None)
+        Self::new(attached.base(), bytes, Mapping::Sysv(attached), OnceCell::new())
     }
 
     /// One that has just been made, of reserved pages of 2 MiB or of small ones.
     pub(crate) fn sysv_made(attached: Attached, bytes: u64, huge: bool) -> Self {
         let page = if huge { HUGE_PAGE } else { PAGE };
-        Self::new(attached.base(), bytes, Mapping::Sysv(attached), Some(page))
+        Self::new(attached.base(), bytes, Mapping::Sysv(attached), page.into())
     }
 
     /// A mapped file.
     pub(crate) fn mmap(map: MmapRaw) -> Self {
         let (base, len) = extent(map.as_mut_ptr(), map.len());
-        Self::new(base, len, Mapping::Mmap(map), Some(PAGE))
+        Self::new(base, len, Mapping::Mmap(map), PAGE.into())
     }
 
     /// POSIX shared memory. Its maker's drop would unlink it: that is turned off by
     /// whoever made it.
     pub(crate) fn posix(map: Shmem) -> Self {
         let (base, len) = extent(map.as_ptr(), map.len());
-        Self::new(base, len, Mapping::Posix(map), Some(PAGE))
+        Self::new(base, len, Mapping::Posix(map), PAGE.into())
     }
 
     /// Memory of the process, shared with the registry that finds it again.
     pub(crate) fn heap(map: Arc<MmapRaw>) -> Self {
         let (base, len) = extent(map.as_mut_ptr(), map.len());
-        Self::new(base, len, Mapping::Heap(map), Some(PAGE))
+        Self::new(base, len, Mapping::Heap(map), PAGE.into())
     }
 
-    fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: Option<u64>) -> Self {
+    fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: OnceCell<u64>) -> Self {
         // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
         let region = unsafe { Region::new(base, len) };
         Segment { region, mapping: ManuallyDrop::new(mapping), page, pid: std::process::id() }
@@ -88,9 +89,16 @@ impl Segment {
     }
 
     /// Bytes of the pages it is made of: those of 2 MiB count that are reserved, not those that come and go.
+    ///
+    /// The kernel tells it in `/proc` alone, which takes longer than the rest of an attach: it is asked at most once,
+    /// and not of a mapping that begins inside of such a page. Advice to a part of the mapping would tell it faster; but
+    /// it cuts the mapping, and the kernel counts the parts as attaches, for good.
     pub(crate) fn page(&self) -> u64 {
-        let asked = || pages::containing(&pages::mappings().unwrap_or_default(), self.address());
-        self.page.unwrap_or_else(|| asked().map_or(PAGE, |mapping| mapping.page.max(PAGE)))
+        *self.page.get_or_init(|| match self.address().is_multiple_of(HUGE_PAGE) {
+            true => pages::containing(&pages::mappings().unwrap_or_default(), self.address())
+                .map_or(PAGE, |mapping| mapping.page.max(PAGE)),
+            false => PAGE,
+        })
     }
 
     /// All that is mapped: its memory up to the end of its last page.
