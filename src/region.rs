@@ -105,6 +105,56 @@ impl Region {
     }
 }
 
+/// Tables of `1 << shift` records each, as one.
+pub(crate) struct Tables<T> {
+    /// Of each the address that record 0 of all would have if it reached down there.
+    biased: Vec<*const T>,
+    shift: u32,
+    len: u64,
+}
+
+// SAFETY: as for `Table`.
+unsafe impl<T: Record> Send for Tables<T> {}
+
+impl<T: Record> Tables<T> {
+    /// None yet.
+    pub(crate) fn new(shift: u32) -> Self {
+        Tables { biased: Vec::new(), shift, len: 0 }
+    }
+
+    /// Adds one behind those that are there.
+    pub(crate) fn push(&mut self, table: &Table<T>) -> Result<(), OutOfBounds> {
+        if table.len() as u64 != 1 << self.shift {
+            return Err(OutOfBounds);
+        }
+        self.biased.push(table.first.as_ptr().cast_const().wrapping_sub(self.len as usize));
+        self.len += 1 << self.shift;
+        Ok(())
+    }
+
+    /// Each has `1 << shift` records.
+    pub(crate) fn shift(&self) -> u32 {
+        self.shift
+    }
+
+    /// Records of all of them.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The record `index` of all.
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u64) -> Option<&T> {
+        if index >= self.len {
+            return None;
+        }
+        // SAFETY: `len` is the number of tables shifted, and `index` is below it.
+        let biased = unsafe { *self.biased.get_unchecked((index >> self.shift) as usize) };
+        // SAFETY: the bias undone, it is a record of that table, which lies inside the mapping.
+        Some(unsafe { &*biased.wrapping_add(index as usize) })
+    }
+}
+
 impl<T: Record> At<T> {
     /// A word of this record, as a value of its own.
     pub(crate) fn part<U: Record>(&self, pick: impl FnOnce(&T) -> &U) -> At<U> {

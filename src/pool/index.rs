@@ -15,10 +15,11 @@
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
+use crate::pool::probe::matches;
 use crate::pool::slot::Slot;
 use crate::pool::slots::Slots;
 use crate::pool::space::Extents;
-use crate::region::{OutOfBounds, Table};
+use crate::region::{OutOfBounds, Tables};
 use crate::sync::Word;
 use std::cell::Cell;
 
@@ -34,9 +35,7 @@ const FILL: u64 = 7;
 
 /// The index of one type.
 pub(crate) struct Index {
-    extents: Vec<Table<Group>>,
-    /// Groups of an extent: `1 << shift`.
-    shift: u32,
+    tables: Tables<Group>,
     seed: u64,
     /// Groups in use: `TypeInfo::groups`, but never more than memory is there for.
     groups: Cell<u64>,
@@ -60,6 +59,12 @@ impl Hash {
     #[inline(always)]
     pub(crate) fn entry(self, slot: u32) -> u64 {
         self.0 << INDEX_BITS | (u64::from(slot) + 1)
+    }
+
+    /// The upper 32 bits of it.
+    #[inline(always)]
+    pub(crate) fn upper(self) -> u32 {
+        (self.0 >> 6) as u32
     }
 
     pub(crate) fn of_entry(entry: u64) -> Self {
@@ -124,7 +129,7 @@ pub(crate) struct Place {
 
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
-        Index { extents: Vec::new(), shift, seed, groups: Cell::new(0), mask: Cell::new(0) }
+        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), mask: Cell::new(0) }
     }
 
     /// Adds a run of extents behind those that are there.
@@ -132,30 +137,29 @@ impl Index {
         let bytes = self.extent_bytes();
         for n in 0..u64::from(run.count) {
             let offset = run.offset.checked_add(n * bytes).ok_or(OutOfBounds)?;
-            self.extents.push(run.block.table(offset, 1 << self.shift)?);
+            self.tables.push(&run.block.table(offset, 1 << self.tables.shift())?)?;
         }
         Ok(())
     }
 
     /// Groups that memory is there for.
     pub(crate) fn capacity(&self) -> u64 {
-        (self.extents.len() as u64) << self.shift
+        self.tables.len()
     }
 
     /// Bytes of an extent.
     pub(crate) fn extent_bytes(&self) -> u64 {
-        (size_of::<Group>() as u64) << self.shift
+        (size_of::<Group>() as u64) << self.tables.shift()
     }
 
     /// Number of extents.
     pub(crate) fn extents(&self) -> u32 {
-        self.extents.len() as u32
+        (self.tables.len() >> self.tables.shift()) as u32
     }
 
     #[inline(always)]
     fn group(&self, number: u64) -> Option<&Group> {
-        let extent = self.extents.get((number >> self.shift) as usize)?;
-        extent.get((number & ((1 << self.shift) - 1)) as usize)
+        self.tables.get(number)
     }
 
     #[inline(always)]
@@ -394,11 +398,7 @@ pub(crate) fn groups_for(entries: u32) -> u64 {
 
 #[inline(always)]
 fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    let wanted = hash.0 << INDEX_BITS;
-    let mut hits = 0u32;
-    for (at, entry) in group.entries.iter().enumerate() {
-        hits |= u32::from(entry.load() ^ wanted <= SLOT_MASK) << at;
-    }
+    let mut hits = matches(group, hash);
     while hits != 0 {
         let Some(entry) = group.entries.get(hits.trailing_zeros() as usize) else { break };
         let index = ((entry.load() & SLOT_MASK) as u32).wrapping_sub(1);

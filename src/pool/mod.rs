@@ -14,6 +14,7 @@ mod manager;
 mod open;
 mod ops;
 mod postmortem;
+mod probe;
 mod quarantine;
 mod report;
 pub(crate) mod slot;
