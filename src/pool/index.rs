@@ -39,8 +39,8 @@ pub(crate) struct Index {
     seed: u64,
     /// Groups in use: `TypeInfo::groups`, but never more than memory is there for.
     groups: Cell<u64>,
-    /// The next power of two less one.
-    mask: Cell<u64>,
+    /// See `Addressing`.
+    half: Cell<u64>,
 }
 
 /// What is stored of the hash of a key, 38 bits; both choices of a group follow from it.
@@ -48,12 +48,11 @@ pub(crate) struct Index {
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// Two rounds of a multiplication folded to 64 bits (as in wyhash, public domain); the seed is
-    /// random for each pool, so that nobody can choose keys that meet.
+    /// A multiplication folded to 64 bits (as in wyhash, public domain); the seed is random for each
+    /// pool, so that nobody can know which keys meet.
     #[inline(always)]
     pub(crate) fn of(key: u64, seed: u64) -> Self {
-        let once = fold(key ^ seed, 0x9e37_79b9_7f4a_7c15);
-        Hash(fold(once, 0xa076_1d64_78bd_642f) >> INDEX_BITS)
+        Hash(fold(key ^ seed, 0x9e37_79b9_7f4a_7c15) >> INDEX_BITS)
     }
 
     #[inline(always)]
@@ -82,20 +81,23 @@ fn fold(a: u64, b: u64) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Addressing {
     groups: u64,
-    mask: u64,
+    /// Half of the next power of two.
+    half: u64,
 }
 
 impl Addressing {
     pub(crate) fn new(groups: u64) -> Self {
-        Addressing { groups, mask: u64::MAX >> (groups.max(2) - 1).leading_zeros() }
+        Addressing { groups, half: groups.max(2).next_power_of_two() / 2 }
     }
 
     /// Linear hashing: the hash modulo the next power of two, or modulo half of it where that
     /// group does not exist yet.
     #[inline(always)]
     fn address(self, hash: u64) -> u64 {
-        let wide = hash & self.mask;
-        if wide < self.groups { wide } else { wide & self.mask >> 1 }
+        let wide = hash & (self.half * 2).wrapping_sub(1);
+        // Where it is at or beyond `groups`, its highest bit is set.
+        let narrow = wide.wrapping_sub(self.half);
+        if wide < self.groups { wide } else { narrow }
     }
 
     /// The group of first choice.
@@ -129,7 +131,7 @@ pub(crate) struct Place {
 
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
-        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), mask: Cell::new(0) }
+        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), half: Cell::new(1) }
     }
 
     /// Adds a run of extents behind those that are there.
@@ -164,7 +166,7 @@ impl Index {
 
     #[inline(always)]
     fn addressing(&self) -> Addressing {
-        Addressing { groups: self.groups.get(), mask: self.mask.get() }
+        Addressing { groups: self.groups.get(), half: self.half.get() }
     }
 
     fn groups(&self) -> u64 {
@@ -176,22 +178,25 @@ impl Index {
     pub(crate) fn refresh(&self, slots: &Slots) {
         let groups = slots.info.groups.load().min(self.capacity());
         self.groups.set(groups);
-        self.mask.set(Addressing::new(groups).mask);
+        self.half.set(Addressing::new(groups).half);
     }
 
     /// What `look` finds in the slot that carries `key`; `look` is given slots that may.
     #[inline(always)]
     pub(crate) fn find<R>(&self, key: u64, look: impl Fn(u32) -> Option<R>) -> Option<R> {
         let hash = Hash::of(key, self.seed);
-        let addressing = self.addressing();
-        let first = self.group(addressing.first(hash))?;
-        if let Some(found) = find_in(first, hash, &look) {
-            return Some(found);
+        let first = self.group(self.addressing().first(hash))?;
+        match find_in(first, hash, &look) {
+            None if first.overflow.load() != 0 => find_in(self.second(hash)?, hash, &look),
+            found => found,
         }
-        if first.overflow.load() == 0 {
-            return None;
-        }
-        find_in(self.group(addressing.second(hash))?, hash, &look)
+    }
+
+    /// The second group of a hash.
+    #[cold]
+    #[inline(never)]
+    fn second(&self, hash: Hash) -> Option<&Group> {
+        self.group(self.addressing().second(hash))
     }
 
     /// Whether one more entry wants more memory than there is.
@@ -401,7 +406,7 @@ fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Op
     let mut hits = matches(group, hash);
     while hits != 0 {
         let Some(entry) = group.entries.get(hits.trailing_zeros() as usize) else { break };
-        let index = ((entry.load() & SLOT_MASK) as u32).wrapping_sub(1);
+        let index = (entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1);
         if let Some(found) = look(index) {
             return Some(found);
         }

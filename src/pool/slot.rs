@@ -65,6 +65,24 @@ pub(crate) struct Ways<'a> {
 }
 
 impl Ways<'_> {
+    /// The slot `index`.
+    ///
+    /// # Safety
+    ///
+    /// `stride` is that of the slots.
+    #[inline(always)]
+    pub(crate) unsafe fn slot_at(&self, index: u32, stride: usize) -> Option<Slot> {
+        if index >= (self.limit >> INDEX_SHIFT) as u32 {
+            return None;
+        }
+        let extent = index >> (self.extent_shift - INDEX_SHIFT);
+        // SAFETY: `limit` is the number of extents shifted, and `index` is below it.
+        let biased = unsafe { *self.starts.get_unchecked(extent as usize) };
+        let start = biased.wrapping_add(index as usize * stride);
+        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
+        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
+    }
+
     /// The slot that a handle's bits name.
     ///
     /// # Safety

@@ -143,7 +143,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
-        let slot = unsafe { self.ways.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
         let id = Id::of_slot(slot.header().load(), index)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
@@ -155,11 +155,25 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     #[inline(always)]
     pub(crate) fn carrying(self, index: u32, key: u64) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
-        let slot = unsafe { self.ways.slot_of(u64::from(index) << INDEX_SHIFT, Self::STRIDE) }?;
+        let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
         if slot.key().load() != key {
             return None;
         }
         self.at(index)
+    }
+
+    /// The same without its handle, for which less has to be looked at.
+    #[inline(always)]
+    pub(crate) fn object_carrying(self, index: u32, key: u64) -> Option<&'a T> {
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
+        if slot.key().load() != key || !Slot::is_live(slot.header().load()) {
+            return None;
+        }
+        // SAFETY: the slots are those of `T`.
+        let object = unsafe { Self::object(slot) };
+        // SAFETY: as in `get`.
+        Some(unsafe { object.as_ref() })
     }
 
     /// A walk over all live objects.

@@ -37,7 +37,7 @@ impl<'a, T: PoolObject> View<'a, T> {
     #[inline(always)]
     pub fn get_by_key(self, key: u64) -> Option<&'a T> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        self.look_up(key).map(|(_, object)| object)
+        self.index.find(key, |slot| self.typed.object_carrying(slot, key))
     }
 
     /// The handle of the object with a user key of which `wanted` says so.

@@ -381,7 +381,9 @@ fn fill_extent(pool: &mut MemoryPoolMgr, world: &mut World) {
 
 /// Fills the index until a key is met whose entry changes `stores` words of it, or more if 3.
 fn fill_index(pool: &mut MemoryPoolMgr, world: &mut World, count: u64, stores: usize) {
-    for key in 0..count {
+    // Keys in a row are spread too evenly to fill a group.
+    let mut random = fastrand::Rng::with_seed(count);
+    for key in (0..count).map(|_| random.u64(1 << 32..)) {
         world.keyed.push(pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap());
     }
     for key in 1_000_000.. {
