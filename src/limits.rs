@@ -1,4 +1,12 @@
 //! Every maximum of the library, and its reason.
+//!
+//! Under `--cfg fuzzing` tables and extents are small, so that a fuzz target meets full ones, and copies and walks over a
+//! pool in microseconds. Such a build reads no pool of a usual one.
+
+/// A limit that the fuzz targets have smaller.
+const fn limit(usual: u64, fuzzing: u64) -> u64 {
+    if cfg!(fuzzing) { fuzzing } else { usual }
+}
 
 /// Bits of a handle that number the slot inside its type.
 pub const INDEX_BITS: u32 = 26;
@@ -26,12 +34,12 @@ pub const TYPE_TABLE: u32 = 1 << TYPE_BITS;
 pub const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
 
 /// Blocks of one pool. Bounds the block table (256 KiB) and the work of an attach.
-pub const MAX_BLOCKS: u32 = 4096;
+pub const MAX_BLOCKS: u32 = limit(4096, 8) as u32;
 /// Extents of one pool. Bounds the extent table (2 MiB) and the work of an attach.
-pub const MAX_EXTENTS: u32 = 65_536;
+pub const MAX_EXTENTS: u32 = limit(65_536, 64) as u32;
 
 /// Smallest block: its header page and a few extents of small objects.
-pub const MIN_BLOCK_BYTES: u64 = 64 << 10;
+pub const MIN_BLOCK_BYTES: u64 = limit(64 << 10, 32 << 10);
 /// Largest block; far above any host, far below where offset arithmetic could overflow.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 40;
 /// Extents begin and end at cache lines.
@@ -43,7 +51,7 @@ pub const PAGE: u64 = 4096;
 pub const HUGE_PAGE: u64 = 2 << 20;
 
 /// Smallest extent aimed at, so that a type of few small objects costs little.
-pub const MIN_EXTENT_BYTES: u64 = 16 << 10;
+pub const MIN_EXTENT_BYTES: u64 = limit(16 << 10, 1 << 10);
 /// Largest extent aimed at (larger only where one slot needs it), so that growing
 /// a type populates at most so much at once.
 pub const MAX_EXTENT_BYTES: u64 = 8 << 20;
@@ -65,13 +73,13 @@ pub const MAX_INI_BYTES: u64 = 16 << 20;
 /// Longest schema text of one type.
 pub const MAX_SCHEMA_BYTES: u64 = 16 << 10;
 /// Room for the schemas of all types of a pool.
-pub const SCHEMA_BYTES: u64 = 1 << 20;
+pub const SCHEMA_BYTES: u64 = limit(1 << 20, 4 << 10);
 
 /// Objects that can be named at once as being written through a guard.
 pub const MARKS: usize = 64;
 
 /// Room for the undo log of a transaction unless `UndoSize` says otherwise: a thousand small objects.
-pub const UNDO_BYTES: u64 = 64 << 10;
+pub const UNDO_BYTES: u64 = limit(64 << 10, 4 << 10);
 /// Least that `UndoSize` may ask for: one page.
 pub const MIN_UNDO_BYTES: u64 = PAGE;
 /// Most that `UndoSize` may ask for; all of it is given memory when the pool is made.
@@ -79,7 +87,7 @@ pub const MAX_UNDO_BYTES: u64 = 1 << 30;
 /// Entries of the ring of starts.
 pub const STARTS: u64 = 64;
 /// Room for the black box.
-pub const BLACK_BOX_BYTES: u64 = 64 << 10;
+pub const BLACK_BOX_BYTES: u64 = limit(64 << 10, 4 << 10);
 /// Notes that the black box keeps: what its room has behind its first 32 bytes.
 pub const NOTES: u64 = BLACK_BOX_BYTES / 32 - 1;
 /// Room for the directory of queues.

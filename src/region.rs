@@ -155,6 +155,34 @@ impl<T: Record> Tables<T> {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl Region {
+    /// Gives the memory the bytes of `content`, as far as it goes, and zeros behind them. Pages that have them already are
+    /// not stored to. Nobody else may be using the memory.
+    pub(crate) fn restore(&self, content: &[u8]) {
+        const PAGE: usize = crate::limits::PAGE as usize;
+        for at in (0..self.len as usize).step_by(PAGE) {
+            let len = PAGE.min(self.len as usize - at);
+            let have = content.get(at..).map_or(0, |rest| rest.len().min(len));
+            let mut page = [0; PAGE];
+            let wanted = match have == PAGE {
+                true => &content[at..at + PAGE],
+                false => {
+                    page[..have].copy_from_slice(&content[at..at + have]);
+                    &page[..len]
+                }
+            };
+            // SAFETY: `len` bytes from `at` are inside the mapping.
+            let start = unsafe { self.base.add(at) };
+            // SAFETY: as above, and the caller says that nobody stores to them now.
+            let found = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
+            if found != wanted {
+                found.copy_from_slice(wanted);
+            }
+        }
+    }
+}
+
 impl<T: Record> At<T> {
     /// A word of this record, as a value of its own.
     pub(crate) fn part<U: Record>(&self, pick: impl FnOnce(&T) -> &U) -> At<U> {

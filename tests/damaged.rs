@@ -105,8 +105,7 @@ fn segments_of_any_length_are_refused() {
         let bytes = if number == 0 { BASE } else { damage::BLOCK };
         for length in [1, 8, 63, 64, 100, 4096, 8192, bytes / 2, bytes - 1, bytes + 1, bytes + 4096] {
             images.closed.plant();
-            let (key, _, parts) = &images.closed.segments[number];
-            raw::plant(*key, length, parts).unwrap();
+            images.closed.plant_as(number, length);
             work(&images.closed);
         }
     }
@@ -219,7 +218,9 @@ fn a_last_operation_that_could_not_be_is_told_and_does_no_harm() {
 #[test]
 fn parts_of_the_base_that_overlap_are_refused() {
     let image = Images::make(0x7dc7_0000).closed;
-    for (field, to) in [(8, 0), (16, TYPES), (24, BLOCKS), (32, EXTENTS), (48, TYPES + 256)] {
+    for (field, to) in
+        [(8, 0), (16, TYPES), (24, BLOCKS), (32, EXTENTS), (48, TYPES + 256), (64, 0), (80, TYPES)]
+    {
         changed(&image, 0, damage::GEOMETRY + field, |_| to);
         assert_eq!(refusal(&image), "parts of it overlap");
     }
@@ -304,4 +305,19 @@ fn a_named_slot_that_could_not_be_costs_no_object() {
         assert_ne!(made.index(), first.index());
     }
     assert!(pool.get(first).is_some() && pool.verify().is_sound());
+}
+
+/// A block size that was written over while the pool was open gave the next new type extents of a length that
+/// went below zero.
+#[test]
+fn a_block_size_that_is_written_over_changes_no_plan() {
+    let image = Images::make(0x7dce_0000).closed;
+    image.plant();
+    let mut pool = MemoryPoolMgr::open(&image.conf).unwrap();
+    for bytes in [0, 1, u64::MAX] {
+        raw::poke(image.key(0), damage::GEOMETRY, |_| bytes);
+        pool.add_type::<damage::Late>().unwrap();
+        let ids: Vec<_> = (0..100).map(|n| pool.alloc(damage::Late { words: [n; 3] }).unwrap()).collect();
+        assert!(ids.into_iter().all(|id| pool.free(id)));
+    }
 }

@@ -3,36 +3,63 @@
 /// The known name nearest to `typed`, if it is near enough to be a slip of the hand:
 /// one edit for every three letters, capitals aside.
 pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    // Long lines are noise, and the distance is quadratic.
-    if typed.chars().count() > 64 {
-        return None;
-    }
-    let typed: Vec<char> = typed.to_lowercase().chars().collect();
-    let distances = known.into_iter().map(|name| {
-        let letters: Vec<char> = name.to_lowercase().chars().collect();
-        (distance(&typed, &letters), letters.len().max(typed.len()), name)
+    let typed = Letters::of(typed)?;
+    let near = known.into_iter().filter_map(|name| {
+        let letters = Letters::of(name)?;
+        let length = letters.len.max(typed.len);
+        let allowed = (length / 3).max(1).min(length.saturating_sub(1));
+        // No edit makes up for more than one letter of the difference in length.
+        if letters.len.abs_diff(typed.len) > allowed {
+            return None;
+        }
+        let edits = distance(typed.get(), letters.get());
+        (edits <= allowed).then_some((edits, name))
     });
-    let (edits, letters, name) = distances.min_by_key(|(edits, _, _)| *edits)?;
-    (edits <= (letters / 3).max(1) && edits < letters).then(|| name.to_owned())
+    near.min_by_key(|(edits, _)| *edits).map(|(_, name)| name.to_owned())
+}
+
+/// Longer names are noise, and the distance is quadratic.
+const MOST: usize = 64;
+
+/// A name in small letters.
+struct Letters {
+    letters: [char; MOST],
+    len: usize,
+}
+
+impl Letters {
+    fn of(name: &str) -> Option<Self> {
+        let (mut letters, mut len) = ([' '; MOST], 0);
+        for letter in name.chars().flat_map(char::to_lowercase) {
+            *letters.get_mut(len)? = letter;
+            len += 1;
+        }
+        Some(Letters { letters, len })
+    }
+
+    fn get(&self) -> &[char] {
+        &self.letters[..self.len]
+    }
 }
 
 /// Letters to insert, remove, replace, or swap with their neighbour; three rows of the table at a time.
 fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before_last = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
+    // No distance is above 64.
+    let mut before_last = [0; MOST + 1];
+    let mut last: [u8; MOST + 1] = std::array::from_fn(|letters| letters as u8);
     for i in 0..a.len() {
-        let mut row = vec![i + 1];
+        let mut row = [i as u8 + 1; MOST + 1];
         for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
+            let replaced = last[j] + u8::from(a[i] != b[j]);
             let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
                 least = least.min(before_last[j - 1] + 1);
             }
-            row.push(least);
+            row[j + 1] = least;
         }
-        before_last = std::mem::replace(&mut last, row);
+        (before_last, last) = (last, row);
     }
-    last[b.len()]
+    last[b.len()].into()
 }
 
 #[cfg(test)]

@@ -109,6 +109,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings beyond those that are kept.
     pub left_out: u64,
+    /// As bad as this, or less: no kept one gives way to it.
+    pub(crate) settled: Option<Severity>,
 }
 
 /// Findings kept of one walk: enough to see the pattern of any damage.
@@ -143,9 +145,12 @@ impl Report {
             return;
         }
         self.left_out += 1;
-        let lesser = self.findings.iter().rposition(|kept| kept.severity < severity);
-        if let Some(kept) = lesser.and_then(|at| self.findings.get_mut(at)) {
-            *kept = finding;
+        if self.settled >= Some(severity) {
+            return;
+        }
+        match self.findings.iter_mut().rfind(|kept| kept.severity < severity) {
+            Some(kept) => *kept = finding,
+            None => self.settled = Some(severity),
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Base {
     pub(crate) starts: Table<StartRec>,
     pub(crate) note_ring: At<NoteRing>,
     pub(crate) notes: Table<NoteRec>,
+    /// As it was when the parts were found: what is stored to the geometry later changes no plan.
+    block_bytes: u64,
 }
 
 /// Offsets of the parts, in the order of the segment.
@@ -76,6 +78,8 @@ fn are_apart(g: &Geometry) -> bool {
         (g.extents_off.load(), table(&g.max_extents, size_of::<ExtentRec>())),
         (g.schema_off.load(), g.schema_bytes.load()),
         (g.lanes_off.load(), g.lanes_bytes.load()),
+        (g.starts_off.load(), g.starts_bytes.load()),
+        (g.black_box_off.load(), g.black_box_bytes.load()),
     ];
     parts.sort_unstable();
     parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
@@ -147,6 +151,7 @@ impl Base {
             starts: region.table(g.starts_off.load(), limits::STARTS).map_err(inside)?,
             note_ring: region.at(box_off).map_err(inside)?,
             notes: region.table(notes_off, limits::NOTES).map_err(inside)?,
+            block_bytes: block,
         };
         if !are_apart(g) {
             return Err("parts of it overlap");
@@ -165,7 +170,7 @@ impl Base {
 
     /// Size of every block.
     pub(crate) fn block_bytes(&self) -> u64 {
-        self.header.geometry.block_bytes.load()
+        self.block_bytes
     }
 
     /// Number of blocks.

@@ -150,7 +150,7 @@ impl Starts {
         rec.start_wall.fill(now.wall_nanos);
         rec.start_boot.fill(now.boot_nanos);
         rec.boot.fill(now.boot);
-        rec.pid.fill(std::process::id());
+        rec.pid.fill(sys::pid());
         rec.before.fill(match before {
             LastEnd::None => BEFORE_NONE,
             LastEnd::Closed => BEFORE_CLOSED,
@@ -239,13 +239,13 @@ pub(crate) struct Farewell {
 
 impl Farewell {
     pub(crate) fn new(starts: Starts) -> Self {
-        Farewell { starts, pid: std::process::id() }
+        Farewell { starts, pid: sys::pid() }
     }
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        if self.pid != std::process::id() {
+        if self.pid != sys::pid() {
             return;
         }
         let Some(rec) = self.starts.last().filter(|rec| rec.end.load() == END_NONE) else { return };

@@ -310,7 +310,7 @@ fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
         );
         return;
     }
-    let at = base.header.geometry.schema_off.load() + used;
+    let at = base.header.geometry.schema_off.load().saturating_add(used);
     let Ok(words) = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)) else { return };
     for (number, bytes) in text.as_bytes().chunks(8).enumerate() {
         let mut eight = [0; 8];

@@ -6,6 +6,11 @@ use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key};
+#[cfg(feature = "fuzzing")]
+use crate::{
+    limits::PAGE,
+    sys::mem::{self, Advice},
+};
 use memmap2::{MmapMut, MmapRaw};
 use std::collections::BTreeMap;
 use std::io;
@@ -15,16 +20,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[derive(Debug)]
 pub(crate) struct HeapBackend;
 
+/// Zeros, as they come from the kernel.
+#[derive(Debug)]
+pub(super) struct Memory {
+    map: MmapRaw,
+    /// Where the segment begins.
+    at: usize,
+    bytes: u64,
+}
+
+impl Memory {
+    fn new(bytes: u64) -> io::Result<Self> {
+        Ok(Memory { map: MmapRaw::from(MmapMut::map_anon(bytes as usize)?), at: 0, bytes })
+    }
+
+    /// Address and length of the segment.
+    pub(super) fn extent(&self) -> (*mut u8, u64) {
+        (self.map.as_mut_ptr().wrapping_add(self.at), self.bytes)
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     facts: SegmentFacts,
-    memory: Arc<MmapRaw>,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug)]
 struct Registry {
     live: BTreeMap<u32, Entry>,
-    removed: Vec<(u32, SegmentFacts, Weak<MmapRaw>)>,
+    removed: Vec<(u32, SegmentFacts, Weak<Memory>)>,
     next_id: u64,
 }
 
@@ -34,6 +59,99 @@ static REGISTRY: Mutex<Registry> =
 /// The registry is whole between any two of its statements: a panic of a holder voids nothing.
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    /// Puts memory under a key.
+    fn enter(&mut self, key: Key, mode: u32, memory: &Arc<Memory>) {
+        let facts = SegmentFacts {
+            bytes: Bytes(memory.bytes),
+            uid: sysv::effective_uid(),
+            gid: 0,
+            mode: mode & 0o777,
+            id: self.next_id,
+            creator_pid: Some(std::process::id() as i32),
+            last_pid: Some(std::process::id() as i32),
+            attached: None,
+            removed: false,
+            changed: sys::wall_seconds(),
+            last_attach: None,
+            last_detach: None,
+        };
+        self.next_id += 1;
+        self.live.insert(key.0, Entry { facts, memory: Arc::clone(memory) });
+    }
+
+    /// Takes away what is under a key; it lives until its last detach.
+    fn leave(&mut self, key: Key) -> Option<Arc<Memory>> {
+        let entry = self.live.remove(&key.0)?;
+        if Arc::strong_count(&entry.memory) > 1 {
+            self.removed.push((key.0, entry.facts, Arc::downgrade(&entry.memory)));
+        }
+        Some(entry.memory)
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+impl Memory {
+    /// Between two pages that nobody may touch, so that a look beyond an end of the segment is a fault.
+    fn fenced(bytes: u64) -> io::Result<Self> {
+        let end = bytes.next_multiple_of(PAGE) + PAGE;
+        let whole = Arc::new(Memory::new(end + PAGE)?);
+        let segment = Segment::heap(Arc::clone(&whole));
+        mem::advise(&segment.region(), 0, PAGE, Advice::Fence)?;
+        mem::advise(&segment.region(), end, PAGE, Advice::Fence)?;
+        drop(segment);
+        let map = Arc::try_unwrap(whole).map_err(|_| io::ErrorKind::ResourceBusy)?.map;
+        Ok(Memory { map, at: PAGE as usize, bytes })
+    }
+}
+
+/// For the fuzz targets: memory that is used again, and looked up without asking for facts.
+#[cfg(feature = "fuzzing")]
+impl HeapBackend {
+    /// The segment under `key`.
+    pub(super) fn find(key: Key) -> Option<Segment> {
+        registry().live.get(&key.0).map(|entry| Segment::heap(Arc::clone(&entry.memory)))
+    }
+
+    /// Puts a new segment of `bytes` bytes under `key`, in place of what is there. Its memory may be that of an older one of
+    /// this size, with what that held.
+    pub(super) fn replace(key: Key, bytes: u64) -> io::Result<Segment> {
+        let mut registry = registry();
+        Self::spare(registry.leave(key));
+        let memory = match Self::spare_of(bytes) {
+            Some(memory) => memory,
+            None => Arc::new(Memory::fenced(bytes)?),
+        };
+        registry.enter(key, 0o600, &memory);
+        Ok(Segment::heap(memory))
+    }
+
+    /// Takes away the segment under `key`.
+    pub(super) fn discard(key: Key) {
+        Self::spare(registry().leave(key));
+    }
+
+    fn spares() -> MutexGuard<'static, Vec<Arc<Memory>>> {
+        static SPARES: Mutex<Vec<Arc<Memory>>> = Mutex::new(Vec::new());
+        SPARES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(memory: Option<Arc<Memory>>) {
+        const MOST: usize = 16;
+        let mut spares = Self::spares();
+        if spares.len() == MOST {
+            spares.remove(0);
+        }
+        spares.extend(memory.filter(|memory| Arc::strong_count(memory) == 1));
+    }
+
+    fn spare_of(bytes: u64) -> Option<Arc<Memory>> {
+        let mut spares = Self::spares();
+        let at = spares.iter().rposition(|memory| memory.bytes == bytes)?;
+        Some(spares.remove(at))
+    }
 }
 
 impl Backend for HeapBackend {
@@ -61,24 +179,8 @@ impl Backend for HeapBackend {
         if registry.live.contains_key(&key.0) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let memory = Arc::new(MmapRaw::from(MmapMut::map_anon(bytes as usize)?));
-        let id = registry.next_id;
-        registry.next_id += 1;
-        let facts = SegmentFacts {
-            bytes: Bytes(bytes),
-            uid: sysv::effective_uid(),
-            gid: 0,
-            mode: mode & 0o777,
-            id,
-            creator_pid: Some(std::process::id() as i32),
-            last_pid: Some(std::process::id() as i32),
-            attached: None,
-            removed: false,
-            changed: sys::wall_seconds(),
-            last_attach: None,
-            last_detach: None,
-        };
-        registry.live.insert(key.0, Entry { facts, memory: Arc::clone(&memory) });
+        let memory = Arc::new(Memory::new(bytes)?);
+        registry.enter(key, mode, &memory);
         Ok(Segment::heap(memory))
     }
 
@@ -96,9 +198,7 @@ impl Backend for HeapBackend {
             Some(entry) if entry.facts.id == facts.id => {}
             _ => return Err(replaced()),
         }
-        if let Some(entry) = registry.live.remove(&key.0) {
-            registry.removed.push((key.0, entry.facts, Arc::downgrade(&entry.memory)));
-        }
+        registry.leave(key);
         Ok(())
     }
 

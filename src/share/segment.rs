@@ -8,9 +8,10 @@
 //! used inside the crate only while the segment lives (see `region.rs`).
 #![allow(unsafe_code)]
 
+use super::heap::Memory;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
-use crate::sys::pages;
+use crate::sys::{self, pages};
 use crate::sys::sysv::Attached;
 use memmap2::MmapRaw;
 use shared_memory::Shmem;
@@ -25,7 +26,7 @@ enum Mapping {
     Sysv(#[expect(dead_code)] Attached),
     Mmap(#[expect(dead_code)] MmapRaw),
     Posix(#[expect(dead_code)] Shmem),
-    Heap(#[expect(dead_code)] Arc<MmapRaw>),
+    Heap(#[expect(dead_code)] Arc<Memory>),
 }
 
 /// An attached segment.
@@ -67,15 +68,16 @@ impl Segment {
     }
 
     /// Memory of the process, shared with the registry that finds it again.
-    pub(crate) fn heap(map: Arc<MmapRaw>) -> Self {
-        let (base, len) = extent(map.as_mut_ptr(), map.len());
-        Self::new(base, len, Mapping::Heap(map), PAGE.into())
+    pub(super) fn heap(memory: Arc<Memory>) -> Self {
+        let (base, len) = memory.extent();
+        let (base, len) = extent(base, len as usize);
+        Self::new(base, len, Mapping::Heap(memory), PAGE.into())
     }
 
     fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: OnceCell<u64>) -> Self {
         // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
         let region = unsafe { Region::new(base, len) };
-        Segment { region, mapping: ManuallyDrop::new(mapping), page, pid: std::process::id() }
+        Segment { region, mapping: ManuallyDrop::new(mapping), page, pid: sys::pid() }
     }
 
     /// Its memory.
@@ -116,7 +118,7 @@ impl Drop for Segment {
     fn drop(&mut self) {
         // A forked child has a copy of this value and not the mapping (MADV_DONTFORK): at
         // the address may be something else by now.
-        if self.pid == std::process::id() {
+        if self.pid == sys::pid() {
             // SAFETY: it is dropped here and nowhere else.
             unsafe { ManuallyDrop::drop(&mut self.mapping) };
         }

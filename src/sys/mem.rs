@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use crate::region::Region;
+use crate::sys::BYTES_ONLY;
 use std::io;
 
 /// What can be asked of the kernel about a range of a mapping.
@@ -26,11 +27,21 @@ pub(crate) enum Advice {
     PopulateWrite,
     /// The pages go back to the kernel; the bytes read as zero.
     Remove,
+    /// Nobody may read or write the pages any more.
+    #[cfg(feature = "fuzzing")]
+    Fence,
+}
+
+impl Advice {
+    /// Whether anybody can see by the bytes that it was given.
+    fn changes_bytes(self) -> bool {
+        !matches!(self, Advice::DontFork | Advice::DontDump | Advice::PopulateWrite)
+    }
 }
 
 /// Gives `advice` for `bytes` bytes at `offset`, which is a multiple of the page size.
 pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
-    if bytes == 0 {
+    if bytes == 0 || (BYTES_ONLY && !advice.changes_bytes()) {
         return Ok(());
     }
     let start = region.span(offset, bytes).map_err(|_| outside())?;
@@ -40,6 +51,14 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         Advice::HugePage => libc::MADV_HUGEPAGE,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
         Advice::Remove => libc::MADV_REMOVE,
+        #[cfg(feature = "fuzzing")]
+        Advice::Fence => {
+            // SAFETY: inside a live mapping; who asks for it looks at those pages as little as anybody else.
+            return match unsafe { libc::mprotect(start.as_ptr().cast(), bytes as usize, libc::PROT_NONE) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            };
+        }
     };
     // SAFETY: `Region::span` says that the range is inside a live mapping; none of
     // them unmaps it, and the one that changes bytes is covered at the top of this file.

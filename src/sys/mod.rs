@@ -9,7 +9,16 @@ pub(crate) mod sysv;
 
 pub(crate) use clock::boot_nanos;
 use std::io;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A fuzz target judges bytes: the kernel is not asked about the process, which would take longer than that.
+pub(crate) const BYTES_ONLY: bool = cfg!(fuzzing);
+
+/// This process.
+pub(crate) fn pid() -> u32 {
+    if BYTES_ONLY { 1 } else { std::process::id() }
+}
 
 /// Nanoseconds of the wall clock since 1970.
 pub(crate) fn wall_nanos() -> u64 {
@@ -43,11 +52,19 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
 /// The IPC namespace of this process, as the inode that stands for it; 0 where the kernel does not say.
 pub(crate) fn ipc_namespace() -> u64 {
     use std::os::unix::fs::MetadataExt;
+    if BYTES_ONLY {
+        return 0;
+    }
     std::fs::metadata("/proc/self/ns/ipc").map_or(0, |namespace| namespace.ino())
 }
 
-/// Identity of this boot; zero where the kernel does not say.
+/// Identity of this boot; zero where the kernel does not say. No process sees two of them.
 pub(crate) fn boot_id() -> [u64; 2] {
+    static BOOT: OnceLock<[u64; 2]> = OnceLock::new();
+    *BOOT.get_or_init(read_boot_id)
+}
+
+fn read_boot_id() -> [u64; 2] {
     let text = read_short("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     let half = |range| digits.get(range).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);

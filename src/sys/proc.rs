@@ -52,6 +52,7 @@ impl Process {
     /// Looks at `pid` now.
     pub fn look(pid: i32) -> Process {
         let line = match pid {
+            _ if super::BYTES_ONLY => None,
             ..=0 => None,
             _ => super::read_short(&format!("/proc/{pid}/stat")).ok(),
         };
