@@ -99,6 +99,9 @@ pub struct Report {
     /// Whether it had an owner while it was walked over. Then sums were in motion, and a finding
     /// about one object was looked at several times before it was believed.
     pub live: bool,
+    /// It took an extent, a block or a type while it was walked over, in each of several walks: what was to
+    /// be found behind that is left out.
+    pub grew: bool,
     /// Blocks in use.
     pub blocks: u64,
     /// Extents in use.
@@ -171,6 +174,9 @@ impl fmt::Display for Report {
         write!(f, "; {damage} damaged, {warnings} warnings, {} notes", found(Severity::Note))?;
         if self.live {
             write!(f, "; its owner was running")?;
+        }
+        if self.grew {
+            write!(f, ", and it grew: look again")?;
         }
         for finding in &self.findings {
             write!(f, "\n  {finding}")?;

@@ -32,7 +32,7 @@ impl Groups {
             walk.damage(place_of(ty), "an extent of its index is too short");
             Vec::new()
         });
-        let said = ty.info.groups.load();
+        let said = ty.now.groups.load();
         let capacity = (extents.len() as u64) << shift;
         if said > capacity {
             walk.damage(place_of(ty), format!("its index uses {said} groups and has {capacity}"));
@@ -63,9 +63,12 @@ impl Groups {
     /// Checks that the object in slot `index`, whose key is `key`, is found by it.
     pub(crate) fn reach(&mut self, walk: &mut Walk<'_>, place: Place, header: &Word, key: &Word, index: u64) {
         let seen = header.load();
+        if !is_live(seen) {
+            return;
+        }
         let mut result = self.look(key.load(), index);
         for _ in 0..if walk.is_live() && !walk.report.is_full() { 8 } else { 0 } {
-            if result.is_ok() || header.load() != seen {
+            if result.is_ok() || header.load() != seen || walk.has_grown() {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_micros(200));
@@ -73,6 +76,8 @@ impl Groups {
             result = self.look(key.load(), index);
         }
         match result {
+            // It was freed during the last look.
+            Err(_) if header.load() != seen => {}
             Err(what) => walk.damage(place, format!("the key {}: {what}", key.load())),
             Ok(Reached { twice: true, .. }) => {
                 walk.report.add(Severity::Note, place, "two entries of the index lead to it");

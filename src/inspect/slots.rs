@@ -134,7 +134,7 @@ struct Slot<'a> {
 fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sums: &mut Sums) {
     let header = slot.header.load();
     sums.live += u64::from(is_live(header));
-    if ty.info.named().map(u64::from) == Some(slot.index) {
+    if ty.now.named().map(u64::from) == Some(slot.index) {
         (sums.named_lives, sums.named_retired) = (is_live(header), header == RETIRED);
     }
     sums.retired += u64::from(header == RETIRED);
@@ -144,7 +144,7 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
     let mut problem = slot_problem(ty, slot);
     let looks = if walk.is_live() && !walk.report.is_full() { LOOKS } else { 0 };
     for _ in 0..looks {
-        if problem.is_none() {
+        if problem.is_none() || walk.has_grown() {
             return;
         }
         std::thread::sleep(PAUSE);
@@ -179,12 +179,12 @@ fn slot_problem(ty: &Type, slot: &Slot<'_>) -> Option<String> {
             return Some("its header has no generation".into());
         }
     }
-    if header != 0 && slot.index >= ty.info.high_water.load() {
+    if header != 0 && slot.index >= ty.now.high_water.load() {
         return Some("it was used, and the type says that no slot from here on was".into());
     }
     let taken = is_live(header) || header == RETIRED || parked;
     // The slot that was the last to change keeps its bit when it is freed.
-    let is_at_hand = !taken && ty.info.named().map(u64::from) == Some(slot.index);
+    let is_at_hand = !taken && ty.now.named().map(u64::from) == Some(slot.index);
     if taken == used || is_at_hand {
         return None;
     }
@@ -197,15 +197,15 @@ fn slot_problem(ty: &Type, slot: &Slot<'_>) -> Option<String> {
 }
 
 fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
-    let len = ty.info.len(sums.named_lives);
+    let len = ty.now.len(sums.named_lives);
     if len != sums.live {
         walk.wrong_sum(place_of(ty), format!("it counts {len} objects, {} live in it", sums.live));
     }
-    let retired = ty.info.retired.load() >> 32;
+    let retired = ty.now.retired.load() >> 32;
     if retired.abs_diff(sums.retired) > u64::from(sums.named_retired) {
         walk.wrong_sum(place_of(ty), format!("it counts {retired} slots as used up, {} are", sums.retired));
     }
-    let high_water = ty.info.high_water.load();
+    let high_water = ty.now.high_water.load();
     // The last one may have been at hand and never used.
     if high_water > slots {
         walk.wrong_sum(place_of(ty), format!("it has used {high_water} slots, and has {slots}"));

@@ -32,7 +32,10 @@ pub(crate) struct Extent {
 /// One type with its extents in their order.
 pub(crate) struct Type {
     pub(crate) id: u16,
-    pub(crate) info: At<TypeInfo>,
+    /// As it was when it was checked: what is stored to it later leads no walk astray.
+    pub(crate) info: TypeInfo,
+    /// For the words that change.
+    pub(crate) now: At<TypeInfo>,
     pub(crate) slots: Vec<Extent>,
     pub(crate) index: Vec<Extent>,
 }
@@ -42,11 +45,37 @@ pub(crate) struct Walk<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) base: &'a Base,
     pub(crate) report: Report,
+    /// What [`tables`](Tables) said when it began.
+    pub(crate) began: Tables,
+}
+
+/// How many blocks, extents and types there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tables([u64; 3]);
+
+impl Tables {
+    fn of(base: &Base) -> Self {
+        let header = &base.header;
+        Tables([header.nblocks.load(), header.nextents.load(), header.ntypes.load()])
+    }
 }
 
 impl Walk<'_> {
+    /// Nothing is said of a pool that grows meanwhile: what does not hold may have been true.
     pub(crate) fn damage(&mut self, place: Place, what: impl Into<String>) {
-        self.report.add(Severity::Damage, place, what);
+        self.find(Severity::Damage, place, what);
+    }
+
+    pub(crate) fn find(&mut self, severity: Severity, place: Place, what: impl Into<String>) {
+        if !self.has_grown() {
+            self.report.add(severity, place, what);
+        }
+    }
+
+    /// Whether its owner has added an extent, a block or a type since the walk began: then there are objects that it does not
+    /// see, and their keys and sums are not those that it counts.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.is_live() && Tables::of(self.base) != self.began
     }
 
     /// A sum that does not hold: damage, unless somebody is storing to the pool meanwhile.
@@ -83,7 +112,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     report.process = crate::layout::text(&base.header.geometry.process);
     report.blocks = base.header.nblocks.load();
     report.extents = base.header.nextents.load();
-    let mut walk = Walk { pool, base: &base, report };
+    let mut walk = Walk { pool, base: &base, report, began: Tables::of(&base) };
     header(&mut walk);
     blocks(&mut walk);
     let mut types = table_of_types(&mut walk);
@@ -96,6 +125,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     lane::check(&mut walk, &types);
     marks(&mut walk, &types);
     order(&mut walk);
+    walk.report.grew = walk.has_grown();
     walk.report
 }
 
@@ -128,15 +158,11 @@ fn header(walk: &mut Walk<'_>) {
     let (at_split, at_last) = (place(offset_of!(BaseHeader, split)), place(offset_of!(BaseHeader, last)));
     let run = header.run.load();
     if ![RUN_CLOSED, RUN_STARTING, RUN_READY].contains(&run) {
-        walk.report.add(
-            Severity::Warning,
-            at_run,
-            format!("the word that says how its last owner left is {run}"),
-        );
+        walk.find(Severity::Warning, at_run, format!("the word that says how its last owner left is {run}"));
     }
     let used = header.schema_used.load();
     if used > header.geometry.schema_bytes.load() {
-        walk.report.add(Severity::Damage, at_used, "it counts more schema text than there is room for");
+        walk.find(Severity::Damage, at_used, "it counts more schema text than there is room for");
     }
     let split = header.split.load();
     if split != 0 && !walk.is_live() {
@@ -153,11 +179,11 @@ fn header(walk: &mut Walk<'_>) {
             (true, _) => (Severity::Damage, "a split of an index group was not ended"),
             (false, _) => (Severity::Damage, "the split in flight names no group that could be split"),
         };
-        walk.report.add(severity, at_split, what);
+        walk.find(severity, at_split, what);
     }
     let word = header.last.load();
     if word != 0 && Last::parse(word).is_none() {
-        walk.report.add(Severity::Warning, at_last, "the last operation makes no sense");
+        walk.find(Severity::Warning, at_last, "the last operation makes no sense");
     }
 }
 
@@ -219,7 +245,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
             walk.damage(place, format!("type number {id} is out of range"));
             continue;
         };
-        let id = id as u16;
+        let (id, now, info) = (id as u16, info, info.copy());
         if let Err(what) = types::check(&info, id, walk.base.block_bytes()) {
             walk.damage(place, what);
             continue;
@@ -228,13 +254,13 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
         let room = header.geometry.schema_off.load();
         let room = room..room.saturating_add(header.geometry.schema_bytes.load());
         if len != 0 && !(room.contains(&start) && start.saturating_add(len) <= room.end) {
-            walk.report.add(Severity::Warning, place, "its schema text lies outside of the texts");
+            walk.find(Severity::Warning, place, "its schema text lies outside of the texts");
         }
         if len != 0 {
             let end = start.saturating_add(len).saturating_sub(room.start);
             texts_end = texts_end.max(end.checked_next_multiple_of(8).unwrap_or(u64::MAX));
         }
-        let ty = Type { id, info, slots: Vec::new(), index: Vec::new() };
+        let ty = Type { id, info, now, slots: Vec::new(), index: Vec::new() };
         if types.insert(id, ty).is_some() {
             walk.damage(place, "it is counted twice");
         }
@@ -250,7 +276,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
             true => (Severity::Note, format!("{} bytes of schema text belong to no type", used - texts_end)),
             false => (Severity::Damage, "a type has schema text beyond what is used of it".into()),
         };
-        walk.report.add(severity, place, what);
+        walk.find(severity, place, what);
     }
     types
 }
@@ -332,7 +358,7 @@ fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
                 (Some(_), true) => walk.report.add(Severity::Note, place, said),
                 _ => {
                     let what = format!("the mark {word:#x} names nothing that could be written");
-                    walk.report.add(Severity::Warning, place, what);
+                    walk.find(Severity::Warning, place, what);
                 }
             }
         }

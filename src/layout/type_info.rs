@@ -60,6 +60,38 @@ record!(TypeInfo, 256);
 pub(crate) const FLAG_KEYED: u32 = 1;
 
 impl TypeInfo {
+    /// All its words, each read once: for a reader beside whom others may be storing.
+    pub(crate) fn copy(&self) -> TypeInfo {
+        let half = |of: &Half| Half::new(of.load());
+        let word = |of: &Word| Word::new(of.load());
+        let words = |of: &[Word; 6]| std::array::from_fn(|at| Word::new(of[at].load()));
+        TypeInfo {
+            id: half(&self.id),
+            flags: half(&self.flags),
+            fingerprint: word(&self.fingerprint),
+            size: word(&self.size),
+            stride: word(&self.stride),
+            head: half(&self.head),
+            align: half(&self.align),
+            shift: half(&self.shift),
+            group_shift: half(&self.group_shift),
+            extent_bytes: word(&self.extent_bytes),
+            map_bytes: word(&self.map_bytes),
+            index_bytes: word(&self.index_bytes),
+            last_generation: half(&self.last_generation),
+            schema_len: half(&self.schema_len),
+            schema_off: word(&self.schema_off),
+            name: words(&self.name),
+            spare_fixed: words(&self.spare_fixed),
+            check: word(&self.check),
+            tally: word(&self.tally),
+            high_water: word(&self.high_water),
+            retired: word(&self.retired),
+            groups: word(&self.groups),
+            spare_hot: std::array::from_fn(|at| Word::new(self.spare_hot[at].load())),
+        }
+    }
+
     /// Whether objects of the type have a user key.
     pub fn keyed(&self) -> bool {
         self.flags.load() & FLAG_KEYED != 0

@@ -186,6 +186,16 @@ impl Image {
         raw::plant(*key, bytes, bytemuck::cast_slice(words)).unwrap();
     }
 
+    /// Its words that are not zero, and its header, to be given back while others are looking: key, offset, word.
+    pub fn words(&self) -> Vec<(Key, u64, u64)> {
+        let of = |(number, (key, words)): (usize, &(Key, Vec<u64>))| {
+            let wanted = |at: usize, word: u64| (number == 0 && at < 1024) || word != 0;
+            let words = words.iter().copied().enumerate().filter(|(at, word)| wanted(*at, *word));
+            words.map(|(at, word)| (*key, at as u64 * 8, word)).collect::<Vec<_>>()
+        };
+        self.segments.iter().enumerate().flat_map(of).collect()
+    }
+
     /// The key of segment `number`.
     pub fn key(&self, number: usize) -> Key {
         self.segments[number % self.segments.len()].0
@@ -337,13 +347,16 @@ pub fn damage(image: &Image, input: &mut Bytes<'_>) {
             raw::remove(image.key(number));
         }
         4 => seal(image),
-        _ => {
-            let (segment, offset) = input.place(image);
-            let old = raw::peek(image.key(segment), offset).unwrap_or(0);
-            let new = input.value(old);
-            raw::poke(image.key(segment), offset, |_| new);
-        }
+        _ => scribble(image, input),
     }
+}
+
+/// Changes one word in the segments of an image.
+pub fn scribble(image: &Image, input: &mut Bytes<'_>) {
+    let (segment, offset) = input.place(image);
+    let old = raw::peek(image.key(segment), offset).unwrap_or(0);
+    let new = input.value(old);
+    raw::poke(image.key(segment), offset, |_| new);
 }
 
 /// Whether something says anything. Of a long text only the first part is made.

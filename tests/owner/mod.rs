@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
-use hotpool::{Id, MemoryPoolMgr, PoolObject};
+use hotpool::{Id, MemoryPoolMgr, PoolObject, TxError};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -21,6 +21,15 @@ use std::time::{Duration, Instant};
 struct Tile {
     /// The first word of each page counts the owners that have touched it.
     pages: [[u64; 512]; 16],
+}
+
+/// Many of them come and go.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 2, keyed)]
+struct Coin {
+    value: u64,
+    owner: u64,
 }
 
 /// Keys of a pool of one block, and the pool removed with them.
@@ -185,6 +194,7 @@ pub(crate) fn serve() {
             },
             "fill" => say(&fill(pool.as_mut().unwrap()).to_string()),
             "touch" => say(&touch(pool.as_mut().unwrap())),
+            "work" => say(&work(pool.as_mut().unwrap(), Duration::from_millis(number(1))).to_string()),
             "sum" => say(&sum(pool.as_ref().unwrap())),
             "close" => say(&format!("{:?}", pool.take().unwrap().close())),
             "destroy" => say(&format!("{:?}", pool.take().unwrap().destroy())),
@@ -247,6 +257,33 @@ fn touch(pool: &mut MemoryPoolMgr) -> String {
 
 fn sum(pool: &MemoryPoolMgr) -> String {
     pool.iter::<Tile>().flat_map(|(_, tile)| tile.pages.iter().map(|page| page[0])).sum::<u64>().to_string()
+}
+
+/// Operations of all kinds for so long, from an empty type to a full one and back; gives how many.
+fn work(pool: &mut MemoryPoolMgr, time: Duration) -> u64 {
+    pool.add_type::<Coin>().unwrap();
+    let (mut random, began, mut done) = (fastrand::Rng::with_seed(7), Instant::now(), 0);
+    while began.elapsed() < time {
+        let growing = began.elapsed() < time / 2;
+        for _ in 0..100 {
+            let key = random.u64(..20_000);
+            match (random.u8(..8), pool.find::<Coin>(key)) {
+                (0..3, Some(coin)) if !growing => assert!(pool.free(coin)),
+                (0..3, None) if growing => drop(pool.alloc_keyed(key, Coin { value: key, owner: 0 })),
+                (3, Some(coin)) => pool.update(coin, |coin| coin.value += 1).unwrap(),
+                (4, Some(coin)) => drop(pool.tx(|tx| -> Result<(), TxError> {
+                    tx.free(coin)?;
+                    tx.alloc_keyed(key, Coin { value: 0, owner: 1 })?;
+                    tx.commit_with(key)
+                })),
+                (5, None) => drop(pool.force_get(key, Coin { value: 1, owner: 2 })),
+                (6, Some(coin)) => pool.get_mut(coin).unwrap().owner += 1,
+                _ => {}
+            }
+        }
+        done += 100;
+    }
+    done
 }
 
 /// System V segments that this process has mapped.
