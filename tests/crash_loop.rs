@@ -259,6 +259,13 @@ fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
         let monster = Monster { number, poisoned, rest: [number; 30] };
         assert_eq!(pool.get_by_key::<Monster>(number), Some(&monster));
     }
+    // No handle of an object there leads to an object here, although all slots are used again.
+    let mut new = MemoryPoolMgr::open(&site.conf).unwrap();
+    new.add_type::<Monster>().unwrap();
+    for number in 0..OBJECTS {
+        new.alloc_keyed(number, Monster { number, poisoned: 0, rest: [0; 30] }).unwrap();
+    }
+    assert!(pool.iter::<Monster>().all(|(old, _)| new.get(old).is_none()));
     let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
     assert_eq!(ends, [StartEnd::Closed, StartEnd::Died, StartEnd::Died, StartEnd::Died, StartEnd::Open]);
 }

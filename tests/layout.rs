@@ -28,7 +28,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
         fields!(Frozen: magic, layout, kind, pool_id, bytes, key, index, created, check, spare),
         fields!(Geometry: block_bytes, types_off, blocks_off, extents_off, schema_off, schema_bytes, lanes_off,
             lanes_bytes, starts_off, starts_bytes, black_box_off, black_box_bytes, queues_off, queues_bytes, max_types,
-            max_blocks, max_extents, lanes, process, hash_seed, spare, check),
+            max_blocks, max_extents, lanes, process, hash_seed, first_generation, spare, check),
         fields!(BaseHeader: frozen, geometry, epoch, run, owner_pid, owner_ticks, start_wall, start_boot, boot_id,
             closed_wall, ready_wall, starts_clean, starts_crashed, last_tag, ipc_namespace, moved, spare_state, nblocks, nextents, ntypes,
             schema_used, spare_growth, last, split, spare_op, marks, suspects, spare_lanes, quarantine, order),

@@ -53,8 +53,10 @@ pub struct Geometry {
     pub process: [Word; 4],
     /// Seed of the hash of user keys, random, so that nobody can choose keys that collide.
     pub hash_seed: Word,
+    /// Slots begin behind this generation, even: no handle of a pool that was moved aside is beyond it.
+    pub first_generation: Word,
     /// Zero.
-    pub spare: [Word; 2],
+    pub spare: [Word; 1],
     /// CRC-32C of all the words above.
     pub check: Word,
 }
@@ -62,6 +64,11 @@ pub struct Geometry {
 record!(Geometry, 192);
 
 impl Geometry {
+    /// The generation that slots begin behind.
+    pub(crate) fn first_generation(&self) -> u64 {
+        self.first_generation.load() & u64::from(limits::MAX_GENERATION) & !1
+    }
+
     /// What `check` has to be.
     pub fn sum(&self) -> u64 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
@@ -81,7 +88,7 @@ impl Geometry {
             &self.queues_off,
             &self.queues_bytes,
         ];
-        let tail = self.process.iter().chain([&self.hash_seed]).chain(&self.spare);
+        let tail = self.process.iter().chain([&self.hash_seed, &self.first_generation]).chain(&self.spare);
         let counts = [pair(&self.max_types, &self.max_blocks), pair(&self.max_extents, &self.lanes)];
         checksum(offsets.into_iter().map(Word::load).chain(counts).chain(tail.map(Word::load))).into()
     }

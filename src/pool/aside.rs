@@ -17,13 +17,15 @@
 
 use crate::conf::ProcessConf;
 use crate::conf::key_plan::post_mortem;
-use crate::layout::{BLOCK_VACANT, BaseHeader, BlockBase, Frozen};
+use crate::layout::{BLOCK_VACANT, BaseHeader, BlockBase, Frozen, TypeInfo};
 use crate::limits::PAGE;
+use crate::object::GENERATION_MASK;
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
-use crate::pool::space::Space;
-use crate::region::Region;
-use crate::share::{ShareError, ShareMgr, Verdict};
+use crate::pool::slot::RETIRED;
+use crate::pool::space::{Chains, Space};
+use crate::region::{At, Region};
+use crate::share::{Home, Observed, ShareError, ShareMgr, Verdict};
 use crate::sync::Word;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
@@ -33,6 +35,7 @@ pub(crate) fn copy(
     conf: &ProcessConf,
     base: &Base,
     space: &Space,
+    chains: &Chains,
     share: &ShareMgr,
 ) -> Result<Key, PoolError> {
     let began = Instant::now();
@@ -60,6 +63,7 @@ pub(crate) fn copy(
         .copy_aside(key, None, Bytes(len), len, &mut |to| {
             copy_range(&base.region, to, size_of::<Frozen>() as u64, len);
             rename_blocks(base, space, to);
+            keep_generation(to, beyond(base, space, chains));
         })
         .map_err(taken)?;
     log::warn!("{}: copied to {key} in {} ms", conf.name, began.elapsed().as_millis());
@@ -108,6 +112,33 @@ fn rename_blocks(base: &Base, space: &Space, to: &Region) {
     }
 }
 
+/// The first even generation that no handle of the pool has reached. Slots that are used up are not counted: handles of
+/// theirs come back only where a slot is used up again.
+fn beyond(base: &Base, space: &Space, chains: &Chains) -> u64 {
+    let of_type = |info: At<TypeInfo>| {
+        let slots = u32::try_from(info.high_water.load()).unwrap_or(u32::MAX);
+        let headers = (0..slots).map_while(|index| space.slot_header(chains, &info, index));
+        headers.filter(|header| *header != RETIRED).map(|header| header & GENERATION_MASK).max().unwrap_or(0)
+    };
+    let highest = base.used_types().map(of_type).max().unwrap_or(0);
+    ((highest + 2) & !1).max(base.header.geometry.first_generation())
+}
+
+/// The copy tells those who begin in the place of the original where generations begin.
+fn keep_generation(to: &Region, first_generation: u64) {
+    let Ok(header) = to.at::<BaseHeader>(0) else { return };
+    header.geometry.first_generation.fill(first_generation);
+    header.geometry.check.fill(header.geometry.sum());
+}
+
+/// Where generations begin in a new pool: behind those of one that was moved aside. It is asked of the copy, because a
+/// beginning that is cut keeps nothing.
+pub(crate) fn first_generation(conf: &ProcessConf) -> u64 {
+    let copy = Observed::attach(post_mortem(conf.base_key), &Home::of(conf)).ok();
+    let base = copy.as_ref().and_then(|copy| Base::find(copy.base()).ok());
+    base.map_or(0, |base| base.header.geometry.first_generation())
+}
+
 /// Whether the state of a pool has been moved, and what is here holds nothing any more.
 pub(crate) fn is_moved(header: &BaseHeader) -> bool {
     header.moved.load() != 0
@@ -140,7 +171,11 @@ mod tests {
         conf.backend = BackendKind::Heap;
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Cell>().unwrap();
-        (0..4000).for_each(|value| _ = pool.alloc(Cell { value }).unwrap());
+        // Of which each lives in the third life of its slot or later.
+        for value in 0..4000 {
+            (0..value % 4 + 1).for_each(|_| _ = pool.alloc(Cell { value }).map(|id| pool.free(id)));
+            pool.alloc(Cell { value }).unwrap();
+        }
         let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _pool = pool;
             std::panic::resume_unwind(Box::new("a crash"));
@@ -151,12 +186,12 @@ mod tests {
         conf
     }
 
-    fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &mut ShareMgr)) {
+    fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &Chains, &mut ShareMgr)) {
         let mut share =
-            ShareMgr::open(conf, base::base_bytes(conf), &mut |region| base::make(region, conf)).unwrap();
+            ShareMgr::open(conf, base::base_bytes(conf), &mut |region| base::make(region, conf, 0)).unwrap();
         let base = Base::find(share.base()).unwrap();
-        let (space, _) = find_space(conf, &base, &mut share).unwrap();
-        cut(&base, &space, &mut share);
+        let (space, chains) = find_space(conf, &base, &mut share).unwrap();
+        cut(&base, &space, &chains, &mut share);
     }
 
     fn mark_unfinished(region: &Region) {
@@ -167,7 +202,7 @@ mod tests {
         let mut pool = MemoryPoolMgr::open(conf).unwrap();
         pool.add_type::<Cell>().unwrap();
         assert_eq!((pool.start_mode(), pool.len::<Cell>()), (StartMode::Init, 0));
-        pool.alloc(Cell { value: 1 }).unwrap();
+        let new: Vec<_> = (0..7000).map(|value| pool.alloc(Cell { value }).unwrap()).collect();
         pool.close().unwrap();
         let keys: Vec<Key> = conf.shm_keys.iter().copied().map(post_mortem).collect();
         let mut copy = ProcessConf::new("zone", post_mortem(conf.base_key), conf.block_size, &keys);
@@ -175,6 +210,8 @@ mod tests {
         let mut pool = MemoryPoolMgr::open(&copy).unwrap();
         pool.add_type::<Cell>().unwrap();
         assert!(pool.iter::<Cell>().map(|(_, cell)| cell.value).eq(0..4000));
+        let oldest = new.iter().map(|id| id.handle().generation()).min().unwrap();
+        assert!(pool.iter::<Cell>().all(|(id, _)| id.handle().generation() < oldest), "a handle comes back");
     }
 
     #[test]
@@ -185,7 +222,7 @@ mod tests {
     #[test]
     fn cut_behind_the_copy_of_the_first_block() {
         let conf = looping();
-        with_parts(&conf, |base, space, share| {
+        with_parts(&conf, |base, space, _, share| {
             let (region, end) = space.block(0).unwrap();
             let key = post_mortem(conf.shm_keys[0]);
             let half = |to: &Region| copy_range(&region, to, PAGE, end / 2 / 8 * 8);
@@ -197,15 +234,15 @@ mod tests {
     #[test]
     fn cut_behind_the_whole_copy() {
         let conf = looping();
-        with_parts(&conf, |base, space, share| _ = copy(&conf, base, space, share).unwrap());
+        with_parts(&conf, |base, space, chains, share| _ = copy(&conf, base, space, chains, share).unwrap());
         assert_moved(&conf);
     }
 
     #[test]
     fn cut_behind_moved_whatever_the_ini_says_by_then() {
         let mut conf = looping();
-        with_parts(&conf, |base, space, share| {
-            copy(&conf, base, space, share).unwrap();
+        with_parts(&conf, |base, space, chains, share| {
+            copy(&conf, base, space, chains, share).unwrap();
             base.header.moved.store(1);
         });
         conf.resume.on_crash_loop = OnCrashLoop::Fail;
@@ -215,8 +252,8 @@ mod tests {
     #[test]
     fn cut_behind_the_mark_of_the_first_block() {
         let conf = looping();
-        with_parts(&conf, |base, space, share| {
-            copy(&conf, base, space, share).unwrap();
+        with_parts(&conf, |base, space, chains, share| {
+            copy(&conf, base, space, chains, share).unwrap();
             base.header.moved.store(1);
             mark_unfinished(&space.block(0).unwrap().0);
         });
@@ -226,8 +263,8 @@ mod tests {
     #[test]
     fn cut_behind_the_mark_of_the_base() {
         let conf = looping();
-        with_parts(&conf, |base, space, share| {
-            copy(&conf, base, space, share).unwrap();
+        with_parts(&conf, |base, space, chains, share| {
+            copy(&conf, base, space, chains, share).unwrap();
             base.header.moved.store(1);
             (0..2).for_each(|number| mark_unfinished(&space.block(number).unwrap().0));
             mark_unfinished(&base.region);

@@ -86,7 +86,9 @@ fn are_apart(g: &Geometry) -> bool {
 }
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
-pub(crate) fn make(region: &Region, conf: &ProcessConf) {
+///
+/// Handles that were given out under its key before are not above `first_generation`.
+pub(crate) fn make(region: &Region, conf: &ProcessConf, first_generation: u64) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
     let plan = Plan::new(conf.undo_size.0);
     let g: &Geometry = &header.geometry;
@@ -111,6 +113,7 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf) {
     fill_text(&g.process, &conf.name);
     // Without randomness the seed only protects less against chosen keys.
     g.hash_seed.fill(sys::random_id().map_or(0, |words| words[0]));
+    g.first_generation.fill(first_generation);
     g.check.fill(g.sum());
 }
 

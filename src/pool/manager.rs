@@ -106,9 +106,10 @@ impl MemoryPoolMgr {
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         let began = Instant::now();
-        let mut share =
-            ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| base::make(region, conf))
-                .map_err(|error| refused(conf, error))?;
+        let mut share = ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| {
+            base::make(region, conf, aside::first_generation(conf))
+        })
+        .map_err(|error| refused(conf, error))?;
         let mut base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
         check_hot(conf, &base)?;
         let crash_loop = find_crash_loop(conf, &base)?;
@@ -404,12 +405,14 @@ fn move_aside(
         return Ok(None);
     }
     if !moved {
-        let (space, _) = find_space(conf, base, share)?;
-        aside::copy(conf, base, &space, share)?;
+        let (space, chains) = find_space(conf, base, share)?;
+        aside::copy(conf, base, &space, &chains, share)?;
         base.header.moved.store(1);
     }
     let blocks = block_keys(base);
-    share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| base::make(region, conf))?;
+    share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| {
+        base::make(region, conf, aside::first_generation(conf))
+    })?;
     Ok(Some(key_plan::post_mortem(conf.base_key)))
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Slots {
     pub(crate) header: At<BaseHeader>,
     pub(crate) shape: Shape,
     last_generation: u64,
+    /// No slot begins below it.
+    first_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
     /// Its `Typed::TOKEN`; 0 until then.
@@ -136,6 +138,7 @@ impl Slots {
                 map_bytes: info.map_bytes.load(),
             },
             last_generation: info.last_generation.load().into(),
+            first_generation: header.geometry.first_generation().min(info.last_generation.load().into()) & !1,
             rust_type: None,
             token: 0,
         }

@@ -77,7 +77,7 @@ impl Slots {
                 continue;
             }
             let place = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
-            self.named = place | old & GENERATION_MASK;
+            self.named = place | (old & GENERATION_MASK).max(self.first_generation);
             self.at_hand = slot.start.as_ptr();
             self.keep_at_hand(word, bits | 1 << at, index);
             return true;
