@@ -106,6 +106,16 @@ impl<T: Object> Bench<T> {
         done.unwrap();
     }
 
+    fn tx_two_tagged(&mut self) {
+        let (a, b) = (self.id(), self.id());
+        let done: Result<(), TxError> = self.pool.tx(|tx| {
+            tx.get_mut(a)?.change();
+            tx.get_mut(b)?.change();
+            tx.commit_with(a.to_bits())
+        });
+        done.unwrap();
+    }
+
     fn pair(&mut self) {
         let id = self.pool.alloc(T::of(7)).unwrap();
         assert!(self.pool.free(black_box(id)));
@@ -136,18 +146,19 @@ impl<T: Object> Bench<T> {
 /// What is measured, and what it is compared with.
 type Row<T> = (&'static str, Option<usize>, fn(&mut Bench<T>));
 
-fn rows<T: Object>() -> [Row<T>; 7] {
+fn rows<T: Object>() -> [Row<T>; 8] {
     [
         ("get_mut, 3 fields written", None, Bench::write),
         ("the same in update", Some(0), Bench::update),
         ("get_mut of two objects", None, Bench::write_two),
         ("the same in a tx", Some(2), Bench::tx_two),
+        ("the same with a tag", Some(3), Bench::tx_two_tagged),
         ("alloc and free, twice", None, |bench| {
             bench.pair();
             bench.pair();
         }),
-        ("the same, one free and one alloc in a tx", Some(4), Bench::tx_pair),
-        ("the same, and two objects written in it", Some(5), Bench::tx_pair_and_two),
+        ("the same, one free and one alloc in a tx", Some(5), Bench::tx_pair),
+        ("the same, and two objects written in it", Some(6), Bench::tx_pair_and_two),
     ]
 }
 

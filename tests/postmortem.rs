@@ -5,7 +5,7 @@ use hotpool::conf::ProcessConf;
 use hotpool::pool::{Event, Note, PostMortem, StartEnd};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
-use hotpool::{MemoryPoolMgr, PoolObject};
+use hotpool::{MemoryPoolMgr, PoolObject, TxError};
 use std::process::Command;
 
 #[repr(C)]
@@ -169,4 +169,26 @@ fn the_box_keeps_the_last_notes_and_no_tag_of_the_program_is_taken_for_the_libra
     assert!(notes.iter().all(|note| u64::from(note.tag) == note.a && Event::of(note.tag).is_none()));
     assert_eq!(notes.last().unwrap().a, 4999);
     assert!(notes.iter().all(|note| note.wall == 0), "their start is not in the box any more");
+}
+
+#[test]
+fn the_tags_of_the_last_transactions_are_noted_when_they_are_committed() {
+    let site = Site::new(6);
+    let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    let wolf = pool.alloc(Monster { hp: 1 }).unwrap();
+    for (tag, goes_well) in [(7, true), (8, false), (9, true)] {
+        let done: Result<(), TxError> = pool.tx(|tx| {
+            tx.get_mut(wolf)?.hp += tag;
+            tx.commit_with(tag)?;
+            if goes_well { Ok(()) } else { Err(TxError::Stale(wolf.handle())) }
+        });
+        assert_eq!(done.is_ok(), goes_well);
+    }
+    let untagged: Result<(), TxError> = pool.tx(|tx| tx.get_mut(wolf).map(|wolf| wolf.hp = 0));
+    untagged.unwrap();
+    let notes = site.read().notes;
+    let commits = notes.iter().filter(|note| Event::of(note.tag) == Some(Event::Commit));
+    assert_eq!(commits.clone().map(|note| (note.a, note.b)).collect::<Vec<_>>(), [(7, 0), (9, 7)]);
+    assert_eq!(commits.last().unwrap().to_string(), "commit, tag 9");
 }

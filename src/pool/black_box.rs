@@ -35,10 +35,12 @@ pub enum Event {
     Released,
     /// An object in quarantine was freed: its handle.
     Dropped,
+    /// A transaction with a tag was committed: its tag, and the one before.
+    Commit,
 }
 
 impl Event {
-    const ALL: [Event; 9] = [
+    const ALL: [Event; 10] = [
         Event::Open,
         Event::Ready,
         Event::Close,
@@ -48,6 +50,7 @@ impl Event {
         Event::Quarantined,
         Event::Released,
         Event::Dropped,
+        Event::Commit,
     ];
 
     /// The event of a tag; `None` if it is the program's.
@@ -67,6 +70,7 @@ impl Event {
             Event::Quarantined => "quarantined",
             Event::Released => "released",
             Event::Dropped => "dropped",
+            Event::Commit => "commit",
         }
     }
 }
@@ -96,6 +100,7 @@ impl fmt::Display for Note {
             }
             Some(Event::AddType) => write!(f, "add-type {}, {} slots", self.a, self.b),
             Some(Event::Grow) => write!(f, "grow type {}, extent {}", self.a, self.b),
+            Some(Event::Commit) => write!(f, "commit, tag {}", self.a),
             Some(event) => write!(f, "{} {}", event.name(), object(self.a)),
             None => write!(f, "note {} {} {}", self.tag, self.a, self.b),
         }

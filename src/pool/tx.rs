@@ -3,6 +3,7 @@
 use crate::layout::UndoKind;
 use crate::limits;
 use crate::object::{Handle, Id, PoolObject};
+use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::state::TypeState;
@@ -113,13 +114,15 @@ pub struct Tx<'a> {
     pool: &'a mut MemoryPoolMgr,
     too_large: bool,
     open: bool,
+    /// What `commit_with` has replaced.
+    old_tag: Option<u64>,
 }
 
 impl<'a> Tx<'a> {
     #[inline(always)]
     fn begin(pool: &'a mut MemoryPoolMgr) -> Self {
         pool.freed.clear();
-        Tx { pool, too_large: false, open: true }
+        Tx { pool, too_large: false, open: true, old_tag: None }
     }
 
     /// Commits what `Ok` stands for, rolls back on an error.
@@ -134,8 +137,18 @@ impl<'a> Tx<'a> {
             if self.pool.undo.commit() {
                 self.finish();
             }
+            if let Some(old) = self.old_tag {
+                self.note_tag(old);
+            }
         }
         result
+    }
+
+    /// For whoever asks later which messages took effect before a death. Behind the commit, so that the box never says one
+    /// too many; `last_committed` never says one too few.
+    #[inline(never)]
+    fn note_tag(&self, old: u64) {
+        self.pool.black_box().event(Event::Commit, self.pool.last_committed(), old);
     }
 
     #[cold]
@@ -254,6 +267,7 @@ impl<'a> Tx<'a> {
         let noted = self.pool.undo.note(UndoKind::Tag, old);
         noted.map_err(|full| self.full(full))?;
         self.pool.base.header.last_tag.store(tag);
+        self.old_tag.get_or_insert(old);
         Ok(())
     }
 
