@@ -339,3 +339,19 @@ fn a_pool_that_must_be_hot_is_never_made_by_mistake() {
     site.conf.resume.must_be_hot = true;
     assert!(said(&site.serve(), "served").starts_with("0 Resume"));
 }
+
+#[test]
+fn an_object_torn_by_a_real_crash_is_in_quarantine_behind_the_next_start() {
+    let mut site = Site::new();
+    site.conf.resume.max_crash_resumes = 0;
+    site.conf.resume.on_torn = OnTorn::Quarantine;
+    site.crash(1);
+    // The server goes through its objects by guards, and died in that of the poisoned one.
+    let served = said(&site.serve(), "served");
+    assert!(served.starts_with("999 Resume [") && served.matches('v').count() == 1, "{served}");
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    pool.add_type::<Monster>().unwrap();
+    assert!(pool.get_by_key::<Monster>(POISON).is_none() && pool.get_by_key::<Monster>(POISON + 1).is_some());
+    assert!(pool.release(pool.quarantined()[0]).is_ok(), "nothing of it is lost");
+    assert_eq!(pool.get_by_key::<Monster>(POISON).unwrap().poisoned, 1);
+}
