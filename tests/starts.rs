@@ -55,3 +55,25 @@ fn the_ring_keeps_the_last_sixty_four() {
     assert_eq!(epochs, (68..=131).collect::<Vec<_>>());
     assert!(pool.starts().iter().rev().skip(1).all(|start| start.end == StartEnd::Closed));
 }
+
+/// The handler is called in the middle of whatever the thread does.
+#[test]
+fn a_signal_that_was_noted_is_named_and_one_that_asks_to_leave_is_no_crash() {
+    let mut conf = conf(0x7c20_0040);
+    conf.resume.max_crash_resumes = 2;
+    for (signal, crashes) in [(libc::SIGTERM, 0), (libc::SIGSEGV, 1), (libc::SIGINT, 1), (libc::SIGABRT, 2)] {
+        let pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.note_signal(signal);
+        pool.note_signal(libc::SIGKILL);
+        drop(pool);
+        match MemoryPoolMgr::open(&conf) {
+            Ok(pool) => {
+                assert_eq!(pool.starts().iter().rev().nth(1).unwrap().end, StartEnd::Signal(signal as u8));
+                assert!(crashes < 2);
+            }
+            Err(error) => {
+                assert!(crashes == 2 && error.to_string().contains("2 owners"), "{error}");
+            }
+        }
+    }
+}

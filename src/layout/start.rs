@@ -19,6 +19,9 @@ pub const END_DROPPED: u32 = 2;
 /// `end`: its pool was dropped by a panic.
 pub const END_PANICKED: u32 = 3;
 
+/// `end`: it went because of the signal whose number is on top of this.
+pub const END_SIGNAL: u32 = 256;
+
 /// One start of a pool, in the ring of starts at place `epoch % 64`.
 ///
 /// It is written while `BaseHeader::epoch` still counts one less, so nobody reads it before the store

@@ -208,6 +208,17 @@ impl MemoryPoolMgr {
         self.black_box().event(Event::Object, object.into().to_bits(), 0);
     }
 
+    /// Notes that a signal is about to end this process: what the kernel tells nobody but the parent. `starts()` and
+    /// `hotpool postmortem` then say so. SIGTERM, SIGINT and SIGHUP are no crash to `MaxCrashResumes`.
+    ///
+    /// The first one counts. A few stores and a look at the clock, so it may be called in the handler of a fatal signal, on
+    /// the thread that has the pool. It changes nothing else: the pool is neither closed nor dropped.
+    pub fn note_signal(&self, signal: i32) {
+        if let Ok(signal @ 1..) = u8::try_from(signal) {
+            Starts::of(&self.base).signal(signal, sys::wall_nanos());
+        }
+    }
+
     #[inline]
     pub(crate) fn black_box(&self) -> BlackBox {
         BlackBox::of(&self.base)

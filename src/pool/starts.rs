@@ -8,7 +8,7 @@
 
 use crate::layout::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, BaseHeader, END_CLOSED, END_DROPPED,
-    END_NONE, END_PANICKED, RUN_CLOSED, RUN_READY, StartRec,
+    END_NONE, END_PANICKED, END_SIGNAL, RUN_CLOSED, RUN_READY, StartRec,
 };
 use crate::pool::base::Base;
 use crate::pool::report::LastEnd;
@@ -27,6 +27,8 @@ pub enum StartEnd {
     Dropped,
     /// Its pool was dropped by a panic.
     Panicked,
+    /// It said that the signal of this number ends it, see `MemoryPoolMgr::note_signal`.
+    Signal(u8),
     /// It was killed, crashed or exited, and could not say so.
     Died,
 }
@@ -39,6 +41,7 @@ impl StartEnd {
             StartEnd::Closed => "closed",
             StartEnd::Dropped => "dropped",
             StartEnd::Panicked => "panicked",
+            StartEnd::Signal(_) => "signal",
             StartEnd::Died => "died",
         }
     }
@@ -77,7 +80,13 @@ impl Start {
     /// Whether it died before it was ready: what a crash loop is made of. One that left in order, because
     /// a port was taken for example, is none.
     pub(crate) fn crashed(&self) -> bool {
-        self.ready.is_none() && matches!(self.end, StartEnd::Open | StartEnd::Died | StartEnd::Panicked)
+        let by_request = |signal: u8| [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&signal.into());
+        self.ready.is_none()
+            && match self.end {
+                StartEnd::Open | StartEnd::Died | StartEnd::Panicked => true,
+                StartEnd::Signal(signal) => !by_request(signal),
+                StartEnd::Closed | StartEnd::Dropped => false,
+            }
     }
 }
 
@@ -164,6 +173,13 @@ impl Starts {
         rec.epoch.store(epoch);
     }
 
+    /// Says which signal ends the last start.
+    pub(crate) fn signal(&self, signal: u8, wall: u64) {
+        let Some(rec) = self.last().filter(|rec| rec.end.load() == END_NONE) else { return };
+        rec.end_wall.store(wall);
+        rec.end.store(END_SIGNAL + u32::from(signal));
+    }
+
     /// Says that the last start is ready.
     pub(crate) fn ready(&self, wall: u64) {
         if let Some(rec) = self.last()
@@ -212,6 +228,7 @@ impl Starts {
                 END_CLOSED => StartEnd::Closed,
                 END_DROPPED => StartEnd::Dropped,
                 END_PANICKED => StartEnd::Panicked,
+                end @ END_SIGNAL..512 => StartEnd::Signal((end - END_SIGNAL) as u8),
                 _ => StartEnd::Open,
             },
             ended: known(rec.end_wall.load()),

@@ -191,11 +191,12 @@ fn table(found: &PostMortem) -> Table {
 }
 
 /// How a start ended; the last one by whether somebody owns the pool.
-fn how(found: &PostMortem, start: &Start) -> &'static str {
+fn how(found: &PostMortem, start: &Start) -> String {
     match (start.end, &found.owner) {
-        (hotpool::pool::StartEnd::Open, Some(_)) => "runs",
-        (hotpool::pool::StartEnd::Open, None) => "died",
-        (end, _) => end.name(),
+        (hotpool::pool::StartEnd::Open, Some(_)) => "runs".into(),
+        (hotpool::pool::StartEnd::Open, None) => "died".into(),
+        (hotpool::pool::StartEnd::Signal(signal), _) => format!("signal {signal}"),
+        (end, _) => end.name().into(),
     }
 }
 
