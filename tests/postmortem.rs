@@ -188,7 +188,7 @@ fn the_tags_of_the_last_transactions_are_noted_when_they_are_committed() {
     let untagged: Result<(), TxError> = pool.tx(|tx| tx.get_mut(wolf).map(|wolf| wolf.hp = 0));
     untagged.unwrap();
     let notes = site.read().notes;
-    let commits = notes.iter().filter(|note| Event::of(note.tag) == Some(Event::Commit));
+    let mut commits = notes.iter().filter(|note| Event::of(note.tag) == Some(Event::Commit));
     assert_eq!(commits.clone().map(|note| (note.a, note.b)).collect::<Vec<_>>(), [(7, 0), (9, 7)]);
-    assert_eq!(commits.last().unwrap().to_string(), "commit, tag 9");
+    assert_eq!(commits.next_back().unwrap().to_string(), "commit, tag 9");
 }

@@ -11,8 +11,8 @@
 use super::heap::Memory;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
-use crate::sys::{self, pages};
 use crate::sys::sysv::Attached;
+use crate::sys::{self, pages};
 use memmap2::MmapRaw;
 use shared_memory::Shmem;
 use std::cell::OnceCell;
