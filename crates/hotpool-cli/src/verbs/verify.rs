@@ -126,7 +126,11 @@ impl Row {
             }
         };
         let found = |severity| count(report, severity) as u64;
-        let live = if report.live { "; its owner was running" } else { "" };
+        let live = match (report.live, report.grew) {
+            (true, true) => "; its owner was running and the pool grew: look again",
+            (true, false) => "; its owner was running",
+            (false, _) => "",
+        };
         out.line(format_args!(
             "{name}: {}: {} of {} in {} and {}; {} damaged, {}, {}{live}",
             self.outcome(),
@@ -160,6 +164,7 @@ impl Row {
         if let (Ok(report), Some(pool)) = (&self.walked, pool.as_object_mut()) {
             let more = json!({
                 "live": report.live,
+                "grew": report.grew,
                 "objects": report.objects(),
                 "blocks": report.blocks,
                 "extents": report.extents,
