@@ -321,3 +321,27 @@ fn a_block_size_that_is_written_over_changes_no_plan() {
         assert!(ids.into_iter().all(|id| pool.free(id)));
     }
 }
+
+/// A header that was overwritten with that of another slot names no object: neither in a walk nor by its handle.
+#[test]
+fn a_slot_that_calls_itself_another_is_no_object() {
+    let image = Images::make(0x7dd1_0000).closed;
+    image.plant();
+    let pool = open(&image.conf).unwrap();
+    let ids: Vec<_> = pool.iter::<Tiny>().map(|(id, _)| id.to_bits()).collect();
+    drop(pool);
+    let keys = [image.key(1), image.key(2), image.key(3)];
+    let mut words = keys.into_iter().flat_map(|key| (0..1 << 16).step_by(8).map(move |offset| (key, offset)));
+    let (key, offset) = words.find(|&(key, offset)| raw::peek(key, offset) == Some(ids[0])).unwrap();
+    assert!(raw::poke(key, offset, |_| ids[1]));
+    let mut pool = open(&image.conf).unwrap();
+    let walked: Vec<_> = pool.iter::<Tiny>().map(|(id, _)| id.to_bits()).collect();
+    assert_eq!(walked, ids[1..]);
+    assert_eq!(pool.iter_mut::<Tiny>().count(), walked.len());
+    let mut one_by_one = 0;
+    for (id, _) in pool.iter::<Tiny>() {
+        assert_ne!(id.to_bits(), ids[0]);
+        one_by_one += 1;
+    }
+    assert_eq!(one_by_one, walked.len());
+}

@@ -113,23 +113,14 @@ impl<T> Id<T> {
 }
 
 impl<T: PoolObject> Id<T> {
-    /// The handle that a slot's header is, if an object of type `T` lives there.
-    #[inline(always)]
-    pub(crate) fn of_header(header: u64) -> Option<Self> {
-        let wanted = u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
-        if header & (TYPE_MASK << TYPE_SHIFT | LIVE) != wanted {
-            return None;
-        }
-        NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
-    }
-
     /// The handle of the life that follows in a free slot, whose header names type `T`.
     #[inline(always)]
     pub(crate) fn of_next_life(free: u64) -> Self {
         Id { handle: Handle(NonZeroU64::MIN | free), _type: PhantomData }
     }
 
-    /// The same for the header of slot `index`; `None` also if it is that of another slot.
+    /// The handle that the header of slot `index` is, if an object of type `T` lives there; `None` also if it is that of
+    /// another slot.
     #[inline(always)]
     pub(crate) fn of_slot(header: u64, index: u32) -> Option<Self> {
         let wanted = u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;

@@ -47,16 +47,13 @@ mod sse2 {
     #[inline]
     #[target_feature(enable = "sse2")]
     pub(super) fn matches(group: &Group, wanted: u32) -> u32 {
-        let quarters = std::ptr::from_ref(group).cast::<__m128i>();
+        let quarters = std::ptr::from_ref(group).cast::<[__m128i; 4]>();
+        // SAFETY: a group has as many bytes, and nobody stores to it meanwhile.
+        let [a, b, c, d] = unsafe { quarters.read_unaligned() };
         let wanted = _mm_set1_epi32(wanted as i32);
-        let half = |number: usize| {
-            // SAFETY: the two quarters lie inside the group; nobody else stores to it.
-            let pair = unsafe {
-                [quarters.add(number * 2).read_unaligned(), quarters.add(number * 2 + 1).read_unaligned()]
-            };
-            _mm_cmpeq_epi32(upper_halves(pair[0], pair[1]), wanted)
-        };
-        let bytes = _mm_packs_epi16(_mm_packs_epi32(half(0), half(1)), _mm_setzero_si128());
+        let first = _mm_cmpeq_epi32(upper_halves(a, b), wanted);
+        let last = _mm_cmpeq_epi32(upper_halves(c, d), wanted);
+        let bytes = _mm_packs_epi16(_mm_packs_epi32(first, last), _mm_setzero_si128());
         // The first of the eight is the count.
         _mm_movemask_epi8(bytes) as u32 >> 1 & 0x7f
     }

@@ -306,8 +306,9 @@ pub(crate) struct Walk<'a, T> {
     slots: &'a Slots,
     /// Bits of the current word that are still to come.
     bits: u64,
-    /// Slot of its first bit.
+    /// Slot of its first bit, and its number.
     start: *mut u8,
+    first: u32,
     /// The word behind it.
     next: u32,
     _type: PhantomData<&'a T>,
@@ -315,7 +316,8 @@ pub(crate) struct Walk<'a, T> {
 
 impl<'a, T: PoolObject> Walk<'a, T> {
     fn from(slots: &'a Slots, from: u32) -> Self {
-        let mut walk = Walk { slots, bits: 0, start: std::ptr::null_mut(), next: 0, _type: PhantomData };
+        let mut walk =
+            Walk { slots, bits: 0, start: std::ptr::null_mut(), first: 0, next: 0, _type: PhantomData };
         if from != 0 {
             let number = slots.word_of(from);
             walk.next = number;
@@ -334,6 +336,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         self.bits = bits;
         self.start = start;
         self.next = next;
+        self.first = self.slots.first_of_word(next - 1);
         Some(())
     }
 
@@ -358,7 +361,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
         // SAFETY: a word of the map speaks of slots that are there, and bit 0 of it of `start`.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-        let id = Id::of_header(slot.header().load())?;
+        let id = Id::of_slot(slot.header().load(), self.first + at as u32)?;
         // SAFETY: the slots are those of `T`.
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
