@@ -18,6 +18,7 @@ use crate::pool::starts::{Farewell, Now, Start, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::types::{self, Setting, TypeSet};
 use crate::pool::undo::Undo;
+use crate::pool::wanted::Wanted;
 use crate::region::Region;
 use crate::share::{ShareError, ShareMgr, StartMode};
 use crate::sys;
@@ -243,6 +244,10 @@ impl MemoryPoolMgr {
     #[doc(alias = "AddType")]
     pub fn add_type<T: PoolObject>(&mut self) -> Result<(), PoolError> {
         const { crate::object::admit::<T>() };
+        self.add_wanted(&Wanted::of::<T>())
+    }
+
+    fn add_wanted(&mut self, wanted: &Wanted) -> Result<(), PoolError> {
         let setting = Setting {
             base: &self.base,
             space: &self.space,
@@ -250,43 +255,32 @@ impl MemoryPoolMgr {
             conf: &self.conf,
             last_generation: self.last_generation,
         };
-        let info = types::add::<T>(&setting)?;
-        let place = &mut self.types[usize::from(T::TYPE_ID)];
+        let info = types::add(&setting, wanted)?;
+        let place = &mut self.types[usize::from(wanted.id)];
         let state = match place {
             Some(state) => state,
             None => {
                 let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
-                    .map_err(|what| corrupt(&self.conf, &format!("type `{}`: {what}", T::NAME)))?;
+                    .map_err(|what| corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name)))?;
                 state.settle();
                 place.insert(Box::new(state))
             }
         };
         match state.slots.bound() {
-            Some(other) if other != std::any::TypeId::of::<T>() => {
+            Some(other) if other != wanted.rust_type => {
                 return Err(PoolError::TypeIdTaken {
-                    name: T::NAME,
-                    id: T::TYPE_ID,
-                    other: format!("another struct of the name {}", T::NAME),
+                    name: wanted.name,
+                    id: wanted.id,
+                    other: format!("another struct of the name {}", wanted.name),
                     key: self.conf.base_key,
                 });
             }
-            _ => state.slots.bind::<T>(),
+            _ => state.slots.bind(wanted),
         }
-        self.reserve::<T>()?;
-        self.black_box().event(Event::AddType, T::TYPE_ID.into(), self.capacity::<T>() as u64);
+        reserve(&self.conf, state, &mut self.space, wanted)?;
+        let capacity = state.slots.capacity();
+        self.black_box().event(Event::AddType, wanted.id.into(), capacity.into());
         Ok(())
-    }
-
-    /// Takes the memory for the capacity that the ini gives a type.
-    fn reserve<T: PoolObject>(&mut self) -> Result<(), PoolError> {
-        let Some((capacity, place)) = types::wanted_capacity(&self.conf, T::NAME) else { return Ok(()) };
-        let Some(state) = &mut self.types[usize::from(T::TYPE_ID)] else { return Ok(()) };
-        state.reserve(&mut self.space, capacity).map_err(|why| PoolError::Capacity {
-            place,
-            name: T::NAME.into(),
-            capacity,
-            source: AllocError::full(state, &self.space, why),
-        })
     }
 
     /// Says that the program is serving: only now is this start a success.
@@ -474,6 +468,22 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
         found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
     }
     Ok(used)
+}
+
+/// Takes the memory for the capacity that the ini gives a type.
+fn reserve(
+    conf: &ProcessConf,
+    state: &mut TypeState,
+    space: &mut Space,
+    wanted: &Wanted,
+) -> Result<(), PoolError> {
+    let Some((capacity, place)) = types::wanted_capacity(conf, wanted.name) else { return Ok(()) };
+    state.reserve(space, capacity).map_err(|why| PoolError::Capacity {
+        place,
+        name: wanted.name.into(),
+        capacity,
+        source: AllocError::full(state, space, why),
+    })
 }
 
 /// Refuses sums that no history of the extents could have led to.

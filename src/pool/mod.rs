@@ -27,6 +27,7 @@ mod typed;
 pub(crate) mod types;
 mod undo;
 mod view;
+mod wanted;
 
 pub use base::base_bytes;
 pub use black_box::{Event, LIBRARY_TAGS, Note};

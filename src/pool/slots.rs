@@ -27,6 +27,7 @@ use crate::pool::open::OpenWords;
 use crate::pool::slot::{Slot, Ways};
 use crate::pool::space::Extents;
 use crate::pool::typed::{Typed, TypedMut};
+use crate::pool::wanted::Wanted;
 use crate::region::{At, OutOfBounds, Table};
 use crate::sync::{Half, Word};
 use std::any::TypeId;
@@ -201,11 +202,11 @@ impl Slots {
     }
 
     /// Binds the slots to the Rust type that `add_type` has compared with `info`.
-    pub(crate) fn bind<T: PoolObject>(&mut self) {
-        assert_eq!(self.stride, Typed::<T>::STRIDE, "add_type compared the strides");
-        assert_eq!(self.shape.head, Typed::<T>::HEAD, "add_type compared the heads");
-        self.rust_type = Some(TypeId::of::<T>());
-        self.token = Typed::<T>::TOKEN;
+    pub(crate) fn bind(&mut self, wanted: &Wanted) {
+        assert_eq!(Some(self.stride as u64), wanted.stride(), "add_type compared the strides");
+        assert_eq!(self.shape.head, wanted.head(), "add_type compared the heads");
+        self.rust_type = Some(wanted.rust_type);
+        self.token = wanted.token;
     }
 
     /// The Rust type that this process has bound to these slots.

@@ -4,12 +4,13 @@ use crate::conf::{Place, ProcessConf};
 use crate::layout::{FLAG_KEYED, Group, Tally, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{PoolObject, SchemaText, diff};
+use crate::object::{SchemaText, diff};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::pool::slots::Slots;
 use crate::pool::space::{Chains, Space, plan_groups, plan_slots};
-use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes, stride_bytes};
+use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes};
+use crate::pool::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
 
@@ -123,46 +124,46 @@ fn index_bytes(group_shift: u32) -> u64 {
 }
 
 /// The entry of type `T`: the one that is there, if it is the same type, or a new one.
-pub(crate) fn add<T: PoolObject>(setting: &Setting<'_>) -> Result<At<TypeInfo>, PoolError> {
-    check_fit::<T>(setting)?;
+pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
+    check_fit(setting, wanted)?;
     let base = setting.base;
-    let info = base.types.at(T::TYPE_ID.into()).ok_or_else(|| unfit::<T>("its number is above 1023"))?;
-    let used = base.used_types().any(|other| other.id.load() == u32::from(T::TYPE_ID));
+    let info = base.types.at(wanted.id.into()).ok_or_else(|| unfit(wanted, "its number is above 1023"))?;
+    let used = base.used_types().any(|other| other.id.load() == u32::from(wanted.id));
     if used {
-        check(&info, T::TYPE_ID, base.block_bytes()).map_err(|what| damaged::<T>(setting, what))?;
-        compare::<T>(setting, &info)?;
+        check(&info, wanted.id, base.block_bytes()).map_err(|what| damaged(setting, wanted, what))?;
+        compare(setting, wanted, &info)?;
     } else {
-        write::<T>(setting, &info)?;
+        write(setting, wanted, &info)?;
     }
     Ok(info)
 }
 
-fn damaged<T: PoolObject>(setting: &Setting<'_>, what: &str) -> PoolError {
-    let what = format!("type `{}`: {what}", T::NAME);
+fn damaged(setting: &Setting<'_>, wanted: &Wanted, what: &str) -> PoolError {
+    let what = format!("type `{}`: {what}", wanted.name);
     PoolError::Corrupt { process: setting.conf.name.clone(), key: setting.key(), what }
 }
 
-fn unfit<T: PoolObject>(why: &str) -> PoolError {
-    PoolError::TypeUnfit { name: T::NAME, why: why.into() }
+fn unfit(wanted: &Wanted, why: &str) -> PoolError {
+    PoolError::TypeUnfit { name: wanted.name, why: why.into() }
 }
 
 /// Refuses what no pool could keep, and what the ini contradicts.
-fn check_fit<T: PoolObject>(setting: &Setting<'_>) -> Result<(), PoolError> {
-    if T::TYPE_ID == 0 || T::TYPE_ID > limits::MAX_TYPE_ID {
-        return Err(unfit::<T>("its number must be 1 to 1023"));
+fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
+    if wanted.id == 0 || wanted.id > limits::MAX_TYPE_ID {
+        return Err(unfit(wanted, "its number must be 1 to 1023"));
     }
-    if T::NAME.is_empty() || T::NAME.len() > limits::MAX_TYPE_NAME {
-        return Err(unfit::<T>("its name must have 1 to 47 bytes"));
+    if wanted.name.is_empty() || wanted.name.len() > limits::MAX_TYPE_NAME {
+        return Err(unfit(wanted, "its name must have 1 to 47 bytes"));
     }
-    if size_of::<T>() == 0 {
-        return Err(unfit::<T>("it has no bytes"));
+    if wanted.size == 0 {
+        return Err(unfit(wanted, "it has no bytes"));
     }
-    if align_of::<T>() > limits::MAX_ALIGN {
-        return Err(unfit::<T>("its alignment is above a page"));
+    if wanted.align > limits::MAX_ALIGN {
+        return Err(unfit(wanted, "its alignment is above a page"));
     }
-    let found = size_of::<T>() as u64;
-    match setting.conf.type_conf(T::NAME) {
-        Some(conf) if conf.object_bytes.is_some_and(|wanted| wanted != found) => Err(PoolError::ObjectSize {
+    let found = wanted.size as u64;
+    match setting.conf.type_conf(wanted.name) {
+        Some(conf) if conf.object_bytes.is_some_and(|bytes| bytes != found) => Err(PoolError::ObjectSize {
             place: conf.place.clone(),
             wanted: conf.object_bytes.unwrap_or(0),
             found,
@@ -172,51 +173,51 @@ fn check_fit<T: PoolObject>(setting: &Setting<'_>) -> Result<(), PoolError> {
 }
 
 /// Compares the entry that is there with the type of this build.
-fn compare<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), PoolError> {
+fn compare(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
     let key = setting.key();
-    if info.name() != T::NAME {
-        return Err(PoolError::TypeIdTaken { name: T::NAME, id: T::TYPE_ID, other: info.name(), key });
+    if info.name() != wanted.name {
+        return Err(PoolError::TypeIdTaken { name: wanted.name, id: wanted.id, other: info.name(), key });
     }
-    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>());
-    let same = info.fingerprint.load() == T::FINGERPRINT
-        && info.size.load() == size_of::<T>() as u64
-        && info.align.load() == align_of::<T>() as u32
+    let stride = wanted.stride();
+    let same = info.fingerprint.load() == wanted.fingerprint
+        && info.size.load() == wanted.size as u64
+        && info.align.load() == wanted.align as u32
         && Some(info.stride.load()) == stride
-        && info.keyed() == T::KEYED;
+        && info.keyed() == wanted.keyed;
     if same {
         return Ok(());
     }
     Err(PoolError::TypeChanged {
-        name: T::NAME.into(),
-        id: T::TYPE_ID,
+        name: wanted.name.into(),
+        id: wanted.id,
         key,
-        differences: differences::<T>(setting.base, info),
+        differences: differences(setting.base, wanted, info),
         objects: setting.space.objects(setting.chains, info),
     })
 }
 
 /// Field by field, as far as the segment tells.
-fn differences<T: PoolObject>(base: &Base, info: &TypeInfo) -> Vec<String> {
+fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
     let mut found = Vec::new();
-    if info.keyed() != T::KEYED {
+    if info.keyed() != wanted.keyed {
         let word = |keyed| if keyed { "has" } else { "has no" };
         found.push(format!(
             "an object had {} user key, now it {} one",
             if info.keyed() { "a" } else { "no" },
-            word(T::KEYED)
+            word(wanted.keyed)
         ));
     }
-    if info.align.load() != align_of::<T>() as u32 {
-        found.push(format!("its alignment was {}, is {}", info.align.load(), align_of::<T>()));
+    if info.align.load() != wanted.align as u32 {
+        found.push(format!("its alignment was {}, is {}", info.align.load(), wanted.align));
     }
     match stored_schema(base, info) {
         Some(old) => found.extend(
-            diff(&old, info.size.load(), T::FIELDS, size_of::<T>() as u64).iter().map(ToString::to_string),
+            diff(&old, info.size.load(), wanted.fields, wanted.size as u64).iter().map(ToString::to_string),
         ),
         None => found.push(format!(
             "it had {} bytes, has {}; its old fields were not kept",
             info.size.load(),
-            size_of::<T>()
+            wanted.size
         )),
     }
     if found.is_empty() {
@@ -243,28 +244,28 @@ pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::o
 
 /// Writes the entry of a new type. The store to `ntypes` commits; a kill before it leaves an
 /// entry that nothing leads to and that the next one to add the type writes again.
-fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), PoolError> {
+fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
     let (base, block) = (setting.base, setting.base.block_bytes());
-    let align = align_of::<T>() as u64;
-    let stride = stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>())
-        .ok_or_else(|| unfit::<T>("it is too large"))?;
+    let align = wanted.align as u64;
+    let stride = wanted.stride().ok_or_else(|| unfit(wanted, "it is too large"))?;
     let count = base.header.ntypes.load();
     if count >= limits::MAX_TYPE_ID.into() {
-        return Err(damaged::<T>(setting, "there is no room for another type"));
+        return Err(damaged(setting, wanted, "there is no room for another type"));
     }
     let pool_bytes = setting.space.bytes();
-    let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large::<T>(setting, stride))?;
+    let plan =
+        plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large(setting, wanted, stride))?;
     let group_shift = plan_groups(pool_bytes, block);
 
     if planted(Mutant::TypeCountsFirst) {
         base.header.ntypes.store(base.header.ntypes.load() + 1);
     }
-    info.id.fill(T::TYPE_ID.into());
-    info.flags.fill(if T::KEYED { FLAG_KEYED } else { 0 });
-    info.fingerprint.fill(T::FINGERPRINT);
-    info.size.fill(size_of::<T>() as u64);
+    info.id.fill(wanted.id.into());
+    info.flags.fill(if wanted.keyed { FLAG_KEYED } else { 0 });
+    info.fingerprint.fill(wanted.fingerprint);
+    info.size.fill(wanted.size as u64);
     info.stride.fill(stride);
-    info.head.fill(head_bytes(T::KEYED, align_of::<T>()) as u32);
+    info.head.fill(wanted.head() as u32);
     info.align.fill(align as u32);
     info.shift.fill(plan.shift);
     info.group_shift.fill(group_shift);
@@ -272,13 +273,13 @@ fn write<T: PoolObject>(setting: &Setting<'_>, info: &TypeInfo) -> Result<(), Po
     info.map_bytes.fill(plan.map_bytes);
     info.index_bytes.fill(index_bytes(group_shift));
     info.last_generation.fill(setting.last_generation);
-    fill_text(&info.name, T::NAME);
-    write_schema::<T>(base, info);
+    fill_text(&info.name, wanted.name);
+    write_schema(base, wanted, info);
     info.check.fill(info.sum());
     for word in [&info.tally, &info.high_water, &info.retired, &info.groups] {
         word.fill(0);
     }
-    base.header.order[count as usize % base.header.order.len()].fill(T::TYPE_ID.into());
+    base.header.order[count as usize % base.header.order.len()].fill(wanted.id.into());
     base.header.ntypes.store(count + 1);
     Ok(())
 }
@@ -296,8 +297,8 @@ fn schema_used(base: &Base) -> u64 {
 
 /// Keeps the schema text, so that a later build can tell what has changed. Without room it does
 /// without: the fingerprint still tells that something has.
-fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
-    let text = SchemaText::of::<T>();
+fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
+    let text = wanted.schema();
     let used = schema_used(base);
     let len = text.len() as u64;
     let room = base.header.geometry.schema_bytes.load().saturating_sub(used);
@@ -306,7 +307,7 @@ fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
     if len > limits::MAX_SCHEMA_BYTES || len.next_multiple_of(8) > room {
         log::warn!(
             "no room for the schema of `{}`; a later change of it will be refused without details",
-            T::NAME
+            wanted.name
         );
         return;
     }
@@ -324,12 +325,12 @@ fn write_schema<T: PoolObject>(base: &Base, info: &TypeInfo) {
     base.header.schema_used.store(used + len.next_multiple_of(8));
 }
 
-fn too_large<T: PoolObject>(setting: &Setting<'_>, stride: u64) -> PoolError {
-    let needs = stride + (align_of::<T>() as u64).max(64);
+fn too_large(setting: &Setting<'_>, wanted: &Wanted, stride: u64) -> PoolError {
+    let needs = stride + (wanted.align as u64).max(64);
     let at_least = needs.next_multiple_of(limits::PAGE) + limits::PAGE;
     PoolError::BlockTooSmall {
         place: setting.conf.places.block_size.clone(),
-        name: T::NAME,
+        name: wanted.name,
         needs,
         block: Bytes(setting.base.block_bytes()),
         room: setting.base.block_bytes() - limits::PAGE,

@@ -17,7 +17,7 @@ const OBJECTS: [usize; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
 /// What a quick run leaves out is above.
 const QUICK: usize = 100_000;
 const SPREAD: usize = 1_000_000;
-const TYPES: [usize; 3] = [1, 10, 100];
+const TYPES: [usize; 4] = [1, 10, 100, 1_000];
 const BLOCKS: [u32; 4] = [1, 4, 16, 64];
 
 /// Time of an attach, by what there is.
