@@ -16,7 +16,7 @@ pub struct Options {
     /// 64-byte objects only, few and short rounds: under a minute
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
-    /// Every size and population, long rounds: an hour or more
+    /// Every size and population, longer rounds: about 40 minutes
     #[arg(long)]
     pub full: bool,
     /// Operations, separated by commas
@@ -115,7 +115,7 @@ impl Options {
     pub fn effort(&self) -> Effort {
         let (rounds, millis) = match (self.quick, self.full) {
             (true, _) => (5, 2),
-            (_, true) => (15, 40),
+            (_, true) => (9, 20),
             _ => (9, 10),
         };
         Effort {
