@@ -239,6 +239,12 @@ impl Slots {
         (self.limit >> INDEX_SHIFT) as u32
     }
 
+    /// Whether there are more slots than the nearer caches of a processor hold.
+    pub(crate) fn is_far(&self) -> bool {
+        const NEAR: u64 = 1 << 20;
+        (self.limit >> INDEX_SHIFT) * self.stride as u64 > NEAR
+    }
+
     /// Number of extents.
     pub(crate) fn extents(&self) -> u32 {
         self.starts.len() as u32

@@ -347,12 +347,19 @@ impl<'a, T: PoolObject> Walk<'a, T> {
             if self.bits == 0 {
                 self.refill()?;
             }
-            let at = self.bits.trailing_zeros() as usize;
-            self.bits &= self.bits - 1;
+            let at = self.next_bit();
             if let Some(found) = self.look_at(at) {
                 return Some(found);
             }
         }
+    }
+
+    /// The next bit of the current word, which has one.
+    #[inline(always)]
+    fn next_bit(&mut self) -> usize {
+        let at = self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        at
     }
 
     /// The object in the slot of bit `at` of the current word, if one lives there.
@@ -366,10 +373,11 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
 
-    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit.
+    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit, and for words with
+    /// holes memory is asked for ahead.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
-        let mut all = init;
+        let (mut all, is_far) = (init, self.slots.is_far());
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
@@ -378,10 +386,19 @@ impl<'a, T: PoolObject> Walk<'a, T> {
                     }
                 }
                 self.bits = 0;
+            } else if is_far && self.bits.count_ones() >= MANY {
+                while self.bits != 0 {
+                    let at = self.next_bit();
+                    let ahead = self.start.wrapping_add(at * Typed::<T>::STRIDE + AHEAD);
+                    fetch(ahead);
+                    fetch(ahead.wrapping_add(64));
+                    if let Some(found) = self.look_at(at) {
+                        all = f(all, found);
+                    }
+                }
             }
             while self.bits != 0 {
-                let at = self.bits.trailing_zeros() as usize;
-                self.bits &= self.bits - 1;
+                let at = self.next_bit();
                 if let Some(found) = self.look_at(at) {
                     all = f(all, found);
                 }
@@ -415,6 +432,37 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     }
 }
 
+/// So many slots of a word at least are walked in a row as memory sees it.
+const MANY: u32 = 16;
+/// How far ahead of a walk with holes memory is asked for.
+const AHEAD: usize = 1536;
+
+/// Asks for the slots of a word of few, so that they are there when the walk is.
+fn fetch_few(slots: &Slots, number: u32) {
+    let bits = slots.word(number).map_or(0, |word| word.load() & slots.full);
+    let Some(first) = slots.slot(slots.first_of_word(number)).filter(|_| bits.count_ones() < MANY) else {
+        return;
+    };
+    let mut bits = bits;
+    while bits != 0 {
+        let at = bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        fetch(first.start.as_ptr().wrapping_add(at * slots.stride));
+    }
+}
+
+/// Asks for a line of memory, which may be anywhere.
+#[inline(always)]
+fn fetch(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which no address makes wrong.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
 /// the number of the word behind it.
 #[inline(never)]
@@ -424,6 +472,9 @@ fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
         let bits = word.load() & slots.full;
         if bits != 0 {
             let first = slots.slot(slots.first_of_word(number))?;
+            if slots.is_far() {
+                fetch_few(slots, number + 1);
+            }
             return Some((bits, first.start.as_ptr(), number + 1));
         }
         number += 1;

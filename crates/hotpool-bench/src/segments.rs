@@ -6,6 +6,7 @@
 //! carry this process's own number.
 #![allow(unsafe_code)]
 
+use crate::scratch;
 use hotpool::units::Key;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -57,6 +58,7 @@ impl Sweep {
     pub fn new() -> anyhow::Result<Self> {
         ctrlc::set_handler(|| {
             remove_all();
+            scratch::remove_all();
             std::process::exit(130);
         })?;
         Ok(Sweep(()))

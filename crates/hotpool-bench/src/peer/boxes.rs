@@ -44,9 +44,7 @@ macro_rules! boxes {
             }
             #[inline(always)]
             fn each(&self, mut f: impl FnMut(&O)) {
-                for object in self.objects.values() {
-                    f(object);
-                }
+                self.objects.values().for_each(|object| f(object));
             }
             #[inline(always)]
             fn write(&mut self, handle: u64, f: impl FnOnce(&mut O)) -> bool {

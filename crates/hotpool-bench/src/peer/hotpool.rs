@@ -82,9 +82,7 @@ impl<O: Object> Slots<O> for Pool<O> {
     }
     #[inline(always)]
     fn each(&self, mut f: impl FnMut(&O)) {
-        for (_, object) in self.pool().view::<O>().iter() {
-            f(object);
-        }
+        self.pool().view::<O>().iter().for_each(|(_, object)| f(object));
     }
     #[inline(always)]
     fn write(&mut self, handle: Id<O>, f: impl FnOnce(&mut O)) -> bool {
@@ -171,9 +169,7 @@ impl<O: Object> Slots<O> for PlainPool<O> {
     }
     #[inline(always)]
     fn each(&self, mut f: impl FnMut(&O)) {
-        for (_, object) in self.0.pool().iter::<O>() {
-            f(object);
-        }
+        self.0.pool().iter::<O>().for_each(|(_, object)| f(object));
     }
     #[inline(always)]
     fn write(&mut self, handle: Id<O>, f: impl FnOnce(&mut O)) -> bool {

@@ -32,9 +32,7 @@ impl<O: Object> Slots<O> for Slab<O> {
     }
     #[inline(always)]
     fn each(&self, mut f: impl FnMut(&O)) {
-        for (_, object) in self {
-            f(object);
-        }
+        self.iter().for_each(|(_, object)| f(object));
     }
     #[inline(always)]
     fn write(&mut self, handle: usize, f: impl FnOnce(&mut O)) -> bool {

@@ -32,9 +32,7 @@ impl<O: Object> Slots<O> for SlotMap<DefaultKey, O> {
     }
     #[inline(always)]
     fn each(&self, mut f: impl FnMut(&O)) {
-        for (_, object) in self {
-            f(object);
-        }
+        self.iter().for_each(|(_, object)| f(object));
     }
     #[inline(always)]
     fn write(&mut self, handle: DefaultKey, f: impl FnOnce(&mut O)) -> bool {
