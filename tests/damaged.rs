@@ -345,3 +345,23 @@ fn a_slot_that_calls_itself_another_is_no_object() {
     }
     assert_eq!(one_by_one, walked.len());
 }
+
+/// The table of extents is believed as it was when it was checked: written over before a type was added, it led the
+/// slots of one type into the index of another.
+#[test]
+fn extents_stay_where_they_were_when_the_pool_was_opened() {
+    let image = Images::make(0x7dd2_0000).closed;
+    image.plant();
+    let mut pool = MemoryPoolMgr::open(&image.conf).unwrap();
+    for number in 0..8 {
+        assert!(raw::poke(image.key(0), EXTENTS + number * 32 + 16, |offset| offset.wrapping_sub(64)));
+    }
+    pool.add_type::<Item>().unwrap();
+    let before = pool.len::<Item>();
+    assert_eq!(pool.iter::<Item>().count(), before);
+    for key in 5000..5040 {
+        let made = pool.alloc_keyed(key, bytemuck::Zeroable::zeroed()).unwrap();
+        assert_eq!(pool.find::<Item>(key), Some(made));
+    }
+    assert_eq!(pool.iter::<Item>().count(), before + 40);
+}

@@ -73,10 +73,16 @@ pub(crate) struct Chains {
     runs: Vec<Run>,
 }
 
-/// Extents that follow one another in the table and in their block.
-struct Run {
+/// Extents that follow one another in the table and in their block, as they were when the table was checked: what is
+/// written over it later moves none of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
     number: u32,
     count: u32,
+    block: u32,
+    offset: u64,
+    /// Of each.
+    bytes: u64,
     next: u32,
 }
 
@@ -92,9 +98,9 @@ impl Chains {
         usize::from(type_id) * 2 + usize::from(kind == ExtentKind::Index)
     }
 
-    fn append(&mut self, chain: usize, number: u32, count: u32) {
-        let run = self.runs.len() as u32;
-        self.runs.push(Run { number, count, next: NONE });
+    fn append(&mut self, chain: usize, found: Run) {
+        let (run, count) = (self.runs.len() as u32, found.count);
+        self.runs.push(found);
         match self.last[chain] {
             NONE => self.first[chain] = run,
             last => self.runs[last as usize].next = run,
@@ -108,13 +114,13 @@ impl Chains {
         self.counts[Self::slot(type_id, kind)] as usize
     }
 
-    /// The extents of one kind of a type, in their order, as number of the first and count.
-    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = (u32, u32)> + '_ {
+    /// The extents of one kind of a type, in their order.
+    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = Run> + '_ {
         let mut next = self.first[Self::slot(type_id, kind)];
         std::iter::from_fn(move || {
             let run = self.runs.get(next as usize)?;
             next = run.next;
-            Some((run.number, run.count))
+            Some(*run)
         })
     }
 }
@@ -216,9 +222,11 @@ impl Space {
             let Some(rec) = table.get(number) else { break };
             let wrong = |what| (number as u32, what);
             let expected = Expected::of(rec, types, used).map_err(wrong)?;
-            self.count_in(rec, &expected, &chains).map_err(wrong)?;
-            let run = self.run_of(rec, number, count, &expected);
-            chains.append(expected.chain, number as u32, run);
+            let (block, offset) = self.count_in(rec, &expected, &chains).map_err(wrong)?;
+            let run = self.run_of(rec, block, number, count, &expected);
+            let bytes = expected.bytes;
+            let found = Run { number: number as u32, count: run, block, offset, bytes, next: NONE };
+            chains.append(expected.chain, found);
             number += run as usize;
         }
         Ok(chains)
@@ -230,22 +238,22 @@ impl Space {
         rec: &ExtentRec,
         expected: &Expected,
         chains: &Chains,
-    ) -> Result<(), &'static str> {
-        let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+    ) -> Result<(u32, u64), &'static str> {
+        let (number, offset, bytes) = (rec.block.load(), rec.offset.load(), rec.bytes.load());
         if bytes != expected.bytes {
             return Err("its length is not that of its type");
         }
         if rec.ordinal.load() != chains.counts[expected.chain] {
             return Err("it is out of order");
         }
-        let Some(block) = self.blocks.get_mut(rec.block.load() as usize) else {
+        let Some(block) = self.blocks.get_mut(number as usize) else {
             return Err("its block does not exist");
         };
         let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
         match end {
             Some(end) if Some(offset) == start(block.used, expected.align) && block.region.is_some() => {
                 block.used = end;
-                Ok(())
+                Ok((number, offset))
             }
             _ => Err("it is outside of its block or does not follow the one before it"),
         }
@@ -253,8 +261,15 @@ impl Space {
 
     /// How many entries from `number` on, which `count_in` has checked, follow one another in all they say.
     /// Extents of one type mostly do.
-    fn run_of(&mut self, first: &ExtentRec, number: usize, count: usize, expected: &Expected) -> u32 {
-        let (owner, block, bytes) = (first.owner.load(), first.block.load(), expected.bytes);
+    fn run_of(
+        &mut self,
+        first: &ExtentRec,
+        block: u32,
+        number: usize,
+        count: usize,
+        expected: &Expected,
+    ) -> u32 {
+        let (owner, bytes) = (first.owner.load(), expected.bytes);
         let mut ordinal = first.ordinal.load();
         let Some(space) = self.blocks.get_mut(block as usize) else { return 1 };
         let is_dense = start(space.used, expected.align) == Some(space.used);
@@ -273,10 +288,9 @@ impl Space {
     }
 
     /// A run of extents, found by `load`.
-    pub(crate) fn extents(&self, (number, count): (u32, u32)) -> Option<Extents> {
-        let rec = self.table.get(number as usize)?;
-        let block = self.blocks.get(rec.block.load() as usize)?.region?;
-        Some(Extents { block, offset: rec.offset.load(), number, count })
+    pub(crate) fn extents(&self, run: Run) -> Option<Extents> {
+        let block = self.blocks.get(run.block as usize)?.region?;
+        Some(Extents { block, offset: run.offset, number: run.number, count: run.count })
     }
 
     /// Live objects of a type of this pool.
@@ -289,14 +303,15 @@ impl Space {
     pub(crate) fn slot_header(&self, chains: &Chains, info: &TypeInfo, index: u32) -> Option<u64> {
         let shift = info.shift.load();
         let mut ordinal = index.checked_shr(shift)?;
-        for (first, count) in chains.of(u16::try_from(info.id.load()).ok()?, ExtentKind::Slots) {
-            if ordinal < count {
-                let extent = self.extents((first + ordinal, 1))?;
+        for run in chains.of(u16::try_from(info.id.load()).ok()?, ExtentKind::Slots) {
+            if ordinal < run.count {
+                let extent = self.extents(run)?;
+                let first = extent.offset.checked_add(u64::from(ordinal).checked_mul(run.bytes)?)?;
                 let below = u64::from(index & !(u32::MAX << shift)).checked_mul(info.stride.load())?;
-                let offset = extent.offset.checked_add(info.map_bytes.load())?.checked_add(below)?;
+                let offset = first.checked_add(info.map_bytes.load())?.checked_add(below)?;
                 return extent.block.at::<Word>(offset).ok().map(|header| header.load());
             }
-            ordinal -= count;
+            ordinal -= run.count;
         }
         None
     }
