@@ -4,8 +4,10 @@
 mod owner;
 
 use hotpool::share::{Home, LockFacts, Process, ProcessState, observe};
+use hotpool::pool::StartEnd;
 use hotpool::{MemoryPoolMgr, StartMode};
 use owner::{Keys, Owner};
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 const SHIPPED: bool = !cfg!(debug_assertions);
@@ -203,4 +205,59 @@ fn an_owner_that_dumps_core_is_waited_for() {
     println!("waited {} ms for a core dump of {} MiB", took.as_millis(), dumped >> 20);
     drop(pool);
     owner.wait();
+}
+
+/// A signal that ends the owner is named to the next one, and by its number; one that nobody has noted is not.
+#[test]
+fn the_signal_that_an_owner_died_of_is_told_if_its_handler_notes_it() {
+    let keys = Keys::take(SMALL);
+    for signal in [libc::SIGSEGV, libc::SIGABRT, libc::SIGTERM] {
+        let mut owner = Owner::start();
+        keys.open_by(&mut owner, 60_000);
+        owner.tell(&format!("die-of {signal}"));
+        assert_eq!(owner.wait().signal(), Some(signal));
+    }
+    let mut owner = Owner::start();
+    keys.open_by(&mut owner, 60_000);
+    owner.kill();
+    owner.wait();
+    let pool = MemoryPoolMgr::open(&keys.conf(60_000)).unwrap();
+    let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
+    let noted = |signal: i32| StartEnd::Signal(signal as u8);
+    let wanted =
+        [noted(libc::SIGSEGV), noted(libc::SIGABRT), noted(libc::SIGTERM), StartEnd::Died, StartEnd::Open];
+    assert_eq!(ends, wanted);
+}
+
+/// Under the key is the pool of another user's process, alive or dead: neither of the two takes the other's, and both
+/// are told whose it is.
+#[test]
+fn a_pool_of_another_user_is_refused_whether_its_owner_lives_or_not() {
+    const OTHER: u32 = 64_738;
+    // SAFETY: it takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("!!! SKIPPED: only the superuser can start a process of another user");
+        return;
+    }
+    for (first, second) in [(OTHER, 0), (0, OTHER)] {
+        let keys = Keys::take(SMALL);
+        let mut owner = Owner::start_as(first);
+        assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
+        let tiles = owner.ask("fill");
+        assert_eq!(owner.ask("touch"), "touched");
+        let mut stranger = Owner::start_as(second);
+        let alive = keys.open_by(&mut stranger, 0);
+        owner.kill();
+        owner.wait();
+        let dead = keys.open_by(&mut stranger, 0);
+        for refusal in [alive, dead] {
+            assert!(refusal.starts_with("refused: "), "{refusal}");
+            assert!(refusal.contains(&keys.base.to_string()), "{refusal}");
+            assert!(refusal.contains(&format!("uid {first}")), "{refusal}");
+        }
+        let mut next = Owner::start_as(first);
+        assert!(keys.open_by(&mut next, 0).contains("hot start 2,"));
+        let pages = tiles.parse::<u64>().unwrap() * 16;
+        assert_eq!(next.ask("sum"), pages.to_string());
+    }
 }

@@ -2,7 +2,7 @@ use super::record;
 use crate::sync::Word;
 
 /// One cache line of a type's index from user keys to slots.
-#[repr(C)]
+#[repr(C, align(64))]
 #[derive(Debug)]
 pub struct Group {
     /// At least the number of entries whose first choice is this group and that live in

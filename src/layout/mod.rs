@@ -47,13 +47,13 @@ use crate::sync::{Half, Word};
 /// # Safety
 ///
 /// The implementor has no byte that is not part of an atomic word, and an
-/// alignment of at most 8.
+/// alignment of at most a cache line, 64.
 #[allow(unsafe_code)]
 pub unsafe trait Record {}
 
 macro_rules! record {
     ($name:ty, $bytes:expr) => {
-        const _: () = assert!(size_of::<$name>() == $bytes && align_of::<$name>() <= 8);
+        const _: () = assert!(size_of::<$name>() == $bytes && align_of::<$name>() <= 64);
         // SAFETY: every field is a `Word` or a `Half`, and the size says that there is no padding.
         #[allow(unsafe_code)]
         unsafe impl $crate::layout::Record for $name {}

@@ -15,7 +15,7 @@
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
-use crate::pool::probe::matches;
+use crate::pool::probe::Hits;
 use crate::pool::slot::Slot;
 use crate::pool::slots::Slots;
 use crate::pool::space::Extents;
@@ -40,10 +40,10 @@ pub(crate) struct Index {
     /// Groups in use: `TypeInfo::groups`, but never more than memory is there for.
     groups: Cell<u64>,
     /// See `Addressing`.
-    half: Cell<u64>,
+    mask: Cell<u64>,
 }
 
-/// What is stored of the hash of a key, 38 bits; both choices of a group follow from it.
+/// What is stored of the hash of a key, 38 bits, where an entry has them; both choices of a group follow from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hash(u64);
 
@@ -52,22 +52,28 @@ impl Hash {
     /// pool, so that nobody can know which keys meet.
     #[inline(always)]
     pub(crate) fn of(key: u64, seed: u64) -> Self {
-        Hash(fold(key ^ seed, 0x9e37_79b9_7f4a_7c15) >> INDEX_BITS)
+        Hash(fold(key ^ seed, 0x9e37_79b9_7f4a_7c15) & !SLOT_MASK)
     }
 
     #[inline(always)]
     pub(crate) fn entry(self, slot: u32) -> u64 {
-        self.0 << INDEX_BITS | (u64::from(slot) + 1)
+        self.0 | (u64::from(slot) + 1)
+    }
+
+    /// Its 38 bits as a number.
+    #[inline(always)]
+    fn number(self) -> u64 {
+        self.0 >> INDEX_BITS
     }
 
     /// The upper 32 bits of it.
     #[inline(always)]
     pub(crate) fn upper(self) -> u32 {
-        (self.0 >> 6) as u32
+        (self.0 >> 32) as u32
     }
 
     pub(crate) fn of_entry(entry: u64) -> Self {
-        Hash(entry >> INDEX_BITS)
+        Hash(entry & !SLOT_MASK)
     }
 }
 
@@ -81,35 +87,33 @@ fn fold(a: u64, b: u64) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Addressing {
     groups: u64,
-    /// Half of the next power of two.
-    half: u64,
+    /// The next power of two, less 1.
+    mask: u64,
 }
 
 impl Addressing {
     pub(crate) fn new(groups: u64) -> Self {
-        Addressing { groups, half: groups.max(2).next_power_of_two() / 2 }
+        Addressing { groups, mask: groups.max(2).next_power_of_two() - 1 }
     }
 
     /// Linear hashing: the hash modulo the next power of two, or modulo half of it where that
     /// group does not exist yet.
     #[inline(always)]
     fn address(self, hash: u64) -> u64 {
-        let wide = hash & (self.half * 2).wrapping_sub(1);
-        // Where it is at or beyond `groups`, its highest bit is set.
-        let narrow = wide.wrapping_sub(self.half);
-        if wide < self.groups { wide } else { narrow }
+        let wide = hash & self.mask;
+        if wide < self.groups { wide } else { hash & self.mask >> 1 }
     }
 
     /// The group of first choice.
     #[inline(always)]
     pub(crate) fn first(self, hash: Hash) -> u64 {
-        self.address(hash.0)
+        self.address(hash.number())
     }
 
     /// The group of second choice; may be the same.
     #[inline(always)]
     pub(crate) fn second(self, hash: Hash) -> u64 {
-        self.address(fold(hash.0, 0x9fb2_1c65_1e98_df25))
+        self.address(fold(hash.number(), 0x9fb2_1c65_1e98_df25))
     }
 
     /// The other one of the two groups of an entry that is in group `number`.
@@ -131,7 +135,7 @@ pub(crate) struct Place {
 
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
-        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), half: Cell::new(1) }
+        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), mask: Cell::new(1) }
     }
 
     /// Adds a run of extents behind those that are there.
@@ -166,7 +170,7 @@ impl Index {
 
     #[inline(always)]
     fn addressing(&self) -> Addressing {
-        Addressing { groups: self.groups.get(), half: self.half.get() }
+        Addressing { groups: self.groups.get(), mask: self.mask.get() }
     }
 
     fn groups(&self) -> u64 {
@@ -178,7 +182,7 @@ impl Index {
     pub(crate) fn refresh(&self, slots: &Slots) {
         let groups = slots.info.groups.load().min(self.capacity());
         self.groups.set(groups);
-        self.half.set(Addressing::new(groups).half);
+        self.mask.set(Addressing::new(groups).mask);
     }
 
     /// What `look` finds in the slot that carries `key`; `look` is given slots that may.
@@ -403,14 +407,11 @@ pub(crate) fn groups_for(entries: u32) -> u64 {
 
 #[inline(always)]
 fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    let mut hits = matches(group, hash);
-    while hits != 0 {
-        let Some(entry) = group.entries.get(hits.trailing_zeros() as usize) else { break };
-        let index = (entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1);
-        if let Some(found) = look(index) {
+    let mut hits = Hits::new(group, hash);
+    while let Some(entry) = hits.next() {
+        if let Some(found) = look((entry as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
             return Some(found);
         }
-        hits &= hits - 1;
     }
     None
 }

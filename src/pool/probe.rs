@@ -2,33 +2,60 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! SSE2 is part of every x86-64 processor. A group is 64 bytes without padding, the count first and the entries
-//! behind it. It is read as plain bytes: the index is used by the owner of the pool alone, who is the only one to
-//! store to it.
+//! SSE2 is part of every x86-64 processor. A group is eight words of 64 bytes in all, the count first and the entries
+//! behind it, and begins where a cache line does. It is read as plain bytes: the index is used by the owner of the
+//! pool alone, who is the only one to store to it.
 #![allow(unsafe_code)]
 
 use crate::layout::Group;
 use crate::pool::index::Hash;
+use crate::sync::Word;
+use std::mem::offset_of;
 
-/// A bit for each entry whose upper half is that of `hash`: 32 of its 38 bits. That they lead there is for
-/// the slot to say.
-#[inline(always)]
-pub(crate) fn matches(group: &Group, hash: Hash) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    {
+const _: () = assert!(size_of::<Group>() == 64 && align_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
+
+/// The entries of a group whose upper half is that of a hash: 32 of its 38 bits. That they lead there is for the slot
+/// to say.
+pub(crate) struct Hits<'a> {
+    group: &'a Group,
+    /// Bit `2 n + 1` for word `n` of the group, the count being word 0: never set for it.
+    bits: u32,
+}
+
+/// The bits that stand for entries.
+const ENTRY_BITS: u32 = 0b1010_1010_1010_1000;
+
+impl<'a> Hits<'a> {
+    #[inline(always)]
+    pub(crate) fn new(group: &'a Group, hash: Hash) -> Self {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: every processor of the architecture has SSE2.
-        unsafe { sse2::matches(group, hash.upper()) }
+        let bits = unsafe { sse2::matches(group, hash.upper()) };
+        #[cfg(not(target_arch = "x86_64"))]
+        let bits = one_by_one(group, hash.upper());
+        Hits { group, bits: bits & ENTRY_BITS }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        one_by_one(group, hash.upper())
+}
+
+impl Iterator for Hits<'_> {
+    type Item = u64;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u64> {
+        if self.bits == 0 {
+            return None;
+        }
+        let bit = self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        let words: *const Word = std::ptr::from_ref(self.group).cast();
+        // SAFETY: bit 2 n + 1 with n from 1 to 7, so this is the offset of a word of the group.
+        Some(unsafe { &*words.byte_add((bit - 1) * 4) }.load())
     }
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 fn one_by_one(group: &Group, wanted: u32) -> u32 {
-    let bit =
-        |(at, entry): (usize, &crate::sync::Word)| u32::from((entry.load() >> 32) as u32 == wanted) << at;
+    let bit = |(at, entry): (usize, &Word)| u32::from((entry.load() >> 32) as u32 == wanted) << (2 * at + 3);
     group.entries.iter().enumerate().map(bit).sum()
 }
 
@@ -37,25 +64,21 @@ fn one_by_one(group: &Group, wanted: u32) -> u32 {
 mod sse2 {
     use crate::layout::Group;
     use std::arch::x86_64::{
-        __m128i, _mm_castps_si128, _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_movemask_epi8, _mm_packs_epi16,
-        _mm_packs_epi32, _mm_set1_epi32, _mm_setzero_si128, _mm_shuffle_ps,
+        __m128i, _mm_castps_si128, _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_movemask_epi8, _mm_packs_epi32,
+        _mm_set1_epi32, _mm_shuffle_ps,
     };
-    use std::mem::offset_of;
 
-    const _: () = assert!(size_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
-
+    /// Two bits for each word of the group.
     #[inline]
     #[target_feature(enable = "sse2")]
     pub(super) fn matches(group: &Group, wanted: u32) -> u32 {
         let quarters = std::ptr::from_ref(group).cast::<[__m128i; 4]>();
-        // SAFETY: a group has as many bytes, and nobody stores to it meanwhile.
-        let [a, b, c, d] = unsafe { quarters.read_unaligned() };
+        // SAFETY: a group has as many bytes and a wider alignment, and nobody stores to it meanwhile.
+        let [a, b, c, d] = unsafe { quarters.read() };
         let wanted = _mm_set1_epi32(wanted as i32);
         let first = _mm_cmpeq_epi32(upper_halves(a, b), wanted);
         let last = _mm_cmpeq_epi32(upper_halves(c, d), wanted);
-        let bytes = _mm_packs_epi16(_mm_packs_epi32(first, last), _mm_setzero_si128());
-        // The first of the eight is the count.
-        _mm_movemask_epi8(bytes) as u32 >> 1 & 0x7f
+        _mm_movemask_epi8(_mm_packs_epi32(first, last)) as u32
     }
 
     /// The upper halves of four words.
@@ -70,7 +93,6 @@ mod sse2 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::Word;
     use proptest::prelude::*;
 
     proptest! {
@@ -78,10 +100,9 @@ mod tests {
         fn all_at_once_is_one_by_one(entries in any::<[u64; 7]>(), other in any::<u64>(), pick in 0usize..8) {
             let group = Group { overflow: Word::new(u64::MAX), entries: entries.map(Word::new) };
             let hash = Hash::of_entry(entries.get(pick).copied().unwrap_or(other));
-            prop_assert_eq!(matches(&group, hash), one_by_one(&group, hash.upper()));
-            if let Some(bit) = (pick < 7).then_some(1 << pick) {
-                prop_assert!(matches(&group, hash) & bit != 0);
-            }
+            prop_assert_eq!(Hits::new(&group, hash).bits, one_by_one(&group, hash.upper()));
+            let wanted = entries.into_iter().filter(|entry| entry >> 32 == u64::from(hash.upper()));
+            prop_assert!(Hits::new(&group, hash).eq(wanted));
         }
     }
 }

@@ -19,7 +19,7 @@
 //! after its attach for a number that is not the one it has left ([`OwnerLock::is_named`]).
 
 use crate::limits;
-use crate::sys::proc::{Process, ProcessState};
+use crate::sys::proc::{self, Process, ProcessState};
 use crate::sys::sysv;
 use crate::units::Key;
 use std::collections::BTreeSet;
@@ -119,7 +119,7 @@ pub enum OwnerError {
     },
     /// The key is used for semaphores that are not ours.
     #[error(
-        "the semaphores under {key} (semid {}, uid {}) are not hotpool's: {}; choose another BaseKey, or look at `ipcs -s`",
+        "the semaphores under {key} (semid {}, uid {}) are not ours: {}; start as their user, choose another BaseKey, or look at `ipcs -s`",
         set.semid, set.uid, set.why
     )]
     Foreign {
@@ -453,13 +453,20 @@ fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>
 /// Tells a set that is not ours. One that its maker did not come to mark is ours: it has never
 /// been used, and whoever comes next marks it.
 fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>> {
-    let stat = sysv::sem_stat(semid)?;
+    let me = sysv::effective_uid();
+    let of_another = |uid| Ok(Some(ForeignSet { semid, uid, why: format!("this process runs as uid {me}") }));
+    let stat = match sysv::sem_stat(semid) {
+        Err(error) if whose == Whose::Own && error.raw_os_error() == Some(libc::EACCES) => {
+            return proc::semaphores_user(semid).filter(|uid| *uid != me).map_or(Err(error), of_another);
+        }
+        other => other?,
+    };
     let foreign = |why: String| Ok(Some(ForeignSet { semid, uid: stat.uid, why }));
     if stat.count != SEMAPHORES {
         return foreign(format!("it has {} semaphores, not {SEMAPHORES}", stat.count));
     }
-    if whose == Whose::Own && stat.uid != sysv::effective_uid() {
-        return foreign(format!("this process runs as uid {}", sysv::effective_uid()));
+    if whose == Whose::Own && stat.uid != me {
+        return of_another(stat.uid);
     }
     match sysv::sem_value(semid, MAGIC)? {
         SET_MAGIC => Ok(None),

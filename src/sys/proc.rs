@@ -194,6 +194,18 @@ pub(crate) fn semaphore_keys() -> io::Result<Vec<u32>> {
     Ok(text.lines().skip(1).filter_map(key).filter(|key| *key != 0).collect())
 }
 
+/// User that semaphores of this IPC namespace belong to, whether they may be looked at or not.
+pub(crate) fn semaphores_user(semid: i32) -> Option<u32> {
+    let text = fs::read_to_string("/proc/sysvipc/sem").ok()?;
+    text.lines().skip(1).find_map(|line| user_of_semaphores(line, semid))
+}
+
+fn user_of_semaphores(line: &str, semid: i32) -> Option<u32> {
+    let mut fields = line.split_whitespace().skip(1);
+    (fields.next()?.parse::<i32>().ok()? == semid).then_some(())?;
+    fields.nth(2)?.parse().ok()
+}
+
 /// Key and shmid are printed as signed decimals, the mode in octal.
 fn parse_row(line: &str) -> Option<ShmRow> {
     let mut fields = line.split_whitespace();
@@ -224,6 +236,14 @@ mod tests {
         assert_eq!(state("R", 0x200), ProcessState::Exiting, "it dumps core");
         assert_eq!(state("S", 0), ProcessState::Running);
         assert_eq!(parse_stat(7, "7 (cut"), None);
+    }
+
+    #[test]
+    fn semaphores_have_a_user() {
+        let line = " 2046789120   32771   600          3  1000   100  1001   101 1700000000 1700000001";
+        assert_eq!(user_of_semaphores(line, 32771), Some(1000));
+        assert_eq!(user_of_semaphores(line, 3), None);
+        assert_eq!(user_of_semaphores(" 7  3", 3), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Sixteen pages, so that a large pool needs few of them.
@@ -102,6 +102,12 @@ impl Owner {
     /// The same by another program, which is given the test program as its last argument.
     pub(crate) fn start_under(program: &str, args: &[&str]) -> Self {
         Self::start_by(Command::new(program).args(args).arg(std::env::current_exe().unwrap()))
+    }
+
+    /// The same as another user, which the superuser alone can start. The link leads to the program where no folder on
+    /// the way would.
+    pub(crate) fn start_as(user: u32) -> Self {
+        Self::start_by(Command::new("/proc/self/exe").uid(user).gid(user).current_dir("/"))
     }
 
     fn start_by(command: &mut Command) -> Self {
@@ -213,6 +219,7 @@ pub(crate) fn serve() {
                 panic!("{}", Command::new("sleep").arg("1000").exec());
             }
             "dump" => dump(words[1], number(2) as usize),
+            "die-of" => die_of(pool.as_ref().unwrap(), number(1) as i32),
             "warnings" => say(&WARNINGS.lock().unwrap().join("; ")),
             "mappings" => say(&mappings().to_string()),
             other => panic!("{other}?"),
@@ -310,6 +317,30 @@ fn fork(first: impl FnOnce()) -> i32 {
             }
         }
         pid => pid,
+    }
+}
+
+/// Dies of a signal whose handler notes it in the pool and then lets it do what it does by default.
+fn die_of(pool: &MemoryPoolMgr, signal: i32) {
+    static POOL: AtomicPtr<MemoryPoolMgr> = AtomicPtr::new(std::ptr::null_mut());
+    extern "C" fn note(signal: i32) {
+        // SAFETY: `die_of` has stored its pool there and does not return.
+        unsafe { &*POOL.load(Ordering::Relaxed) }.note_signal(signal);
+        // SAFETY: the default action has no code; the signal comes again as soon as it is let through.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: integers.
+        unsafe { libc::raise(signal) };
+    }
+    POOL.store(std::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the record lives through the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+    // SAFETY: the handler does a few stores and calls what a handler may.
+    unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
+    // SAFETY: integers.
+    unsafe { libc::raise(signal) };
+    loop {
+        std::thread::park();
     }
 }
 

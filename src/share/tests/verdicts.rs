@@ -517,7 +517,7 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by pid 99 (zone, running, started 5 min ago), pid 99 (zone, running, started 5 min ago); somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by 2 mappings of which 1 are observers, by processes that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by a process that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
-    the semaphores under 0x48500100 (semid 5, uid 0) are not hotpool's: it has 1 semaphores, not 3; choose another BaseKey, or look at `ipcs -s`
+    the semaphores under 0x48500100 (semid 5, uid 0) are not ours: it has 1 semaphores, not 3; start as their user, choose another BaseKey, or look at `ipcs -s`
     the semaphores under 0x48500100 were removed 1000 times while this process waited; find who runs `ipcrm`, then run `hotpool doctor`
     cannot make the owner semaphores under 0x48500100: No space left on device (os error 28); the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`
     cannot take the owner semaphores under 0x48500100: other error; run `hotpool doctor`
