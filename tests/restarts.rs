@@ -3,8 +3,8 @@
 
 mod owner;
 
-use hotpool::share::{Home, LockFacts, Process, ProcessState, observe};
 use hotpool::pool::StartEnd;
+use hotpool::share::{Home, LockFacts, Process, ProcessState, observe};
 use hotpool::{MemoryPoolMgr, StartMode};
 use owner::{Keys, Owner};
 use std::os::unix::process::ExitStatusExt;

@@ -12,7 +12,8 @@ use crate::pool::index::Hash;
 use crate::sync::Word;
 use std::mem::offset_of;
 
-const _: () = assert!(size_of::<Group>() == 64 && align_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
+const _: () =
+    assert!(size_of::<Group>() == 64 && align_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
 
 /// The entries of a group whose upper half is that of a hash: 32 of its 38 bits. That they lead there is for the slot
 /// to say.

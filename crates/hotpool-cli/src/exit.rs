@@ -32,8 +32,8 @@ Exit codes:
   3  a file or the system kept it from being done
   4  refused: a live owner, a stranger's segment, or the answer was no
   5  verify: warnings, and nothing worse
-  6  verify, inspect: a pool is damaged
-  7  verify, inspect: a pool is not there";
+  6  verify, inspect, postmortem: a pool is damaged
+  7  verify, inspect, postmortem: a pool is not there";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {

@@ -36,6 +36,16 @@ impl<'a> From<&'a Problem> for ProblemJson<'a> {
     }
 }
 
+/// Says what is wrong with an ini instead of what was asked about its pools; the code to end with.
+pub(crate) fn instead_of_pools(error: &ConfError, out: &mut Output) -> anyhow::Result<Exit> {
+    if out.wants_json() {
+        out.document(&json!({ "ok": false, "pools": [], "problems": self::json(error) }))?;
+    } else {
+        print(error, out)?;
+    }
+    Ok(exit(error))
+}
+
 /// The problems as an array.
 pub(crate) fn json(error: &ConfError) -> Value {
     json!(error.problems().iter().map(ProblemJson::from).collect::<Vec<_>>())

@@ -1,12 +1,40 @@
 //! Which pools a verb is to look at: those of inis, or those of keys.
 
 use crate::exit::Exit;
+use crate::human;
+use clap::ArgGroup;
 use hotpool::ConfMgr;
 use hotpool::conf::ConfError;
 use hotpool::inspect::DescribeError;
+use hotpool::pool::PostMortemError;
 use hotpool::share::{Home, ShareError, Verdict, observe};
 use hotpool::units::Key;
 use std::path::PathBuf;
+
+/// The arguments of the verbs that look at pools.
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]))]
+#[group(skip)]
+pub(crate) struct Which {
+    /// The pools of this ini
+    #[arg(long, value_name = "INI")]
+    conf: Option<PathBuf>,
+
+    /// Only this process of the ini; may be given several times
+    #[arg(long, value_name = "NAME", requires = "conf")]
+    process: Vec<String>,
+
+    /// The System V pool whose base segment has this key
+    #[arg(long, value_name = "KEY", value_parser = human::key)]
+    key: Option<Key>,
+}
+
+impl Which {
+    /// The pools that are meant.
+    pub(crate) fn targets(&self) -> Result<Vec<Target>, ConfError> {
+        find(self.conf.as_slice(), &self.process, self.key.as_slice())
+    }
+}
 
 /// A pool that the command line names.
 pub(crate) struct Target {
@@ -83,6 +111,15 @@ impl From<DescribeError> for Missing {
     fn from(error: DescribeError) -> Self {
         match error {
             DescribeError::Share(error) => error.into(),
+            error => Missing::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<PostMortemError> for Missing {
+    fn from(error: PostMortemError) -> Self {
+        match error {
+            PostMortemError::Share(error) => error.into(),
             error => Missing::Damaged(error.to_string()),
         }
     }

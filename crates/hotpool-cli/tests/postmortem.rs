@@ -105,7 +105,7 @@ fn a_running_server_is_told_of_and_goes_on() {
 fn a_pool_that_is_not_there_is_a_problem_and_a_process_too() {
     let site = Site::new(2);
     let told = hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]);
-    assert_eq!(told.status.code(), Some(1));
+    assert_eq!(told.status.code(), Some(7));
     assert!(
         text(&told).contains(&format!("there is no segment under {}", site.0.base_key)),
         "{}",

@@ -5,9 +5,8 @@ use crate::human;
 use crate::output::Output;
 use crate::pool_state::PoolState;
 use crate::problems;
-use crate::target::{self, Missing, Target};
+use crate::target::{Missing, Target, Which};
 use anyhow::Result;
-use clap::ArgGroup;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::inspect::{BlockShape, Description, TypeShape, describe_pool};
 use hotpool::object::StoredField;
@@ -15,7 +14,6 @@ use hotpool::share::{Head, LockFacts, PageKind, PoolFacts, Process};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -24,7 +22,7 @@ const NANOS: u64 = 1_000_000_000;
 /// Attaches the base segment for reading, for a moment; changes nothing, and a running server notices nothing.
 /// It tells what the base says and does not check whether that holds: that is what verify is for.
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]), after_help = format!("\
+#[command(after_help = format!("\
 Examples:
   hotpool inspect --conf config/memorypool.ini --process zone
   hotpool inspect --key 0x48500100 --type player     with the fields of an object
@@ -32,17 +30,8 @@ Examples:
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The pools of this ini
-    #[arg(long, value_name = "INI")]
-    conf: Option<PathBuf>,
-
-    /// Only this process of the ini; may be given several times
-    #[arg(long, value_name = "NAME", requires = "conf")]
-    process: Vec<String>,
-
-    /// The System V pool whose base segment has this key
-    #[arg(long, value_name = "KEY", value_parser = human::key)]
-    key: Option<Key>,
+    #[command(flatten)]
+    which: Which,
 
     /// Only this type, with the fields of its objects
     #[arg(long = "type", value_name = "NAME")]
@@ -57,16 +46,9 @@ struct Row {
 
 /// Fails only if stdout does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let targets = match target::find(args.conf.as_slice(), &args.process, args.key.as_slice()) {
+    let targets = match args.which.targets() {
         Ok(targets) => targets,
-        Err(error) => {
-            if out.wants_json() {
-                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
-            } else {
-                problems::print(&error, out)?;
-            }
-            return Ok(problems::exit(&error));
-        }
+        Err(error) => return problems::instead_of_pools(&error, out),
     };
     let read = |target: Target| Row { read: target.read(describe_pool), target };
     let mut rows: Vec<Row> = targets.into_iter().map(read).collect();

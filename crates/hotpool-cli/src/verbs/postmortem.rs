@@ -3,15 +3,11 @@
 use crate::exit::{self, Exit};
 use crate::output::Output;
 use crate::problems;
+use crate::target::{Missing, Target, Which};
 use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use hotpool::ConfMgr;
-use hotpool::conf::ProcessConf;
 use hotpool::pool::{BeingWritten, Note, PostMortem, Start};
-use hotpool::share::Home;
-use hotpool::units::Key;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// Show what a process was doing when it died, or is doing now
 ///
@@ -28,74 +24,53 @@ Examples:
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The pools of this ini
-    #[arg(long, value_name = "INI", required_unless_present = "key", conflicts_with = "key")]
-    conf: Option<PathBuf>,
-
-    /// Only this process of the ini
-    #[arg(long, value_name = "NAME", requires = "conf")]
-    process: Option<String>,
-
-    /// The System V pool whose base segment has this key
-    #[arg(long, value_name = "KEY", value_parser = parse_key)]
-    key: Option<Key>,
+    #[command(flatten)]
+    which: Which,
 
     /// How many of the last notes to show
     #[arg(long, value_name = "N", default_value_t = 20)]
     notes: usize,
 }
 
-/// A key as inis have it.
-fn parse_key(text: &str) -> Result<Key, String> {
-    let number = match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    number.ok().filter(|key| *key != 0).map(Key).ok_or_else(|| "expected a key such as 0x48500100".into())
+/// A pool and what it tells.
+struct Row {
+    target: Target,
+    read: Result<PostMortem, Missing>,
 }
 
 /// Fails only if stdout does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let places = match places(&args) {
-        Ok(places) => places,
-        Err(error) => {
-            if out.wants_json() {
-                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
-            } else {
-                problems::print(&error, out)?;
-            }
-            return Ok(problems::exit(&error));
-        }
+    let targets = match args.which.targets() {
+        Ok(targets) => targets,
+        Err(error) => return problems::instead_of_pools(&error, out),
     };
-    let read: Vec<_> = places.into_iter().map(|(key, home)| PostMortem::read(key, &home)).collect();
-    let sound = read.iter().all(Result::is_ok);
+    let read = |target: Target| Row { read: target.read(PostMortem::read), target };
+    let rows: Vec<Row> = targets.into_iter().map(read).collect();
+    let exit = Exit::worst(rows.iter().map(|row| row.read.as_ref().map_or_else(Missing::exit, |_| Exit::Ok)));
     if out.wants_json() {
-        let pools: Vec<Value> = read
-            .iter()
-            .map(|found| match found {
-                Ok(found) => pool_json(found, args.notes),
-                Err(error) => json!({ "error": error.to_string() }),
-            })
-            .collect();
-        out.document(&json!({ "ok": sound, "pools": pools, "problems": [] }))?;
+        let pools: Vec<Value> = rows.iter().map(|row| row.json(args.notes)).collect();
+        out.document(&json!({ "ok": exit == Exit::Ok, "pools": pools, "problems": [] }))?;
     } else {
-        for (number, found) in read.iter().enumerate() {
+        for (number, row) in rows.iter().enumerate() {
             out.text(if number == 0 { "" } else { "\n" })?;
-            match found {
+            match &row.read {
                 Ok(found) => print(found, args.notes, out)?,
-                Err(error) => out.line(error)?,
+                Err(missing) => {
+                    out.line(format_args!("{}: {}: {}", row.target.name(), missing.word(), missing.why()))?
+                }
             }
         }
     }
-    Ok(if sound { Exit::Ok } else { Exit::Problems })
+    Ok(exit)
 }
 
-fn places(args: &Args) -> Result<Vec<(Key, Home)>, hotpool::conf::ConfError> {
-    let at = |process: &ProcessConf| (process.base_key, Home::of(process));
-    match (&args.conf, &args.process, args.key) {
-        (Some(ini), Some(name), _) => Ok(vec![at(ConfMgr::load(ini)?.process(name)?)]),
-        (Some(ini), None, _) => Ok(ConfMgr::load(ini)?.processes().iter().map(at).collect()),
-        (None, _, key) => Ok(key.into_iter().map(|key| (key, Home::sysv())).collect()),
+impl Row {
+    fn json(&self, notes: usize) -> Value {
+        match &self.read {
+            Ok(found) => pool_json(found, notes),
+            Err(missing) => json!({ "key": self.target.key.to_string(), "process": self.target.process,
+                "outcome": missing.word(), "reason": missing.why() }),
+        }
     }
 }
 
@@ -250,13 +225,6 @@ fn pool_json(found: &PostMortem, notes: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_read_as_inis_have_them() {
-        assert_eq!(parse_key("0x48500100"), Ok(Key(0x4850_0100)));
-        assert_eq!(parse_key("1213202688"), Ok(Key(0x4850_0100)));
-        assert!(parse_key("0").is_err() && parse_key("zone").is_err() && parse_key("0x1ffffffff").is_err());
-    }
 
     #[test]
     fn spans_are_said_in_the_unit_that_fits() {

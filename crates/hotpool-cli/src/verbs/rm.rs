@@ -58,14 +58,7 @@ struct Answer<'a> {
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let targets = match target::find(&args.conf, &args.process, &args.key) {
         Ok(targets) => targets,
-        Err(error) if out.wants_json() => {
-            out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
-            return Ok(problems::exit(&error));
-        }
-        Err(error) => {
-            problems::print(&error, out)?;
-            return Ok(problems::exit(&error));
-        }
+        Err(error) => return problems::instead_of_pools(&error, out),
     };
     let plan: Vec<Answer> = targets.iter().map(|target| Answer::of(target, true)).collect();
     let is_refused = plan.iter().any(|answer| answer.removal.is_err());

@@ -4,14 +4,11 @@ use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
 use crate::problems;
-use crate::target::{self, Missing, Target};
+use crate::target::{Missing, Target, Which};
 use anyhow::Result;
-use clap::ArgGroup;
 use comfy_table::{Table, presets};
 use hotpool::inspect::{Finding, Report, Severity, TypeReport, verify_pool};
-use hotpool::units::Key;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// Walk over all bytes of pools and say what does not hold
 ///
@@ -19,7 +16,7 @@ use std::path::PathBuf;
 /// then looked at several times before it is believed, and sums that move are notes. Takes time in proportion
 /// to the pool.
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]), after_help = format!("\
+#[command(after_help = format!("\
 Examples:
   hotpool verify --conf config/memorypool.ini                  every pool of an ini
   hotpool verify --conf config/memorypool.ini --process zone   the pool of one process
@@ -28,17 +25,8 @@ Examples:
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The pools of this ini
-    #[arg(long, value_name = "INI")]
-    conf: Option<PathBuf>,
-
-    /// Only this process of the ini; may be given several times
-    #[arg(long, value_name = "NAME", requires = "conf")]
-    process: Vec<String>,
-
-    /// The System V pool whose base segment has this key
-    #[arg(long, value_name = "KEY", value_parser = human::key)]
-    key: Option<Key>,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// A pool and what came of the walk.
@@ -49,16 +37,9 @@ struct Row {
 
 /// Fails only if stdout does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let targets = match target::find(args.conf.as_slice(), &args.process, args.key.as_slice()) {
+    let targets = match args.which.targets() {
         Ok(targets) => targets,
-        Err(error) => {
-            if out.wants_json() {
-                out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
-            } else {
-                problems::print(&error, out)?;
-            }
-            return Ok(problems::exit(&error));
-        }
+        Err(error) => return problems::instead_of_pools(&error, out),
     };
     let walk = |target: Target| Row { walked: target.read(verify_pool), target };
     let rows: Vec<Row> = targets.into_iter().map(walk).collect();
