@@ -407,8 +407,7 @@ pub(crate) fn groups_for(entries: u32) -> u64 {
 
 #[inline(always)]
 fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    let mut hits = Hits::new(group, hash);
-    while let Some(entry) = hits.next() {
+    for entry in Hits::new(group, hash) {
         if let Some(found) = look((entry as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
             return Some(found);
         }

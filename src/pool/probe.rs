@@ -49,8 +49,9 @@ impl Iterator for Hits<'_> {
         let bit = self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
         let words: *const Word = std::ptr::from_ref(self.group).cast();
-        // SAFETY: bit 2 n + 1 with n from 1 to 7, so this is the offset of a word of the group.
-        Some(unsafe { &*words.byte_add((bit - 1) * 4) }.load())
+        let word = words.wrapping_byte_add((bit - 1) * 4);
+        // SAFETY: it is bit 2 n + 1 with n from 1 to 7, so `word` is word n of the group.
+        Some(unsafe { &*word }.load())
     }
 }
 

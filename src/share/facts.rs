@@ -2,6 +2,7 @@
 
 use super::backend::{Access, Backend, Home, SegmentFacts};
 use super::owner::{self, LockFacts, Observer, Whose};
+use super::segment::Segment;
 use super::verdict::{Verdict, judge};
 use crate::conf::BackendKind;
 use crate::layout::{
@@ -193,24 +194,28 @@ impl Facts {
 
     /// Facts for a caller that holds the owner lock.
     pub(crate) fn collect(backend: &dyn Backend, key: Key, want: Want, lock: LockFacts) -> io::Result<Facts> {
-        let segment = backend.stat(key)?;
-        let reading = match &segment {
-            Some(found) if readable(found, &want) => read(backend, key, found),
-            _ => Reading::Skipped,
+        Self::attach(backend, key, want, lock, Access::Read).map(|(facts, _)| facts)
+    }
+
+    /// The same, and the segment that was attached to read its head: for a caller that keeps it if it is what it wants,
+    /// and stores nothing before it knows that.
+    pub(crate) fn attach(
+        backend: &dyn Backend,
+        key: Key,
+        want: Want,
+        lock: LockFacts,
+        access: Access,
+    ) -> io::Result<(Facts, Option<Segment>)> {
+        let found = backend.stat(key)?;
+        let (reading, segment) = match &found {
+            Some(found) if readable(found, &want) => read(backend, key, found, access),
+            _ => (Reading::Skipped, None),
         };
         // The name is for people who are told of a stranger; a start that goes well has no use for it.
-        let stranger = segment.as_ref().filter(|found| want.uid != Some(found.uid));
+        let stranger = found.as_ref().filter(|found| want.uid != Some(found.uid));
         let user = stranger.and_then(|found| sys::user_name(found.uid));
-        Ok(Facts {
-            key,
-            backend: backend.kind(),
-            want,
-            segment,
-            user,
-            lock,
-            reading,
-            seen: sys::wall_seconds(),
-        })
+        let (backend, seen) = (backend.kind(), sys::wall_seconds());
+        Ok((Facts { key, backend, want, segment: found, user, lock, reading, seen }, segment))
     }
 }
 
@@ -246,9 +251,13 @@ fn readable(found: &SegmentFacts, want: &Want) -> bool {
     !found.removed && found.bytes.0 != 0 && want.uid.is_none_or(|uid| uid == found.uid)
 }
 
-fn read(backend: &dyn Backend, key: Key, found: &SegmentFacts) -> Reading {
-    match backend.attach(key, found, Access::Read) {
-        Ok(segment) => Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head),
-        Err(error) => Reading::Refused { why: error.to_string() },
+fn read(backend: &dyn Backend, key: Key, found: &SegmentFacts, access: Access) -> (Reading, Option<Segment>) {
+    match backend.attach(key, found, access) {
+        Ok(segment) => {
+            (Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head), Some(segment))
+        }
+        // It may still be read, and then there is more to say of it.
+        Err(_) if access == Access::Write => (read(backend, key, found, Access::Read).0, None),
+        Err(error) => (Reading::Refused { why: error.to_string() }, None),
     }
 }

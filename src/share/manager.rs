@@ -147,8 +147,8 @@ impl ShareMgr {
         let backend = Home::of(conf).open();
         let setting = Setting::of(conf, base_bytes);
         match open_base(conf, base_bytes, &*backend, &lock, wait, &setting, make) {
-            Ok(Opened { base, found, start_mode, pool_id }) => Ok(ShareMgr {
-                watched: watch(&*backend, conf.base_key).into_iter().collect(),
+            Ok(Opened { base, id, found, start_mode, pool_id }) => Ok(ShareMgr {
+                watched: id.map(|id| (conf.base_key, id)).into_iter().collect(),
                 blocks: Vec::new(),
                 base,
                 backend,
@@ -188,21 +188,28 @@ impl ShareMgr {
         self.base.region()
     }
 
-    /// What is known of the segment under the key of block `index`; [`Facts::verdict`] says what it is.
-    pub(crate) fn judge_block(&self, key: Key, index: u32, bytes: u64) -> Result<Facts, ShareError> {
+    /// What is known of the segment under the key of block `index`, and the segment, attached if it may be.
+    fn look_at_block(
+        &self,
+        key: Key,
+        index: u32,
+        bytes: u64,
+        access: Access,
+    ) -> Result<(Facts, Option<Segment>), ShareError> {
         let want = Want {
             pool_id: Some(self.pool_id),
             index: Some(index),
             ..facts::want(bytes, self.mode, BLOCK_KIND)
         };
-        Facts::collect(&*self.backend, key, want, self.lock.facts()).map_err(system(key, bytes, "look at"))
+        let looked = Facts::attach(&*self.backend, key, want, self.lock.facts(), access);
+        looked.map_err(system(key, bytes, "look at"))
     }
 
     /// Attaches a block of the pool, which has to be there and complete.
     pub(crate) fn attach_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
-        let facts = self.judge_block(key, index, bytes)?;
+        let (facts, segment) = self.look_at_block(key, index, bytes, Access::Write)?;
         match facts.verdict() {
-            Verdict::Clean => self.attach_judged(facts),
+            Verdict::Clean => self.keep_judged(&facts, segment),
             verdict => Err(refused(verdict, facts)),
         }
     }
@@ -210,11 +217,12 @@ impl ShareMgr {
     /// Makes a block, or takes what a growth of this pool left that was cut: a block that
     /// is complete and in no table yet, or the beginning of one.
     pub(crate) fn add_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
-        let facts = self.judge_block(key, index, bytes)?;
+        let (facts, segment) = self.look_at_block(key, index, bytes, Access::Write)?;
         let verdict = facts.verdict();
         if verdict == Verdict::Clean {
-            return self.attach_judged(facts);
+            return self.keep_judged(&facts, segment);
         }
+        drop(segment);
         let identity = Identity { key, pool_id: self.pool_id, kind: BLOCK_KIND, index, bytes };
         let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode, &self.setting)?;
         advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
@@ -222,7 +230,7 @@ impl ShareMgr {
         making::wipe(&segment);
         mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
         making::fill(&segment.region(), &identity, &mut |_| ());
-        Ok(self.keep(key, segment))
+        Ok(self.keep(key, None, segment))
     }
 
     /// Whether a complete copy of this pool's base is under `key`. What is neither that nor the beginning of one is refused.
@@ -311,14 +319,16 @@ impl ShareMgr {
         Ok(())
     }
 
-    fn attach_judged(&mut self, facts: Facts) -> Result<Region, ShareError> {
-        let segment = attach(&*self.backend, &facts)?;
+    /// Keeps the block that was attached to be judged.
+    fn keep_judged(&mut self, facts: &Facts, segment: Option<Segment>) -> Result<Region, ShareError> {
+        let segment = segment.map_or_else(|| attach(&*self.backend, facts), Ok)?;
         advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
-        Ok(self.keep(facts.key, segment))
+        Ok(self.keep(facts.key, facts.segment.as_ref().map(|found| found.id), segment))
     }
 
-    fn keep(&mut self, key: Key, segment: Segment) -> Region {
-        self.watched.extend(watch(&*self.backend, key));
+    /// Keeps a block; `id` is its shmid or inode, if that is known already.
+    fn keep(&mut self, key: Key, id: Option<u64>, segment: Segment) -> Region {
+        self.watched.extend(id.or_else(|| number_of(&*self.backend, key)).map(|id| (key, id)));
         let region = segment.region();
         self.blocks.push((key, segment));
         region
@@ -373,14 +383,16 @@ fn side_id(pool_id: [u64; 2]) -> [u64; 2] {
     [pool_id[0] ^ SIDE, pool_id[1]]
 }
 
-/// Key and number of a segment that was just attached.
-fn watch(backend: &dyn Backend, key: Key) -> Option<(Key, u64)> {
-    Some((key, backend.stat(key).ok()??.id))
+/// Shmid or inode of a segment that was just made.
+fn number_of(backend: &dyn Backend, key: Key) -> Option<u64> {
+    Some(backend.stat(key).ok()??.id)
 }
 
 /// What an opening leads to.
 struct Opened {
     base: Segment,
+    /// Its shmid or inode.
+    id: Option<u64>,
     found: Facts,
     start_mode: StartMode,
     pool_id: [u64; 2],
@@ -401,25 +413,30 @@ fn open_base(
     let key = conf.base_key;
     fence::wait_for_rivals(backend, key, lock, wait)?;
     let want = facts::want(bytes, conf.mode, BASE_KIND);
-    let found = Facts::collect(backend, key, want, lock.facts()).map_err(system(key, bytes, "look at"))?;
+    let looked = Facts::attach(backend, key, want, lock.facts(), Access::Write);
+    let (found, segment) = looked.map_err(system(key, bytes, "look at"))?;
     let verdict = found.verdict();
     let resumed = match (&verdict, found.head()) {
         (Verdict::Clean | Verdict::Crashed, Some(head)) => Some(head.pool_id),
         _ => None,
     };
     let base = match resumed {
-        Some(_) => attach(backend, &found)?,
+        Some(_) => segment.map_or_else(|| attach(backend, &found), Ok)?,
         None if conf.resume.must_be_hot && matches!(verdict, Verdict::Absent | Verdict::Unfinished) => {
             return Err(ShareError::Cold { verdict, facts: Box::new(found) });
         }
-        None => begin(backend, &found, verdict, bytes, conf.mode, setting)?,
+        None => {
+            drop(segment);
+            begin(backend, &found, verdict, bytes, conf.mode, setting)?
+        }
     };
     advise(backend, &base, conf.core_dump, conf.memory, BASE_KIND);
     if !lock.is_named()? {
         return Err(ShareError::Overtaken { key });
     }
     if let Some(pool_id) = resumed {
-        return Ok(Opened { base, found, start_mode: StartMode::Resume, pool_id });
+        let id = found.segment.as_ref().map(|found| found.id);
+        return Ok(Opened { base, id, found, start_mode: StartMode::Resume, pool_id });
     }
     if backend.kind() == BackendKind::Sysv && sys::proc::removes_at_last_detach() {
         log::warn!(
@@ -431,7 +448,7 @@ fn open_base(
     making::wipe(&base);
     mem::populate(&base.region(), 0, bytes).map_err(system(key, bytes, "populate"))?;
     making::fill(&base.region(), &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
-    Ok(Opened { base, found, start_mode: StartMode::Init, pool_id })
+    Ok(Opened { base, id: number_of(backend, key), found, start_mode: StartMode::Init, pool_id })
 }
 
 /// A new segment, or one whose creation was cut. Its bytes are as they were found.

@@ -21,7 +21,6 @@ fn a_block_is_made_attached_again_and_adopted() {
         let mut bench = Bench::of(backend);
         let key = bench.key();
         let mut pool = bench.open().unwrap();
-        assert_eq!(pool.judge_block(key, 3, BLOCK).unwrap().verdict(), Verdict::Absent);
         assert_eq!(verdict(pool.attach_block(key, 3, BLOCK).unwrap_err()), Verdict::Absent);
         let block = pool.add_block(key, 3, BLOCK).unwrap();
         assert_eq!(block.len(), BLOCK);
