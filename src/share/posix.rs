@@ -9,10 +9,11 @@ use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::units::Key;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// POSIX shared memory.
 #[derive(Debug)]
@@ -39,7 +40,9 @@ impl Backend for PosixBackend {
 
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
         // The crate names the memory first and gives it its size after that. A death between
-        // the two leaves a name without a byte behind it, which holds nothing to lose.
+        // the two leaves a name without a byte behind it, which holds nothing to lose. What somebody is
+        // just making looks the same, so one has to be done before the next one looks.
+        let _turn = turn()?;
         if stat_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0 && !found.removed) {
             fs::remove_file(path(key))?;
         }
@@ -71,6 +74,20 @@ impl Backend for PosixBackend {
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {
         writers_of(key, facts)
     }
+}
+
+/// The right to make memory, alone among the processes of this host. The kernel takes it back from a dead one.
+fn turn() -> io::Result<File> {
+    const TRIES: u32 = 2000;
+    let folder = File::open(DIR)?;
+    for _ in 0..TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("somebody keeps {DIR} locked: see `lslocks`")))
 }
 
 /// Whoever made the memory would unlink it on drop; here nobody does.

@@ -89,7 +89,7 @@ fn new_is_as_asked(bench: &mut Bench) {
 }
 
 fn creation_is_exclusive(bench: &mut Bench) {
-    for _ in 0..20 {
+    for _ in 0..100 {
         let (key, home) = (bench.key(), &bench.home);
         let answers = std::thread::scope(|scope| {
             let one = || home.open().create(key, BYTES, 0o600).map(drop).map_err(|error| error.kind());
