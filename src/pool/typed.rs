@@ -26,7 +26,7 @@
 
 use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
-use crate::object::{INDEX_SHIFT, Id, PoolObject};
+use crate::object::{INDEX_SHIFT, Id, LIVE, PoolObject};
 use crate::pool::slot::{Slot, Ways, parked};
 use crate::pool::slots::Slots;
 use crate::pool::undo::{LogFull, Undo};
@@ -373,29 +373,21 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
 
-    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit, and for words with
-    /// holes memory is asked for ahead.
+    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
-        let (mut all, is_far) = (init, self.slots.is_far());
+        let mut all = init;
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
+                    if Typed::<T>::STRIDE > SHORT {
+                        fetch(self.start.wrapping_add((at + 16) * Typed::<T>::STRIDE));
+                    }
                     if let Some(found) = self.look_at(at) {
                         all = f(all, found);
                     }
                 }
                 self.bits = 0;
-            } else if is_far && self.bits.count_ones() >= MANY {
-                while self.bits != 0 {
-                    let at = self.next_bit();
-                    let ahead = self.start.wrapping_add(at * Typed::<T>::STRIDE + AHEAD);
-                    fetch(ahead);
-                    fetch(ahead.wrapping_add(64));
-                    if let Some(found) = self.look_at(at) {
-                        all = f(all, found);
-                    }
-                }
             }
             while self.bits != 0 {
                 let at = self.next_bit();
@@ -432,15 +424,65 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     }
 }
 
-/// So many slots of a word at least are walked in a row as memory sees it.
+/// Where slots are no longer than this and so many of a word are in use at least, all of them are looked at in a row.
+const SHORT: usize = 128;
 const MANY: u32 = 16;
-/// How far ahead of a walk with holes memory is asked for.
-const AHEAD: usize = 1536;
+/// So many words ahead of a walk memory is asked for, where few slots are in use.
+const AHEAD: u32 = 4;
+
+/// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
+/// the number of the word behind it.
+#[inline(never)]
+fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
+    while let Some(word) = slots.word(number) {
+        // Stray writes may have set bits that no slot belongs to.
+        let mut bits = word.load() & slots.full;
+        number += 1;
+        if bits == 0 {
+            continue;
+        }
+        let first = slots.slot(slots.first_of_word(number - 1))?;
+        if slots.is_far() {
+            bits = come_near(slots, number, first, bits);
+        }
+        if bits != 0 {
+            return Some((bits, first.start.as_ptr(), number));
+        }
+    }
+    None
+}
+
+/// Sees to it that memory that is not in the nearer caches is there when the walk is. `bits` are those of the word in
+/// front of word `next`, its first slot is `first`; those of slots in which nothing lives may be left out.
+#[inline(always)]
+fn come_near(slots: &Slots, next: u32, first: Slot, bits: u64) -> u64 {
+    fetch_few(slots, next + AHEAD - 1);
+    if bits != u64::MAX && in_a_row(slots, bits) { bits & live(slots, first) } else { bits }
+}
+
+/// Whether the slots of a word are looked at in a row, or memory is asked for them ahead.
+#[inline(always)]
+fn in_a_row(slots: &Slots, bits: u64) -> bool {
+    slots.stride <= SHORT && bits.count_ones() >= MANY || bits == u64::MAX
+}
+
+/// The bits of the slots from `first` on in which an object lives, for a whole word. What is read in a row, free slots
+/// too, the processor foresees; what is read with gaps it does not.
+#[inline(always)]
+fn live(slots: &Slots, first: Slot) -> u64 {
+    (0..64).fold(0, |live, at| {
+        let start = first.start.as_ptr().wrapping_add(at * slots.stride);
+        // SAFETY: a word of 64 bits speaks of as many slots, the first of which is `first`.
+        let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
+        live | (slot.header().load() & LIVE) << at
+    })
+}
 
 /// Asks for the slots of a word of few, so that they are there when the walk is.
+#[inline(always)]
 fn fetch_few(slots: &Slots, number: u32) {
     let bits = slots.word(number).map_or(0, |word| word.load() & slots.full);
-    let Some(first) = slots.slot(slots.first_of_word(number)).filter(|_| bits.count_ones() < MANY) else {
+    let Some(first) = slots.slot(slots.first_of_word(number)).filter(|_| !in_a_row(slots, bits)) else {
         return;
     };
     let mut bits = bits;
@@ -461,25 +503,6 @@ fn fetch(line: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;
-}
-
-/// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
-/// the number of the word behind it.
-#[inline(never)]
-fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
-    while let Some(word) = slots.word(number) {
-        // Stray writes may have set bits that no slot belongs to.
-        let bits = word.load() & slots.full;
-        if bits != 0 {
-            let first = slots.slot(slots.first_of_word(number))?;
-            if slots.is_far() {
-                fetch_few(slots, number + 1);
-            }
-            return Some((bits, first.start.as_ptr(), number + 1));
-        }
-        number += 1;
-    }
-    None
 }
 
 /// The same, to be written.
