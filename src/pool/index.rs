@@ -41,6 +41,8 @@ pub(crate) struct Index {
     groups: Cell<u64>,
     /// See `Addressing`.
     mask: Cell<u64>,
+    /// The table grows as long as there are so many objects; 0 while it doubles.
+    grows_at: Cell<u64>,
 }
 
 /// What is stored of the hash of a key, 38 bits, where an entry has them; both choices of a group follow from it.
@@ -135,7 +137,13 @@ pub(crate) struct Place {
 
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
-        Index { tables: Tables::new(shift), seed, groups: Cell::new(0), mask: Cell::new(1) }
+        Index {
+            tables: Tables::new(shift),
+            seed,
+            groups: Cell::new(0),
+            mask: Cell::new(1),
+            grows_at: Cell::new(0),
+        }
     }
 
     /// Adds a run of extents behind those that are there.
@@ -183,6 +191,7 @@ impl Index {
         let groups = slots.info.groups.load().min(self.capacity());
         self.groups.set(groups);
         self.mask.set(Addressing::new(groups).mask);
+        self.grows_at.set(if groups.is_power_of_two() { groups * ENTRIES * FILL / 10 } else { 0 });
     }
 
     /// What `look` finds in the slot that carries `key`; `look` is given slots that may.
@@ -208,6 +217,19 @@ impl Index {
         self.groups() + SPLITS > self.capacity() && self.is_growing(slots)
     }
 
+    /// A place for the entry of `key` where nothing has to be done for it: the table does not grow, and there is one in
+    /// the group of first choice.
+    #[inline(always)]
+    pub(crate) fn place_at_once(&self, slots: &Slots, key: u64) -> Option<Place> {
+        if self.is_growing(slots) {
+            return None;
+        }
+        let hash = Hash::of(key, self.seed);
+        let group = self.addressing().first(hash);
+        let entry = free_entry(self.group(group)?)?;
+        Some(Place { group, entry, spilled_from: None, hash })
+    }
+
     /// Makes room for the entry of `key`; `None` if there is none to be made.
     pub(crate) fn reserve(&self, slots: &Slots, key: u64) -> Option<Place> {
         self.start_and_split(slots);
@@ -228,6 +250,7 @@ impl Index {
     }
 
     /// Writes the entry of a slot that is about to be committed.
+    #[inline(always)]
     pub(crate) fn link(&self, place: Place, slot: u32) {
         if let Some(from) = place.spilled_from.and_then(|from| self.group(from)) {
             from.overflow.store(from.overflow.load().saturating_add(1));
@@ -242,12 +265,17 @@ impl Index {
     #[inline(always)]
     pub(crate) fn unlink(&self, key: u64, slot: u32) {
         let hash = Hash::of(key, self.seed);
-        let (first, second) = (self.addressing().first(hash), self.addressing().second(hash));
-        let Some(home) = self.group(first) else { return };
-        if clear(home, hash.entry(slot)) || first == second || home.overflow.load() == 0 {
-            return;
+        let Some(home) = self.group(self.addressing().first(hash)) else { return };
+        if !clear(home, hash.entry(slot)) && home.overflow.load() != 0 {
+            self.unlink_second(home, hash, slot);
         }
-        if self.group(second).is_some_and(|group| clear(group, hash.entry(slot))) {
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unlink_second(&self, home: &Group, hash: Hash, slot: u32) {
+        let Some(second) = self.second(hash) else { return };
+        if !std::ptr::eq(home, second) && clear(second, hash.entry(slot)) {
             home.overflow.store(home.overflow.load().saturating_sub(1));
         }
     }
@@ -255,12 +283,11 @@ impl Index {
     /// A free entry of a group; entries that lead nowhere are swept up if it is full.
     fn room(&self, slots: &Slots, number: u64) -> Option<usize> {
         let group = self.group(number)?;
-        let free = |group: &Group| group.entries.iter().position(|entry| entry.load() == 0);
-        free(group).or_else(|| {
+        free_entry(group).or_else(|| {
             for entry in &group.entries {
                 self.sweep(slots, number, entry);
             }
-            free(group)
+            free_entry(group)
         })
     }
 
@@ -324,8 +351,7 @@ impl Index {
     /// Whether the table is doubling, or has to begin to.
     #[inline(always)]
     fn is_growing(&self, slots: &Slots) -> bool {
-        let groups = self.groups();
-        !groups.is_power_of_two() || (slots.len() + 1) * 10 > groups * ENTRIES * FILL
+        slots.len() >= self.grows_at.get()
     }
 
     /// Puts one more group to use. False if there is no memory for it.
@@ -407,19 +433,25 @@ pub(crate) fn groups_for(entries: u32) -> u64 {
 
 #[inline(always)]
 fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    for entry in Hits::new(group, hash) {
-        if let Some(found) = look((entry as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
+    for (_, entry) in Hits::new(group, hash.upper()) {
+        if let Some(found) = look((entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
             return Some(found);
         }
     }
     None
 }
 
+/// The first free entry of a group.
+#[inline(always)]
+fn free_entry(group: &Group) -> Option<usize> {
+    Hits::new(group, 0).find(|(_, entry)| entry.load() == 0).map(|(at, _)| at)
+}
+
 /// Clears every entry that equals `word`; whether there was one.
 #[inline(always)]
 fn clear(group: &Group, word: u64) -> bool {
     let mut found = false;
-    for entry in &group.entries {
+    for (_, entry) in Hits::new(group, Hash::of_entry(word).upper()) {
         if entry.load() == word {
             entry.store(0);
             found = true;

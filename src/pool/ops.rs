@@ -175,10 +175,10 @@ impl MemoryPoolMgr {
     ) -> Result<Forced<Id<T>>, AllocError> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        let typed = state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
-        if let Some((id, _)) = state.index.find(key, |slot| typed.carrying(slot, key)) {
+        if let Some((id, _)) = state.find(key) {
             return Ok(Forced::Found(id));
         }
+        state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
         let value = make();
         insert(state, space, key, value, |_| ()).map(Forced::Made)
     }
@@ -268,13 +268,13 @@ impl MemoryPoolMgr {
     #[doc(alias = "Get")]
     #[inline]
     pub fn find<T: PoolObject>(&self, key: u64) -> Option<Id<T>> {
-        self.try_view::<T>()?.find(key)
+        self.state::<T>()?.find(key).map(|(id, _)| id)
     }
 
     /// The object with a user key.
     #[inline]
     pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
-        self.try_view::<T>()?.get_by_key(key)
+        self.state::<T>()?.find(key).map(|(_, object)| object)
     }
 
     /// The object with a user key, to be written.

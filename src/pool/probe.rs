@@ -8,15 +8,14 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Group;
-use crate::pool::index::Hash;
 use crate::sync::Word;
 use std::mem::offset_of;
 
 const _: () =
     assert!(size_of::<Group>() == 64 && align_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
 
-/// The entries of a group whose upper half is that of a hash: 32 of its 38 bits. That they lead there is for the slot
-/// to say.
+/// The entries of a group whose upper half is a given one, with their places: 32 of the 38 bits of a hash. That they
+/// lead where that hash does is for the slot to say.
 pub(crate) struct Hits<'a> {
     group: &'a Group,
     /// Bit `2 n + 1` for word `n` of the group, the count being word 0: never set for it.
@@ -28,30 +27,31 @@ const ENTRY_BITS: u32 = 0b1010_1010_1010_1000;
 
 impl<'a> Hits<'a> {
     #[inline(always)]
-    pub(crate) fn new(group: &'a Group, hash: Hash) -> Self {
+    pub(crate) fn new(group: &'a Group, upper: u32) -> Self {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: every processor of the architecture has SSE2.
-        let bits = unsafe { sse2::matches(group, hash.upper()) };
+        let bits = unsafe { sse2::matches(group, upper) };
         #[cfg(not(target_arch = "x86_64"))]
-        let bits = one_by_one(group, hash.upper());
+        let bits = one_by_one(group, upper);
         Hits { group, bits: bits & ENTRY_BITS }
     }
 }
 
-impl Iterator for Hits<'_> {
-    type Item = u64;
+impl<'a> Iterator for Hits<'a> {
+    type Item = (usize, &'a Word);
 
     #[inline(always)]
-    fn next(&mut self) -> Option<u64> {
+    fn next(&mut self) -> Option<Self::Item> {
         if self.bits == 0 {
             return None;
         }
         let bit = self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
         let words: *const Word = std::ptr::from_ref(self.group).cast();
-        let word = words.wrapping_byte_add((bit - 1) * 4);
-        // SAFETY: it is bit 2 n + 1 with n from 1 to 7, so `word` is word n of the group.
-        Some(unsafe { &*word }.load())
+        // SAFETY: it is bit 2 n + 1 with n from 1 to 7, so this leads to word n of the group.
+        let word = unsafe { words.byte_add((bit - 1) * 4) };
+        // SAFETY: as above.
+        Some((bit / 2 - 1, unsafe { &*word }))
     }
 }
 
@@ -101,10 +101,10 @@ mod tests {
         #[test]
         fn all_at_once_is_one_by_one(entries in any::<[u64; 7]>(), other in any::<u64>(), pick in 0usize..8) {
             let group = Group { overflow: Word::new(u64::MAX), entries: entries.map(Word::new) };
-            let hash = Hash::of_entry(entries.get(pick).copied().unwrap_or(other));
-            prop_assert_eq!(Hits::new(&group, hash).bits, one_by_one(&group, hash.upper()));
-            let wanted = entries.into_iter().filter(|entry| entry >> 32 == u64::from(hash.upper()));
-            prop_assert!(Hits::new(&group, hash).eq(wanted));
+            let upper = (entries.get(pick).copied().unwrap_or(other) >> 32) as u32;
+            prop_assert_eq!(Hits::new(&group, upper).bits, one_by_one(&group, upper));
+            let wanted = entries.into_iter().enumerate().filter(|(_, entry)| (entry >> 32) as u32 == upper);
+            prop_assert!(Hits::new(&group, upper).map(|(at, word)| (at, word.load())).eq(wanted));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::layout::{ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
-use crate::object::Handle;
+use crate::object::{Handle, Id, PoolObject};
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
 use crate::pool::index::{Index, Place, groups_for};
@@ -91,12 +91,28 @@ impl TypeState {
         Ok(())
     }
 
+    /// The object with a user key. For one look-up: a view has at hand what this reads when it is wanted.
+    #[inline(always)]
+    pub(crate) fn find<T: PoolObject>(&self, key: u64) -> Option<(Id<T>, &T)> {
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        self.index.find(key, |slot| self.slots.typed::<T>()?.carrying(slot, key))
+    }
+
     /// Room in the index for one more key. Without memory for more groups the old ones are
     /// filled further.
     ///
     /// Groups are split in turn, so one more extent may not reach those that the key wants; the
     /// index has been all through them when it has doubled.
+    #[inline(always)]
     pub(crate) fn reserve_key(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
+        match self.index.place_at_once(&self.slots, key) {
+            Some(place) => Ok(place),
+            None => self.make_room(space, key),
+        }
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
         let mut grown = Ok(());
         if self.index.wants_extent(&self.slots) {
             grown = self.grow_index(space);
