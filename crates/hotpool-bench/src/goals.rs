@@ -37,6 +37,8 @@ const GOALS: &[(Op, Peer, Range, f64)] = &[
     (Op::Iter50, Peer::Slotmap, MANY, 0.66),
     (Op::Iter10, Peer::Slotmap, SMALL, 0.35),
     (Op::Iter10, Peer::Slotmap, MANY, 0.35),
+    (Op::ReadAll, Peer::PlainReads, MANY, 1.11),
+    (Op::TakeOver, Peer::TearDown, MANY, 1.24),
     (Op::FirstObject, Peer::EmptyProgram, ALL, 1.1),
     (Op::FirstTick, Peer::Redis, ALL, 0.1),
     (Op::FirstTick, Peer::Sqlite, ALL, 0.1),
@@ -50,13 +52,19 @@ const HUGE: &[(Op, Peer, Range, f64)] = &[
     (Op::ChurnRand, Peer::Slotmap, LARGE, 0.7),
     (Op::GetKey, Peer::Slotmap, LARGE, 0.37),
     (Op::Tick, Peer::Slotmap, LARGE, 0.3),
+    (Op::TakeOver, Peer::TearDown, MANY, 3.3),
 ];
+
+/// The same for larger objects.
+const LONG: &[(Op, Peer, Range, f64)] = &[(Op::ReadAll, Peer::PlainReads, 100_000..=usize::MAX, 1.03)];
 
 /// The goal for a ratio, if there is one. None is set where the population lives in the processor's last cache: there
 /// the same loop differs by a factor of three from run to run.
 pub fn goal(op: Op, peer: Peer, size: usize, n: usize) -> Option<f64> {
-    let restart = matches!(op, Op::FirstObject | Op::FirstTick);
+    let restart = matches!(op, Op::FirstObject | Op::FirstTick | Op::TakeOver);
     let fits = |goal: &&(Op, Peer, Range, f64)| (goal.0, goal.1) == (op, peer) && goal.2.contains(&n);
     let huge = HUGE.iter().filter(|_| pages::are_huge());
-    huge.chain(GOALS).find(fits).filter(|_| restart || size == 64).map(|goal| goal.3)
+    let short = huge.chain(GOALS).filter(|_| restart || size == 64);
+    let long = LONG.iter().filter(|_| size > 64);
+    short.chain(long).find(fits).map(|goal| goal.3)
 }

@@ -70,6 +70,9 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
     if !restarts.is_empty() {
         rows.extend(restart::measure(&restarts, &plan.peers, options.players(), plan.effort.rounds, pin)?);
     }
+    if plan.ops.contains(&op::Op::TakeOver) && plan.peers.contains(&peer::Peer::TearDown) {
+        rows.push(restart::take_over::measure(options.take_over_bytes(), plan.effort.rounds, pin)?);
+    }
     report::print(&rows);
     if let Some(folder) = options.charts() {
         charts::draw(&rows, &folder)?;

@@ -9,6 +9,8 @@ pub trait Object: PoolObject {
     fn new(seed: u64) -> Self;
     /// What a read consumes.
     fn value(&self) -> u64;
+    /// What a read of all of it consumes.
+    fn sum(&self) -> u64;
     /// What an update writes.
     fn set_value(&mut self, value: u64);
     /// Bits of the handle of another object.
@@ -35,6 +37,10 @@ macro_rules! object {
             #[inline(always)]
             fn value(&self) -> u64 {
                 self.words[0]
+            }
+            #[inline(always)]
+            fn sum(&self) -> u64 {
+                self.words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
             }
             #[inline(always)]
             fn set_value(&mut self, value: u64) {

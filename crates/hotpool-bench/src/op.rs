@@ -16,6 +16,8 @@ pub enum Op {
     GetDep,
     /// Visit all objects; every slot is live.
     Iter100,
+    /// Visit all objects and read all their bytes; every slot is live.
+    ReadAll,
     /// Alloc and free of the same slot.
     PairHot,
     /// Visit all objects; half of the slots, at random, are free.
@@ -38,6 +40,8 @@ pub enum Op {
     FirstObject,
     /// From the start of a fresh process to the end of a first tick over all players.
     FirstTick,
+    /// From SIGKILL to the owner of a large pool, which has touched all of it, to the first object of a fresh process.
+    TakeOver,
 }
 
 /// What an operation works on.
@@ -51,6 +55,8 @@ pub enum Kind {
     Fill,
     /// Fresh processes.
     Restart,
+    /// An owner that is killed, and the next one.
+    TakeOver,
 }
 
 impl Op {
@@ -60,6 +66,7 @@ impl Op {
             Op::GetKey | Op::ForceGet | Op::Tick => Kind::Keyed,
             Op::Fill => Kind::Fill,
             Op::FirstObject | Op::FirstTick => Kind::Restart,
+            Op::TakeOver => Kind::TakeOver,
             _ => Kind::Slots,
         }
     }

@@ -58,6 +58,9 @@ pub struct Options {
     /// Players of the zone that fresh processes come back to
     #[arg(long)]
     pub players: Option<usize>,
+    /// GiB of the pool whose owner is killed; 8 in a full run
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub gib: Option<u64>,
     /// The processor to run on; the last one if not said
     #[arg(long)]
     pub cpu: Option<usize>,
@@ -99,6 +102,17 @@ impl Options {
         };
         let all = sizes.iter().flat_map(|&size| counts.iter().map(move |&count| (size, count)));
         all.filter(|(size, count)| size * count <= MOST_BYTES).collect()
+    }
+
+    /// Bytes of the pool whose owner is killed.
+    pub fn take_over_bytes(&self) -> u64 {
+        let mebibytes = match self.gib {
+            Some(gib) => gib << 10,
+            None if self.full => 8 << 10,
+            None if self.quick => 32,
+            None => 1 << 10,
+        };
+        mebibytes << 20
     }
 
     /// Players of the zone that fresh processes come back to.

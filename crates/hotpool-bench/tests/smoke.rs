@@ -17,7 +17,7 @@ fn rows(arguments: &[&str]) -> Vec<Value> {
 
 #[test]
 fn every_operation_gives_a_row_with_its_ratio() {
-    let rows = rows(&["--peer", "slotmap,lmdb,file"]);
+    let rows = rows(&["--peer", "slotmap,lmdb,file,plain-reads,tear-down"]);
     for op in [
         "get_seq",
         "get_rand",
@@ -34,6 +34,8 @@ fn every_operation_gives_a_row_with_its_ratio() {
         "fill",
         "first_object",
         "first_tick",
+        "read_all",
+        "take_over",
     ] {
         let row = rows.iter().find(|row| row["op"] == op).unwrap_or_else(|| panic!("no row for {op}"));
         for field in ["hotpool_ns", "peer_ns", "ratio", "n"] {

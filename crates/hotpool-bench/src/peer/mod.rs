@@ -3,6 +3,7 @@
 mod boxes;
 pub mod hotpool;
 mod lmdb;
+mod plain_reads;
 mod program;
 mod redb;
 pub mod redis;
@@ -66,10 +67,14 @@ pub enum Peer {
     Boost,
     /// PMDK's libpmemobj without flushes.
     Pmdk,
+    /// Memory that is read in a row.
+    PlainReads,
     /// A program that does nothing.
     EmptyProgram,
     /// A file with all objects, read into memory.
     File,
+    /// The kernel, which takes a killed process apart.
+    TearDown,
 }
 
 impl Peer {
@@ -106,6 +111,9 @@ impl Peer {
             Peer::RedisPipe => return keeps(redis::Redis::new(size, 100, pin)?, count),
             Peer::Boost => return runs(program::BOOST, what),
             Peer::Pmdk => return runs(program::PMDK, what),
+            Peer::PlainReads if kind == Kind::Slots => {
+                return Ok(Some(Box::new(plain_reads::PlainReads::new(size, count))));
+            }
             _ => {}
         }
         match kind {
@@ -123,7 +131,7 @@ impl Peer {
                 4096 => self.keyed::<object::Keyed4K>(count),
                 _ => anyhow::bail!("objects have 64, 256, 1024 or 4096 bytes, not {size}"),
             },
-            Kind::Restart => Ok(None),
+            Kind::Restart | Kind::TakeOver => Ok(None),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A fresh process that gets its objects back.
 
-use super::Moments;
 use super::population::{Part, Population, Visitor, each_type, key};
 use super::store;
+use super::{Moments, take_over};
 use crate::peer::Peer;
 use crate::peer::redis::Client;
 use anyhow::{Context, anyhow, bail};
@@ -37,6 +37,10 @@ fn read_clock(time: &mut libc::timespec) {
 /// Does what `Store::arguments` says; prints the moments as JSON.
 pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let [peer, place, players] = arguments else { bail!("a child is told a peer, a place and players") };
+    if [take_over::OWNER, take_over::SUCCESSOR].contains(&peer.as_str()) {
+        take_over::run(peer, place.parse()?, players.parse()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let population = Population { players: players.parse()? };
     let moments = match peer.as_str() {
         "hotpool" => from_pool(place.parse()?, population)?,

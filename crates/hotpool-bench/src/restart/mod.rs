@@ -4,6 +4,7 @@
 mod child;
 pub mod population;
 mod store;
+pub mod take_over;
 
 pub use child::run as run_child;
 

@@ -118,13 +118,13 @@ impl<S: Slots<O>, O: Object> SlotsRunner<S, O> {
         lap
     }
 
-    fn visit(&mut self, count: usize) -> Lap {
+    fn visit(&mut self, count: usize, read: impl Fn(&O) -> u64) -> Lap {
         let (mut sum, mut visited) = (0u64, 0);
         let start = Instant::now();
         while visited < count {
             let before = visited;
             self.store.each(|object| {
-                sum = sum.wrapping_add(object.value());
+                sum = sum.wrapping_add(read(object));
                 visited += 1;
             });
             if visited == before {
@@ -165,7 +165,7 @@ impl<S: Slots<O>, O: Object> Subject for SlotsRunner<S, O> {
         }
         Ok(match op {
             Op::GetDep => self.chain(),
-            Op::Iter100 | Op::Iter50 | Op::Iter10 => self.visit(1).count != 0,
+            Op::Iter100 | Op::Iter50 | Op::Iter10 | Op::ReadAll => self.visit(1, O::value).count != 0,
             _ => true,
         })
     }
@@ -178,7 +178,8 @@ impl<S: Slots<O>, O: Object> Subject for SlotsRunner<S, O> {
             Op::PairHot => self.pair(count),
             Op::ChurnRand => self.churn(count),
             Op::Batch => self.batch(count),
-            Op::Iter100 | Op::Iter50 | Op::Iter10 => self.visit(count),
+            Op::Iter100 | Op::Iter50 | Op::Iter10 => self.visit(count, O::value),
+            Op::ReadAll => self.visit(count, O::sum),
             _ => anyhow::bail!("{} is no operation on objects by handle", op.name()),
         })
     }

@@ -1,0 +1,127 @@
+//! From the kill of a process that has touched every page of a large pool to the first object of the next one, and how
+//! long the kernel takes to tear such a process down.
+
+use super::child::now;
+use crate::goals::goal;
+use crate::object::{Object, Plain4K};
+use crate::op::Op;
+use crate::peer::Peer;
+use crate::pin::Pin;
+use crate::row::Row;
+use crate::stats::Spread;
+use crate::{pages, segments};
+use anyhow::{Context, bail, ensure};
+use hotpool::conf::ProcessConf;
+use hotpool::limits::HUGE_PAGE;
+use hotpool::units::{Bytes, Key};
+use hotpool::{AllocError, MemoryPoolMgr};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+/// What a child is told to be, in front of a key and a size.
+pub const OWNER: &str = "owner";
+/// The same for the process that comes next.
+pub const SUCCESSOR: &str = "successor";
+
+fn conf(base: u32, bytes: u64) -> ProcessConf {
+    let bytes = Bytes(bytes.next_multiple_of(HUGE_PAGE));
+    ProcessConf { memory: pages::memory(), ..ProcessConf::new("bench", Key(base), bytes, &[Key(base + 1)]) }
+}
+
+/// Kills owners of a pool of `bytes` bytes, `rounds` times for the next process and as often for the kernel alone.
+pub fn measure(bytes: u64, rounds: usize, pin: Pin) -> anyhow::Result<Row> {
+    let base = segments::keys(2)[0].0;
+    let objects = fill(&conf(base, bytes))?;
+    let mut pairs = Vec::new();
+    for _ in 0..rounds {
+        pairs.push((next_object(base, bytes, pin)?, tear_down(base, bytes, pin)?));
+    }
+    MemoryPoolMgr::open(&conf(base, bytes))?.destroy()?;
+    let ratio = Spread::of(pairs.iter().map(|(ours, theirs)| ours / theirs));
+    Ok(Row {
+        op: Op::TakeOver.name(),
+        size: size_of::<Plain4K>(),
+        n: objects,
+        hotpool_ns: Spread::of(pairs.iter().map(|(ours, _)| *ours)).median,
+        peer: Peer::TearDown.name(),
+        peer_ns: Spread::of(pairs.iter().map(|(_, theirs)| *theirs)).median,
+        ratio: ratio.median,
+        ratio_low: ratio.low,
+        ratio_high: ratio.high,
+        goal: goal(Op::TakeOver, Peer::TearDown, size_of::<Plain4K>(), objects),
+    })
+}
+
+/// A pool full of objects; returns how many there are.
+fn fill(conf: &ProcessConf) -> anyhow::Result<usize> {
+    let mut pool = MemoryPoolMgr::open(conf)?;
+    pool.add_type::<Plain4K>()?;
+    loop {
+        match pool.alloc(Plain4K::new(7)) {
+            Ok(_) => {}
+            Err(AllocError::Full { .. }) => break,
+            Err(error) => bail!(error),
+        }
+    }
+    let objects = pool.len::<Plain4K>();
+    pool.close()?;
+    Ok(objects)
+}
+
+/// Nanoseconds from the kill to the first object of the next process.
+fn next_object(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<f64> {
+    let mut owner = owner(base, bytes, pin)?;
+    let mut next = child(SUCCESSOR, base, bytes)?;
+    let start = now();
+    owner.kill()?;
+    let mut next = next.stdout(Stdio::piped()).spawn()?;
+    owner.wait()?;
+    let mut answer = String::new();
+    next.stdout.take().context("it was asked for")?.read_to_string(&mut answer)?;
+    ensure!(next.wait()?.success(), "the next owner failed");
+    Ok(answer.trim().parse::<f64>()? - start)
+}
+
+/// Nanoseconds from the kill until the kernel has taken the process apart.
+fn tear_down(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<f64> {
+    let mut owner = owner(base, bytes, pin)?;
+    let start = now();
+    owner.kill()?;
+    owner.wait()?;
+    Ok(now() - start)
+}
+
+fn child(role: &str, base: u32, bytes: u64) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--child", role, &base.to_string(), &bytes.to_string()]);
+    Ok(command)
+}
+
+/// A process that has every page of the pool mapped.
+fn owner(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<Child> {
+    let mut command = child(OWNER, base, bytes)?;
+    let mut owner = pin.beside(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut answer = String::new();
+    BufReader::new(owner.stdout.take().context("it was asked for")?).read_line(&mut answer)?;
+    ensure!(answer.trim() == "ready", "the owner failed");
+    Ok(owner)
+}
+
+/// What a child does that was told to be one of the two.
+pub fn run(role: &str, base: u32, bytes: u64) -> anyhow::Result<()> {
+    let mut conf = conf(base, bytes);
+    conf.memory.prefault = role == OWNER;
+    let mut pool = MemoryPoolMgr::open(&conf)?;
+    pool.add_type::<Plain4K>()?;
+    let (_, first) = pool.iter::<Plain4K>().next().context("no object")?;
+    black_box(first.value());
+    if role == SUCCESSOR {
+        println!("{}", now());
+        return Ok(pool.close()?);
+    }
+    println!("ready");
+    // Until it is killed.
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
