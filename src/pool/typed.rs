@@ -380,7 +380,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
-                    if Typed::<T>::STRIDE > SHORT {
+                    if Typed::<T>::STRIDE >= LONG {
                         fetch(self.start.wrapping_add((at + 16) * Typed::<T>::STRIDE));
                     }
                     if let Some(found) = self.look_at(at) {
@@ -427,6 +427,9 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 /// Where slots are no longer than this and so many of a word are in use at least, all of them are looked at in a row.
 const SHORT: usize = 128;
 const MANY: u32 = 16;
+/// From this length on a walk over all slots in a row asks ahead: it may want the first lines of each alone, and a
+/// processor that sees whole slots go by finds the next one by itself.
+const LONG: usize = 512;
 /// So many words ahead of a walk memory is asked for, where few slots are in use.
 const AHEAD: u32 = 4;
 
