@@ -239,10 +239,10 @@ impl Slots {
         (self.limit >> INDEX_SHIFT) as u32
     }
 
-    /// Whether there are more slots than the nearer caches of a processor hold.
+    /// Whether a walk that reads the first lines of all slots reads more than the nearer caches of a processor hold.
     pub(crate) fn is_far(&self) -> bool {
         const NEAR: u64 = 1 << 20;
-        (self.limit >> INDEX_SHIFT) * self.stride as u64 > NEAR
+        (self.limit >> INDEX_SHIFT) * (self.stride as u64).min(128) > NEAR
     }
 
     /// Number of extents.

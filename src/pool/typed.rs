@@ -376,11 +376,11 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     /// All the objects that are still to come, in one loop: full words are not looked at bit by bit.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
-        let mut all = init;
+        let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.slots.is_far());
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
-                    if Typed::<T>::STRIDE >= LONG {
+                    if asks_ahead {
                         fetch(self.start.wrapping_add((at + 16) * Typed::<T>::STRIDE));
                     }
                     if let Some(found) = self.look_at(at) {
