@@ -178,9 +178,7 @@ impl MemoryPoolMgr {
         if let Some((id, _)) = state.find(key) {
             return Ok(Forced::Found(id));
         }
-        state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
-        let value = make();
-        insert(state, space, key, value, |_| ()).map(Forced::Made)
+        make_keyed(state, space, key, make).map(Forced::Made)
     }
 
     /// `alloc` for a transaction: its log is told of the handle before the object is there. The
@@ -353,6 +351,18 @@ impl MemoryPoolMgr {
 }
 
 type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
+
+/// Makes an object with a key that no other has, apart from its caller: what is found is found with few instructions.
+#[inline(never)]
+fn make_keyed<T: PoolObject>(
+    state: &mut TypeState,
+    space: &mut Space,
+    key: u64,
+    make: impl FnOnce() -> T,
+) -> Result<Id<T>, AllocError> {
+    state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
+    insert(state, space, key, make(), |_| ())
+}
 
 /// Makes an object with a key that no other has. `note` is told of its handle before it is there.
 #[inline(always)]
