@@ -16,7 +16,7 @@ pub struct Options {
     /// 64-byte objects only, few and short rounds: under a minute
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
-    /// Every size and population, longer rounds: about 40 minutes
+    /// Every size and population, longer rounds: a quarter of an hour for slotmap alone, hours for all peers
     #[arg(long)]
     pub full: bool,
     /// Operations, separated by commas
