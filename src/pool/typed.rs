@@ -466,16 +466,18 @@ fn come_near(slots: &Slots, next: u32, first: Slot, bits: u64) -> u64 {
 /// Whether the slots of a word are looked at in a row, or memory is asked for them ahead.
 #[inline(always)]
 fn in_a_row(slots: &Slots, bits: u64) -> bool {
-    slots.stride <= SHORT && bits.count_ones() >= MANY || bits == u64::MAX
+    let is_dense = slots.stride <= SHORT && bits.count_ones() >= MANY;
+    // A word of fewer slots has none behind them that could be looked at.
+    slots.full == u64::MAX && (is_dense || bits == u64::MAX)
 }
 
-/// The bits of the slots from `first` on in which an object lives, for a whole word. What is read in a row, free slots
+/// The bits of the 64 slots from `first` on in which an object lives. `in_a_row` has said that the word has so many. What is read in a row, free slots
 /// too, the processor foresees; what is read with gaps it does not.
 #[inline(always)]
 fn live(slots: &Slots, first: Slot) -> u64 {
     (0..64).fold(0, |live, at| {
         let start = first.start.as_ptr().wrapping_add(at * slots.stride);
-        // SAFETY: a word of 64 bits speaks of as many slots, the first of which is `first`.
+        // SAFETY: a word whose `full` has 64 bits speaks of as many slots, one behind the other from `first` on.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
         live | (slot.header().load() & LIVE) << at
     })
