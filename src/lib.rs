@@ -4,6 +4,9 @@
 // So that the derive's paths (`::hotpool::…`) hold inside this crate too.
 extern crate self as hotpool;
 
+#[doc(hidden)]
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+pub mod commits;
 pub mod conf;
 pub mod inspect;
 pub mod layout;

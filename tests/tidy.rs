@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers. A module uses those of lower ranks, and itself.
-const RANKS: [(&str, u32); 16] = [
+const RANKS: [(&str, u32); 17] = [
     ("mutants", 0),
     ("limits", 0),
     ("units", 1),
     ("sync", 1),
+    ("commits", 2),
     ("layout", 2),
     ("region", 3),
     ("sys", 4),
@@ -351,6 +352,62 @@ fn every_test_that_a_guarantee_names_is_there() {
     none(broken, "a test that shows a promise is there");
 }
 
+/// Commit stores of docs/layout.md: the operation that a paragraph begins with, and each word in bold.
+fn commits_of_the_layout(document: &str) -> Vec<(String, String)> {
+    let operations = document.split("## Operations, store by store").nth(1).unwrap();
+    let operations = operations.split("\n## ").next().unwrap();
+    let mut found = Vec::new();
+    for paragraph in operations.split("\n\n").filter(|text| text.starts_with('`')) {
+        let operation = paragraph.split('`').nth(1).unwrap();
+        let words = paragraph.split("**").skip(1).step_by(2);
+        found.extend(words.map(|word| (operation.to_string(), word.to_string())));
+    }
+    found.sort();
+    found
+}
+
+/// The list of src/commits.rs.
+fn commits_of_the_code(source: &str) -> Vec<(String, String)> {
+    let list = source.split("\ncommits! {\n").nth(1).unwrap().split("\n}").next().unwrap();
+    let entry = |line: &str| {
+        let mut texts = line.split('"').skip(1).step_by(2).map(str::to_string);
+        Some((texts.next()?, texts.next()?))
+    };
+    let mut found: Vec<_> = list.lines().filter_map(entry).collect();
+    found.sort();
+    found
+}
+
+/// Every commit store of docs/layout.md has a name in the code, and the code stores to those words by name alone.
+#[test]
+fn every_commit_store_has_a_name() {
+    let document = fs::read_to_string("docs/layout.md").unwrap();
+    let named = commits_of_the_code(&fs::read_to_string("src/commits.rs").unwrap());
+    assert_eq!(commits_of_the_layout(&document), named, "docs/layout.md beside src/commits.rs");
+    let fields = document.lines().filter(|line| line.starts_with("| ") && line.ends_with("| commit |"));
+    let fields: Vec<&str> = fields.filter_map(|line| Some(line.split('|').nth(3)?.trim())).collect();
+    assert!(fields.len() > 12 && fields.contains(&"tally"), "{fields:?}");
+    let known = |field: &str| named.iter().any(|(_, word)| word.split(' ').next() == Some(field));
+    none(
+        fields.iter().filter(|field| !known(field)).map(|field| field.to_string()).collect(),
+        "a word that commits has a store with a name",
+    );
+    let raw: Vec<String> = fields.iter().map(|field| format!(".{field}.store(")).collect();
+    let mut broken = Vec::new();
+    for source in library().iter().filter(|source| ["pool", "share"].contains(&source.module())) {
+        for (line, text) in source.shipped() {
+            // The record of a start has an `epoch` of its own, which commits nothing.
+            let other = text.contains("rec.epoch.store(");
+            let is_raw =
+                raw.iter().any(|raw| text.contains(raw.as_str())) || text.contains("header().store(");
+            if is_raw && !other {
+                broken.push(format!("{}:{line}: {}", source.path, text.trim()));
+            }
+        }
+    }
+    none(broken, "a commit store is made by its name in src/commits.rs");
+}
+
 /// The rules above see what they are about.
 #[test]
 fn the_rules_can_be_broken() {
@@ -362,5 +419,9 @@ fn the_rules_can_be_broken() {
     let source = Source { path: "src/a.rs".into(), text: "a\n// b\n#[cfg(test)]\nmod tests {\n".into() };
     assert_eq!(source.shipped().map(|(_, line)| line).collect::<Vec<_>>(), ["a"]);
     assert_eq!(links("[a](b.md#c) [d](#e) [f](https://g.h)"), ["b.md"]);
+    let layout = "## Operations, store by store\n\nA **b**.\n\n`a`: x \u{b7} **b** \u{b7} **c = 0**\n\n## d\n`e`: **f**";
+    assert_eq!(commits_of_the_layout(layout), [("a".into(), "b".into()), ("a".into(), "c = 0".into())]);
+    let code = "\ncommits! {\n    A: \"a\", \"b\";\n}\n";
+    assert_eq!(commits_of_the_code(code), [("a".into(), "b".into())]);
     assert!(anchors("## When does it go cold?\n").contains("when-does-it-go-cold"));
 }

@@ -17,9 +17,11 @@
 //! The whole may be cut anywhere, any number of times: each step finds its evidence again until
 //! it is done, and clears it last.
 
+use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING};
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, TYPE_SHIFT};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
@@ -110,18 +112,22 @@ pub(crate) fn adopt(
     let last = last_object(found);
     let mut loaded = Loaded { found: *found, look_only: false, states: Vec::new() };
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
-    header.last.store(0);
     if let LastEnd::Died { .. } = last_end {
         let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
         put_suspects_away(found, conf, last, looping)?;
     }
+    // Only now: a start that is cut before has to find the object again.
+    header.last.store(0);
     tidy(found)?;
     let starts = Starts::of(base);
     starts.mend();
     let before_wall = ended_ago.map(|ago| now.saturating_sub(ago.as_nanos() as u64));
-    starts.write(epoch.wrapping_add(1), last_end, before_wall, Now::of(now, boot));
+    if planted(Mutant::CountsBeforeSigning) {
+        Commit::Epoch.store(&header.epoch, next_epoch);
+    }
+    starts.write(next_epoch, last_end, before_wall, Now::of(now, boot));
     sign(header, last_end, now, boot);
-    header.epoch.store(next_epoch);
+    Commit::Epoch.store(&header.epoch, next_epoch);
     BlackBox::of(base).event(Event::Open, next_epoch, now);
 
     let types = base.used_types().map(|info| {
@@ -191,6 +197,9 @@ fn whole_type(word: u64) -> u16 {
 
 /// Adds the marks of the last owner to the suspects, which stay until a start is ready.
 fn keep_marks(header: &BaseHeader) {
+    if planted(Mutant::OpenForgetsSuspects) {
+        forget_suspects(header);
+    }
     for mark in &header.marks {
         let word = mark.load();
         if word == 0 {
@@ -199,9 +208,19 @@ fn keep_marks(header: &BaseHeader) {
         let known = header.suspects.iter().any(|suspect| suspect.load() == word);
         let free = header.suspects.iter().find(|suspect| suspect.load() == 0);
         if let (false, Some(suspect)) = (known, free) {
-            suspect.store(word);
+            if planted(Mutant::MarksClearedFirst) {
+                Commit::MarkTaken.store(mark, 0);
+            }
+            Commit::SuspectKept.store(suspect, word);
         }
-        mark.store(0);
+        Commit::MarkTaken.store(mark, 0);
+    }
+}
+
+/// Forgets what owners left half written, because a start is a success.
+pub(crate) fn forget_suspects(header: &BaseHeader) {
+    for suspect in &header.suspects {
+        Commit::SuspectCleared.store(suspect, 0);
     }
 }
 
@@ -215,7 +234,7 @@ fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
     if let Some(state) = found.load((word >> 32) as u16)? {
         state.index.end_split(word & u64::from(u32::MAX));
     }
-    header.split.store(0);
+    Commit::SplitEnded.store(&header.split, 0);
     Ok(())
 }
 
@@ -244,6 +263,9 @@ fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
 /// Takes from the list of quarantine what was let out or freed by a start that was cut.
 fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
     let mut wrong = None;
+    if planted(Mutant::RecoveryKeepsList) {
+        return Ok(());
+    }
     quarantine::tidy(&found.base.header, |object| match found.load(object.type_id()) {
         Ok(state) => state.is_some_and(|state| state.is_parked(object)),
         Err(what) => {
@@ -268,7 +290,7 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     header.boot_id[0].store(boot[0]);
     header.boot_id[1].store(boot[1]);
     header.ipc_namespace.store(sys::ipc_namespace());
-    header.run.store(RUN_STARTING);
+    Commit::RunStarting.store(&header.run, RUN_STARTING);
 }
 
 fn count(starts: &Word) {

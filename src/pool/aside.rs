@@ -15,10 +15,12 @@
 //! It takes the time to copy what is in use, about a second for each 2 GiB, and as much memory as that; want of
 //! memory is an error that changes nothing.
 
+use crate::commits::Commit;
 use crate::conf::ProcessConf;
 use crate::conf::key_plan::post_mortem;
 use crate::layout::{BLOCK_VACANT, BaseHeader, BlockBase, Frozen, TypeInfo};
 use crate::limits::PAGE;
+use crate::mutants::{Mutant, planted};
 use crate::object::GENERATION_MASK;
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
@@ -47,6 +49,12 @@ pub(crate) fn copy(
     }
     let used: u64 = (0..base.nblocks()).map(|number| space.block_used(number)).sum();
     log::warn!("{}: copying {used} bytes of objects to {key} for the post-mortem", conf.name);
+    if planted(Mutant::MoveMarksFirst) {
+        mark(&base.header);
+    }
+    if planted(Mutant::MoveCopiesBaseFirst) {
+        copy_base(conf, base, space, chains, share)?;
+    }
     for number in 0..base.nblocks() {
         let (Some(block), Some((region, end))) = (base.blocks.get(number), space.block(number)) else {
             continue;
@@ -58,16 +66,27 @@ pub(crate) fn copy(
             .map_err(taken)?;
         log::warn!("{}: block {number} is copied to {key}", conf.name);
     }
-    let len = base.region.len();
-    share
-        .copy_aside(key, None, Bytes(len), len, &mut |to| {
-            copy_range(&base.region, to, size_of::<Frozen>() as u64, len);
-            rename_blocks(base, space, to);
-            keep_generation(to, beyond(base, space, chains));
-        })
-        .map_err(taken)?;
+    copy_base(conf, base, space, chains, share)?;
     log::warn!("{}: copied to {key} in {} ms", conf.name, began.elapsed().as_millis());
     Ok(key)
+}
+
+/// Copies the base, which makes the copy complete.
+fn copy_base(
+    conf: &ProcessConf,
+    base: &Base,
+    space: &Space,
+    chains: &Chains,
+    share: &ShareMgr,
+) -> Result<(), PoolError> {
+    let len = base.region.len();
+    let mut fill = |to: &Region| {
+        copy_range(&base.region, to, size_of::<Frozen>() as u64, len);
+        rename_blocks(base, space, to);
+        keep_generation(to, beyond(base, space, chains));
+    };
+    let copied = share.copy_aside(post_mortem(conf.base_key), None, Bytes(len), len, &mut fill);
+    copied.map_err(|error| taken(conf, error))
 }
 
 /// What is under a post-mortem key is not ours to write over.
@@ -137,6 +156,13 @@ pub(crate) fn first_generation(conf: &ProcessConf) -> u64 {
     let copy = Observed::attach(post_mortem(conf.base_key), &Home::of(conf)).ok();
     let base = copy.as_ref().and_then(|copy| Base::find(copy.base()).ok());
     base.map_or(0, |base| base.header.geometry.first_generation())
+}
+
+/// Says that the copy is complete, and that what is here holds nothing any more.
+pub(crate) fn mark(header: &BaseHeader) {
+    if !planted(Mutant::MoveWithoutMark) {
+        Commit::Moved.store(&header.moved, 1);
+    }
 }
 
 /// Whether the state of a pool has been moved, and what is here holds nothing any more.

@@ -2,6 +2,7 @@
 //!
 //! A note is written beyond the count, then the count is stored. A kill between leaves it out.
 
+use crate::commits::Commit;
 use crate::layout::{NoteRec, NoteRing};
 use crate::object::Handle;
 use crate::pool::base::Base;
@@ -133,7 +134,7 @@ impl BlackBox {
         rec.nanos.fill(nanos);
         rec.a.fill(a);
         rec.b.fill(b);
-        self.ring.count.store(number.wrapping_add(1));
+        Commit::Note.store(&self.ring.count, number.wrapping_add(1));
     }
 
     /// The notes that the box has kept, the oldest first. One that is written over meanwhile is left out.

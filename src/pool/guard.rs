@@ -1,5 +1,6 @@
 //! Exclusive references that leave a mark in the segment while they live.
 
+use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject, TYPE_SHIFT};
@@ -32,7 +33,7 @@ impl Mark {
     pub(crate) fn only<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         self.live.set(1);
         if !planted(Mutant::WriteWithoutMark) {
-            self.word.store(id.to_bits());
+            Commit::MarkSet.store(&self.word, id.to_bits());
         }
         RefMut { object, mark: self }
     }
@@ -47,7 +48,8 @@ impl Mark {
     pub(crate) fn another<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         let live = self.live.get();
         self.live.set(live + 1);
-        self.word.store(if live == 0 { id.to_bits() } else { Self::whole_type(T::TYPE_ID) });
+        Commit::MarkSet
+            .store(&self.word, if live == 0 { id.to_bits() } else { Self::whole_type(T::TYPE_ID) });
         RefMut { object, mark: self }
     }
 }
@@ -85,7 +87,7 @@ impl<T> Drop for RefMut<'_, T> {
         let live = self.mark.live.get() - 1;
         self.mark.live.set(live);
         if live == 0 {
-            self.mark.word.store(0);
+            Commit::MarkCleared.store(&self.mark.word, 0);
         }
     }
 }

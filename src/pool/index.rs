@@ -12,6 +12,7 @@
 //! `TypeInfo::groups` commits, the old copies are taken out. Nothing is ever rehashed at
 //! once, so an insert costs at most two such splits.
 
+use crate::commits::Commit;
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
@@ -253,7 +254,9 @@ impl Index {
     #[inline(always)]
     pub(crate) fn link(&self, place: Place, slot: u32) {
         if let Some(from) = place.spilled_from.and_then(|from| self.group(from)) {
-            from.overflow.store(from.overflow.load().saturating_add(1));
+            if !planted(Mutant::LinkRaisesNothing) {
+                from.overflow.store(from.overflow.load().saturating_add(1));
+            }
         }
         if let Some(group) = self.group(place.group) {
             group.entries[place.entry].store(place.hash.entry(slot));
@@ -320,13 +323,25 @@ impl Index {
             let Some(free) = self.room(slots, other) else { continue };
             let Some(target) = self.group(other) else { continue };
             let leaves_home = self.addressing().first(hash) == number;
-            if leaves_home {
-                group.overflow.store(group.overflow.load().saturating_add(1));
+            let raise = || group.overflow.store(group.overflow.load().saturating_add(1));
+            let lower = || target.overflow.store(target.overflow.load().saturating_sub(1));
+            if leaves_home && !planted(Mutant::PushOutRaisesLast) {
+                raise();
             }
-            target.entries[free].store(entry.load());
+            if !leaves_home && planted(Mutant::PushOutLowersFirst) {
+                lower();
+            }
+            let word = entry.load();
+            if planted(Mutant::PushOutClearsFirst) {
+                entry.store(0);
+            }
+            target.entries[free].store(word);
             entry.store(0);
-            if !leaves_home {
-                target.overflow.store(target.overflow.load().saturating_sub(1));
+            if !leaves_home && !planted(Mutant::PushOutLowersFirst) {
+                lower();
+            }
+            if leaves_home && planted(Mutant::PushOutRaisesLast) {
+                raise();
             }
             return true;
         }
@@ -337,7 +352,7 @@ impl Index {
     #[inline(always)]
     fn start_and_split(&self, slots: &Slots) {
         if self.groups() == 0 && self.capacity() != 0 {
-            slots.info.groups.store(1 << self.capacity().ilog2());
+            Commit::IndexBegins.store(&slots.info.groups, 1 << self.capacity().ilog2());
             self.refresh(slots);
             return;
         }
@@ -363,22 +378,28 @@ impl Index {
         }
         let split = Split::new(to);
         let (Some(old), Some(new)) = (self.group(split.from), self.group(to)) else { return false };
-        slots.header.split.store(u64::from(slots.type_id()) << 32 | to);
+        Commit::SplitBegins.store(&slots.header.split, u64::from(slots.type_id()) << 32 | to);
         if planted(Mutant::SplitCountsFirst) {
-            slots.info.groups.store(to + 1);
+            Commit::SplitCounts.store(&slots.info.groups, to + 1);
         }
         for (entry, target) in old.entries.iter().zip(&new.entries) {
             let word = entry.load();
             target.store(if word != 0 && split.moves(word) { word } else { 0 });
         }
-        new.overflow.store(old.overflow.load());
+        let overflow = || new.overflow.store(old.overflow.load());
+        if !planted(Mutant::SplitCopiesOverflowLast) {
+            overflow();
+        }
         if planted(Mutant::SplitLeavesFirst) {
             self.leave(split);
         }
-        slots.info.groups.store(to + 1);
+        Commit::SplitCounts.store(&slots.info.groups, to + 1);
+        if planted(Mutant::SplitCopiesOverflowLast) {
+            overflow();
+        }
         self.refresh(slots);
         self.leave(split);
-        slots.header.split.store(0);
+        Commit::SplitEnds.store(&slots.header.split, 0);
         true
     }
 

@@ -1,5 +1,6 @@
 //! Opening, serving and leaving a pool.
 
+use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind, RUN_CLOSED, RUN_READY};
 use crate::limits;
@@ -290,12 +291,11 @@ impl MemoryPoolMgr {
     pub fn ready(&mut self) -> Result<(), PoolError> {
         let header = &self.base.header;
         let now = sys::wall_nanos();
+        let _ = planted(Mutant::ReadyForgetsFirst).then(|| adopt::forget_suspects(header));
         header.ready_wall.store(now);
-        header.run.store(RUN_READY);
+        Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
-        for suspect in &header.suspects {
-            suspect.store(0);
-        }
+        adopt::forget_suspects(header);
         self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
     }
@@ -309,7 +309,7 @@ impl MemoryPoolMgr {
         }
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());
-        header.run.store(RUN_CLOSED);
+        Commit::RunClosed.store(&header.run, RUN_CLOSED);
         Starts::of(&self.base).mend();
         self.black_box().event(Event::Close, self.report.epoch, 0);
         Ok(())
@@ -412,7 +412,7 @@ fn move_aside(
     if !moved {
         let (space, chains) = find_space(conf, base, share)?;
         aside::copy(conf, base, &space, &chains, share)?;
-        base.header.moved.store(1);
+        aside::mark(&base.header);
     }
     let blocks = block_keys(base);
     share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| {
@@ -552,10 +552,10 @@ fn fit_blocks(
         let Some(block) = base.blocks.get(number) else { break };
         let key = Key(block.key.load());
         if conf.shm_keys.contains(&key) {
-            block.state.store(BLOCK_ACTIVE);
+            Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
         } else if block.state.load() != BLOCK_VACANT {
             log::warn!("block {key} is empty and not named any more; `hotpool rm` can remove its segment");
-            block.state.store(BLOCK_VACANT);
+            Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
             space.give_up(number);
         }
     }
@@ -587,13 +587,13 @@ fn add_block(
     };
     let region = share.add_block(key, number as u32, base.block_bytes())?;
     if planted(Mutant::BlockCountsFirst) {
-        base.header.nblocks.store(number as u64 + 1);
+        Commit::Block.store(&base.header.nblocks, number as u64 + 1);
     }
     block.key.fill(key.0);
     block.index.fill(number as u32);
     block.state.fill(BLOCK_ACTIVE);
     block.created.fill(sys::wall_nanos());
-    base.header.nblocks.store(number as u64 + 1);
+    Commit::Block.store(&base.header.nblocks, number as u64 + 1);
     space.push(region);
     Ok(())
 }

@@ -188,10 +188,15 @@ impl MemoryPoolMgr {
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
         at_hand(state, space)?;
-        let note = |handle| {
+        let mut note = |handle| {
             let _ = undo.note(UndoKind::Alloc, handle);
         };
         let typed = state.slots.typed_mut::<T>();
+        if planted(Mutant::TxNotesLast) {
+            let id = typed.and_then(|mut typed| typed.alloc(value)).ok_or(AllocError::NotAdded(T::NAME))?;
+            note(id.to_bits());
+            return Ok(id);
+        }
         typed.and_then(|mut typed| typed.alloc_noted(value, note)).ok_or(AllocError::NotAdded(T::NAME))
     }
 
@@ -204,9 +209,15 @@ impl MemoryPoolMgr {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
-        insert(state, space, key, value, |handle| {
+        let mut note = |handle| {
             let _ = undo.note(UndoKind::Alloc, handle);
-        })
+        };
+        if planted(Mutant::TxNotesLast) {
+            let id = insert(state, space, key, value, |_| ())?;
+            note(id.to_bits());
+            return Ok(id);
+        }
+        insert(state, space, key, value, note)
     }
 
     /// Frees an object; false if it was freed before. Its handle never resolves again.

@@ -13,8 +13,10 @@
 //! as a free is. The list in the base header names the parked slots; an entry whose slot is not
 //! parked says nothing, and the next start clears it.
 
+use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
 use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
@@ -83,6 +85,9 @@ impl MemoryPoolMgr {
     pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types[usize::from(object.type_id())].as_deref_mut();
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        if planted(Mutant::ReleaseForgetsFirst) && state.is_parked(object) {
+            forget(&self.base.header, object);
+        }
         state.unpark(object, &mut self.space)?;
         forget(&self.base.header, object);
         self.black_box().event(Event::Released, object.to_bits(), 0);
@@ -95,6 +100,9 @@ impl MemoryPoolMgr {
     pub fn drop_quarantined(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types[usize::from(object.type_id())].as_deref_mut();
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
+        if planted(Mutant::DropForgetsFirst) && state.is_parked(object) {
+            forget(&self.base.header, object);
+        }
         state.drop_parked(object)?;
         forget(&self.base.header, object);
         self.black_box().event(Event::Dropped, object.to_bits(), 0);
@@ -109,10 +117,17 @@ impl TypeState {
         let slot = slot.ok_or(QuarantineError::NotLive(object))?;
         let header = self.slots.header;
         let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
-        place.store(object.to_bits());
+        if !planted(Mutant::ParkListsLast) {
+            place.store(object.to_bits());
+        }
         let len = self.slots.len();
-        self.slots.name(object, len);
-        slot.header().store(parked(object));
+        if !planted(Mutant::ParkNamesNothing) {
+            self.slots.name(object, len, Commit::ParkTally);
+        }
+        Commit::ParkHeader.store(slot.header(), parked(object));
+        if planted(Mutant::ParkListsLast) {
+            place.store(object.to_bits());
+        }
         if self.slots.info.keyed() {
             self.index.unlink(slot.key().load(), object.index());
         }
@@ -141,11 +156,16 @@ impl TypeState {
             }
         };
         let len = self.slots.len() + 1;
-        self.slots.name(object, len);
+        if !planted(Mutant::ReleaseNamesNothing) {
+            self.slots.name(object, len, Commit::ReleaseTally);
+        }
+        if planted(Mutant::ReleaseLinksLast) {
+            Commit::ReleaseHeader.store(slot.header(), object.to_bits());
+        }
         if let Some(place) = place {
             self.index.link(place, object.index());
         }
-        slot.header().store(object.to_bits());
+        Commit::ReleaseHeader.store(slot.header(), object.to_bits());
         self.slots.changed(slot, object.to_bits(), len);
         Ok(())
     }
@@ -154,12 +174,14 @@ impl TypeState {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
         let (len, bits) = (self.slots.len(), object.to_bits());
-        self.slots.name(object, len + 1);
+        if !planted(Mutant::DropNamesNothing) {
+            self.slots.name(object, len + 1, Commit::DropTally);
+        }
         if bits & GENERATION_MASK >= self.slots.info.last_generation.load().into() {
             self.slots.retire(slot, object.index());
             self.slots.leave(len);
         } else {
-            slot.header().store(bits + 1);
+            Commit::DropHeader.store(slot.header(), bits + 1);
             self.slots.changed(slot, bits + 1, len);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Extents: which pages of which block belong to which type.
 
+use crate::commits::Commit;
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
@@ -327,7 +328,7 @@ impl Space {
         let populated = crate::sys::mem::populate(&region, first, end - first);
         populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
         if planted(Mutant::GrowCountsFirst) {
-            self.header.nextents.store(number + 1);
+            Commit::Extent.store(&self.header.nextents, number + 1);
         }
         rec.owner.fill(ExtentRec::owner_word(owner.type_id, owner.kind));
         rec.ordinal.fill(ordinal);
@@ -335,7 +336,7 @@ impl Space {
         rec.full.store(0);
         rec.offset.fill(offset);
         rec.bytes.fill(bytes);
-        self.header.nextents.store(number + 1);
+        Commit::Extent.store(&self.header.nextents, number + 1);
         self.blocks[block_number].used = offset + bytes;
         self.black_box.event(Event::Grow, owner.type_id.into(), number);
         Ok(Extents { block: region, offset, number: number as u32, count: 1 })

@@ -24,6 +24,7 @@
 //! is named from before.
 #![allow(unsafe_code)]
 
+use crate::commits::Commit;
 use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, LIVE, PoolObject};
@@ -265,17 +266,17 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let header = self.slots.header;
         header.last.store(Last::alloc(T::TYPE_ID));
         if planted(Mutant::AllocLinksLast) && T::KEYED {
-            slot.header().store(new);
+            Commit::AllocHeader.store(slot.header(), new);
         }
         prepare(slot, new);
         if planted(Mutant::AllocCommitsFirst) {
-            slot.header().store(new);
+            Commit::AllocHeader.store(slot.header(), new);
         }
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
         unsafe { object.write(value) };
-        slot.header().store(new);
+        Commit::AllocHeader.store(slot.header(), new);
         self.slots.took(new);
         Some(id)
     }

@@ -1,5 +1,6 @@
 //! Types of a pool: adding one, and comparing it with what the segment says of it.
 
+use crate::commits::Commit;
 use crate::conf::{Place, ProcessConf};
 use crate::layout::{FLAG_KEYED, Group, Tally, TypeInfo, fill_text};
 use crate::limits;
@@ -258,7 +259,7 @@ fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), 
     let group_shift = plan_groups(pool_bytes, block);
 
     if planted(Mutant::TypeCountsFirst) {
-        base.header.ntypes.store(base.header.ntypes.load() + 1);
+        Commit::Type.store(&base.header.ntypes, base.header.ntypes.load() + 1);
     }
     info.id.fill(wanted.id.into());
     info.flags.fill(if wanted.keyed { FLAG_KEYED } else { 0 });
@@ -280,7 +281,7 @@ fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), 
         word.fill(0);
     }
     base.header.order[count as usize % base.header.order.len()].fill(wanted.id.into());
-    base.header.ntypes.store(count + 1);
+    Commit::Type.store(&base.header.ntypes, count + 1);
     Ok(())
 }
 

@@ -24,6 +24,7 @@
 //! step does nothing the second time, so a rollback may itself be cut, any number of times.
 #![allow(unsafe_code)]
 
+use crate::commits::Commit;
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
@@ -142,29 +143,29 @@ impl Undo {
         // SAFETY: as above.
         unsafe { at.write([kind.word(payload as u64), operand]) };
         self.used += RECORD_HEAD + payload.next_multiple_of(8);
-        self.head.tail.store(self.used as u64);
+        Commit::UndoRecord.store(&self.head.tail, self.used as u64);
     }
 
     /// Makes the transaction real. Frees are left to [`finish`](Self::finish); true if there are any.
     #[inline(always)]
     pub(crate) fn commit(&mut self) -> bool {
         if self.frees && planted(Mutant::CommitForgetsFrees) {
-            self.head.tail.store(0);
+            Commit::TxCommits.store(&self.head.tail, 0);
             return true;
         }
         if self.frees {
-            self.head.tail.store(self.used as u64 | COMMITTED);
+            Commit::TxCommitsFrees.store(&self.head.tail, self.used as u64 | COMMITTED);
             return true;
         }
-        self.clear();
+        self.clear(Commit::TxCommits);
         false
     }
 
     #[inline(always)]
-    fn clear(&mut self) {
+    fn clear(&mut self, commit: Commit) {
         self.used = 0;
         self.frees = false;
-        self.head.tail.store(0);
+        commit.store(&self.head.tail, 0);
     }
 
     /// Bytes of the log that an owner has left, and whether they are those of a committed transaction.
@@ -216,12 +217,15 @@ impl Undo {
     /// Does the frees of a committed transaction.
     pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
         let records = self.take_records()?;
+        if planted(Mutant::FinishClearsFirst) {
+            Commit::FreesDone.store(&self.head.tail, 0);
+        }
         for record in records.iter().filter(|record| record.kind == UndoKind::Free) {
             let (handle, state) = record.object(states)?;
             state.release(handle);
         }
         self.found = records;
-        self.clear();
+        self.clear(Commit::FreesDone);
         Ok(())
     }
 
@@ -233,7 +237,7 @@ impl Undo {
     ) -> Result<(), &'static str> {
         let records = self.take_records()?;
         if planted(Mutant::RollbackForgetsLog) {
-            self.head.tail.store(0);
+            Commit::RolledBack.store(&self.head.tail, 0);
         }
         for record in records.iter().rev() {
             if record.kind == UndoKind::Tag {
@@ -248,7 +252,7 @@ impl Undo {
             }
         }
         self.found = records;
-        self.clear();
+        self.clear(Commit::RolledBack);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
 use crate::layout::{BLOCK_KIND, MAGIC_GONE};
+use crate::mutants::{Mutant, planted};
 use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
 use std::collections::BTreeSet;
@@ -190,6 +191,9 @@ fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), 
             return Err(system(key, segment.bytes.0, "remove")(super::backend::replaced()));
         }
         making::mark_gone(&base.region());
+    }
+    if planted(Mutant::RmTakesBaseFirst) {
+        remove_if(backend, key, |head| head.magic == MAGIC_GONE)?;
     }
     for block in blocks {
         let Some(id) = block.head().map(|head| head.pool_id) else { continue };

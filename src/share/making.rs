@@ -7,6 +7,7 @@
 //! A segment that is not `READY` holds nothing that anybody could miss: it is made again from the
 //! beginning, or removed.
 
+use crate::commits::Commit;
 use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
@@ -29,7 +30,7 @@ pub(crate) struct Identity {
 /// Makes a segment of zeros: marks it, names it, lets `make` fill the rest, and commits.
 pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&Region)) {
     let frozen = region.at::<Frozen>(0).expect("every segment that is made has room for a header");
-    frozen.magic.store(MAGIC_MAKING);
+    Commit::MakeBegins.store(&frozen.magic, MAGIC_MAKING);
     frozen.layout.fill(LAYOUT_VERSION);
     frozen.kind.fill(identity.kind);
     frozen.pool_id[0].fill(identity.pool_id[0]);
@@ -40,10 +41,10 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
     frozen.created.fill(wall_nanos());
     frozen.check.fill(frozen.sum());
     if planted(Mutant::ReadyFirst) {
-        frozen.magic.store(MAGIC_READY);
+        Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
     }
     make(region);
-    frozen.magic.store(MAGIC_READY);
+    Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
 }
 
 /// Turns what a cut creation left behind into zeros, all but the mark itself: a wipe that is
@@ -74,13 +75,13 @@ fn clear(region: &Region, from: u64, to: u64) {
 /// Makes a segment the beginning of a creation again: it holds nothing any more.
 pub(crate) fn mark_unfinished(region: &Region) {
     if let Ok(frozen) = region.at::<Frozen>(0) {
-        frozen.magic.store(MAGIC_MAKING);
+        Commit::BeginsAgain.store(&frozen.magic, MAGIC_MAKING);
     }
 }
 
 /// Marks a base whose pool is being removed.
 pub(crate) fn mark_gone(region: &Region) {
     if let Ok(frozen) = region.at::<Frozen>(0) {
-        frozen.magic.store(MAGIC_GONE);
+        Commit::Gone.store(&frozen.magic, MAGIC_GONE);
     }
 }

@@ -13,6 +13,7 @@ use super::verdict::Verdict;
 use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf, ProcessConf};
 use crate::layout::{BASE_KIND, BLOCK_KIND, MAGIC_GONE};
 use crate::limits::PAGE;
+use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::sys;
 use crate::sys::mem::{self, Advice};
@@ -293,6 +294,9 @@ impl ShareMgr {
     ) -> Result<(), ShareError> {
         self.blocks.clear();
         self.watched.truncate(1);
+        if planted(Mutant::MoveMarksBaseFirst) {
+            making::mark_unfinished(&self.base.region());
+        }
         let pool_id = self.pool_id;
         let ours = |head: &Head| head.pool_id == pool_id && head.kind == BLOCK_KIND && head.sound;
         for &key in blocks {
@@ -364,7 +368,9 @@ impl ShareMgr {
     /// `block_keys` that is not this pool's stays.
     pub(crate) fn destroy(self, block_keys: &[Key]) -> Result<(), ShareError> {
         let ShareMgr { blocks, base, backend, key, pool_id, lock, .. } = self;
-        making::mark_gone(&base.region());
+        if !planted(Mutant::DestroyWithoutMark) {
+            making::mark_gone(&base.region());
+        }
         drop(blocks);
         drop(base);
         for &block in block_keys {

@@ -19,6 +19,7 @@
 #![allow(unsafe_code)]
 
 use super::{Current, Slots};
+use crate::commits::Commit;
 use crate::layout::{Last, Tally};
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
@@ -92,7 +93,7 @@ impl Slots {
             word.store(bits);
         }
         if !planted(Mutant::RefillNamesNothing) {
-            info.tally.store(Tally::naming(self.len + 1, self.named));
+            Commit::AllocTally.store(&info.tally, Tally::naming(self.len + 1, self.named));
         }
         word.store(bits);
         if bits == self.full {
@@ -127,15 +128,15 @@ impl Slots {
     pub(crate) fn name_none(&mut self) {
         self.put_back();
         self.named = 0;
-        self.info.tally.store(Tally::of(self.len));
+        Commit::NoneNamed.store(&self.info.tally, Tally::of(self.len));
     }
 
     /// Names the slot of `object`, and counts an object in it, for a change of its header. No slot is at
     /// hand then.
-    pub(crate) fn name(&mut self, object: Handle, len: u64) {
+    pub(crate) fn name(&mut self, object: Handle, len: u64, commit: Commit) {
         self.put_back();
         self.named = object.to_bits();
-        self.info.tally.store(Tally::naming(len, object.to_bits()));
+        commit.store(&self.info.tally, Tally::naming(len, object.to_bits()));
     }
 
     /// Names no slot any more: the one that was named is neither free nor in use, and there are `len` objects.
@@ -194,12 +195,12 @@ impl Slots {
         let (header, info, len) = (self.header, self.info, self.len);
         let is_named = (bits ^ self.named) >> TYPE_SHIFT == 0;
         if !is_named && !planted(Mutant::FreeNamesNothing) && !planted(Mutant::FreeNamesLast) {
-            info.tally.store(Tally::naming(len, bits));
+            Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
         }
         header.last.store(Last::free(type_id));
-        slot.header().store(bits + 1);
+        Commit::FreeHeader.store(slot.header(), bits + 1);
         if planted(Mutant::FreeNamesLast) {
-            info.tally.store(Tally::naming(len, bits));
+            Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
         }
         self.named = bits + 1;
         self.at_hand = slot.start.as_ptr();
@@ -217,7 +218,7 @@ impl Slots {
             return slot;
         }
         let (header, info) = (self.header, self.info);
-        info.tally.store(Tally::naming(self.len, bits));
+        Commit::FreeTally.store(&info.tally, Tally::naming(self.len, bits));
         header.last.store(Last::free(type_id));
         self.retire(slot, (bits >> INDEX_SHIFT) as u32);
         self.len = self.len.saturating_sub(1);
@@ -235,7 +236,7 @@ impl Slots {
     #[cold]
     #[inline(never)]
     pub(crate) fn retire(&self, slot: Slot, index: u32) {
-        slot.header().store(RETIRED);
+        Commit::RetireHeader.store(slot.header(), RETIRED);
         self.count_retired(index);
     }
 

@@ -1,0 +1,122 @@
+//! The commit stores of docs/layout.md, by name.
+//!
+//! Each store to a word whose trust is *commit* goes through [`Commit::store`], so that the crash tests can tell, for
+//! each kill, which commit stores the dead process had done. Without the feature `mutants` a name costs
+//! nothing: only the store is left. `tests/tidy.rs` compares this list with docs/layout.md and with the code.
+
+use crate::sync::Word;
+
+macro_rules! commits {
+    ($($name:ident: $operation:literal, $word:literal;)+) => {
+        /// A store that makes a change real.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(usize)]
+        pub enum Commit {
+            $(#[doc = concat!("`", $word, "` in ", $operation)] $name,)+
+        }
+
+        /// All of them: the operation in docs/layout.md, and the word.
+        #[cfg(feature = "mutants")]
+        pub const ALL: &[(Commit, &str, &str)] = &[$((Commit::$name, $operation, $word)),+];
+    };
+}
+
+commits! {
+    MakeBegins: "make a segment", "magic";
+    MakeEnds: "make a segment", "magic";
+    AllocTally: "slot at hand", "tally";
+    AllocHeader: "alloc", "header";
+    FreeTally: "free", "tally";
+    FreeHeader: "free", "header";
+    RetireHeader: "retire", "header";
+    NoneNamed: "settle", "tally";
+    Extent: "grow", "nextents";
+    Type: "add_type", "ntypes";
+    Block: "add a block", "nblocks";
+    BlockTaken: "fit the blocks", "state";
+    BlockGivenUp: "fit the blocks", "state";
+    IndexBegins: "begin an index", "groups";
+    SplitBegins: "split of an index group", "split";
+    SplitCounts: "split of an index group", "groups";
+    SplitEnds: "split of an index group", "split = 0";
+    SplitEnded: "attach", "split = 0";
+    ParkTally: "quarantine", "tally";
+    ParkHeader: "quarantine", "header";
+    ReleaseTally: "release", "tally";
+    ReleaseHeader: "release", "header";
+    DropTally: "drop", "tally";
+    DropHeader: "drop", "header";
+    Note: "note", "count";
+    UndoRecord: "update, tx", "tail";
+    TxCommits: "update, tx", "tail = 0";
+    TxCommitsFrees: "update, tx", "tail with bit 63";
+    FreesDone: "update, tx", "tail = 0 after the frees";
+    RolledBack: "update, tx", "tail = 0 after a rollback";
+    MarkSet: "write through a guard", "marks";
+    MarkCleared: "write through a guard", "marks = 0";
+    SuspectKept: "attach", "suspects";
+    MarkTaken: "attach", "marks = 0";
+    RunStarting: "attach", "run";
+    Epoch: "attach", "epoch";
+    RunReady: "ready", "run";
+    SuspectCleared: "ready", "suspects = 0";
+    RunClosed: "close", "run";
+    Moved: "move aside", "moved";
+    BeginsAgain: "move aside", "magic";
+    Gone: "remove", "magic";
+}
+
+impl Commit {
+    /// Stores the word that commits.
+    #[inline(always)]
+    pub(crate) fn store(self, word: &Word, value: u64) {
+        begun(self);
+        word.store(value);
+        done(self);
+    }
+}
+
+/// Where the commit stores of a process are counted: those that were begun, then those that are done.
+#[cfg(feature = "mutants")]
+mod active {
+    use super::{ALL, Commit};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static BOARD: OnceLock<&'static [AtomicU32]> = OnceLock::new();
+
+    /// Counts from here on in memory that has room for two numbers for each of [`ALL`].
+    pub fn count_in(board: &'static [AtomicU32]) {
+        assert!(board.len() >= 2 * ALL.len());
+        let _ = BOARD.set(board);
+    }
+
+    #[inline(always)]
+    pub(super) fn begun(commit: Commit) {
+        count(commit as usize);
+    }
+
+    #[inline(always)]
+    pub(super) fn done(commit: Commit) {
+        count(ALL.len() + commit as usize);
+    }
+
+    fn count(at: usize) {
+        if let Some(count) = BOARD.get().and_then(|board| board.get(at)) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use active::count_in;
+#[cfg(feature = "mutants")]
+use active::{begun, done};
+
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+const fn begun(_: Commit) {}
+
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+const fn done(_: Commit) {}
