@@ -253,10 +253,10 @@ impl Index {
     /// Writes the entry of a slot that is about to be committed.
     #[inline(always)]
     pub(crate) fn link(&self, place: Place, slot: u32) {
-        if let Some(from) = place.spilled_from.and_then(|from| self.group(from)) {
-            if !planted(Mutant::LinkRaisesNothing) {
-                from.overflow.store(from.overflow.load().saturating_add(1));
-            }
+        if let Some(from) = place.spilled_from.and_then(|from| self.group(from))
+            && !planted(Mutant::LinkRaisesNothing)
+        {
+            from.overflow.store(from.overflow.load().saturating_add(1));
         }
         if let Some(group) = self.group(place.group) {
             group.entries[place.entry].store(place.hash.entry(slot));
