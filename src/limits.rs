@@ -108,6 +108,8 @@ pub const MAX_CRASH_WINDOW_SEC: u64 = 86_400;
 /// How often a start makes the owner semaphores again when somebody removes them under its
 /// hands; more than any number of servers that start and stop at once.
 pub const OWNER_ROUNDS: u32 = 1000;
+/// Largest number of a System V semaphore, `SEMVMX`.
+pub const MAX_SEMAPHORE: u32 = 32_767;
 /// Longest pause between two looks at a segment that somebody has still attached.
 pub const FENCE_PAUSE_MS: u64 = 20;
 

@@ -5,10 +5,15 @@
 //! A [`Region`] is made by a backend for memory that is mapped readable (and
 //! writable, where an owner uses it) for `len` bytes from `base`, page-aligned, and
 //! that stays mapped until the backend's segment is dropped. Inside the crate the
-//! segments are dropped last: `Shares` is the last field of the pool, and nothing
+//! segments are dropped last: `ShareMgr` is the last field of the pool, and nothing
 //! that holds a [`At`] or a raw pointer outlives the pool. Memory of a segment is
 //! only ever seen through atomics ([`Record`]) or through raw pointers whose use is
 //! proven in `pool/slot.rs`.
+//!
+//! All of it rests on there being one pool value: objects are lent as `&T` and `&mut T`, and the borrow
+//! checker keeps them apart through the one value that lends them. A second value of the same pool, in this process or
+//! another, would lend the same bytes again. `share/claim.rs` excludes it inside the process, and the owner lock
+//! (`share/owner.rs`) between processes.
 #![allow(unsafe_code)]
 
 use crate::layout::Record;

@@ -5,6 +5,7 @@
 //! It never deletes what it finds.
 
 mod backend;
+mod claim;
 mod facts;
 mod fence;
 mod file;
@@ -17,6 +18,7 @@ mod manager;
 mod memory;
 mod observed;
 mod owner;
+mod owner_error;
 mod pages;
 mod posix;
 mod prefault;

@@ -2,7 +2,7 @@
 //!
 //! | number | counts | changed by |
 //! |--:|---|---|
-//! | 0 | 0 if there is no owner; else 1, or 2 (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
+//! | 0 | 0 if there is no owner; else 1, and 1 more for each takeover (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
 //! | 1 | observers that may be attached for reading | +1 before the attach, -1 after the detach, undone by the kernel |
 //! | 2 | nothing: it holds [`SET_MAGIC`] | whoever makes the set |
 //!
@@ -11,20 +11,22 @@
 //! a forked child, and a stopped owner keeps it. No clock decides who is dead: the deadline of a
 //! start ends the waiting, with an error.
 //!
-//! A process that executes another program keeps the lock and loses the memory. When the new program opens
-//! the pool, it finds that its own pid holds a lock which nobody in it has taken, and takes it over: the
-//! semaphore goes from 1 to 2, or from 2 to 1, in one call. Others go on waiting. Should there be somebody
-//! in the process who did take it (a second copy of this library, in the middle of a start), the
-//! two see each other as always: the one who took over looks for an attach, and the other looks
-//! after its attach for a number that is not the one it has left ([`OwnerLock::is_named`]).
+//! A process that executes another program keeps the lock and loses the memory. When the new program
+//! opens the pool, it finds that its own pid holds a lock on which nothing in it has a claim
+//! (`claim.rs`), and takes it over: it counts the semaphore up by one, in one call. Others go on
+//! waiting. A value in the process may have taken the lock all the same, if the process has a second
+//! copy of this library, with a table of claims of its own. Then the two see each other: the one that
+//! took over looks for an attach, and the other looks after its attach for a number that is not the
+//! one it has left ([`OwnerLock::is_named`]). No number comes back while a value that left it lives,
+//! because takeovers only count up.
 
+use super::claim::{Claim, Space};
+pub use super::owner_error::OwnerError;
 use crate::limits;
-use crate::sys::proc::{self, Process, ProcessState};
-use crate::sys::sysv;
+use crate::sys::proc::{self, Process};
+use crate::sys::{self, sysv};
 use crate::units::Key;
-use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const OWNER: i32 = 0;
@@ -83,111 +85,6 @@ impl LockFacts {
     }
 }
 
-/// Why a process does not become the owner.
-#[derive(Debug, thiserror::Error)]
-pub enum OwnerError {
-    /// Another process is.
-    #[error("{key} is owned by {holder}{}; {}", waited(*.waited_ms), held_next(holder))]
-    Held {
-        /// Key of the base segment.
-        key: Key,
-        /// The owner.
-        holder: Process,
-        /// How long it was waited for.
-        waited_ms: u64,
-    },
-    /// Nobody holds the lock, and yet somebody has the segment attached.
-    #[error(
-        "{key} (shmid or inode {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
-         or the segment under a running server: stop it, then run `hotpool ls`",
-        named(writers, *.attached, *.observers),
-        waited(*.waited_ms)
-    )]
-    Attached {
-        /// Key of the base segment.
-        key: Key,
-        /// Its shmid or inode.
-        id: u64,
-        /// Processes that can write to it, as far as they can be seen.
-        writers: Vec<Process>,
-        /// How many times it is attached, where that is known.
-        attached: Option<u64>,
-        /// How many of these are registered observers.
-        observers: u32,
-        /// How long it was waited for.
-        waited_ms: u64,
-    },
-    /// The key is used for semaphores that are not ours.
-    #[error(
-        "the semaphores under {key} (semid {}, uid {}) are not ours: {}; start as their user, choose another BaseKey, or look at `ipcs -s`",
-        set.semid, set.uid, set.why
-    )]
-    Foreign {
-        /// Key of the base segment.
-        key: Key,
-        /// The set.
-        set: ForeignSet,
-    },
-    /// The set was removed each time it had been found or made.
-    #[error(
-        "the semaphores under {key} were removed {rounds} times while this process waited; find who runs `ipcrm`, \
-         then run `hotpool doctor`"
-    )]
-    Removed {
-        /// Key of the base segment.
-        key: Key,
-        /// How often.
-        rounds: u32,
-    },
-    /// The kernel refused.
-    #[error("cannot {call} the owner semaphores under {key}: {source}; {}", system_next(source))]
-    System {
-        /// Key of the base segment.
-        key: Key,
-        /// What was asked for.
-        call: &'static str,
-        /// Its answer.
-        source: io::Error,
-    },
-}
-
-fn waited(ms: u64) -> String {
-    if ms == 0 { String::new() } else { format!(", waited {ms} ms for it") }
-}
-
-/// What helps depends on what the owner is doing.
-fn held_next(holder: &Process) -> String {
-    if holder.pid == std::process::id() as i32 {
-        return "that is this process: it opens the pool twice".into();
-    }
-    match holder.state {
-        ProcessState::Stopped => format!("it is not dead: run `kill -CONT {}` or stop it", holder.pid),
-        ProcessState::Exiting | ProcessState::Zombie => "raise OwnerWaitMs and start again".into(),
-        ProcessState::NotVisible => "stop it where it runs, then run `hotpool ls`".into(),
-        ProcessState::Running => "stop it first, or run `hotpool ls`".into(),
-    }
-}
-
-fn system_next(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::ENOSPC) => "the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`",
-        Some(libc::EACCES | libc::EPERM) => {
-            "they belong to another user: look at `ipcs -s`, or run `hotpool ls`"
-        }
-        _ => "run `hotpool doctor`",
-    }
-}
-
-fn named(writers: &[Process], attached: Option<u64>, observers: u32) -> String {
-    match (writers, attached) {
-        ([], Some(attached)) => format!(
-            "{attached} mappings of which {observers} are observers, by processes that cannot be seen from here"
-        ),
-        ([], None) => "a process that cannot be seen from here".into(),
-        (some, _) => some.iter().map(Process::to_string).collect::<Vec<_>>().join(", "),
-    }
-}
-
 /// Until when a start waits for a dying owner, and since when it does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
@@ -219,57 +116,37 @@ pub(crate) enum Whose {
     Any,
 }
 
-/// The right to be the only one who writes to a pool. Given back on drop, by the process
-/// that took it and no other.
+/// The right to be the only one who writes to a pool. Given back on drop, by the process that took it
+/// and no other. The fields are in the order in which they are dropped.
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
     key: Key,
-    hold: Hold,
-    pid: u32,
+    /// `None` for memory of the process, which needs no lock between processes.
+    set: Option<HeldSet>,
+    /// The last to go: until then no other thread of the process operates on the semaphores.
+    _claim: Claim,
 }
 
-/// What is held.
+/// A set of semaphores that is held.
 #[derive(Debug)]
-enum Hold {
-    /// A set of semaphores.
-    Set {
-        semid: i32,
-        /// It was made for this start.
-        made: bool,
-        /// Its first semaphore as this lock has left it.
-        count: u32,
-        /// The lock was that of an earlier program of this process.
-        taken_over: bool,
-    },
-    /// A name in [`HEAP`]: memory of the process needs no lock between processes.
-    Heap,
-}
-
-/// Keys of the pools in memory of this process that have an owner.
-static HEAP: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-
-fn heap() -> MutexGuard<'static, BTreeSet<u32>> {
-    HEAP.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Sets whose lock was taken by the program that this process executes now.
-static SETS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-fn sets() -> MutexGuard<'static, BTreeSet<i32>> {
-    SETS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Makes this program one that has not taken the lock of a set, as the next one of the process is.
-#[cfg(test)]
-pub(super) fn forget(semid: i32) {
-    sets().remove(&semid);
+struct HeldSet {
+    semid: i32,
+    /// It was made for this start.
+    made: bool,
+    /// Its first semaphore as this lock has left it.
+    count: u32,
+    /// The number before it, where the lock was that of an earlier program of this process.
+    before: Option<u32>,
+    pid: u32,
+    /// There is nothing to give back any more.
+    left: bool,
 }
 
 /// What came of an attempt on one set.
 enum Attempt {
-    /// Its first semaphore is this now.
-    Taken(u32),
-    /// The same; it was held by an earlier program of this process.
+    /// It was free.
+    Taken,
+    /// It was held by an earlier program of this process, with this number.
     TakenOver(u32),
     /// Somebody removed the set meanwhile.
     Vanished,
@@ -278,18 +155,18 @@ enum Attempt {
 impl OwnerLock {
     /// Becomes the owner, waiting for a dying one.
     pub(crate) fn take(key: Key, mode: u32, whose: Whose, wait: Wait) -> Result<Self, OwnerError> {
+        let claim = Claim::take(Space::Kernel, key, wait).ok_or_else(|| this_process(key, wait))?;
         for _ in 0..limits::OWNER_ROUNDS {
             let Some((semid, made)) = find_or_make(key, mode, whose)? else { continue };
-            let (count, taken_over) = match attempt(key, semid, wait)? {
-                Attempt::Taken(count) => (count, false),
-                Attempt::TakenOver(count) => (count, true),
+            let before = match attempt(key, semid, wait)? {
+                Attempt::Taken => None,
+                Attempt::TakenOver(before) => Some(before),
                 Attempt::Vanished => continue,
             };
-            sets().insert(semid);
-            let hold = Hold::Set { semid, made, count, taken_over };
-            let lock = OwnerLock { key, hold, pid: std::process::id() };
-            if lock.is_named()? {
-                return Ok(lock);
+            let count = before.map_or(1, next_count);
+            let set = HeldSet { semid, made, count, before, pid: sys::pid(), left: false };
+            if set.is_named(key)? {
+                return Ok(OwnerLock { key, set: Some(set), _claim: claim });
             }
         }
         Err(OwnerError::Removed { key, rounds: limits::OWNER_ROUNDS })
@@ -297,38 +174,27 @@ impl OwnerLock {
 
     /// Becomes the owner of a pool in memory of this process.
     pub(crate) fn take_heap(key: Key) -> Result<Self, OwnerError> {
-        let pid = std::process::id();
-        match heap().insert(key.0) {
-            true => Ok(OwnerLock { key, hold: Hold::Heap, pid }),
-            false => Err(OwnerError::Held { key, holder: Process::look(pid as i32), waited_ms: 0 }),
-        }
+        let wait = Wait::ms(0);
+        let claim = Claim::take(Space::Heap, key, wait).ok_or_else(|| this_process(key, wait))?;
+        Ok(OwnerLock { key, set: None, _claim: claim })
     }
 
     /// Whether the key still leads to the set that is held, and the lock is as it was taken. If not,
     /// another start may hold the lock of a newer set, or have taken this one over.
     pub(crate) fn is_named(&self) -> Result<bool, OwnerError> {
-        let Hold::Set { semid, count, .. } = self.hold else { return Ok(true) };
-        let named = sysv::sem_find(self.key).map_err(system(self.key, "find"))? == Some(semid);
-        match sysv::sem_value(semid, OWNER) {
-            Ok(found) => Ok(named && found == count),
-            Err(error) if vanished(&error) => Ok(false),
-            Err(error) => Err(system(self.key, "read")(error)),
-        }
+        self.set.as_ref().map_or(Ok(true), |set| set.is_named(self.key))
     }
 
     /// The set that the key leads to, if it is not the one that is held; `Ok(None)` inside if there is none at all.
     pub(crate) fn successor(&self) -> Result<Option<Option<i32>>, OwnerError> {
-        let Hold::Set { semid, .. } = self.hold else { return Ok(None) };
+        let Some(set) = &self.set else { return Ok(None) };
         let found = sysv::sem_find(self.key).map_err(system(self.key, "find"))?;
-        Ok((found != Some(semid)).then_some(found))
+        Ok((found != Some(set.semid)).then_some(found))
     }
 
     /// Observers that are registered now.
     pub(crate) fn observers(&self) -> u32 {
-        match self.hold {
-            Hold::Heap => 0,
-            Hold::Set { semid, .. } => sysv::sem_value(semid, OBSERVERS).unwrap_or(0),
-        }
+        self.set.as_ref().map_or(0, |set| sysv::sem_value(set.semid, OBSERVERS).unwrap_or(0))
     }
 
     /// What the owner knows of its own lock.
@@ -338,39 +204,64 @@ impl OwnerLock {
 
     /// Leaves all as it was before the lock was taken: gives it back, to the process where it was
     /// taken over, and leaves no set behind that was not there before.
-    pub(crate) fn abandon(self) {
-        match self.hold {
-            Hold::Set { made: true, .. } => self.remove(),
-            Hold::Set { semid, count, taken_over: true, .. } => drop(swap(semid, count, 3 - count)),
-            _ => {}
+    pub(crate) fn abandon(mut self) {
+        if let Some(set) = &mut self.set {
+            set.abandon(self.key);
         }
     }
 
     /// Removes the set, lock and all. Whoever waits for it makes a new one.
-    pub(crate) fn remove(self) {
-        if let Hold::Set { semid, .. } = self.hold
-            && let Err(error) = sysv::sem_remove(semid)
-            && !vanished(&error)
-        {
-            log::warn!("the owner semaphores under {} were not removed: {error}", self.key);
+    pub(crate) fn remove(mut self) {
+        if let Some(set) = &mut self.set {
+            set.remove(self.key);
         }
     }
 }
 
-impl Drop for OwnerLock {
-    fn drop(&mut self) {
-        if self.pid != std::process::id() {
-            return;
-        }
-        match self.hold {
-            Hold::Heap => drop(heap().remove(&self.key.0)),
-            // It fails where the set is gone or the lock was taken over: there is nothing to give back.
-            Hold::Set { semid, count, .. } => {
-                sets().remove(&semid);
-                let _ = swap(semid, count, 0);
-            }
+impl HeldSet {
+    fn is_named(&self, key: Key) -> Result<bool, OwnerError> {
+        let named = sysv::sem_find(key).map_err(system(key, "find"))? == Some(self.semid);
+        match sysv::sem_value(self.semid, OWNER) {
+            Ok(found) => Ok(named && found == self.count),
+            Err(error) if vanished(&error) => Ok(false),
+            Err(error) => Err(system(key, "read")(error)),
         }
     }
+
+    fn abandon(&mut self, key: Key) {
+        match self.before {
+            // Another copy of the library may have taken it over since: then it is theirs.
+            Some(before) => {
+                let _ = swap(self.semid, self.count, before);
+                self.left = true;
+            }
+            None if self.made && self.is_named(key).unwrap_or(false) => self.remove(key),
+            None => {}
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        self.left = true;
+        if let Err(error) = sysv::sem_remove(self.semid)
+            && !vanished(&error)
+        {
+            log::warn!("the owner semaphores under {key} were not removed: {error}");
+        }
+    }
+}
+
+impl Drop for HeldSet {
+    fn drop(&mut self) {
+        if self.pid == sys::pid() && !self.left {
+            // It fails if the set is gone or the lock was taken over: there is nothing to give back.
+            let _ = swap(self.semid, self.count, 0);
+        }
+    }
+}
+
+/// A value in this process has the claim.
+fn this_process(key: Key, wait: Wait) -> OwnerError {
+    OwnerError::Held { key, holder: Process::look(sys::pid() as i32), waited_ms: wait.spent_ms() }
 }
 
 /// An attached observer, counted so that a start does not take it for a rival.
@@ -403,7 +294,7 @@ impl Drop for Observer {
 
 /// What is known of the owner of a pool in memory of this process.
 pub(crate) fn look_heap(key: Key) -> LockFacts {
-    match heap().contains(&key.0) {
+    match Claim::is_taken(Space::Heap, key) {
         true => LockFacts::Held { holder: Process::look(std::process::id() as i32), observers: 0 },
         false => LockFacts::None,
     }
@@ -488,12 +379,12 @@ fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
     let mut patience = Duration::ZERO;
     loop {
         let error = match sysv::sem_op(semid, &TAKE, patience) {
-            Ok(()) => return Ok(Attempt::Taken(1)),
+            Ok(()) => return Ok(Attempt::Taken),
             Err(error) => error,
         };
         if error.raw_os_error() == Some(libc::EAGAIN) {
             match take_over(semid) {
-                Ok(Some(count)) => return Ok(Attempt::TakenOver(count)),
+                Ok(Some(before)) => return Ok(Attempt::TakenOver(before)),
                 Ok(None) => {}
                 Err(error) if vanished(&error) => return Ok(Attempt::Vanished),
                 Err(error) => return Err(system(key, "read")(error)),
@@ -520,17 +411,24 @@ fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
     }
 }
 
-/// Takes over what an earlier program of this process holds; gives the new number of the semaphore.
+/// Takes over what an earlier program of this process holds; gives the number that the semaphore had.
+/// The caller has the claim on the key, so no value that this program knows of has taken the lock.
 fn take_over(semid: i32) -> io::Result<Option<u32>> {
     let count = sysv::sem_value(semid, OWNER)?;
     let mine = sysv::sem_pid(semid, OWNER)? == std::process::id() as i32;
-    if !mine || !matches!(count, 1 | 2) || sets().contains(&semid) {
+    if !mine || count == 0 {
         return Ok(None);
     }
-    match swap(semid, count, 3 - count) {
+    match swap(semid, count, next_count(count)) {
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),
-        done => done.map(|()| Some(3 - count)),
+        done => done.map(|()| Some(count)),
     }
+}
+
+/// The number after a takeover. The largest that the kernel takes is followed by 1, which only a value
+/// could take for its own that had lived in this process for 32,766 takeovers.
+fn next_count(count: u32) -> u32 {
+    if count >= limits::MAX_SEMAPHORE { 1 } else { count + 1 }
 }
 
 /// Changes the first semaphore from one number to another in one call, `EAGAIN` if it is not the one.

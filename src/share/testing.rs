@@ -287,6 +287,20 @@ pub(super) fn serve() {
                     Err(error) => say(&format!("refused: {error}")),
                 }
             }
+            // Opens, writes a word that says so, and closes.
+            "own" => match open(&conf_of(&words[1..]), words[2].parse().unwrap()) {
+                Ok(opened) => {
+                    let owned = word(&opened.base(), MADE_AT + 8);
+                    assert_eq!(owned.load(), 0, "another process owns the pool");
+                    owned.store(2);
+                    std::thread::yield_now();
+                    assert_eq!(owned.load(), 2, "another process writes to the pool");
+                    owned.store(0);
+                    drop(opened);
+                    say("owned");
+                }
+                Err(error) => say(&format!("refused: {error}")),
+            },
             "touch" => {
                 let base = pool.as_ref().unwrap().base();
                 (8192..base.len()).step_by(4096).for_each(|at| word(&base, at).store(at));

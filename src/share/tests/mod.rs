@@ -1,6 +1,7 @@
 //! ShareMgr on real kernel objects: each file is a promise.
 
 mod blocks;
+mod claims;
 mod creation;
 mod host;
 mod owner;
