@@ -14,6 +14,7 @@ use crate::pool::base::Base;
 use crate::pool::report::LastEnd;
 use crate::region::{At, Table};
 use crate::sys;
+use crate::sys::fork::Origin;
 use std::time::Duration;
 
 /// How a start ended.
@@ -251,18 +252,18 @@ impl Starts {
 /// child, which has no mapping.
 pub(crate) struct Farewell {
     starts: Starts,
-    pid: u32,
+    origin: Origin,
 }
 
 impl Farewell {
     pub(crate) fn new(starts: Starts) -> Self {
-        Farewell { starts, pid: sys::pid() }
+        Farewell { starts, origin: Origin::here() }
     }
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        if self.pid != sys::pid() {
+        if !self.origin.is_here() {
             return;
         }
         let Some(rec) = self.starts.last().filter(|rec| rec.end.load() == END_NONE) else { return };

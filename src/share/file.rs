@@ -149,10 +149,12 @@ pub(super) fn attach_file(path: &Path, facts: &SegmentFacts, access: Access) -> 
     let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
     same_file(&file.metadata()?, facts)?;
     let map = mapped(facts);
-    Ok(Segment::mmap(match access {
-        Access::Write => map.map_raw(&file)?,
-        Access::Read => map.map_raw_read_only(&file)?,
-    }))
+    Segment::kept(|| {
+        Ok(Segment::mmap(match access {
+            Access::Write => map.map_raw(&file)?,
+            Access::Read => map.map_raw_read_only(&file)?,
+        }))
+    })
 }
 
 fn mapped(facts: &SegmentFacts) -> MmapOptions {

@@ -226,7 +226,7 @@ impl ShareMgr {
         drop(segment);
         let identity = Identity { key, pool_id: self.pool_id, kind: BLOCK_KIND, index, bytes };
         let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode, &self.setting)?;
-        advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
+        advise(&segment, self.core_dump, self.setting.conf, BLOCK_KIND);
         // The rest gets its memory extent by extent, when a type grows into it.
         making::wipe(&segment);
         mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
@@ -275,7 +275,7 @@ impl ShareMgr {
         let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
         let index = block.unwrap_or(0);
         let identity = Identity { key, pool_id: side_id(self.pool_id), kind, index, bytes: bytes.0 };
-        advise(&*self.backend, &segment, self.core_dump, MemoryConf::default(), kind);
+        advise(&segment, self.core_dump, MemoryConf::default(), kind);
         making::mark_unfinished(&segment.region());
         making::wipe(&segment);
         mem::populate(&segment.region(), 0, populated).map_err(system(key, bytes.0, "populate"))?;
@@ -326,7 +326,7 @@ impl ShareMgr {
     /// Keeps the block that was attached to be judged.
     fn keep_judged(&mut self, facts: &Facts, segment: Option<Segment>) -> Result<Region, ShareError> {
         let segment = segment.map_or_else(|| attach(&*self.backend, facts), Ok)?;
-        advise(&*self.backend, &segment, self.core_dump, self.setting.conf, BLOCK_KIND);
+        advise(&segment, self.core_dump, self.setting.conf, BLOCK_KIND);
         Ok(self.keep(facts.key, facts.segment.as_ref().map(|found| found.id), segment))
     }
 
@@ -436,7 +436,7 @@ fn open_base(
             begin(backend, &found, verdict, bytes, conf.mode, setting)?
         }
     };
-    advise(backend, &base, conf.core_dump, conf.memory, BASE_KIND);
+    advise(&base, conf.core_dump, conf.memory, BASE_KIND);
     if !lock.is_named()? {
         return Err(ShareError::Overtaken { key });
     }
@@ -481,20 +481,15 @@ fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
     backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
 }
 
-/// Keeps the mapping out of forked children and, as configured, out of core dumps; asks for larger pages, as configured.
+/// Keeps the mapping out of core dumps and asks for larger pages, as configured.
 /// Refused advice costs no promise that the owner lock does not keep, so it is said and not an error.
-fn advise(backend: &dyn Backend, segment: &Segment, dump: CoreDump, memory: MemoryConf, kind: u32) {
+fn advise(segment: &Segment, dump: CoreDump, memory: MemoryConf, kind: u32) {
     if memory.huge_pages != HugePages::Off {
         pages::ask_for_transparent(segment);
     }
     let dumped = dump == CoreDump::Full || dump == CoreDump::Header && kind == BASE_KIND;
-    // A child has its own copy of the memory of a process, and may go on with it.
-    let forked = backend.kind() == BackendKind::Heap;
-    let wanted = [(!forked, Advice::DontFork), (!dumped, Advice::DontDump)];
-    for (_, advice) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-        if let Err(error) = pages::advise(segment, advice) {
-            log::warn!("{advice:?} was refused: {error}");
-        }
+    if !dumped && let Err(error) = segment.advise(Advice::DontDump) {
+        log::warn!("{:?} was refused: {error}", Advice::DontDump);
     }
 }
 

@@ -6,7 +6,7 @@ use super::residence::{MemoryError, Setting};
 use super::segment::Segment;
 use crate::conf::{HugePages, ProcessConf};
 use crate::limits::{HUGE_PAGE, PAGE};
-use crate::sys::mem::{self, Advice};
+use crate::sys::mem::Advice;
 use crate::sys::pages::{self, Mapping};
 use crate::units::{Bytes, Key};
 use std::io;
@@ -115,24 +115,11 @@ pub(super) fn huge_needed(conf: &ProcessConf, base_bytes: u64) -> u64 {
     base_bytes.div_ceil(HUGE_PAGE) + conf.block_size.0.div_ceil(HUGE_PAGE) * conf.shm_keys.len() as u64
 }
 
-/// Gives `advice` for a whole segment.
-pub(super) fn advise(segment: &Segment, advice: Advice) -> io::Result<()> {
-    let region = segment.region();
-    match mem::advise(&region, 0, region.len(), advice) {
-        // A mapping of reserved pages is not cut inside of one.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && segment.page() > PAGE => {
-            let whole = segment.whole();
-            mem::advise(&whole, 0, whole.len(), advice)
-        }
-        answer => answer,
-    }
-}
-
 /// Asks for transparent pages where the segment has no reserved ones. A kernel that has none refuses, and nothing is
 /// lost by it: what was got is in the report.
 pub(super) fn ask_for_transparent(segment: &Segment) {
     if segment.page() <= PAGE
-        && let Err(error) = advise(segment, Advice::HugePage)
+        && let Err(error) = segment.advise(Advice::HugePage)
     {
         log::debug!("transparent pages were refused: {error}");
     }

@@ -46,19 +46,20 @@ impl Backend for PosixBackend {
         if stat_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0 && !found.removed) {
             fs::remove_file(path(key))?;
         }
-        let map = keep(shmem(key).size(bytes as usize).create())?;
+        let conf = shmem(key).size(bytes as usize);
+        let segment = Segment::kept(|| Ok(Segment::posix(keep(conf.create())?)))?;
         fs::set_permissions(path(key), Permissions::from_mode(mode & 0o777))?;
-        Ok(Segment::posix(map))
+        Ok(segment)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
         if access == Access::Read {
             return attach_file(&path(key), facts, access);
         }
-        let map = keep(shmem(key).open())?;
+        let segment = Segment::kept(|| Ok(Segment::posix(keep(shmem(key).open())?)))?;
         // The crate opens by name: look whether the name is still the one that was judged.
         match stat_file(&path(key))? {
-            Some(now) if now.id == facts.id && map.len() as u64 == facts.bytes.0 => Ok(Segment::posix(map)),
+            Some(now) if now.id == facts.id && segment.region().len() == facts.bytes.0 => Ok(segment),
             _ => Err(super::backend::replaced()),
         }
     }

@@ -11,12 +11,15 @@
 use super::heap::Memory;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
+use crate::sys::fork::{Inherited, Origin, Section};
+use crate::sys::mem::{self, Advice};
+use crate::sys::pages;
 use crate::sys::sysv::Attached;
-use crate::sys::{self, pages};
 use memmap2::MmapRaw;
 use shared_memory::Shmem;
 use std::cell::OnceCell;
 use std::fmt;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -35,7 +38,9 @@ pub(crate) struct Segment {
     mapping: ManuallyDrop<Mapping>,
     /// Bytes of its pages, once they are known.
     page: OnceCell<u64>,
-    pid: u32,
+    /// What forked children are kept out of.
+    kept: Option<Region>,
+    origin: Origin,
 }
 
 // SAFETY: a mapping belongs to the process and not to a thread, and any thread may unmap it; a segment
@@ -77,7 +82,46 @@ impl Segment {
     fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: OnceCell<u64>) -> Self {
         // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
         let region = unsafe { Region::new(base, len) };
-        Segment { region, mapping: ManuallyDrop::new(mapping), page, pid: sys::pid() }
+        let mapping = ManuallyDrop::new(mapping);
+        Segment { region, mapping, page, kept: None, origin: Origin::here() }
+    }
+
+    /// What `attach` attaches, out of reach of forked children. Memory of the process needs none of it: a child
+    /// has a copy of its own.
+    pub(crate) fn kept(attach: impl FnOnce() -> io::Result<Segment>) -> io::Result<Segment> {
+        let section = Section::enter()?;
+        let mut segment = attach()?;
+        // A refusal is no error: the child gives its copy up.
+        let (kept, inherited) = match mem::advise(&segment.region, 0, segment.region.len(), Advice::DontFork)
+        {
+            Ok(()) => (segment.region, Inherited::No),
+            Err(_) => (
+                segment.whole(),
+                match segment.advise_whole(Advice::DontFork) {
+                    Ok(()) => Inherited::No,
+                    Err(_) => Inherited::Yes,
+                },
+            ),
+        };
+        section.keep(&kept, inherited);
+        segment.kept = Some(kept);
+        Ok(segment)
+    }
+
+    /// Gives `advice` for all of it.
+    pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        match mem::advise(&self.region, 0, self.region.len(), advice) {
+            // A mapping of reserved pages is not cut inside of one.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.page() > PAGE => {
+                self.advise_whole(advice)
+            }
+            answer => answer,
+        }
+    }
+
+    fn advise_whole(&self, advice: Advice) -> io::Result<()> {
+        let whole = self.whole();
+        mem::advise(&whole, 0, whole.len(), advice)
     }
 
     /// Its memory.
@@ -116,18 +160,23 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // A forked child has a copy of this value and not the mapping (MADV_DONTFORK): at
-        // the address may be something else by now.
-        if self.pid == sys::pid() {
-            // SAFETY: it is dropped here and nowhere else.
-            unsafe { ManuallyDrop::drop(&mut self.mapping) };
+        // A forked child has a copy of this value and not the mapping.
+        if !self.origin.is_here() {
+            return;
+        }
+        // It was entered for the attach already, so that nothing is left that could fail.
+        let section = self.kept.map(|kept| (Section::enter(), kept));
+        // SAFETY: it is dropped here and nowhere else.
+        unsafe { ManuallyDrop::drop(&mut self.mapping) };
+        if let Some((Ok(section), kept)) = section {
+            section.release(&kept);
         }
     }
 }
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("region", &self.region).field("pid", &self.pid).finish()
+        f.debug_struct("Segment").field("region", &self.region).field("origin", &self.origin).finish()
     }
 }
 

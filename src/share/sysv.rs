@@ -36,10 +36,9 @@ impl Backend for SysvBackend {
     }
 
     fn attach(&self, _key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
-        match sysv::shm_attach(facts.id as i32, access == Access::Write) {
-            Ok(attached) => Ok(Segment::sysv(attached, facts.bytes.0)),
+        match attach(facts.id as i32, facts.bytes.0, access) {
             Err(error) if gone(&error) => Err(replaced()),
-            Err(error) => Err(error),
+            answer => answer,
         }
     }
 
@@ -62,7 +61,11 @@ impl Backend for SysvBackend {
 
 fn make(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Result<Segment> {
     let shmid = sysv::shm_create(key, bytes, mode, huge)?;
-    Ok(Segment::sysv_made(sysv::shm_attach(shmid, true)?, bytes, huge))
+    Segment::kept(|| Ok(Segment::sysv_made(sysv::shm_attach(shmid, true)?, bytes, huge)))
+}
+
+fn attach(shmid: i32, bytes: u64, access: Access) -> io::Result<Segment> {
+    Segment::kept(|| Ok(Segment::sysv(sysv::shm_attach(shmid, access == Access::Write)?, bytes)))
 }
 
 /// An id that names nothing any more.
@@ -93,8 +96,7 @@ fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
 fn removed_but_attached(key: Key) -> io::Result<Option<SegmentFacts>> {
     for row in proc::segments()?.iter().filter(|row| row.mode & SHM_DEST != 0) {
         let Ok(facts) = facts_of(row.shmid) else { continue };
-        let Ok(attached) = sysv::shm_attach(row.shmid, false) else { continue };
-        let segment = Segment::sysv(attached, facts.bytes.0);
+        let Ok(segment) = attach(row.shmid, facts.bytes.0, Access::Read) else { continue };
         if segment.region().at::<Frozen>(0).is_ok_and(|frozen| is_ours(&frozen, key)) {
             return Ok(Some(facts));
         }

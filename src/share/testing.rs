@@ -353,15 +353,15 @@ fn conf_of(words: &[&str]) -> ProcessConf {
     }
 }
 
-/// Maps memory where `region` was before the fork, as any allocation of the child may, and
+/// Maps memory where `region` was before the fork, over what keeps the child out of it, and
 /// gives a word in it.
 fn map_at(region: &Region) -> At<Word> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     let start = region.span(0, region.len()).unwrap().as_ptr().cast();
-    // SAFETY: the kernel maps where nothing is mapped, or refuses.
+    // SAFETY: nothing in the child uses what is there: pages without access.
     let got =
         unsafe { libc::mmap(start, region.len() as usize, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-    assert_eq!(got, start, "the child has the parent's mapping");
+    assert_eq!(got, start);
     word(region, 4096)
 }
 

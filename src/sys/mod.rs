@@ -1,7 +1,8 @@
-//! Kernel calls: System V segments and semaphores, memory advice, pages, `/proc`. Knows keys and
+//! Kernel calls: System V segments and semaphores, memory advice, pages, forks, `/proc`. Knows keys and
 //! numbers, and nothing of pools.
 
 pub(crate) mod clock;
+pub(crate) mod fork;
 pub(crate) mod mem;
 pub(crate) mod pages;
 pub(crate) mod proc;
