@@ -182,6 +182,84 @@ mod after {
     pub(crate) struct Villain {
         pub uid: u64,
     }
+
+    /// The hero of before, renamed.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    #[pool(id = 7)]
+    pub(crate) struct Champion {
+        pub uid: u64,
+        pub hp: i32,
+        pub level: u32,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    #[pool(id = 7, name = "hero")]
+    pub(crate) struct NamedAsBefore {
+        pub uid: u64,
+        pub hp: i32,
+        pub level: u32,
+    }
+}
+
+#[test]
+fn a_renamed_struct_is_told_to_keep_the_name_that_its_objects_have() {
+    let conf = conf(64 << 10, 1);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<before::Hero>().unwrap();
+    let hero = pool.alloc(before::Hero { uid: 1, hp: -2, level: 3 }).unwrap();
+    drop(pool);
+
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    insta::assert_snapshot!(
+        refusal(pool.add_type::<after::Champion>(), conf.base_key),
+        @r#"type 7 of the pool in 0xKEY is called `hero` and has the fields of `champion`; if the struct was renamed, keep the old name: #[pool(id = 7, name = "hero")]; if it is another type, it needs another number"#
+    );
+    pool.add_type::<after::NamedAsBefore>().unwrap();
+    let hero = hero.handle().typed::<after::NamedAsBefore>().unwrap();
+    assert_eq!(pool.get(hero).map(|hero| (hero.uid, hero.hp, hero.level)), Some((1, -2, 3)));
+    pool.destroy().unwrap();
+}
+
+/// A type whose number no pool can have, written by hand.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(transparent)]
+struct Beyond<const ID: u16>(u64);
+
+impl<const ID: u16> hotpool::object::Schema for Beyond<ID> {
+    const FINGERPRINT: u64 = <u64 as hotpool::object::Schema>::FINGERPRINT;
+    const FIELDS: &'static [hotpool::object::Field] = &[];
+}
+
+impl<const ID: u16> PoolObject for Beyond<ID> {
+    const TYPE_ID: u16 = ID;
+    const NAME: &'static str = "beyond";
+    const KEYED: bool = false;
+}
+
+/// What every method says of a type that was not added and cannot be.
+fn is_not_there<const ID: u16>(pool: &mut MemoryPoolMgr, one: hotpool::Handle) {
+    assert_eq!((pool.len::<Beyond<ID>>(), pool.capacity::<Beyond<ID>>()), (0, 0));
+    assert!(pool.is_empty::<Beyond<ID>>());
+    assert_eq!(pool.alloc(Beyond::<ID>(1)), Err(AllocError::NotAdded("beyond")));
+    assert!(one.typed::<Beyond<ID>>().is_none());
+    assert!(pool.try_view::<Beyond<ID>>().is_none());
+    let refused = pool.tx(|tx| tx.alloc(Beyond::<ID>(1)));
+    assert_eq!(refused.map(drop), Err(hotpool::TxError::Alloc(AllocError::NotAdded("beyond"))));
+}
+
+#[test]
+fn a_type_number_that_no_pool_has_is_a_type_that_was_not_added() {
+    let conf = conf(64 << 10, 1);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<One>().unwrap();
+    let one = pool.alloc(One([9])).unwrap().handle();
+    is_not_there::<0>(&mut pool, one);
+    is_not_there::<1023>(&mut pool, one);
+    is_not_there::<1024>(&mut pool, one);
+    is_not_there::<{ u16::MAX }>(&mut pool, one);
+    pool.destroy().unwrap();
 }
 
 #[test]
@@ -334,4 +412,22 @@ fn a_pool_has_a_thousand_types() {
     assert_eq!((pool.resume_report().types.len(), pool.resume_report().objects()), (1000, 30));
     each_of_a_thousand!(pool, look, [0 50 99]);
     pool.destroy().unwrap();
+}
+
+/// What the documentation of `Handle` says of handles that are used in another pool.
+#[test]
+fn a_handle_does_not_name_its_pool() {
+    let (of_a, of_b) = (conf(64 << 10, 1), conf(64 << 10, 1));
+    let (mut a, mut b) = (MemoryPoolMgr::open(&of_a).unwrap(), MemoryPoolMgr::open(&of_b).unwrap());
+    a.add_type::<One>().unwrap();
+    b.add_type::<One>().unwrap();
+    let in_a = a.alloc(One([1])).unwrap();
+    assert_eq!(b.get(in_a), None, "nothing lives in that slot");
+    let in_b = b.alloc(One([2])).unwrap();
+    assert_eq!(in_a, in_b, "type, slot and generation agree");
+    assert_eq!(b.get(in_a), Some(&One([2])));
+    b.free(in_b);
+    assert_eq!((a.get(in_a), b.get(in_a)), (Some(&One([1])), None));
+    a.destroy().unwrap();
+    b.destroy().unwrap();
 }

@@ -254,7 +254,7 @@ proptest! {
                 for step in steps {
                     apply(tx, &mut inside, step)?;
                 }
-                if *commits { Ok(()) } else { Err(TxError::TooLarge { capacity: 0 }) }
+                if *commits { Ok(()) } else { Err(TxError::TooLarge { capacity: 0, undo_size: 0 }) }
             });
             assert_eq!(result.is_ok(), *commits);
             if *commits {
@@ -286,5 +286,29 @@ fn the_ini_says_how_large_a_transaction_can_be_and_a_waiting_pool_keeps_what_it_
     let mut pool = open(&conf);
     let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
     assert!(matches!(pool.update(huge, |huge| huge.bytes[0] = 2), Err(TxError::TooLarge { .. })));
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_raised_undo_size_that_the_pool_does_not_have_is_not_asked_for_again() {
+    let mut conf = conf();
+    conf.undo_size = Bytes(4 << 10);
+    let mut pool = open(&conf);
+    let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
+    let refusal =
+        |pool: &mut MemoryPoolMgr| pool.update(huge, |huge| huge.bytes[0] = 2).unwrap_err().to_string();
+    assert_eq!(
+        refusal(&mut pool),
+        "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make a pool with a larger \
+         UndoSize: this one keeps its 4K"
+    );
+    drop(pool);
+    conf.undo_size = Bytes(128 << 10);
+    let mut pool = open(&conf);
+    assert_eq!(
+        refusal(&mut pool),
+        "the transaction is larger than the undo log of 4032 bytes; make it smaller: UndoSize = 128K holds for a pool \
+         that is made anew, and this one was made with 4K"
+    );
     pool.destroy().unwrap();
 }

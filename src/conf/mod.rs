@@ -14,7 +14,9 @@ mod process;
 mod read;
 mod report;
 mod resume;
+mod rules;
 mod section;
+mod validate;
 mod values;
 
 pub use manager::ConfMgr;

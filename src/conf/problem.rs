@@ -92,6 +92,11 @@ impl Found {
         // One character more, to know whether there is more.
         Found(text.chars().take(Self::SHOWN + 1).collect())
     }
+
+    /// The value as it displays.
+    pub(super) fn of(value: &dyn fmt::Display) -> Self {
+        Self::new(&value.to_string())
+    }
 }
 
 impl fmt::Display for Found {

@@ -1,13 +1,13 @@
 //! One text to the processes it declares and the problems it has.
 
 use super::collide::KeyUse;
-use super::ini::{self, Section, Span};
+use super::ini::{self, Section};
 use super::nearest::nearest;
 use super::problem::{Problem, ProblemKind};
 use super::process::ProcessConf;
 use super::report::{Report, Spot};
+use super::rules;
 use super::section;
-use super::values;
 use crate::limits;
 use std::collections::HashMap;
 use std::path::Path;
@@ -135,18 +135,11 @@ fn process_list<'a>(common: Option<&Section<'a>>, report: &mut Report<'_>) -> Op
         if listed.iter().any(|other| other.span.text == item.span.text) {
             report.add(item, ProblemKind::ListedTwice { name: item.span.text.into() });
         } else {
-            report.keep(item, process_name(item.span));
+            report.keep(item, rules::process_name(item.span.text));
             listed.push(item);
         }
     }
     Some(listed)
-}
-
-fn process_name(name: Span<'_>) -> Result<&str, ProblemKind> {
-    match name.text {
-        COMMON => Err(ProblemKind::ReservedName),
-        name => values::name(name, limits::MAX_PROCESS_NAME),
-    }
 }
 
 /// Reports sections that are not listed and listed processes that have no section.
@@ -160,7 +153,7 @@ fn check_names(sections: &[Section<'_>], listed: &[Spot<'_>], report: &mut Repor
         names.take(limits::MAX_PROCESSES)
     };
 
-    for spot in listed.iter().filter(|spot| process_name(spot.span).is_ok()) {
+    for spot in listed.iter().filter(|spot| rules::process_name(spot.span.text).is_ok()) {
         let name = spot.span.text;
         if !has_section(name) {
             let nearest = nearest(name, unlisted());

@@ -5,10 +5,11 @@ use super::fits;
 use super::ini::{Section, Span};
 use super::memory::{HugePages, MemoryConf};
 use super::nearest::nearest;
-use super::problem::{Found, ProblemKind};
+use super::problem::ProblemKind;
 use super::process::{BackendKind, CoreDump, Places, ProcessConf, TypeConf};
 use super::report::{Report, Spot};
 use super::resume::{OnCrashLoop, OnTorn, ResumeConf};
+use super::rules;
 use super::values;
 use crate::limits;
 use crate::units::{Bytes, Key};
@@ -113,7 +114,7 @@ pub(super) fn process(
 
     let backend = backend(&fields, report);
     let mode = fields.optional("Mode", 0o600, values::mode, report);
-    let wait = |text: &str| values::number(text, 0, limits::MAX_OWNER_WAIT_MS);
+    let wait = |text: &str| values::number(text, &rules::OWNER_WAIT_MS);
     let owner_wait_ms = fields.optional("OwnerWaitMs", limits::OWNER_WAIT_MS, wait, report);
     let core_dump = fields.optional("CoreDump", CoreDump::None, core_dump, report);
     let undo_size = fields.optional("UndoSize", Bytes(limits::UNDO_BYTES), values::undo_size, report);
@@ -160,14 +161,7 @@ fn one_key(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> O
 
 fn many_keys(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> Option<Vec<Key>> {
     let items = spot.span.items();
-    if items.is_empty() {
-        report.add(spot, ProblemKind::EmptyShmKeys);
-        return None;
-    }
-    if items.len() > limits::MAX_BLOCKS as usize {
-        report.add(spot, ProblemKind::TooManyBlocks { found: items.len() });
-        return None;
-    }
+    report.keep(spot, rules::blocks(items.len()))?;
     let parsed: Vec<Option<Key>> = named_items(spot, &items, report)
         .into_iter()
         .map(|item| one_key(spot.at(item?), keys, report))
@@ -196,23 +190,16 @@ pub(super) fn named_items<'a>(
 fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind, PathBuf)> {
     let parse = |text: &str| values::choice(text, &BackendKind::ALL, BackendKind::name);
     let kind = fields.optional("Backend", BackendKind::Sysv, parse, report)?;
-    let problem = match (kind, fields.get("Dir")) {
-        (BackendKind::File, None) => {
-            let at = fields.get("Backend")?;
-            report.add(Spot { key: "Dir", ..at }, ProblemKind::DirMissing);
-            return None;
+    let dir = fields.get("Dir");
+    let spot = match dir {
+        Some(spot) => spot,
+        None => {
+            fields.get("Backend").map_or(Spot::section(fields.section.name), |at| Spot { key: "Dir", ..at })
         }
-        (BackendKind::File, Some(dir)) if Path::new(dir.span.text).is_absolute() => {
-            return Some((kind, dir.span.text.into()));
-        }
-        (BackendKind::File, Some(dir)) => {
-            (dir, ProblemKind::DirNotAbsolute { found: Found::new(dir.span.text) })
-        }
-        (_, Some(dir)) => (dir, ProblemKind::DirUnused),
-        (_, None) => return Some((kind, PathBuf::new())),
     };
-    report.add(problem.0, problem.1);
-    None
+    let path = dir.map(|spot| Path::new(spot.span.text));
+    report.keep(spot, rules::dir(kind, path))?;
+    Some((kind, path.unwrap_or(Path::new("")).into()))
 }
 
 fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
@@ -225,40 +212,36 @@ fn memory(fields: &Fields<'_>, backend: Option<BackendKind>, report: &mut Report
     let huge_pages = fields.optional("HugePages", HugePages::Off, pages, report);
     let prefault = fields.optional("Prefault", false, values::yes_or_no, report);
     let lock_memory = fields.optional("LockMemory", false, values::yes_or_no, report);
-    if let (Some(HugePages::On), Some(backend), Some(at)) = (huge_pages, backend, fields.get("HugePages"))
-        && backend != BackendKind::Sysv
-    {
-        report.add(at, ProblemKind::HugeNotReserved { backend: backend.name() });
-        return None;
+    let conf = MemoryConf { huge_pages: huge_pages?, prefault: prefault?, lock_memory: lock_memory? };
+    if let (Some(backend), Some(at)) = (backend, fields.get("HugePages")) {
+        report.keep(at, rules::memory(&conf, backend))?;
     }
-    Some(MemoryConf { huge_pages: huge_pages?, prefault: prefault?, lock_memory: lock_memory? })
+    Some(conf)
 }
 
 /// What to do in a crash loop, and with a pool that is not there.
 fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     let default = ResumeConf::default();
-    let resumes = |text: &str| values::number(text, 0, limits::MAX_CRASH_RESUMES);
+    let resumes = |text: &str| values::number(text, &rules::CRASH_RESUMES);
     let max_crash_resumes = fields.optional("MaxCrashResumes", default.max_crash_resumes, resumes, report);
-    let window = |text: &str| values::number(text, 1, limits::MAX_CRASH_WINDOW_SEC);
+    let window = |text: &str| values::number(text, &rules::CRASH_WINDOW_SEC);
     let crash_window_sec = fields.optional("CrashWindowSec", default.crash_window_sec, window, report);
     let policy = |text: &str| values::choice(text, &OnCrashLoop::ALL, OnCrashLoop::name);
     let on_crash_loop = fields.optional("OnCrashLoop", default.on_crash_loop, policy, report);
     let torn = |text: &str| values::choice(text, &OnTorn::ALL, OnTorn::name);
     let on_torn = fields.optional("OnTorn", default.on_torn, torn, report);
     let must_be_hot = fields.optional("MustBeHot", default.must_be_hot, values::yes_or_no, report);
-    if let (Some(OnCrashLoop::Cold), Some(true), Some(at)) =
-        (on_crash_loop, must_be_hot, fields.get("MustBeHot"))
-    {
-        report.add(at, ProblemKind::HotAndCold);
-        return None;
-    }
-    Some(ResumeConf {
+    let conf = ResumeConf {
         max_crash_resumes: max_crash_resumes?,
         crash_window_sec: crash_window_sec?,
         on_crash_loop: on_crash_loop?,
         must_be_hot: must_be_hot?,
         on_torn: on_torn?,
-    })
+    };
+    if let Some(at) = fields.get("MustBeHot") {
+        report.keep(at, rules::resume(&conf))?;
+    }
+    Some(conf)
 }
 
 /// All types of a process, `None` if one is wrong.
@@ -267,15 +250,12 @@ pub(super) fn types(
     block_size: Option<Bytes>,
     report: &mut Report<'_>,
 ) -> Option<Vec<TypeConf>> {
-    if section.entries.len() > limits::MAX_TYPE_ID as usize {
-        report.add(Spot::section(section.name), ProblemKind::TooManyTypes { found: section.entries.len() });
-        return None;
-    }
+    report.keep(Spot::section(section.name), rules::types(section.entries.len()))?;
     let mut sound = true;
     let mut types = Vec::new();
     for entry in &section.entries {
         let value = Spot::value(section.name.text, *entry);
-        let name = report.keep(value.at(entry.key), values::name(entry.key.text, limits::MAX_TYPE_NAME));
+        let name = report.keep(value.at(entry.key), rules::name(entry.key.text, limits::MAX_TYPE_NAME));
         let sizes = type_sizes(value, block_size, report);
         match (name, sizes) {
             (Some(name), Some((capacity, object_bytes))) => {
@@ -298,15 +278,12 @@ fn type_sizes(
         Some((count, object)) => (value.at(count), Some(value.at(object))),
         None => (value, None),
     };
-    let capacity = report.keep(count, values::number(count.span.text, 0, limits::MAX_SLOTS));
+    let capacity = report.keep(count, values::number(count.span.text, &rules::CAPACITY));
     let Some(object) = object else {
         return Some((capacity?, None));
     };
-    let size = values::bytes(object.span.text, Bytes(1), Bytes(limits::MAX_BLOCK_BYTES));
+    let size = values::bytes(object.span.text, &rules::OBJECT_BYTES);
     let size = report.keep(object, size)?;
-    if let Some(kind) = block_size.and_then(|block| fits::object(size, block)) {
-        report.add(object, kind);
-        return None;
-    }
+    let size = report.keep(object, rules::object(size, block_size))?;
     Some((capacity?, Some(size.0)))
 }

@@ -2,8 +2,10 @@
 
 use super::nearest::nearest;
 use super::problem::{Found, ProblemKind};
-use crate::limits;
+use super::rules;
 use crate::units::{Bytes, Key};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 type Parsed<T> = Result<T, ProblemKind>;
 
@@ -25,21 +27,10 @@ fn not(text: &str, expected: &'static str) -> ProblemKind {
     }
 }
 
-/// `number`, if it lies between `min` and `max`.
-fn within<T: TryFrom<u128> + Ord + ToString>(text: &str, number: u128, min: T, max: T) -> Parsed<T> {
-    match T::try_from(number) {
-        Ok(value) if min <= value && value <= max => Ok(value),
-        _ => Err(out_of_range(text, min, max)),
-    }
-}
-
-fn out_of_range(text: &str, min: impl ToString, max: impl ToString) -> ProblemKind {
-    ProblemKind::OutOfRange { found: Found::new(text), min: min.to_string(), max: max.to_string() }
-}
-
 /// A decimal number.
-pub(super) fn number<T: TryFrom<u128> + Ord + ToString>(text: &str, min: T, max: T) -> Parsed<T> {
-    within(text, digits(text).ok_or_else(|| not(text, A_NUMBER))?, min, max)
+pub(super) fn number<T: TryFrom<u128> + Ord + Display>(text: &str, range: &RangeInclusive<T>) -> Parsed<T> {
+    let number = digits(text).ok_or_else(|| not(text, A_NUMBER))?;
+    rules::within(T::try_from(number).ok(), range, &text)
 }
 
 /// A key of System V. A decimal that begins with 0 is refused: C would read it as octal.
@@ -54,14 +45,13 @@ pub(super) fn key(text: &str) -> Parsed<Key> {
         None => digits(text),
     };
     match u32::try_from(number.ok_or_else(|| not(text, A_KEY))?) {
-        Ok(0) => Err(ProblemKind::PrivateKey { found: Found::new(text) }),
-        Ok(key) => Ok(Key(key)),
-        Err(_) => Err(out_of_range(text, Key(1), Key(u32::MAX))),
+        Ok(key) => rules::key(Key(key), &text),
+        Err(_) => rules::within(None, &(Key(1)..=Key(u32::MAX)), &text),
     }
 }
 
-/// A size: `65536`, `64K`, `64M`, `1G`; the units are powers of 1024.
-pub(super) fn bytes(text: &str, min: Bytes, max: Bytes) -> Parsed<Bytes> {
+/// A size: `65536`, `64K`, `64M`, `1G`; the units are powers of 1024. `None` if no word has it.
+fn size(text: &str) -> Parsed<Option<Bytes>> {
     let (count, unit) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
         Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
@@ -69,44 +59,32 @@ pub(super) fn bytes(text: &str, min: Bytes, max: Bytes) -> Parsed<Bytes> {
         _ => (text, 1),
     };
     let count = digits(count).ok_or_else(|| not(text, A_SIZE))?;
-    match u64::try_from(count.saturating_mul(unit)) {
-        Ok(n) if min.0 <= n && n <= max.0 => Ok(Bytes(n)),
-        _ => Err(out_of_range(text, min, max)),
-    }
+    Ok(u64::try_from(count.saturating_mul(unit)).ok().map(Bytes))
+}
+
+/// A size in `range`.
+pub(super) fn bytes(text: &str, range: &RangeInclusive<Bytes>) -> Parsed<Bytes> {
+    rules::within(size(text)?, range, &text)
 }
 
 /// The size of a block: whole pages.
 pub(super) fn block_size(text: &str) -> Parsed<Bytes> {
-    whole_pages(text, limits::MIN_BLOCK_BYTES, limits::MAX_BLOCK_BYTES)
+    rules::whole_pages(size(text)?, &rules::BLOCK_SIZE, &text)
 }
 
 /// The size of an undo log: a whole number of pages.
 pub(super) fn undo_size(text: &str) -> Parsed<Bytes> {
-    whole_pages(text, limits::MIN_UNDO_BYTES, limits::MAX_UNDO_BYTES)
+    rules::whole_pages(size(text)?, &rules::UNDO_SIZE, &text)
 }
 
-fn whole_pages(text: &str, least: u64, most: u64) -> Parsed<Bytes> {
-    let size = bytes(text, Bytes(least), Bytes(most))?;
-    let below = size.0 - size.0 % limits::PAGE;
-    if below == size.0 {
-        return Ok(size);
-    }
-    Err(ProblemKind::NotWholePages { found: size, below: Bytes(below), above: Bytes(below + limits::PAGE) })
-}
-
-/// Permission bits: the owner's both, and whatever of 0066 is asked for.
+/// Permission bits in octal.
 pub(super) fn mode(text: &str) -> Parsed<u32> {
     let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
     if !octal {
         return Err(not(text, A_MODE));
     }
     // More digits than fit are bits beyond 0666 too.
-    let mode = u32::from_str_radix(text, 8).unwrap_or(u32::MAX);
-    match mode {
-        _ if mode & !0o666 != 0 => Err(ProblemKind::ModeBits { found: Found::new(text) }),
-        _ if mode & 0o600 != 0o600 => Err(ProblemKind::ModeLocksOwner { found: Found::new(text) }),
-        mode => Ok(mode),
-    }
+    rules::mode(u32::from_str_radix(text, 8).unwrap_or(u32::MAX), &text)
 }
 
 /// One of a few words, each with what it stands for.
@@ -131,19 +109,6 @@ pub(super) fn yes_or_no(text: &str) -> Parsed<bool> {
         }
         other => other,
     })
-}
-
-/// The name of a process or of a type, at most `max` bytes.
-pub(super) fn name(text: &str, max: usize) -> Parsed<&str> {
-    let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    let starts = text.bytes().next().is_some_and(letter);
-    if !starts || !text.bytes().all(|b| letter(b) || b.is_ascii_digit() || b == b'-') {
-        return Err(ProblemKind::BadName { found: Found::new(text) });
-    }
-    if text.len() > max {
-        return Err(ProblemKind::NameTooLong { found: Found::new(text), length: text.len(), max });
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -172,12 +137,12 @@ mod tests {
 
     #[test]
     fn sizes_take_a_unit_of_1024_and_never_wrap() {
-        let any = |text| bytes(text, Bytes(0), Bytes(u64::MAX));
+        let any = |text| bytes(text, &(Bytes(0)..=Bytes(u64::MAX)));
         assert_eq!(any("65536"), Ok(Bytes(65536)));
         assert_eq!(any("64K"), Ok(Bytes(64 << 10)));
         assert_eq!(any("64m"), Ok(Bytes(64 << 20)));
         assert_eq!(any("1G"), Ok(Bytes(1 << 30)));
-        assert_eq!(any("17179869184G"), Err(out_of_range("17179869184G", 0, Bytes(u64::MAX))));
+        assert!(matches!(any("17179869184G"), Err(ProblemKind::OutOfRange { .. })));
         // 2^118 K: a product that wraps is 0.
         assert!(matches!(any("332306998946228968225951765070086144K"), Err(ProblemKind::OutOfRange { .. })));
         for text in ["", "K", "64MB", "64 M", "6.4M", "0x10", "-1K", "é"] {

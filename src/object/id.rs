@@ -15,6 +15,10 @@ use std::num::NonZeroU64;
 /// ```
 ///
 /// Prints as `type:slot v generation`, for example `7:1042v3`.
+///
+/// A handle does not name its pool: all 64 bits are taken. A handle of one pool resolves in another pool if
+/// an object of the same type lives there in the same slot and in the same generation, and then it is that other
+/// object. No check can tell. Send the pool's key or process along with a handle that leaves its pool.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Handle(NonZeroU64);
@@ -79,7 +83,8 @@ impl fmt::Debug for Handle {
 /// The handle of an object of type `T`: 64 bits, `Copy`, valid across restarts.
 ///
 /// Once its object is freed it never resolves again, whatever the slot holds later.
-/// It keeps nothing alive and frees nothing.
+/// It keeps nothing alive and frees nothing. It means nothing in another pool, where it may
+/// resolve to another object: see [`Handle`].
 #[repr(transparent)]
 pub struct Id<T> {
     handle: Handle,

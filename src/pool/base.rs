@@ -8,6 +8,7 @@ use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sync::Half;
 use crate::sys;
+use crate::units::round_up;
 
 /// The parts of a base segment, found and checked.
 #[derive(Clone, Copy)]
@@ -55,14 +56,16 @@ impl Plan {
         let queues = at;
         at += limits::QUEUE_DIRECTORY_BYTES;
         let lanes = at;
-        at += undo_bytes;
+        at = at.saturating_add(undo_bytes);
         Plan { types, blocks, extents, schema, starts, black_box, queues, lanes, end: at }
     }
 }
 
-/// Size of the base segment of a new pool.
+/// Returns the size of the base segment of a new pool.
+///
+/// Saturates for an `undo_size` that no pool can have, which [`ProcessConf::validate`] refuses.
 pub fn base_bytes(conf: &ProcessConf) -> u64 {
-    Plan::new(conf.undo_size.0).end.next_multiple_of(limits::PAGE)
+    round_up(Plan::new(conf.undo_size.0).end, limits::PAGE).unwrap_or(u64::MAX)
 }
 
 // The largest undo log does not bring an offset near its limit.

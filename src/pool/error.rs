@@ -1,6 +1,6 @@
 //! What can go wrong in a pool, and what to do about it.
 
-use crate::conf::Place;
+use crate::conf::{ConfError, Place};
 use crate::object::Handle;
 use crate::pool::space::{NoSpace, Space};
 use crate::pool::state::TypeState;
@@ -11,6 +11,10 @@ use crate::units::{Bytes, Key};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
+    /// The configuration breaks a rule of the ini.
+    #[error("{0}")]
+    Conf(#[from] ConfError),
+
     /// The segments could not be had.
     #[error(transparent)]
     Share(#[from] ShareError),
@@ -125,6 +129,22 @@ pub enum PoolError {
         differences: Vec<String>,
         /// Objects of it in the pool.
         objects: u64,
+    },
+
+    /// The struct of a type was renamed.
+    #[error(
+        "type {id} of the pool in {key} is called `{stored}` and has the fields of `{name}`; if the struct was renamed, \
+         keep the old name: #[pool(id = {id}, name = \"{stored}\")]; if it is another type, it needs another number"
+    )]
+    TypeRenamed {
+        /// The type being added.
+        name: &'static str,
+        /// Its number.
+        id: u16,
+        /// The name in the pool.
+        stored: String,
+        /// Key of the base segment.
+        key: Key,
     },
 
     /// Another type has the number.

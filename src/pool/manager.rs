@@ -83,7 +83,7 @@ pub struct MemoryPoolMgr {
     /// Objects that the transaction in flight has freed.
     pub(crate) freed: Vec<Handle>,
     chains: Chains,
-    conf: ProcessConf,
+    pub(crate) conf: ProcessConf,
     report: ResumeReport,
     last_generation: u32,
     farewell: Farewell,
@@ -101,13 +101,14 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// Another process owns the pool; a segment under one of the keys is not ours, of the wrong
+    /// The configuration breaks a rule of the ini ([`ProcessConf::validate`]). Another process owns the pool; a segment under one of the keys is not ours, of the wrong
     /// size, user or version, or damaged; the ini no longer fits the pool. Nothing is changed then. There is no memory
     /// for what the ini asks for, or a limit keeps it from being locked: the pool stays as hot as it was.
     #[doc(alias = "Init")]
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         let began = Instant::now();
+        conf.validate()?;
         let mut share = ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| {
             base::make(region, conf, aside::first_generation(conf))
         })

@@ -37,7 +37,7 @@ impl<T> Forced<T> {
 impl MemoryPoolMgr {
     #[inline(always)]
     fn state<T: PoolObject>(&self) -> Option<&TypeState> {
-        self.types[usize::from(T::TYPE_ID)].as_deref()
+        self.types.get(usize::from(T::TYPE_ID))?.as_deref()
     }
 
     /// Shared access to all objects of type `T`, the type looked up once: for hot loops.
@@ -69,7 +69,7 @@ impl MemoryPoolMgr {
 
     #[inline(always)]
     fn try_view_mut<T: PoolObject>(&mut self) -> Option<ViewMut<'_, T>> {
-        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut()?;
+        let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
         Some(ViewMut { typed: state.slots.typed_mut()?, index: &state.index, mark: &self.marks[0] })
     }
 
@@ -120,7 +120,7 @@ impl MemoryPoolMgr {
     pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
         loop {
-            if let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut()
+            if let Some(Some(state)) = self.types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut)
                 && let Some(mut typed) = state.slots.typed_mut::<T>()
                 && let Some(id) = typed.alloc(value)
             {
@@ -225,7 +225,9 @@ impl MemoryPoolMgr {
     /// All or nothing under a kill.
     #[inline]
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
-        let Some(state) = self.types[usize::from(T::TYPE_ID)].as_deref_mut() else { return false };
+        let Some(Some(state)) = self.types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut) else {
+            return false;
+        };
         let Some(mut typed) = state.slots.typed_mut::<T>() else { return false };
         if planted(Mutant::FreeUnlinksFirst)
             && let (true, Some(slot)) = (T::KEYED, typed.shared().slots().slot(id.index()))
@@ -260,7 +262,7 @@ impl MemoryPoolMgr {
     /// [`ResumeReport::being_written`](crate::ResumeReport::being_written).
     #[inline]
     pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Option<RefMut<'_, T>> {
-        let state = self.types[usize::from(T::TYPE_ID)].as_deref_mut()?;
+        let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
         Some(self.marks[0].only(id, object))
     }
@@ -410,9 +412,9 @@ fn parts<'a, T: PoolObject>(
     types: &'a mut Types,
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
-    match types[usize::from(T::TYPE_ID)].as_deref_mut() {
-        Some(state) => Ok((state, space)),
-        None => Err(AllocError::NotAdded(T::NAME)),
+    match types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut) {
+        Some(Some(state)) => Ok((state, space)),
+        _ => Err(AllocError::NotAdded(T::NAME)),
     }
 }
 
@@ -449,7 +451,7 @@ macro_rules! parts {
                 let ids = [$(usize::from($type::TYPE_ID)),+];
                 let states = match pool.types.get_disjoint_mut(ids) {
                     Ok(states) => states,
-                    Err(_) => panic!("a type is named twice in views_mut"),
+                    Err(_) => panic!("a type is named twice in views_mut, or its number is above 1023"),
                 };
                 let mut states = states.into_iter();
                 let marks = &pool.marks;

@@ -65,7 +65,7 @@ impl MemoryPoolMgr {
 
     /// A copy of an object in quarantine, to be looked at or repaired.
     pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
-        self.types[usize::from(T::TYPE_ID)].as_deref()?.slots.typed::<T>()?.parked(id).copied()
+        self.types.get(usize::from(T::TYPE_ID))?.as_deref()?.slots.typed::<T>()?.parked(id).copied()
     }
 
     /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.

@@ -1,5 +1,6 @@
 //! Changes that are all or nothing: one object, or many of several types with allocs and frees.
 
+use crate::conf::ProcessConf;
 use crate::layout::UndoKind;
 use crate::limits;
 use crate::object::{Handle, Id, PoolObject};
@@ -7,7 +8,8 @@ use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::state::TypeState;
-use crate::pool::undo::{LogFull, States};
+use crate::pool::undo::{LogFull, States, Undo};
+use crate::units::Bytes;
 
 /// Why a step of a transaction was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,16 +20,30 @@ pub enum TxError {
     Stale(Handle),
     /// The transaction has more old bytes to keep than its log holds. It is rolled back, whatever its
     /// closure returns.
-    #[error(
-        "the transaction is larger than the undo log of {capacity} bytes; make it smaller or raise UndoSize"
-    )]
+    #[error("the transaction is larger than the undo log of {capacity} bytes; {}", larger_log(*.capacity, *.undo_size))]
     TooLarge {
         /// Bytes of the log.
         capacity: usize,
+        /// `UndoSize` of the configuration, which a waiting pool need not have.
+        undo_size: usize,
     },
     /// An object could not be made.
     #[error(transparent)]
     Alloc(#[from] AllocError),
+}
+
+/// What makes room in an undo log: a pool keeps the log that it was made with.
+fn larger_log(capacity: usize, undo_size: usize) -> String {
+    let made_with = Bytes((capacity as u64).next_multiple_of(limits::PAGE));
+    let asked_for = Bytes(undo_size as u64);
+    match asked_for > made_with {
+        true => format!(
+            "make it smaller: UndoSize = {asked_for} holds for a pool that is made anew, and this one was made with {made_with}"
+        ),
+        false => {
+            format!("make it smaller, or make a pool with a larger UndoSize: this one keeps its {made_with}")
+        }
+    }
 }
 
 impl States for [Option<Box<TypeState>>; limits::TYPE_TABLE as usize] {
@@ -106,6 +122,11 @@ impl MemoryPoolMgr {
     }
 }
 
+#[cold]
+fn too_large(undo: &Undo, conf: &ProcessConf) -> TxError {
+    TxError::TooLarge { capacity: undo.capacity(), undo_size: conf.undo_size.0 as usize }
+}
+
 /// A transaction: what is done through it is committed together, or not at all.
 ///
 /// Reads see its own changes: an object freed in it is gone, though its slot is used again
@@ -129,8 +150,7 @@ impl<'a> Tx<'a> {
     #[inline(always)]
     fn end<R, E: From<TxError>>(mut self, result: Result<R, E>) -> Result<R, E> {
         if self.too_large && result.is_ok() {
-            let capacity = self.pool.undo.capacity();
-            return Err(TxError::TooLarge { capacity }.into());
+            return Err(too_large(&self.pool.undo, &self.pool.conf).into());
         }
         if result.is_ok() {
             self.open = false;
@@ -171,7 +191,7 @@ impl<'a> Tx<'a> {
     #[cold]
     fn full(&mut self, _: LogFull) -> TxError {
         self.too_large = true;
-        TxError::TooLarge { capacity: self.pool.undo.capacity() }
+        too_large(&self.pool.undo, &self.pool.conf)
     }
 
     #[inline(always)]
@@ -196,7 +216,7 @@ impl<'a> Tx<'a> {
             return Err(TxError::Stale(id.handle()));
         }
         let pool = &mut *self.pool;
-        let state = pool.types[usize::from(T::TYPE_ID)].as_deref_mut();
+        let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
         let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
             return Err(TxError::Stale(id.handle()));
         };
@@ -204,7 +224,7 @@ impl<'a> Tx<'a> {
             Some(Ok(object)) => Ok(object),
             Some(Err(LogFull)) => {
                 self.too_large = true;
-                Err(TxError::TooLarge { capacity: pool.undo.capacity() })
+                Err(too_large(&pool.undo, &pool.conf))
             }
             None => Err(TxError::Stale(id.handle())),
         }

@@ -176,17 +176,18 @@ fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
 /// Compares the entry that is there with the type of this build.
 fn compare(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
     let key = setting.key();
-    if info.name() != wanted.name {
-        return Err(PoolError::TypeIdTaken { name: wanted.name, id: wanted.id, other: info.name(), key });
-    }
     let stride = wanted.stride();
     let same = info.fingerprint.load() == wanted.fingerprint
         && info.size.load() == wanted.size as u64
         && info.align.load() == wanted.align as u32
         && Some(info.stride.load()) == stride
         && info.keyed() == wanted.keyed;
-    if same {
-        return Ok(());
+    let (name, id, stored) = (wanted.name, wanted.id, info.name());
+    match (stored == name, same) {
+        (true, true) => return Ok(()),
+        (true, false) => {}
+        (false, true) => return Err(PoolError::TypeRenamed { name, id, stored, key }),
+        (false, false) => return Err(PoolError::TypeIdTaken { name, id, other: stored, key }),
     }
     Err(PoolError::TypeChanged {
         name: wanted.name.into(),

@@ -1,0 +1,122 @@
+//! The rules of the ini, applied to a configuration that a program made.
+
+use super::collide::{KeyUse, collisions};
+use super::fits;
+use super::problem::{ConfError, Problem, ProblemKind};
+use super::process::{Place, ProcessConf, TypeConf};
+use super::rules;
+use crate::limits;
+use crate::units::Bytes;
+use std::fmt::Display;
+
+impl ProcessConf {
+    /// Checks every value by the rules of the ini. Opening a pool does it first.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its section and key.
+    ///
+    /// ```
+    /// use hotpool::conf::ProcessConf;
+    /// use hotpool::units::{Bytes, Key};
+    ///
+    /// let conf = ProcessConf::new("zone", Key(0x4850_0100), Bytes(70_000), &[Key(0x4850_0101)]);
+    /// let error = conf.validate().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "[zone] BlockSize: 70000 is not a multiple of 4096; the nearest are 68K and 72K"
+    /// );
+    /// ```
+    pub fn validate(&self) -> Result<(), ConfError> {
+        let mut found = Vec::new();
+        self.check_values(&mut found);
+        self.check_keys(&mut found);
+        self.check_types(&mut found);
+        ConfError::of(found).map_or(Ok(()), Err)
+    }
+
+    /// The place of a key of the process: that of the ini, if the ini has said where it is.
+    fn place(&self, key: &str) -> Place {
+        let places = &self.places;
+        let known = [&places.base_key, &places.block_size, &places.shm_keys];
+        let known = known.into_iter().find(|place| place.key == key);
+        known.cloned().unwrap_or_else(|| Place { key: key.into(), ..places.section.clone() })
+    }
+
+    fn check_values(&self, found: &mut Vec<Problem>) {
+        let mut rule = |key: &str, broken: Option<ProblemKind>| {
+            found.extend(broken.map(|kind| problem(self.place(key), kind)));
+        };
+        rule("", rules::process_name(&self.name).err());
+        let size = &self.block_size;
+        rule("BlockSize", rules::whole_pages(Some(*size), &rules::BLOCK_SIZE, size).err());
+        let undo = &self.undo_size;
+        rule("UndoSize", rules::whole_pages(Some(*undo), &rules::UNDO_SIZE, undo).err());
+        rule("Mode", rules::mode(self.mode, &format_args!("{:04o}", self.mode)).err());
+        rule("OwnerWaitMs", range(self.owner_wait_ms, &rules::OWNER_WAIT_MS));
+        // A folder that is not given is an empty path here.
+        let dir = (!self.dir.as_os_str().is_empty()).then_some(self.dir.as_path());
+        rule("Dir", rules::dir(self.backend, dir).err());
+        rule("HugePages", rules::memory(&self.memory, self.backend).err());
+        rule("MaxCrashResumes", range(self.resume.max_crash_resumes, &rules::CRASH_RESUMES));
+        rule("CrashWindowSec", range(self.resume.crash_window_sec, &rules::CRASH_WINDOW_SEC));
+        rule("MustBeHot", rules::resume(&self.resume).err());
+    }
+
+    fn check_keys(&self, found: &mut Vec<Problem>) {
+        let (base, blocks) = (self.place("BaseKey"), self.place("ShmKeys"));
+        if let Err(kind) = rules::blocks(self.shm_keys.len()) {
+            return found.push(problem(blocks, kind));
+        }
+        let uses =
+            || std::iter::once((self.base_key, &base)).chain(self.shm_keys.iter().map(|key| (*key, &blocks)));
+        found.extend(
+            uses().filter_map(|(key, place)| Some(problem(place.clone(), rules::key(key, &key).err()?))),
+        );
+        let mut sorted: Vec<_> = uses().map(|(key, _)| key).collect();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+            let uses = uses().map(|(key, place)| KeyUse { key, place: place.clone(), column: 0 });
+            found.extend(collisions(&uses.collect::<Vec<_>>()));
+        }
+    }
+
+    fn check_types(&self, found: &mut Vec<Problem>) {
+        if let Err(kind) = rules::types(self.types.len()) {
+            return found.push(problem(self.places.section.clone(), kind));
+        }
+        // What the sizes are compared with has its own problem if it breaks a rule.
+        let block = Some(self.block_size).filter(|size| rules::BLOCK_SIZE.contains(size));
+        found.extend(self.types.iter().filter_map(|of| Some(problem(of.place.clone(), broken(of, block)?))));
+        let mut sorted: Vec<&TypeConf> = self.types.iter().collect();
+        sorted.sort_by_key(|of| &of.name);
+        for pair in sorted.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+            let kind = ProblemKind::RepeatedKey { first: pair[0].place.clone() };
+            found.push(problem(pair[1].place.clone(), kind));
+        }
+        if found.is_empty()
+            && let Some(kind) = fits::total(&self.types, self.block_size, self.shm_keys.len())
+        {
+            found.push(problem(self.place("BlockSize"), kind));
+        }
+    }
+}
+
+fn problem(place: Place, kind: ProblemKind) -> Problem {
+    Problem { place, column: 0, kind }
+}
+
+fn range<T: Ord + Display + Copy>(value: T, range: &std::ops::RangeInclusive<T>) -> Option<ProblemKind> {
+    rules::within(Some(value), range, &value).err()
+}
+
+/// The first rule that the line of a type breaks.
+fn broken(of: &TypeConf, block: Option<Bytes>) -> Option<ProblemKind> {
+    let name = rules::name(&of.name, limits::MAX_TYPE_NAME).err();
+    let capacity = || range(of.capacity, &rules::CAPACITY);
+    let object = || {
+        let size = rules::within(Some(Bytes(of.object_bytes?)), &rules::OBJECT_BYTES, &of.object_bytes?);
+        size.and_then(|size| rules::object(size, block)).err()
+    };
+    name.or_else(capacity).or_else(object)
+}
