@@ -25,7 +25,7 @@ macro_rules! fields {
 
 fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
     vec![
-        fields!(Frozen: magic, layout, kind, pool_id, bytes, key, index, created, check, spare),
+        fields!(Frozen: magic, layout, kind, pool_id, bytes, key, index, created, check, draft),
         fields!(Geometry: block_bytes, types_off, blocks_off, extents_off, schema_off, schema_bytes, lanes_off,
             lanes_bytes, starts_off, starts_bytes, black_box_off, black_box_bytes, queues_off, queues_bytes, max_types,
             max_blocks, max_extents, lanes, process, hash_seed, first_generation, spare, check),

@@ -29,7 +29,7 @@ const RANKS: [(&str, u32); 17] = [
 ];
 
 /// The only files with unsafe code.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: [&str; 15] = [
     "src/layout/mod.rs",
     "src/object/link.rs",
     "src/pool/probe.rs",
@@ -43,6 +43,7 @@ const UNSAFE: [&str; 14] = [
     "src/sys/clock.rs",
     "src/sys/fork.rs",
     "src/sys/mem.rs",
+    "src/sys/sparse.rs",
     "src/sys/sysv.rs",
 ];
 

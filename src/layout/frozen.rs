@@ -8,6 +8,9 @@ pub const MAGIC_READY: u64 = u64::from_le_bytes(*b"HOTPOOL1");
 /// First word of a base segment whose pool is being destroyed.
 pub const MAGIC_GONE: u64 = u64::from_le_bytes(*b"HOTPGONE");
 
+/// `draft`: what follows the first 64 bytes of an unfinished segment holds nothing.
+pub const DRAFT: u32 = u32::from_le_bytes(*b"DRFT");
+
 /// Version of everything behind the frozen bytes.
 pub const LAYOUT_VERSION: u32 = 1;
 /// `kind` of a base segment.
@@ -41,8 +44,8 @@ pub struct Frozen {
     pub created: Word,
     /// CRC-32C of the words from `layout` to `created`.
     pub check: Half,
-    /// Zero.
-    pub spare: Half,
+    /// [`DRAFT`] while a creation writes more than these bytes, or while a segment is emptied; else zero.
+    pub draft: Half,
 }
 
 record!(Frozen, 64);

@@ -24,7 +24,9 @@ mod type_info;
 pub use block::BlockBase;
 pub(crate) use block::{BLOCK_ACTIVE, BLOCK_VACANT};
 pub use extent::{ExtentKind, ExtentRec};
-pub use frozen::{BASE_KIND, BLOCK_KIND, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+pub use frozen::{
+    BASE_KIND, BLOCK_KIND, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+};
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub use lane::LaneHead;

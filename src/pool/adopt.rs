@@ -2,7 +2,7 @@
 //! of how the last one ended, and ends the transaction that was cut. What a cut alloc or free has left
 //! is settled type by type, when a type is first used (`TypeState::settle`).
 //!
-//! Whatever could be refused is refused before the first store.
+//! Whatever could be refused is refused by [`check`], before the first store of a start.
 //!
 //! | step | a kill behind it leaves |
 //! |---|---|
@@ -86,6 +86,30 @@ impl States for Loaded<'_> {
     }
 }
 
+/// Whether [`adopt`] can do all that it finds to do. Changes nothing.
+pub(crate) fn check(
+    found: &Found<'_>,
+    undo: &Undo,
+    conf: &ProcessConf,
+    crash_loop: Option<CrashLoop>,
+) -> Result<(), &'static str> {
+    let header = &found.base.header;
+    header.epoch.load().checked_add(1).ok_or("it counts more starts than there can be")?;
+    undo.check(&mut Loaded { found: *found, look_only: true, states: Vec::new() })?;
+    let split = header.split.load();
+    if split != 0 {
+        found.look((split >> 32) as u16)?;
+    }
+    let named = header.marks.iter().chain(&header.suspects).map(Word::load).filter_map(Handle::from_bits);
+    let put_away = conf.resume.on_torn == OnTorn::Quarantine || crash_loop.is_some();
+    let worked_on = [last_object(found), BlackBox::of(found.base).last_object()].into_iter().flatten();
+    let mut touched: Vec<u16> = named.chain(worked_on).filter(|_| put_away).map(Handle::type_id).collect();
+    touched.extend(quarantine::listed(header).map(Handle::type_id));
+    touched.sort_unstable();
+    touched.dedup();
+    touched.into_iter().try_for_each(|id| found.look(id).map(drop))
+}
+
 /// Makes this process the owner of a checked pool. The error says what makes no sense.
 pub(crate) fn adopt(
     found: &Found<'_>,
@@ -106,7 +130,6 @@ pub(crate) fn adopt(
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
-    undo.check(&mut Loaded { found: *found, look_only: true, states: Vec::new() })?;
     keep_marks(header);
     end_split(found)?;
     let last = last_object(found);

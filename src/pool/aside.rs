@@ -27,10 +27,31 @@ use crate::pool::error::PoolError;
 use crate::pool::slot::RETIRED;
 use crate::pool::space::{Chains, Space};
 use crate::region::{At, Region};
-use crate::share::{Home, Observed, ShareError, ShareMgr, Verdict};
+use crate::share::{Home, Observed, Prospect, ShareError, ShareMgr, Standing, Verdict};
 use crate::sync::Word;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
+
+/// Judges what is under the post-mortem keys of a pool, before anything is stored.
+pub(crate) fn check(
+    conf: &ProcessConf,
+    base: &Base,
+    space: &Space,
+    prospect: &Prospect,
+) -> Result<(), PoolError> {
+    let judge = |key, block, bytes| {
+        prospect.judge_copy(post_mortem(key), block, bytes).map_err(|error| taken(conf, error))
+    };
+    if judge(conf.base_key, None, base.region.len())? == Standing::Complete {
+        return Ok(());
+    }
+    for number in 0..base.nblocks() {
+        if let (Some(block), Some(_)) = (base.blocks.get(number), space.block(number)) {
+            judge(Key(block.key.load()), Some(number as u32), base.block_bytes())?;
+        }
+    }
+    Ok(())
+}
 
 /// Copies a pool to its post-mortem keys, and returns that of the base. Nothing of the pool is changed.
 pub(crate) fn copy(
@@ -38,12 +59,12 @@ pub(crate) fn copy(
     base: &Base,
     space: &Space,
     chains: &Chains,
-    share: &ShareMgr,
+    share: &mut ShareMgr,
 ) -> Result<Key, PoolError> {
     let began = Instant::now();
     let taken = |error| taken(conf, error);
     let key = post_mortem(conf.base_key);
-    if share.side_is_complete(key, base.region.len()).map_err(taken)? {
+    if share.judge_copy(key, None, base.region.len()).map_err(taken)? == Standing::Complete {
         log::warn!("{}: the copy under {key} is complete", conf.name);
         return Ok(key);
     }
@@ -77,7 +98,7 @@ fn copy_base(
     base: &Base,
     space: &Space,
     chains: &Chains,
-    share: &ShareMgr,
+    share: &mut ShareMgr,
 ) -> Result<(), PoolError> {
     let len = base.region.len();
     let mut fill = |to: &Region| {
@@ -176,7 +197,8 @@ mod tests {
     use crate::conf::{BackendKind, OnCrashLoop};
     use crate::pool::MemoryPoolMgr;
     use crate::pool::base;
-    use crate::pool::manager::find_space;
+    use crate::pool::judging;
+    use crate::pool::opening::find_space;
     use crate::share::StartMode;
     use bytemuck::{Pod, Zeroable};
     use hotpool::PoolObject;
@@ -212,16 +234,42 @@ mod tests {
         conf
     }
 
+    #[test]
+    fn cut_in_the_middle_of_emptying_the_second_block() {
+        let conf = looping();
+        with_parts(&conf, |base, space, chains, share| {
+            copy(&conf, base, space, chains, share).unwrap();
+            base.header.moved.store(1);
+            empty(&space.block(0).unwrap().0);
+            let region = space.block(1).unwrap().0;
+            mark_unfinished(&region);
+            (4096..8192).step_by(8).for_each(|at| region.at::<Word>(at).unwrap().store(0));
+        });
+        assert_moved(&conf);
+    }
+
     fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &Chains, &mut ShareMgr)) {
-        let mut share =
-            ShareMgr::open(conf, base::base_bytes(conf), &mut |region| base::make(region, conf, 0)).unwrap();
-        let base = Base::find(share.base()).unwrap();
-        let (space, chains) = find_space(conf, &base, &mut share).unwrap();
+        let prospect = Prospect::look(conf, base::base_bytes(conf)).unwrap();
+        let base = Base::find(prospect.base().unwrap()).unwrap();
+        let blocks = judging::blocks(conf, &base, &prospect).unwrap();
+        let (space, chains) = find_space(conf, &base, blocks.regions).unwrap();
+        let mut share = prospect.take(blocks.complete, &mut |_| ()).unwrap();
         cut(&base, &space, &chains, &mut share);
     }
 
+    /// As a start leaves a segment that was cut when it had begun to empty it.
     fn mark_unfinished(region: &Region) {
-        region.at::<Frozen>(0).unwrap().magic.store(crate::layout::MAGIC_MAKING);
+        let frozen = region.at::<Frozen>(0).unwrap();
+        frozen.draft.store(crate::layout::DRAFT);
+        frozen.magic.store(crate::layout::MAGIC_MAKING);
+    }
+
+    /// As it leaves one that it has emptied.
+    fn empty(region: &Region) {
+        mark_unfinished(region);
+        let words = (64..region.len()).step_by(8);
+        words.for_each(|at| region.at::<Word>(at).unwrap().store(0));
+        region.at::<Frozen>(0).unwrap().draft.store(0);
     }
 
     fn assert_moved(conf: &ProcessConf) {
@@ -292,7 +340,7 @@ mod tests {
         with_parts(&conf, |base, space, chains, share| {
             copy(&conf, base, space, chains, share).unwrap();
             base.header.moved.store(1);
-            (0..2).for_each(|number| mark_unfinished(&space.block(number).unwrap().0));
+            (0..2).for_each(|number| empty(&space.block(number).unwrap().0));
             mark_unfinished(&base.region);
         });
         assert_moved(&conf);

@@ -1,30 +1,27 @@
 //! Opening, serving and leaving a pool.
 
 use crate::commits::Commit;
-use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind, RUN_CLOSED, RUN_READY};
+use crate::conf::ProcessConf;
+use crate::layout::{RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
-use crate::pool::adopt::{self, Found};
-use crate::pool::aside;
-use crate::pool::base::{self, Base};
+use crate::pool::adopt;
+use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
-use crate::pool::breaker::{self, CrashLoop};
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
+use crate::pool::opening;
 use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
-use crate::pool::starts::{Farewell, Now, Start, Starts};
+use crate::pool::starts::{Farewell, Start, Starts};
 use crate::pool::state::TypeState;
-use crate::pool::types::{self, Setting, TypeSet};
+use crate::pool::types::{self, Setting};
 use crate::pool::undo::Undo;
 use crate::pool::wanted::Wanted;
-use crate::region::Region;
-use crate::share::{ShareError, ShareMgr, StartMode};
+use crate::share::{ShareMgr, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
-use std::time::Instant;
 
 /// Types that can be borrowed side by side.
 pub(crate) const PARTS: usize = 8;
@@ -101,39 +98,15 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// The configuration breaks a rule of the ini ([`ProcessConf::validate`]). Another process owns the pool; a segment under one of the keys is not ours, of the wrong
-    /// size, user or version, or damaged; the ini no longer fits the pool. Nothing is changed then. There is no memory
+    /// The configuration breaks a rule of the ini ([`ProcessConf::validate`]). Another process owns the pool; a segment
+    /// under one of the keys is not ours, of the wrong size, user or version, or damaged; the ini no longer fits the pool.
+    /// Nothing is changed then. There is no memory
     /// for what the ini asks for, or a limit keeps it from being locked: the pool stays as hot as it was.
     #[doc(alias = "Init")]
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
-        let began = Instant::now();
         conf.validate()?;
-        let mut share = ShareMgr::open(conf, base::base_bytes(conf), &mut |region: &Region| {
-            base::make(region, conf, aside::first_generation(conf))
-        })
-        .map_err(|error| refused(conf, error))?;
-        let mut base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
-        check_hot(conf, &base)?;
-        let crash_loop = find_crash_loop(conf, &base)?;
-        let moved_to = move_aside(conf, &base, &mut share, crash_loop)?;
-        if moved_to.is_some() {
-            base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
-        }
-        check_block_size(conf, &base)?;
-        let (mut space, chains) = find_space(conf, &base, &mut share)?;
-        check_dropped(conf, &base, &space)?;
-
-        let mut undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
-        let found = Found { base: &base, space: &space, chains: &chains };
-        let mut report =
-            adopt::adopt(&found, &mut undo, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
-        let farewell = Farewell::new(Starts::of(&base));
-        fit_blocks(conf, &base, &mut space, &mut share)?;
-        report.moved_to = moved_to;
-        report.took = began.elapsed();
-        report.memory = share.settle()?;
-        log::info!("{report}");
+        let opening::Opened { share, base, space, chains, undo, report, farewell } = opening::open(conf)?;
         Ok(MemoryPoolMgr {
             types: Box::new([const { None }; limits::TYPE_TABLE as usize]),
             marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
@@ -142,10 +115,10 @@ impl MemoryPoolMgr {
             undo,
             freed: Vec::new(),
             space,
+            farewell,
             base,
             chains,
             report,
-            farewell,
             share,
         })
     }
@@ -344,131 +317,13 @@ impl std::fmt::Debug for MemoryPoolMgr {
 }
 
 #[cold]
-fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
+pub(crate) fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
     PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
 }
 
-/// The refusal of a cold start, with the place of what refuses it.
-#[cold]
-fn refused(conf: &ProcessConf, error: ShareError) -> PoolError {
-    match error {
-        ShareError::Cold { verdict, facts } => not_hot(conf, verdict.reason(&facts)),
-        other => other.into(),
-    }
-}
-
-#[cold]
-fn not_hot(conf: &ProcessConf, found: String) -> PoolError {
-    PoolError::NotHot { place: place(conf, "MustBeHot"), found }
-}
-
-/// A key of the process, at the line of its section.
-fn place(conf: &ProcessConf, key: &str) -> Place {
-    Place { key: key.into(), ..conf.places.section.clone() }
-}
-
-/// Refuses a pool that its first owner never came to fill, where only a hot start will do.
-fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    let what = match (base.header.ntypes.load(), aside::is_moved(&base.header)) {
-        _ if !conf.resume.must_be_hot => return Ok(()),
-        (_, true) => "was moved aside to its post-mortem keys",
-        (0, _) => "has never had a type",
-        _ => return Ok(()),
-    };
-    Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)))
-}
-
-/// The crash loop that this start would go on with, unless the ini refuses that.
-fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
-    if conf.resume.max_crash_resumes == 0 || aside::is_moved(&base.header) {
-        return Ok(None);
-    }
-    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else {
-        return Ok(None);
-    };
-    match found.policy {
-        OnCrashLoop::Fail => Err(PoolError::CrashLoop {
-            place: conf.places.section.clone(),
-            key: conf.base_key,
-            crashes: found.crashes,
-            since: found.since.as_secs(),
-            wait: found.passes_in.as_secs() + 1,
-        }),
-        OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
-    }
-}
-
-/// Moves the state of a pool in a crash loop aside, if the ini says so, or goes on with a move that was cut. The pool is
-/// new and empty then, and the key of the copy is returned.
-fn move_aside(
-    conf: &ProcessConf,
-    base: &Base,
-    share: &mut ShareMgr,
-    crash_loop: Option<CrashLoop>,
-) -> Result<Option<Key>, PoolError> {
-    let moved = aside::is_moved(&base.header);
-    if !moved && crash_loop.is_none_or(|found| found.policy != OnCrashLoop::Cold) {
-        return Ok(None);
-    }
-    if !moved {
-        let (space, chains) = find_space(conf, base, share)?;
-        aside::copy(conf, base, &space, &chains, share)?;
-        aside::mark(&base.header);
-    }
-    let blocks = block_keys(base);
-    share.begin_again(&blocks, &conf.shm_keys, &mut |region: &Region| {
-        base::make(region, conf, aside::first_generation(conf))
-    })?;
-    Ok(Some(key_plan::post_mortem(conf.base_key)))
-}
-
-fn block_keys(base: &Base) -> Vec<Key> {
+pub(crate) fn block_keys(base: &Base) -> Vec<Key> {
     let blocks = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
     blocks.map(|block| Key(block.key.load())).collect()
-}
-
-/// Attaches the blocks and reads what types have taken of them.
-pub(crate) fn find_space(
-    conf: &ProcessConf,
-    base: &Base,
-    share: &mut ShareMgr,
-) -> Result<(Space, Chains), PoolError> {
-    let regions = attach_blocks(conf, base, share)?;
-    let mut space = Space::new(base, regions);
-    let used = check_types(conf, base)?;
-    let chains = space
-        .load(&base.types, &used)
-        .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
-    check_counts(conf, base, &chains)?;
-    Ok((space, chains))
-}
-
-fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    let found = Bytes(base.block_bytes());
-    if found == conf.block_size {
-        return Ok(());
-    }
-    Err(PoolError::BlockSize {
-        place: conf.places.block_size.clone(),
-        key: conf.base_key,
-        found,
-        wanted: conf.block_size,
-    })
-}
-
-fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
-    let mut used = TypeSet::default();
-    let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
-    for (number, id) in base.header.order[..count].iter().enumerate() {
-        let id = id.load();
-        let info = base.types.get(id as usize);
-        let found = info
-            .ok_or("its number is out of range")
-            .and_then(|i| types::check(i, id as u16, base.block_bytes()))
-            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it was added before") });
-        found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
-    }
-    Ok(used)
 }
 
 /// Takes the memory for the capacity that the ini gives a type.
@@ -485,116 +340,4 @@ fn reserve(
         capacity,
         source: AllocError::full(state, space, why),
     })
-}
-
-/// Refuses sums that no history of the extents could have led to.
-fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
-    for info in base.used_types() {
-        let id = info.id.load() as u16;
-        let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
-        let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
-        let found = types::check_counts(&info, slots, groups);
-        found.map_err(|what| corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
-    }
-    Ok(())
-}
-
-/// Attaches every block that the pool has. One whose segment is gone is left out, and refused
-/// later if it held anything.
-fn attach_blocks(
-    conf: &ProcessConf,
-    base: &Base,
-    share: &mut ShareMgr,
-) -> Result<Vec<Option<Region>>, PoolError> {
-    let mut regions = Vec::with_capacity(base.nblocks());
-    for number in 0..base.nblocks() {
-        let Some(block) = base.blocks.get(number) else { break };
-        let key = Key(block.key.load());
-        let named = conf.shm_keys.contains(&key);
-        let vacant = block.state.load() == BLOCK_VACANT;
-        regions.push(match (vacant, named) {
-            (true, false) => None,
-            // It is empty: where its segment was removed meanwhile, a new one does as well.
-            (true, true) => Some(share.add_block(key, number as u32, base.block_bytes())?),
-            (false, true) => Some(share.attach_block(key, number as u32, base.block_bytes())?),
-            (false, false) => share.attach_block(key, number as u32, base.block_bytes()).ok(),
-        });
-    }
-    Ok(regions)
-}
-
-/// Refuses to go on without a block that holds objects.
-fn check_dropped(conf: &ProcessConf, base: &Base, space: &Space) -> Result<(), PoolError> {
-    for number in 0..base.nblocks() {
-        let Some(block) = base.blocks.get(number) else { break };
-        let key = Key(block.key.load());
-        let used = space.block_used(number);
-        if used != 0 && !conf.shm_keys.contains(&key) {
-            return Err(PoolError::BlockDropped {
-                place: conf.places.shm_keys.clone(),
-                base: conf.base_key,
-                block: key,
-                used: Bytes(used),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Makes the blocks of the pool those of the ini: adds the new ones, gives up empty ones that are
-/// not named any more, takes back those that were given up.
-fn fit_blocks(
-    conf: &ProcessConf,
-    base: &Base,
-    space: &mut Space,
-    share: &mut ShareMgr,
-) -> Result<(), PoolError> {
-    for number in 0..base.nblocks() {
-        let Some(block) = base.blocks.get(number) else { break };
-        let key = Key(block.key.load());
-        if conf.shm_keys.contains(&key) {
-            Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
-        } else if block.state.load() != BLOCK_VACANT {
-            log::warn!("block {key} is empty and not named any more; `hotpool rm` can remove its segment");
-            Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
-            space.give_up(number);
-        }
-    }
-    let has =
-        |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
-    let new: Vec<Key> = conf.shm_keys.iter().copied().filter(|key| !has(key)).collect();
-    for key in new {
-        add_block(conf, base, space, share, key)?;
-    }
-    Ok(())
-}
-
-/// Adds one block. The store to `nblocks` commits; a kill before it leaves a segment with the
-/// identity of the pool, which the next call adopts.
-fn add_block(
-    conf: &ProcessConf,
-    base: &Base,
-    space: &mut Space,
-    share: &mut ShareMgr,
-    key: Key,
-) -> Result<(), PoolError> {
-    let number = base.nblocks();
-    let Some(block) = base.blocks.get(number) else {
-        return Err(PoolError::TooManyBlocks {
-            place: conf.places.shm_keys.clone(),
-            found: number + 1,
-            limit: limits::MAX_BLOCKS,
-        });
-    };
-    let region = share.add_block(key, number as u32, base.block_bytes())?;
-    if planted(Mutant::BlockCountsFirst) {
-        Commit::Block.store(&base.header.nblocks, number as u64 + 1);
-    }
-    block.key.fill(key.0);
-    block.index.fill(number as u32);
-    block.state.fill(BLOCK_ACTIVE);
-    block.created.fill(sys::wall_nanos());
-    Commit::Block.store(&base.header.nblocks, number as u64 + 1);
-    space.push(region);
-    Ok(())
 }

@@ -167,8 +167,16 @@ impl Space {
     }
 
     /// Adds a block that has just become part of the pool.
-    pub(crate) fn push(&mut self, region: Region) {
+    fn push(&mut self, region: Region) {
         self.blocks.push(Block { region: Some(region), used: limits::PAGE });
+    }
+
+    /// Puts the memory of an empty block in its place, which may be the next one.
+    pub(crate) fn put(&mut self, number: usize, region: Region) {
+        match self.blocks.get_mut(number) {
+            Some(block) => block.region = Some(region),
+            None => self.push(region),
+        }
     }
 
     /// Memory of the block `number`, if it is part of the pool.

@@ -8,6 +8,7 @@ use super::sysv::SysvBackend;
 use crate::conf::{BackendKind, ProcessConf};
 use crate::units::{Bytes, Key};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -124,6 +125,12 @@ pub(crate) trait Backend: fmt::Debug + Send {
 
     /// Keys of all segments, those of strangers too where the system has one space of keys.
     fn keys(&self) -> io::Result<Vec<Key>>;
+
+    /// The file that `facts` were taken of, opened for reading; `None` where segments are no files, or it is another
+    /// one by now.
+    fn file(&self, _key: Key, _facts: &SegmentFacts) -> Option<File> {
+        None
+    }
 
     /// Processes that have it attached for writing.
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32>;

@@ -1,12 +1,15 @@
 //! What is known of a segment before anything is decided: collected without changing a byte.
 
 use super::backend::{Access, Backend, Home, SegmentFacts};
+use super::blank;
+use super::making;
 use super::owner::{self, LockFacts, Observer, Whose};
+use super::patience::Patience;
 use super::segment::Segment;
 use super::verdict::{Verdict, judge};
 use crate::conf::BackendKind;
 use crate::layout::{
-    BLOCK_VACANT, BaseHeader, BlockBase, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+    BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
 };
 use crate::limits;
 use crate::region::Region;
@@ -29,6 +32,8 @@ pub struct Want {
     pub pool_id: Option<[u64; 2]>,
     /// Number of the block.
     pub index: Option<u32>,
+    /// Its base says that types have taken parts of it.
+    pub taken: bool,
 }
 
 /// The first bytes of a segment, copied.
@@ -38,6 +43,10 @@ pub struct Head {
     pub magic: u64,
     /// All 64 frozen bytes are zero.
     pub blank: bool,
+    /// Of a segment that is not complete: the first offset that holds something which no creation writes.
+    pub beyond: Option<u64>,
+    /// It is marked as a draft: what follows its first 64 bytes holds nothing.
+    pub draft: bool,
     /// Version of the layout.
     pub layout: u32,
     /// Base or block.
@@ -87,6 +96,11 @@ impl Head {
         [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&self.magic)
     }
 
+    /// Whether a creation of it has begun and not ended, as far as its first bytes say.
+    pub fn is_incomplete(&self) -> bool {
+        self.magic == MAGIC_MAKING || self.blank
+    }
+
     /// Copies the head out of a mapping; `None` if it has no room for one.
     pub(crate) fn read(region: &Region) -> Option<Head> {
         let frozen = region.at::<Frozen>(0).ok()?;
@@ -101,6 +115,7 @@ impl Head {
             key: Key(frozen.key.load()),
             index: frozen.index.load(),
             created: frozen.created.load(),
+            draft: frozen.draft.load() == DRAFT,
             sound: frozen.check.load() == frozen.sum(),
             ..Head::default()
         };
@@ -192,30 +207,87 @@ impl Facts {
         self.segment.as_ref()?.last_detach
     }
 
-    /// Facts for a caller that holds the owner lock.
+    /// Facts for a caller that knows what the owner semaphores say.
     pub(crate) fn collect(backend: &dyn Backend, key: Key, want: Want, lock: LockFacts) -> io::Result<Facts> {
-        Self::attach(backend, key, want, lock, Access::Read).map(|(facts, _)| facts)
+        Self::attach(backend, key, want, &|| Ok(lock.clone()), Access::Read).map(|(facts, _)| facts)
     }
 
     /// The same, and the segment that was attached to read its head: for a caller that keeps it if it is what it wants,
     /// and stores nothing before it knows that.
+    ///
+    /// `lock` says what the semaphores say now. Observers and attaches are two counts, so a segment that seems to be
+    /// attached by a process that is not counted is looked at again.
     pub(crate) fn attach(
         backend: &dyn Backend,
         key: Key,
         want: Want,
-        lock: LockFacts,
+        lock: &dyn Fn() -> io::Result<LockFacts>,
         access: Access,
     ) -> io::Result<(Facts, Option<Segment>)> {
-        let found = backend.stat(key)?;
-        let (reading, segment) = match &found {
-            Some(found) if readable(found, &want) => read(backend, key, found, access),
-            _ => (Reading::Skipped, None),
-        };
-        // The name is for people who are told of a stranger; a start that goes well has no use for it.
-        let stranger = found.as_ref().filter(|found| want.uid != Some(found.uid));
-        let user = stranger.and_then(|found| sys::user_name(found.uid));
-        let (backend, seen) = (backend.kind(), sys::wall_seconds());
-        Ok((Facts { key, backend, want, segment: found, user, lock, reading, seen }, segment))
+        let patience = if want.uid.is_some() { Patience::of_a_start() } else { Patience::of_a_tool() };
+        patience.look(
+            || look(backend, key, &want, lock, access),
+            |(facts, _)| {
+                let uncounted = facts.uncounted() != 0 && facts.head().is_some_and(Head::is_incomplete);
+                uncounted && !matches!(facts.lock, LockFacts::Held { .. } | LockFacts::Foreign(_))
+            },
+        )
+    }
+
+    /// Attaches that no registered observer accounts for.
+    pub(crate) fn uncounted(&self) -> u64 {
+        let attached = self.segment.as_ref().and_then(|segment| segment.attached).unwrap_or(0);
+        attached.saturating_sub(self.lock.observers().into())
+    }
+}
+
+/// One look: the system, the semaphores, the head.
+fn look(
+    backend: &dyn Backend,
+    key: Key,
+    want: &Want,
+    lock: &dyn Fn() -> io::Result<LockFacts>,
+    access: Access,
+) -> io::Result<(Facts, Option<Segment>)> {
+    let (found, lock) = (backend.stat(key)?, lock()?);
+    let (mut reading, segment) = match &found {
+        Some(found) if readable(found, want) => read(backend, key, found, access),
+        _ => (Reading::Skipped, None),
+    };
+    if let (Reading::Head(head), Some(found)) = (&mut reading, &found)
+        && (head.magic == MAGIC_MAKING || head.blank && may_be_a_beginning(want, &lock))
+    {
+        head.beyond = beyond(backend, key, found, segment.as_ref(), head);
+    }
+    // The name is for people who are told of a stranger; a start that goes well has no use for it.
+    let stranger = found.as_ref().filter(|found| want.uid != Some(found.uid));
+    let user = stranger.and_then(|found| sys::user_name(found.uid));
+    let (backend, seen) = (backend.kind(), sys::wall_seconds());
+    Ok((Facts { key, backend, want: want.clone(), segment: found, user, lock, reading, seen }, segment))
+}
+
+/// Whether a segment of zeros may be the beginning of a creation: whoever looks knows what the creation would be, or
+/// there are owner semaphores of ours under its key.
+pub(super) fn may_be_a_beginning(want: &Want, lock: &LockFacts) -> bool {
+    want.bytes.is_some() || matches!(lock, LockFacts::Free { .. } | LockFacts::Ours { .. })
+}
+
+/// What a segment that is not complete holds beyond what a creation writes.
+fn beyond(
+    backend: &dyn Backend,
+    key: Key,
+    found: &SegmentFacts,
+    segment: Option<&Segment>,
+    head: &Head,
+) -> Option<u64> {
+    let from = if head.blank { 0 } else { making::end_of_head(head.kind) };
+    match segment {
+        Some(segment) => blank::first_byte(backend, key, found, segment, from),
+        // It was attached for reading alone, to read its head.
+        None => match backend.attach(key, found, Access::Read) {
+            Ok(segment) => blank::first_byte(backend, key, found, &segment, from),
+            Err(_) => Some(from),
+        },
     }
 }
 
@@ -223,15 +295,12 @@ impl Facts {
 /// Changes nothing but the kernel's times of the last attach and detach.
 pub fn observe(key: Key, home: &Home) -> io::Result<Facts> {
     let backend = home.open();
-    let lock = match home.backend {
-        BackendKind::Heap => owner::look_heap(key),
-        _ => owner::look(key, Whose::Any)?,
-    };
-    let _registered = match home.backend {
-        BackendKind::Heap => None,
-        _ => Observer::register(key),
-    };
-    Facts::collect(&*backend, key, Want::default(), lock)
+    if home.backend == BackendKind::Heap {
+        return Facts::collect(&*backend, key, Want::default(), owner::look_heap(key));
+    }
+    let registered = Observer::register(key);
+    let others = || Ok(owner::look(key, Whose::Any)?.without(registered.is_some().into()));
+    Facts::attach(&*backend, key, Want::default(), &others, Access::Read).map(|(facts, _)| facts)
 }
 
 /// What a segment of this user has to be.

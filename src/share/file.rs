@@ -69,9 +69,19 @@ impl Backend for FileBackend {
         keys_in(&self.dir)
     }
 
+    fn file(&self, key: Key, facts: &SegmentFacts) -> Option<File> {
+        open_file(&self.path(key), facts)
+    }
+
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {
         writers_of(key, facts)
     }
+}
+
+/// Opens the file that `facts` were taken of, for reading.
+pub(super) fn open_file(path: &Path, facts: &SegmentFacts) -> Option<File> {
+    let file = File::open(path).ok()?;
+    same_file(&file.metadata().ok()?, facts).ok().map(|()| file)
 }
 
 /// Removes what creations of `key` left that were cut before the file had its name. One whose

@@ -2,13 +2,19 @@
 //!
 //! ```text
 //!  0 ──> MAKING ──> READY ──> GONE ──> removed
+//!            ^         │
+//!            └─ DRAFT ─┘
 //! ```
 //!
-//! A segment that is not `READY` holds nothing that anybody could miss: it is made again from the
-//! beginning, or removed.
+//! A segment that is `MAKING` and blank holds nothing, so the next start makes it again. One that is `MAKING` and
+//! not blank is believed to hold nothing only if it is marked as a draft beside an identity whose checksum is right:
+//! a creation that copies objects sets that mark before the first of them, and so does a start that empties a
+//! segment. `docs/layout.md` has the table of all states and what each is taken for.
 
 use crate::commits::Commit;
-use crate::layout::{Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
+use crate::layout::{
+    BASE_KIND, BaseHeader, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+};
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::share::segment::Segment;
@@ -16,6 +22,7 @@ use crate::sync::Word;
 use crate::sys::mem::{self, Advice};
 use crate::sys::wall_nanos;
 use crate::units::Key;
+use std::mem::offset_of;
 
 /// What the frozen bytes of a segment say.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +34,26 @@ pub(crate) struct Identity {
     pub(crate) bytes: u64,
 }
 
+/// How much of a segment a creation fills before it commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// Its head: the frozen bytes, and the geometry of a base.
+    Head,
+    /// A copy of the objects of another segment too.
+    Copy,
+}
+
+/// Where the bytes begin that no creation of a segment of this kind writes.
+pub(crate) fn end_of_head(kind: u32) -> u64 {
+    match kind {
+        // The kind is stored before the geometry.
+        BASE_KIND => offset_of!(BaseHeader, epoch) as u64,
+        _ => size_of::<Frozen>() as u64,
+    }
+}
+
 /// Makes a segment of zeros: marks it, names it, lets `make` fill the rest, and commits.
-pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&Region)) {
+pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make: &mut dyn FnMut(&Region)) {
     let frozen = region.at::<Frozen>(0).expect("every segment that is made has room for a header");
     Commit::MakeBegins.store(&frozen.magic, MAGIC_MAKING);
     frozen.layout.fill(LAYOUT_VERSION);
@@ -40,15 +65,40 @@ pub(crate) fn fill(region: &Region, identity: &Identity, make: &mut dyn FnMut(&R
     frozen.index.fill(identity.index);
     frozen.created.fill(wall_nanos());
     frozen.check.fill(frozen.sum());
+    if filling == Filling::Copy {
+        frozen.draft.store(DRAFT);
+    }
     if planted(Mutant::ReadyFirst) {
         Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
     }
     make(region);
     Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
+    if filling == Filling::Copy {
+        frozen.draft.store(0);
+    }
 }
 
-/// Turns what a cut creation left behind into zeros, all but the mark itself: a wipe that is
-/// cut leaves a cut creation. Pages that were never touched are not touched by it either.
+/// Makes a segment the blank beginning of a creation again. A kill in here leaves one that is still complete, or a
+/// draft, or a blank beginning.
+pub(crate) fn empty(segment: &Segment) {
+    let Ok(frozen) = segment.region().at::<Frozen>(0) else { return };
+    if frozen.magic.load() == MAGIC_READY {
+        frozen.draft.store(DRAFT);
+    }
+    Commit::BeginsAgain.store(&frozen.magic, MAGIC_MAKING);
+    wipe(segment);
+    frozen.draft.store(0);
+}
+
+/// Begins to empty a segment and does not end: a mistake to be planted.
+pub(crate) fn begin_to_empty(region: &Region) {
+    if let Ok(frozen) = region.at::<Frozen>(0) {
+        frozen.draft.store(DRAFT);
+        Commit::BeginsAgain.store(&frozen.magic, MAGIC_MAKING);
+    }
+}
+
+/// Turns everything after the frozen bytes into zeros. Pages that were never touched are not touched by it either.
 pub(crate) fn wipe(segment: &Segment) {
     let (region, page) = (&segment.region(), segment.page());
     let head = region.len().min(page);
@@ -57,7 +107,7 @@ pub(crate) fn wipe(segment: &Segment) {
     // process, and not every file system. Not all kernels clear a part of a page of 2 MiB, and all take a
     // transparent one apart for it: so this comes before anything is touched.
     let gone = rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok();
-    clear(region, size_of::<Word>() as u64, head);
+    clear(region, size_of::<Frozen>() as u64, head);
     clear(region, if gone { rest } else { head }, region.len());
 }
 
@@ -69,13 +119,6 @@ fn clear(region: &Region, from: u64, to: u64) {
         if word.load() != 0 {
             word.store(0);
         }
-    }
-}
-
-/// Makes a segment the beginning of a creation again: it holds nothing any more.
-pub(crate) fn mark_unfinished(region: &Region) {
-    if let Ok(frozen) = region.at::<Frozen>(0) {
-        Commit::BeginsAgain.store(&frozen.magic, MAGIC_MAKING);
     }
 }
 

@@ -1,22 +1,19 @@
 //! ShareMgr: the segments of one pool, in the hands of their one owner.
 
-use super::backend::{Access, Backend, Home};
-use super::facts::{self, Facts, Head, Want};
-use super::fence;
+use super::backend::Backend;
+use super::facts::{Facts, Head, Want};
+use super::ground::{self, BlockWant, Ground, Judged, Made, Making, Standing};
 use super::loss::Loss;
-use super::making::{self, Identity};
-use super::owner::{OwnerError, OwnerLock, Wait, Whose};
-use super::pages;
+use super::making::{self, Filling, Identity};
+use super::owner::{OwnerError, OwnerLock};
 use super::residence::{self, MemoryError, MemoryReport, Setting};
 use super::segment::Segment;
 use super::verdict::Verdict;
-use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf, ProcessConf};
 use crate::layout::{BASE_KIND, BLOCK_KIND, MAGIC_GONE};
-use crate::limits::PAGE;
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::sys;
-use crate::sys::mem::{self, Advice};
+use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use std::fmt;
 use std::io;
@@ -107,22 +104,19 @@ pub struct ShareMgr {
     watched: Vec<(Key, u64)>,
     blocks: Vec<(Key, Segment)>,
     base: Segment,
-    backend: Box<dyn Backend>,
-    key: Key,
-    mode: u32,
-    core_dump: CoreDump,
-    setting: Setting,
+    /// What this start has made, as long as that may be taken back.
+    made: Vec<Made>,
     found: Facts,
     start_mode: StartMode,
     pool_id: [u64; 2],
-    lock: OwnerLock,
+    ground: Ground,
 }
 
 impl fmt::Debug for ShareMgr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShareMgr")
-            .field("key", &self.key)
-            .field("backend", &self.backend.kind())
+            .field("key", &self.ground.key)
+            .field("backend", &self.ground.backend.kind())
             .field("start_mode", &self.start_mode)
             .field("blocks", &self.blocks.len())
             .finish_non_exhaustive()
@@ -130,43 +124,21 @@ impl fmt::Debug for ShareMgr {
 }
 
 impl ShareMgr {
-    /// Becomes the owner of the pool under `conf.base_key` and attaches its base segment, or
-    /// makes one of `base_bytes` bytes.
-    ///
-    /// `make` fills everything behind the frozen bytes of a new base, whose bytes are
-    /// zero when it is called. The base counts as made when it returns.
-    pub(crate) fn open(
-        conf: &ProcessConf,
-        base_bytes: u64,
-        make: &mut dyn FnMut(&Region),
-    ) -> Result<ShareMgr, ShareError> {
-        let wait = Wait::ms(conf.owner_wait_ms);
-        let lock = match conf.backend {
-            BackendKind::Heap => OwnerLock::take_heap(conf.base_key)?,
-            _ => OwnerLock::take(conf.base_key, conf.mode, Whose::Own, wait)?,
-        };
-        let backend = Home::of(conf).open();
-        let setting = Setting::of(conf, base_bytes);
-        match open_base(conf, base_bytes, &*backend, &lock, wait, &setting, make) {
-            Ok(Opened { base, id, found, start_mode, pool_id }) => Ok(ShareMgr {
-                watched: id.map(|id| (conf.base_key, id)).into_iter().collect(),
-                blocks: Vec::new(),
-                base,
-                backend,
-                key: conf.base_key,
-                mode: conf.mode,
-                core_dump: conf.core_dump,
-                setting,
-                found,
-                start_mode,
-                pool_id,
-                lock,
-            }),
-            Err(error) => {
-                lock.abandon();
-                Err(error)
-            }
-        }
+    /// The pool whose base is attached, and no block yet; `made` if the base was made for it.
+    pub(super) fn new(
+        ground: Ground,
+        base: Segment,
+        found: Facts,
+        start_mode: StartMode,
+        pool_id: [u64; 2],
+        made: Option<Made>,
+    ) -> Self {
+        let key = ground.key;
+        let known = found.segment.as_ref().map(|found| found.id).filter(|_| made.is_none());
+        let id = known.or_else(|| ground::number_of(&*ground.backend, key));
+        let watched = id.map(|id| (key, id)).into_iter().collect();
+        let made = made.into_iter().collect();
+        ShareMgr { watched, blocks: Vec::new(), base, made, found, start_mode, pool_id, ground }
     }
 
     /// Whether the pool begins or goes on.
@@ -189,103 +161,98 @@ impl ShareMgr {
         self.base.region()
     }
 
-    /// What is known of the segment under the key of block `index`, and the segment, attached if it may be.
-    fn look_at_block(
-        &self,
-        key: Key,
-        index: u32,
-        bytes: u64,
-        access: Access,
-    ) -> Result<(Facts, Option<Segment>), ShareError> {
-        let want = Want {
-            pool_id: Some(self.pool_id),
-            index: Some(index),
-            ..facts::want(bytes, self.mode, BLOCK_KIND)
-        };
-        let looked = Facts::attach(&*self.backend, key, want, self.lock.facts(), access);
-        looked.map_err(system(key, bytes, "look at"))
+    /// Judges what is under a key that the pool has not used yet: for a pool that began in this start.
+    pub(crate) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        self.ground.judge_new(want)
     }
 
-    /// Attaches a block of the pool, which has to be there and complete.
-    pub(crate) fn attach_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
-        let (facts, segment) = self.look_at_block(key, index, bytes, Access::Write)?;
-        match facts.verdict() {
-            Verdict::Clean => self.keep_judged(&facts, segment),
-            verdict => Err(refused(verdict, facts)),
-        }
+    /// Judges a block that the pool has.
+    #[cfg(test)]
+    pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        self.ground.judge_block(want)
     }
 
-    /// Makes a block, or takes what a growth of this pool left that was cut: a block that
-    /// is complete and in no table yet, or the beginning of one.
-    pub(crate) fn add_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
-        let (facts, segment) = self.look_at_block(key, index, bytes, Access::Write)?;
-        let verdict = facts.verdict();
-        if verdict == Verdict::Clean {
-            return self.keep_judged(&facts, segment);
+    /// Keeps a block that was judged complete.
+    pub(crate) fn keep_block(&mut self, judged: Judged) -> Result<Region, ShareError> {
+        let (key, id) = (judged.facts.key, judged.facts.segment.as_ref().map(|found| found.id));
+        let segment = self.ground.keep(judged, BLOCK_KIND)?;
+        Ok(self.keep(key, id, segment))
+    }
+
+    /// Has the block that was judged: as it is, or made.
+    ///
+    /// Until [`settle_blocks`](Self::settle_blocks) it can be taken back.
+    pub(crate) fn have_block(&mut self, judged: Judged, want: &BlockWant) -> Result<Region, ShareError> {
+        if judged.standing == Standing::Complete {
+            return self.keep_block(judged);
         }
-        drop(segment);
+        let (key, index, bytes) = (want.key, want.index, want.bytes);
         let identity = Identity { key, pool_id: self.pool_id, kind: BLOCK_KIND, index, bytes };
-        let segment = begin(&*self.backend, &facts, verdict, bytes, self.mode, &self.setting)?;
-        advise(&segment, self.core_dump, self.setting.conf, BLOCK_KIND);
-        // The rest gets its memory extent by extent, when a type grows into it.
-        making::wipe(&segment);
-        mem::populate(&segment.region(), 0, PAGE).map_err(system(key, bytes, "populate"))?;
-        making::fill(&segment.region(), &identity, &mut |_| ());
+        let making = Making::block(&self.ground.setting);
+        let (segment, made) = self.ground.make(judged, &identity, &making, &mut |_| ())?;
+        self.made.push(made);
         Ok(self.keep(key, None, segment))
     }
 
-    /// Whether a complete copy of this pool's base is under `key`. What is neither that nor the beginning of one is refused.
-    pub(crate) fn side_is_complete(&self, key: Key, bytes: u64) -> Result<bool, ShareError> {
-        let facts = self.judge_side(key, None, bytes)?;
-        match facts.verdict() {
-            Verdict::Clean | Verdict::Crashed => Ok(true),
-            Verdict::Absent | Verdict::Unfinished => Ok(false),
-            verdict => Err(refused(verdict, facts)),
-        }
+    /// Says that what this start has made stays.
+    pub(crate) fn settle_blocks(&mut self) {
+        self.made.clear();
     }
 
-    fn judge_side(&self, key: Key, block: Option<u32>, bytes: u64) -> Result<Facts, ShareError> {
-        let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
-        let want = Want {
-            pool_id: Some(side_id(self.pool_id)),
-            index: block.or(Some(0)),
-            ..facts::want(bytes, self.mode, kind)
-        };
-        let lock =
-            super::owner::look(key, super::owner::Whose::Own).map_err(system(key, bytes, "look at"))?;
-        Facts::collect(&*self.backend, key, want, lock).map_err(system(key, bytes, "look at"))
+    /// Takes back what this start has made, and gives the lock back with no trace left.
+    pub(crate) fn take_back(self) {
+        let ShareMgr { mut blocks, base, made, mut ground, .. } = self;
+        for made in made.iter().filter(|made| made.key != ground.key) {
+            let at = blocks.iter().position(|(key, _)| *key == made.key);
+            ground.take_back(at.map(|at| blocks.swap_remove(at).1), made);
+        }
+        drop(blocks);
+        match made.iter().find(|made| made.key == ground.key) {
+            Some(made) => ground.take_back(Some(base), made),
+            None => drop(base),
+        }
+        ground.is_adopted = false;
+    }
+
+    /// Judges what is under the key of a part of the copy of this pool.
+    pub(crate) fn judge_copy(
+        &self,
+        key: Key,
+        block: Option<u32>,
+        bytes: u64,
+    ) -> Result<Standing, ShareError> {
+        let (want, kind) = ground::copy_want(self.pool_id, key, block, bytes);
+        Ok(self.ground.judge_copy(&want, kind)?.standing)
     }
 
     /// Makes a segment under `key` that is part of a copy of this pool, and lets `fill` write its bytes behind the
     /// frozen ones. One that an earlier try has left is made again; anything else is refused.
     /// Memory is there for the first `populated` bytes when `fill` is called.
+    ///
+    /// Until [`settle_blocks`](Self::settle_blocks) it can be taken back.
     pub(crate) fn copy_aside(
-        &self,
+        &mut self,
         key: Key,
         block: Option<u32>,
         bytes: Bytes,
         populated: u64,
         fill: &mut dyn FnMut(&Region),
     ) -> Result<(), ShareError> {
-        let facts = self.judge_side(key, block, bytes.0)?;
-        let segment = match facts.verdict() {
-            Verdict::Clean | Verdict::Crashed => attach(&*self.backend, &facts)?,
-            verdict => begin(&*self.backend, &facts, verdict, bytes.0, self.mode, &Setting::default())?,
-        };
-        let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
-        let index = block.unwrap_or(0);
-        let identity = Identity { key, pool_id: side_id(self.pool_id), kind, index, bytes: bytes.0 };
-        advise(&segment, self.core_dump, MemoryConf::default(), kind);
-        making::mark_unfinished(&segment.region());
-        making::wipe(&segment);
-        mem::populate(&segment.region(), 0, populated).map_err(system(key, bytes.0, "populate"))?;
-        making::fill(&segment.region(), &identity, fill);
+        let (want, kind) = ground::copy_want(self.pool_id, key, block, bytes.0);
+        let mut judged = self.ground.judge_copy(&want, kind)?;
+        if judged.standing == Standing::Complete {
+            judged.standing = Standing::Begun;
+        }
+        let identity = Identity { key, pool_id: want.pool_id, kind, index: want.index, bytes: bytes.0 };
+        let making = Making { setting: &Setting::default(), populated, filling: Filling::Copy };
+        let (_, made) = self.ground.make(judged, &identity, &making, fill)?;
+        self.made.push(made);
         Ok(())
     }
 
-    /// Empties the pool and begins a new one in its segments: `blocks` are those it has, of which the ones that are
-    /// not in `kept` are removed. The old objects are lost. A kill in here leaves what the caller has marked as moved,
-    /// or the beginning of a creation.
+    /// Empties the pool and begins a new one in its base: of its `blocks`, the ones that are in `kept` are emptied, the
+    /// others removed. The old objects are lost. A kill in here leaves what the caller has marked as moved, or the
+    /// beginning of a creation.
     pub(crate) fn begin_again(
         &mut self,
         blocks: &[Key],
@@ -295,44 +262,36 @@ impl ShareMgr {
         self.blocks.clear();
         self.watched.truncate(1);
         if planted(Mutant::MoveMarksBaseFirst) {
-            making::mark_unfinished(&self.base.region());
+            making::begin_to_empty(&self.base.region());
         }
-        let pool_id = self.pool_id;
+        let (pool_id, backend) = (self.pool_id, &*self.ground.backend);
         let ours = |head: &Head| head.pool_id == pool_id && head.kind == BLOCK_KIND && head.sound;
         for &key in blocks {
             if !kept.contains(&key) {
-                remove_if(&*self.backend, key, ours)?;
+                remove_if(backend, key, ours)?;
                 continue;
             }
-            let none = super::LockFacts::None;
-            let facts = Facts::collect(&*self.backend, key, Want::default(), none);
+            let facts = Facts::collect(backend, key, Want::default(), super::LockFacts::None);
             let facts = facts.map_err(system(key, 0, "look at"))?;
             if facts.head().is_some_and(|head| head.is_hotpool() && ours(head)) {
-                making::mark_unfinished(&attach(&*self.backend, &facts)?.region());
+                making::empty(&ground::attach(backend, &facts)?);
             }
         }
         let region = self.base.region();
-        let (key, bytes) = (self.key, region.len());
+        let (key, bytes) = (self.ground.key, region.len());
         let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
-        making::mark_unfinished(&region);
-        making::wipe(&self.base);
+        making::empty(&self.base);
         mem::populate(&region, 0, bytes).map_err(system(key, bytes, "populate"))?;
-        making::fill(&region, &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
+        let identity = Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes };
+        making::fill(&region, &identity, Filling::Head, make);
         self.pool_id = pool_id;
         self.start_mode = StartMode::Init;
         Ok(())
     }
 
-    /// Keeps the block that was attached to be judged.
-    fn keep_judged(&mut self, facts: &Facts, segment: Option<Segment>) -> Result<Region, ShareError> {
-        let segment = segment.map_or_else(|| attach(&*self.backend, facts), Ok)?;
-        advise(&segment, self.core_dump, self.setting.conf, BLOCK_KIND);
-        Ok(self.keep(facts.key, facts.segment.as_ref().map(|found| found.id), segment))
-    }
-
     /// Keeps a block; `id` is its shmid or inode, if that is known already.
     fn keep(&mut self, key: Key, id: Option<u64>, segment: Segment) -> Region {
-        self.watched.extend(id.or_else(|| number_of(&*self.backend, key)).map(|id| (key, id)));
+        self.watched.extend(id.or_else(|| ground::number_of(&*self.ground.backend, key)).map(|id| (key, id)));
         let region = segment.region();
         self.blocks.push((key, segment));
         region
@@ -341,20 +300,21 @@ impl ShareMgr {
     /// Populates and locks what is attached, as configured; says what came of it.
     pub(crate) fn settle(&self) -> Result<MemoryReport, ShareError> {
         let blocks = self.blocks.iter().map(|(key, segment)| (*key, segment));
-        let segments: Vec<_> = std::iter::once((self.key, &self.base)).chain(blocks).collect();
-        Ok(residence::settle(&self.setting, &segments)?)
+        let segments: Vec<_> = std::iter::once((self.ground.key, &self.base)).chain(blocks).collect();
+        Ok(residence::settle(&self.ground.setting, &segments)?)
     }
 
     /// What of the pool was taken away while it is attached.
     pub(crate) fn losses(&self) -> Vec<Loss> {
-        let segments = self.watched.iter().filter_map(|&(key, id)| match self.backend.stat(key) {
+        let backend = &*self.ground.backend;
+        let segments = self.watched.iter().filter_map(|&(key, id)| match backend.stat(key) {
             Ok(Some(facts)) if facts.id == id && !facts.removed => None,
             Ok(Some(facts)) if facts.id != id => Some(Loss::SegmentReplaced { key }),
             Ok(_) => Some(Loss::SegmentRemoved { key }),
             Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
         });
-        let key = self.key;
-        let lock = match self.lock.successor() {
+        let key = self.ground.key;
+        let lock = match self.ground.lock.as_ref().map_or(Ok(None), OwnerLock::successor) {
             Ok(None) => None,
             Ok(Some(None)) => Some(Loss::SemaphoresRemoved { key }),
             Ok(Some(Some(_))) => Some(Loss::SemaphoresReplaced { key }),
@@ -367,129 +327,21 @@ impl ShareMgr {
     /// taken for a pool; then go the blocks, the base and the semaphores. A segment under one of
     /// `block_keys` that is not this pool's stays.
     pub(crate) fn destroy(self, block_keys: &[Key]) -> Result<(), ShareError> {
-        let ShareMgr { blocks, base, backend, key, pool_id, lock, .. } = self;
+        let ShareMgr { blocks, base, mut ground, pool_id, .. } = self;
+        let key = ground.key;
         if !planted(Mutant::DestroyWithoutMark) {
             making::mark_gone(&base.region());
         }
         drop(blocks);
         drop(base);
         for &block in block_keys {
-            remove_if(&*backend, block, |head| head.pool_id == pool_id && head.kind == BLOCK_KIND)?;
+            remove_if(&*ground.backend, block, |head| head.pool_id == pool_id && head.kind == BLOCK_KIND)?;
         }
-        remove_if(&*backend, key, |head| head.pool_id == pool_id && head.magic == MAGIC_GONE)?;
-        lock.remove();
+        remove_if(&*ground.backend, key, |head| head.pool_id == pool_id && head.magic == MAGIC_GONE)?;
+        if let Some(lock) = ground.lock.take() {
+            lock.remove();
+        }
         Ok(())
-    }
-}
-
-/// Identity of the copy of a pool for the post-mortem. It follows from that of the pool, so that what a cut try has
-/// left is known again, and nothing else is taken for it.
-fn side_id(pool_id: [u64; 2]) -> [u64; 2] {
-    const SIDE: u64 = u64::from_le_bytes(*b"POSTMORT");
-    [pool_id[0] ^ SIDE, pool_id[1]]
-}
-
-/// Shmid or inode of a segment that was just made.
-fn number_of(backend: &dyn Backend, key: Key) -> Option<u64> {
-    Some(backend.stat(key).ok()??.id)
-}
-
-/// What an opening leads to.
-struct Opened {
-    base: Segment,
-    /// Its shmid or inode.
-    id: Option<u64>,
-    found: Facts,
-    start_mode: StartMode,
-    pool_id: [u64; 2],
-}
-
-/// Looks, judges, attaches or begins. Nothing is stored before it is sure that the lock is still the one
-/// that the key leads to: a start that was let in by a newer set has looked for this
-/// attach, or this one sees the newer set.
-fn open_base(
-    conf: &ProcessConf,
-    bytes: u64,
-    backend: &dyn Backend,
-    lock: &OwnerLock,
-    wait: Wait,
-    setting: &Setting,
-    make: &mut dyn FnMut(&Region),
-) -> Result<Opened, ShareError> {
-    let key = conf.base_key;
-    fence::wait_for_rivals(backend, key, lock, wait)?;
-    let want = facts::want(bytes, conf.mode, BASE_KIND);
-    let looked = Facts::attach(backend, key, want, lock.facts(), Access::Write);
-    let (found, segment) = looked.map_err(system(key, bytes, "look at"))?;
-    let verdict = found.verdict();
-    let resumed = match (&verdict, found.head()) {
-        (Verdict::Clean | Verdict::Crashed, Some(head)) => Some(head.pool_id),
-        _ => None,
-    };
-    let base = match resumed {
-        Some(_) => segment.map_or_else(|| attach(backend, &found), Ok)?,
-        None if conf.resume.must_be_hot && matches!(verdict, Verdict::Absent | Verdict::Unfinished) => {
-            return Err(ShareError::Cold { verdict, facts: Box::new(found) });
-        }
-        None => {
-            drop(segment);
-            begin(backend, &found, verdict, bytes, conf.mode, setting)?
-        }
-    };
-    advise(&base, conf.core_dump, conf.memory, BASE_KIND);
-    if !lock.is_named()? {
-        return Err(ShareError::Overtaken { key });
-    }
-    if let Some(pool_id) = resumed {
-        let id = found.segment.as_ref().map(|found| found.id);
-        return Ok(Opened { base, id, found, start_mode: StartMode::Resume, pool_id });
-    }
-    if backend.kind() == BackendKind::Sysv && sys::proc::removes_at_last_detach() {
-        log::warn!(
-            "kernel.shm_rmid_forced is 1: the kernel removes the pool under {key} as soon as this process ends, and \
-             every start is cold; run `sysctl kernel.shm_rmid_forced=0`"
-        );
-    }
-    let pool_id = sys::random_id().map_err(system(key, bytes, "name"))?;
-    making::wipe(&base);
-    mem::populate(&base.region(), 0, bytes).map_err(system(key, bytes, "populate"))?;
-    making::fill(&base.region(), &Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes }, make);
-    Ok(Opened { base, id: number_of(backend, key), found, start_mode: StartMode::Init, pool_id })
-}
-
-/// A new segment, or one whose creation was cut. Its bytes are as they were found.
-fn begin(
-    backend: &dyn Backend,
-    facts: &Facts,
-    verdict: Verdict,
-    bytes: u64,
-    mode: u32,
-    setting: &Setting,
-) -> Result<Segment, ShareError> {
-    let empty = facts.segment.as_ref().is_none_or(|segment| segment.bytes.0 == 0);
-    match verdict {
-        Verdict::Absent => {}
-        Verdict::Unfinished if empty => {}
-        Verdict::Unfinished => return attach(backend, facts),
-        verdict => return Err(refused(verdict, facts.clone())),
-    }
-    pages::create(backend, setting, facts.key, bytes, mode)
-}
-
-fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
-    let Some(segment) = &facts.segment else { return Err(refused(Verdict::Absent, facts.clone())) };
-    backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
-}
-
-/// Keeps the mapping out of core dumps and asks for larger pages, as configured.
-/// Refused advice costs no promise that the owner lock does not keep, so it is said and not an error.
-fn advise(segment: &Segment, dump: CoreDump, memory: MemoryConf, kind: u32) {
-    if memory.huge_pages != HugePages::Off {
-        pages::ask_for_transparent(segment);
-    }
-    let dumped = dump == CoreDump::Full || dump == CoreDump::Header && kind == BASE_KIND;
-    if !dumped && let Err(error) = segment.advise(Advice::DontDump) {
-        log::warn!("{:?} was refused: {error}", Advice::DontDump);
     }
 }
 

@@ -5,10 +5,12 @@
 //! It never deletes what it finds.
 
 mod backend;
+mod blank;
 mod claim;
 mod facts;
 mod fence;
 mod file;
+mod ground;
 mod heap;
 mod host;
 mod listing;
@@ -20,8 +22,10 @@ mod observed;
 mod owner;
 mod owner_error;
 mod pages;
+mod patience;
 mod posix;
 mod prefault;
+mod prospect;
 #[cfg(feature = "fuzzing")]
 pub mod raw;
 mod residence;
@@ -39,6 +43,7 @@ mod tests;
 pub use crate::sys::proc::{Process, ProcessState};
 pub use backend::{Home, SegmentFacts};
 pub use facts::{Facts, Head, NamedBlock, Reading, Want, observe};
+pub(crate) use ground::{BlockWant, Judged, Standing};
 pub use host::{Removal, Removed, list_host, remove_pool};
 pub use listing::{BlockFacts, Ended, Listing, PoolFacts, list_pools, observe_pool};
 pub use loss::Loss;
@@ -48,5 +53,6 @@ pub(crate) use observed::Observed;
 pub use owner::{ForeignSet, LockFacts, OwnerError};
 pub use pages::{PageKind, SegmentPages};
 pub use prefault::Prefaulted;
+pub(crate) use prospect::Prospect;
 pub use residence::{MemoryError, MemoryReport};
 pub use verdict::{Damage, Verdict, judge};

@@ -74,6 +74,17 @@ pub enum LockFacts {
 }
 
 impl LockFacts {
+    /// The same with so many observers less.
+    pub(crate) fn without(mut self, less: u32) -> Self {
+        if let LockFacts::Free { observers }
+        | LockFacts::Held { observers, .. }
+        | LockFacts::Ours { observers } = &mut self
+        {
+            *observers = observers.saturating_sub(less);
+        }
+        self
+    }
+
     /// Observers that are registered.
     pub fn observers(&self) -> u32 {
         match self {

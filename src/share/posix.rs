@@ -4,7 +4,7 @@
 //! names) is asked of `/dev/shm`, where Linux keeps POSIX shared memory.
 
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
-use super::file::{attach_file, keys_in, remove_file, stat_file, writers_of};
+use super::file::{attach_file, keys_in, open_file, remove_file, stat_file, writers_of};
 use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::units::Key;
@@ -70,6 +70,10 @@ impl Backend for PosixBackend {
 
     fn keys(&self) -> io::Result<Vec<Key>> {
         keys_in(Path::new(DIR))
+    }
+
+    fn file(&self, key: Key, facts: &SegmentFacts) -> Option<File> {
+        open_file(&path(key), facts)
     }
 
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {

@@ -11,7 +11,7 @@
 use super::backend::Home;
 use super::manager::{ShareError, ShareMgr, StartMode};
 use super::owner::Observer;
-use super::{Facts, Removed, observe};
+use super::{BlockWant, Facts, Prospect, Removed, Standing, observe};
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, MAGIC_READY};
 use crate::region::{At, Region};
@@ -83,9 +83,14 @@ impl Bench {
 
     /// The base, attached behind ShareMgr's back.
     pub(super) fn raw(&self) -> super::segment::Segment {
+        self.attach(self.base())
+    }
+
+    /// The same with any segment.
+    pub(super) fn attach(&self, key: Key) -> super::segment::Segment {
         let backend = self.home.open();
-        let facts = backend.stat(self.base()).unwrap().unwrap();
-        backend.attach(self.base(), &facts, super::backend::Access::Write).unwrap()
+        let facts = backend.stat(key).unwrap().unwrap();
+        backend.attach(key, &facts, super::backend::Access::Write).unwrap()
     }
 
     /// Every byte of the base, and when the kernel says that it was changed.
@@ -117,6 +122,33 @@ impl Drop for Bench {
                 let _ = sysv::sem_remove(semid);
             }
         }
+    }
+}
+
+impl ShareMgr {
+    /// Judges the base and takes the pool.
+    pub(crate) fn open(
+        conf: &ProcessConf,
+        base_bytes: u64,
+        make: &mut dyn FnMut(&Region),
+    ) -> Result<ShareMgr, ShareError> {
+        Prospect::look(conf, base_bytes)?.take(Vec::new(), make)
+    }
+
+    /// Attaches a block of the pool, which has to be there and complete.
+    pub(crate) fn attach_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
+        let judged = self.judge_block(&BlockWant { key, index, bytes, pool_id: self.pool_id() })?;
+        match judged.standing() {
+            Standing::Complete => self.keep_block(judged),
+            _ => Err(super::manager::refused(judged.facts().verdict(), judged.facts().clone())),
+        }
+    }
+
+    /// Makes a block, or takes what a growth of this pool left that was cut.
+    pub(crate) fn add_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
+        let want = BlockWant { key, index, bytes, pool_id: self.pool_id() };
+        let judged = self.judge_new(&want)?;
+        self.have_block(judged, &want)
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Damage {
     Run,
     /// It ends before its own header does.
     Short,
+    /// It says that it is being made, and holds what no creation writes.
+    Beginning,
 }
 
 impl Damage {
@@ -98,6 +100,7 @@ impl Damage {
             Damage::Kind => "it is neither a base nor a block",
             Damage::Run => "the word that says how its last owner left has no meaning",
             Damage::Short => "it ends before its header does",
+            Damage::Beginning => "it says that it is being made, and holds bytes that no creation writes",
         }
     }
 }
@@ -140,31 +143,63 @@ fn judge_head(facts: &Facts, head: &Head) -> Verdict {
         MAGIC_READY => judge_ready(facts, head),
         MAGIC_GONE if head.sound && head.key == facts.key => Verdict::Gone,
         MAGIC_GONE => Verdict::Corrupt { what: if head.sound { Damage::Key } else { Damage::Checksum } },
-        MAGIC_MAKING => judge_unfinished(facts, true),
-        0 if head.blank => judge_unfinished(facts, false),
+        MAGIC_MAKING => judge_unfinished(facts, head),
+        0 if head.blank => judge_unfinished(facts, head),
         0 => Verdict::Foreign { why: "its first word is zero and the next are not".into() },
         other => Verdict::Foreign { why: format!("its first word is {other:#018x}") },
     }
 }
 
-/// A creation that was cut. Without the mark it could be anybody's fresh segment: then it
-/// has to be exactly what this caller would have made.
-fn judge_unfinished(facts: &Facts, marked: bool) -> Verdict {
-    let Some(segment) = &facts.segment else { return Verdict::Absent };
-    let attached = segment.attached.unwrap_or(0);
-    if attached > u64::from(facts.lock.observers()) {
-        return Verdict::Foreign { why: format!("it is not complete, and attached {attached} times") };
+/// A creation that was cut: provably ours, and nothing is lost if it is made again. `docs/layout.md` has the table of
+/// the states that a cut creation leaves.
+fn judge_unfinished(facts: &Facts, head: &Head) -> Verdict {
+    let marked = head.magic == MAGIC_MAKING;
+    let uncounted = facts.uncounted();
+    if uncounted != 0 {
+        let times = if uncounted == 1 { "once".into() } else { format!("{uncounted} times") };
+        let why = format!("it is not complete, and attached {times} by a process that is no tool of ours");
+        return Verdict::Foreign { why };
     }
-    if !marked && facts.want.bytes.is_none() {
+    if !marked && !super::facts::may_be_a_beginning(&facts.want, &facts.lock) {
         return Verdict::Foreign { why: "its first bytes are zero".into() };
     }
-    match wrong_size(facts).or_else(|| wrong_mode(facts)) {
+    let beginning = if marked { judge_marked(facts, head) } else { judge_blank(head) };
+    beginning.unwrap_or_else(|| match wrong_size(facts).or_else(|| wrong_mode(facts)) {
         Some(wrong) if marked => wrong,
         Some(_) => Verdict::Foreign {
-            why: "its first bytes are zero, and its size or mode is not what is configured".into(),
+            why: "all of it is zero, and its size or mode is not what is configured".into(),
         },
         None => Verdict::Unfinished,
+    })
+}
+
+/// Why a segment that begins with zeros is no beginning of ours. It could be a fresh segment of any program, so not a
+/// byte of it may be set.
+fn judge_blank(head: &Head) -> Option<Verdict> {
+    let at = head.beyond?;
+    Some(Verdict::Foreign { why: format!("its first 64 bytes are zero, and the word at {at:#x} is not") })
+}
+
+/// Why a segment that says that it is being made is no beginning of ours.
+fn judge_marked(facts: &Facts, head: &Head) -> Option<Verdict> {
+    let size = facts.segment.as_ref().map_or(0, |segment| segment.bytes.0);
+    let beginning = |found: u64, wanted: u64| found == 0 || found == wanted;
+    if head.sound && head.layout != LAYOUT_VERSION {
+        return Some(Verdict::Incompatible { found: head.layout, wanted: LAYOUT_VERSION });
     }
+    let is_ours = beginning(head.layout.into(), LAYOUT_VERSION.into())
+        && beginning(head.bytes, size)
+        && beginning(head.key.0.into(), facts.key.0.into())
+        && [0, BASE_KIND, BLOCK_KIND].contains(&head.kind);
+    if !is_ours {
+        return Some(Verdict::Corrupt { what: Damage::Beginning });
+    }
+    head.beyond?;
+    // What a draft holds is another's or nothing; whose it is says the identity beside the mark.
+    if !(head.draft && head.sound && head.bytes == size && head.key == facts.key) {
+        return Some(Verdict::Corrupt { what: Damage::Beginning });
+    }
+    another(facts, head).map(|why| Verdict::Foreign { why })
 }
 
 /// Is it sound, and the one that is wanted?
@@ -280,6 +315,21 @@ impl Verdict {
         match self {
             Verdict::Absent if facts.want.kind == Some(BLOCK_KIND) => {
                 "somebody removed it and its objects: restore a snapshot, or run `hotpool rm` with the pool's BaseKey".into()
+            }
+            Verdict::Unfinished if facts.want.taken => {
+                "its base says that objects are in it: restore a snapshot, or give all objects of the pool up with \
+                 `hotpool rm` and the pool's BaseKey"
+                    .into()
+            }
+            Verdict::Foreign { .. } if facts.want.taken => {
+                "its base says that objects are in it: bring back what was under the key, or give all objects of the \
+                 pool up with `hotpool rm` and the pool's BaseKey"
+                    .into()
+            }
+            Verdict::Corrupt { .. } if facts.want.taken => {
+                "the pool's other objects are in its other blocks: restore a snapshot, or give all of them up with \
+                 `hotpool rm` and the pool's BaseKey"
+                    .into()
             }
             Verdict::Absent | Verdict::Unfinished | Verdict::Clean | Verdict::Crashed => {
                 "nothing to do: the next start takes it".into()

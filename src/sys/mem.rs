@@ -4,7 +4,7 @@
 //!
 //! `madvise` and `mlock2` are called on ranges of a [`Region`] only, which are mapped as long as the
 //! region is in use and begin at a page. `MADV_DONTFORK`, `MADV_DONTDUMP`, `MADV_HUGEPAGE`,
-//! `MADV_POPULATE_WRITE` and `mlock2` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
+//! `MADV_POPULATE_WRITE`, `mlock2` and `mincore` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
 //! like any other: segments are only seen through atomics and raw pointers, and any bytes are
 //! a valid record.
 #![allow(unsafe_code)]
@@ -88,6 +88,18 @@ pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Resu
             Err(io::Error::from_raw_os_error(libc::ENOMEM))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Which pages of the range are in RAM: a byte a page, 0 for one that is not. A page that is not may be swapped out.
+/// The range begins at a page.
+pub(crate) fn resident(region: &Region, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    let start = region.span(offset, bytes).map_err(|_| outside())?;
+    let mut pages = vec![0u8; bytes.div_ceil(crate::limits::PAGE) as usize];
+    // SAFETY: inside a live mapping; the kernel writes a byte for each page of the range, for which there is room.
+    match unsafe { libc::mincore(start.as_ptr().cast(), bytes as usize, pages.as_mut_ptr()) } {
+        0 => Ok(pages.into_iter().map(|page| page & 1).collect()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod fork;
 pub(crate) mod mem;
 pub(crate) mod pages;
 pub(crate) mod proc;
+pub(crate) mod sparse;
 pub(crate) mod sysv;
 
 pub(crate) use clock::boot_nanos;

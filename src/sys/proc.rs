@@ -178,6 +178,11 @@ pub(crate) fn segment_memory() -> io::Result<Vec<ShmMemory>> {
     Ok(text.lines().skip(1).filter_map(parse_memory).collect())
 }
 
+/// Bytes of a segment that are swapped out; `None` if the system does not say.
+pub(crate) fn swapped(shmid: i32) -> Option<u64> {
+    segment_memory().ok()?.into_iter().find(|row| row.shmid == shmid).map(|row| row.swap)
+}
+
 fn parse_memory(line: &str) -> Option<ShmMemory> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     Some(ShmMemory {

@@ -24,31 +24,83 @@ fn a_block_is_made_attached_again_and_adopted() {
         assert_eq!(verdict(pool.attach_block(key, 3, BLOCK).unwrap_err()), Verdict::Absent);
         let block = pool.add_block(key, 3, BLOCK).unwrap();
         assert_eq!(block.len(), BLOCK);
+        drop(pool);
+        let mut pool = bench.open().unwrap();
+        let block = pool.add_block(key, 3, BLOCK).unwrap();
+        assert!((64..BLOCK).step_by(8).all(|at| word(&block, at).load() == 0), "an orphan is adopted");
         word(&block, 8192).store(5);
         drop(pool);
         let mut pool = bench.open().unwrap();
         assert_eq!(word(&pool.attach_block(key, 3, BLOCK).unwrap(), 8192).load(), 5, "{backend:?}");
-        drop(pool);
-        let mut pool = bench.open().unwrap();
-        assert_eq!(word(&pool.add_block(key, 3, BLOCK).unwrap(), 8192).load(), 5, "an orphan is adopted");
     }
 }
 
+/// The growth that made it was cut, and the ini names its keys in another order now.
 #[test]
-fn the_beginning_of_a_block_is_made_again_from_zeros() {
+fn an_orphan_of_another_number_is_made_again() {
+    let mut bench = Bench::new();
+    let key = bench.key();
+    let mut pool = bench.open().unwrap();
+    pool.add_block(key, 3, BLOCK).unwrap();
+    drop(pool);
+    let mut pool = bench.open().unwrap();
+    let block = pool.add_block(key, 1, BLOCK).unwrap();
+    assert_eq!(block.at::<Frozen>(0).unwrap().index.load(), 1);
+    drop(pool);
+    assert!(bench.open().unwrap().attach_block(key, 1, BLOCK).is_ok());
+}
+
+/// As after the base was put back to an earlier state.
+#[test]
+fn an_orphan_that_holds_something_is_refused_and_stays() {
+    let mut bench = Bench::new();
+    let key = bench.key();
+    let mut pool = bench.open().unwrap();
+    word(&pool.add_block(key, 3, BLOCK).unwrap(), 8192).store(5);
+    drop(pool);
+    let mut pool = bench.open().unwrap();
+    let why = verdict(pool.add_block(key, 3, BLOCK).unwrap_err());
+    assert!(matches!(&why, Verdict::Foreign { why } if why.contains("0x2000")), "{why:?}");
+    assert_eq!(word(&pool.attach_block(key, 3, BLOCK).unwrap(), 8192).load(), 5);
+}
+
+#[test]
+fn the_beginning_of_a_block_is_made_again() {
     let mut bench = Bench::new();
     let key = bench.key();
     let mut pool = bench.open().unwrap();
     let raw = bench.home.open().create(key, BLOCK, 0o600).unwrap();
-    for at in (8..BLOCK).step_by(8) {
-        word(&raw.region(), at).store(u64::MAX);
-    }
     raw.region().at::<Frozen>(0).unwrap().magic.store(MAGIC_MAKING);
-    assert!(pool.add_block(key, 1, BLOCK).is_err(), "somebody is at it");
+    assert!(pool.add_block(key, 1, BLOCK).is_err(), "it is attached");
     drop(raw);
     assert_eq!(verdict(pool.attach_block(key, 1, BLOCK).unwrap_err()), Verdict::Unfinished);
     let block = pool.add_block(key, 1, BLOCK).unwrap();
     assert!((64..BLOCK).step_by(8).all(|at| word(&block, at).load() == 0));
+}
+
+/// One bit anywhere behind what a creation writes, on a page that nobody else has touched, swapped out or not.
+#[test]
+fn what_only_looks_like_a_beginning_is_refused_and_stays() {
+    for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap] {
+        for (magic, at) in
+            [(0, 64), (0, BLOCK - 8), (MAGIC_MAKING, 64), (MAGIC_MAKING, 65_536), (0, 8), (0, 56)]
+        {
+            let mut bench = Bench::of(backend);
+            let key = bench.key();
+            let mut pool = bench.open().unwrap();
+            let raw = bench.home.open().create(key, BLOCK, 0o600).unwrap();
+            raw.region().at::<Frozen>(0).unwrap().magic.store(magic);
+            word(&raw.region(), at).store(1 << 63);
+            drop(raw);
+            let found = verdict(pool.add_block(key, 1, BLOCK).unwrap_err());
+            let wanted = matches!(found, Verdict::Foreign { .. } | Verdict::Corrupt { .. });
+            assert!(wanted, "{backend:?} {magic:x} {at}: {found:?}");
+            let raw = bench.attach(key);
+            let word_at = |at| word(&raw.region(), at).load();
+            assert_eq!((word_at(0), word_at(at)), (magic, 1 << 63));
+            assert!((8..BLOCK).step_by(8).all(|other| other == at || word_at(other) == 0));
+        }
+    }
 }
 
 #[test]

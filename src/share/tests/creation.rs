@@ -55,7 +55,7 @@ fn a_creation_cut_in_its_middle_is_begun_again_from_zeros() {
         let bench = Bench::of(backend);
         let cut = catch_unwind(AssertUnwindSafe(|| {
             ShareMgr::open(&bench.conf(), BASE, &mut |region| {
-                (64..BASE).step_by(8).for_each(|at| word(region, at).store(u64::MAX));
+                (64..256).step_by(8).for_each(|at| word(region, at).store(u64::MAX));
                 panic!("cut here");
             })
         }));

@@ -6,6 +6,7 @@ mod creation;
 mod host;
 mod owner;
 mod refusals;
+mod sentences;
 mod verdicts;
 
 /// The process of a [`Servant`](super::testing::Servant); as a test of its own it has nothing to do.

@@ -2,7 +2,9 @@
 //! semaphores.
 
 use crate::layout::{Frozen, MAGIC_GONE};
-use crate::share::testing::{BASE, Bench, give_segment_away, give_semaphores_away, is_root, open, word};
+use crate::share::testing::{
+    BASE, Bench, MADE_AT, give_segment_away, give_semaphores_away, is_root, open, word,
+};
 use crate::share::{OwnerError, ShareError, Verdict};
 use crate::sys::sysv;
 use crate::units::Key;
@@ -74,6 +76,7 @@ fn a_creation_of_another_size_that_was_cut_is_refused() {
     let bench = Bench::new();
     drop(bench.open().unwrap());
     word(&bench.raw().region(), 0).store(crate::layout::MAGIC_MAKING);
+    word(&bench.raw().region(), MADE_AT).store(0);
     let before = bench.image();
     let error = open(&bench.conf(), 2 * BASE).unwrap_err();
     assert!(error.to_string().contains("has the size 64K, the configuration asks for 128K"), "{error}");

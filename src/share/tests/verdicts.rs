@@ -14,7 +14,7 @@ use crate::units::{Bytes, Key};
 use std::collections::BTreeSet;
 use std::mem::Discriminant;
 
-const KEY: Key = Key(0x4850_0100);
+pub(super) const KEY: Key = Key(0x4850_0100);
 const POOL: [u64; 2] = [0xab, 0xcd];
 
 /// A base that is complete and closed, looked at by its next owner.
@@ -29,6 +29,7 @@ fn closed() -> Facts {
             kind: Some(BASE_KIND),
             pool_id: None,
             index: None,
+            taken: false,
         },
         segment: Some(SegmentFacts {
             bytes: Bytes(1 << 20),
@@ -87,7 +88,7 @@ fn block(facts: &mut Facts) {
     facts.want = Want { kind: Some(BLOCK_KIND), pool_id: Some(POOL), index: Some(3), ..facts.want.clone() };
 }
 
-fn holder() -> Process {
+pub(super) fn holder() -> Process {
     Process { pid: 99, state: ProcessState::Running, command: "zone".into(), start_ticks: 5, age: 300 }
 }
 
@@ -217,8 +218,107 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             |f| {
                 blank(f);
                 f.want = Want::default();
+                f.lock = LockFacts::None;
             },
             foreign(),
+        ),
+        (
+            "zeros under the key of owner semaphores, for a tool",
+            |f| {
+                blank(f);
+                f.want = Want::default();
+                f.lock = LockFacts::Free { observers: 0 };
+            },
+            Verdict::Unfinished,
+        ),
+        (
+            "zeros at first, and more behind",
+            |f| {
+                blank(f);
+                head(f).beyond = Some(4096);
+            },
+            foreign(),
+        ),
+        (
+            "being made, and holding more than a creation writes",
+            |f| {
+                head(f).magic = MAGIC_MAKING;
+                head(f).beyond = Some(4096);
+            },
+            corrupt(Damage::Beginning),
+        ),
+        (
+            "a draft",
+            |f| {
+                head(f).magic = MAGIC_MAKING;
+                head(f).beyond = Some(4096);
+                head(f).draft = true;
+            },
+            Verdict::Unfinished,
+        ),
+        (
+            "a draft that does not say whose it is",
+            |f| {
+                head(f).magic = MAGIC_MAKING;
+                head(f).beyond = Some(4096);
+                head(f).draft = true;
+                head(f).sound = false;
+            },
+            corrupt(Damage::Beginning),
+        ),
+        (
+            "a draft of another pool",
+            |f| {
+                block(f);
+                head(f).magic = MAGIC_MAKING;
+                head(f).beyond = Some(4096);
+                head(f).draft = true;
+                head(f).pool_id = [1, 2];
+            },
+            foreign(),
+        ),
+        (
+            "being made, under another key",
+            |f| {
+                head(f).magic = MAGIC_MAKING;
+                head(f).key = Key(1);
+            },
+            corrupt(Damage::Beginning),
+        ),
+        (
+            "being made by another version",
+            |f| {
+                head(f).magic = MAGIC_MAKING;
+                head(f).layout = 9;
+            },
+            Verdict::Incompatible { found: 9, wanted: LAYOUT_VERSION },
+        ),
+        (
+            "zeros in the place of a block with objects",
+            |f| {
+                block(f);
+                blank(f);
+                f.want.taken = true;
+            },
+            Verdict::Unfinished,
+        ),
+        (
+            "a stranger's in the place of a block with objects",
+            |f| {
+                block(f);
+                head(f).pool_id = [1, 2];
+                f.want.taken = true;
+            },
+            foreign(),
+        ),
+        (
+            "damage in a block with objects",
+            |f| {
+                block(f);
+                head(f).sound = false;
+                f.want.taken = true;
+            },
+            corrupt(Damage::Checksum),
         ),
         ("being made", |f| head(f).magic = MAGIC_MAKING, Verdict::Unfinished),
         (
@@ -249,6 +349,7 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             "being made, of another size",
             |f| {
                 head(f).magic = MAGIC_MAKING;
+                head(f).bytes = 4096;
                 segment(f).bytes = Bytes(4096);
             },
             wrong_size(),
@@ -444,24 +545,29 @@ fn every_sentence_names_the_key_and_what_to_do() {
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start takes it
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it ends before its header does; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it is neither a base nor a block; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it says that it is being made, and holds bytes that no creation writes; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another key; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another size; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; the pool's other objects are in its other blocks: restore a snapshot, or give all of them up with `hotpool rm` and the pool's BaseKey
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the word that says how its last owner left has no meaning; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: all of it is zero, and its size or mode is not what is configured; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it belongs to pool 00000000000000010000000000000002; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it belongs to pool 00000000000000010000000000000002; its base says that objects are in it: bring back what was under the key, or give all objects of the pool up with `hotpool rm` and the pool's BaseKey
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it cannot be read: EACCES; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a base of pool 00000000000000ab00000000000000cd, not a block; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a block of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is block 4, not block 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is not complete, and attached 1 times; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is not complete, and attached once by a process that is no tool of ours; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is shorter than a header; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is something unknown of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it was not read; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first bytes are zero, and its size or mode is not what is configured; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first 64 bytes are zero, and the word at 0x1000 is not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first bytes are zero; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is 0x0000000000000001; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is zero and the next are not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; its base says that objects are in it: restore a snapshot, or give all objects of the pool up with `hotpool rm` and the pool's BaseKey
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the rest of a pool whose removal was cut; run `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) was removed under a process that still has it attached; stop the process that has it, then start again; its objects are lost
@@ -476,73 +582,4 @@ fn what_is_not_known_of_a_segment_is_not_said() {
     *segment(&mut facts) = SegmentFacts { creator_pid: None, changed: 0, ..segment(&mut facts).clone() };
     facts.user = None;
     insta::assert_snapshot!(judge(&facts).reason(&facts), @"the segment under 0x48500100 (shmid 7, uid 1000) is complete and was closed by its owner");
-}
-
-#[test]
-fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
-    use crate::share::OwnerError;
-    let held = |state| {
-        let holder = Process { state, ..holder() };
-        OwnerError::Held { key: KEY, holder, waited_ms: 6000 }.to_string()
-    };
-    let attached = |writers: Vec<Process>, attached| {
-        OwnerError::Attached { key: KEY, id: 7, writers, attached, observers: 1, waited_ms: 0 }.to_string()
-    };
-    let nobody =
-        Process { pid: 0, state: ProcessState::NotVisible, command: String::new(), start_ticks: 0, age: 0 };
-    let system = std::io::Error::from_raw_os_error(libc::ENOSPC);
-    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into() };
-    let said = [
-        held(ProcessState::Running),
-        held(ProcessState::Stopped),
-        held(ProcessState::Exiting),
-        held(ProcessState::Zombie),
-        held(ProcessState::NotVisible),
-        OwnerError::Held { key: KEY, holder: nobody, waited_ms: 0 }.to_string(),
-        attached(vec![holder(), holder()], Some(2)),
-        attached(vec![], Some(2)),
-        attached(vec![], None),
-        OwnerError::Foreign { key: KEY, set }.to_string(),
-        OwnerError::Removed { key: KEY, rounds: 1000 }.to_string(),
-        OwnerError::System { key: KEY, call: "make", source: system }.to_string(),
-        OwnerError::System { key: KEY, call: "take", source: std::io::ErrorKind::Other.into() }.to_string(),
-    ];
-    insta::assert_snapshot!(said.join("\n"), @"
-    0x48500100 is owned by pid 99 (zone, running, started 5 min ago), waited 6000 ms for it; stop it first, or run `hotpool ls`
-    0x48500100 is owned by pid 99 (zone, stopped, started 5 min ago), waited 6000 ms for it; it is not dead: run `kill -CONT 99` or stop it
-    0x48500100 is owned by pid 99 (zone, exiting, started 5 min ago), waited 6000 ms for it; raise OwnerWaitMs and start again
-    0x48500100 is owned by pid 99 (zone, zombie, started 5 min ago), waited 6000 ms for it; raise OwnerWaitMs and start again
-    0x48500100 is owned by pid 99 (not visible in this PID namespace), waited 6000 ms for it; stop it where it runs, then run `hotpool ls`
-    0x48500100 is owned by a process not visible in this PID namespace; stop it where it runs, then run `hotpool ls`
-    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by pid 99 (zone, running, started 5 min ago), pid 99 (zone, running, started 5 min ago); somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
-    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by 2 mappings of which 1 are observers, by processes that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
-    0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by a process that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
-    the semaphores under 0x48500100 (semid 5, uid 0) are not ours: it has 1 semaphores, not 3; start as their user, choose another BaseKey, or look at `ipcs -s`
-    the semaphores under 0x48500100 were removed 1000 times while this process waited; find who runs `ipcrm`, then run `hotpool doctor`
-    cannot make the owner semaphores under 0x48500100: No space left on device (os error 28); the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`
-    cannot take the owner semaphores under 0x48500100: other error; run `hotpool doctor`
-    ");
-}
-
-#[test]
-fn refusals_of_the_system_say_what_to_look_at() {
-    use crate::share::ShareError;
-    let said =
-        [libc::ENOMEM, libc::ENOSPC, libc::ENOENT, libc::EINVAL, libc::EACCES, libc::EEXIST, libc::EIO].map(
-            |code| {
-                let source = std::io::Error::from_raw_os_error(code);
-                ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source }.to_string()
-            },
-        );
-    let overtaken = ShareError::Overtaken { key: KEY }.to_string();
-    insta::assert_snapshot!(format!("{}\n{overtaken}", said.join("\n")), @"
-    cannot make the segment under 0x48500100 of size 64M: Cannot allocate memory (os error 12); there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: No space left on device (os error 28); the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: No such file or directory (os error 2); is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`
-    cannot make the segment under 0x48500100 of size 64M: Invalid argument (os error 22); the size is below SHMMIN or above SHMMAX: run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); run `hotpool ls` to see whose it is
-    cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); somebody made it this moment: run `hotpool ls`
-    cannot make the segment under 0x48500100 of size 64M: Input/output error (os error 5); run `hotpool doctor`
-    the owner semaphores under 0x48500100 were removed or changed while this process attached; find who runs `ipcrm`, or what else in this process opens the pool, then start again
-    ");
 }

@@ -1,0 +1,191 @@
+//! What a start looks at before it stores anything: the blocks of the pool, and what is under the new keys of the ini.
+
+use crate::conf::ProcessConf;
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentRec};
+use crate::limits;
+use crate::pool::base::Base;
+use crate::pool::error::PoolError;
+use crate::region::Region;
+use crate::share::{BlockWant, Judged, Prospect, ShareError, ShareMgr, Standing};
+use crate::units::{Bytes, Key};
+
+/// The blocks that a pool has.
+pub(crate) struct Blocks {
+    /// Those that are complete, in their order.
+    pub(crate) complete: Vec<Judged>,
+    /// By the number of the block; `None` for one that is not part of the pool, or not there yet.
+    pub(crate) regions: Vec<Option<Region>>,
+    /// Empty ones that are to be had again.
+    pub(crate) pending: Vec<Pending>,
+}
+
+/// A block that is to be had, as it is or made.
+pub(crate) struct Pending {
+    pub(crate) want: BlockWant,
+    pub(crate) judged: Judged,
+}
+
+/// Whether the table of blocks makes sense; the error says what does not.
+pub(crate) fn table(base: &Base) -> Result<(), String> {
+    let mut keys = Vec::with_capacity(base.nblocks());
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        if block.index.load() as usize != number {
+            return Err(format!("block {number} says that it is block {}", block.index.load()));
+        }
+        if ![BLOCK_ACTIVE, BLOCK_VACANT].contains(&block.state.load()) {
+            return Err(format!("block {number} has the state {}, which has no meaning", block.state.load()));
+        }
+        keys.push(block.key.load());
+    }
+    keys.sort_unstable();
+    match keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]).or(keys.first().copied()) {
+        Some(0) => Err("a block has the key 0".into()),
+        Some(key) if keys.windows(2).any(|pair| pair == [key, key]) => {
+            Err(format!("two blocks have the key {}", Key(key)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Judges every block that the pool has.
+pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Blocks, PoolError> {
+    let mut found = Blocks { complete: Vec::new(), regions: Vec::new(), pending: Vec::new() };
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        let key = Key(block.key.load());
+        let is_named = conf.shm_keys.contains(&key);
+        let want =
+            BlockWant { key, index: number as u32, bytes: base.block_bytes(), pool_id: prospect.pool_id() };
+        let judged = match (block.state.load() == BLOCK_VACANT, is_named) {
+            (true, false) => None,
+            // It is empty: where its segment was removed meanwhile, a new one does as well.
+            (true, true) => Some(prospect.judge_new(&want)?),
+            (false, true) => Some(named(base, prospect, &want)?),
+            (false, false) => unnamed(conf, base, prospect, &want)?,
+        };
+        found.regions.push(judged.as_ref().and_then(Judged::region));
+        match judged {
+            Some(judged) if judged.standing() == Standing::Complete => found.complete.push(judged),
+            Some(judged) => found.pending.push(Pending { want, judged }),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+/// A block that the ini names. One that is gone is made again if no type has taken anything of it.
+fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, PoolError> {
+    match prospect.judge_block(want) {
+        Ok(judged) if judged.standing() == Standing::Complete => Ok(judged),
+        Ok(judged) if taken(base, want.index) == 0 => {
+            log::warn!("block {} was empty and is gone; it is made again", want.key);
+            Ok(judged)
+        }
+        Ok(judged) => {
+            let mut facts = Box::new(judged.facts().clone());
+            facts.want.taken = true;
+            Err(ShareError::Refused { verdict: facts.verdict(), facts }.into())
+        }
+        Err(ShareError::Refused { verdict, mut facts }) => {
+            facts.want.taken = taken(base, want.index) != 0;
+            Err(ShareError::Refused { verdict, facts }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A block that the ini does not name any more. It may go if no type has taken anything of it.
+fn unnamed(
+    conf: &ProcessConf,
+    base: &Base,
+    prospect: &Prospect,
+    want: &BlockWant,
+) -> Result<Option<Judged>, PoolError> {
+    let judged = prospect.judge_block(want).ok().filter(|judged| judged.standing() == Standing::Complete);
+    match taken(base, want.index) {
+        _ if judged.is_some() => Ok(judged),
+        0 => Ok(None),
+        used => Err(PoolError::BlockDropped {
+            place: conf.places.shm_keys.clone(),
+            base: conf.base_key,
+            block: want.key,
+            used: Bytes(used),
+        }),
+    }
+}
+
+/// Bytes of a block that extents have taken, as the table says before it was checked.
+fn taken(base: &Base, number: u32) -> u64 {
+    let count = (base.header.nextents.load() as usize).min(base.extents.len());
+    let extents = (0..count).filter_map(|at| base.extents.get(at));
+    let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
+    of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
+}
+
+/// Judges what is under the keys of the ini that the pool has not used yet.
+pub(crate) fn new_keys(
+    conf: &ProcessConf,
+    base: &Base,
+    prospect: &Prospect,
+) -> Result<Vec<Pending>, PoolError> {
+    let new = unused(conf, base);
+    let found = base.nblocks() + new.len();
+    if found > base.blocks.len() {
+        let place = conf.places.shm_keys.clone();
+        return Err(PoolError::TooManyBlocks { place, found, limit: limits::MAX_BLOCKS });
+    }
+    let bytes = base.block_bytes();
+    pending(&new, base.nblocks(), bytes, prospect.pool_id(), |want| prospect.judge_new(want))
+}
+
+fn unused(conf: &ProcessConf, base: &Base) -> Vec<Key> {
+    let has =
+        |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
+    conf.shm_keys.iter().copied().filter(|key| !has(key)).collect()
+}
+
+/// Judges what is under the keys of the ini where there is no pool yet.
+pub(crate) fn all_new(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Pending>, PoolError> {
+    pending(&conf.shm_keys, 0, conf.block_size.0, [0; 2], |want| prospect.judge_new(want))
+}
+
+/// The same for a pool that began in this start.
+pub(crate) fn of_new_pool(conf: &ProcessConf, share: &ShareMgr) -> Result<Vec<Pending>, PoolError> {
+    pending(&conf.shm_keys, 0, conf.block_size.0, share.pool_id(), |want| share.judge_new(want))
+}
+
+fn pending(
+    keys: &[Key],
+    first: usize,
+    bytes: u64,
+    pool_id: [u64; 2],
+    judge: impl Fn(&BlockWant) -> Result<Judged, ShareError>,
+) -> Result<Vec<Pending>, PoolError> {
+    let want = |(number, key): (usize, &Key)| {
+        let want = BlockWant { key: *key, index: (first + number) as u32, bytes, pool_id };
+        judge(&want).map(|judged| Pending { want, judged })
+    };
+    Ok(keys.iter().enumerate().map(want).collect::<Result<_, _>>()?)
+}
+
+/// Judges what a pool that begins again finds under the keys of the ini: blocks of the old pool, complete or emptied, or
+/// what any new key may have. Gives the keys of complete blocks that the base does not name: they are emptied too.
+pub(crate) fn again(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Vec<Key>, PoolError> {
+    let (bytes, pool_id) = (base.block_bytes(), prospect.pool_id());
+    for number in 0..base.nblocks() {
+        let Some(block) = base.blocks.get(number) else { break };
+        let key = Key(block.key.load());
+        if conf.shm_keys.contains(&key) {
+            prospect.judge_block(&BlockWant { key, index: number as u32, bytes, pool_id })?;
+        }
+    }
+    let mut uncounted = Vec::new();
+    for key in unused(conf, base) {
+        let want = BlockWant { key, index: 0, bytes: conf.block_size.0, pool_id };
+        if prospect.judge_new(&want)?.facts().head().is_some_and(|head| head.pool_id == pool_id) {
+            uncounted.push(key);
+        }
+    }
+    Ok(uncounted)
+}

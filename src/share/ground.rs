@@ -1,0 +1,286 @@
+//! What every segment of a start is judged by, made by and attached by: the lock, the backend, the settings.
+
+use super::backend::{Access, Backend};
+use super::blank;
+use super::facts::{self, Facts, Want};
+use super::making::{self, Filling, Identity};
+use super::manager::{ShareError, refused, system};
+use super::owner::{self, LockFacts, OwnerLock, Whose};
+use super::pages;
+use super::residence::Setting;
+use super::segment::Segment;
+use super::verdict::Verdict;
+use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf};
+use crate::layout::{BASE_KIND, BLOCK_KIND, Frozen};
+use crate::limits::PAGE;
+use crate::region::Region;
+use crate::sys::mem::{self, Advice};
+use crate::units::Key;
+
+/// The lock, the backend and the settings of a start.
+pub(super) struct Ground {
+    pub(super) backend: Box<dyn Backend>,
+    pub(super) key: Key,
+    pub(super) mode: u32,
+    pub(super) core_dump: CoreDump,
+    pub(super) setting: Setting,
+    /// There until the pool is destroyed.
+    pub(super) lock: Option<OwnerLock>,
+    /// The start has begun to store. Until then the lock is given back with no trace left.
+    pub(super) is_adopted: bool,
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let (false, Some(lock)) = (self.is_adopted, self.lock.take()) {
+            lock.abandon();
+        }
+    }
+}
+
+/// A segment that was looked at and not stored to: complete and attached, or to be made.
+pub(crate) struct Judged {
+    pub(super) facts: Facts,
+    pub(super) segment: Option<Segment>,
+    pub(super) standing: Standing,
+}
+
+/// What becomes of a segment that was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is part of the pool as it is.
+    Complete,
+    /// It is there and holds nothing: it is made again in its place.
+    Begun,
+    /// It is not there.
+    Absent,
+}
+
+/// What is wanted of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockWant {
+    pub(crate) key: Key,
+    pub(crate) index: u32,
+    pub(crate) bytes: u64,
+    /// Zero where there is no pool yet: then any block of any pool is another's.
+    pub(crate) pool_id: [u64; 2],
+}
+
+/// A segment that was made in this start, as long as that may be taken back.
+pub(super) struct Made {
+    pub(super) key: Key,
+    /// Its shmid or inode, if it was not there before; `None` if it was found as a beginning.
+    pub(super) id: Option<u64>,
+}
+
+impl Judged {
+    /// What becomes of it.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// What was found.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Memory of a complete one.
+    pub(crate) fn region(&self) -> Option<Region> {
+        self.segment.as_ref().filter(|_| self.standing == Standing::Complete).map(Segment::region)
+    }
+}
+
+impl Ground {
+    /// What is known of the segment under `key`, and the segment, attached if it may be.
+    fn look(&self, key: Key, want: Want) -> Result<(Facts, Option<Segment>), ShareError> {
+        let bytes = want.bytes.map_or(0, |bytes| bytes.0);
+        let lock = || Ok(self.lock.as_ref().map_or(LockFacts::None, OwnerLock::facts));
+        let looked = Facts::attach(&*self.backend, key, want, &lock, Access::Write);
+        looked.map_err(system(key, bytes, "look at"))
+    }
+
+    /// Judges the base: complete, or to be made. Anything else is refused.
+    pub(super) fn judge_base(&self, bytes: u64) -> Result<Judged, ShareError> {
+        let (facts, segment) = self.look(self.key, facts::want(bytes, self.mode, BASE_KIND))?;
+        let complete = [Verdict::Clean, Verdict::Crashed];
+        self.stand(facts, segment, |verdict| complete.contains(verdict))
+    }
+
+    /// Judges a block that the pool has: complete, or not had and perhaps to be made.
+    pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        let (facts, segment) = self.look(want.key, self.want_of(want, Some(want.index)))?;
+        self.stand(facts, segment, |verdict| *verdict == Verdict::Clean)
+    }
+
+    /// Judges what is under a key that the pool has not used yet: nothing, the beginning of a block, or a block that a
+    /// growth of this pool has made and not counted. That one holds nothing.
+    pub(super) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        let (facts, segment) = self.look(want.key, self.want_of(want, None))?;
+        let mut judged = self.stand(facts, segment, |verdict| *verdict == Verdict::Clean)?;
+        if judged.standing != Standing::Complete {
+            return Ok(judged);
+        }
+        let (Some(found), Some(segment)) = (&judged.facts.segment, &judged.segment) else {
+            return Ok(judged);
+        };
+        let from = size_of::<Frozen>() as u64;
+        if let Some(at) = blank::first_byte(&*self.backend, want.key, found, segment, from) {
+            let why = format!(
+                "it is a block of this pool that its base does not name, and the word at {at:#x} of it is not zero"
+            );
+            return Err(refused(Verdict::Foreign { why }, judged.facts));
+        }
+        if judged.facts.head().is_some_and(|head| head.index != want.index) {
+            judged.standing = Standing::Begun;
+        }
+        Ok(judged)
+    }
+
+    fn want_of(&self, want: &BlockWant, index: Option<u32>) -> Want {
+        Want { pool_id: Some(want.pool_id), index, ..facts::want(want.bytes, self.mode, BLOCK_KIND) }
+    }
+
+    /// Judges what is under the key of a copy of this pool.
+    pub(super) fn judge_copy(&self, want: &BlockWant, kind: u32) -> Result<Judged, ShareError> {
+        let key = want.key;
+        let lock = || owner::look(key, Whose::Own);
+        let wanted = Want {
+            pool_id: Some(want.pool_id),
+            index: Some(want.index),
+            ..facts::want(want.bytes, self.mode, kind)
+        };
+        let looked = Facts::attach(&*self.backend, key, wanted, &lock, Access::Write);
+        let (facts, segment) = looked.map_err(system(key, want.bytes, "look at"))?;
+        self.stand(facts, segment, |verdict| [Verdict::Clean, Verdict::Crashed].contains(verdict))
+    }
+
+    fn stand(
+        &self,
+        facts: Facts,
+        segment: Option<Segment>,
+        is_complete: impl Fn(&Verdict) -> bool,
+    ) -> Result<Judged, ShareError> {
+        let verdict = facts.verdict();
+        let (standing, segment) = match verdict {
+            Verdict::Absent => (Standing::Absent, None),
+            Verdict::Unfinished => (Standing::Begun, segment),
+            // What could only be attached for reading is refused in the words of the system.
+            _ if is_complete(&verdict) => {
+                (Standing::Complete, Some(segment.map_or_else(|| attach(&*self.backend, &facts), Ok)?))
+            }
+            _ => return Err(refused(verdict, facts)),
+        };
+        Ok(Judged { facts, segment, standing })
+    }
+
+    /// Attaches what was judged complete, unless the look has done so.
+    pub(super) fn keep(&self, judged: Judged, kind: u32) -> Result<Segment, ShareError> {
+        let segment = match judged.segment {
+            Some(segment) => segment,
+            None => attach(&*self.backend, &judged.facts)?,
+        };
+        self.advise(&segment, self.setting.conf, kind);
+        Ok(segment)
+    }
+
+    /// Makes a segment where one is absent or begun, and lets `make` fill it behind its first bytes. The first
+    /// `populated` bytes have memory by then. One that was made here and could not be filled is removed again.
+    pub(super) fn make(
+        &self,
+        judged: Judged,
+        identity: &Identity,
+        plan: &Making<'_>,
+        make: &mut dyn FnMut(&Region),
+    ) -> Result<(Segment, Made), ShareError> {
+        let (key, bytes) = (identity.key, identity.bytes);
+        let is_empty = judged.facts.segment.as_ref().is_none_or(|segment| segment.bytes.0 == 0);
+        let (segment, made) = match judged.standing {
+            Standing::Begun if !is_empty => {
+                let segment = judged.segment.map_or_else(|| attach(&*self.backend, &judged.facts), Ok)?;
+                making::empty(&segment);
+                (segment, Made { key, id: None })
+            }
+            _ => {
+                if let (BackendKind::File, Some(found)) = (self.backend.kind(), &judged.facts.segment) {
+                    self.backend.remove(key, found).map_err(system(key, 0, "replace"))?;
+                }
+                let segment = pages::create(&*self.backend, plan.setting, key, bytes, self.mode)?;
+                (segment, Made { key, id: number_of(&*self.backend, key) })
+            }
+        };
+        self.advise(&segment, plan.setting.conf, identity.kind);
+        if let Err(source) = mem::populate(&segment.region(), 0, plan.populated) {
+            self.take_back(Some(segment), &made);
+            return Err(system(key, bytes, "populate")(source));
+        }
+        making::fill(&segment.region(), identity, plan.filling, make);
+        Ok((segment, made))
+    }
+
+    /// Takes back what was made in this start: removes it, or leaves it as the beginning that it was.
+    pub(super) fn take_back(&self, segment: Option<Segment>, made: &Made) {
+        let Some(id) = made.id else {
+            if let Some(segment) = segment {
+                making::empty(&segment);
+            }
+            return;
+        };
+        drop(segment);
+        let found =
+            self.backend.stat(made.key).ok().flatten().filter(|found| found.id == id && !found.removed);
+        if let Some(Err(error)) = found.map(|found| self.backend.remove(made.key, &found)) {
+            log::warn!("the segment under {}, which this start has made, was not removed: {error}", made.key);
+        }
+    }
+
+    /// Keeps the mapping out of core dumps and asks for larger pages, as configured.
+    /// Refused advice costs no promise that the owner lock does not keep, so it is said and not an error.
+    pub(super) fn advise(&self, segment: &Segment, memory: MemoryConf, kind: u32) {
+        if memory.huge_pages != HugePages::Off {
+            pages::ask_for_transparent(segment);
+        }
+        let dumped =
+            self.core_dump == CoreDump::Full || self.core_dump == CoreDump::Header && kind == BASE_KIND;
+        if !dumped && let Err(error) = segment.advise(Advice::DontDump) {
+            log::warn!("{:?} was refused: {error}", Advice::DontDump);
+        }
+    }
+}
+
+/// How a segment is made.
+pub(super) struct Making<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) populated: u64,
+    pub(super) filling: Filling,
+}
+
+impl<'a> Making<'a> {
+    /// A block. All of it but its first page gets its memory extent by extent, when a type grows into it.
+    pub(super) fn block(setting: &'a Setting) -> Self {
+        Making { setting, populated: PAGE, filling: Filling::Head }
+    }
+
+    /// A base, which has all its memory from the start.
+    pub(super) fn base(setting: &'a Setting, bytes: u64) -> Self {
+        Making { setting, populated: bytes, filling: Filling::Head }
+    }
+}
+
+/// Attaches what was judged.
+pub(super) fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
+    let Some(segment) = &facts.segment else { return Err(refused(Verdict::Absent, facts.clone())) };
+    backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
+}
+
+/// Shmid or inode of a segment that was just made.
+pub(super) fn number_of(backend: &dyn Backend, key: Key) -> Option<u64> {
+    Some(backend.stat(key).ok()??.id)
+}
+
+/// What a part of the copy of a pool for the post-mortem is. Its identity follows from that of the pool, so that what a
+/// cut try has left is known again, and nothing else is taken for it.
+pub(super) fn copy_want(pool_id: [u64; 2], key: Key, block: Option<u32>, bytes: u64) -> (BlockWant, u32) {
+    const COPY: u64 = u64::from_le_bytes(*b"POSTMORT");
+    let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };
+    (BlockWant { key, index: block.unwrap_or(0), bytes, pool_id: [pool_id[0] ^ COPY, pool_id[1]] }, kind)
+}

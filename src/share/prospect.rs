@@ -1,0 +1,134 @@
+//! A pool that a start has looked at and not touched: the lock is held, and every segment is as it was found.
+
+use super::backend::Home;
+use super::fence;
+use super::ground::{self, BlockWant, Ground, Judged, Making, Standing};
+use super::making::Identity;
+use super::manager::{ShareError, ShareMgr, StartMode, system};
+use super::owner::{OwnerLock, Wait, Whose};
+use super::residence::Setting;
+use crate::conf::{BackendKind, ProcessConf};
+use crate::layout::BASE_KIND;
+use crate::region::Region;
+use crate::sys;
+use crate::units::Key;
+
+/// A pool whose owner this process may become. Dropping it leaves everything as it was.
+///
+/// The fields are in the order in which they are dropped: the lock goes when nothing is attached any more.
+pub(crate) struct Prospect {
+    base: Judged,
+    ground: Ground,
+    base_bytes: u64,
+}
+
+impl Prospect {
+    /// Takes the owner lock of the pool of `conf`, waits until nobody has the base attached, and judges it. What is
+    /// neither a pool of ours nor the beginning of one is refused.
+    ///
+    /// A base that has to be made gets `base_bytes` bytes.
+    pub(crate) fn look(conf: &ProcessConf, base_bytes: u64) -> Result<Prospect, ShareError> {
+        let wait = Wait::ms(conf.owner_wait_ms);
+        let lock = match conf.backend {
+            BackendKind::Heap => OwnerLock::take_heap(conf.base_key)?,
+            _ => OwnerLock::take(conf.base_key, conf.mode, Whose::Own, wait)?,
+        };
+        let backend = Home::of(conf).open();
+        let waited = fence::wait_for_rivals(&*backend, conf.base_key, &lock, wait);
+        let ground = Ground {
+            backend,
+            key: conf.base_key,
+            mode: conf.mode,
+            core_dump: conf.core_dump,
+            setting: Setting::of(conf, base_bytes),
+            lock: Some(lock),
+            is_adopted: false,
+        };
+        waited?;
+        let base = ground.judge_base(base_bytes)?;
+        if conf.resume.must_be_hot && base.standing() != Standing::Complete {
+            let verdict = base.facts.verdict();
+            return Err(ShareError::Cold { verdict, facts: Box::new(base.facts) });
+        }
+        Ok(Prospect { base, ground, base_bytes })
+    }
+
+    /// Memory of a base that is complete; `None` if there is none.
+    pub(crate) fn base(&self) -> Option<Region> {
+        self.base.region()
+    }
+
+    /// Identity of a pool whose base is complete; zero if there is none.
+    pub(crate) fn pool_id(&self) -> [u64; 2] {
+        let complete = self.base.facts.head().filter(|_| self.base.standing == Standing::Complete);
+        complete.map_or([0; 2], |head| head.pool_id)
+    }
+
+    /// Judges a block that the pool has.
+    pub(crate) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        self.ground.judge_block(want)
+    }
+
+    /// Judges what is under a key that the pool has not used yet.
+    pub(crate) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
+        self.ground.judge_new(want)
+    }
+
+    /// Judges what is under the key of a part of the copy of this pool: a part of it, the beginning of one, or nothing.
+    pub(crate) fn judge_copy(
+        &self,
+        key: Key,
+        block: Option<u32>,
+        bytes: u64,
+    ) -> Result<Standing, ShareError> {
+        let (want, kind) = ground::copy_want(self.pool_id(), key, block, bytes);
+        Ok(self.ground.judge_copy(&want, kind)?.standing)
+    }
+
+    /// Ends the judging: from here on this start stores. `blocks` are the complete blocks of the pool. A base that is
+    /// not there is made; `make` fills everything behind the frozen bytes of it, whose bytes are zero when it is called.
+    ///
+    /// Nothing is stored before it is sure that the lock is still the one that the key leads to: a start that was let in
+    /// by a newer set has looked for this attach, or this one sees the newer set.
+    pub(crate) fn take(
+        self,
+        blocks: Vec<Judged>,
+        make: &mut dyn FnMut(&Region),
+    ) -> Result<ShareMgr, ShareError> {
+        let Prospect { base, mut ground, base_bytes } = self;
+        let found = base.facts.clone();
+        let key = ground.key;
+        if let Some(lock) = &ground.lock
+            && !lock.is_named()?
+        {
+            return Err(ShareError::Overtaken { key });
+        }
+        let Standing::Complete = base.standing else {
+            warn_of_removal(&ground);
+            let pool_id = sys::random_id().map_err(system(key, base_bytes, "name"))?;
+            let identity = Identity { key, pool_id, kind: BASE_KIND, index: 0, bytes: base_bytes };
+            let making = Making::base(&ground.setting, base_bytes);
+            let (base, made) = ground.make(base, &identity, &making, make)?;
+            ground.is_adopted = true;
+            return Ok(ShareMgr::new(ground, base, found, StartMode::Init, pool_id, Some(made)));
+        };
+        let pool_id = found.head().map_or([0; 2], |head| head.pool_id);
+        let base = ground.keep(base, BASE_KIND)?;
+        ground.is_adopted = true;
+        let mut share = ShareMgr::new(ground, base, found, StartMode::Resume, pool_id, None);
+        for block in blocks {
+            share.keep_block(block)?;
+        }
+        Ok(share)
+    }
+}
+
+fn warn_of_removal(ground: &Ground) {
+    if ground.backend.kind() == BackendKind::Sysv && sys::proc::removes_at_last_detach() {
+        log::warn!(
+            "kernel.shm_rmid_forced is 1: the kernel removes the pool under {} as soon as this process ends, and \
+             every start is cold; run `sysctl kernel.shm_rmid_forced=0`",
+            ground.key
+        );
+    }
+}
