@@ -96,6 +96,13 @@ impl MemoryPoolMgr {
     /// its memory, which takes time in proportion to the pool. A kill in here leaves a pool that the next
     /// open resumes, or takes up where its making was cut.
     ///
+    /// # Forks
+    ///
+    /// Open the pool after the process has become a daemon. A child that is forked later does not have the pool: the
+    /// first access to it ends the child with SIGSEGV, and dropping it there does nothing. The parent stays the owner. A child that
+    /// executes another program, as [`std::process::Command`] starts it, needs nothing. A child made by a raw `clone`,
+    /// past the C library, must not use the pool: nothing stops it there. (`Backend = heap`: a child has a copy of its own.)
+    ///
     /// # Errors
     ///
     /// The configuration breaks a rule of the ini ([`ProcessConf::validate`]). Another process owns the pool; a segment

@@ -186,14 +186,7 @@ pub(super) fn give_segment_away(shmid: i32, uid: u32) {
 
 /// Gives a set of semaphores to another user.
 pub(super) fn give_semaphores_away(semid: i32, uid: u32) {
-    let mut ds = std::mem::MaybeUninit::<libc::semid_ds>::zeroed();
-    // SAFETY: IPC_STAT fills a `semid_ds`.
-    assert_eq!(unsafe { libc::semctl(semid, 0, libc::IPC_STAT, ds.as_mut_ptr()) }, 0);
-    // SAFETY: all of it are integers, zeroed and then filled.
-    let mut ds = unsafe { ds.assume_init() };
-    ds.sem_perm.uid = uid;
-    // SAFETY: IPC_SET reads a `semid_ds`.
-    assert_eq!(unsafe { libc::semctl(semid, 0, libc::IPC_SET, &raw mut ds) }, 0);
+    sysv::sem_give(semid, uid).unwrap();
 }
 
 /// Whether this run may give things to other users.

@@ -45,6 +45,10 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         return Ok(());
     }
     let start = region.span(offset, bytes).map_err(|_| outside())?;
+    // Miri does not know the call. Private memory is refused what changes bytes by the kernel, too.
+    if cfg!(miri) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let advice = match advice {
         Advice::DontFork => libc::MADV_DONTFORK,
         Advice::DontDump => libc::MADV_DONTDUMP,

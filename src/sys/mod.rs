@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A fuzz target judges bytes: the kernel is not asked about the process, which would take longer than that.
-pub(crate) const BYTES_ONLY: bool = cfg!(fuzzing);
+/// Miri has no kernel to ask.
+pub(crate) const BYTES_ONLY: bool = cfg!(any(fuzzing, miri));
 
 /// This process.
 pub(crate) fn pid() -> u32 {

@@ -3,7 +3,7 @@
 //! # What the unsafe code here relies on
 //!
 //! The calls take integers, and pointers to values of this file's own frames, which live
-//! through the call and have the C library's types. `shmat` chooses the address itself, so it
+//! through the call and have the C library's types, or the kernel's where a binding lacks one. `shmat` chooses the address itself, so it
 //! never maps over anything; what it returns is owned by one [`Attached`], which detaches it
 //! once. `semctl` is variadic: each call passes the argument that its command is documented to take,
 //! or none.
@@ -157,14 +157,55 @@ pub(crate) fn sem_create(key: Key, count: i32, mode: u32) -> io::Result<i32> {
     checked(unsafe { libc::semget(key, count, flags) })
 }
 
+/// What `IPC_STAT` fills for a set of semaphores: `struct semid64_ds` of the kernel, which both C libraries pass
+/// through. The Rust binding has it for one of the two.
+#[repr(C)]
+struct SemidDs {
+    perm: libc::ipc_perm,
+    otime: libc::time_t,
+    /// Only x86-64 has room behind each time.
+    #[cfg(target_arch = "x86_64")]
+    _otime_high: u64,
+    ctime: libc::time_t,
+    #[cfg(target_arch = "x86_64")]
+    _ctime_high: u64,
+    count: u64,
+    _unused: [u64; 2],
+}
+
+const _: () = assert!(size_of::<SemidDs>() == if cfg!(target_arch = "x86_64") { 104 } else { 88 });
+#[cfg(target_env = "gnu")]
+const _: () = {
+    use libc::semid_ds;
+    use std::mem::offset_of;
+    assert!(size_of::<SemidDs>() == size_of::<semid_ds>());
+    assert!(offset_of!(SemidDs, perm) == offset_of!(semid_ds, sem_perm));
+    assert!(offset_of!(SemidDs, otime) == offset_of!(semid_ds, sem_otime));
+    assert!(offset_of!(SemidDs, ctime) == offset_of!(semid_ds, sem_ctime));
+    assert!(offset_of!(SemidDs, count) == offset_of!(semid_ds, sem_nsems));
+};
+
 /// Facts of a set.
 pub(crate) fn sem_stat(semid: i32) -> io::Result<SemStat> {
-    let mut ds = std::mem::MaybeUninit::<libc::semid_ds>::zeroed();
-    // SAFETY: IPC_STAT takes a pointer to a `semid_ds` and fills it.
+    let ds = sem_ds(semid)?;
+    Ok(SemStat { uid: ds.perm.uid, count: ds.count as u32, last_op: ds.otime as u64 })
+}
+
+/// Gives a set to another user.
+#[cfg(test)]
+pub(crate) fn sem_give(semid: i32, uid: u32) -> io::Result<()> {
+    let mut ds = sem_ds(semid)?;
+    ds.perm.uid = uid;
+    // SAFETY: IPC_SET reads a `semid_ds`; `SemidDs` is one.
+    checked(unsafe { libc::semctl(semid, 0, libc::IPC_SET, &raw mut ds) }).map(drop)
+}
+
+fn sem_ds(semid: i32) -> io::Result<SemidDs> {
+    let mut ds = std::mem::MaybeUninit::<SemidDs>::zeroed();
+    // SAFETY: IPC_STAT takes a pointer to a `semid_ds` and fills it; `SemidDs` is one.
     checked(unsafe { libc::semctl(semid, 0, libc::IPC_STAT, ds.as_mut_ptr()) })?;
     // SAFETY: it was zeroed before the kernel filled it, and it is made of integers.
-    let ds = unsafe { ds.assume_init() };
-    Ok(SemStat { uid: ds.sem_perm.uid, count: ds.sem_nsems as u32, last_op: ds.sem_otime as u64 })
+    Ok(unsafe { ds.assume_init() })
 }
 
 /// Value of a semaphore.
@@ -221,6 +262,9 @@ pub(crate) fn effective_uid() -> u32 {
 
 /// Clock ticks a second, the unit of start times in `/proc`.
 pub(crate) fn ticks_per_second() -> u64 {
+    if cfg!(miri) {
+        return 100;
+    }
     // SAFETY: it takes an integer.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|t| *t != 0).unwrap_or(100)

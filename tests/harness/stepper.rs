@@ -8,6 +8,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// What the C library takes for a request of `ptrace`.
+#[cfg(target_env = "gnu")]
+type Request = libc::c_uint;
+#[cfg(not(target_env = "gnu"))]
+type Request = libc::c_int;
+
 /// Memory that parent and child share.
 struct Board {
     phase: AtomicU32,
@@ -104,7 +110,7 @@ impl Child {
         );
     }
 
-    fn ask(&self, request: libc::c_uint, address: usize, data: usize) -> i64 {
+    fn ask(&self, request: Request, address: usize, data: usize) -> i64 {
         // SAFETY: the requests used here take integers, or a record that lives through the call.
         unsafe { libc::ptrace(request, self.pid, address, data) }
     }
