@@ -1,14 +1,14 @@
 //! A server that dies of its own state, started again under each policy: real processes, real segments.
 //!
-//! The server goes through its objects before it says that it is ready, and aborts over a poisoned one.
+//! The server goes through its objects before it says that it is ready, and aborts or panics over a poisoned one.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::key_plan::post_mortem;
 use hotpool::conf::{OnCrashLoop, OnTorn, ProcessConf};
-use hotpool::pool::StartEnd;
+use hotpool::pool::{StartEnd, Sweep};
 use hotpool::share::{Home, Verdict, observe, remove_pool};
 use hotpool::units::{Bytes, Key};
-use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use hotpool::{Id, MemoryPoolMgr, PoolError, PoolObject, StartMode};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,9 +25,19 @@ struct Monster {
     rest: [u64; 30],
 }
 
+/// A type beside it.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 2)]
+struct Other {
+    number: u64,
+}
+
 /// A pool with keys of its own, all of whose segments are removed at the end of the test.
 struct Site {
     conf: ProcessConf,
+    /// How the server goes through its objects, and dies.
+    way: &'static str,
 }
 
 impl Site {
@@ -35,7 +45,7 @@ impl Site {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let base = 0x5100_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
-        let mut site = Site { conf: conf(base) };
+        let mut site = Site { conf: conf(base), way: "abort" };
         site.conf.resume.max_crash_resumes = 3;
         site
     }
@@ -48,13 +58,14 @@ impl Site {
     fn serve(&self) -> Output {
         let resume = &self.conf.resume;
         let settings = format!(
-            "{} {} {} {} {} {}",
+            "{} {} {} {} {} {} {}",
             self.key().0,
             resume.max_crash_resumes,
             resume.crash_window_sec,
             resume.on_crash_loop.name(),
             resume.on_torn.name(),
-            resume.must_be_hot
+            resume.must_be_hot,
+            self.way
         );
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "server", "--nocapture"]).env("HOTPOOL_TEST_SERVER", settings);
@@ -99,7 +110,7 @@ fn conf(base: u32) -> ProcessConf {
 #[test]
 fn server() {
     let Ok(settings) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
-    let words: Vec<&str> = settings.split(' ').collect();
+    let words: Vec<&str> = settings.splitn(7, ' ').collect();
     let mut conf = conf(words[0].parse().unwrap());
     conf.resume.max_crash_resumes = words[1].parse().unwrap();
     conf.resume.crash_window_sec = words[2].parse().unwrap();
@@ -114,19 +125,69 @@ fn server() {
         }
     };
     pool.add_type::<Monster>().unwrap();
-    pool.for_each::<Monster>(|_, monster| {
-        if monster.poisoned != 0 {
-            std::process::abort();
-        }
-    });
+    go_through(&mut pool, words[6]);
     pool.ready().unwrap();
     let quarantined = pool.quarantined();
     println!("served {} {:?} {quarantined:?}", pool.len::<Monster>(), pool.start_mode());
 }
 
+/// Goes through every object to write it, and dies over a poisoned one.
+fn go_through(pool: &mut MemoryPoolMgr, way: &str) {
+    let change = |monster: &mut Monster| match (monster.poisoned, way) {
+        (0, _) => {}
+        (_, "abort") => std::process::abort(),
+        _ => panic!("over a monster"),
+    };
+    let ids: Vec<Id<Monster>> = pool.iter::<Monster>().map(|(id, _)| id).collect();
+    match way {
+        "abort" | "for_each" => pool.for_each::<Monster>(|_, monster| change(monster)),
+        "iter_mut" => {
+            for (_, mut monster) in pool.iter_mut::<Monster>() {
+                change(&mut monster);
+            }
+        }
+        "iter_mut, folded" => pool.iter_mut::<Monster>().for_each(|(_, mut monster)| change(&mut monster)),
+        "sweep" => {
+            let mut sweep = Sweep::default();
+            while !pool.sweep::<Monster>(&mut sweep, 100, |_, monster| change(monster)) {}
+        }
+        "get_mut" => ids.iter().for_each(|id| change(&mut pool.get_mut(*id).unwrap())),
+        "get_mut_by_key" => (0..OBJECTS).for_each(|number| {
+            pool.get_mut_by_key::<Monster>(number).iter_mut().for_each(|monster| change(monster));
+        }),
+        "get_several_mut" => ids.iter().for_each(|id| {
+            pool.get_several_mut([*id]).unwrap().iter_mut().for_each(|monster| change(monster));
+        }),
+        "view_mut" => {
+            let mut view = pool.view_mut::<Monster>();
+            ids.iter().for_each(|id| change(&mut view.get_mut(*id).unwrap()));
+        }
+        "views_mut" => {
+            pool.add_type::<Other>().unwrap();
+            let (_, mut monsters) = pool.views_mut::<(Other, Monster)>();
+            ids.iter().for_each(|id| change(&mut monsters.get_mut(*id).unwrap()));
+        }
+        _ => panic!("{way} is no way"),
+    }
+}
+
+/// Every way to write an object through a guard or walk.
+const WAYS: [&str; 9] = [
+    "for_each",
+    "iter_mut",
+    "iter_mut, folded",
+    "sweep",
+    "get_mut",
+    "get_mut_by_key",
+    "get_several_mut",
+    "view_mut",
+    "views_mut",
+];
+
+/// A signal, or a panic that came out of the test function.
 fn died(output: &Output) -> bool {
     use std::os::unix::process::ExitStatusExt;
-    output.status.signal().is_some()
+    output.status.signal().is_some() || output.status.code() == Some(101)
 }
 
 /// The line that the server has printed behind a word.
@@ -296,7 +357,7 @@ fn a_move_that_is_killed_anywhere_leaves_the_pool_or_the_copy_complete() {
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
     for delay in (0..60).map(|step| Duration::from_micros(700 * step)) {
         let mut server = {
-            let settings = format!("{} 3 300 cold report false", site.key().0);
+            let settings = format!("{} 3 300 cold report false abort", site.key().0);
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", "server"]).env("HOTPOOL_TEST_SERVER", settings);
             command.stdout(std::process::Stdio::null()).spawn().unwrap()
@@ -354,4 +415,32 @@ fn an_object_torn_by_a_real_crash_is_in_quarantine_behind_the_next_start() {
     assert!(pool.get_by_key::<Monster>(POISON).is_none() && pool.get_by_key::<Monster>(POISON + 1).is_some());
     assert!(pool.release(pool.quarantined()[0]).is_ok(), "nothing of it is lost");
     assert_eq!(pool.get_by_key::<Monster>(POISON).unwrap().poisoned, 1);
+}
+
+/// A panic keeps the evidence as an abort does: the breaker finds the object that panics each start.
+#[test]
+fn quarantine_finds_the_object_that_panics_whatever_the_way_to_write_it() {
+    for way in WAYS {
+        let mut site = Site::new();
+        site.conf.resume.on_crash_loop = OnCrashLoop::Quarantine;
+        site.way = way;
+        site.crash(3);
+        for start in 4..7 {
+            let served = said(&site.serve(), "served");
+            assert!(served.starts_with("999 Resume [1:444v1]"), "{way}: start {start}: {served}");
+        }
+    }
+}
+
+#[test]
+fn an_object_torn_by_a_panic_is_in_quarantine_after_the_next_start() {
+    for way in WAYS {
+        let mut site = Site::new();
+        site.conf.resume.max_crash_resumes = 0;
+        site.conf.resume.on_torn = OnTorn::Quarantine;
+        site.way = way;
+        site.crash(1);
+        let served = said(&site.serve(), "served");
+        assert!(served.starts_with("999 Resume [1:444v1]"), "{way}: {served}");
+    }
 }

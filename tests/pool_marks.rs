@@ -125,6 +125,38 @@ fn a_leaked_guard_does_not_blur_the_next_one() {
 }
 
 #[test]
+fn a_guard_leaked_from_any_view_is_forgotten_by_the_next_borrow_and_by_close() {
+    let leak = |pool: &mut MemoryPoolMgr, player, shop| {
+        let (mut shops, mut players) = pool.views_mut::<(Shop, Player)>();
+        forget((shops.get_mut(shop), players.get_mut(player)));
+    };
+    let named = named_after(|pool, players, shop| {
+        leak(pool, players[0], shop);
+        drop(pool.get_mut(players[1]));
+    });
+    assert_eq!(named, (vec![], vec![]));
+    let named = named_after(|pool, players, shop| {
+        leak(pool, players[0], shop);
+        pool.for_each::<Player>(|_, player| player.gold += 1);
+    });
+    assert_eq!(named, (vec![], vec![]));
+    let named = named_after(|pool, players, shop| {
+        leak(pool, players[0], shop);
+        drop(pool.views_mut::<(Player, Shop)>());
+    });
+    assert_eq!(named, (vec![], vec![]));
+
+    let conf = conf();
+    let mut pool = open(&conf);
+    let (player, shop) = (pool.alloc(Player { gold: 1 }).unwrap(), pool.alloc(Shop { gold: 1 }).unwrap());
+    leak(&mut pool, player, shop);
+    pool.close().unwrap();
+    let pool = open(&conf);
+    assert_eq!(pool.resume_report().being_written, []);
+    pool.destroy().unwrap();
+}
+
+#[test]
 fn objects_stay_named_until_a_start_is_ready() {
     let conf = conf();
     let mut pool = open(&conf);

@@ -9,6 +9,7 @@
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the cut split of an index group is ended | the same, to be done again |
 //! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
+//! | suspects whose objects were freed since are dropped | some of them, the others by the next start |
 //! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
 //! | the ring of starts is mended, and written ahead | a record that nothing leads to |
 //! | owner, times and `run` are stored | the new owner named as the last one |
@@ -20,17 +21,18 @@
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING};
-use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{Handle, TYPE_SHIFT};
+use crate::object::Handle;
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::breaker::CrashLoop;
 use crate::pool::quarantine::{self, QuarantineError};
 use crate::pool::report::{LastEnd, ResumeReport, TypeCount};
+use crate::pool::slot::parked;
 use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
+use crate::pool::suspects::{self, Torn};
 use crate::pool::undo::{States, Undo};
 use crate::share::{MemoryReport, ShareMgr, StartMode};
 use crate::sync::Word;
@@ -135,10 +137,10 @@ pub(crate) fn adopt(
     let last = last_object(found);
     let mut loaded = Loaded { found: *found, look_only: false, states: Vec::new() };
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
-    if let LastEnd::Died { .. } = last_end {
-        let looping = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
-        put_suspects_away(found, conf, last, looping)?;
-    }
+    drop_freed_suspects(found);
+    let died = matches!(last_end, LastEnd::Died { .. });
+    let looping = died && crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
+    put_suspects_away(found, conf, last, looping)?;
     // Only now: a start that is cut before has to find the object again.
     header.last.store(0);
     tidy(found)?;
@@ -156,7 +158,7 @@ pub(crate) fn adopt(
     let types = base.used_types().map(|info| {
         TypeCount::new(info.id.load() as u16, found.space.objects(found.chains, &info), &info.name)
     });
-    let suspects = header.suspects.iter().map(Word::load).filter(|word| *word != 0);
+    let (being_written, types_being_written) = named(header);
     Ok(ResumeReport {
         process: conf.name.clone(),
         mode: if hot { StartMode::Resume } else { StartMode::Init },
@@ -166,8 +168,8 @@ pub(crate) fn adopt(
         rebooted,
         types: types.collect(),
         ended_transaction,
-        being_written: suspects.clone().filter_map(Handle::from_bits).collect(),
-        types_being_written: suspects.filter(|w| Handle::from_bits(*w).is_none()).map(whole_type).collect(),
+        being_written,
+        types_being_written,
         quarantined: quarantine::listed(header).collect(),
         crash_loop,
         moved_to: None,
@@ -176,7 +178,32 @@ pub(crate) fn adopt(
     })
 }
 
-/// Puts those objects out of reach that the ini wants there after a death: the ones that were being
+/// The suspects, by object and by type.
+fn named(header: &BaseHeader) -> (Vec<Handle>, Vec<u16>) {
+    let (mut objects, mut types) = (Vec::new(), Vec::new());
+    for torn in suspects::listed(header) {
+        match torn {
+            Torn::Object(object) => objects.push(object),
+            Torn::AnyOf(type_id) => types.push(type_id),
+        }
+    }
+    (objects, types)
+}
+
+/// Takes from the suspects the objects that were freed since: nothing of them is left to be torn.
+fn drop_freed_suspects(found: &Found<'_>) {
+    let torn: Vec<Torn> = suspects::listed(&found.base.header).collect();
+    for torn in torn {
+        let Torn::Object(object) = torn else { continue };
+        let info = found.base.used_types().find(|info| info.id.load() == u32::from(object.type_id()));
+        let header = info.and_then(|info| found.space.slot_header(found.chains, &info, object.index()));
+        if !header.is_some_and(|header| header == object.to_bits() || header == parked(object)) {
+            suspects::settle(&found.base.header, torn);
+        }
+    }
+}
+
+/// Puts those objects out of reach that the ini wants there after a death or a panic: the ones that were being
 /// written, and in a crash loop also those last worked on.
 fn put_suspects_away(
     found: &Found<'_>,
@@ -185,10 +212,10 @@ fn put_suspects_away(
     looping: bool,
 ) -> Result<(), &'static str> {
     let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
-    let suspects = found.base.header.suspects.iter().filter(|_| torn);
+    let (suspects, _) = if torn { named(&found.base.header) } else { Default::default() };
     let noted = BlackBox::of(found.base).last_object();
     let worked_on = [last, noted].into_iter().flatten().filter(|_| looping);
-    for object in suspects.filter_map(|word| Handle::from_bits(word.load())).chain(worked_on) {
+    for object in suspects.into_iter().chain(worked_on) {
         put_away(found, object)?;
     }
     Ok(())
@@ -214,36 +241,23 @@ fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {
     }
 }
 
-fn whole_type(word: u64) -> u16 {
-    (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID
-}
-
 /// Adds the marks of the last owner to the suspects, which stay until a start is ready.
 fn keep_marks(header: &BaseHeader) {
     if planted(Mutant::OpenForgetsSuspects) {
-        forget_suspects(header);
+        suspects::settle_told(header, 0);
     }
     for mark in &header.marks {
         let word = mark.load();
         if word == 0 {
             continue;
         }
-        let known = header.suspects.iter().any(|suspect| suspect.load() == word);
-        let free = header.suspects.iter().find(|suspect| suspect.load() == 0);
-        if let (false, Some(suspect)) = (known, free) {
-            if planted(Mutant::MarksClearedFirst) {
-                Commit::MarkTaken.store(mark, 0);
-            }
-            Commit::SuspectKept.store(suspect, word);
+        if planted(Mutant::MarksClearedFirst) {
+            Commit::MarkTaken.store(mark, 0);
         }
-        Commit::MarkTaken.store(mark, 0);
-    }
-}
-
-/// Forgets what owners left half written, because a start is a success.
-pub(crate) fn forget_suspects(header: &BaseHeader) {
-    for suspect in &header.suspects {
-        Commit::SuspectCleared.store(suspect, 0);
+        match suspects::add(header, word) {
+            Some(_) => Commit::MarkTaken.store(mark, 0),
+            None => log::error!("mark {word:#x} is not kept: the list of suspects is full"),
+        }
     }
 }
 

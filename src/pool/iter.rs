@@ -1,7 +1,7 @@
 //! Iteration over the live objects of a type, in the order of their slots.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::guard::{Mark, RefMut};
+use crate::pool::guard::{GuardsMark, Mark, RefMut};
 use crate::pool::typed::{Typed, Walk, WalkMut};
 
 /// All live objects of a type with their handles.
@@ -32,21 +32,16 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
 
 /// All live objects of a type with their handles, to be written one after the other or, if the
 /// guards are kept, together.
+///
+/// The object handed out last is marked as being written until the walk goes on or ends.
 pub struct IterMut<'a, T> {
     walk: WalkMut<'a, T>,
-    mark: &'a Mark,
+    mark: GuardsMark<'a>,
 }
 
 impl<'a, T: PoolObject> IterMut<'a, T> {
     pub(crate) fn new(walk: WalkMut<'a, T>, mark: &'a Mark) -> Self {
-        IterMut { walk, mark }
-    }
-}
-
-impl<T: PoolObject> IterMut<'_, T> {
-    /// Where a sweep goes on.
-    pub(crate) fn sweep(&self) -> Sweep {
-        Sweep(self.walk.position())
+        IterMut { walk, mark: GuardsMark::new(mark) }
     }
 }
 
@@ -56,13 +51,13 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (id, object) = self.walk.next_mut()?;
-        Some((id, self.mark.another(id, object)))
+        Some((id, self.mark.guard(id, object)))
     }
 
     #[inline(always)]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
-        let mark = self.mark;
-        self.walk.fold_muts(init, |all, (id, object)| f(all, (id, mark.another(id, object))))
+        let IterMut { walk, mark } = self;
+        walk.fold_muts(init, |all, (id, object)| f(all, (id, mark.guard(id, object))))
     }
 }
 

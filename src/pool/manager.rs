@@ -6,9 +6,8 @@ use crate::layout::{RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, PoolObject};
-use crate::pool::adopt;
 use crate::pool::base::Base;
-use crate::pool::black_box::{BlackBox, Event, LIBRARY_TAGS};
+use crate::pool::black_box::Event;
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
 use crate::pool::opening;
@@ -16,6 +15,7 @@ use crate::pool::report::ResumeReport;
 use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Farewell, Start, Starts};
 use crate::pool::state::TypeState;
+use crate::pool::suspects;
 use crate::pool::types::{self, Setting};
 use crate::pool::undo::Undo;
 use crate::pool::wanted::Wanted;
@@ -75,6 +75,8 @@ pub struct MemoryPoolMgr {
     pub(crate) types: Box<[Option<Box<TypeState>>; limits::TYPE_TABLE as usize]>,
     pub(crate) space: Space,
     pub(crate) marks: [Mark; PARTS],
+    /// The marks behind the first may have been left by guards that were leaked.
+    pub(crate) parts_marked: bool,
     pub(crate) base: Base,
     pub(crate) undo: Undo,
     /// Objects that the transaction in flight has freed.
@@ -117,6 +119,7 @@ impl MemoryPoolMgr {
         Ok(MemoryPoolMgr {
             types: Box::new([const { None }; limits::TYPE_TABLE as usize]),
             marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
+            parts_marked: false,
             last_generation: limits::MAX_GENERATION,
             conf: conf.clone(),
             undo,
@@ -167,44 +170,6 @@ impl MemoryPoolMgr {
     /// The starts of this pool, the oldest first, this one last: as many as the ring keeps, 64.
     pub fn starts(&self) -> Vec<Start> {
         Starts::of(&self.base).read()
-    }
-
-    /// Notes in the black box what the program is doing: a tag of its own, below 2^31, and two words.
-    ///
-    /// The last two thousand notes are there after any death, for `hotpool postmortem`. Costs a few
-    /// nanoseconds: four stores and a look at the coarse clock.
-    #[inline]
-    pub fn note(&self, tag: u32, a: u64, b: u64) {
-        self.note_at(tag, a, b, sys::clock::coarse_nanos());
-    }
-
-    /// The same at a time that the program knows: nanoseconds of `CLOCK_MONOTONIC`, read once a tick.
-    #[inline]
-    pub fn note_at(&self, tag: u32, a: u64, b: u64, nanos: u64) {
-        self.black_box().write(tag & !LIBRARY_TAGS, a, b, nanos);
-    }
-
-    /// Notes that the program goes to work on an object. If that kills it again and again, the breaker
-    /// knows which object it was.
-    #[inline]
-    pub fn note_object(&self, object: impl Into<Handle>) {
-        self.black_box().event(Event::Object, object.into().to_bits(), 0);
-    }
-
-    /// Notes that a signal is about to end this process: what the kernel tells nobody but the parent. `starts()` and
-    /// `hotpool postmortem` then say so. SIGTERM, SIGINT and SIGHUP are no crash to `MaxCrashResumes`.
-    ///
-    /// The first one counts. A few stores and a look at the clock, so it may be called in the handler of a fatal signal, on
-    /// the thread that has the pool. It changes nothing else: the pool is neither closed nor dropped.
-    pub fn note_signal(&self, signal: i32) {
-        if let Ok(signal @ 1..) = u8::try_from(signal) {
-            Starts::of(&self.base).signal(signal, sys::wall_nanos());
-        }
-    }
-
-    #[inline]
-    pub(crate) fn black_box(&self) -> BlackBox {
-        BlackBox::of(&self.base)
     }
 
     /// Generation of this start: counts the owners that the pool has had.
@@ -268,23 +233,26 @@ impl MemoryPoolMgr {
     /// Says that the program is serving: only now is this start a success.
     ///
     /// Until then the pool counts as starting, and the objects that an owner left half written
-    /// stay named in the report of every further start. A kill in here leaves the one or the other.
+    /// stay named in the report of every further start. What a panic has torn in this run, and the program has caught,
+    /// stays in [`torn`](Self::torn): the report has not named it. A kill in here leaves the one or the other.
     pub fn ready(&mut self) -> Result<(), PoolError> {
         let header = &self.base.header;
         let now = sys::wall_nanos();
-        let _ = planted(Mutant::ReadyForgetsFirst).then(|| adopt::forget_suspects(header));
+        let _ = planted(Mutant::ReadyForgetsFirst).then(|| suspects::settle_told(header, 0));
         header.ready_wall.store(now);
         Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
-        adopt::forget_suspects(header);
+        suspects::settle_told(header, self.marks.iter().fold(0, |left, mark| left | mark.left()));
         self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
     }
 
     /// Leaves the pool in good order and keeps it: the next open resumes it.
     ///
-    /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs.
+    /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs. What is
+    /// [torn](Self::torn) stays named: closing repairs nothing.
     pub fn close(mut self) -> Result<(), PoolError> {
+        self.marks.iter().for_each(Mark::forget);
         for state in self.types.iter_mut().flatten() {
             state.slots.name_none();
         }

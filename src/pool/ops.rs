@@ -4,7 +4,7 @@ use crate::layout::UndoKind;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
 use crate::pool::error::AllocError;
-use crate::pool::guard::RefMut;
+use crate::pool::guard::{Mark, RefMut};
 use crate::pool::iter::{IterMut, Sweep};
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::space::Space;
@@ -67,8 +67,19 @@ impl MemoryPoolMgr {
         self.try_view_mut().unwrap_or_else(|| not_added::<T>())
     }
 
+    /// Clears the marks of guards that were leaked from views side by side: the pool is borrowed anew, so none is alive.
+    #[cold]
+    #[inline(never)]
+    fn forget_parts(&mut self) {
+        self.marks.iter().for_each(Mark::forget);
+        self.parts_marked = false;
+    }
+
     #[inline(always)]
     fn try_view_mut<T: PoolObject>(&mut self) -> Option<ViewMut<'_, T>> {
+        if self.parts_marked {
+            self.forget_parts();
+        }
         let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
         Some(ViewMut { typed: state.slots.typed_mut()?, index: &state.index, mark: &self.marks[0] })
     }
@@ -104,6 +115,8 @@ impl MemoryPoolMgr {
     ///
     /// If a type was not added or is named twice.
     pub fn views_mut<P: Parts>(&mut self) -> P::Views<'_> {
+        self.forget_parts();
+        self.parts_marked = true;
         P::borrow(self)
     }
 
@@ -259,9 +272,13 @@ impl MemoryPoolMgr {
     ///
     /// Each field is written as the program says, in place. A kill in between leaves some fields new
     /// and some old; the next start names the object in
-    /// [`ResumeReport::being_written`](crate::ResumeReport::being_written).
+    /// [`ResumeReport::being_written`](crate::ResumeReport::being_written). So does a panic that drops the guard,
+    /// also if it is caught: see [`torn`](Self::torn).
     #[inline]
     pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Option<RefMut<'_, T>> {
+        if self.parts_marked {
+            self.forget_parts();
+        }
         let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
         Some(self.marks[0].only(id, object))
@@ -311,6 +328,8 @@ impl MemoryPoolMgr {
     }
 
     /// Calls `f` with each live object; it is marked as being written for that time.
+    ///
+    /// If `f` panics, the object that it was called with is [torn](Self::torn).
     #[doc(alias = "Process")]
     pub fn for_each<T: PoolObject>(&mut self, f: impl FnMut(Id<T>, &mut T)) {
         if let Some(mut view) = self.try_view_mut() {
@@ -327,19 +346,10 @@ impl MemoryPoolMgr {
         &mut self,
         sweep: &mut Sweep,
         budget: usize,
-        mut f: impl FnMut(Id<T>, &mut T),
+        f: impl FnMut(Id<T>, &mut T),
     ) -> bool {
         let Some(view) = self.try_view_mut::<T>() else { return true };
-        let mut iter = view.into_iter_from(sweep.0);
-        for _ in 0..budget {
-            let Some((id, mut object)) = iter.next() else {
-                *sweep = Sweep::default();
-                return true;
-            };
-            f(id, &mut object);
-            *sweep = iter.sweep();
-        }
-        false
+        view.sweep(sweep, budget, f)
     }
 
     /// Live objects of a type; 0 if it was not added.

@@ -24,6 +24,7 @@ use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::slot::parked;
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
+use crate::pool::suspects::{self, Torn};
 use crate::sync::Word;
 
 /// Why an object does not leave quarantine.
@@ -75,6 +76,7 @@ impl MemoryPoolMgr {
         let state = self.types[usize::from(object.type_id())].as_deref_mut();
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
         state.park(object)?;
+        suspects::settle(&self.base.header, Torn::Object(object));
         self.black_box().event(Event::Quarantined, object.to_bits(), 0);
         Ok(())
     }
@@ -90,6 +92,7 @@ impl MemoryPoolMgr {
         }
         state.unpark(object, &mut self.space)?;
         forget(&self.base.header, object);
+        suspects::settle(&self.base.header, Torn::Object(object));
         self.black_box().event(Event::Released, object.to_bits(), 0);
         Ok(())
     }
@@ -105,6 +108,7 @@ impl MemoryPoolMgr {
         }
         state.drop_parked(object)?;
         forget(&self.base.header, object);
+        suspects::settle(&self.base.header, Torn::Object(object));
         self.black_box().event(Event::Dropped, object.to_bits(), 0);
         Ok(())
     }

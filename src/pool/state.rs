@@ -132,6 +132,11 @@ impl TypeState {
         }
     }
 
+    /// Whether the object of a handle lives.
+    pub(crate) fn lives(&self, object: Handle) -> bool {
+        self.slots.slot(object.index()).is_some_and(|slot| slot.header().load() == object.to_bits())
+    }
+
     /// Frees the object of a handle if it is there. May be cut anywhere and done again.
     pub(crate) fn release(&mut self, handle: Handle) {
         let released = self.slots.release_untyped(handle);

@@ -1,9 +1,9 @@
 //! Views of one type: the type is looked up once, and several types can be borrowed side by side.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::guard::{Mark, RefMut};
+use crate::pool::guard::{LoansMark, Mark, RefMut};
 use crate::pool::index::Index;
-use crate::pool::iter::{Iter, IterMut};
+use crate::pool::iter::{Iter, IterMut, Sweep};
 use crate::pool::typed::{Typed, TypedMut};
 
 /// Shared access to all objects of type `T`.
@@ -137,12 +137,23 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
     }
 
     pub(crate) fn into_iter_mut(self) -> IterMut<'a, T> {
-        self.into_iter_from(0)
+        IterMut::new(self.typed.into_walk(0), self.mark)
     }
 
-    pub(crate) fn into_iter_from(self, slot: u32) -> IterMut<'a, T> {
-        self.mark.reset();
-        IterMut::new(self.typed.into_walk(slot), self.mark)
+    /// See `MemoryPoolMgr::sweep`.
+    pub(crate) fn sweep(self, sweep: &mut Sweep, budget: usize, mut f: impl FnMut(Id<T>, &mut T)) -> bool {
+        let mark = LoansMark::new(self.mark);
+        let mut walk = self.typed.into_walk(sweep.0);
+        for _ in 0..budget {
+            let Some((id, object)) = walk.next_mut() else {
+                *sweep = Sweep::default();
+                return true;
+            };
+            mark.lend(id);
+            f(id, object);
+            *sweep = Sweep(walk.position());
+        }
+        false
     }
 
     /// The handle of the object with a user key.
@@ -164,7 +175,11 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
     /// Calls `f` with each live object, which is marked as being written for that time.
     #[inline]
     pub fn for_each(&mut self, mut f: impl FnMut(Id<T>, &mut T)) {
-        self.iter_mut().for_each(|(id, mut object)| f(id, &mut object));
+        let mark = LoansMark::new(self.mark);
+        self.typed.reborrow().into_walk(0).fold_muts((), |(), (id, object)| {
+            mark.lend(id);
+            f(id, object);
+        });
     }
 
     /// Live objects.

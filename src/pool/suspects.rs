@@ -1,0 +1,186 @@
+//! Torn objects: those that a death or a panic left half written.
+//!
+//! `BaseHeader::suspects` has a word for each: the handle of the object, or the word of a whole type
+//! where several guards shared a mark. An entry stays until it is settled:
+//!
+//! | what settles it | why |
+//! |---|---|
+//! | `ready()`, if the report of this start has named it | the program has been told, and serves |
+//! | the object is freed | nothing is left to be torn; the next start drops the entry |
+//! | the program puts it into quarantine, or lets it out or drops it there | the program has decided |
+//! | `settle_torn` | the program says that it has repaired the object |
+//!
+//! Neither a change through a guard nor an `update` settles it: the pool cannot know which fields
+//! belong together.
+
+use crate::commits::Commit;
+use crate::layout::BaseHeader;
+use crate::limits;
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
+use crate::pool::manager::MemoryPoolMgr;
+use crate::sync::Word;
+use std::fmt;
+
+/// What a death or a panic left half written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Torn {
+    /// This object: some fields may be new and some old.
+    Object(Handle),
+    /// Any object of the type with this number: several of its guards were alive at once.
+    AnyOf(u16),
+}
+
+impl Torn {
+    /// The word that names every object of a type.
+    pub(crate) fn whole_type(type_id: u16) -> u64 {
+        u64::MAX << INDEX_SHIFT | u64::from(type_id) << TYPE_SHIFT
+    }
+
+    /// What a word found in a segment says; `None` if it names nothing.
+    pub(crate) fn parse(word: u64) -> Option<Self> {
+        let type_id = type_of(word);
+        match Handle::from_bits(word) {
+            Some(object) => Some(Torn::Object(object)),
+            None if type_id != 0 && word & GENERATION_MASK == 0 => Some(Torn::AnyOf(type_id)),
+            None => None,
+        }
+    }
+
+    fn word(self) -> u64 {
+        match self {
+            Torn::Object(object) => object.to_bits(),
+            Torn::AnyOf(type_id) => Self::whole_type(type_id),
+        }
+    }
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Torn::Object(object) => object.fmt(f),
+            Torn::AnyOf(type_id) => write!(f, "any of type {type_id}"),
+        }
+    }
+}
+
+fn type_of(word: u64) -> u16 {
+    (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID
+}
+
+/// Adds a mark to the suspects and returns the number of its entry.
+///
+/// If no entry is free, those of one type are replaced by a single one for the whole type: less
+/// exact, never wrong. `None` only if the entries name as many types as there are entries, none
+/// of them this one.
+pub(crate) fn add(header: &BaseHeader, word: u64) -> Option<usize> {
+    let with = |wanted: u64| header.suspects.iter().position(|entry| entry.load() == wanted);
+    let entry = with(word).or_else(|| with(0)).or_else(|| widen(header, type_of(word)))?;
+    // An entry that was widened to its type names this object already.
+    let suspect = &header.suspects[entry];
+    if suspect.load() == 0 {
+        Commit::SuspectKept.store(suspect, word);
+    }
+    Some(entry)
+}
+
+/// Makes the entries of one type a single one for the whole type, and returns an entry that names
+/// `type_id` or is free.
+#[cold]
+fn widen(header: &BaseHeader, type_id: u16) -> Option<usize> {
+    let entries = || header.suspects.iter().enumerate();
+    let of = |wanted: u16| entries().filter(move |(_, entry)| type_of(entry.load()) == wanted);
+    let crowded = entries().map(|(_, entry)| type_of(entry.load())).find(|id| of(*id).count() > 1);
+    let wide = if of(type_id).next().is_some() { type_id } else { crowded? };
+    let (first, entry) = of(wide).next()?;
+    Commit::SuspectKept.store(entry, Torn::whole_type(wide));
+    let rest: Vec<usize> = of(wide).map(|(at, _)| at).filter(|at| *at != first).collect();
+    for at in &rest {
+        Commit::SuspectCleared.store(&header.suspects[*at], 0);
+    }
+    if wide == type_id { Some(first) } else { rest.first().copied() }
+}
+
+/// What the suspects of a pool name.
+pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Torn> + '_ {
+    header.suspects.iter().map(Word::load).filter(|word| *word != 0).filter_map(Torn::parse)
+}
+
+/// Takes an entry out; false if there was none.
+pub(crate) fn settle(header: &BaseHeader, torn: Torn) -> bool {
+    let mut found = false;
+    for entry in header.suspects.iter().filter(|entry| entry.load() == torn.word()) {
+        Commit::SuspectCleared.store(entry, 0);
+        found = true;
+    }
+    found
+}
+
+/// Takes out all entries but those whose bit is set in `kept`.
+pub(crate) fn settle_told(header: &BaseHeader, kept: u64) {
+    for (at, entry) in header.suspects.iter().enumerate() {
+        if kept >> at & 1 == 0 {
+            Commit::SuspectCleared.store(entry, 0);
+        }
+    }
+}
+
+impl MemoryPoolMgr {
+    /// Returns what is half written: found by this start and not settled yet, or left since by a panic that the
+    /// program caught.
+    ///
+    /// A guard or walk that is dropped because its scope unwinds leaves its object here, as a death would
+    /// leave it to the next start. The pool goes on: handles resolve, and later guards do not cover the
+    /// evidence. An object is listed, in this start and in those to come, until it is freed, put into
+    /// quarantine, or [settled](Self::settle_torn). [`ready`](Self::ready) settles what the
+    /// [report](Self::resume_report) of this start has named, and nothing that was torn later. A clean
+    /// [`close`](Self::close) settles nothing: the next start names the object again, and acts on it as `OnTorn` says.
+    ///
+    /// ```
+    /// # use bytemuck::{Pod, Zeroable};
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::pool::Torn;
+    /// # use hotpool::units::{Bytes, Key};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
+    /// # use std::panic::{AssertUnwindSafe, catch_unwind};
+    /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
+    /// # struct Player { gold: u64, checksum: u64 }
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0140), Bytes(1 << 20), &[Key(0x4850_0141)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Player>()?;
+    /// # let player = pool.alloc(Player { gold: 100, checksum: 100 })?;
+    /// # std::panic::set_hook(Box::new(|_| ()));
+    /// let caught = catch_unwind(AssertUnwindSafe(|| {
+    ///     let mut player = pool.get_mut(player).unwrap();
+    ///     player.gold += 1;
+    ///     panic!("before the checksum was changed");
+    /// }));
+    /// assert!(caught.is_err());
+    /// assert_eq!(pool.torn(), [Torn::Object(player.handle())]);
+    ///
+    /// pool.update(player, |player| player.checksum = player.gold)?;
+    /// assert!(pool.settle_torn(Torn::Object(player.handle())));
+    /// assert!(pool.torn().is_empty());
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn torn(&self) -> Vec<Torn> {
+        let lives = |torn: &Torn| match torn {
+            Torn::Object(object) => self.may_live(*object),
+            Torn::AnyOf(_) => true,
+        };
+        listed(&self.base.header).filter(lives).collect()
+    }
+
+    /// Says that the program has repaired what a death or a panic left half written, or has found it whole.
+    /// Returns false if it was not listed.
+    pub fn settle_torn(&mut self, torn: Torn) -> bool {
+        settle(&self.base.header, torn)
+    }
+
+    /// Whether an object lives or is in quarantine, as far as this process knows: a type that was not added may have it.
+    fn may_live(&self, object: Handle) -> bool {
+        let state = self.types[usize::from(object.type_id())].as_deref();
+        state.is_none_or(|state| state.is_parked(object) || state.lives(object))
+    }
+}
