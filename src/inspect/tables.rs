@@ -343,8 +343,10 @@ fn extent(
 /// Objects that are said to be, or to have been, in the middle of being written.
 fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let header = walk.base.header;
-    let lists =
-        [(&header.marks, "is being written"), (&header.suspects, "was being written when an owner died")];
+    let lists = [
+        (&header.marks, "is being written"),
+        (&header.suspects, "was being written when an owner died or panicked"),
+    ];
     for (list, said) in lists {
         for word in list.iter().map(Word::load).filter(|word| *word != 0) {
             let id = (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID;

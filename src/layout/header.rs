@@ -155,7 +155,7 @@ pub struct BaseHeader {
 
     /// Objects that are being written through a guard; 0 where none.
     pub marks: [Word; limits::MARKS],
-    /// Objects that were being written when an owner died, kept until a start is ready.
+    /// Objects that were being written when an owner died or a panic dropped their guard, kept until they are settled.
     pub suspects: [Word; limits::MARKS],
     /// Zero.
     pub spare_lanes: [Word; 256],

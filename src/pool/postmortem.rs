@@ -50,7 +50,7 @@ pub struct BeingWritten {
     pub type_id: u16,
     /// Name of the type, empty if the pool does not know it.
     pub type_name: String,
-    /// It was left by an earlier owner, and no start has been ready since.
+    /// It was left by an earlier owner, or by a panic, and nothing has settled it since.
     pub earlier: bool,
 }
 

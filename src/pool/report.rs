@@ -72,8 +72,8 @@ pub struct ResumeReport {
     pub types: Vec<TypeCount>,
     /// The transaction that was cut, if there was one: whether it was rolled back or finished.
     pub ended_transaction: Option<&'static str>,
-    /// Objects that were being written through a guard when an owner died, since the last
-    /// `ready()`: some fields may be new and some old.
+    /// Objects that were being written through a guard when an owner died or a panic dropped the guard, and that
+    /// nothing has [settled](crate::MemoryPoolMgr::torn) since: some fields may be new and some old.
     pub being_written: Vec<Handle>,
     /// Types of which any object may have been written so, because several guards were alive.
     pub types_being_written: Vec<u16>,
