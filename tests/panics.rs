@@ -266,8 +266,11 @@ fn a_guard_that_lives_within_an_unwinding_leaves_nothing() {
     });
     assert_eq!(pool.torn(), []);
     // And none of it blinds the mark to the next panic.
-    caught(|| half(&mut pool.get_mut(ids[VICTIM - 3]).unwrap()));
-    assert_eq!(pool.torn(), [Torn::Object(ids[VICTIM - 3].handle())]);
+    caught(|| {
+        let _guard = pool.get_mut(ids[8]).unwrap();
+        boom();
+    });
+    assert_eq!(pool.torn(), [Torn::Object(ids[8].handle())]);
     pool.destroy().unwrap();
 }
 
