@@ -3,7 +3,8 @@
 use super::backend::{Access, Backend, Home, SegmentFacts};
 use super::blank;
 use super::making;
-use super::owner::{self, LockFacts, Observer, Whose};
+use super::observer::Observer;
+use super::owner::{self, LockFacts, Whose};
 use super::patience::Patience;
 use super::segment::Segment;
 use super::verdict::{Verdict, judge};

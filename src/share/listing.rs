@@ -1,13 +1,14 @@
-//! The pools of a host as an operator sees them: the base looked into, its blocks only counted.
+//! A pool as an operator sees it: the base looked into, its blocks only counted.
 
-use super::backend::{Home, SegmentFacts};
-use super::facts::{Facts, Head, observe};
-use super::owner::{self, LockFacts, Whose};
-use crate::conf::BackendKind;
-use crate::layout::BLOCK_KIND;
-use crate::sys::proc;
+use super::backend::{Access, Backend, Home, SegmentFacts};
+use super::facts::{Facts, Head};
+use super::look::{self, Sight};
+use super::owner::LockFacts;
+use super::rivals;
+use crate::layout::{BaseHeader, ExtentRec};
+use crate::limits;
+use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
-use std::collections::BTreeSet;
 use std::io;
 
 /// A pool: what is under the key of its base, and under those of its blocks.
@@ -17,6 +18,9 @@ pub struct PoolFacts {
     pub base: Facts,
     /// The blocks that the base names, in their order.
     pub blocks: Vec<BlockFacts>,
+    /// Processes that have the base attached although it has no owner by its semaphores, as after an `ipcrm -s` beside
+    /// a running server: those that can be seen. `None` if there is no such process. Tools do not count.
+    pub rivals: Option<Vec<Process>>,
 }
 
 /// A block, as its base and the system know it. It is not attached for that.
@@ -26,8 +30,18 @@ pub struct BlockFacts {
     pub key: Key,
     /// The ini gave it up while it was empty.
     pub vacant: bool,
-    /// What the system says of it; `None` if there is none, or this user may not ask.
+    /// What the system says of it; `None` if there is none.
     pub segment: Option<SegmentFacts>,
+    /// Of a block that is gone: whether types have taken parts of it, so that objects may have been in it. `None` of one
+    /// that is there, and if the base does not tell.
+    pub was_used: Option<bool>,
+}
+
+impl BlockFacts {
+    /// Whether the base counts on it and it is gone, or was removed under the process that uses it.
+    pub fn is_missing(&self) -> bool {
+        !self.vacant && self.segment.as_ref().is_none_or(|segment| segment.removed)
+    }
 }
 
 /// When the last owner of a pool ended, seconds of the wall clock.
@@ -37,15 +51,6 @@ pub enum Ended {
     At(u64),
     /// Then or before: something else has looked at the pool since.
     Before(u64),
-}
-
-/// Everything of hotpool in one home.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Pools, in the order of their keys. One of which `base.segment` is `None` has semaphores alone.
-    pub pools: Vec<PoolFacts>,
-    /// Blocks that no pool of the home names.
-    pub strays: Vec<Facts>,
 }
 
 impl PoolFacts {
@@ -59,13 +64,16 @@ impl PoolFacts {
         self.base.segment.iter().chain(self.blocks.iter().filter_map(|block| block.segment.as_ref()))
     }
 
-    /// Whether a process has a segment of it attached that nobody owns by its semaphores, as after
-    /// an `ipcrm -s` beside a running server. Observers do not count.
+    /// Whether a process has its base attached that is not the owner by the semaphores. Tools do not count.
     pub fn is_held_unlocked(&self) -> bool {
-        let observers = u64::from(self.base.lock.observers());
-        let attached = self.base.segment.as_ref().and_then(|segment| segment.attached);
-        let locked = matches!(self.base.lock, LockFacts::Held { .. } | LockFacts::Ours { .. });
-        !locked && attached.is_some_and(|attached| attached > observers)
+        self.rivals.is_some()
+    }
+
+    /// Blocks that the base counts on and that are gone. A start that is not ready yet may be about to make them.
+    pub fn missing(&self) -> impl Iterator<Item = &BlockFacts> {
+        let is_owned = matches!(self.base.lock, LockFacts::Held { .. } | LockFacts::Ours { .. });
+        let is_serving = self.base.head().is_some_and(|head| head.run == Some(crate::layout::RUN_READY));
+        self.blocks.iter().filter(move |block| (!is_owned || is_serving) && block.is_missing())
     }
 
     /// When the last owner ended. `None` if somebody owns the pool, or nobody knows.
@@ -92,85 +100,53 @@ impl PoolFacts {
     }
 }
 
-/// Facts of a pool for a tool: its base is attached for a moment, for reading, registered as an
-/// observer; of its blocks only the system is asked.
+/// Facts of a pool for a tool, all of one moment: its base is attached for a moment, for reading,
+/// registered as an observer; of its blocks only the system is asked.
+///
+/// # Errors
+///
+/// The system refused, or owners came and went during every look.
 pub fn observe_pool(key: Key, home: &Home) -> io::Result<PoolFacts> {
-    let mut pool = look(key, home)?;
-    // Semaphores and segment are two looks: an owner that came or went between them seems to hold
-    // the segment without the lock. One that really does still does so at the next look.
-    for _ in 1..LOOKS {
-        if !pool.is_held_unlocked() {
-            break;
-        }
-        pool = look(key, home)?;
-    }
-    Ok(pool)
-}
-
-/// How often a segment is looked at before it is said to be held without the lock.
-const LOOKS: u32 = 5;
-
-fn look(key: Key, home: &Home) -> io::Result<PoolFacts> {
-    let base = observe(key, home)?;
     let backend = home.open();
-    let named = base.head().map_or(&[][..], |head| &head.blocks).iter();
-    let blocks = named.map(|block| BlockFacts {
-        key: block.key,
-        vacant: block.vacant,
-        segment: backend.stat(block.key).ok().flatten(),
-    });
-    let blocks = blocks.collect();
-    Ok(PoolFacts { base, blocks })
+    let (base, (blocks, rivals)) = look::agreed(key, home, &mut |sight| {
+        Ok((blocks_of(&*backend, sight)?, rivals_of(&*backend, sight)?))
+    })?;
+    Ok(PoolFacts { base, blocks, rivals })
 }
 
-/// All pools of a home, with what is left of some: semaphores without a segment, blocks without
-/// a base. What is not hotpool's is left out. Segments whose kind nothing else tells are attached
-/// for a moment, for reading.
-pub fn list_pools(home: &Home) -> io::Result<Listing> {
-    let segments: BTreeSet<Key> = home.open().keys()?.into_iter().collect();
-    let mut pools = Vec::new();
-    let owned = match home.backend {
-        BackendKind::Sysv => owned_keys()?,
-        _ => segments.iter().copied().filter(|key| is_owned(*key)).collect(),
-    };
-    for &key in &owned {
-        let Ok(pool) = observe_pool(key, home) else { continue };
-        if pool.base.segment.is_none() || pool.base.head().is_some_and(Head::is_hotpool) {
-            pools.push(pool);
+fn blocks_of(backend: &dyn Backend, sight: &Sight) -> io::Result<Vec<BlockFacts>> {
+    let named = sight.facts.head().map_or(&[][..], |head| &head.blocks);
+    let mut blocks = Vec::new();
+    for block in named {
+        let segment = backend.stat(block.key)?;
+        blocks.push(BlockFacts { key: block.key, vacant: block.vacant, segment, was_used: None });
+    }
+    if blocks.iter().any(BlockFacts::is_missing) {
+        let used = used_blocks(backend, &sight.facts);
+        for (number, block) in (0..).zip(&mut blocks).filter(|(_, block)| block.is_missing()) {
+            block.was_used = used.as_ref().map(|used| used.contains(&number));
         }
     }
-    let unnamed = |pools: &[PoolFacts]| -> Vec<Key> {
-        let named: BTreeSet<Key> = pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
-        segments.difference(&owned).copied().filter(|key| !named.contains(key)).collect()
-    };
-    // An owner that starts makes a block first and names it then: look at it once more.
-    if !unnamed(&pools).is_empty() {
-        for pool in pools.iter_mut().filter(|pool| matches!(pool.base.lock, LockFacts::Held { .. })) {
-            *pool = observe_pool(pool.base.key, home).unwrap_or_else(|_| pool.clone());
-        }
-    }
-    let mut strays = Vec::new();
-    for key in unnamed(&pools) {
-        let Ok(pool) = observe_pool(key, home) else { continue };
-        match pool.base.head() {
-            Some(head) if head.is_hotpool() && head.kind == BLOCK_KIND => strays.push(pool.base),
-            Some(head) if head.is_hotpool() => pools.push(pool),
-            _ => {}
-        }
-    }
-    pools.sort_by_key(|pool| pool.base.key);
-    // Named by a base that has no semaphores, and was found later than the block.
-    strays.retain(|stray| !pools.iter().any(|pool| pool.blocks.iter().any(|block| block.key == stray.key)));
-    Ok(Listing { pools, strays })
+    Ok(blocks)
 }
 
-/// Keys of all owner semaphores of the host.
-fn owned_keys() -> io::Result<BTreeSet<Key>> {
-    Ok(proc::semaphore_keys()?.into_iter().map(Key).filter(|key| is_owned(*key)).collect())
+/// Numbers of the blocks that types have taken parts of; `None` if the base cannot be read.
+fn used_blocks(backend: &dyn Backend, facts: &Facts) -> Option<Vec<u32>> {
+    let segment = backend.attach(facts.key, facts.segment.as_ref()?, Access::Read).ok()?;
+    let region = segment.region();
+    let base = region.at::<BaseHeader>(0).ok()?;
+    let count = base.nextents.load().min(limits::MAX_EXTENTS.into());
+    let extents = region.table::<ExtentRec>(base.geometry.extents_off.load(), count).ok()?;
+    Some((0..extents.len()).filter_map(|number| Some(extents.get(number)?.block.load())).collect())
 }
 
-/// Whether a key has owner semaphores of hotpool.
-fn is_owned(key: Key) -> bool {
-    let found = owner::look(key, Whose::Any);
-    found.is_ok_and(|lock| !matches!(lock, LockFacts::None | LockFacts::Foreign(_)))
+fn rivals_of(backend: &dyn Backend, sight: &Sight) -> io::Result<Option<Vec<Process>>> {
+    let facts = &sight.facts;
+    let attached = facts.segment.as_ref().and_then(|segment| segment.attached).unwrap_or(0);
+    if attached == 0 || !matches!(facts.lock, LockFacts::None | LockFacts::Free { .. }) {
+        return Ok(None);
+    }
+    let found = rivals::find(backend, facts.key, &mut || rivals::count(backend, facts.key))?;
+    let found = found.filter(|rivals| facts.segment.as_ref().is_some_and(|segment| segment.id == rivals.facts.id));
+    Ok(found.map(|rivals| rivals.writers.into_iter().map(Process::look).collect()))
 }

@@ -3,7 +3,7 @@
 use super::backend::{Access, Backend, Home};
 use super::facts::{Facts, Head, observe};
 use super::manager::{ShareError, refused, system};
-use super::owner::Observer;
+use super::observer::Observer;
 use super::pages::SegmentPages;
 use super::segment::Segment;
 use super::verdict::Verdict;

@@ -21,6 +21,7 @@
 //! because takeovers only count up.
 
 use super::claim::{Claim, Space};
+use super::observer;
 pub use super::owner_error::OwnerError;
 use crate::limits;
 use crate::sys::proc::{self, Process};
@@ -30,8 +31,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 const OWNER: i32 = 0;
-const OBSERVERS: i32 = 1;
-const MAGIC: i32 = 2;
+pub(super) const OBSERVERS: i32 = 1;
+pub(super) const MAGIC: i32 = 2;
 const SEMAPHORES: u32 = 3;
 /// Value of the third semaphore of our sets, `HP`.
 pub(crate) const SET_MAGIC: u32 = 0x4850;
@@ -45,6 +46,8 @@ pub struct ForeignSet {
     pub uid: u32,
     /// What is wrong with it.
     pub why: String,
+    /// This user may not look at it, so that nothing more is known of it.
+    pub is_denied: bool,
 }
 
 /// What the set of semaphores says.
@@ -213,6 +216,14 @@ impl OwnerLock {
         LockFacts::Ours { observers: self.observers() }
     }
 
+    /// Calls `look` while no observer comes or goes; returns how many there are with what was seen.
+    pub(crate) fn quietly<T>(&self, mut look: impl FnMut() -> io::Result<T>) -> io::Result<(u32, T)> {
+        match &self.set {
+            None => Ok((0, look()?)),
+            Some(set) => observer::quietly(set.semid, look),
+        }
+    }
+
     /// Leaves all as it was before the lock was taken: gives it back, to the process where it was
     /// taken over, and leaves no set behind that was not there before.
     pub(crate) fn abandon(mut self) {
@@ -275,34 +286,6 @@ fn this_process(key: Key, wait: Wait) -> OwnerError {
     OwnerError::Held { key, holder: Process::look(sys::pid() as i32), waited_ms: wait.spent_ms() }
 }
 
-/// An attached observer, counted so that a start does not take it for a rival.
-#[derive(Debug)]
-pub(crate) struct Observer {
-    semid: i32,
-    pid: u32,
-}
-
-impl Observer {
-    /// Registers one. `None` where there is no set of ours that is marked, or no right to
-    /// change it: then the observer goes uncounted, and a start may wait for it.
-    pub(crate) fn register(key: Key) -> Option<Self> {
-        let semid = sysv::sem_find(key).ok()??;
-        inspect(semid, Whose::Any).ok()?.is_none().then_some(())?;
-        // An operation on a set that is not marked yet would make it look like a stranger's.
-        (sysv::sem_value(semid, MAGIC).ok()? == SET_MAGIC).then_some(())?;
-        sysv::sem_op(semid, &[(OBSERVERS as u16, 1)], Duration::ZERO).ok()?;
-        Some(Observer { semid, pid: std::process::id() })
-    }
-}
-
-impl Drop for Observer {
-    fn drop(&mut self) {
-        if self.pid == std::process::id() {
-            let _ = sysv::sem_op(self.semid, &[(OBSERVERS as u16, -1)], Duration::ZERO);
-        }
-    }
-}
-
 /// What is known of the owner of a pool in memory of this process.
 pub(crate) fn look_heap(key: Key) -> LockFacts {
     match Claim::is_taken(Space::Heap, key) {
@@ -316,8 +299,21 @@ pub(crate) fn look(key: Key, whose: Whose) -> io::Result<LockFacts> {
     let Some(semid) = sysv::sem_find(key)? else { return Ok(LockFacts::None) };
     match read(semid, whose) {
         Err(error) if vanished(&error) => Ok(LockFacts::None),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => denied(semid, error),
         other => other,
     }
+}
+
+/// A set of another user that this one may not look at.
+fn denied(semid: i32, error: io::Error) -> io::Result<LockFacts> {
+    let Some((uid, count)) = proc::semaphores_of(semid) else { return Err(error) };
+    let why = format!("this process runs as uid {} and may not look at them", sysv::effective_uid());
+    let set = ForeignSet { is_denied: count == SEMAPHORES, ..foreign_set(semid, uid, why) };
+    Ok(LockFacts::Foreign(set))
+}
+
+fn foreign_set(semid: i32, uid: u32, why: String) -> ForeignSet {
+    ForeignSet { semid, uid, why, is_denied: false }
 }
 
 fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
@@ -325,9 +321,39 @@ fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
         return Ok(LockFacts::Foreign(foreign));
     }
     let observers = sysv::sem_value(semid, OBSERVERS)?;
-    match sysv::sem_value(semid, OWNER)? {
-        0 => Ok(LockFacts::Free { observers }),
-        _ => Ok(LockFacts::Held { holder: Process::look(sysv::sem_pid(semid, OWNER)?), observers }),
+    loop {
+        let count = sysv::sem_value(semid, OWNER)?;
+        if count == 0 {
+            return Ok(LockFacts::Free { observers });
+        }
+        let pid = sysv::sem_pid(semid, OWNER)?;
+        let holder = Process::look(pid);
+        // A dying process gives the lock back before it disappears: one that has disappeared and still
+        // seems to hold it has ended between the two looks.
+        let gone = holder.state == ProcessState::NotVisible && pid != 0;
+        let held = || Ok::<_, io::Error>(sysv::sem_value(semid, OWNER)? == count && sysv::sem_pid(semid, OWNER)? == pid);
+        if !gone || held()? {
+            return Ok(LockFacts::Held { holder, observers });
+        }
+    }
+}
+
+/// Which set a key leads to and who last changed its first semaphore: differs after every change of
+/// owner but one by a process that was the last already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) semid: i32,
+    count: u32,
+    pid: i32,
+}
+
+/// The stamp of the set under `key`; `None` if there is no set, or it may not be read.
+pub(crate) fn stamp(key: Key) -> io::Result<Option<Stamp>> {
+    let Some(semid) = sysv::sem_find(key)? else { return Ok(None) };
+    let read = || Ok(Stamp { semid, count: sysv::sem_value(semid, OWNER)?, pid: sysv::sem_pid(semid, OWNER)? });
+    match read() {
+        Err(error) if vanished(&error) || error.raw_os_error() == Some(libc::EACCES) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -354,16 +380,16 @@ fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>
 
 /// Tells a set that is not ours. One that its maker did not come to mark is ours: it has never
 /// been used, and whoever comes next marks it.
-fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>> {
+pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>> {
     let me = sysv::effective_uid();
-    let of_another = |uid| Ok(Some(ForeignSet { semid, uid, why: format!("this process runs as uid {me}") }));
+    let of_another = |uid| Ok(Some(foreign_set(semid, uid, format!("this process runs as uid {me}"))));
     let stat = match sysv::sem_stat(semid) {
         Err(error) if whose == Whose::Own && error.raw_os_error() == Some(libc::EACCES) => {
-            return proc::semaphores_user(semid).filter(|uid| *uid != me).map_or(Err(error), of_another);
+            return proc::semaphores_of(semid).map(|(uid, _)| uid).filter(|uid| *uid != me).map_or(Err(error), of_another);
         }
         other => other?,
     };
-    let foreign = |why: String| Ok(Some(ForeignSet { semid, uid: stat.uid, why }));
+    let foreign = |why: String| Ok(Some(foreign_set(semid, stat.uid, why)));
     if stat.count != SEMAPHORES {
         return foreign(format!("it has {} semaphores, not {SEMAPHORES}", stat.count));
     }

@@ -74,7 +74,11 @@ fn gone(error: &io::Error) -> bool {
 }
 
 fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
-    let stat = sysv::shm_stat(shmid)?;
+    let stat = match sysv::shm_stat(shmid) {
+        // The table of all segments says the same of one that this user may not ask for.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => proc::segment_stat(shmid).ok_or(error)?,
+        other => other?,
+    };
     Ok(SegmentFacts {
         bytes: Bytes(stat.bytes),
         uid: stat.uid,

@@ -10,7 +10,7 @@
 
 use super::backend::Home;
 use super::manager::{ShareError, ShareMgr, StartMode};
-use super::owner::Observer;
+use super::observer::Observer;
 use super::{BlockWant, Facts, Prospect, Removed, Standing, observe};
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, MAGIC_READY};

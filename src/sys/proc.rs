@@ -1,6 +1,6 @@
 //! What `/proc` says: of processes, of their mappings, of the segments of the host.
 
-use crate::sys::sysv;
+use crate::sys::sysv::{self, ShmStat};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -56,7 +56,14 @@ impl Process {
             ..=0 => None,
             _ => super::read_short(&format!("/proc/{pid}/stat")).ok(),
         };
-        line.and_then(|line| parse_stat(pid, &line)).unwrap_or(Process {
+        let found = line.and_then(|line| parse_stat(pid, &line)).map(|found| match found.state {
+            ProcessState::Zombie | ProcessState::Exiting => {
+                let state = thread_state(pid).unwrap_or(found.state);
+                Process { state, ..found }
+            }
+            _ => found,
+        });
+        found.unwrap_or(Process {
             pid,
             state: ProcessState::NotVisible,
             command: String::new(),
@@ -93,6 +100,24 @@ impl fmt::Display for Age {
     }
 }
 
+/// What the threads of a process are doing whose first one has ended; `None` if all have, or are about to. A thread that
+/// a fatal signal has been sent to is on its way.
+fn thread_state(pid: i32) -> Option<ProcessState> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let ids = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let is_killed = |id: i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/task/{id}/status")).unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+        pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 << 8 != 0)
+    };
+    let state = |id: i32| {
+        let line = super::read_short(&format!("/proc/{pid}/task/{id}/stat")).ok()?;
+        Some(parse_stat(id, &line)?.state).filter(|_| !is_killed(id))
+    };
+    let living = |state: &ProcessState| matches!(state, ProcessState::Running | ProcessState::Stopped);
+    ids.filter_map(state).find(living)
+}
+
 /// Reads a line of `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at
 /// the last one.
 fn parse_stat(pid: i32, line: &str) -> Option<Process> {
@@ -121,17 +146,27 @@ fn uptime() -> u64 {
 /// Pids of all processes that have a shared mapping for writing of which `wanted` says that
 /// it is the one, by path and inode. Processes that this one may not look into are left out.
 pub(crate) fn writers(wanted: impl Fn(&str, u64) -> bool) -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        maps.lines().filter_map(parse_map).any(|(path, inode)| wanted(path, inode))
-    })
-    .collect()
+    let mut pids: Vec<i32> =
+        mappings_of(wanted).into_iter().filter(|(_, writes)| *writes).map(|(pid, _)| pid).collect();
+    pids.dedup();
+    pids
 }
 
-/// Path and inode of a line of `/proc/PID/maps`, if it is a shared mapping for writing.
-fn parse_map(line: &str) -> Option<(&str, u64)> {
+/// Pids of all processes that have a shared mapping of which `wanted` says that it is the one, once a mapping, and
+/// whether it is one for writing.
+pub(crate) fn mappings_of(wanted: impl Fn(&str, u64) -> bool) -> Vec<(i32, bool)> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let of_process = |pid: i32| {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let found = maps.lines().filter_map(parse_map).filter(|(path, inode, _)| wanted(path, *inode));
+        found.map(|(_, _, writes)| (pid, writes)).collect::<Vec<_>>()
+    };
+    pids.flat_map(of_process).collect()
+}
+
+/// Path and inode of a line of `/proc/PID/maps`, if it is a shared mapping, and whether it is one for writing.
+fn parse_map(line: &str) -> Option<(&str, u64, bool)> {
     let mut rest = line;
     let mut field = || {
         let (field, tail) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
@@ -139,8 +174,8 @@ fn parse_map(line: &str) -> Option<(&str, u64)> {
         field
     };
     let (_range, access, _offset, _device, inode) = (field(), field(), field(), field(), field());
-    let writes = access.as_bytes().get(1) == Some(&b'w') && access.ends_with('s');
-    Some((rest.trim_start(), inode.parse().ok()?)).filter(|_| writes)
+    let writes = access.as_bytes().get(1) == Some(&b'w');
+    Some((rest.trim_start(), inode.parse().ok()?, writes)).filter(|_| access.ends_with('s'))
 }
 
 /// A row of `/proc/sysvipc/shm`.
@@ -199,16 +234,42 @@ pub(crate) fn semaphore_keys() -> io::Result<Vec<u32>> {
     Ok(text.lines().skip(1).filter_map(key).filter(|key| *key != 0).collect())
 }
 
-/// User that semaphores of this IPC namespace belong to, whether they may be looked at or not.
-pub(crate) fn semaphores_user(semid: i32) -> Option<u32> {
+/// User and number of semaphores of a set of this IPC namespace, whether it may be looked at or not.
+pub(crate) fn semaphores_of(semid: i32) -> Option<(u32, u32)> {
     let text = fs::read_to_string("/proc/sysvipc/sem").ok()?;
-    text.lines().skip(1).find_map(|line| user_of_semaphores(line, semid))
+    text.lines().skip(1).find_map(|line| user_and_count(line, semid))
 }
 
-fn user_of_semaphores(line: &str, semid: i32) -> Option<u32> {
+fn user_and_count(line: &str, semid: i32) -> Option<(u32, u32)> {
     let mut fields = line.split_whitespace().skip(1);
     (fields.next()?.parse::<i32>().ok()? == semid).then_some(())?;
-    fields.nth(2)?.parse().ok()
+    let (_mode, count, uid) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((uid, count))
+}
+
+/// What `IPC_STAT` would say of a segment of this IPC namespace, for a user who may not ask.
+pub(crate) fn segment_stat(shmid: i32) -> Option<ShmStat> {
+    let text = fs::read_to_string("/proc/sysvipc/shm").ok()?;
+    text.lines().skip(1).find_map(|line| parse_segment(line, shmid))
+}
+
+/// The columns: key, shmid, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime, ctime.
+fn parse_segment(line: &str, shmid: i32) -> Option<ShmStat> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    (fields.get(1)?.parse::<i32>().ok()? == shmid).then_some(())?;
+    Some(ShmStat {
+        bytes: number(3)?,
+        uid: number(7)? as u32,
+        gid: number(8)? as u32,
+        mode: u32::from_str_radix(fields.get(2)?, 8).ok()?,
+        creator_pid: number(4)? as i32,
+        last_pid: number(5)? as i32,
+        attached: number(6)?,
+        last_attach: number(11)?,
+        last_detach: number(12)?,
+        created: number(13)?,
+    })
 }
 
 /// Key and shmid are printed as signed decimals, the mode in octal.
@@ -246,9 +307,9 @@ mod tests {
     #[test]
     fn semaphores_have_a_user() {
         let line = " 2046789120   32771   600          3  1000   100  1001   101 1700000000 1700000001";
-        assert_eq!(user_of_semaphores(line, 32771), Some(1000));
-        assert_eq!(user_of_semaphores(line, 3), None);
-        assert_eq!(user_of_semaphores(" 7  3", 3), None);
+        assert_eq!(user_and_count(line, 32771), Some((1000, 3)));
+        assert_eq!(user_and_count(line, 3), None);
+        assert_eq!(user_and_count(" 7  3", 3), None);
     }
 
     #[test]
@@ -261,11 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn only_shared_mappings_for_writing_are_writers() {
+    fn only_shared_mappings_count_and_are_told_by_their_access() {
         let line =
             |access: &str| format!("7f00-7f10 {access} 00000000 00:01 98304      /SYSV48500100 (deleted)");
-        assert_eq!(parse_map(&line("rw-s")), Some(("/SYSV48500100 (deleted)", 98304)));
-        assert_eq!(parse_map(&line("r--s")), None);
+        assert_eq!(parse_map(&line("rw-s")), Some(("/SYSV48500100 (deleted)", 98304, true)));
+        assert_eq!(parse_map(&line("r--s")), Some(("/SYSV48500100 (deleted)", 98304, false)));
         assert_eq!(parse_map(&line("rw-p")), None);
         assert_eq!(parse_map("7f00-7f10 rw-p 00000000 00:00 0 "), None);
     }
@@ -274,6 +335,15 @@ mod tests {
     fn keys_in_the_table_of_segments_are_signed() {
         let row = parse_row("-1894841088 32769 1600 4096 1 1 2 0 0 0 0 0 0 0 0 0").unwrap();
         assert_eq!(row, ShmRow { key: -1_894_841_088_i32 as u32, shmid: 32769, mode: 0o1600 });
+    }
+
+    #[test]
+    fn a_segment_of_another_user_is_known_by_its_row() {
+        let line = "1 7 1600 65536 18095 3473 2 1000 100 0 0 11 12 13 61440 4096";
+        let found = parse_segment(line, 7).unwrap();
+        assert_eq!((found.bytes, found.uid, found.mode, found.attached), (65536, 1000, 0o1600, 2));
+        assert_eq!((found.last_attach, found.last_detach, found.created), (11, 12, 13));
+        assert!(parse_segment(line, 8).is_none() && parse_segment("1 7 600", 7).is_none());
     }
 
     #[test]

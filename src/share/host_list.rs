@@ -1,0 +1,200 @@
+//! Everything of hotpool in one home: pools, and blocks whose base is gone.
+
+use super::backend::Home;
+use super::facts::{Facts, Head};
+use super::listing::{PoolFacts, observe_pool};
+use super::look::observe;
+use super::observer::Observer;
+use super::owner::{self, LockFacts, Whose};
+use super::verdict::Verdict;
+use crate::conf::{BackendKind, ProcessConf};
+use crate::layout::BLOCK_KIND;
+use crate::sys::proc::{self, Process};
+use crate::units::Key;
+use std::collections::BTreeSet;
+use std::io;
+
+/// Everything of hotpool in one home.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Pools, in the order of their keys. One of which `base.segment` is `None` has semaphores alone.
+    pub pools: Vec<PoolFacts>,
+    /// Blocks whose base is gone.
+    pub strays: Vec<LooseBlock>,
+    /// Blocks that a growth has made and that their base does not name yet.
+    pub unnamed: Vec<Facts>,
+}
+
+/// A segment under the key of a block, and not named by the base that it is looked at with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LooseBlock {
+    /// What is known of it.
+    pub facts: Facts,
+    /// Processes that use it, as far as they can be seen: its base was removed under them.
+    pub holders: Vec<Process>,
+    /// Key of the base of the pool that it belongs to, if that is there.
+    pub pool: Option<Key>,
+}
+
+/// All pools of a home, with what is left of some: semaphores without a segment, blocks without
+/// a base. What is not hotpool's is left out. Segments whose kind nothing else tells are attached
+/// for a moment, for reading.
+///
+/// # Errors
+///
+/// The system does not say what there is.
+pub fn list_pools(home: &Home) -> io::Result<Listing> {
+    let mut scan = Scan::of(home)?;
+    let mut orphans = scan.orphans();
+    if !orphans.is_empty() {
+        // A base is older than its blocks, and once it is removed it never comes back. So a block that was seen
+        // before all bases were looked for, and still is there after that, has lost its base for good.
+        let seen: Vec<_> = orphans.iter().map(mark).collect();
+        scan = Scan::of(home)?;
+        orphans = scan.orphans();
+        orphans.retain(|block| seen.contains(&mark(block)));
+    }
+    let lost: BTreeSet<Key> = orphans.iter().map(|block| block.key).collect();
+    let named: BTreeSet<Key> = scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
+    let is_unnamed = |block: &Facts| !lost.contains(&block.key) && !named.contains(&block.key);
+    let unnamed = scan.blocks.iter().filter(|block| is_unnamed(block)).cloned().collect();
+    let strays = orphans.into_iter().map(|facts| LooseBlock { holders: holders(home, &facts), facts, pool: None });
+    Ok(Listing { strays: strays.collect(), unnamed, pools: scan.pools })
+}
+
+/// The pool of a process, and what lies under the keys of its ini that its base does not name.
+///
+/// # Errors
+///
+/// The system refused, or owners came and went during every look.
+pub fn observe_process(conf: &ProcessConf) -> io::Result<(PoolFacts, Vec<LooseBlock>)> {
+    const LOOKS: u32 = 50;
+    let home = Home::of(conf);
+    let mut pool = observe_pool(conf.base_key, &home)?;
+    for _ in 0..LOOKS {
+        let loose = loose_blocks(conf, &home, &pool)?;
+        let again = observe_pool(conf.base_key, &home)?;
+        if loose.is_empty() || is_same(&pool, &again) {
+            return Ok((pool, loose));
+        }
+        pool = again;
+    }
+    Err(super::look::unsteady())
+}
+
+/// Whether both looks saw the same base, naming the same blocks.
+fn is_same(one: &PoolFacts, other: &PoolFacts) -> bool {
+    let id = |pool: &PoolFacts| pool.base.segment.as_ref().map(|segment| (segment.id, segment.removed));
+    id(one) == id(other) && one.base.reading == other.base.reading
+}
+
+fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result<Vec<LooseBlock>> {
+    // A start does not take an observer of a block that is registered at the base for a rival.
+    let _registered = (home.backend != BackendKind::Heap).then(|| Observer::register(conf.base_key));
+    let mut loose = Vec::new();
+    for &key in conf.shm_keys.iter().filter(|key| !pool.blocks.iter().any(|block| block.key == **key)) {
+        let facts = observe(key, home)?;
+        let id = facts.head().filter(|head| is_block(head)).map(|head| head.pool_id);
+        let of_the_pool = id.is_some() && id == pool.base.head().map(|head| head.pool_id);
+        if facts.segment.is_none() || of_the_pool {
+            continue;
+        }
+        let home_of = |id| list_pools(home).map(|listing| listing.base_of(id).map(|base| base.base.key));
+        let belongs = id.map(home_of).transpose()?.flatten();
+        loose.push(LooseBlock { holders: holders(home, &facts), facts, pool: belongs });
+    }
+    Ok(loose)
+}
+
+impl Listing {
+    /// The pool with this identity.
+    pub(super) fn base_of(&self, pool_id: [u64; 2]) -> Option<&PoolFacts> {
+        self.pools.iter().find(|pool| pool.base.head().is_some_and(|head| head.pool_id == pool_id))
+    }
+}
+
+fn is_block(head: &Head) -> bool {
+    head.is_hotpool() && head.kind == BLOCK_KIND
+}
+
+/// What tells a block from a later one under its key.
+fn mark(block: &Facts) -> (Key, Option<u64>, Option<[u64; 2]>) {
+    let id = block.segment.as_ref().map(|segment| segment.id);
+    (block.key, id, block.head().map(|head| head.pool_id))
+}
+
+/// Processes that have a block attached for writing.
+fn holders(home: &Home, block: &Facts) -> Vec<Process> {
+    let Some(segment) = &block.segment else { return Vec::new() };
+    home.open().writers(block.key, segment).into_iter().map(Process::look).collect()
+}
+
+/// Every pool and every block that no pool names.
+struct Scan {
+    pools: Vec<PoolFacts>,
+    blocks: Vec<Facts>,
+    /// A segment could not be looked at, so it may be any base.
+    is_partial: bool,
+}
+
+impl Scan {
+    fn of(home: &Home) -> io::Result<Scan> {
+        let segments: BTreeSet<Key> = home.open().keys()?.into_iter().collect();
+        let owned = match home.backend {
+            BackendKind::Sysv => proc::semaphore_keys()?.into_iter().map(Key).filter(|key| is_owned(*key)).collect(),
+            _ => segments.iter().copied().filter(|key| is_owned(*key)).collect::<BTreeSet<Key>>(),
+        };
+        let mut scan = Scan { pools: Vec::new(), blocks: Vec::new(), is_partial: false };
+        owned.iter().for_each(|&key| scan.add(key, home));
+        // A start does not take an observer of a block that is registered at its base for a rival.
+        let _registered: Vec<Observer> = match home.backend {
+            BackendKind::Heap => Vec::new(),
+            _ => owned.iter().filter_map(|&key| Observer::register(key)).collect(),
+        };
+        let named: BTreeSet<Key> = scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
+        segments.difference(&owned).filter(|key| !named.contains(key)).for_each(|&key| scan.add(key, home));
+        scan.pools.sort_by_key(|pool| pool.base.key);
+        Ok(scan)
+    }
+
+    fn add(&mut self, key: Key, home: &Home) {
+        let Ok(pool) = observe_pool(key, home) else {
+            self.is_partial = true;
+            return;
+        };
+        let has_set = !matches!(pool.base.lock, LockFacts::None);
+        match pool.base.head() {
+            Some(head) if is_block(head) => self.blocks.push(pool.base),
+            Some(head) if head.is_hotpool() => self.pools.push(pool),
+            // A set of another user counts if there is a segment, too; what it is cannot be seen.
+            None if matches!(pool.base.verdict(), Verdict::WrongOwner { .. }) => {
+                let is_likely = has_set && pool.base.segment.is_some() || home.backend != BackendKind::Sysv;
+                self.pools.extend(is_likely.then_some(pool));
+            }
+            _ if has_set && pool.base.segment.is_none() => self.pools.push(pool),
+            _ if has_set && pool.base.verdict() == Verdict::Unfinished => self.pools.push(pool),
+            _ => {}
+        }
+    }
+
+    /// Complete blocks of which no pool is there.
+    fn orphans(&self) -> Vec<Facts> {
+        if self.is_partial {
+            return Vec::new();
+        }
+        let bases: BTreeSet<[u64; 2]> =
+            self.pools.iter().filter_map(|pool| pool.base.head()).map(|head| head.pool_id).collect();
+        let is_orphan = |block: &&Facts| {
+            block.verdict() == Verdict::Clean && block.head().is_some_and(|head| !bases.contains(&head.pool_id))
+        };
+        self.blocks.iter().filter(is_orphan).cloned().collect()
+    }
+}
+
+/// Whether a key has owner semaphores of hotpool, or some of another user that look like it.
+fn is_owned(key: Key) -> bool {
+    match owner::look(key, Whose::Any) {
+        Ok(LockFacts::Foreign(set)) => set.is_denied,
+        found => found.is_ok_and(|lock| lock != LockFacts::None),
+    }
+}

@@ -1,0 +1,117 @@
+//! One look of a tool: facts that all held at one moment.
+//!
+//! What the semaphores say, what the system says of the segment and what its bytes say are three
+//! questions, and owners and other tools come and go between them. So everything is asked twice, and
+//! again until two looks in a row agree. The words of a base that are compared change with every
+//! start, `ready()` and close, so what did not differ did not change in between.
+
+use super::backend::{Access, Home, SegmentFacts};
+use super::facts::{self, Facts, Head, Reading};
+use super::owner::{self, LockFacts, Stamp};
+use super::rivals;
+use crate::conf::BackendKind;
+use crate::units::Key;
+use std::io;
+use std::time::Duration;
+
+/// One look, which may rest on several moments.
+pub(super) struct Sight {
+    pub(super) facts: Facts,
+    stamp: Option<Stamp>,
+}
+
+/// Facts for a tool, all of one moment: attaches the segment for a moment, for reading, registered as
+/// an observer. Changes nothing but the kernel's times of the last attach and detach.
+///
+/// # Errors
+///
+/// The system refused, or the segment did not stay the same for two looks in a row.
+pub fn observe(key: Key, home: &Home) -> io::Result<Facts> {
+    agreed(key, home, &mut |_| Ok(())).map(|(facts, ())| facts)
+}
+
+/// The same with what `more` finds beside it, at a moment at which the facts hold too.
+pub(super) fn agreed<T>(
+    key: Key,
+    home: &Home,
+    more: &mut dyn FnMut(&Sight) -> io::Result<T>,
+) -> io::Result<(Facts, T)> {
+    const LOOKS: u32 = 2000;
+    let mut first = sight(key, home)?;
+    let mut found = more(&first)?;
+    for round in 0..LOOKS {
+        let second = sight(key, home)?;
+        if first.agrees(&second) {
+            return Ok((second.facts, found));
+        }
+        if round > 20 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        found = more(&second)?;
+        first = second;
+    }
+    Err(unsteady())
+}
+
+/// Why there is no answer about a pool whose owner changes all the time.
+pub(super) fn unsteady() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "it changed during every look; look again")
+}
+
+/// One look.
+pub(super) fn sight(key: Key, home: &Home) -> io::Result<Sight> {
+    if home.backend == BackendKind::Heap {
+        return Ok(Sight { facts: facts::observe(key, home)?, stamp: None });
+    }
+    let stamp = owner::stamp(key)?;
+    let mut facts = facts::observe(key, home)?;
+    // Who is attached and who of them is an observer has to be of one moment in itself.
+    let (observers, found) = rivals::count(&*home.open(), key)?;
+    if let (Some(segment), Some(found)) = (&mut facts.segment, found)
+        && segment.id == found.id
+    {
+        *segment = found;
+    }
+    if facts.segment.as_ref().is_some_and(|segment| segment.removed) {
+        read_removed(&mut facts, home);
+    }
+    match &mut facts.lock {
+        LockFacts::Free { observers: counted }
+        | LockFacts::Held { observers: counted, .. }
+        | LockFacts::Ours { observers: counted } => *counted = observers,
+        LockFacts::None | LockFacts::Foreign(_) => {}
+    }
+    Ok(Sight { facts, stamp })
+}
+
+/// Reads the head of a segment that was removed under a process, where the system still gives it out.
+fn read_removed(facts: &mut Facts, home: &Home) {
+    if let (BackendKind::Sysv, Some(segment)) = (home.backend, &facts.segment)
+        && let Ok(attached) = home.open().attach(facts.key, segment, Access::Read)
+        && let Some(head) = Head::read(&attached.region())
+    {
+        facts.reading = Reading::Head(head);
+    }
+}
+
+impl Sight {
+    /// Whether both looks saw the same segment, the same bytes in front of it, and the same owner.
+    fn agrees(&self, other: &Sight) -> bool {
+        self.is_same_pool(other) && self.facts.reading == other.facts.reading
+    }
+
+    /// Whether both looks saw the same pool with the same owner; it may have grown in between.
+    pub(super) fn is_same_pool(&self, other: &Sight) -> bool {
+        let segment = |sight: &Sight| sight.facts.segment.as_ref().map(identity);
+        let start = |sight: &Sight| sight.facts.head().map(|head| (head.magic, head.pool_id, head.epoch));
+        self.stamp == other.stamp
+            && std::mem::discriminant(&self.facts.lock) == std::mem::discriminant(&other.facts.lock)
+            && segment(self) == segment(other)
+            && start(self) == start(other)
+    }
+}
+
+/// What does not change as long as a segment is the same.
+fn identity(segment: &SegmentFacts) -> (u64, bool, u64, u32, u32) {
+    (segment.id, segment.removed, segment.bytes.0, segment.uid, segment.mode)
+}

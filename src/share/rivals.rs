@@ -1,0 +1,87 @@
+//! Who has a segment attached and is neither its owner nor a registered observer.
+
+use super::backend::{Backend, SegmentFacts};
+use super::observer;
+use super::owner::{OwnerError, OwnerLock};
+use crate::conf::BackendKind;
+use crate::sys::proc::{self, Process};
+use crate::units::Key;
+use std::io;
+
+/// Processes that have a segment attached without being counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rivals {
+    /// What the system says of the segment.
+    pub(crate) facts: SegmentFacts,
+    /// Processes that can write to it, as far as they can be seen.
+    pub(crate) writers: Vec<i32>,
+    /// Registered observers.
+    pub(crate) observers: u32,
+}
+
+impl Rivals {
+    /// The refusal of a start, or of a removal, that has waited for so many milliseconds.
+    pub(crate) fn refusal(self, key: Key, waited_ms: u64) -> OwnerError {
+        OwnerError::Attached {
+            key,
+            id: self.facts.id,
+            writers: self.writers.into_iter().map(Process::look).collect(),
+            attached: self.facts.attached,
+            observers: self.observers,
+            waited_ms,
+        }
+    }
+}
+
+/// Number of observers and what is under `key`, both of one moment.
+pub(crate) fn count(backend: &dyn Backend, key: Key) -> io::Result<(u32, Option<SegmentFacts>)> {
+    match observer::set_of(key) {
+        Some(semid) => observer::quietly(semid, || backend.stat(key)),
+        None => Ok((0, backend.stat(key)?)),
+    }
+}
+
+/// The same for the owner, which knows its set. What is not attached at all is not counted.
+pub(crate) fn count_as_owner(
+    backend: &dyn Backend,
+    key: Key,
+    lock: &OwnerLock,
+) -> io::Result<(u32, Option<SegmentFacts>)> {
+    match backend.stat(key)? {
+        found if found.as_ref().is_none_or(|facts| facts.attached == Some(0)) => Ok((0, found)),
+        _ => lock.quietly(|| backend.stat(key)),
+    }
+}
+
+/// Looks for rivals; `count` says what [`count`] does.
+///
+/// A process that can be seen and can write is a rival whatever the counts say. A process that cannot
+/// be seen is found by the counts. A process that can be seen and cannot write is none, whether it is
+/// registered or not.
+pub(crate) fn find(
+    backend: &dyn Backend,
+    key: Key,
+    count: &mut dyn FnMut() -> io::Result<(u32, Option<SegmentFacts>)>,
+) -> io::Result<Option<Rivals>> {
+    let (observers, Some(facts)) = count()? else { return Ok(None) };
+    if facts.attached == Some(0) {
+        return Ok(None);
+    }
+    let writers = backend.writers(key, &facts);
+    let hidden = writers.is_empty() && is_attached_unseen(backend.kind(), &facts, observers);
+    let rivals = !writers.is_empty() || hidden || facts.removed;
+    Ok(rivals.then_some(Rivals { facts, writers, observers }))
+}
+
+/// Whether there are more attaches than observers and readers in sight.
+fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32) -> bool {
+    let uncounted = facts.attached.unwrap_or(0).saturating_sub(observers.into());
+    if uncounted == 0 {
+        return false;
+    }
+    let in_sight = match backend {
+        BackendKind::Sysv => proc::mappings_of(|path, id| id == facts.id && path.starts_with("/SYSV")),
+        _ => Vec::new(),
+    };
+    uncounted > in_sight.len() as u64
+}
