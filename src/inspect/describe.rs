@@ -119,7 +119,10 @@ pub struct TypeShape {
 ///
 /// There is no pool of this layout under the key, it may not be read, or the base makes no sense.
 pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError> {
-    let mut observed = Observed::attach(key, home)?;
+    Observed::steadily(key, home, |observed| describe_observed(key, observed))
+}
+
+fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, DescribeError> {
     let facts = observed.facts().clone();
     let verdict = facts.verdict();
     if let Verdict::Incompatible { .. } = verdict {

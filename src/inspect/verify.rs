@@ -53,7 +53,10 @@ pub fn verify_pool(key: Key, home: &Home) -> Result<Report, ShareError> {
 const LOOKS: u32 = 8;
 
 fn look(key: Key, home: &Home) -> Result<Report, ShareError> {
-    let mut observed = Observed::attach(key, home)?;
+    Observed::steadily(key, home, |observed| Ok(walk(key, observed)))
+}
+
+fn walk(key: Key, observed: &mut Observed) -> Report {
     let standing = match &observed.facts().lock {
         LockFacts::Held { .. } | LockFacts::Ours { .. } => Standing::Live,
         _ => Standing::Left,
@@ -62,7 +65,7 @@ fn look(key: Key, home: &Home) -> Result<Report, ShareError> {
     let keys = tables::block_keys(&base);
     let blocks = keys.into_iter().map(|key| observed.block(key).map_err(|error| error.to_string()));
     let blocks = blocks.collect();
-    Ok(tables::walk(&Pool { key, base, blocks, standing }))
+    tables::walk(&Pool { key, base, blocks, standing })
 }
 
 impl MemoryPoolMgr {

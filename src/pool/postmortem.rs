@@ -91,9 +91,10 @@ pub struct PostMortem {
 impl PostMortem {
     /// Reads the pool under `key`, whether it has an owner or not.
     pub fn read(key: Key, home: &Home) -> Result<Self, PostMortemError> {
-        let observed = Observed::attach(key, home)?;
-        let base = Base::find(observed.base()).map_err(|what| PostMortemError::Corrupt { key, what })?;
-        Ok(Self::of(&base, observed.facts()))
+        Observed::steadily(key, home, |observed| {
+            let base = Base::find(observed.base()).map_err(|what| PostMortemError::Corrupt { key, what })?;
+            Ok(Self::of(&base, observed.facts()))
+        })
     }
 
     fn of(base: &Base, facts: &Facts) -> Self {

@@ -294,7 +294,7 @@ fn beyond(
 
 /// Facts for a tool: attaches the segment for a moment, for reading, registered as an observer.
 /// Changes nothing but the kernel's times of the last attach and detach.
-pub fn observe(key: Key, home: &Home) -> io::Result<Facts> {
+pub(super) fn observe(key: Key, home: &Home) -> io::Result<Facts> {
     let backend = home.open();
     if home.backend == BackendKind::Heap {
         return Facts::collect(&*backend, key, Want::default(), owner::look_heap(key));

@@ -1,17 +1,18 @@
 //! All pools of a host, and the removal of one: for operators.
 
 use super::backend::{Access, Backend, Home};
-use super::facts::{Facts, Head, Want, observe};
+use super::facts::{Facts, Head, Want};
 use super::fence;
-use super::listing::list_pools;
+use super::host_list::list_pools;
+use super::look::observe;
 use super::making;
 use super::manager::{ShareError, refused, remove_if, system};
-use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
+use super::owner::{LockFacts, OwnerLock, Wait, Whose};
+use super::rivals;
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
 use crate::layout::{BLOCK_KIND, MAGIC_GONE};
 use crate::mutants::{Mutant, planted};
-use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
 use std::collections::BTreeSet;
 use std::io;
@@ -92,7 +93,8 @@ fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Fa
 /// no base names. Blocks of other pools are not attached.
 fn blocks_of(backend: &dyn Backend, home: &Home, base: &Head) -> Result<Vec<Facts>, ShareError> {
     let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
-    let strays = listing.strays.iter().map(|stray| stray.key);
+    let strays =
+        listing.strays.iter().map(|stray| &stray.facts).chain(&listing.unnamed).map(|block| block.key);
     let keys: BTreeSet<Key> = base.blocks.iter().map(|block| block.key).chain(strays).collect();
     let want = || Want { kind: Some(BLOCK_KIND), pool_id: Some(base.pool_id), ..Want::default() };
     let found = keys.into_iter().filter_map(|key| Facts::collect(backend, key, want(), LockFacts::None).ok());
@@ -135,26 +137,19 @@ fn remove_block(
 /// The base of a pool, found by its identity.
 fn base_of(home: &Home, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> {
     let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
-    let bases = listing.pools.into_iter().map(|pool| pool.base);
-    Ok(bases.into_iter().find(|base| base.head().is_some_and(|head| head.pool_id == pool_id)))
+    Ok(listing.base_of(pool_id).map(|pool| pool.base.clone()))
 }
 
-/// Refuses what somebody has attached although nobody owns it by the semaphores.
+/// Refuses what a process has attached that does not own it by the semaphores. Tools do not count.
 fn refuse_rivals(backend: &dyn Backend, facts: &Facts) -> Result<(), ShareError> {
-    let (Some(segment), false) = (&facts.segment, backend.kind() == BackendKind::Heap) else { return Ok(()) };
-    let (writers, observers) = (backend.writers(facts.key, segment), facts.lock.observers());
-    let uncounted = segment.attached.is_some_and(|attached| attached > u64::from(observers));
-    if writers.is_empty() && !uncounted {
+    if facts.segment.is_none() || backend.kind() == BackendKind::Heap {
         return Ok(());
     }
-    Err(ShareError::Owner(OwnerError::Attached {
-        key: facts.key,
-        id: segment.id,
-        writers: writers.into_iter().map(Process::look).collect(),
-        attached: segment.attached,
-        observers,
-        waited_ms: 0,
-    }))
+    let found = rivals::find(backend, facts.key, &mut || rivals::count(backend, facts.key));
+    match found.map_err(system(facts.key, 0, "look at"))? {
+        None => Ok(()),
+        Some(rivals) => Err(ShareError::Owner(rivals.refusal(facts.key, 0))),
+    }
 }
 
 fn belongs(head: &Head, pool_id: [u64; 2]) -> bool {

@@ -58,7 +58,8 @@ pub fn list_pools(home: &Home) -> io::Result<Listing> {
     let named: BTreeSet<Key> = scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
     let is_unnamed = |block: &Facts| !lost.contains(&block.key) && !named.contains(&block.key);
     let unnamed = scan.blocks.iter().filter(|block| is_unnamed(block)).cloned().collect();
-    let strays = orphans.into_iter().map(|facts| LooseBlock { holders: holders(home, &facts), facts, pool: None });
+    let strays =
+        orphans.into_iter().map(|facts| LooseBlock { holders: holders(home, &facts), facts, pool: None });
     Ok(Listing { strays: strays.collect(), unnamed, pools: scan.pools })
 }
 
@@ -141,7 +142,9 @@ impl Scan {
     fn of(home: &Home) -> io::Result<Scan> {
         let segments: BTreeSet<Key> = home.open().keys()?.into_iter().collect();
         let owned = match home.backend {
-            BackendKind::Sysv => proc::semaphore_keys()?.into_iter().map(Key).filter(|key| is_owned(*key)).collect(),
+            BackendKind::Sysv => {
+                proc::semaphore_keys()?.into_iter().map(Key).filter(|key| is_owned(*key)).collect()
+            }
             _ => segments.iter().copied().filter(|key| is_owned(*key)).collect::<BTreeSet<Key>>(),
         };
         let mut scan = Scan { pools: Vec::new(), blocks: Vec::new(), is_partial: false };
@@ -151,7 +154,8 @@ impl Scan {
             BackendKind::Heap => Vec::new(),
             _ => owned.iter().filter_map(|&key| Observer::register(key)).collect(),
         };
-        let named: BTreeSet<Key> = scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
+        let named: BTreeSet<Key> =
+            scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
         segments.difference(&owned).filter(|key| !named.contains(key)).for_each(|&key| scan.add(key, home));
         scan.pools.sort_by_key(|pool| pool.base.key);
         Ok(scan)
@@ -185,7 +189,8 @@ impl Scan {
         let bases: BTreeSet<[u64; 2]> =
             self.pools.iter().filter_map(|pool| pool.base.head()).map(|head| head.pool_id).collect();
         let is_orphan = |block: &&Facts| {
-            block.verdict() == Verdict::Clean && block.head().is_some_and(|head| !bases.contains(&head.pool_id))
+            block.verdict() == Verdict::Clean
+                && block.head().is_some_and(|head| !bases.contains(&head.pool_id))
         };
         self.blocks.iter().filter(is_orphan).cloned().collect()
     }

@@ -1,7 +1,7 @@
 //! A pool as an operator sees it: the base looked into, its blocks only counted.
 
 use super::backend::{Access, Backend, Home, SegmentFacts};
-use super::facts::{Facts, Head};
+use super::facts::Facts;
 use super::look::{self, Sight};
 use super::owner::LockFacts;
 use super::rivals;
@@ -147,6 +147,7 @@ fn rivals_of(backend: &dyn Backend, sight: &Sight) -> io::Result<Option<Vec<Proc
         return Ok(None);
     }
     let found = rivals::find(backend, facts.key, &mut || rivals::count(backend, facts.key))?;
-    let found = found.filter(|rivals| facts.segment.as_ref().is_some_and(|segment| segment.id == rivals.facts.id));
+    let found =
+        found.filter(|rivals| facts.segment.as_ref().is_some_and(|segment| segment.id == rivals.facts.id));
     Ok(found.map(|rivals| rivals.writers.into_iter().map(Process::look).collect()))
 }

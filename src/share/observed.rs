@@ -1,7 +1,8 @@
 //! A pool as an observer has it: attached for reading, whoever owns it.
 
 use super::backend::{Access, Backend, Home};
-use super::facts::{Facts, Head, observe};
+use super::facts::{Facts, Head};
+use super::look::{self, observe};
 use super::manager::{ShareError, refused, system};
 use super::observer::Observer;
 use super::pages::SegmentPages;
@@ -41,6 +42,37 @@ impl Observed {
         let base =
             backend.attach(key, segment, Access::Read).map_err(system(key, segment.bytes.0, "attach"))?;
         Ok(Observed { blocks: Vec::new(), base, backend, facts, _registered: registered })
+    }
+
+    /// Reads a pool by `read`, and again until it was the same pool with the same owner from before the first byte was
+    /// read until after the last one: an answer about bytes of two pools, or of one that is just being removed, would
+    /// speak of damage where there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no pool under the key, it may not be read, or its owner changed during every look.
+    pub(crate) fn steadily<T, E: From<ShareError>>(
+        key: Key,
+        home: &Home,
+        mut read: impl FnMut(&mut Observed) -> Result<T, E>,
+    ) -> Result<T, E> {
+        const LOOKS: u32 = 200;
+        let look = || look::sight(key, home).map_err(system(key, 0, "look at"));
+        for _ in 0..LOOKS {
+            let before = look()?;
+            let found = match Self::attach(key, home) {
+                // It was removed or replaced after it was found.
+                Err(ShareError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+                Ok(mut observed) => read(&mut observed),
+            };
+            if before.is_same_pool(&look()?) {
+                return found;
+            }
+        }
+        Err(system(key, 0, "look at")(look::unsteady()).into())
     }
 
     /// What was known of the base before it was attached.

@@ -24,7 +24,7 @@ use super::claim::{Claim, Space};
 use super::observer;
 pub use super::owner_error::OwnerError;
 use crate::limits;
-use crate::sys::proc::{self, Process};
+use crate::sys::proc::{self, Process, ProcessState};
 use crate::sys::{self, sysv};
 use crate::units::Key;
 use std::io;
@@ -331,7 +331,9 @@ fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
         // A dying process gives the lock back before it disappears: one that has disappeared and still
         // seems to hold it has ended between the two looks.
         let gone = holder.state == ProcessState::NotVisible && pid != 0;
-        let held = || Ok::<_, io::Error>(sysv::sem_value(semid, OWNER)? == count && sysv::sem_pid(semid, OWNER)? == pid);
+        let held = || {
+            Ok::<_, io::Error>(sysv::sem_value(semid, OWNER)? == count && sysv::sem_pid(semid, OWNER)? == pid)
+        };
         if !gone || held()? {
             return Ok(LockFacts::Held { holder, observers });
         }
@@ -350,7 +352,8 @@ pub(crate) struct Stamp {
 /// The stamp of the set under `key`; `None` if there is no set, or it may not be read.
 pub(crate) fn stamp(key: Key) -> io::Result<Option<Stamp>> {
     let Some(semid) = sysv::sem_find(key)? else { return Ok(None) };
-    let read = || Ok(Stamp { semid, count: sysv::sem_value(semid, OWNER)?, pid: sysv::sem_pid(semid, OWNER)? });
+    let read =
+        || Ok(Stamp { semid, count: sysv::sem_value(semid, OWNER)?, pid: sysv::sem_pid(semid, OWNER)? });
     match read() {
         Err(error) if vanished(&error) || error.raw_os_error() == Some(libc::EACCES) => Ok(None),
         other => other.map(Some),
@@ -385,7 +388,10 @@ pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>
     let of_another = |uid| Ok(Some(foreign_set(semid, uid, format!("this process runs as uid {me}"))));
     let stat = match sysv::sem_stat(semid) {
         Err(error) if whose == Whose::Own && error.raw_os_error() == Some(libc::EACCES) => {
-            return proc::semaphores_of(semid).map(|(uid, _)| uid).filter(|uid| *uid != me).map_or(Err(error), of_another);
+            return proc::semaphores_of(semid)
+                .map(|(uid, _)| uid)
+                .filter(|uid| *uid != me)
+                .map_or(Err(error), of_another);
         }
         other => other?,
     };

@@ -9,6 +9,7 @@ use crate::layout::{
     RUN_STARTING,
 };
 use crate::sys::proc::{Age, Process};
+use crate::sys::sysv;
 use crate::units::Bytes;
 
 /// What is under a key.
@@ -110,6 +111,9 @@ impl Damage {
 /// only then how it was left.
 pub fn judge(facts: &Facts) -> Verdict {
     match &facts.lock {
+        LockFacts::Foreign(set) if set.is_denied => {
+            return Verdict::WrongOwner { found: set.uid, wanted: sysv::effective_uid() };
+        }
         LockFacts::Foreign(set) => {
             let why = format!("its semaphores (semid {}, uid {}): {}", set.semid, set.uid, set.why);
             return Verdict::Foreign { why };
@@ -345,6 +349,9 @@ impl Verdict {
             }
             Verdict::WrongSize { .. } => {
                 format!("configure the size it has, or give its objects up with `hotpool rm --key {key}`")
+            }
+            Verdict::WrongOwner { found, .. } if matches!(facts.lock, LockFacts::Foreign(_)) => {
+                format!("run the command as uid {found}, or as the superuser")
             }
             Verdict::WrongOwner { found, .. } => {
                 format!("start as uid {found}, or run `hotpool rm --key {key}` as that user")

@@ -108,7 +108,9 @@ fn thread_state(pid: i32) -> Option<ProcessState> {
     let is_killed = |id: i32| {
         let status = fs::read_to_string(format!("/proc/{pid}/task/{id}/status")).unwrap_or_default();
         let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-        pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 << 8 != 0)
+        pending
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_none_or(|mask| mask & 1 << 8 != 0)
     };
     let state = |id: i32| {
         let line = super::read_short(&format!("/proc/{pid}/task/{id}/stat")).ok()?;

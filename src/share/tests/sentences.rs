@@ -17,7 +17,7 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
     let nobody =
         Process { pid: 0, state: ProcessState::NotVisible, command: String::new(), start_ticks: 0, age: 0 };
     let system = std::io::Error::from_raw_os_error(libc::ENOSPC);
-    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into() };
+    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into(), is_denied: false };
     let said = [
         held(ProcessState::Running),
         held(ProcessState::Stopped),

@@ -97,7 +97,7 @@ fn held(facts: &mut Facts) {
 }
 
 fn strange_set(facts: &mut Facts) {
-    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into() };
+    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into(), is_denied: false };
     facts.lock = LockFacts::Foreign(set);
 }
 

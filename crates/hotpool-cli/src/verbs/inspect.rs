@@ -99,7 +99,7 @@ fn owner(lock: &LockFacts) -> Option<&Process> {
 }
 
 fn state(pool: &Description) -> PoolState {
-    PoolState::of(&PoolFacts { base: pool.facts.clone(), blocks: Vec::new() })
+    PoolState::of(&PoolFacts { base: pool.facts.clone(), blocks: Vec::new(), rivals: None })
 }
 
 fn pool_id(head: &Head) -> String {

@@ -10,8 +10,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::share::{
-    Ended, Facts, Home, LockFacts, MemoryTable, PoolFacts, SegmentFacts, Verdict, list_pools, observe,
-    observe_pool,
+    Ended, Facts, Home, LockFacts, LooseBlock, MemoryTable, PoolFacts, Reading, SegmentFacts, Want,
+    list_pools, observe_process,
 };
 use hotpool::units::Key;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
         host_rows()?
     } else {
         match ConfMgr::load_fleet(&args.conf) {
-            Ok(confs) => conf_rows(&confs)?,
+            Ok(confs) => conf_rows(&confs),
             Err(error) if out.wants_json() => {
                 out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
                 return Ok(problems::exit(&error));
@@ -78,22 +78,38 @@ struct Row {
     /// A pool; of a block that no pool names, the block is the base.
     pool: PoolFacts,
     state: PoolState,
+    /// What is known, and what to do, if there is something to do.
+    remark: Option<String>,
     memory: MemoryTable,
 }
 
 impl Row {
     fn of_pool(pool: PoolFacts, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
         let state = PoolState::of(&pool);
-        Row { process: process.cloned(), pool, state, memory: memory.clone() }
+        let remark = state.remark(&pool);
+        Row { process: process.cloned(), pool, state, remark, memory: memory.clone() }
     }
 
-    fn of_block(base: Facts, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
-        let state = match base.verdict() {
-            Verdict::Clean => PoolState::Stray,
-            _ => PoolState::of(&PoolFacts { base: base.clone(), blocks: Vec::new() }),
+    fn of_block(block: LooseBlock, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
+        let state = PoolState::of_block(&block);
+        let remark = state.remark_of_block(&block);
+        let pool = PoolFacts { base: block.facts, blocks: Vec::new(), rivals: None };
+        Row { process: process.cloned(), pool, state, remark, memory: memory.clone() }
+    }
+
+    /// A pool of an ini that the system does not let be looked at.
+    fn unknown(process: &ProcessConf, memory: &MemoryTable, error: &std::io::Error) -> Row {
+        let base = Facts {
+            key: process.base_key,
+            backend: process.backend,
+            want: Want::default(),
+            segment: None,
+            user: None,
+            lock: LockFacts::None,
+            reading: Reading::Refused { why: error.to_string() },
+            seen: 0,
         };
-        let pool = PoolFacts { base, blocks: Vec::new() };
-        Row { process: process.cloned(), pool, state, memory: memory.clone() }
+        Row::of_pool(PoolFacts { base, blocks: Vec::new(), rivals: None }, memory, Some(process))
     }
 
     fn facts(&self) -> &Facts {
@@ -141,24 +157,20 @@ fn host_rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn conf_rows(confs: &[ConfMgr]) -> Result<Vec<Row>> {
+/// A pool that cannot be looked at has a row that says why; the others are shown all the same.
+fn conf_rows(confs: &[ConfMgr]) -> Vec<Row> {
     let mut rows = Vec::new();
     for process in confs.iter().flat_map(ConfMgr::processes) {
-        let home = Home::of(process);
-        let memory = MemoryTable::read(&home).unwrap_or_default();
-        let context = |key: Key| format!("cannot look at {key} of {}", process.name);
-        let pool = observe_pool(process.base_key, &home).with_context(|| context(process.base_key))?;
-        let named: Vec<Key> = pool.blocks.iter().map(|block| block.key).collect();
-        rows.push(Row::of_pool(pool, &memory, Some(process)));
-        // What is under a key that the next start would make a block of.
-        for &key in process.shm_keys.iter().filter(|key| !named.contains(key)) {
-            let found = observe(key, &home).with_context(|| context(key))?;
-            if found.segment.is_some() {
-                rows.push(Row::of_block(found, &memory, Some(process)));
+        let memory = MemoryTable::read(&Home::of(process)).unwrap_or_default();
+        match observe_process(process) {
+            Err(error) => rows.push(Row::unknown(process, &memory, &error)),
+            Ok((pool, blocks)) => {
+                rows.push(Row::of_pool(pool, &memory, Some(process)));
+                rows.extend(blocks.into_iter().map(|block| Row::of_block(block, &memory, Some(process))));
             }
         }
     }
-    Ok(rows)
+    rows
 }
 
 fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
@@ -168,16 +180,18 @@ fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
-    table.set_header(["key", "process", "blocks", "size", "in RAM", "owner", "state", "started", "ended"]);
+    table.set_header([
+        "key", "process", "backend", "blocks", "size", "in RAM", "owner", "state", "started", "ended",
+    ]);
     for row in rows {
         table.add_row(cells(row));
         if with_blocks {
             row.pool.blocks.iter().for_each(|block| {
                 let segment = block.segment.as_ref();
-                let state = match (segment, block.vacant) {
-                    (_, true) => "given up",
-                    (None, false) => "missing",
-                    (Some(_), false) => "",
+                let state = match block.vacant {
+                    true => "given up",
+                    false if block.is_missing() => "missing",
+                    false => "",
                 };
                 table.add_row(block_cells(row, block.key, segment, state));
             });
@@ -186,7 +200,7 @@ fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
     for line in table.trim_fmt().lines() {
         out.line(line.trim_end())?;
     }
-    for remark in rows.iter().filter_map(|row| row.state.remark(row.facts())) {
+    for remark in rows.iter().filter_map(|row| row.remark.as_ref()) {
         out.line(remark)?;
     }
     Ok(())
@@ -214,6 +228,7 @@ fn cells(row: &Row) -> Vec<Cell> {
     vec![
         Cell::new(row.facts().key),
         Cell::new(row.process()),
+        Cell::new(row.facts().backend.name()),
         right(blocks(row)),
         if_there(human::size(row.pool.bytes().0)),
         if_there(human::size(row.memory().0)),
@@ -242,6 +257,7 @@ fn block_cells(row: &Row, key: Key, segment: Option<&SegmentFacts>, state: &str)
     vec![
         Cell::new(key),
         Cell::new(""),
+        Cell::new(row.facts().backend.name()),
         right("block".into()),
         right(segment.map_or(String::new(), |segment| human::size(segment.bytes.0))),
         right(memory.map_or(String::new(), human::size)),
@@ -269,7 +285,7 @@ impl Row {
             "state": self.state.word(),
             "problem": self.state.is_problem(),
             "verdict": verdict.reason(facts),
-            "remark": self.state.remark(facts),
+            "remark": self.remark,
             "file": self.process.as_ref().map(|process| process.places.base_key.file.display().to_string()),
             "owner": owner_json(facts),
             "observers": facts.lock.observers(),
@@ -298,6 +314,7 @@ impl Row {
                 "index": index,
                 "key": block.key.to_string(),
                 "given_up": block.vacant,
+                "missing": block.is_missing(),
                 "segment": block.segment.as_ref().map(|segment| self.segment_json(segment)),
             })
         };
