@@ -8,7 +8,9 @@ fn list_and_remove(backend: BackendKind) {
     let bench = Bench::new();
     let mut conf = bench.conf(0);
     conf.backend = backend;
-    conf.dir = bench.folder().to_path_buf();
+    if backend == BackendKind::File {
+        conf.dir = bench.folder().to_path_buf();
+    }
     let dir = match backend {
         BackendKind::File => format!("\nDir = {}", bench.folder().display()),
         _ => String::new(),
