@@ -173,7 +173,7 @@ impl Region {
             let wanted = match have == PAGE {
                 true => &content[at..at + PAGE],
                 false => {
-                    page[..have].copy_from_slice(&content[at..at + have]);
+                    page[..have].copy_from_slice(content.get(at..at + have).unwrap_or_default());
                     &page[..len]
                 }
             };

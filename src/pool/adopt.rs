@@ -20,7 +20,7 @@
 
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
-use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING};
+use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
@@ -34,6 +34,7 @@ use crate::pool::starts::{Now, Starts};
 use crate::pool::state::TypeState;
 use crate::pool::suspects::{self, Torn};
 use crate::pool::undo::{States, Undo};
+use crate::region::At;
 use crate::share::{MemoryReport, ShareMgr, StartMode};
 use crate::sync::Word;
 use crate::sys;
@@ -112,6 +113,15 @@ pub(crate) fn check(
     touched.into_iter().try_for_each(|id| found.look(id).map(drop))
 }
 
+/// Whether a pool is more than what a program has left that was killed in its very first start: a start of it was ready
+/// or closed it, or there is an object.
+pub(crate) fn has_begun(found: &Found<'_>) -> bool {
+    let header = &found.base.header;
+    let objects = |info: At<TypeInfo>| found.space.objects(found.chains, &info) != 0;
+    let has_served = header.ready_wall.load() != 0 || header.closed_wall.load() != 0;
+    header.ntypes.load() != 0 && (has_served || found.base.used_types().any(objects))
+}
+
 /// Makes this process the owner of a checked pool. The error says what makes no sense.
 pub(crate) fn adopt(
     found: &Found<'_>,
@@ -122,8 +132,7 @@ pub(crate) fn adopt(
 ) -> Result<ResumeReport, &'static str> {
     let base = found.base;
     let header = &base.header;
-    let had_types = header.ntypes.load() != 0;
-    let hot = share.start_mode() == StartMode::Resume && had_types;
+    let hot = share.start_mode() == StartMode::Resume && has_begun(found);
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
     let next_epoch = epoch.checked_add(1).ok_or("it counts more starts than there can be")?;

@@ -62,6 +62,23 @@ pub enum PoolError {
         used: Bytes,
     },
 
+    /// The base of a pool was removed, and blocks of it are still there.
+    #[error(
+        "{place}: there is no base under {base}, and {blocks} of a pool whose base is gone; nothing was changed; if it can \
+         be restored from a snapshot, do that; else give its objects up with `{next}`",
+        blocks = these(blocks)
+    )]
+    Orphans {
+        /// Where the ini names the blocks.
+        place: Place,
+        /// Key of the base segment.
+        base: Key,
+        /// The blocks that are there.
+        blocks: Vec<Key>,
+        /// The command that removes them.
+        next: String,
+    },
+
     /// The ini names more blocks than a pool can have.
     #[error(
         "{place}: {found} blocks, counting those the pool has had, are more than the {limit} a pool can have"
@@ -214,6 +231,17 @@ pub enum PoolError {
         #[source]
         source: AllocError,
     },
+}
+
+/// Blocks by their keys, the first few of them.
+fn these(blocks: &[Key]) -> String {
+    const MOST: usize = 4;
+    let named: Vec<String> = blocks.iter().take(MOST).map(Key::to_string).collect();
+    let more = if blocks.len() > MOST { ", …" } else { "" };
+    match blocks.len() {
+        1 => format!("{} is 1 block", named.join("")),
+        count => format!("{}{more} are {count} blocks", named.join(", ")),
+    }
 }
 
 /// Why an object could not be made.

@@ -6,7 +6,9 @@ use crate::limits;
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::region::Region;
-use crate::share::{BlockWant, Judged, Prospect, ShareError, ShareMgr, Standing};
+use crate::share::{
+    BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,
+};
 use crate::units::{Bytes, Key};
 
 /// The blocks that a pool has.
@@ -147,7 +149,32 @@ fn unused(conf: &ProcessConf, base: &Base) -> Vec<Key> {
 
 /// Judges what is under the keys of the ini where there is no pool yet.
 pub(crate) fn all_new(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Pending>, PoolError> {
-    pending(&conf.shm_keys, 0, conf.block_size.0, [0; 2], |want| prospect.judge_new(want))
+    let judged = pending(&conf.shm_keys, 0, conf.block_size.0, [0; 2], |want| prospect.judge_new(want));
+    match judged {
+        Err(PoolError::Share(ShareError::Refused { verdict: Verdict::Foreign { .. }, facts }))
+            if facts.head().is_some_and(|head| head.is_hotpool()) =>
+        {
+            Err(another_pool(conf, *facts))
+        }
+        judged => judged,
+    }
+}
+
+/// The refusal where a block of another pool is under a key of the ini: of one whose base is somewhere, or of one whose
+/// base was removed.
+#[cold]
+fn another_pool(conf: &ProcessConf, facts: Facts) -> PoolError {
+    let found = orphans(&conf.shm_keys, &Home::of(conf)).unwrap_or_default();
+    if found.is_empty() {
+        return ShareError::Refused { verdict: facts.verdict(), facts: Box::new(facts) }.into();
+    }
+    let place = conf.places.section.clone();
+    let blocks: Vec<Key> = found.iter().map(|facts| facts.key).collect();
+    let next = match place.line {
+        0 => blocks.iter().fold("hotpool rm".into(), |next: String, key| format!("{next} --key {key}")),
+        _ => format!("hotpool rm --conf {} --process {}", place.file.display(), conf.name),
+    };
+    PoolError::Orphans { place: conf.places.shm_keys.clone(), base: conf.base_key, blocks, next }
 }
 
 /// The same for a pool that began in this start.

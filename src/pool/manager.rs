@@ -135,8 +135,12 @@ impl MemoryPoolMgr {
 
     /// Whether this start found objects of an earlier one.
     ///
-    /// [`StartMode::Init`] until a type has once been added, so that a program killed in its very
-    /// first start starts cold again.
+    /// Returns [`StartMode::Init`] as long as the pool holds no object and no start of it has called
+    /// [`ready`](Self::ready) or [`close`](Self::close). So a program that is killed before it has made its first object
+    /// starts cold again, also if its types were added. From the first object on it is [`StartMode::Resume`].
+    ///
+    /// A program that makes several objects in its first start may be killed between two of them. Make them in one
+    /// [`tx`](Self::tx), or by key with [`force_get`](Self::force_get) in every start.
     pub fn start_mode(&self) -> StartMode {
         self.report.mode
     }

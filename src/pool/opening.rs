@@ -96,6 +96,10 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     blocks.pending.extend(judging::new_keys(conf, &base, &prospect)?);
     let undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
     let found = Found { base: &base, space: &space, chains: &chains };
+    if conf.resume.must_be_hot && !adopt::has_begun(&found) {
+        let what = "has no object, and no start of it was ever ready";
+        return Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)));
+    }
     adopt::check(&found, &undo, conf, crash_loop).map_err(|what| corrupt(conf, what))?;
 
     let share = prospect.take(blocks.complete, &mut |_| ())?;

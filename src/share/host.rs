@@ -82,6 +82,10 @@ fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Fa
         (verdict @ (Verdict::Foreign { .. } | Verdict::Busy { .. } | Verdict::Dying), _) => {
             Err(refused(verdict, facts.clone()))
         }
+        // An empty file, or memory that its maker never came to size: no byte of anybody's.
+        (Verdict::Unfinished, None) => Ok(Vec::new()),
+        // Zeros under the key of owner semaphores of ours, all of them.
+        (Verdict::Unfinished, Some(_)) => Ok(Vec::new()),
         (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, home, head),
         // A damaged head names no pool that could be believed: its blocks stay.
         (_, Some(head)) if head.is_hotpool() => Ok(Vec::new()),
@@ -141,7 +145,7 @@ fn base_of(home: &Home, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> 
 }
 
 /// Refuses what a process has attached that does not own it by the semaphores. Tools do not count.
-fn refuse_rivals(backend: &dyn Backend, facts: &Facts) -> Result<(), ShareError> {
+pub(super) fn refuse_rivals(backend: &dyn Backend, facts: &Facts) -> Result<(), ShareError> {
     if facts.segment.is_none() || backend.kind() == BackendKind::Heap {
         return Ok(());
     }
@@ -158,12 +162,8 @@ fn belongs(head: &Head, pool_id: [u64; 2]) -> bool {
 
 fn plan(facts: &Facts, blocks: &[Facts]) -> Vec<Removed> {
     let segment = |facts: &Facts| {
-        let head = facts.head()?;
-        Some(Removed::Segment {
-            key: facts.key,
-            bytes: facts.segment.as_ref()?.bytes,
-            block: (head.kind == BLOCK_KIND).then_some(head.index),
-        })
+        let block = facts.head().filter(|head| head.kind == BLOCK_KIND).map(|head| head.index);
+        Some(Removed::Segment { key: facts.key, bytes: facts.segment.as_ref()?.bytes, block })
     };
     let set = matches!(facts.lock, LockFacts::Free { .. }).then_some(Removed::Semaphores { key: facts.key });
     blocks.iter().chain([facts]).filter_map(segment).chain(set).collect()
@@ -178,6 +178,13 @@ fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), 
         _ => OwnerLock::take(key, 0o600, Whose::Any, wait)?,
     };
     fence::wait_for_rivals(backend, key, &lock, wait)?;
+    let is_ours = facts.head().is_some_and(Head::is_hotpool);
+    if let (Some(segment), Verdict::Unfinished, false) = (&facts.segment, facts.verdict(), is_ours) {
+        // It holds no byte that is set, and the semaphores say whose it is.
+        backend.remove(key, segment).map_err(system(key, segment.bytes.0, "remove"))?;
+        lock.remove();
+        return Ok(());
+    }
     if let (Some(segment), Some(head)) = (&facts.segment, facts.head()) {
         let base =
             backend.attach(key, segment, Access::Write).map_err(system(key, segment.bytes.0, "attach"))?;

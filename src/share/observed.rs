@@ -14,6 +14,17 @@ use crate::sys;
 use crate::units::Key;
 use std::io;
 
+/// The refusal of a pool that is not complete: it is being made, or its making was cut.
+fn unfinished(facts: Facts) -> ShareError {
+    match facts.verdict() {
+        Verdict::Busy { holder } => {
+            let making = Verdict::Making { by: holder };
+            refused(making, facts)
+        }
+        verdict => refused(verdict, facts),
+    }
+}
+
 /// The segments of a pool, attached for reading, and the registration that tells a start that they
 /// are no rival's. The fields are in the order in which they are dropped.
 #[derive(Debug)]
@@ -29,9 +40,12 @@ impl Observed {
     /// Attaches the base under `key`. What is no pool, or the beginning of one, is refused.
     pub(crate) fn attach(key: Key, home: &Home) -> Result<Self, ShareError> {
         let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
+        if facts.head().is_some_and(Head::is_incomplete) {
+            return Err(unfinished(facts));
+        }
         let ours = facts.head().is_some_and(Head::is_hotpool);
         let verdict = facts.verdict();
-        let (true, false, Some(segment)) = (ours, verdict == Verdict::Unfinished, &facts.segment) else {
+        let (true, Some(segment)) = (ours, &facts.segment) else {
             return Err(refused(verdict, facts));
         };
         let backend = home.open();
@@ -41,6 +55,10 @@ impl Observed {
         };
         let base =
             backend.attach(key, segment, Access::Read).map_err(system(key, segment.bytes.0, "attach"))?;
+        // It may have begun again meanwhile.
+        if Head::read(&base.region()).is_some_and(|head| head.is_incomplete()) {
+            return Err(unfinished(observe(key, home).map_err(system(key, 0, "look at"))?));
+        }
         Ok(Observed { blocks: Vec::new(), base, backend, facts, _registered: registered })
     }
 

@@ -32,6 +32,11 @@ pub enum Verdict {
     Dying,
     /// A creation of our own that was cut. It holds nothing.
     Unfinished,
+    /// A creation of our own that goes on at this moment. Said to those who want to see the pool.
+    Making {
+        /// Who makes it.
+        by: Process,
+    },
     /// Complete, closed by its last owner. A block that is complete.
     Clean,
     /// Complete, and its last owner died.
@@ -294,6 +299,7 @@ impl Verdict {
             Verdict::Foreign { why } => format!("is not this pool's: {why}"),
             Verdict::Dying => "was removed under a process that still has it attached".into(),
             Verdict::Unfinished => "is the beginning of a creation that was cut and holds nothing".into(),
+            Verdict::Making { by } => format!("is being made by {by} and holds nothing yet"),
             Verdict::Clean => "is complete and was closed by its owner".into(),
             Verdict::Crashed => "is complete and its owner died".into(),
             Verdict::Gone => "is the rest of a pool whose removal was cut".into(),
@@ -339,6 +345,7 @@ impl Verdict {
                 "nothing to do: the next start takes it".into()
             }
             Verdict::Foreign { .. } => "choose another key, or look at `ipcs -m -p` and `hotpool ls`".into(),
+            Verdict::Making { .. } => "look again when it has started".into(),
             Verdict::Busy { .. } => "stop it first, or run `hotpool ls`".into(),
             Verdict::Dying => "stop the process that has it, then start again; its objects are lost".into(),
             Verdict::Gone => format!("run `hotpool rm --key {key}`"),

@@ -89,6 +89,7 @@ impl PoolState {
             Verdict::Clean => PoolState::Closed,
             Verdict::Crashed => PoolState::Crashed,
             Verdict::Unfinished => PoolState::Unfinished,
+            Verdict::Making { .. } => PoolState::Starting,
             Verdict::Gone => PoolState::Gone,
             Verdict::Incompatible { .. } => PoolState::Incompatible,
             Verdict::Corrupt { .. } => PoolState::Damaged,

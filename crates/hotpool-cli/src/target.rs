@@ -42,6 +42,8 @@ pub(crate) struct Target {
     pub(crate) home: Home,
     /// Where the ini names it.
     pub(crate) process: Option<String>,
+    /// The keys of the blocks that the ini names.
+    pub(crate) blocks: Vec<Key>,
 }
 
 impl Target {
@@ -57,8 +59,10 @@ impl Target {
 /// Why a pool could not be walked over.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// There is none: nothing is there, or the beginning of one.
+    /// There is none.
     Absent(String),
+    /// It is being made, or its making was cut.
+    Unfinished(String),
     /// What is there is no pool, or none of this version.
     Unreadable(String),
     /// The base makes no sense.
@@ -70,14 +74,18 @@ pub(crate) enum Missing {
 impl Missing {
     /// Why, in words.
     pub(crate) fn why(&self) -> &str {
-        let (Missing::Absent(why) | Missing::Unreadable(why) | Missing::Damaged(why) | Missing::System(why)) =
-            self;
+        let (Missing::Absent(why)
+        | Missing::Unfinished(why)
+        | Missing::Unreadable(why)
+        | Missing::Damaged(why)
+        | Missing::System(why)) = self;
         why
     }
 
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Missing::Absent(_) => "absent",
+            Missing::Unfinished(_) => "unfinished",
             Missing::Unreadable(_) => "unreadable",
             Missing::Damaged(_) => "damaged",
             Missing::System(_) => "failed",
@@ -86,7 +94,7 @@ impl Missing {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Missing::Absent(_) => Exit::Absent,
+            Missing::Absent(_) | Missing::Unfinished(_) => Exit::Absent,
             Missing::Unreadable(_) => Exit::Problems,
             Missing::Damaged(_) => Exit::Damage,
             Missing::System(_) => Exit::Environment,
@@ -98,8 +106,9 @@ impl From<ShareError> for Missing {
     fn from(error: ShareError) -> Self {
         let why = error.to_string();
         match error {
-            ShareError::Refused { verdict: Verdict::Absent | Verdict::Unfinished, .. } => {
-                Missing::Absent(why)
+            ShareError::Refused { verdict: Verdict::Absent, .. } => Missing::Absent(why),
+            ShareError::Refused { verdict: Verdict::Unfinished | Verdict::Making { .. }, .. } => {
+                Missing::Unfinished(why)
             }
             ShareError::System { .. } => Missing::System(why),
             _ => Missing::Unreadable(why),
@@ -148,7 +157,8 @@ impl Target {
 /// The pools of `inis`, only those of `processes` if some are named, then those of `keys` in System
 /// V memory; each once.
 pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Result<Vec<Target>, ConfError> {
-    let by_key = keys.iter().map(|&key| Target { key, home: Home::sysv(), process: None });
+    let by_key =
+        keys.iter().map(|&key| Target { key, home: Home::sysv(), process: None, blocks: Vec::new() });
     let confs = ConfMgr::load_fleet(inis)?;
     let mut targets = Vec::new();
     // A name that no ini has is an error of the last one, which lists those there are.
@@ -162,7 +172,8 @@ pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Resu
     for process in confs.iter().flat_map(ConfMgr::processes) {
         if processes.is_empty() || processes.contains(&process.name) {
             let home = Home::of(process);
-            targets.push(Target { key: process.base_key, home, process: Some(process.name.clone()) });
+            let (name, blocks) = (Some(process.name.clone()), process.shm_keys.clone());
+            targets.push(Target { key: process.base_key, home, process: name, blocks });
         }
     }
     targets.extend(by_key);

@@ -7,7 +7,7 @@ use crate::problems;
 use crate::target::{self, Target};
 use anyhow::Result;
 use clap::ArgGroup;
-use hotpool::share::{Removal, Removed, ShareError, remove_pool};
+use hotpool::share::{Removal, Removed, ShareError, remove_orphans, remove_pool};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
@@ -92,7 +92,12 @@ fn decline(plan: &[Answer], out: &mut Output) -> Result<Exit> {
 
 impl<'a> Answer<'a> {
     fn of(target: &'a Target, dry_run: bool) -> Self {
-        Answer { target, removal: remove_pool(target.key, &target.home, dry_run) }
+        // Blocks that the ini names and whose base is gone are no part of what is under its key.
+        let removal = remove_pool(target.key, &target.home, dry_run).and_then(|mut removal| {
+            removal.removed.extend(remove_orphans(&target.blocks, &target.home, dry_run)?);
+            Ok(removal)
+        });
+        Answer { target, removal }
     }
 
     fn things(&self) -> &[Removed] {
