@@ -108,10 +108,11 @@ fn segments_removed_by_hand() {
 
     raw::remove_segment(bench.base(0));
     let why = refusal(&conf);
-    assert!(why.contains("it belongs to pool"), "its blocks are still there: {why}");
-    // A start that was refused has made a base without blocks.
-    for key in [bench.base(0), bench.block(0, 0), bench.block(0, 1)] {
-        bench.hotpool(&["rm", "--yes", "--key", &key.to_string()]);
+    let cure = format!("`hotpool rm --key {} --key {}`", bench.block(0, 0), bench.block(0, 1));
+    assert!(why.contains("2 blocks of a pool whose base is gone") && why.contains(&cure), "{why}");
+    assert!(!raw::is_there(bench.base(0)) && !raw::has_semaphores(bench.base(0)), "nothing was made");
+    for key in [bench.block(0, 0), bench.block(0, 1)] {
+        assert_eq!(bench.hotpool(&["rm", "--yes", "--key", &key.to_string()]).code, 0);
     }
     assert_eq!(start(&conf), COLD);
 

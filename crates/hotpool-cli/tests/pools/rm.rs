@@ -47,6 +47,21 @@ fn a_dry_run_shows_what_the_run_then_removes() {
     assert_eq!((again.code, again.out), (0, format!("{base}: nothing is there\n")));
 }
 
+/// Base removed by hand, semaphores and blocks still there.
+#[test]
+fn the_blocks_of_an_ini_whose_base_is_gone_are_removed_by_it() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["waiting"]);
+    bench.open(0).close().unwrap();
+    raw::remove_segment(bench.base(0));
+    let plan = bench.hotpool(&["rm", "--conf", &ini, "--dry-run"]);
+    assert!(plan.out.contains("would remove 2 segments"), "{}", plan.out);
+    let done = bench.hotpool(&["rm", "--conf", &ini, "--yes"]);
+    assert_eq!((done.code, done.out), (0, plan.out.replace("would remove", "removed")), "{}", done.err);
+    assert!(is_gone(&bench, 0));
+    bench.open(0).close().unwrap();
+}
+
 #[test]
 fn a_living_owner_is_refused_by_its_pid_and_then_nothing_is_removed() {
     let bench = Bench::new();
