@@ -182,3 +182,35 @@ fn a_program_may_put_objects_away_itself_as_long_as_there_is_room() {
     assert_eq!(pool.quarantined(), all[..64]);
     assert!(pool.verify().is_sound(), "{}", pool.verify());
 }
+
+/// The header decides, not the map: a stray write that calls a slot free gives away neither an object in quarantine
+/// nor a slot that is used up.
+#[test]
+fn a_map_that_calls_their_slots_free_gives_away_neither_parked_nor_retired_ones() {
+    let conf = conf(OnTorn::Report);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.set_last_generation(3);
+    pool.add_type::<Plain>().unwrap();
+    let parked = pool.alloc(Plain { value: 1 }).unwrap();
+    let retired = [(), ()].map(|()| {
+        let id = pool.alloc(Plain { value: 2 }).unwrap();
+        assert!(pool.free(id));
+        id
+    });
+    assert_eq!(retired.map(|id| (id.index(), id.generation())), [(1, 1), (1, 3)]);
+    pool.quarantine(parked.handle()).unwrap();
+    let other = pool.alloc(Plain { value: 3 }).unwrap();
+    // The map of the first extent, which begins after the first page of its block.
+    assert!(hotpool::share::raw::poke(conf.shm_keys[0], 4096, |map| map & !3));
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Plain>().unwrap();
+    let made: Vec<u32> = (0..200).map(|value| pool.alloc(Plain { value }).unwrap().index()).collect();
+    assert!(!made.contains(&0) && !made.contains(&1), "{made:?}");
+    assert_eq!(pool.quarantined_object(parked), Some(Plain { value: 1 }));
+    assert_eq!(pool.get(other), Some(&Plain { value: 3 }));
+    pool.release(parked.handle()).unwrap();
+    assert_eq!(pool.get(parked), Some(&Plain { value: 1 }));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}

@@ -259,6 +259,16 @@ pub enum AllocError {
         /// The object that has it.
         holder: Handle,
     },
+    /// The index has no place for a key, however large it grows.
+    #[error(
+        "cannot add the key {key} to `{type_name}`: the places that the index has for it are full of keys with the same hash; an object freed in a transaction keeps its place until the commit, so commit before the key is made again, or use other keys"
+    )]
+    Crowded {
+        /// Name of the type.
+        type_name: String,
+        /// The key.
+        key: u64,
+    },
     /// `add_type` was not called for the type, or failed.
     #[error("type `{0}` was not added to the pool; call add_type first")]
     NotAdded(&'static str),
@@ -290,6 +300,9 @@ impl AllocError {
     #[cold]
     pub(crate) fn full(state: &TypeState, space: &Space, why: NoSpace) -> Self {
         let slots = &state.slots;
+        if let NoSpace::Crowded(key) = why {
+            return AllocError::Crowded { type_name: slots.info.name(), key };
+        }
         AllocError::Full(Box::new(Full {
             type_name: slots.info.name(),
             len: slots.len(),
@@ -306,6 +319,7 @@ impl NoSpace {
     fn remedy(self) -> String {
         match self {
             NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
+            NoSpace::Crowded(key) => format!("the index has no place for the key {key}"),
             NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
             NoSpace::Memory(errno) => format!(
                 "the kernel has no memory for more pages ({}); free some or raise the cgroup's limit",

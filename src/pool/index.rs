@@ -136,6 +136,15 @@ pub(crate) struct Place {
     hash: Hash,
 }
 
+/// Why there is no place for an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NoPlace {
+    /// The index needs one more extent.
+    Memory,
+    /// No extent would help: both groups stay full of entries that belong nowhere else.
+    Crowded,
+}
+
 impl Index {
     pub(crate) fn new(shift: u32, seed: u64) -> Self {
         Index {
@@ -231,23 +240,43 @@ impl Index {
         Some(Place { group, entry, spilled_from: None, hash })
     }
 
-    /// Makes room for the entry of `key`; `None` if there is none to be made.
-    pub(crate) fn reserve(&self, slots: &Slots, key: u64) -> Option<Place> {
+    /// Makes room for the entry of `key`.
+    pub(crate) fn reserve(&self, slots: &Slots, key: u64) -> Result<Place, NoPlace> {
         self.start_and_split(slots);
         let hash = Hash::of(key, self.seed);
         loop {
             let (first, second) = (self.addressing().first(hash), self.addressing().second(hash));
             if let Some(entry) = self.room(slots, first) {
-                return Some(Place { group: first, entry, spilled_from: None, hash });
+                return Ok(Place { group: first, entry, spilled_from: None, hash });
             }
             if let Some(entry) = self.room(slots, second) {
-                return Some(Place { group: second, entry, spilled_from: Some(first), hash });
+                return Ok(Place { group: second, entry, spilled_from: Some(first), hash });
             }
             let moved = self.push_out(slots, first) || self.push_out(slots, second);
+            if !moved && self.is_crowded(hash) {
+                return Err(NoPlace::Crowded);
+            }
             if !moved && !self.split(slots) {
-                return None;
+                return Err(NoPlace::Memory);
             }
         }
+    }
+
+    /// Whether the groups of `hash` are full of entries that would be together in a table of twice the size, too: those of
+    /// one key that was freed and made again in a transaction, or of keys that were chosen to meet.
+    #[cold]
+    fn is_crowded(&self, hash: Hash) -> bool {
+        let doubled = Addressing::new(self.groups() * 2);
+        let home = [doubled.first(hash), doubled.second(hash)];
+        let stays = |entry: &Word| {
+            let other = Hash::of_entry(entry.load());
+            home.contains(&doubled.first(other)) && home.contains(&doubled.second(other))
+        };
+        let (first, second) = (self.addressing().first(hash), self.addressing().second(hash));
+        let numbers = if first == second { vec![first] } else { vec![first, second] };
+        let groups = numbers.into_iter().filter_map(|number| self.group(number));
+        let staying = groups.flat_map(|group| &group.entries).filter(|entry| stays(entry)).count();
+        staying as u64 >= ENTRIES * if home[0] == home[1] { 1 } else { 2 }
     }
 
     /// Writes the entry of a slot that is about to be committed.

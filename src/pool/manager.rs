@@ -5,13 +5,14 @@ use crate::conf::ProcessConf;
 use crate::layout::{RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{Handle, PoolObject};
+use crate::object::PoolObject;
 use crate::pool::base::Base;
 use crate::pool::black_box::Event;
 use crate::pool::error::{AllocError, PoolError};
 use crate::pool::guard::Mark;
 use crate::pool::opening;
 use crate::pool::report::ResumeReport;
+use crate::pool::seen::Seen;
 use crate::pool::space::{Chains, Space};
 use crate::pool::starts::{Farewell, Start, Starts};
 use crate::pool::state::TypeState;
@@ -80,7 +81,9 @@ pub struct MemoryPoolMgr {
     pub(crate) base: Base,
     pub(crate) undo: Undo,
     /// Objects that the transaction in flight has freed.
-    pub(crate) freed: Vec<Handle>,
+    pub(crate) freed: Seen,
+    /// Objects whose bytes its log has.
+    pub(crate) kept: Seen,
     chains: Chains,
     pub(crate) conf: ProcessConf,
     report: ResumeReport,
@@ -123,7 +126,8 @@ impl MemoryPoolMgr {
             last_generation: limits::MAX_GENERATION,
             conf: conf.clone(),
             undo,
-            freed: Vec::new(),
+            freed: Seen::default(),
+            kept: Seen::default(),
             space,
             farewell,
             base,

@@ -64,6 +64,8 @@ pub(crate) enum NoSpace {
     Table,
     /// The kernel has no memory for the pages.
     Memory(i32),
+    /// The index has no place for this key, and more memory would give it none.
+    Crowded(u64),
 }
 
 /// For each type and kind its extents in their order: runs of them, chained.

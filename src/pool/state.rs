@@ -5,7 +5,7 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
 use crate::pool::base::Base;
 use crate::pool::error::AllocError;
-use crate::pool::index::{Index, Place, groups_for};
+use crate::pool::index::{Index, NoPlace, Place, groups_for};
 use crate::pool::slot::{RETIRED, is_parked};
 use crate::pool::slots::Slots;
 use crate::pool::space::{Chains, NoSpace, Owner, Space};
@@ -117,19 +117,16 @@ impl TypeState {
         if self.index.wants_extent(&self.slots) {
             grown = self.grow_index(space);
         }
-        match self.index.reserve(&self.slots, key) {
-            Some(place) => Ok(place),
-            None => {
-                grown?;
-                for _ in 0..=self.index.extents() {
-                    self.grow_index(space)?;
-                    if let Some(place) = self.index.reserve(&self.slots, key) {
-                        return Ok(place);
-                    }
-                }
-                Err(NoSpace::Blocks)
+        for _ in 0..=self.index.extents() + 1 {
+            match self.index.reserve(&self.slots, key) {
+                Ok(place) => return Ok(place),
+                Err(NoPlace::Crowded) => return Err(NoSpace::Crowded(key)),
+                Err(NoPlace::Memory) => {}
             }
+            std::mem::replace(&mut grown, Ok(()))?;
+            self.grow_index(space)?;
         }
+        Err(NoSpace::Blocks)
     }
 
     /// Whether the object of a handle lives.

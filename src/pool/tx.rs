@@ -8,6 +8,7 @@ use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::state::TypeState;
+use crate::pool::typed::TypedMut;
 use crate::pool::undo::{LogFull, States, Undo};
 use crate::units::Bytes;
 
@@ -26,6 +27,14 @@ pub enum TxError {
         capacity: usize,
         /// `UndoSize` of the configuration, which a waiting pool need not have.
         undo_size: usize,
+    },
+    /// No object has a user key.
+    #[error("no `{type_name}` has the key {key}")]
+    NoSuchKey {
+        /// Name of the type.
+        type_name: &'static str,
+        /// The key.
+        key: u64,
     },
     /// An object could not be made.
     #[error(transparent)]
@@ -74,8 +83,22 @@ impl MemoryPoolMgr {
         f: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut tx = Tx::begin(self);
-        let result = tx.get_mut(id).map_err(E::from).and_then(f);
+        let result = tx.get_first_mut::<T, false>(id).map_err(E::from).and_then(f);
         tx.end(result)
+    }
+
+    /// Changes the object with a user key all or nothing, as [`update`](Self::update) does.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NoSuchKey`]; as for [`update`](Self::update).
+    pub fn update_by_key<T: PoolObject, R>(
+        &mut self,
+        key: u64,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, TxError> {
+        let id = self.find::<T>(key).ok_or(TxError::NoSuchKey { type_name: T::NAME, key })?;
+        self.update(id, f)
     }
 
     /// Changes many objects all or nothing: under a kill, if `f` returns an error, and if it panics.
@@ -110,6 +133,7 @@ impl MemoryPoolMgr {
     /// What `f` returns; [`TxError::TooLarge`] also if `f` swallowed it.
     #[inline]
     pub fn tx<R, E: From<TxError>>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, E>) -> Result<R, E> {
+        self.kept.clear();
         let mut tx = Tx::begin(self);
         let result = f(&mut tx);
         tx.end(result)
@@ -196,7 +220,7 @@ impl<'a> Tx<'a> {
 
     #[inline(always)]
     fn is_freed(&self, handle: Handle) -> bool {
-        !self.pool.freed.is_empty() && self.pool.freed.contains(&handle)
+        self.pool.freed.contains(handle)
     }
 
     /// The object of a handle; `None` if it was freed, also by this transaction.
@@ -205,7 +229,7 @@ impl<'a> Tx<'a> {
         if self.is_freed(id.handle()) { None } else { self.pool.get(id) }
     }
 
-    /// The object of a handle, to be written. Its old bytes are kept until the end.
+    /// Returns the object of a handle, to be written. Its old bytes are kept until the end, once for each object.
     ///
     /// # Errors
     ///
@@ -215,19 +239,106 @@ impl<'a> Tx<'a> {
         if self.is_freed(id.handle()) {
             return Err(TxError::Stale(id.handle()));
         }
+        if self.pool.kept.contains(id.handle()) {
+            return self.typed_mut().and_then(|typed| typed.into_mut(id)).ok_or(TxError::Stale(id.handle()));
+        }
+        self.get_first_mut::<T, true>(id)
+    }
+
+    /// The object of a handle that this transaction has neither freed nor asked for yet, and, if `AGAIN`, may ask for again.
+    #[inline(always)]
+    fn get_first_mut<T: PoolObject, const AGAIN: bool>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
         let pool = &mut *self.pool;
         let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
         let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
             return Err(TxError::Stale(id.handle()));
         };
         match typed.into_kept(id, &mut pool.undo) {
-            Some(Ok(object)) => Ok(object),
+            Some(Ok(object)) => {
+                if AGAIN {
+                    pool.kept.insert(id.handle());
+                }
+                Ok(object)
+            }
             Some(Err(LogFull)) => {
                 self.too_large = true;
                 Err(too_large(&pool.undo, &pool.conf))
             }
             None => Err(TxError::Stale(id.handle())),
         }
+    }
+
+    #[inline(always)]
+    fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
+        self.pool.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?.slots.typed_mut()
+    }
+
+    /// Returns several objects at once, to be written.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Stale`] also if a handle is given twice; [`TxError::TooLarge`].
+    pub fn get_several_mut<T: PoolObject, const N: usize>(
+        &mut self,
+        ids: [Id<T>; N],
+    ) -> Result<[&mut T; N], TxError> {
+        for (at, id) in ids.into_iter().enumerate() {
+            if ids[..at].contains(&id) {
+                return Err(TxError::Stale(id.handle()));
+            }
+            self.get_mut(id)?;
+        }
+        let first = ids.first().map(|id| id.handle());
+        let objects = self.typed_mut().and_then(|typed| typed.into_several(ids));
+        match (objects, first) {
+            (Some(objects), _) => Ok(objects),
+            (None, Some(first)) => Err(TxError::Stale(first)),
+            (None, None) => Err(AllocError::NotAdded(T::NAME).into()),
+        }
+    }
+
+    /// Returns the object with a user key; one that this transaction freed is not found.
+    pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
+        self.get(self.find::<T>(key)?)
+    }
+
+    /// Returns the object with a user key, to be written.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NoSuchKey`]; as for [`get_mut`](Self::get_mut).
+    pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Result<&mut T, TxError> {
+        let id = self.find::<T>(key).ok_or(TxError::NoSuchKey { type_name: T::NAME, key })?;
+        self.get_mut(id)
+    }
+
+    /// Changes the object with a user key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_mut_by_key`](Self::get_mut_by_key).
+    pub fn update_by_key<T: PoolObject, R>(
+        &mut self,
+        key: u64,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, TxError> {
+        self.get_mut_by_key(key).map(f)
+    }
+
+    /// Iterates over all live objects of a type with their handles, in the order of their slots; those that this
+    /// transaction freed are left out.
+    pub fn iter<T: PoolObject>(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.pool.iter::<T>().filter(|(id, _)| !self.is_freed(id.handle()))
+    }
+
+    /// Returns the number of live objects of a type, without those that this transaction freed.
+    pub fn len<T: PoolObject>(&self) -> usize {
+        self.pool.len::<T>().saturating_sub(self.pool.freed.of_type(T::TYPE_ID).count())
+    }
+
+    /// Returns whether a type has no live object.
+    pub fn is_empty<T: PoolObject>(&self) -> bool {
+        self.len::<T>() == 0
     }
 
     /// Makes an object.
@@ -272,7 +383,7 @@ impl<'a> Tx<'a> {
         }
         let noted = self.pool.undo.note(UndoKind::Free, id.to_bits());
         noted.map_err(|full| self.full(full))?;
-        self.pool.freed.push(id.handle());
+        self.pool.freed.insert(id.handle());
         Ok(())
     }
 

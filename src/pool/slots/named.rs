@@ -73,8 +73,9 @@ impl Slots {
             let index = self.first_of_word(self.current.number) + at;
             let Some(slot) = self.slot(index) else { return false };
             let old = slot.header().load();
-            if Slot::is_live(old) {
-                self.mend_live(index);
+            // Headers of retired slots and of those in quarantine have no slot's number.
+            if Slot::is_live(old) || old >= u64::MAX << INDEX_SHIFT {
+                self.mend_taken(index);
                 continue;
             }
             let place = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
@@ -104,11 +105,10 @@ impl Slots {
         }
     }
 
-    /// The map calls a slot free in which an object lives: somebody wrote over the map. The object
-    /// stays, its bit is mended.
+    /// The map calls a slot free that is not: a stray write changed the map. What the header says stays, the bit is mended.
     #[cold]
-    fn mend_live(&mut self, index: u32) {
-        log::error!("{} slot {index} is live but was marked free; the mark is mended", self.info.name());
+    fn mend_taken(&mut self, index: u32) {
+        log::error!("{} slot {index} is taken but was marked free; the mark is mended", self.info.name());
         self.mend(index, true);
     }
 
