@@ -7,7 +7,7 @@ mod example;
 mod zone;
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::time::Duration;
 use zone::{Client, Zone};
@@ -222,11 +222,36 @@ fn a_start_on_a_port_that_is_taken_leaves_the_pool_as_it_was() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     zone.kill();
     let address = taken.local_addr().unwrap().to_string();
-    let failed = zone.command(&address).stderr(Stdio::piped()).output().unwrap();
+    let mut command = zone.command(&address);
+    let failed = command.args(["--listen-wait-ms", "50"]).stderr(Stdio::piped()).output().unwrap();
     assert!(!failed.status.success());
     assert!(String::from_utf8_lossy(&failed.stderr).contains("cannot listen on"));
     let ready = zone.restart();
     assert!(ready.contains("1 player") && ready.contains("before it was ready"), "{ready}");
+}
+
+#[test]
+fn a_start_waits_for_a_port_that_its_dead_predecessor_has_still() {
+    let mut zone = Zone::start();
+    zone.client().ask("LOGIN 1").unwrap();
+    zone.kill();
+    // What the kernel may do with the port of a dead server for a moment, this does until the server has met it.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = zone.command(&address);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let line = |stream: &mut dyn std::io::Read| {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).map(|_| line)
+    };
+    let said = line(child.stderr.as_mut().unwrap());
+    drop(taken);
+    let ready = line(child.stdout.as_mut().unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (said, ready) = (said.unwrap(), ready.unwrap());
+    assert_eq!(said, format!("{address} is in use; trying for 5000 ms\n"));
+    assert!(ready.starts_with(&format!("ready on {address};")) && ready.contains("1 player"), "{ready}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use hotpool::{ConfMgr, MemoryPoolMgr};
 use server::Server;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 use zone::Zone;
 
 #[derive(Parser)]
@@ -33,14 +34,18 @@ struct Options {
     /// An address and a port, or the path of a Unix socket.
     #[arg(long, default_value = "127.0.0.1:7100")]
     listen: String,
+    /// Milliseconds to try to listen while the address is in use: the port of a dead server may be free later than its pool.
+    #[arg(long, default_value_t = 5000)]
+    listen_wait_ms: u64,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let conf = ConfMgr::load(&options.conf)?;
     let mut zone = Zone::new(MemoryPoolMgr::open(conf.process(&options.process)?)?)?;
-    let mut server =
-        Server::listen(&options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
+    let wait = Duration::from_millis(options.listen_wait_ms);
+    let mut server = Server::listen(&options.listen, wait)
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
     // A port that is taken has ended the program by now, and used up nothing of the pool.
     zone.pool.ready()?;
     println!("ready on {}; {}", server.address(), zone.pool.resume_report());

@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Clients at once; well below the usual limit of open files.
 const MAX_CLIENTS: usize = 500;
@@ -32,10 +32,10 @@ enum Listener {
 }
 
 impl Server {
-    /// Listens on an address and port, or on a path.
-    pub(crate) fn listen(place: &str) -> Result<Self> {
+    /// Listens on an address and port, or on a path, and waits for one that is in use.
+    pub(crate) fn listen(place: &str, wait: Duration) -> Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = Listener::bind(place)?;
+        let mut listener = Listener::bind_within(place, wait)?;
         match &mut listener {
             Listener::Tcp(socket) => poll.registry().register(socket, LISTENER, Interest::READABLE)?,
             Listener::Unix(socket, _) => poll.registry().register(socket, LISTENER, Interest::READABLE)?,
@@ -122,6 +122,25 @@ fn register(registry: &Registry, stream: &mut Box<dyn Stream>, token: Token) -> 
 }
 
 impl Listener {
+    /// Tries again for some time while the address is in use. The kernel gives back the lock of a dead owner and its
+    /// port in no certain order, so a restart at once may own the pool before the port is free.
+    fn bind_within(place: &str, wait: Duration) -> Result<Self> {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let began = Instant::now();
+        let mut is_said = false;
+        loop {
+            match Self::bind(place) {
+                Err(error) if is_in_use(&error) && began.elapsed() < wait => {}
+                bound => return bound,
+            }
+            if !is_said {
+                eprintln!("{place} is in use; trying for {} ms", wait.as_millis());
+                is_said = true;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn bind(place: &str) -> Result<Self> {
         if !place.contains('/') {
             return Ok(Listener::Tcp(TcpListener::bind(place.parse()?)?));
@@ -145,6 +164,10 @@ impl Listener {
             Listener::Unix(socket, _) => Ok(Box::new(socket.accept()?.0)),
         }
     }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
 impl Drop for Listener {
