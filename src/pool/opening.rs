@@ -57,8 +57,20 @@ struct Judged {
     pending: Vec<Pending>,
 }
 
-/// Opens the pool of a process.
+/// Opens the pool of a process. Where another start makes or removes the base at the same moment, this one begins again:
+/// it waits for the other, and is told whose the pool is.
 pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
+    const ROUNDS: u32 = 100;
+    for _ in 0..ROUNDS {
+        match try_open(conf) {
+            Err(PoolError::Share(ShareError::Outrun { .. })) => {}
+            other => return other,
+        }
+    }
+    try_open(conf)
+}
+
+fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     let began = Instant::now();
     let prospect = Prospect::look(conf, base::base_bytes(conf)).map_err(|error| refused(conf, error))?;
     let mut opened = match prospect.base() {

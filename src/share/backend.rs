@@ -123,6 +123,12 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// Removes what `stat` found.
     fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()>;
 
+    /// The file of a segment; `None` where segments are no files. A base that is a file is locked itself
+    /// (`base_lock.rs`), because processes see files that do not see each other's semaphores.
+    fn path(&self, _key: Key) -> Option<PathBuf> {
+        None
+    }
+
     /// Keys of all segments, those of strangers too where the system has one space of keys.
     fn keys(&self) -> io::Result<Vec<Key>>;
 

@@ -300,7 +300,7 @@ pub(super) fn observe(key: Key, home: &Home) -> io::Result<Facts> {
         return Facts::collect(&*backend, key, Want::default(), owner::look_heap(key));
     }
     let registered = Observer::register(key);
-    let others = || Ok(owner::look(key, Whose::Any)?.without(registered.is_some().into()));
+    let others = || Ok(owner::look_at(&*backend, key, Whose::Any)?.without(registered.is_some().into()));
     Facts::attach(&*backend, key, Want::default(), &others, Access::Read).map(|(facts, _)| facts)
 }
 

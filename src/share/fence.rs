@@ -4,15 +4,18 @@
 //! ones. So whoever holds the lock looks at the segment too. Observers do not count: they
 //! are registered, and their mappings cannot write.
 
-use super::backend::Backend;
+use super::backend::{Access, Backend};
+use super::facts::Head;
 use super::owner::{OwnerError, OwnerLock, Wait};
 use super::rivals;
+use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::limits;
 use crate::units::Key;
+use std::io;
 use std::time::Duration;
 
-/// Waits until nobody but observers has the segment under `key` attached.
+/// Waits until nobody but observers has the segment under `key` attached, and locks the base itself where it is a file.
 pub(crate) fn wait_for_rivals(
     backend: &dyn Backend,
     key: Key,
@@ -34,5 +37,39 @@ pub(crate) fn wait_for_rivals(
         std::thread::sleep(pause.min(wait.left()));
         pause = (pause * 2).min(Duration::from_millis(limits::FENCE_PAUSE_MS));
     }
-    Ok(())
+    lock.lock_base(backend, wait)
+}
+
+/// Locks a base that was just made, and attaches it again under its lock: another start may have found it between the two
+/// calls. `AlreadyExists` if one has.
+pub(crate) fn lock_made(
+    backend: &dyn Backend,
+    key: Key,
+    lock: &OwnerLock,
+    made: Segment,
+) -> io::Result<Segment> {
+    if backend.path(key).is_none() {
+        return Ok(made);
+    }
+    drop(made);
+    let quicker = || io::Error::from(io::ErrorKind::AlreadyExists);
+    match lock.lock_base(backend, Wait::ms(0)) {
+        Ok(()) => {}
+        Err(OwnerError::Base { source, .. }) => return Err(source),
+        Err(_) => return Err(quicker()),
+    }
+    let found = backend.stat(key)?.filter(|found| lock.is_on(backend, Some(found))).ok_or_else(quicker)?;
+    let segment = backend.attach(key, &found, Access::Write)?;
+    let is_untouched = Head::read(&segment.region()).is_some_and(|head| head.blank);
+    if is_untouched { Ok(segment) } else { Err(quicker()) }
+}
+
+/// Whether the answer is that of a file which another start made or removed meanwhile. `NotFound` without a number is our
+/// own word for that; the system says it of a missing folder, too.
+pub(crate) fn is_outrun(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => true,
+        io::ErrorKind::NotFound => error.raw_os_error().is_none(),
+        _ => false,
+    }
 }

@@ -3,14 +3,13 @@
 use super::backend::{Access, Backend, SegmentFacts, key_of_name, replaced, segment_name};
 use super::segment::Segment;
 use crate::conf::BackendKind;
-use crate::sys::proc;
+use crate::sys::{self, proc};
 use crate::units::{Bytes, Key};
 use memmap2::MmapOptions;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Files in a folder.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ impl FileBackend {
         FileBackend { dir: dir.to_path_buf() }
     }
 
-    fn path(&self, key: Key) -> PathBuf {
+    fn file_of(&self, key: Key) -> PathBuf {
         self.dir.join(segment_name(key))
     }
 }
@@ -35,34 +34,44 @@ impl Backend for FileBackend {
     }
 
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
-        stat_file(&self.path(key))
+        stat_file(&self.file_of(key))
     }
 
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
         // It gets its name when it has its size and mode: a creation that is cut leaves a file
         // without the name of a segment, and no segment of the wrong size.
         remove_dead_drafts(&self.dir, key);
-        static DRAFTS: AtomicU32 = AtomicU32::new(0);
-        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
-        let draft = self.dir.join(format!(".{}.{}.{number}", segment_name(key), std::process::id()));
-        let _ = fs::remove_file(&draft);
+        // Processes of two PID namespaces may have one pid.
+        let number = sys::random_id()?[0];
+        let draft = self.dir.join(format!(".{}.{}.{number:x}", segment_name(key), std::process::id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&draft)?;
         let named = file
             .set_len(bytes)
             .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o777)))
-            .and_then(|()| fs::hard_link(&draft, self.path(key)));
-        fs::remove_file(&draft)?;
-        named?;
+            .and_then(|()| fs::hard_link(&draft, self.file_of(key)));
+        match (fs::remove_file(&draft), named) {
+            // A start that cannot see this process has taken the draft for a dead one's: it is making the segment.
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            (_, Err(error)) => return Err(error),
+            (Err(error), _) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         // Opened again under its name, because the name is how its mappings are told in `/proc`.
-        attach_file(&self.path(key), &facts_of(&file.metadata()?), Access::Write)
+        attach_file(&self.file_of(key), &facts_of(&file.metadata()?), Access::Write)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
-        attach_file(&self.path(key), facts, access)
+        attach_file(&self.file_of(key), facts, access)
     }
 
     fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()> {
-        remove_file(&self.path(key), facts)
+        remove_file(&self.file_of(key), facts)
+    }
+
+    fn path(&self, key: Key) -> Option<PathBuf> {
+        Some(self.file_of(key))
     }
 
     fn keys(&self) -> io::Result<Vec<Key>> {
@@ -70,7 +79,7 @@ impl Backend for FileBackend {
     }
 
     fn file(&self, key: Key, facts: &SegmentFacts) -> Option<File> {
-        open_file(&self.path(key), facts)
+        open_file(&self.file_of(key), facts)
     }
 
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32> {

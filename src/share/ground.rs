@@ -3,16 +3,17 @@
 use super::backend::{Access, Backend};
 use super::blank;
 use super::facts::{self, Facts, Want};
+use super::fence;
 use super::making::{self, Filling, Identity};
 use super::manager::{ShareError, refused, system};
-use super::owner::{self, LockFacts, OwnerLock, Whose};
+use super::owner::{self, LockFacts, OwnerLock, Wait, Whose};
 use super::pages;
 use super::residence::Setting;
 use super::segment::Segment;
 use super::verdict::Verdict;
 use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf};
 use crate::layout::{BASE_KIND, BLOCK_KIND, Frozen};
-use crate::limits::PAGE;
+use crate::limits::{self, PAGE};
 use crate::region::Region;
 use crate::sys::mem::{self, Advice};
 use crate::units::Key;
@@ -106,6 +107,51 @@ impl Ground {
         self.stand(facts, segment, |verdict| complete.contains(verdict))
     }
 
+    /// The same of the base that the lock is on. A start of another namespace may have made or removed one since the base
+    /// was locked, where it is a file: then it is locked again first.
+    pub(super) fn judge_locked_base(&self, bytes: u64, wait: Wait) -> Result<Judged, ShareError> {
+        // What is refused without its lock, as another user's base is, is looked at again a few times: it may be in the
+        // hands of the other start.
+        const REFUSALS: u32 = 3;
+        let mut refusals = 0;
+        for _ in 0..limits::OWNER_ROUNDS {
+            let judged = self.judge_base(bytes);
+            match &judged {
+                Ok(judged) if !self.is_locked(&judged.facts) => {}
+                Err(ShareError::Refused { facts, .. }) if refusals < REFUSALS && !self.is_locked(facts) => {
+                    refusals += 1;
+                }
+                _ => return judged,
+            }
+            drop(judged);
+            if let Some(lock) = &self.lock {
+                fence::wait_for_rivals(&*self.backend, self.key, lock, wait)?;
+            }
+        }
+        Err(ShareError::Outrun { key: self.key })
+    }
+
+    /// Whether the lock is on the base that was found, where bases are locked themselves.
+    pub(super) fn is_locked(&self, found: &Facts) -> bool {
+        self.lock.as_ref().is_none_or(|lock| lock.is_on(&*self.backend, found.segment.as_ref()))
+    }
+
+    /// Makes a segment that is absent. A base is locked before anything is stored to it.
+    fn create(&self, identity: &Identity, setting: &Setting) -> Result<Segment, ShareError> {
+        let (key, bytes) = (identity.key, identity.bytes);
+        let made = pages::create(&*self.backend, setting, key, bytes, self.mode);
+        let (Some(lock), true) = (&self.lock, key == self.key && self.backend.path(key).is_some()) else {
+            return made;
+        };
+        let locked = made.and_then(|made| {
+            fence::lock_made(&*self.backend, key, lock, made).map_err(system(key, bytes, "make"))
+        });
+        locked.map_err(|error| match error {
+            ShareError::System { source, .. } if fence::is_outrun(&source) => ShareError::Outrun { key },
+            other => other,
+        })
+    }
+
     /// Judges a block that the pool has: complete, or not had and perhaps to be made.
     pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         let (facts, segment) = self.look(want.key, self.want_of(want, Some(want.index)))?;
@@ -143,7 +189,7 @@ impl Ground {
     /// Judges what is under the key of a copy of this pool.
     pub(super) fn judge_copy(&self, want: &BlockWant, kind: u32) -> Result<Judged, ShareError> {
         let key = want.key;
-        let lock = || owner::look(key, Whose::Own);
+        let lock = || owner::look_at(&*self.backend, key, Whose::Own);
         let wanted = Want {
             pool_id: Some(want.pool_id),
             index: Some(want.index),
@@ -204,7 +250,7 @@ impl Ground {
                 if let (BackendKind::File, Some(found)) = (self.backend.kind(), &judged.facts.segment) {
                     self.backend.remove(key, found).map_err(system(key, 0, "replace"))?;
                 }
-                let segment = pages::create(&*self.backend, plan.setting, key, bytes, self.mode)?;
+                let segment = self.create(identity, plan.setting)?;
                 (segment, Made { key, id: number_of(&*self.backend, key) })
             }
         };

@@ -132,6 +132,9 @@ fn remove_block(
             Some(base) => Some(OwnerLock::take(base.key, 0o600, Whose::Any, Wait::ms(0))?),
             None => None,
         };
+        if let Some(lock) = &lock {
+            lock.lock_base(backend, Wait::ms(0))?;
+        }
         remove_if(backend, facts.key, |now| belongs(now, head.pool_id))?;
         drop(lock);
     }

@@ -59,6 +59,15 @@ pub enum ShareError {
         /// Key of the base segment.
         key: Key,
     },
+    /// A start of another namespace made or removed the base at the same moment.
+    #[error(
+        "another start made or removed the base under {key} at the same moment, from another namespace or container; \
+         run `hotpool ls`, then start again"
+    )]
+    Outrun {
+        /// Key of the base segment.
+        key: Key,
+    },
     /// The memory of the pool is not had as the ini asks for it.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -5,6 +5,7 @@
 //! It never deletes what it finds.
 
 mod backend;
+mod base_lock;
 mod blank;
 mod claim;
 mod facts;

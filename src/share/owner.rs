@@ -20,14 +20,19 @@
 //! one it has left ([`OwnerLock::is_named`]). No number comes back while a value that left it lives,
 //! because takeovers only count up.
 
+use super::backend::{Access, Backend, SegmentFacts};
+use super::base_lock::{self, BaseLock};
 use super::claim::{Claim, Space};
+use super::facts::Head;
 use super::observer;
 pub use super::owner_error::OwnerError;
 use crate::limits;
 use crate::sys::proc::{self, Process, ProcessState};
 use crate::sys::{self, sysv};
 use crate::units::Key;
+use std::cell::RefCell;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const OWNER: i32 = 0;
@@ -135,6 +140,9 @@ pub(crate) enum Whose {
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
     key: Key,
+    whose: Whose,
+    /// The lock on the base itself, where that is a file, and the path of it.
+    base: RefCell<Option<(PathBuf, BaseLock)>>,
     /// `None` for memory of the process, which needs no lock between processes.
     set: Option<HeldSet>,
     /// The last to go: until then no other thread of the process operates on the semaphores.
@@ -180,7 +188,7 @@ impl OwnerLock {
             let count = before.map_or(1, next_count);
             let set = HeldSet { semid, made, count, before, pid: sys::pid(), left: false };
             if set.is_named(key)? {
-                return Ok(OwnerLock { key, set: Some(set), _claim: claim });
+                return Ok(OwnerLock { key, whose, base: RefCell::default(), set: Some(set), _claim: claim });
             }
         }
         Err(OwnerError::Removed { key, rounds: limits::OWNER_ROUNDS })
@@ -190,13 +198,46 @@ impl OwnerLock {
     pub(crate) fn take_heap(key: Key) -> Result<Self, OwnerError> {
         let wait = Wait::ms(0);
         let claim = Claim::take(Space::Heap, key, wait).ok_or_else(|| this_process(key, wait))?;
-        Ok(OwnerLock { key, set: None, _claim: claim })
+        Ok(OwnerLock { key, whose: Whose::Own, base: RefCell::default(), set: None, _claim: claim })
     }
 
     /// Whether the key still leads to the set that is held, and the lock is as it was taken. If not,
     /// another start may hold the lock of a newer set, or have taken this one over.
     pub(crate) fn is_named(&self) -> Result<bool, OwnerError> {
         self.set.as_ref().map_or(Ok(true), |set| set.is_named(self.key))
+    }
+
+    /// Locks the base itself where that is a file, waiting for a dying owner. Does nothing if there is none, or one that
+    /// this start will refuse, or the one that is locked already.
+    pub(crate) fn lock_base(&self, backend: &dyn Backend, wait: Wait) -> Result<(), OwnerError> {
+        let Some(path) = backend.path(self.key) else { return Ok(()) };
+        let failed = |source| OwnerError::Base { key: self.key, path: path.clone(), source };
+        let mut base = self.base.borrow_mut();
+        if let Some((path, lock)) = &*base
+            && lock.is_at(path).map_err(failed)?
+        {
+            return Ok(());
+        }
+        *base = None;
+        let Some(found) = backend.stat(self.key).map_err(failed)? else { return Ok(()) };
+        // What belongs to another user is refused unread, and not kept from its owner either.
+        if found.removed || self.whose == Whose::Own && found.uid != sysv::effective_uid() {
+            return Ok(());
+        }
+        let hidden = || hidden_owner(backend, self.key, &path, wait);
+        let lock = BaseLock::take(self.key, &path, wait, &hidden)?;
+        *base = lock.map(|lock| (path, lock));
+        Ok(())
+    }
+
+    /// Whether the segment that was found under the key, or that none was found, is what the lock is on.
+    pub(crate) fn is_on(&self, backend: &dyn Backend, found: Option<&SegmentFacts>) -> bool {
+        let Some(path) = backend.path(self.key) else { return true };
+        match (&*self.base.borrow(), found) {
+            (Some((_, lock)), Some(found)) => lock.inode() == found.id && lock.is_at(&path).unwrap_or(false),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     /// The set that the key leads to, if it is not the one that is held; `Ok(None)` inside if there is none at all.
@@ -286,12 +327,42 @@ fn this_process(key: Key, wait: Wait) -> OwnerError {
     OwnerError::Held { key, holder: Process::look(sys::pid() as i32), waited_ms: wait.spent_ms() }
 }
 
+/// A process that has the base locked and cannot be seen: what its base tells of it.
+#[cold]
+fn hidden_owner(backend: &dyn Backend, key: Key, path: &Path, wait: Wait) -> OwnerError {
+    let found = backend.stat(key).ok().flatten();
+    let segment = found.and_then(|found| backend.attach(key, &found, Access::Read).ok());
+    let head = segment.and_then(|segment| Head::read(&segment.region())).filter(Head::is_hotpool);
+    let (process, pid) = head.map_or((String::new(), 0), |head| (head.process, head.owner_pid));
+    OwnerError::Hidden { key, path: path.to_path_buf(), process, pid, waited_ms: wait.spent_ms() }
+}
+
 /// What is known of the owner of a pool in memory of this process.
 pub(crate) fn look_heap(key: Key) -> LockFacts {
     match Claim::is_taken(Space::Heap, key) {
         true => LockFacts::Held { holder: Process::look(std::process::id() as i32), observers: 0 },
         false => LockFacts::None,
     }
+}
+
+/// What the set under `key` says, and the lock on the base itself; changes nothing.
+///
+/// The owner of a base that is locked has semaphores of another namespace, if those of this one say nothing.
+pub(crate) fn look_at(backend: &dyn Backend, key: Key, whose: Whose) -> io::Result<LockFacts> {
+    let lock = look(key, whose)?;
+    let (LockFacts::None | LockFacts::Free { .. }, Some(path)) = (&lock, backend.path(key)) else {
+        return Ok(lock);
+    };
+    if !base_lock::is_held(&path)? {
+        return Ok(lock);
+    }
+    // An owner of this namespace may have come between the two looks.
+    let lock = look(key, whose)?;
+    let (LockFacts::None | LockFacts::Free { .. }) = &lock else { return Ok(lock) };
+    let found = backend.stat(key)?.filter(|found| !found.removed);
+    let writers = found.map(|found| backend.writers(key, &found)).unwrap_or_default();
+    let holder = Process::look(writers.first().copied().unwrap_or(0));
+    Ok(LockFacts::Held { holder, observers: lock.observers() })
 }
 
 /// What the set under `key` says; changes nothing.

@@ -4,6 +4,7 @@ use super::owner::ForeignSet;
 use crate::sys::proc::{Process, ProcessState};
 use crate::units::Key;
 use std::io;
+use std::path::PathBuf;
 
 /// Why a process does not become the owner.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,36 @@ pub enum OwnerError {
         observers: u32,
         /// How long it was waited for.
         waited_ms: u64,
+    },
+    /// A process that cannot be seen has the base itself locked.
+    #[error(
+        "{key} is owned by a process that cannot be seen from here{}{}: it has {} locked, from another namespace or container; \
+         stop it where it runs, then run `hotpool ls`",
+        known(process, *pid),
+        waited(*.waited_ms),
+        path.display()
+    )]
+    Hidden {
+        /// Key of the base segment.
+        key: Key,
+        /// The file of the base.
+        path: PathBuf,
+        /// Name of the last owner in its ini, as the base has it; empty if it has none.
+        process: String,
+        /// Pid of the last owner in its own namespace, as the base has it; 0 if it has none.
+        pid: u64,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
+    /// The base itself cannot be locked.
+    #[error("cannot lock {}, the base under {key}: {source}; {}", path.display(), base_next(source))]
+    Base {
+        /// Key of the base segment.
+        key: Key,
+        /// The file of the base.
+        path: PathBuf,
+        /// The answer of the system.
+        source: io::Error,
     },
     /// The key is used for semaphores that are not ours.
     #[error(
@@ -87,6 +118,26 @@ fn held_next(holder: &Process) -> String {
         ProcessState::Exiting | ProcessState::Zombie => "raise OwnerWaitMs and start again".into(),
         ProcessState::NotVisible => "stop it where it runs, then run `hotpool ls`".into(),
         ProcessState::Running => "stop it first, or run `hotpool ls`".into(),
+    }
+}
+
+/// What the base says of an owner that cannot be seen.
+fn known(process: &str, pid: u64) -> String {
+    match (process, pid) {
+        ("", 0) => String::new(),
+        (process, 0) => format!(" (process {process})"),
+        ("", pid) => format!(" (pid {pid} there)"),
+        (process, pid) => format!(" (process {process}, pid {pid} there)"),
+    }
+}
+
+fn base_next(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOLCK | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS) => {
+            "its file system has no locks on open files: name a Dir on another one"
+        }
+        Some(libc::EACCES | libc::EPERM | libc::EROFS) => "it has to be writable: run `hotpool ls`",
+        _ => "run `hotpool doctor`",
     }
 }
 

@@ -68,6 +68,10 @@ impl Backend for PosixBackend {
         remove_file(&path(key), facts)
     }
 
+    fn path(&self, key: Key) -> Option<PathBuf> {
+        Some(path(key))
+    }
+
     fn keys(&self) -> io::Result<Vec<Key>> {
         keys_in(Path::new(DIR))
     }

@@ -45,7 +45,7 @@ impl Prospect {
             is_adopted: false,
         };
         waited?;
-        let base = ground.judge_base(base_bytes)?;
+        let base = ground.judge_locked_base(base_bytes, wait)?;
         if conf.resume.must_be_hot && base.standing() != Standing::Complete {
             let verdict = base.facts.verdict();
             return Err(ShareError::Cold { verdict, facts: Box::new(base.facts) });
@@ -102,6 +102,9 @@ impl Prospect {
             && !lock.is_named()?
         {
             return Err(ShareError::Overtaken { key });
+        }
+        if !ground.is_locked(&found) {
+            return Err(ShareError::Outrun { key });
         }
         let Standing::Complete = base.standing else {
             warn_of_removal(&ground);

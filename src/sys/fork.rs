@@ -218,7 +218,6 @@ pub(crate) struct OwnFile {
     origin: Origin,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for locks on files"))]
 impl OwnFile {
     /// What `open` opens. It may take its lock in there, too.
     pub(crate) fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {

@@ -2,6 +2,7 @@
 //! numbers, and nothing of pools.
 
 pub(crate) mod clock;
+pub(crate) mod file_lock;
 pub(crate) mod fork;
 pub(crate) mod mem;
 pub(crate) mod pages;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use bytemuck::{Pod, Zeroable};
-use hotpool::conf::ProcessConf;
+use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, TxError};
@@ -35,19 +35,26 @@ struct Coin {
 /// Keys of a pool of one block, and the pool removed with them.
 pub(crate) struct Keys {
     pub(crate) base: Key,
+    pub(crate) home: Home,
     block_bytes: u64,
 }
 
 impl Keys {
     pub(crate) fn take(block_bytes: u64) -> Self {
+        Self::take_at(Home::sysv(), block_bytes)
+    }
+
+    /// The same in another home, whose folder lives longer than the keys.
+    pub(crate) fn take_at(home: Home, block_bytes: u64) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         assert!(number < 32, "a test process has 32 pools");
-        Keys { base: Key(0x7b00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 1), block_bytes }
+        let base = Key(0x7b00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 1);
+        Keys { base, home, block_bytes }
     }
 
     pub(crate) fn conf(&self, wait_ms: u64) -> ProcessConf {
-        conf(self.base, self.block_bytes, wait_ms)
+        conf(self.base, self.block_bytes, wait_ms, &self.home)
     }
 
     /// Asks an owner to open the pool.
@@ -57,7 +64,21 @@ impl Keys {
     }
 
     pub(crate) fn tell_to_open(&self, owner: &mut Owner, wait_ms: u64) {
-        owner.tell(&format!("open {} {} {wait_ms}", self.base.0, self.block_bytes));
+        owner.tell(&format!("open {} {} {wait_ms} {}", self.base.0, self.block_bytes, self.place()));
+    }
+
+    /// Asks a process to remove the pool, as `hotpool rm` does.
+    pub(crate) fn remove_by(&self, process: &mut Owner) -> String {
+        self.tell_to_remove(process);
+        process.answer()
+    }
+
+    pub(crate) fn tell_to_remove(&self, process: &mut Owner) {
+        process.tell(&format!("rm {} {}", self.base.0, self.place()));
+    }
+
+    fn place(&self) -> String {
+        format!("{} {}", self.home.backend.name(), self.home.dir.display())
     }
 }
 
@@ -65,7 +86,7 @@ impl Drop for Keys {
     fn drop(&mut self) {
         // Owners in another PID namespace are killed and not waited for.
         let began = Instant::now();
-        while let Err(error) = remove_pool(self.base, &Home::sysv(), false) {
+        while let Err(error) = remove_pool(self.base, &self.home, false) {
             if began.elapsed() > Duration::from_secs(10) {
                 eprintln!("the pool under {} stays: {error}", self.base);
                 return;
@@ -75,10 +96,18 @@ impl Drop for Keys {
     }
 }
 
-fn conf(base: Key, block_bytes: u64, wait_ms: u64) -> ProcessConf {
+fn conf(base: Key, block_bytes: u64, wait_ms: u64, home: &Home) -> ProcessConf {
     let mut conf = ProcessConf::new("zone", base, Bytes(block_bytes), &[Key(base.0 + 1)]);
     conf.owner_wait_ms = wait_ms;
+    conf.backend = home.backend;
+    conf.dir = home.dir.clone();
     conf
+}
+
+/// What [`Keys::place`] says.
+fn home(words: &[&str]) -> Home {
+    let backend = BackendKind::ALL.into_iter().find(|kind| kind.name() == words[0]).unwrap();
+    Home { backend, dir: words[1].into() }
 }
 
 /// A process of this test program that has the function `serve` as its only test.
@@ -191,7 +220,11 @@ pub(crate) fn serve() {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         match words[0] {
-            "open" => match open(&conf(Key(number(1) as u32), number(2), number(3))) {
+            "rm" => match remove_pool(Key(number(1) as u32), &home(&words[2..]), false) {
+                Ok(removal) => say(&format!("removed {}", removal.removed.len())),
+                Err(error) => say(&format!("refused: {error}")),
+            },
+            "open" => match open(&conf(Key(number(1) as u32), number(2), number(3), &home(&words[4..]))) {
                 Ok(opened) => {
                     say(&opened.resume_report().to_string());
                     pool = Some(opened);

@@ -14,6 +14,14 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
     let attached = |writers: Vec<Process>, attached| {
         OwnerError::Attached { key: KEY, id: 7, writers, attached, observers: 1, waited_ms: 0 }.to_string()
     };
+    let path = || std::path::PathBuf::from("/srv/hotpool-48500100");
+    let hidden = |process: &str, pid| {
+        OwnerError::Hidden { key: KEY, path: path(), process: process.into(), pid, waited_ms: 9 }.to_string()
+    };
+    let base = |code| {
+        let source = std::io::Error::from_raw_os_error(code);
+        OwnerError::Base { key: KEY, path: path(), source }.to_string()
+    };
     let nobody =
         Process { pid: 0, state: ProcessState::NotVisible, command: String::new(), start_ticks: 0, age: 0 };
     let system = std::io::Error::from_raw_os_error(libc::ENOSPC);
@@ -28,6 +36,10 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
         attached(vec![holder(), holder()], Some(2)),
         attached(vec![], Some(2)),
         attached(vec![], None),
+        hidden("zone", 7),
+        hidden("", 0),
+        base(libc::ENOLCK),
+        base(libc::EACCES),
         OwnerError::Foreign { key: KEY, set }.to_string(),
         OwnerError::Removed { key: KEY, rounds: 1000 }.to_string(),
         OwnerError::System { key: KEY, call: "make", source: system }.to_string(),
@@ -43,6 +55,10 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by pid 99 (zone, running, started 5 min ago), pid 99 (zone, running, started 5 min ago); somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by 2 mappings of which 1 are observers, by processes that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by a process that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
+    0x48500100 is owned by a process that cannot be seen from here (process zone, pid 7 there), waited 9 ms for it: it has /srv/hotpool-48500100 locked, from another namespace or container; stop it where it runs, then run `hotpool ls`
+    0x48500100 is owned by a process that cannot be seen from here, waited 9 ms for it: it has /srv/hotpool-48500100 locked, from another namespace or container; stop it where it runs, then run `hotpool ls`
+    cannot lock /srv/hotpool-48500100, the base under 0x48500100: No locks available (os error 37); its file system has no locks on open files: name a Dir on another one
+    cannot lock /srv/hotpool-48500100, the base under 0x48500100: Permission denied (os error 13); it has to be writable: run `hotpool ls`
     the semaphores under 0x48500100 (semid 5, uid 0) are not ours: it has 1 semaphores, not 3; start as their user, choose another BaseKey, or look at `ipcs -s`
     the semaphores under 0x48500100 were removed 1000 times while this process waited; find who runs `ipcrm`, then run `hotpool doctor`
     cannot make the owner semaphores under 0x48500100: No space left on device (os error 28); the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`

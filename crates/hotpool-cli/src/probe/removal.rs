@@ -97,21 +97,19 @@ pub(crate) fn namespace(root: &Root) -> Finding {
     }
 }
 
-/// Whether the last owner of a pool was in the same IPC namespace. Its memory may be visible all the same, as files
-/// are; the owner semaphores are not.
+/// Whether the last owner of a pool was in the same IPC namespace. Only a base that is a file is seen from another one,
+/// and it is locked itself; what is missing there is the name of the owner.
 pub(crate) fn owner_namespace(process: &str, then: u64, now: u64) -> Finding {
     const CHECK: &str = "pool-namespace";
     if then == 0 || now == 0 || then == now {
         return Finding::ok(CHECK, format!("the last owner of {process} was in this IPC namespace"));
     }
-    Finding::new(
+    Finding::note(
         CHECK,
-        Severity::Error,
         format!(
-            "the last owner of {process} was in IPC namespace {then}, this shell is in {now}: owner semaphores of the one \
-             are not seen in the other, so nothing keeps two owners apart"
+            "the last owner of {process} was in IPC namespace {then}, this shell is in {now}: the lock on its base keeps two \
+             owners apart, but a start can name an owner of another namespace only as the base has it"
         ),
-        "start every process that uses the pool in one IPC namespace",
     )
 }
 
@@ -159,8 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_whose_owner_was_in_another_namespace_is_an_error() {
-        assert_eq!(owner_namespace("zone", 1, 2).severity, Severity::Error);
+    fn a_pool_whose_owner_was_in_another_namespace_is_a_note() {
+        let apart = owner_namespace("zone", 1, 2);
+        assert_eq!(apart.severity, Severity::Note);
+        assert!(apart.found.contains("the lock on its base keeps two owners apart"), "{}", apart.found);
         assert_eq!(owner_namespace("zone", 2, 2).severity, Severity::Ok);
         assert_eq!(owner_namespace("zone", 0, 2).severity, Severity::Ok, "it did not say");
     }
