@@ -26,6 +26,10 @@ pub(crate) const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 /// Slots of one type: what the index bits can name, less the last, so that a
 /// word of all ones is never a handle and `index + 1` always fits.
 pub const MAX_SLOTS: u32 = (1 << INDEX_BITS) - 1;
+/// Slots that one extent may have: as many of the shortest as fit into the longest aimed at.
+pub(crate) const MAX_EXTENT_SLOTS: u32 = 1 << 19;
+/// Most objects that memory can be set aside for: a type has whole extents, and as many as [`MAX_SLOTS`] lets it.
+pub const MAX_CAPACITY: u32 = (1 << INDEX_BITS) - MAX_EXTENT_SLOTS;
 /// The largest type number. Type 0 does not exist: a zeroed word names no object.
 pub const MAX_TYPE_ID: u16 = (1 << TYPE_BITS) - 1;
 /// Entries of `TypeInfo[]`, so that a type number is its own index.

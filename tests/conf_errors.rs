@@ -419,7 +419,7 @@ fn numbers_that_are_out_of_range() {
     "#);
     assert_snapshot!(mistake("5000 x 12K", "70000000 x 12K"), @r#"
     out-of-range
-      a.ini:10:10: [zone.types] player: "70000000" is out of range; expected 0 to 67108863
+      a.ini:10:10: [zone.types] player: "70000000" is out of range; expected 0 to 66584576
     "#);
     assert_snapshot!(mistake("5000 x 12K", "5000 x 0"), @r#"
     out-of-range
@@ -548,9 +548,9 @@ fn types_that_fit_not_even_without_a_gap() {
     types-too-big
       a.ini:6:13: [zone] BlockSize: the types need at least 235M, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
     ");
-    assert_snapshot!(mistake("5000 x 12K", "67108863 x 60M"), @"
+    assert_snapshot!(mistake("5000 x 12K", "66584576 x 60M"), @"
     types-too-big
-      a.ini:6:13: [zone] BlockSize: the types need at least 3932161G, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
+      a.ini:6:13: [zone] BlockSize: the types need at least 3901441G, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
     ");
 }
 

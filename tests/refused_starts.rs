@@ -227,3 +227,68 @@ fn blocks_that_are_counted_and_not_written_are_refused() {
     let report = hotpool::inspect::verify_pool(image.conf.base_key, &hotpool::share::Home::of(&image.conf));
     assert!(!report.unwrap().is_sound());
 }
+
+/// A pool in files, in a folder of its own, with 2,000 objects in its first block.
+fn in_files() -> (tempfile::TempDir, ProcessConf) {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0x6d00_0000);
+    let dir = tempfile::tempdir().unwrap();
+    let key = NEXT.fetch_add(16, std::sync::atomic::Ordering::Relaxed) | (std::process::id() & 0xfff) << 12;
+    let mut conf = ProcessConf::new("files", Key(key), hotpool::units::Bytes(1 << 20), &[Key(key + 1)]);
+    conf.backend = hotpool::conf::BackendKind::File;
+    conf.dir = dir.path().to_path_buf();
+    (dir, conf)
+}
+
+fn path(conf: &ProcessConf, key: Key) -> std::path::PathBuf {
+    conf.dir.join(format!("hotpool-{:08x}", key.0))
+}
+
+/// Removes pool and semaphores when a test ends, also when it fails.
+struct Removed<'a>(&'a ProcessConf);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let home = hotpool::share::Home::of(self.0);
+        let _ = hotpool::share::remove_pool(self.0.base_key, &home, false);
+    }
+}
+
+#[test]
+fn a_file_that_was_truncated_and_grown_again_is_refused_and_named() {
+    let (_dir, conf) = in_files();
+    let _removed = Removed(&conf);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<damage::Bulky>().unwrap();
+    let ids: Vec<_> = (0..1000).map(|n| pool.alloc(damage::Bulky { words: [n; 80] }).unwrap()).collect();
+    assert_eq!(ids.len(), 1000);
+    pool.close().unwrap();
+    assert!(MemoryPoolMgr::open(&conf).is_ok(), "what a pool has taken has no hole");
+    let file = path(&conf, conf.shm_keys[0]);
+    let whole = std::fs::read(&file).unwrap();
+    let open = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    open.set_len(300 << 10).unwrap();
+    open.set_len(1 << 20).unwrap();
+    let error = MemoryPoolMgr::open(&conf).unwrap_err();
+    let PoolError::Hole { key, at, .. } = &error else { panic!("{error}") };
+    assert_eq!((*key, *at), (conf.shm_keys[0], 300 << 10), "{error}");
+    std::fs::write(&file, whole).unwrap();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<damage::Bulky>().unwrap();
+    assert_eq!(pool.iter::<damage::Bulky>().count(), 1000);
+}
+
+/// Its blocks are gone with it, or never were.
+#[test]
+fn an_empty_file_in_the_place_of_a_base_is_made_a_pool_and_removed_by_the_command() {
+    let (_dir, conf) = in_files();
+    let _removed = Removed(&conf);
+    let home = hotpool::share::Home::of(&conf);
+    let file = path(&conf, conf.base_key);
+    std::fs::File::create(&file).unwrap();
+    let verdict = hotpool::share::observe(conf.base_key, &home).unwrap().verdict();
+    assert_eq!(verdict, hotpool::share::Verdict::Unfinished);
+    MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
+    std::fs::File::create(&file).unwrap();
+    hotpool::share::remove_pool(conf.base_key, &home, false).unwrap();
+    assert!(!file.exists());
+}

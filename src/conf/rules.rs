@@ -16,7 +16,7 @@ use std::path::Path;
 type Ruled<T> = Result<T, ProblemKind>;
 
 /// Objects of one type that the ini can set aside.
-pub(super) const CAPACITY: RangeInclusive<u32> = 0..=limits::MAX_SLOTS;
+pub(super) const CAPACITY: RangeInclusive<u32> = 0..=limits::MAX_CAPACITY;
 /// Bytes of one object.
 pub(super) const OBJECT_BYTES: RangeInclusive<Bytes> = Bytes(1)..=Bytes(limits::MAX_BLOCK_BYTES);
 /// `OwnerWaitMs`.

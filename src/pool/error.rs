@@ -62,6 +62,26 @@ pub enum PoolError {
         used: Bytes,
     },
 
+    /// A file of the pool has a hole where bytes of it were.
+    #[error(
+        "the file of segment {key} of `{process}` has a hole of {bytes} at offset {at:#x}, where bytes of the pool were: \
+         it was truncated and made longer again, or copied without its zeros; nothing was changed; after such a copy, \
+         copy it again with `cp --sparse=never`; else restore a snapshot, or give the objects up with `hotpool rm` and \
+         BaseKey {base}"
+    )]
+    Hole {
+        /// Process of the ini.
+        process: String,
+        /// Key of the base segment.
+        base: Key,
+        /// Key of the segment.
+        key: Key,
+        /// Where the hole begins.
+        at: u64,
+        /// Its length, as far as the pool has taken it.
+        bytes: Bytes,
+    },
+
     /// The base of a pool was removed, and blocks of it are still there.
     #[error(
         "{place}: there is no base under {base}, and {blocks} of a pool whose base is gone; nothing was changed; if it can \

@@ -5,6 +5,7 @@ use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentRec};
 use crate::limits;
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
+use crate::pool::space::Space;
 use crate::region::Region;
 use crate::share::{
     BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,
@@ -123,6 +124,32 @@ fn taken(base: &Base, number: u32) -> u64 {
     let extents = (0..count).filter_map(|at| base.extents.get(at));
     let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
     of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
+}
+
+/// Refuses a pool in files of which somebody has cut off a part and put zeros in its place, or copied without the zeros:
+/// whatever a pool has taken was given memory, so that it has no hole.
+pub(crate) fn holes(
+    conf: &ProcessConf,
+    prospect: &Prospect,
+    complete: &[Judged],
+    space: &Space,
+) -> Result<(), PoolError> {
+    let in_block = |judged: &Judged| {
+        let want = &judged.facts().want;
+        let (_, end) = space.block(want.index? as usize)?;
+        Some((judged.facts().key, prospect.hole_in(judged, end)?))
+    };
+    let in_base = prospect.hole_in_base().map(|hole| (conf.base_key, hole));
+    match in_base.or_else(|| complete.iter().find_map(in_block)) {
+        None => Ok(()),
+        Some((key, (at, bytes))) => Err(PoolError::Hole {
+            process: conf.name.clone(),
+            base: conf.base_key,
+            key,
+            at,
+            bytes: Bytes(bytes),
+        }),
+    }
 }
 
 /// Judges what is under the keys of the ini that the pool has not used yet.

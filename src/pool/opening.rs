@@ -104,6 +104,7 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     }
     let mut blocks = judging::blocks(conf, &base, &prospect)?;
     let (space, chains) = find_space(conf, &base, blocks.regions)?;
+    judging::holes(conf, &prospect, &blocks.complete, &space)?;
     compare(conf, &base, &space)?;
     blocks.pending.extend(judging::new_keys(conf, &base, &prospect)?);
     let undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;

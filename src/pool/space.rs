@@ -429,4 +429,18 @@ mod tests {
         }
         assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
     }
+
+    /// Whole extents of any type reach the largest capacity that an ini may ask for.
+    #[test]
+    fn the_largest_capacity_fits() {
+        for pool in [1u64 << 20, 1 << 30, 1 << 40, 1 << 50] {
+            for stride in [16, 24, 64, 72, 4104] {
+                let Some(plan) = plan_slots(stride, 8, pool, pool.min(1 << 40)) else { continue };
+                assert!(plan.shift <= limits::MAX_EXTENT_SLOTS.ilog2(), "{stride} {pool}");
+                let slots = limits::MAX_CAPACITY.next_multiple_of(1 << plan.shift);
+                assert!(slots <= limits::MAX_SLOTS, "{stride} {pool}");
+            }
+        }
+        assert!(plan_slots(16, 8, 1 << 50, 1 << 40).is_some_and(|plan| plan.shift >= 18));
+    }
 }

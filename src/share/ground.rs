@@ -16,6 +16,7 @@ use crate::layout::{BASE_KIND, BLOCK_KIND, Frozen};
 use crate::limits::{self, PAGE};
 use crate::region::Region;
 use crate::sys::mem::{self, Advice};
+use crate::sys::{self, sparse};
 use crate::units::Key;
 
 /// The lock, the backend and the settings of a start.
@@ -217,6 +218,16 @@ impl Ground {
             _ => return Err(refused(verdict, facts)),
         };
         Ok(Judged { facts, segment, standing })
+    }
+
+    /// The first hole before `end` of a segment that is a file, all of which had been given memory: where it is, and its
+    /// length.
+    pub(super) fn hole(&self, judged: &Judged, end: u64) -> Option<(u64, u64)> {
+        let file = self.backend.file(judged.facts.key, judged.facts.segment.as_ref()?)?;
+        let at = sparse::next_hole(&file, 0).ok()?.filter(|at| *at < end)?;
+        let to = sparse::next_bytes(&file, at).ok()?.unwrap_or(end).min(end);
+        // Before that version the kernel gives no memory to pages that nobody has stored to.
+        sys::kernel_is_at_least(5, 14).then_some((at, to - at))
     }
 
     /// Attaches what was judged complete, unless the look has done so.

@@ -74,6 +74,17 @@ impl Prospect {
         self.ground.judge_new(want)
     }
 
+    /// The first hole in the file of a base that is complete, all of which had been given memory: where it is, and its
+    /// length.
+    pub(crate) fn hole_in_base(&self) -> Option<(u64, u64)> {
+        self.ground.hole(&self.base, self.base.region()?.len())
+    }
+
+    /// The same in a complete block, before `end`.
+    pub(crate) fn hole_in(&self, block: &Judged, end: u64) -> Option<(u64, u64)> {
+        self.ground.hole(block, end)
+    }
+
     /// Judges what is under the key of a part of the copy of this pool: a part of it, the beginning of one, or nothing.
     pub(crate) fn judge_copy(
         &self,

@@ -75,6 +75,13 @@ fn read_boot_id() -> [u64; 2] {
     [half(0..16), half(16..32)]
 }
 
+/// Whether the kernel has this version or a later one; not known is no.
+pub(crate) fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = read_short("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+}
+
 /// A file of `/proc` that is known to be short, in one read.
 pub(crate) fn read_short(path: &str) -> io::Result<String> {
     use std::io::Read;
