@@ -205,6 +205,29 @@ fn an_ini_without_a_process_list() {
 }
 
 #[test]
+fn a_misspelt_common_hides_nothing() {
+    let text = SOUND.replacen("[common]", "[comon]", 1).replacen("BlockSize = 64M", "BlockSize = 1", 1);
+    let said = report(&text);
+    assert!(said.contains("[comon]: has the ProcessList, which belongs in [common]"), "{said}");
+    assert!(said.contains("[zone] BlockSize: \"1\" is out of range"), "{said}");
+    let code = "
+        common-misspelt
+    ";
+    assert_eq!(said.lines().next(), Some(code.trim()));
+    let unlisted = report(&text.replacen("zone, world", "zone", 1));
+    assert!(unlisted.contains("[world]: ProcessList does not list this process"), "{unlisted}");
+}
+
+#[test]
+fn a_named_pipe_is_no_ini_and_nothing_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let error = ConfMgr::load(&path).unwrap_err().to_string();
+    assert!(error.contains("it is a named pipe"), "{error}");
+}
+
+#[test]
 fn a_process_list_of_nobody() {
     assert_snapshot!(mistake("ProcessList = zone, world", "ProcessList ="), @"
     empty-process-list
@@ -527,18 +550,23 @@ fn a_block_that_is_not_whole_pages() {
 fn a_block_smaller_than_its_largest_object() {
     assert_snapshot!(mistake("5000 x 12K", "1 x 64M"), @"
     block-too-small
-      a.ini:10:14: [zone.types] player: an object of 64M needs a block of 65548K with its slot and the pages of the block; BlockSize is 64M, raise it to 65548K or more
+      a.ini:10:14: [zone.types] player: an object of 64M needs a block of 65544K with its slot and the pages of the block; BlockSize is 64M, raise it to 65544K or more
     ");
 }
 
 #[test]
 fn the_smallest_block_for_an_object() {
-    // Two pages for the block, sixteen pages less 16 bytes for the object and its slot.
+    // A page for the block, 64 bytes for the map of one slot, 8 for its handle.
+    let text = SOUND.replacen("64M", "64K", 1);
+    for fits in ["1 x 56K", "1 x 61368"] {
+        assert!(ConfMgr::parse(&text.replacen("5000 x 12K", fits, 1), "a.ini").is_ok(), "{fits}");
+    }
+    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "1 x 61369", 1), "a.ini").is_err());
     let text = SOUND.replacen("64M", "72K", 1);
-    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "1 x 65520", 1), "a.ini").is_ok());
-    assert_snapshot!(report(&text.replacen("5000 x 12K", "1 x 65521", 1)), @"
+    assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "1 x 69560", 1), "a.ini").is_ok());
+    assert_snapshot!(report(&text.replacen("5000 x 12K", "1 x 69561", 1)), @"
     block-too-small
-      a.ini:10:14: [zone.types] player: an object of 65521 needs a block of 76K with its slot and the pages of the block; BlockSize is 72K, raise it to 76K or more
+      a.ini:10:14: [zone.types] player: an object of 69561 needs a block of 76K with its slot and the pages of the block; BlockSize is 72K, raise it to 76K or more
     ");
 }
 

@@ -55,6 +55,19 @@ fn a_removed_segment_is_noticed_and_which_it_was() {
     assert!(health.to_string().contains("save now what has to be kept"), "{health}");
 }
 
+/// As after `unshare(CLONE_SYSVSEM)`, which makes the kernel undo what the process did to the semaphores.
+#[test]
+fn a_lock_that_the_kernel_gave_back_is_noticed() {
+    let site = Site::new(7);
+    let pool = MemoryPoolMgr::open(&site.0).unwrap();
+    assert!(pool.health().is_good());
+    // SAFETY: integers only.
+    let semid = unsafe { libc::semget(site.0.base_key.raw(), 0, 0) };
+    // SAFETY: SETVAL takes an int.
+    assert_eq!(unsafe { libc::semctl(semid, 0, libc::SETVAL, 0) }, 0);
+    assert_eq!(pool.health().losses, [Loss::LockReleased { key: site.0.base_key }]);
+}
+
 #[test]
 fn removed_semaphores_are_noticed_and_cost_no_objects() {
     let site = Site::new(2);

@@ -5,18 +5,19 @@
 
 use super::problem::ProblemKind;
 use super::process::TypeConf;
+use crate::layout::slots_extent;
 use crate::limits::PAGE;
 use crate::units::{Bytes, round_up};
 
-/// The most bytes of a slot before its object: the handle word and a user key.
-const SLOT_HEAD_MOST: u64 = 16;
-/// The least: the handle word.
+/// The least bytes of a slot before its object: the handle word.
 const SLOT_HEAD_LEAST: u64 = 8;
 
-/// The smallest block that holds one object: the page of the block's header, the page of
-/// the map of its slots, and a slot in whole pages. `None` where that overflows.
+/// The smallest block that holds one object: the page of the block's header, and an extent of one
+/// slot. `None` if that overflows.
 fn block_for(object: u64) -> Option<u64> {
-    round_up(object.checked_add(SLOT_HEAD_MOST)?, PAGE)?.checked_add(2 * PAGE)
+    let stride = round_up(object.checked_add(SLOT_HEAD_LEAST)?, 8)?;
+    let (_map, extent) = slots_extent(0, stride, 8)?;
+    round_up(extent.checked_add(PAGE)?, PAGE)
 }
 
 /// What is wrong with objects of this size in blocks of that size.

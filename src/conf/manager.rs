@@ -10,6 +10,7 @@ use crate::units::Bytes;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// The processes that one ini declares, validated. Plain data: it opens no segment.
@@ -178,6 +179,10 @@ fn read_text(path: &Path) -> Result<String, ConfError> {
 }
 
 fn read_some(path: &Path) -> io::Result<Vec<u8>> {
+    // The open would wait until a process writes to it. The pipe of `<(...)` has no name of its own.
+    if fs::canonicalize(path).and_then(fs::metadata).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe, not a file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(limits::MAX_INI_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -180,6 +180,9 @@ pub enum ProblemKind {
     /// `[common]` or its `ProcessList` is not there.
     #[error("there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world")]
     NoProcessList,
+    /// A section has the `ProcessList` and is not called `common`.
+    #[error("has the ProcessList, which belongs in [common]; rename the section to [common]")]
+    CommonMisspelt,
     /// `ProcessList` names nobody.
     #[error("names no process; write, for example, ProcessList = zone, world")]
     EmptyProcessList,
@@ -442,6 +445,7 @@ impl ProblemKind {
             RepeatedKey { .. } => "repeated-key",
             NoValue { .. } => "no-value",
             NoProcessList => "no-process-list",
+            CommonMisspelt => "common-misspelt",
             EmptyProcessList => "empty-process-list",
             ListedTwice { .. } => "listed-twice",
             TooManyProcesses { .. } => "too-many-processes",

@@ -35,9 +35,15 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
     let sections = merge(sections, &mut report);
     let find = |name: &str| sections.iter().find(|s| s.name.text == name);
 
-    let listed = process_list(find(COMMON), &mut report);
+    let misspelt = misspelt_common(&sections);
+    if let Some(section) = misspelt {
+        report.add(Spot::section(section.name), ProblemKind::CommonMisspelt);
+    }
+    let listed = process_list(find(COMMON).or(misspelt), &mut report);
     if let Some(listed) = &listed {
-        check_names(&sections, listed, &mut report);
+        let named: Vec<_> =
+            sections.iter().filter(|s| misspelt.is_none_or(|m| m.name.text != s.name.text)).collect();
+        check_names(&named, listed, &mut report);
     }
 
     let mut keys = Vec::new();
@@ -53,6 +59,14 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
     let complete = listed.is_some_and(|listed| listed.len() == processes.len());
     debug_assert!(complete || !problems.is_empty(), "a listed process is missing without a word");
     Draft { processes, keys, problems }
+}
+
+/// The section that is meant to be `[common]`, if there is none of that name: its list says what else is wrong.
+fn misspelt_common<'s, 'a>(sections: &'s [Section<'a>]) -> Option<&'s Section<'a>> {
+    let has_list =
+        |section: &&Section<'_>| section.entries.iter().any(|entry| entry.key.text == "ProcessList");
+    let is_there = sections.iter().any(|section| section.name.text == COMMON);
+    sections.iter().filter(|_| !is_there).find(has_list)
 }
 
 /// The names of all processes: those that are listed, then those that are not and yet have
@@ -143,7 +157,7 @@ fn process_list<'a>(common: Option<&Section<'a>>, report: &mut Report<'_>) -> Op
 }
 
 /// Reports sections that are not listed and listed processes that have no section.
-fn check_names(sections: &[Section<'_>], listed: &[Spot<'_>], report: &mut Report<'_>) {
+fn check_names(sections: &[&Section<'_>], listed: &[Spot<'_>], report: &mut Report<'_>) {
     let is_listed = |name: &str| listed.iter().any(|spot| spot.span.text == name);
     let has_section = |name: &str| sections.iter().any(|section| section.name.text == name);
     let sectionless = || listed.iter().map(|spot| spot.span.text).filter(|name| !has_section(name));

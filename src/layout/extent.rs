@@ -1,5 +1,7 @@
 use super::record;
+use crate::limits::LINE;
 use crate::sync::{Half, Word};
+use crate::units::round_up;
 
 /// What an extent holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,4 +47,11 @@ impl ExtentRec {
         let kind = if word & INDEX != 0 { ExtentKind::Index } else { ExtentKind::Slots };
         u16::try_from(word & !INDEX).ok().map(|id| (id, kind))
     }
+}
+
+/// Bytes of the map in front of `1 << shift` slots of `stride` bytes, and of the whole extent; `None` if that overflows.
+pub(crate) fn slots_extent(shift: u32, stride: u64, align: u64) -> Option<(u64, u64)> {
+    let map = round_up((1u64 << shift).div_ceil(64) * 8, align.max(LINE))?;
+    let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
+    Some((map, round_up(map.checked_add(slots)?, LINE)?))
 }

@@ -23,6 +23,7 @@ mod type_info;
 
 pub use block::BlockBase;
 pub(crate) use block::{BLOCK_ACTIVE, BLOCK_VACANT};
+pub(crate) use extent::slots_extent;
 pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{
     BASE_KIND, BLOCK_KIND, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,

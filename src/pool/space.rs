@@ -1,13 +1,13 @@
 //! Extents: which pages of which block belong to which type.
 
 use crate::commits::Commit;
-use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
+use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo, slots_extent};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::base::Base;
 use crate::pool::black_box::{BlackBox, Event};
 use crate::pool::slot::Slot;
-use crate::pool::slots::{Shape, Slots};
+use crate::pool::slots::Shape;
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::pool::types::TypeSet;
 use crate::region::{At, Region, Table};
@@ -399,9 +399,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
-        let map_bytes = round_up(Slots::map_bytes(shift), align.max(limits::LINE))?;
-        let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;
-        let bytes = round_up(map_bytes.checked_add(slots)?, limits::LINE)?;
+        let (map_bytes, bytes) = slots_extent(shift, stride, align)?;
         Some(Plan { shift, map_bytes, bytes })
     }
 }
@@ -417,6 +415,14 @@ pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `conf/fits.rs` judges an ini by the same numbers; `tests/conf_errors.rs` has them.
+    #[test]
+    fn a_block_of_64_kib_has_room_for_one_object_of_61368_bytes() {
+        let block = 64 << 10;
+        assert!(plan_slots(8 + 61_368, 8, block, block).is_some());
+        assert!(plan_slots(8 + 61_368 + 8, 8, block, block).is_none());
+    }
 
     #[test]
     fn an_extent_holds_at_least_one_slot_and_never_exceeds_a_block() {

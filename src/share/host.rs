@@ -4,10 +4,11 @@ use super::backend::{Access, Backend, Home};
 use super::facts::{Facts, Head, Want};
 use super::fence;
 use super::host_list::list_pools;
+use super::listing::observe_pool;
 use super::look::observe;
 use super::making;
 use super::manager::{ShareError, refused, remove_if, system};
-use super::owner::{LockFacts, OwnerLock, Wait, Whose};
+use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
 use super::rivals;
 use super::verdict::Verdict;
 use crate::conf::BackendKind;
@@ -62,12 +63,18 @@ pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
 /// alone is removed if it has no base, or if its base says that the ini gave it up.
 pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, ShareError> {
     let backend = home.open();
-    let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
+    let pool = observe_pool(key, home).map_err(system(key, 0, "look at"))?;
+    let facts = pool.base;
     if let Some(head) = facts.head().filter(|head| is_block(head)) {
         return remove_block(&*backend, home, &facts, head, dry_run);
     }
     let blocks = removable(&*backend, home, &facts)?;
-    refuse_rivals(&*backend, &facts)?;
+    if let Some(writers) = pool.rivals {
+        let (id, attached) =
+            facts.segment.as_ref().map_or((0, None), |segment| (segment.id, segment.attached));
+        let observers = facts.lock.observers();
+        return Err(OwnerError::Attached { key, id, writers, attached, observers, waited_ms: 0 }.into());
+    }
     let removed = plan(&facts, &blocks);
     if !dry_run && !removed.is_empty() {
         remove(&*backend, &facts, &blocks)?;

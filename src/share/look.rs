@@ -10,6 +10,7 @@ use super::facts::{self, Facts, Head, Reading};
 use super::owner::{self, LockFacts, Stamp};
 use super::rivals;
 use crate::conf::BackendKind;
+use crate::layout::MAGIC_GONE;
 use crate::units::Key;
 use std::io;
 use std::time::Duration;
@@ -74,6 +75,9 @@ pub(super) fn sight(key: Key, home: &Home) -> io::Result<Sight> {
     }
     if facts.segment.as_ref().is_some_and(|segment| segment.removed) {
         read_removed(&mut facts, home);
+        if is_left_by_a_removal(&facts, home) {
+            (facts.segment, facts.reading) = (None, Reading::Skipped);
+        }
     }
     match &mut facts.lock {
         LockFacts::Free { observers: counted }
@@ -94,10 +98,23 @@ fn read_removed(facts: &mut Facts, home: &Home) {
     }
 }
 
+/// Whether a segment without a name is only there because tools still look at it, and no process will miss it.
+fn is_left_by_a_removal(facts: &Facts, home: &Home) -> bool {
+    let Some(segment) = &facts.segment else { return false };
+    let by_hotpool = facts.head().is_some_and(|head| head.magic == MAGIC_GONE);
+    by_hotpool || home.backend == BackendKind::Sysv && rivals::only_readers(segment)
+}
+
 impl Sight {
     /// Whether both looks saw the same segment, the same bytes in front of it, and the same owner.
     fn agrees(&self, other: &Sight) -> bool {
         self.is_same_pool(other) && self.facts.reading == other.facts.reading
+    }
+
+    /// Whether the process that has the lock is removing the pool.
+    pub(super) fn is_being_removed(&self) -> bool {
+        let is_marked = self.facts.head().is_some_and(|head| head.magic == MAGIC_GONE);
+        is_marked && matches!(self.facts.lock, LockFacts::Held { .. })
     }
 
     /// Whether both looks saw the same pool with the same owner; it may have grown in between.

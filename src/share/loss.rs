@@ -28,8 +28,8 @@ pub enum Loss {
     /// The owner semaphores were removed.
     #[error(
         "the owner semaphores under {key} were removed while this process is the owner: another start is held off only \
-         as long as this process is attached; restart when it suits, the objects are safe, and find who runs `ipcrm` \
-         or whether RemoveIPC is set (`hotpool doctor`)"
+         as long as this process is attached; that takes no objects away; restart at a convenient time, and find who \
+         runs `ipcrm` or whether RemoveIPC is set (`hotpool doctor`)"
     )]
     SemaphoresRemoved {
         /// Their key.
@@ -42,6 +42,16 @@ pub enum Loss {
     )]
     SemaphoresReplaced {
         /// Their key.
+        key: Key,
+    },
+    /// The kernel has given the owner lock back while this process goes on, as `unshare(CLONE_SYSVSEM)` makes it do.
+    #[error(
+        "this process no longer holds the owner lock under {key}: the kernel gave it back, as it does after \
+         unshare(CLONE_SYSVSEM); another start is held off only as long as this process is attached; restart at a \
+         convenient time, and do not call unshare(CLONE_SYSVSEM) after the pool was opened"
+    )]
+    LockReleased {
+        /// Key of the owner semaphores.
         key: Key,
     },
     /// Another process has become the owner.

@@ -324,7 +324,11 @@ impl ShareMgr {
         });
         let key = self.ground.key;
         let lock = match self.ground.lock.as_ref().map_or(Ok(None), OwnerLock::successor) {
-            Ok(None) => None,
+            Ok(None) => match self.ground.lock.as_ref().map_or(Ok(true), OwnerLock::is_held) {
+                Ok(true) => None,
+                Ok(false) => Some(Loss::LockReleased { key }),
+                Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),
+            },
             Ok(Some(None)) => Some(Loss::SemaphoresRemoved { key }),
             Ok(Some(Some(_))) => Some(Loss::SemaphoresReplaced { key }),
             Err(error) => Some(Loss::Unknown { key, why: error.to_string() }),

@@ -13,6 +13,7 @@ use crate::region::Region;
 use crate::sys;
 use crate::units::Key;
 use std::io;
+use std::time::Duration;
 
 /// The refusal of a pool that is not complete: it is being made, or its making was cut.
 fn unfinished(facts: Facts) -> ShareError {
@@ -44,7 +45,11 @@ impl Observed {
             return Err(unfinished(facts));
         }
         let ours = facts.head().is_some_and(Head::is_hotpool);
-        let verdict = facts.verdict();
+        // An owner is there before its pool is.
+        let verdict = match facts.verdict() {
+            Verdict::Busy { .. } if facts.segment.is_none() => Verdict::Absent,
+            verdict => verdict,
+        };
         let (true, Some(segment)) = (ours, &facts.segment) else {
             return Err(refused(verdict, facts));
         };
@@ -78,6 +83,10 @@ impl Observed {
         let look = || look::sight(key, home).map_err(system(key, 0, "look at"));
         for _ in 0..LOOKS {
             let before = look()?;
+            if before.is_being_removed() {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
             let found = match Self::attach(key, home) {
                 // It was removed or replaced after it was found.
                 Err(ShareError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

@@ -247,6 +247,16 @@ impl OwnerLock {
         Ok((found != Some(set.semid)).then_some(found))
     }
 
+    /// Whether this process still holds the lock: the kernel may have given it back, see [`super::Loss::LockReleased`].
+    pub(crate) fn is_held(&self) -> Result<bool, OwnerError> {
+        let Some(set) = &self.set else { return Ok(true) };
+        match sysv::sem_pid(set.semid, OWNER) {
+            Ok(pid) => Ok(pid == sys::pid() as i32 && set.is_named(self.key)?),
+            Err(error) if vanished(&error) => Ok(false),
+            Err(error) => Err(system(self.key, "read")(error)),
+        }
+    }
+
     /// Observers that are registered now.
     pub(crate) fn observers(&self) -> u32 {
         self.set.as_ref().map_or(0, |set| sysv::sem_value(set.semid, OBSERVERS).unwrap_or(0))
@@ -552,7 +562,7 @@ fn swap(semid: i32, from: u32, to: u32) -> io::Result<()> {
     sysv::sem_op(semid, &steps[..if to == 0 { 2 } else { 3 }], Duration::ZERO)
 }
 
-fn vanished(error: &io::Error) -> bool {
+pub(super) fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
 }
 

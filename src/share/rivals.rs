@@ -2,7 +2,7 @@
 
 use super::backend::{Backend, SegmentFacts};
 use super::observer;
-use super::owner::{OwnerError, OwnerLock};
+use super::owner::{self, OwnerError, OwnerLock};
 use crate::conf::BackendKind;
 use crate::sys::proc::{self, Process};
 use crate::units::Key;
@@ -36,8 +36,20 @@ impl Rivals {
 /// Number of observers and what is under `key`, both of one moment.
 pub(crate) fn count(backend: &dyn Backend, key: Key) -> io::Result<(u32, Option<SegmentFacts>)> {
     match observer::set_of(key) {
-        Some(semid) => observer::quietly(semid, || backend.stat(key)),
+        Some(semid) => or_without_a_set(backend, key, observer::quietly(semid, || backend.stat(key))),
         None => Ok((0, backend.stat(key)?)),
+    }
+}
+
+/// Observers of a set that was removed during the look are registered nowhere any more.
+fn or_without_a_set(
+    backend: &dyn Backend,
+    key: Key,
+    counted: io::Result<(u32, Option<SegmentFacts>)>,
+) -> io::Result<(u32, Option<SegmentFacts>)> {
+    match counted {
+        Err(error) if owner::vanished(&error) => Ok((0, backend.stat(key)?)),
+        counted => counted,
     }
 }
 
@@ -49,7 +61,7 @@ pub(crate) fn count_as_owner(
 ) -> io::Result<(u32, Option<SegmentFacts>)> {
     match backend.stat(key)? {
         found if found.as_ref().is_none_or(|facts| facts.attached == Some(0)) => Ok((0, found)),
-        _ => lock.quietly(|| backend.stat(key)),
+        _ => or_without_a_set(backend, key, lock.quietly(|| backend.stat(key))),
     }
 }
 
@@ -73,6 +85,17 @@ pub(crate) fn find(
     Ok(rivals.then_some(Rivals { facts, writers, observers }))
 }
 
+/// Whether every attach of a System V segment is by a process in sight that maps it for reading alone.
+pub(crate) fn only_readers(facts: &SegmentFacts) -> bool {
+    let found = mappings(facts);
+    let readers = found.iter().filter(|(_, writes)| !writes).count();
+    readers == found.len() && facts.attached.is_none_or(|attached| attached <= readers as u64)
+}
+
+fn mappings(facts: &SegmentFacts) -> Vec<(i32, bool)> {
+    proc::mappings_of(|path, id| id == facts.id && path.starts_with("/SYSV"))
+}
+
 /// Whether there are more attaches than observers and readers in sight.
 fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32) -> bool {
     let uncounted = facts.attached.unwrap_or(0).saturating_sub(observers.into());
@@ -80,7 +103,7 @@ fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32
         return false;
     }
     let in_sight = match backend {
-        BackendKind::Sysv => proc::mappings_of(|path, id| id == facts.id && path.starts_with("/SYSV")),
+        BackendKind::Sysv => mappings(facts),
         _ => Vec::new(),
     };
     uncounted > in_sight.len() as u64

@@ -1,6 +1,6 @@
 //! The state of a pool in one word, and what to do about it.
 
-use hotpool::layout::RUN_READY;
+use hotpool::layout::{MAGIC_GONE, RUN_READY};
 use hotpool::share::{BlockFacts, LockFacts, LooseBlock, PoolFacts, Process, ProcessState, Reading, Verdict};
 
 /// What `hotpool ls` calls it. `docs/operating.md` has the same words.
@@ -24,6 +24,8 @@ pub(crate) enum PoolState {
     Absent,
     /// Owner semaphores without a segment.
     Semaphores,
+    /// The process that has the lock is removing it.
+    Removing,
     /// Its removal was cut.
     Gone,
     /// Its segment was removed under a process that still has it.
@@ -47,7 +49,7 @@ pub(crate) enum PoolState {
 impl PoolState {
     /// All of them, in the order in which they are documented.
     #[cfg(test)]
-    pub(crate) const ALL: [PoolState; 18] = [
+    pub(crate) const ALL: [PoolState; 19] = [
         PoolState::Running,
         PoolState::Starting,
         PoolState::Stopped,
@@ -57,6 +59,7 @@ impl PoolState {
         PoolState::Unfinished,
         PoolState::Absent,
         PoolState::Semaphores,
+        PoolState::Removing,
         PoolState::Gone,
         PoolState::Removed,
         PoolState::Unlocked,
@@ -72,6 +75,9 @@ impl PoolState {
         let is_removed = pool.base.segment.as_ref().is_some_and(|segment| segment.removed);
         match pool.base.verdict() {
             Verdict::Busy { .. } if is_removed => PoolState::Removed,
+            Verdict::Busy { .. } if pool.base.head().is_some_and(|head| head.magic == MAGIC_GONE) => {
+                PoolState::Removing
+            }
             Verdict::Busy { .. } | Verdict::Clean | Verdict::Crashed if pool.missing().next().is_some() => {
                 PoolState::Incomplete
             }
@@ -121,6 +127,7 @@ impl PoolState {
             PoolState::Unfinished => "unfinished",
             PoolState::Absent => "absent",
             PoolState::Semaphores => "semaphores",
+            PoolState::Removing => "removing",
             PoolState::Gone => "gone",
             PoolState::Removed => "removed",
             PoolState::Unlocked => "unlocked",

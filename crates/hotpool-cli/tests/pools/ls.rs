@@ -187,3 +187,40 @@ fn an_ini_with_mistakes_lists_them_and_no_pools() {
     assert!(answer.out.starts_with("nowhere.ini: cannot be read"), "{}", answer.out);
     assert_eq!(bench.hotpool(&["ls", "--json", "--conf", "nowhere.ini"]).json()["ok"], false);
 }
+
+#[test]
+fn a_block_that_is_gone_is_told_with_the_way_that_keeps_the_objects() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    let mut pool = bench.open(0);
+    pool.ready().unwrap();
+    pool.close().unwrap();
+    raw::remove_segment(bench.block(0, 1));
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert_eq!(answer.code, 1, "{}", answer.out);
+    assert!(answer.row(bench.base(0)).contains("incomplete"), "{}", answer.out);
+    assert!(answer.out.contains(&bench.block(0, 1).to_string()), "{}", answer.out);
+    assert!(answer.out.contains("was empty: remove the key from ShmKeys"), "{}", answer.out);
+    let mut conf = bench.conf(0);
+    conf.shm_keys.truncate(1);
+    let pool = MemoryPoolMgr::open(&conf).unwrap();
+    assert_eq!(pool.resume_report().epoch, 2, "what the line says keeps the pool");
+    pool.close().unwrap();
+}
+
+#[test]
+fn a_base_removed_under_its_owner_makes_its_blocks_no_strays() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    let mut owner = bench.owner(0, "ready");
+    raw::remove_segment(bench.base(0));
+    for args in [&["ls", "--conf", &ini][..], &["ls"]] {
+        let answer = bench.hotpool(args);
+        assert_eq!(answer.code, 1, "{}", answer.out);
+        assert!(answer.row(bench.base(0)).contains("removed"), "{}", answer.out);
+        assert!(answer.out.contains(&format!("pid {}", owner.pid())), "{}", answer.out);
+        assert!(!answer.out.contains(&format!("rm --key {}", bench.block(0, 0))), "{}", answer.out);
+    }
+    raw::remove_segment(bench.block(0, 0));
+    owner.kill();
+}

@@ -5,6 +5,7 @@ mod cold;
 mod homes;
 mod inspect;
 mod ls;
+mod meanwhile;
 mod rm;
 mod verify;
 
