@@ -85,22 +85,31 @@ fn a_start_in_another_namespace_right_after_a_kill_is_hot() {
     if !may_unshare() {
         return;
     }
+    kill_and_start("another namespace", contained);
+}
+
+#[test]
+fn a_start_in_the_same_namespace_right_after_a_kill_is_hot() {
+    kill_and_start("the same namespace", Owner::start);
+}
+
+fn kill_and_start(place: &str, start: impl Fn() -> Owner) {
     let (_dir, homes) = homes();
     for home in &homes {
         let keys = Keys::take_at(home.clone(), SMALL);
-        let mut owner = contained();
+        let mut owner = start();
         assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
         assert_eq!(owner.ask("fill"), "15");
         let rounds = rounds(6);
         for round in 0..rounds {
-            let mut next = contained();
+            let mut next = start();
             owner.kill();
             let report = keys.open_by(&mut next, 20_000);
             let hot = format!("hot start {}, the last owner died while serving", round + 2);
             assert!(report.contains(&hot), "{:?}: {report}", home.backend);
             owner = next;
         }
-        println!("{:?}: {rounds} kills, a hot start in another namespace after each", home.backend);
+        println!("{:?}: {rounds} kills, a hot start in {place} after each", home.backend);
     }
 }
 
