@@ -97,6 +97,7 @@ fn system_next(error: &io::Error) -> &'static str {
         Some(libc::ENOENT) => {
             "is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`"
         }
+        Some(libc::EFBIG) => "raise `ulimit -f` (LimitFSIZE= in a unit), which limits the size of files",
         Some(libc::EINVAL) => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
         Some(libc::EACCES | libc::EPERM) => "run `hotpool ls` to see whose it is",
         Some(libc::EEXIST) => "somebody made it this moment: run `hotpool ls`",

@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::manager::ShareError;
 use super::residence::{MemoryError, Setting};
 use super::segment::Segment;
-use crate::conf::{HugePages, ProcessConf};
+use crate::conf::{BackendKind, HugePages, ProcessConf};
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::sys::mem::Advice;
 use crate::sys::pages::{self, Mapping};
@@ -68,6 +68,12 @@ pub(super) fn create(
     bytes: u64,
     mode: u32,
 ) -> Result<Segment, ShareError> {
+    // The kernel answers a file that grows beyond the limit with SIGXFSZ, which ends the process.
+    let is_file = matches!(backend.kind(), BackendKind::Posix | BackendKind::File);
+    if is_file && pages::file_limit().is_some_and(|limit| bytes > limit) {
+        let too_large = io::Error::from_raw_os_error(libc::EFBIG);
+        return Err(super::manager::system(key, bytes, "make")(too_large));
+    }
     let small = || backend.create(key, bytes, mode).map_err(super::manager::system(key, bytes, "make"));
     let wanted = setting.conf.huge_pages;
     if wanted == HugePages::Off {

@@ -71,8 +71,17 @@ pub(crate) fn reserved() -> Option<Reserved> {
 
 /// Bytes that this process may lock; `None` for any number.
 pub(crate) fn lock_limit() -> Option<u64> {
+    limit("Max locked memory")
+}
+
+/// Bytes of the largest file that this process may make; `None` for any number.
+pub(crate) fn file_limit() -> Option<u64> {
+    limit("Max file size")
+}
+
+fn limit(name: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

@@ -1,0 +1,54 @@
+//! A limit on the size of files is an error of the start, and not the end of the process by SIGXFSZ.
+
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::share::{Home, remove_pool};
+use hotpool::units::{Bytes, Key};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+const ROLE: &str = "HOTPOOL_TEST_FILE_LIMIT";
+
+fn conf(backend: BackendKind, base: Key, dir: &str) -> ProcessConf {
+    let mut conf = ProcessConf::new("zone", base, Bytes(1 << 20), &[Key(base.0 + 1)]);
+    conf.backend = backend;
+    if backend == BackendKind::File {
+        conf.dir = dir.into();
+    }
+    conf
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_an_error_of_the_start() {
+    let name = "a_file_beyond_the_limit_is_an_error_of_the_start";
+    if let Ok(dir) = std::env::var(ROLE) {
+        let base = Key(std::env::var("HOTPOOL_TEST_BASE").unwrap().parse().unwrap());
+        for backend in [BackendKind::File, BackendKind::Posix] {
+            let error = MemoryPoolMgr::open(&conf(backend, base, &dir)).unwrap_err().to_string();
+            assert!(error.contains("raise `ulimit -f`"), "{backend:?}: {error}");
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let base = Key(0x7a00_0000 | (std::process::id() & 0x3ffff) << 6);
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args(["--exact", name, "--nocapture", "--test-threads=1"]);
+    process.env(ROLE, dir).env("HOTPOOL_TEST_BASE", base.0.to_string());
+    let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
+    // SAFETY: the closure calls the system alone; the record lives through the call.
+    unsafe {
+        process.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        })
+    };
+    let output = process.output().unwrap();
+    for backend in [BackendKind::File, BackendKind::Posix] {
+        // What a failed run has left, and the semaphores.
+        let conf = conf(backend, base, dir);
+        let _ = remove_pool(base, &Home::of(&conf), false);
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {text}", output.status);
+}
