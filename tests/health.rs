@@ -77,11 +77,12 @@ fn removed_semaphores_are_noticed_and_cost_no_objects() {
     assert_eq!(health.losses, [Loss::SemaphoresRemoved { key: site.0.base_key }]);
     assert!(!health.objects_at_risk());
 
-    // A start that comes now makes new ones, and is held off by the segment.
+    // A start of this process that comes now is refused before it makes new ones.
     let mut rival = site.0.clone();
     rival.owner_wait_ms = 0;
     let rival = std::thread::spawn(move || MemoryPoolMgr::open(&rival).map(drop).unwrap_err().to_string());
-    assert!(rival.join().unwrap().contains("is attached by"));
+    let refusal = rival.join().unwrap();
+    assert!(refusal.contains("it opens the pool twice"), "{refusal}");
     assert!(!pool.health().is_good());
 }
 
