@@ -44,6 +44,46 @@ fn attributes_say_what_a_type_is_in_the_pool() {
 }
 
 #[test]
+fn a_macro_may_give_the_values_of_the_attributes() {
+    macro_rules! types {
+        ($($ident:ident $id:literal $name:literal $also:expr),+) => {
+            $(
+                #[repr(C)]
+                #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+                #[pool(id = $id, name = $name)]
+                struct $ident {
+                    value: u64,
+                }
+
+                const _: () = assert!($also == $ident::TYPE_ID);
+            )+
+        };
+    }
+    types!(First 11 "one" 11, Second 0xc "two" 12);
+    assert_eq!((First::TYPE_ID, First::NAME, Second::TYPE_ID, Second::NAME), (11, "one", 12, "two"));
+}
+
+#[test]
+fn the_crate_may_have_another_name() {
+    mod game {
+        pub(super) use hotpool as pool;
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, game::pool::object::Schema)]
+    #[pool(crate = "game::pool")]
+    struct Place {
+        x: u64,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, game::pool::PoolObject)]
+    #[pool(id = 13, crate = "game::pool")]
+    struct Tower {
+        place: Place,
+    }
+    assert_eq!((Tower::TYPE_ID, Tower::FIELDS[0].desc.fields[0].name), (13, "x"));
+}
+
+#[test]
 fn without_a_name_or_a_key_there_are_defaults() {
     #[repr(transparent)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]

@@ -23,6 +23,8 @@ pub(crate) struct Args {
     pub(crate) id: u16,
     pub(crate) name: String,
     pub(crate) keyed: bool,
+    /// The path of the `hotpool` crate.
+    pub(crate) krate: Path,
 }
 
 /// What the attributes say, before it is known whether it is all there.
@@ -31,22 +33,24 @@ struct Said {
     id: Option<Meta>,
     name: Option<Meta>,
     keyed: Option<Meta>,
+    krate: Option<Meta>,
 }
 
 /// Reads the `#[pool(..)]` of a struct; several are read as one.
 pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args> {
-    let mut said = Said::default();
-    for attr in pool_attributes(&input.attrs) {
-        match attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) {
-            Ok(metas) => metas.into_iter().for_each(|meta| said.take(meta, problems)),
-            Err(error) => problems.push(error),
-        }
-    }
-    // All three before the first `?`, so that each reports its problem.
+    let said = Said::by(input, problems);
+    // All of them before the first `?`, so that each reports its problem.
     let id = id(said.id.as_ref(), &input.ident, problems);
     let name = name(said.name.as_ref(), &input.ident, problems);
     let keyed = keyed(said.keyed.as_ref(), problems);
-    Some(Args { id: id?, name: name?, keyed: keyed? })
+    let krate = krate(said.krate.as_ref(), problems);
+    Some(Args { id: id?, name: name?, keyed: keyed?, krate: krate? })
+}
+
+/// Reads the `#[pool(..)]` of a struct that is a part of objects: it says at most where the crate is.
+pub(crate) fn parse_part(input: &DeriveInput, problems: &mut Problems) -> Option<Path> {
+    // Beside the derive of `PoolObject`, which makes the same schema, the compiler says what is wrong.
+    krate(Said::by(input, problems).krate.as_ref(), problems)
 }
 
 /// Refuses `#[pool(..)]` on fields, which would be read by nobody.
@@ -62,14 +66,27 @@ fn pool_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
 }
 
 impl Said {
+    /// What all attributes of a struct say, as one.
+    fn by(input: &DeriveInput, problems: &mut Problems) -> Self {
+        let mut said = Said::default();
+        for attr in pool_attributes(&input.attrs) {
+            match attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) {
+                Ok(metas) => metas.into_iter().for_each(|meta| said.take(meta, problems)),
+                Err(error) => problems.push(error),
+            }
+        }
+        said
+    }
+
     fn take(&mut self, meta: Meta, problems: &mut Problems) {
         let key = key_of(meta.path());
         let place = match key.as_str() {
             "id" => &mut self.id,
             "name" => &mut self.name,
             "keyed" => &mut self.keyed,
+            "crate" => &mut self.krate,
             _ => {
-                let known = "the keys are `id = 7`, `name = \"player\"` and `keyed`";
+                let known = "the keys are `id = 7`, `name = \"player\"`, `keyed` and `crate = \"..\"`";
                 return problems
                     .under(meta.path(), format_args!("`#[pool(..)]` has no key `{key}`: {known}"));
             }
@@ -133,14 +150,31 @@ fn keyed(said: Option<&Meta>, problems: &mut Problems) -> Option<bool> {
     }
 }
 
-/// The literal behind `key =`.
-fn literal(meta: &Meta) -> Option<&Lit> {
-    match meta {
-        Meta::NameValue(pair) => match &pair.value {
-            Expr::Lit(ExprLit { lit, .. }) => Some(lit),
-            _ => None,
-        },
+/// Where the generated code finds the crate: `::hotpool`, unless a program has renamed it.
+fn krate(said: Option<&Meta>, problems: &mut Problems) -> Option<Path> {
+    let Some(meta) = said else { return Some(syn::parse_quote!(::hotpool)) };
+    let path = match literal(meta) {
+        Some(Lit::Str(text)) => text.parse_with(Path::parse_mod_style).ok(),
         _ => None,
+    };
+    if path.is_none() {
+        let why = "a crate is a path in quotes: write `crate = \"pool\"` if Cargo.toml has `pool = { package = \"hotpool\", .. }`";
+        problems.at(place(meta), why);
+    }
+    path
+}
+
+/// The literal after `key =`, also one that a `macro_rules` variable stands for.
+fn literal(meta: &Meta) -> Option<&Lit> {
+    let Meta::NameValue(pair) = meta else { return None };
+    let mut value = &pair.value;
+    loop {
+        match value {
+            Expr::Lit(ExprLit { lit, .. }) => return Some(lit),
+            Expr::Group(group) => value = &group.expr,
+            Expr::Paren(paren) => value = &paren.expr,
+            _ => return None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Field, Ident, Index, Member};
+use syn::{DeriveInput, Field, Ident, Index, Member, Path};
 
 /// `#[derive(PoolObject)]`.
 pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -18,19 +18,20 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let (fields, args) = problems.unless_any(fields.zip(args))?;
 
     let ident = &input.ident;
-    let schema = schema_impl(ident, &fields);
-    let args::Args { id, name, keyed } = args;
+    let args::Args { id, name, keyed, krate } = args;
+    let (schema, dense) = (schema_impl(&krate, ident, &fields), dense(ident, &fields));
     Ok(quote! {
         #schema
+        #dense
 
         #[automatically_derived]
-        impl ::hotpool::PoolObject for #ident {
+        impl #krate::PoolObject for #ident {
             const TYPE_ID: u16 = #id;
             const NAME: &'static str = #name;
             const KEYED: bool = #keyed;
         }
 
-        const _: () = ::hotpool::object::admit::<#ident>();
+        const _: () = #krate::object::admit::<#ident>();
     })
 }
 
@@ -38,34 +39,65 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
 pub(crate) fn schema(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let fields = shape::fields(input, &mut problems);
-    let fields = problems.unless_any(fields)?;
-    Ok(schema_impl(&input.ident, &fields))
+    let krate = args::parse_part(input, &mut problems);
+    let (fields, krate) = problems.unless_any(fields.zip(krate))?;
+    Ok(schema_impl(&krate, &input.ident, &fields))
 }
 
-fn schema_impl(ident: &Ident, fields: &[&Field]) -> TokenStream {
-    let fields = fields.iter().enumerate().map(|(at, field)| field_value(at, field));
+fn schema_impl(krate: &Path, ident: &Ident, fields: &[&Field]) -> TokenStream {
+    let fields = fields.iter().enumerate().map(|(at, field)| field_value(krate, at, field));
     quote! {
         #[automatically_derived]
-        impl ::hotpool::object::Schema for #ident {
-            const FINGERPRINT: u64 = ::hotpool::object::Fingerprint::of_struct(
-                <Self as ::hotpool::object::Schema>::FIELDS,
+        impl #krate::object::Schema for #ident {
+            const FINGERPRINT: u64 = #krate::object::Fingerprint::of_struct(
+                <Self as #krate::object::Schema>::FIELDS,
                 ::core::mem::size_of::<Self>(),
             );
-            const FIELDS: &'static [::hotpool::object::Field] = &[#(#fields),*];
+            const FIELDS: &'static [#krate::object::Field] = &[#(#fields),*];
         }
     }
 }
 
-fn field_value(at: usize, field: &Field) -> TokenStream {
-    let (member, name) = match &field.ident {
+/// Where a field is in its struct, and its name.
+fn member(at: usize, field: &Field) -> (Member, String) {
+    match &field.ident {
         Some(ident) => (Member::Named(ident.clone()), ident.unraw().to_string()),
         None => (Member::Unnamed(Index::from(at)), at.to_string()),
-    };
+    }
+}
+
+/// Fails to compile at the field after which there are bytes that belong to none.
+fn dense(ident: &Ident, fields: &[&Field]) -> TokenStream {
+    let checks = fields.iter().enumerate().map(|(at, field)| {
+        let ((here, name), ty) = (member(at, field), &field.ty);
+        let (end, before) = match fields.get(at + 1) {
+            Some(next) => {
+                let (next, other) = member(at + 1, next);
+                (quote!(::core::mem::offset_of!(#ident, #next)), format!("and `{other}`"))
+            }
+            None => (quote!(::core::mem::size_of::<#ident>()), "and the end of the struct".into()),
+        };
+        let why = format!(
+            "padding between `{name}` {before}: a pool keeps no bytes that belong to no field; order the fields by \
+             alignment, or add a field such as `_pad: [u8; 4]` there"
+        );
+        quote_spanned! {field.span()=>
+            const _: () = ::core::assert!(
+                ::core::mem::offset_of!(#ident, #here) + ::core::mem::size_of::<#ty>() == #end,
+                #why
+            );
+        }
+    });
+    quote!(#(#checks)*)
+}
+
+fn field_value(krate: &Path, at: usize, field: &Field) -> TokenStream {
+    let (member, name) = member(at, field);
     let (ty, written) = (&field.ty, type_name(&field.ty));
     // The span is the type's, so that a type without a schema is marked in the user's own line.
-    let desc = quote_spanned! {ty.span()=> ::hotpool::object::TypeDesc::of::<#ty>(#written) };
+    let desc = quote_spanned! {ty.span()=> #krate::object::TypeDesc::of::<#ty>(#written) };
     quote! {
-        ::hotpool::object::Field {
+        #krate::object::Field {
             name: #name,
             desc: #desc,
             offset: ::core::mem::offset_of!(Self, #member),

@@ -24,6 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `name = "player"`: its name for operators and the ini, 1 to 47 of `a-z`, `0-9` and `_`.
 ///   Without it the struct's own name in snake case: `HttpSession` is `http_session`.
 /// - `keyed`: objects are found by a `u64` key of the user's.
+/// - `crate = "pool"`: the path of the crate, if Cargo.toml renames it: `pool = { package = "hotpool", .. }`.
 ///
 /// Every field's type has a `Schema`. Generics are refused.
 #[proc_macro_derive(PoolObject, attributes(pool))]
@@ -36,8 +37,8 @@ pub fn derive_pool_object(input: TokenStream) -> TokenStream {
 ///
 /// For structs that are fields of others. The struct is `#[repr(C)]` (or, with one field,
 /// `#[repr(transparent)]`), and every field's type has a `Schema`. Generics are refused. What derives
-/// `PoolObject` has its schema already.
-#[proc_macro_derive(Schema)]
+/// `PoolObject` has its schema already. `#[pool(crate = "pool")]` names the crate if Cargo.toml renames it.
+#[proc_macro_derive(Schema, attributes(pool))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand::schema(&input).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -1,0 +1,17 @@
+use bytemuck::Zeroable;
+use hotpool::PoolObject;
+
+#[repr(C)]
+#[derive(Clone, Copy, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    uid: u64,
+    level: u32,
+    gold: u64,
+    hp: u16,
+}
+
+// SAFETY: none; it is the derive that is asked here.
+unsafe impl bytemuck::Pod for Player {}
+
+fn main() {}
