@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 use host::{HUGE, Host};
 use hotpool::conf::{BackendKind, HugePages, MemoryConf, ProcessConf};
 use hotpool::inspect::describe_pool;
-use hotpool::layout::MAGIC_MAKING;
+use hotpool::layout::{DRAFT, MAGIC_MAKING};
 use hotpool::pool::{StartEnd, base_bytes};
 use hotpool::share::{
     Home, MemoryReport, MemoryTable, PageKind, Verdict, observe, observe_pool, remove_pool,
@@ -253,10 +253,12 @@ fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
     }
     drop(bench.open());
     let keys = (0..3).map(|n| Key(bench.conf.base_key.0 + n));
-    for key in keys.clone() {
+    // As if the pool had been moved aside: a base that was being emptied, and blocks that were.
+    for (number, key) in keys.clone().enumerate() {
         words(key, |words| {
-            words[8..].fill(u64::MAX);
             words[0] = MAGIC_MAKING;
+            words[8..].fill(if number == 0 { u64::MAX } else { 0 });
+            words[7] |= if number == 0 { u64::from(DRAFT) << 32 } else { 0 };
         });
     }
     let pool = bench.open();

@@ -331,15 +331,20 @@ fn what_the_ini_says_of_a_type_is_kept() {
 }
 
 #[test]
-fn a_start_that_was_cut_before_its_first_type_is_cold_again() {
+fn a_start_that_was_cut_before_its_first_object_is_cold_again() {
     let conf = conf(64 << 10, 1);
     drop(MemoryPoolMgr::open(&conf).unwrap());
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     assert_eq!((pool.start_mode(), pool.epoch()), (StartMode::Init, 2));
     pool.add_type::<One>().unwrap();
     drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    assert_eq!((pool.start_mode(), pool.epoch()), (StartMode::Init, 3));
+    pool.add_type::<One>().unwrap();
+    pool.ready().unwrap();
+    drop(pool);
     let pool = MemoryPoolMgr::open(&conf).unwrap();
-    assert_eq!(pool.start_mode(), StartMode::Resume);
+    assert_eq!(pool.start_mode(), StartMode::Resume, "it was ready, if without an object");
     pool.destroy().unwrap();
 }
 
