@@ -332,6 +332,22 @@ fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
 }
 
 #[test]
+fn a_pool_that_begins_again_keeps_the_undo_log_of_its_base() {
+    let mut site = Site::new();
+    site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
+    site.crash(3);
+    // Its base has no room for a longer one.
+    site.conf.undo_size = Bytes(1 << 20);
+    let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    assert_eq!(pool.start_mode(), StartMode::Init);
+    pool.add_type::<Monster>().unwrap();
+    pool.close().unwrap();
+    let pool = MemoryPoolMgr::open(&site.conf).unwrap();
+    assert_eq!(pool.resume_report().told.len(), 1);
+    assert!(pool.resume_report().told[0].to_string().contains("keeps its undo log of 64K"));
+}
+
+#[test]
 fn a_second_crash_loop_does_not_write_over_the_first_state() {
     let mut site = Site::new();
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;

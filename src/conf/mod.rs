@@ -23,4 +23,7 @@ pub use manager::ConfMgr;
 pub use memory::{HugePages, MemoryConf};
 pub use problem::{ConfError, Found, Problem, ProblemKind};
 pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, TypeConf};
+#[cfg(test)]
+pub(crate) use section::KEYS;
+
 pub use resume::{OnCrashLoop, OnTorn, ResumeConf};

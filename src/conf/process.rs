@@ -107,6 +107,8 @@ pub struct TypeConf {
 pub struct ProcessConf {
     /// Name of the process, its section.
     pub name: String,
+    /// Name that the process had when its pool was made, if it has another one since.
+    pub former_name: Option<String>,
     /// Key of the base segment and of the owner semaphore.
     pub base_key: Key,
     /// Size of every block.
@@ -162,6 +164,7 @@ impl ProcessConf {
         let place = |key: &str| Place { section: name.into(), key: key.into(), ..Place::default() };
         ProcessConf {
             name: name.into(),
+            former_name: None,
             base_key,
             block_size,
             shm_keys: shm_keys.to_vec(),

@@ -16,7 +16,8 @@ use crate::units::{Bytes, Key};
 use std::path::{Path, PathBuf};
 
 /// The keys of a process, in the order in which they are documented.
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
+    "FormerName",
     "BaseKey",
     "BlockSize",
     "ShmKeys",
@@ -112,6 +113,8 @@ pub(super) fn process(
     let block_size = size_at.and_then(|spot| report.keep(spot, values::block_size(spot.span.text)));
     let shm_keys = keys_at.and_then(|spot| many_keys(spot, keys, report));
 
+    let name = |text: &str| rules::process_name(text).map(|name| Some(name.to_owned()));
+    let former_name = fields.optional("FormerName", None, name, report);
     let backend = backend(&fields, report);
     let mode = fields.optional("Mode", 0o600, values::mode, report);
     let wait = |text: &str| values::number(text, &rules::OWNER_WAIT_MS);
@@ -132,6 +135,7 @@ pub(super) fn process(
     let (backend, dir) = backend?;
     Some(ProcessConf {
         name: section.name.text.into(),
+        former_name: former_name?,
         base_key: base_key?,
         block_size,
         shm_keys,

@@ -48,6 +48,7 @@ impl ProcessConf {
             found.extend(broken.map(|kind| problem(self.place(key), kind)));
         };
         rule("", rules::process_name(&self.name).err());
+        rule("FormerName", self.former_name.as_ref().and_then(|name| rules::process_name(name).err()));
         let size = &self.block_size;
         rule("BlockSize", rules::whole_pages(Some(*size), &rules::BLOCK_SIZE, size).err());
         let undo = &self.undo_size;

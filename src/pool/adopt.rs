@@ -182,6 +182,7 @@ pub(crate) fn adopt(
         quarantined: quarantine::listed(header).collect(),
         crash_loop,
         moved_to: None,
+        told: Vec::new(),
         took: Duration::ZERO,
         memory: MemoryReport::default(),
     })

@@ -2,6 +2,7 @@
 
 use crate::conf::{ConfError, Place};
 use crate::object::Handle;
+use crate::pool::agree::Disagreement;
 use crate::pool::space::{NoSpace, Space};
 use crate::pool::state::TypeState;
 use crate::share::ShareError;
@@ -32,35 +33,9 @@ pub enum PoolError {
         what: String,
     },
 
-    /// The pool was made with another block size.
-    #[error(
-        "{place}: the blocks of the pool in {key} are of {found}, the ini says {wanted}; set it back to {found}, or empty the pool with `hotpool rm --key {key}` and start cold"
-    )]
-    BlockSize {
-        /// Where the ini says it.
-        place: Place,
-        /// Key of the base segment.
-        key: Key,
-        /// Block size of the pool.
-        found: Bytes,
-        /// Block size of the ini.
-        wanted: Bytes,
-    },
-
-    /// A block that holds objects is not in the ini any more.
-    #[error(
-        "{place}: block {block}, which the pool in {base} uses ({used} taken), is not named any more; put it back"
-    )]
-    BlockDropped {
-        /// Where the ini names the blocks.
-        place: Place,
-        /// Key of the base segment.
-        base: Key,
-        /// Key of the block.
-        block: Key,
-        /// Bytes of it that types have taken.
-        used: Bytes,
-    },
+    /// The ini and the pool disagree in a way that would hide objects, or hand them to another process.
+    #[error("{0}")]
+    Disagrees(Box<Disagreement>),
 
     /// A file of the pool has a hole where bytes of it were.
     #[error(

@@ -3,6 +3,7 @@
 use crate::conf::ProcessConf;
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentRec};
 use crate::limits;
+use crate::pool::agree;
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::pool::space::Space;
@@ -109,17 +110,12 @@ fn unnamed(
     match taken(base, want.index) {
         _ if judged.is_some() => Ok(judged),
         0 => Ok(None),
-        used => Err(PoolError::BlockDropped {
-            place: conf.places.shm_keys.clone(),
-            base: conf.base_key,
-            block: want.key,
-            used: Bytes(used),
-        }),
+        used => Err(PoolError::Disagrees(Box::new(agree::dropped(conf, want.key, used)))),
     }
 }
 
 /// Bytes of a block that extents have taken, as the table says before it was checked.
-fn taken(base: &Base, number: u32) -> u64 {
+pub(crate) fn taken(base: &Base, number: u32) -> u64 {
     let count = (base.header.nextents.load() as usize).min(base.extents.len());
     let extents = (0..count).filter_map(|at| base.extents.get(at));
     let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);

@@ -6,6 +6,7 @@ use crate::layout::{RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::PoolObject;
+use crate::pool::agree;
 use crate::pool::base::Base;
 use crate::pool::black_box::Event;
 use crate::pool::error::{AllocError, PoolError};
@@ -251,8 +252,21 @@ impl MemoryPoolMgr {
         Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
         suspects::settle_told(header, self.marks.iter().fold(0, |left, mark| left | mark.left()));
+        self.tell_of_types();
         self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
+    }
+
+    /// Tells once of types that the ini names and the program has not added.
+    #[cold]
+    fn tell_of_types(&mut self) {
+        let added = |name: &str| self.types.iter().flatten().any(|state| state.slots.info.name() == name);
+        for one in agree::never_added(&self.conf, added) {
+            if !self.report.told.contains(&one) {
+                log::warn!("{one}");
+                self.report.told.push(one);
+            }
+        }
     }
 
     /// Leaves the pool in good order and keeps it: the next open resumes it.

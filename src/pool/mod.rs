@@ -1,10 +1,12 @@
 //! MemoryPoolMgr: typed object slots by handle, kept across restarts.
 
 mod adopt;
+pub mod agree;
 mod aside;
 pub(crate) mod base;
 mod black_box;
 mod breaker;
+mod elsewhere;
 mod error;
 mod guard;
 mod health;
@@ -34,9 +36,11 @@ mod undo;
 mod view;
 mod wanted;
 
+pub use agree::{Disagreement, Severity};
 pub use base::base_bytes;
 pub use black_box::{Event, LIBRARY_TAGS, Note};
 pub use breaker::CrashLoop;
+pub use elsewhere::{disagreements, not_listed};
 pub use error::{AllocError, Full, PoolError};
 pub use guard::RefMut;
 pub use health::Health;

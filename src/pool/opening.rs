@@ -19,9 +19,11 @@ use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
 use crate::mutants::{Mutant, planted};
 use crate::pool::adopt::{self, Found};
+use crate::pool::agree::{self, Disagreement, Stored};
 use crate::pool::aside;
 use crate::pool::base::{self, Base};
 use crate::pool::breaker::{self, CrashLoop};
+use crate::pool::elsewhere;
 use crate::pool::error::PoolError;
 use crate::pool::judging::{self, Pending};
 use crate::pool::manager::{block_keys, corrupt};
@@ -31,7 +33,7 @@ use crate::pool::starts::{Farewell, Now, Starts};
 use crate::pool::types::{self, TypeSet};
 use crate::pool::undo::Undo;
 use crate::region::Region;
-use crate::share::{BlockWant, Prospect, ShareError, ShareMgr};
+use crate::share::{BlockWant, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
@@ -85,11 +87,14 @@ fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
 
 /// Makes a pool where there is none.
 fn cold(conf: &ProcessConf, prospect: Prospect) -> Result<Opened, PoolError> {
-    let pending = judging::all_new(conf, &prospect)?;
+    let told = look_elsewhere(conf, &prospect)?;
+    let pending = judging::all_new(conf, &prospect).map_err(|error| name_owner(conf, error))?;
     let first_generation = aside::first_generation(conf);
     let share =
         prospect.take(Vec::new(), &mut |region: &Region| base::make(region, conf, first_generation))?;
-    begin(conf, share, pending, None)
+    let mut opened = begin(conf, share, pending, None)?;
+    opened.report.told = told;
+    Ok(opened)
 }
 
 /// Resumes a pool, or begins it again.
@@ -99,14 +104,16 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     check_hot(conf, &base)?;
     let crash_loop = find_crash_loop(conf, &base)?;
     let loops = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Cold);
-    if loops || aside::is_moved(&base.header) {
+    let begins_again = loops || aside::is_moved(&base.header);
+    let told = compare(conf, &base, &prospect, begins_again)?;
+    if begins_again {
         return again(conf, prospect, base, crash_loop);
     }
     let mut blocks = judging::blocks(conf, &base, &prospect)?;
     let (space, chains) = find_space(conf, &base, blocks.regions)?;
     judging::holes(conf, &prospect, &blocks.complete, &space)?;
-    compare(conf, &base, &space)?;
-    blocks.pending.extend(judging::new_keys(conf, &base, &prospect)?);
+    let new = judging::new_keys(conf, &base, &prospect).map_err(|error| name_owner(conf, error))?;
+    blocks.pending.extend(new);
     let undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
     let found = Found { base: &base, space: &space, chains: &chains };
     if conf.resume.must_be_hot && !adopt::has_begun(&found) {
@@ -117,13 +124,44 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
 
     let share = prospect.take(blocks.complete, &mut |_| ())?;
     let judged = Judged { base, space, chains, pending: blocks.pending };
-    finish(conf, share, judged, undo, crash_loop)
+    let mut opened = finish(conf, share, judged, undo, crash_loop)?;
+    opened.report.told = told;
+    Ok(opened)
 }
 
-/// Compares the ini with the pool; what does not fit refuses the start. Nothing has been stored yet.
-fn compare(conf: &ProcessConf, base: &Base, space: &Space) -> Result<(), PoolError> {
-    check_block_size(conf, base)?;
-    check_dropped(conf, base, space)
+/// Compares the ini with the pool; what does not fit refuses the start. Nothing has been stored yet. A pool that begins
+/// again becomes what the ini says, but it has to be that of this process.
+fn compare(
+    conf: &ProcessConf,
+    base: &Base,
+    prospect: &Prospect,
+    begins_again: bool,
+) -> Result<Vec<Disagreement>, PoolError> {
+    let stored = Stored { base, facts: prospect.facts(), page: prospect.page() };
+    let mut found = agree::compare(conf, &stored);
+    found.retain(|one| !begins_again || *one.rule == agree::OTHER_PROCESS);
+    agree::judge(found)
+}
+
+/// Looks for the pool of the process where the ini does not, before one is made.
+fn look_elsewhere(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Disagreement>, PoolError> {
+    let mut found = elsewhere::in_other_backend(conf);
+    if found.is_empty() && prospect.is_after_an_owner() {
+        found.push(elsewhere::semaphores_alone(conf));
+    }
+    agree::judge(found)
+}
+
+/// Names the pool that has a block which the ini names.
+#[cold]
+fn name_owner(conf: &ProcessConf, error: PoolError) -> PoolError {
+    match &error {
+        PoolError::Share(ShareError::Refused { verdict: Verdict::Foreign { .. }, facts }) => {
+            let found = elsewhere::owner_of_block(conf, facts);
+            found.map_or(error, |found| PoolError::Disagrees(Box::new(found)))
+        }
+        _ => error,
+    }
 }
 
 /// Moves the state of a pool in a crash loop aside, or goes on with a move that was cut. The pool is new and empty then.
@@ -146,6 +184,9 @@ fn again(
     let mut blocks = block_keys(&base);
     blocks.extend(judging::again(conf, &base, &prospect)?);
     // Blocks of another size are of no use to the new pool.
+    // The new pool has the base of the old one, and so its undo log.
+    let undo_size = Bytes(base.header.geometry.lanes_bytes.load());
+    let new = ProcessConf { undo_size, ..conf.clone() };
     let kept = if conf.block_size.0 == base.block_bytes() { &conf.shm_keys[..] } else { &[] };
 
     let mut share = prospect.take(complete, &mut |_| ())?;
@@ -158,7 +199,7 @@ fn again(
         aside::mark(&base.header);
     }
     let first_generation = aside::first_generation(conf);
-    let make = &mut |region: &Region| base::make(region, conf, first_generation);
+    let make = &mut |region: &Region| base::make(region, &new, first_generation);
     share.begin_again(&blocks, kept, make)?;
     let pending = judging::of_new_pool(conf, &share)?;
     let mut opened = begin(conf, share, pending, crash_loop)?;
@@ -283,19 +324,6 @@ pub(crate) fn find_space(
     Ok((space, chains))
 }
 
-fn check_block_size(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    let found = Bytes(base.block_bytes());
-    if found == conf.block_size {
-        return Ok(());
-    }
-    Err(PoolError::BlockSize {
-        place: conf.places.block_size.clone(),
-        key: conf.base_key,
-        found,
-        wanted: conf.block_size,
-    })
-}
-
 fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
     let mut used = TypeSet::default();
     let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
@@ -323,24 +351,6 @@ fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), 
     Ok(())
 }
 
-/// Refuses to go on without a block that holds objects.
-fn check_dropped(conf: &ProcessConf, base: &Base, space: &Space) -> Result<(), PoolError> {
-    for number in 0..base.nblocks() {
-        let Some(block) = base.blocks.get(number) else { break };
-        let key = Key(block.key.load());
-        let used = space.block_used(number);
-        if used != 0 && !conf.shm_keys.contains(&key) {
-            return Err(PoolError::BlockDropped {
-                place: conf.places.shm_keys.clone(),
-                base: conf.base_key,
-                block: key,
-                used: Bytes(used),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Makes the blocks of the pool those of the ini: takes back those that were given up, gives up empty ones that are not
 /// named any more, counts the new ones.
 fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockWant, Region)]) {
@@ -350,7 +360,6 @@ fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockW
         if conf.shm_keys.contains(&key) {
             Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
         } else if block.state.load() != BLOCK_VACANT {
-            log::warn!("block {key} is empty and not named any more; `hotpool rm` can remove its segment");
             Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
             space.give_up(number);
         }

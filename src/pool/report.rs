@@ -1,6 +1,7 @@
 //! What an open found: hot or cold, after what, and with which objects.
 
 use crate::object::Handle;
+use crate::pool::agree::Disagreement;
 use crate::pool::breaker::CrashLoop;
 use crate::share::{MemoryReport, StartMode};
 use crate::units::Key;
@@ -84,6 +85,9 @@ pub struct ResumeReport {
     pub crash_loop: Option<CrashLoop>,
     /// Key under which the earlier state was kept, if this start has moved it aside.
     pub moved_to: Option<Key>,
+    /// Where the ini and the pool disagree, and the start goes on; [`ready`](crate::MemoryPoolMgr::ready) adds the types that
+    /// the program has not added.
+    pub told: Vec<Disagreement>,
     /// Wall time of attach and recovery.
     pub took: Duration,
     /// What was done about its memory, and how long that took besides.
@@ -137,6 +141,11 @@ impl fmt::Display for ResumeReport {
         }
         if !self.quarantined.is_empty() {
             write!(f, ", in quarantine: {:?}", self.quarantined)?;
+        }
+        match self.told.len() {
+            0 => {}
+            1 => write!(f, ", the ini and the pool disagree in {}", self.told[0].rule.key)?,
+            more => write!(f, ", the ini and the pool disagree in {more} points")?,
         }
         write!(f, "; {} us{}", self.took.as_micros(), self.memory)
     }

@@ -75,9 +75,11 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
         let observers = facts.lock.observers();
         return Err(OwnerError::Attached { key, id, writers, attached, observers, waited_ms: 0 }.into());
     }
-    let removed = plan(&facts, &blocks);
+    let keeps_set = another_has(home, key);
+    let mut removed = plan(&facts, &blocks);
+    removed.retain(|thing| !keeps_set || !matches!(thing, Removed::Semaphores { .. }));
     if !dry_run && !removed.is_empty() {
-        remove(&*backend, &facts, &blocks)?;
+        remove(&*backend, &facts, &blocks, keeps_set)?;
     }
     Ok(Removal { removed, dry_run })
 }
@@ -179,8 +181,18 @@ fn plan(facts: &Facts, blocks: &[Facts]) -> Vec<Removed> {
     blocks.iter().chain([facts]).filter_map(segment).chain(set).collect()
 }
 
+/// Whether another backend has a pool under the key, whose owner semaphores are the same set.
+fn another_has(home: &Home, key: Key) -> bool {
+    let shared =
+        [BackendKind::Sysv, BackendKind::Posix].into_iter().filter(|_| home.backend != BackendKind::Heap);
+    shared.filter(|other| *other != home.backend).any(|backend| {
+        let found = observe(key, &Home { backend, ..Home::sysv() });
+        found.is_ok_and(|found| found.head().is_some_and(Head::is_hotpool))
+    })
+}
+
 /// Removes, as the owner that nobody else can be at the same time.
-fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), ShareError> {
+fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts], keeps_set: bool) -> Result<(), ShareError> {
     let key = facts.key;
     let wait = Wait::ms(0);
     let lock = match backend.kind() {
@@ -212,6 +224,8 @@ fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts]) -> Result<(), 
         remove_if(backend, block.key, |head| belongs(head, id))?;
     }
     remove_if(backend, key, |head| head.magic == MAGIC_GONE)?;
-    lock.remove();
+    if !keeps_set {
+        lock.remove();
+    }
     Ok(())
 }

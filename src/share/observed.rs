@@ -107,6 +107,11 @@ impl Observed {
         &self.facts
     }
 
+    /// Bytes of a page of the base.
+    pub(crate) fn page(&self) -> u64 {
+        self.base.page()
+    }
+
     /// Memory of the base.
     pub(crate) fn base(&self) -> Region {
         self.base.region()

@@ -262,6 +262,11 @@ impl OwnerLock {
         self.set.as_ref().map_or(0, |set| sysv::sem_value(set.semid, OBSERVERS).unwrap_or(0))
     }
 
+    /// Whether the semaphores were there before this start.
+    pub(crate) fn was_found(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| !set.made)
+    }
+
     /// What the owner knows of its own lock.
     pub(crate) fn facts(&self) -> LockFacts {
         LockFacts::Ours { observers: self.observers() }

@@ -1,14 +1,17 @@
 //! A pool that a start has looked at and not touched: the lock is held, and every segment is as it was found.
 
 use super::backend::Home;
+use super::facts::Facts;
 use super::fence;
 use super::ground::{self, BlockWant, Ground, Judged, Making, Standing};
 use super::making::Identity;
 use super::manager::{ShareError, ShareMgr, StartMode, system};
 use super::owner::{OwnerLock, Wait, Whose};
 use super::residence::Setting;
+use super::segment::Segment;
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::BASE_KIND;
+use crate::limits::PAGE;
 use crate::region::Region;
 use crate::sys;
 use crate::units::Key;
@@ -56,6 +59,22 @@ impl Prospect {
     /// Memory of a base that is complete; `None` if there is none.
     pub(crate) fn base(&self) -> Option<Region> {
         self.base.region()
+    }
+
+    /// What was found under the base key.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.base.facts
+    }
+
+    /// Bytes of a page of the base; those of a small one if there is none.
+    pub(crate) fn page(&self) -> u64 {
+        self.base.segment.as_ref().map_or(PAGE, Segment::page)
+    }
+
+    /// Nothing is under the base key but the semaphores that an earlier owner has left.
+    pub(crate) fn is_after_an_owner(&self) -> bool {
+        let found = self.ground.lock.as_ref().is_some_and(OwnerLock::was_found);
+        found && self.base.facts.segment.is_none()
     }
 
     /// Identity of a pool whose base is complete; zero if there is none.

@@ -1,5 +1,6 @@
 //! The `hotpool` command: one verb a file under `verbs`.
 
+mod agreement;
 mod deploy;
 mod exit;
 mod human;

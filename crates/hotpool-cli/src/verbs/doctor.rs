@@ -1,5 +1,6 @@
 //! `hotpool doctor`: will this host keep the pools, and has it room for them?
 
+use crate::agreement;
 use crate::exit::{self, Exit};
 use crate::output::Output;
 use crate::probe::{self, Finding, Needs, Root, Severity};
@@ -61,6 +62,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let mut findings = probe::all(&root, &Needs::of(processes.iter().copied()), user);
     if args.root.is_none() {
         findings.extend(processes.iter().filter_map(|process| owner_namespace(process)));
+        findings.extend(agreement::findings(&confs));
     }
     print(&findings, args.all, out)?;
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);

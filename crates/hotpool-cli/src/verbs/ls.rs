@@ -1,5 +1,6 @@
 //! `hotpool ls`: which pools there are, whose they are, and since when they wait.
 
+use crate::agreement;
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
@@ -9,6 +10,7 @@ use anyhow::{Context, Result};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::pool::Disagreement;
 use hotpool::share::{
     Ended, Facts, Home, LockFacts, LooseBlock, MemoryTable, PoolFacts, Reading, SegmentFacts, Want,
     list_pools, observe_process,
@@ -61,7 +63,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
             }
         }
     };
-    let is_sound = !rows.iter().any(|row| row.state.is_problem());
+    let is_sound = !rows.iter().any(|row| row.state.is_problem() || agreement::is_refused(&row.said));
     if out.wants_json() {
         let pools: Vec<Value> = rows.iter().map(Row::json).collect();
         out.document(&json!({ "ok": is_sound, "pools": pools, "problems": [] }))?;
@@ -81,20 +83,23 @@ struct Row {
     /// What is known, and what to do, if there is something to do.
     remark: Option<String>,
     memory: MemoryTable,
+    /// In what the ini and the pool disagree.
+    said: Vec<Disagreement>,
 }
 
 impl Row {
     fn of_pool(pool: PoolFacts, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
         let state = PoolState::of(&pool);
         let remark = state.remark(&pool);
-        Row { process: process.cloned(), pool, state, remark, memory: memory.clone() }
+        let said = process.map(agreement::of).unwrap_or_default();
+        Row { process: process.cloned(), pool, state, remark, memory: memory.clone(), said }
     }
 
     fn of_block(block: LooseBlock, memory: &MemoryTable, process: Option<&ProcessConf>) -> Row {
         let state = PoolState::of_block(&block);
         let remark = state.remark_of_block(&block);
         let pool = PoolFacts { base: block.facts, blocks: Vec::new(), rivals: None };
-        Row { process: process.cloned(), pool, state, remark, memory: memory.clone() }
+        Row { process: process.cloned(), pool, state, remark, memory: memory.clone(), said: Vec::new() }
     }
 
     /// A pool of an ini that the system does not let be looked at.
@@ -203,7 +208,23 @@ fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
     for remark in rows.iter().filter_map(|row| row.remark.as_ref()) {
         out.line(remark)?;
     }
+    for one in rows.iter().flat_map(|row| &row.said) {
+        out.line(agreement::line(one))?;
+    }
+    for key in twice(rows) {
+        out.line(format_args!(
+            "{key} is there in System V memory and in /dev/shm: `hotpool rm --key {key}` takes the first, `hotpool rm \
+             --conf` of an ini with Backend = posix the second"
+        ))?;
+    }
     Ok(())
+}
+
+/// Base keys that more than one backend has.
+fn twice(rows: &[Row]) -> Vec<Key> {
+    let there = |row: &&Row| row.facts().segment.is_some();
+    let keys: Vec<Key> = rows.iter().filter(there).map(|row| row.facts().key).collect();
+    keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
 }
 
 fn right(text: String) -> Cell {
@@ -287,6 +308,7 @@ impl Row {
             "verdict": verdict.reason(facts),
             "remark": self.remark,
             "file": self.process.as_ref().map(|process| process.places.base_key.file.display().to_string()),
+            "disagreements": agreement::json(&self.said),
             "owner": owner_json(facts),
             "observers": facts.lock.observers(),
             "bytes": self.pool.bytes().0,

@@ -68,7 +68,7 @@ impl Bench {
         for (pool, name) in (0..).zip(names) {
             let (base, blocks) = (self.base(pool), [self.block(pool, 0), self.block(pool, 1)]);
             text += &format!(
-                "[{name}]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {}, {}\n{more}\n",
+                "[{name}]\nBaseKey = {base}\nBlockSize = 64K\nShmKeys = {}, {}\nFormerName = zone\n{more}\n",
                 blocks[0], blocks[1]
             );
         }

@@ -1,5 +1,6 @@
 //! The verbs that look at pools, against real segments, beside real owners.
 
+mod agree;
 mod bench;
 mod cold;
 mod homes;

@@ -1,0 +1,412 @@
+//! The ini and a waiting pool disagree: what the start makes of it, and what `ls` and `doctor` say. One test for each row
+//! of the table in `docs/operating.md`, in its order.
+
+use crate::bench::{Bench, raw};
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::{BackendKind, HugePages, Place, ProcessConf, TypeConf};
+use hotpool::share::{Home, observe};
+use hotpool::units::{Bytes, Key};
+use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use std::fs;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    gold: u64,
+}
+
+/// Makes the pool of `conf` with a player in it, and closes it.
+fn fill(conf: &ProcessConf) {
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Player>().unwrap();
+    pool.alloc(Player { gold: 7 }).unwrap();
+    pool.close().unwrap();
+}
+
+/// A pool with a player in it, closed.
+fn waiting() -> (Bench, ProcessConf) {
+    let bench = Bench::new();
+    let conf = bench.conf(0);
+    fill(&conf);
+    (bench, conf)
+}
+
+/// The code and the words of the refusal of a start.
+fn refusal(conf: &ProcessConf) -> (&'static str, String) {
+    match MemoryPoolMgr::open(conf).map(|pool| pool.resume_report().clone()) {
+        Err(PoolError::Disagrees(found)) => (found.rule.code, found.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Mode and objects of a start, and the codes of what it tells.
+fn start(conf: &ProcessConf) -> (StartMode, u64, Vec<&'static str>) {
+    let pool = MemoryPoolMgr::open(conf).unwrap_or_else(|error| panic!("{error}"));
+    let report = pool.resume_report();
+    let told = report.told.iter().map(|one| one.rule.code).collect();
+    (pool.start_mode(), report.objects(), told)
+}
+
+fn is_hot(conf: &ProcessConf) {
+    assert_eq!(start(conf), (StartMode::Resume, 1, vec![]));
+}
+
+/// An ini of `conf`, as `ls` and `doctor` read it.
+fn ini(bench: &Bench, conf: &ProcessConf) -> String {
+    let keys: Vec<String> = conf.shm_keys.iter().map(Key::to_string).collect();
+    let mut text = format!(
+        "[common]\nProcessList = {0}\n[{0}]\nBaseKey = {1}\nBlockSize = {2}\nShmKeys = {3}\nBackend = {4}\nMode = {5:o}\n\
+         UndoSize = {6}\nHugePages = {7}\n",
+        conf.name,
+        conf.base_key,
+        conf.block_size,
+        keys.join(", "),
+        conf.backend.name(),
+        conf.mode,
+        conf.undo_size,
+        conf.memory.huge_pages.name()
+    );
+    if conf.backend == BackendKind::File {
+        text += &format!("Dir = {}\n", conf.dir.display());
+    }
+    if let Some(name) = &conf.former_name {
+        text += &format!("FormerName = {name}\n");
+    }
+    text += &format!("[{}.types]\n", conf.name);
+    for of in &conf.types {
+        let size = of.object_bytes.map_or(String::new(), |bytes| format!(" x {bytes}"));
+        text += &format!("{} = {}{size}\n", of.name, of.capacity);
+    }
+    let path = bench.folder().join("agree.ini");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// What `ls` and `doctor` say of `conf`: the code is among it with this severity, and both say `words`.
+fn tools_say(bench: &Bench, conf: &ProcessConf, code: &str, severity: &str, words: &str) {
+    let ini = ini(bench, conf);
+    let ls = bench.hotpool(&["ls", "--conf", &ini]);
+    assert!(ls.out.contains(words), "{words}\n{}{}", ls.out, ls.err);
+    let json = bench.hotpool(&["ls", "--json", "--conf", &ini]).json();
+    let said = json["pools"][0]["disagreements"].as_array().unwrap().clone();
+    let found = said.iter().find(|one| one["code"] == code).unwrap_or_else(|| panic!("{json:#}"));
+    assert_eq!(found["severity"], severity);
+    let is_refused = severity == "refused";
+    assert_eq!(ls.code != 0, is_refused, "{}", ls.out);
+    assert_eq!(ls.out.contains("the next start is refused"), is_refused, "{}", ls.out);
+    doctor_says(bench, &ini, code, if is_refused { "error" } else { "warning" });
+}
+
+fn doctor_says(bench: &Bench, ini: &str, code: &str, severity: &str) {
+    let json = bench.hotpool(&["doctor", "--json", "--conf", ini]).json();
+    let found = json["findings"].as_array().unwrap().iter().find(|one| one["check"] == code).cloned();
+    assert_eq!(found.unwrap_or_else(|| panic!("{code}: {json:#}"))["severity"], severity);
+}
+
+/// `ls` says nothing of a disagreement.
+fn tools_are_quiet(bench: &Bench, conf: &ProcessConf) {
+    let json = bench.hotpool(&["ls", "--json", "--conf", &ini(bench, conf)]).json();
+    assert_eq!(json["pools"][0]["disagreements"].as_array().unwrap().len(), 0, "{json:#}");
+}
+
+fn type_conf(name: &str, object_bytes: Option<u64>) -> TypeConf {
+    let place = Place { section: "zone.types".into(), key: name.into(), ..Place::default() };
+    TypeConf { name: name.into(), capacity: 1, object_bytes, place }
+}
+
+/// Nothing is under a key in a home.
+fn is_empty(key: Key, home: &Home) -> bool {
+    observe(key, home).unwrap().segment.is_none()
+}
+
+#[test]
+fn the_pool_of_another_process_is_refused_until_it_is_called_a_former_name() {
+    let (bench, conf) = waiting();
+    let mut world = bench.conf(1);
+    world.name = "world".into();
+    fill(&world);
+    // The keys of the two processes are swapped.
+    let swapped = ProcessConf { name: "zone".into(), ..world.clone() };
+    let (code, said) = refusal(&swapped);
+    assert_eq!(code, "other-process");
+    let key = world.base_key;
+    assert_eq!(
+        said,
+        format!(
+            "[zone] BaseKey: the pool under {key} is that of the process \"world\", not of \"zone\"; give each process the \
+             BaseKey of its own pool; if \"world\" was renamed, write FormerName = world; if the pool is of no use any more, \
+             run `hotpool rm --key {key}`"
+        )
+    );
+    assert_eq!(refusal(&ProcessConf { name: "world".into(), ..conf.clone() }).0, "other-process");
+    tools_say(&bench, &swapped, "other-process", "refused", "is that of the process \"world\"");
+    is_hot(&conf);
+    is_hot(&world);
+    // The process was renamed.
+    let renamed = ProcessConf { name: "city".into(), former_name: Some("world".into()), ..world };
+    is_hot(&renamed);
+    tools_are_quiet(&bench, &renamed);
+}
+
+#[test]
+fn a_changed_backend_is_refused_while_the_pool_waits_in_the_old_one() {
+    let (bench, conf) = waiting();
+    let posix = ProcessConf { backend: BackendKind::Posix, ..conf.clone() };
+    let key = conf.base_key;
+    let (code, said) = refusal(&posix);
+    assert_eq!(code, "other-backend");
+    assert_eq!(
+        said,
+        format!(
+            "[zone] Backend: the pool of zone waits under {key} in System V memory, and the ini looks in /dev/shm; set \
+             Backend = sysv, or give its objects up with `hotpool rm --key {key}` and start cold"
+        )
+    );
+    assert!(is_empty(key, &Home::of(&posix)), "something was made");
+    let file = ProcessConf { backend: BackendKind::File, dir: bench.folder().to_path_buf(), ..conf.clone() };
+    assert_eq!(refusal(&file).0, "other-backend");
+    assert!(is_empty(key, &Home::of(&file)), "something was made");
+    tools_say(&bench, &posix, "other-backend", "refused", "waits under");
+    is_hot(&conf);
+    assert_eq!(bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]).code, 0);
+    assert_eq!(start(&posix), (StartMode::Init, 0, vec![]), "the way to go on");
+}
+
+#[test]
+fn the_pool_of_a_stranger_in_another_backend_is_no_reason_to_refuse() {
+    let (bench, conf) = waiting();
+    let first = ProcessConf { name: "world".into(), backend: BackendKind::Posix, ..conf.clone() };
+    let (mode, objects, _) = start(&first);
+    assert_eq!((mode, objects), (StartMode::Init, 0));
+    is_hot(&conf);
+    let host = bench.hotpool(&["ls"]);
+    let key = conf.base_key;
+    assert_eq!(
+        host.out.lines().filter(|line| line.starts_with(&format!(" {key} "))).count(),
+        2,
+        "{}",
+        host.out
+    );
+    assert!(host.out.contains(&format!("{key} is there in System V memory and in /dev/shm")), "{}", host.out);
+    // The removal of one leaves the other, and the semaphores of both.
+    let answer = bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]);
+    assert!(answer.code == 0 && !answer.out.contains("semaphores"), "{}", answer.out);
+    assert!(!raw::is_there(key) && raw::has_semaphores(key));
+    assert!(!is_empty(key, &Home::of(&first)));
+    let ini = ini(&bench, &first);
+    let answer = bench.hotpool(&["rm", "--conf", &ini, "--yes"]);
+    assert!(answer.code == 0 && answer.out.contains("semaphores"), "{}", answer.out);
+    assert!(is_empty(key, &Home::of(&first)) && !raw::has_semaphores(key));
+}
+
+#[test]
+fn a_changed_folder_is_told() {
+    let bench = Bench::new();
+    let (old, new) = (bench.folder().join("old"), bench.folder().join("new"));
+    fs::create_dir(&old).and_then(|()| fs::create_dir(&new)).unwrap();
+    let conf = ProcessConf { backend: BackendKind::File, dir: old, ..bench.conf(0) };
+    fill(&conf);
+    let moved = ProcessConf { dir: new, ..conf.clone() };
+    tools_say(&bench, &moved, "other-dir", "told", "an earlier owner has left semaphores");
+    let pool = MemoryPoolMgr::open(&moved).unwrap();
+    let told = &pool.resume_report().told;
+    assert_eq!((told.len(), told[0].rule.code), (1, "other-dir"));
+    assert!(told[0].to_string().contains("if Dir or Backend was changed, the pool waits in the old place"));
+    assert!(pool.resume_report().to_string().contains("the ini and the pool disagree in Dir"));
+    pool.destroy().unwrap();
+    is_hot(&conf);
+    // A first start has nobody before it.
+    MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
+    assert_eq!(start(&conf), (StartMode::Init, 0, vec![]));
+}
+
+#[test]
+fn a_changed_base_key_is_refused_while_the_old_base_has_the_blocks() {
+    let (bench, conf) = waiting();
+    let moved = ProcessConf { base_key: bench.base(1), ..conf.clone() };
+    let (code, said) = refusal(&moved);
+    assert_eq!(code, "other-base");
+    let (block, key) = (conf.shm_keys[0], conf.base_key);
+    assert_eq!(
+        said,
+        format!(
+            "[zone] ShmKeys: {block} is a block of the pool of zone under {key}; set BaseKey = {key} to resume that pool, or \
+             give its objects up with `hotpool rm --key {key}`"
+        )
+    );
+    assert!(is_empty(moved.base_key, &Home::sysv()) && !raw::has_semaphores(moved.base_key));
+    tools_say(&bench, &moved, "other-base", "refused", "has the block");
+    is_hot(&conf);
+    assert_eq!(bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]).code, 0);
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "the way to go on");
+}
+
+#[test]
+fn a_block_key_moved_to_another_process_is_refused() {
+    let (bench, conf) = waiting();
+    let mut world = bench.conf(1);
+    world.name = "world".into();
+    fill(&world);
+    // Block 1 of zone is named by world now.
+    let mut more = world.clone();
+    more.shm_keys.push(conf.shm_keys[1]);
+    let (code, said) = refusal(&more);
+    assert_eq!(code, "other-base");
+    assert!(
+        said.contains(&format!(
+            "{} is a block of the pool of zone under {}",
+            conf.shm_keys[1], conf.base_key
+        ))
+    );
+    assert!(said.contains("choose another key for world"), "{said}");
+    is_hot(&conf);
+    is_hot(&world);
+}
+
+#[test]
+fn a_pool_of_the_same_name_under_another_key_is_told() {
+    let bench = Bench::new();
+    let conf = ProcessConf { name: format!("zone_{:x}", bench.base(0).0), ..bench.conf(0) };
+    fill(&conf);
+    let moved = ProcessConf { base_key: bench.base(1), shm_keys: vec![bench.block(1, 0)], ..conf.clone() };
+    let words = format!("there is no pool under {}, and one of the name", moved.base_key);
+    tools_say(&bench, &moved, "same-name", "told", &words);
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "a start touches no other pool");
+}
+
+#[test]
+fn another_block_size_is_refused() {
+    let (bench, mut conf) = waiting();
+    conf.block_size = Bytes(128 << 10);
+    let (code, said) = refusal(&conf);
+    assert_eq!(code, "block-size");
+    assert!(said.contains("are of 64K, the ini says 128K; set it back to 64K"), "{said}");
+    tools_say(&bench, &conf, "block-size", "refused", "are of 64K, the ini says 128K");
+    is_hot(&bench.conf(0));
+}
+
+#[test]
+fn a_block_in_use_that_is_not_named_is_refused_and_an_empty_one_told() {
+    let (bench, conf) = waiting();
+    let without = |number: usize| {
+        let keys: Vec<Key> =
+            conf.shm_keys.iter().copied().filter(|key| *key != conf.shm_keys[number]).collect();
+        ProcessConf { shm_keys: keys, ..conf.clone() }
+    };
+    let (code, said) = refusal(&without(0));
+    assert_eq!(code, "block-dropped");
+    assert!(said.contains("is not named any more; put it back"), "{said}");
+    tools_say(&bench, &without(0), "block-dropped", "refused", "is not named any more");
+    is_hot(&conf);
+    tools_say(&bench, &without(1), "block-given-up", "told", "the pool gives it up");
+    assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec!["block-given-up"]));
+    assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec![]), "done, and not told again");
+    is_hot(&conf);
+}
+
+#[test]
+fn the_order_of_the_keys_and_more_of_them_are_no_disagreement() {
+    let (bench, mut conf) = waiting();
+    conf.shm_keys.reverse();
+    conf.shm_keys.insert(0, bench.block(0, 2));
+    tools_are_quiet(&bench, &conf);
+    is_hot(&conf);
+}
+
+#[test]
+fn another_undo_size_is_told() {
+    let (bench, mut conf) = waiting();
+    conf.undo_size = Bytes(128 << 10);
+    tools_say(&bench, &conf, "undo-size", "told", "keeps its undo log of 64K, the ini says 128K");
+    assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["undo-size"]));
+}
+
+#[test]
+fn a_mode_that_lets_more_in_is_told_and_one_that_lets_fewer_in_refused() {
+    let (bench, mut conf) = waiting();
+    conf.mode = 0o660;
+    tools_say(&bench, &conf, "mode", "told", "keeps its mode 0600, the ini says 0660");
+    assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["mode"]));
+
+    let wide = ProcessConf { mode: 0o660, ..bench.conf(1) };
+    fill(&wide);
+    let narrow = ProcessConf { mode: 0o600, ..wide.clone() };
+    let said = MemoryPoolMgr::open(&narrow).map(drop).unwrap_err().to_string();
+    assert!(said.contains("has mode 0660, which is wider than the configured 0600"), "{said}");
+    is_hot(&wide);
+}
+
+#[test]
+fn pages_that_the_pool_was_not_made_of_are_told() {
+    let (bench, mut conf) = waiting();
+    conf.memory.huge_pages = HugePages::On;
+    tools_say(&bench, &conf, "pages", "told", "keeps its small pages, the ini says on");
+    assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["pages"]));
+}
+
+#[test]
+fn another_size_of_an_object_is_told_and_refused_by_add_type() {
+    let (bench, mut conf) = waiting();
+    conf.types = vec![type_conf("player", Some(16))];
+    tools_say(&bench, &conf, "object-size", "told", "have 8 bytes, the ini says 16");
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    assert_eq!(pool.resume_report().told[0].rule.code, "object-size");
+    let said = pool.add_type::<Player>().unwrap_err().to_string();
+    assert!(said.contains("says that an object has 16 bytes, in this build it has 8"), "{said}");
+}
+
+#[test]
+fn a_type_that_the_program_never_adds_is_told_once_it_is_ready() {
+    let (_bench, mut conf) = waiting();
+    conf.types = vec![type_conf("player", None), type_conf("monstre", None)];
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Player>().unwrap();
+    assert!(pool.resume_report().told.is_empty());
+    pool.ready().unwrap();
+    pool.ready().unwrap();
+    let told: Vec<String> = pool.resume_report().told.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "[zone.types] monstre: the program has not added a type monstre, so this line has no effect; correct the name, or \
+          remove the line"
+        ]
+    );
+}
+
+#[test]
+fn a_pool_of_a_process_that_the_ini_no_longer_lists_is_told_by_the_doctor() {
+    let bench = Bench::new();
+    // A world and a zone of the key plan for this test alone.
+    let zone = 0x48d0_0000 | (std::process::id() & 0xff) << 12;
+    let conf = |process: u32, name: &str| {
+        let base = zone | process << 8;
+        ProcessConf::new(name, Key(base), Bytes(64 << 10), &[Key(base + 1)])
+    };
+    struct Sweep([ProcessConf; 2]);
+    impl Drop for Sweep {
+        fn drop(&mut self) {
+            self.0
+                .iter()
+                .flat_map(|conf| conf.shm_keys.iter().chain([&conf.base_key]))
+                .for_each(|key| raw::remove(*key));
+        }
+    }
+    let sweep = Sweep([conf(1, "zone"), conf(2, "world")]);
+    let [listed, gone] = &sweep.0;
+    fill(listed);
+    fill(gone);
+    let ini = ini(&bench, listed);
+    doctor_says(&bench, &ini, "not-listed", "warning");
+    let said = bench.hotpool(&["doctor", "--conf", &ini]).out;
+    assert!(
+        said.contains(&format!(
+            "the pool of world under {} lies in the key range of this ini",
+            gone.base_key
+        ))
+    );
+    assert_eq!(bench.hotpool(&["rm", "--key", &gone.base_key.to_string(), "--yes"]).code, 0);
+    let said = bench.hotpool(&["doctor", "--conf", &ini]).out;
+    assert!(!said.contains("not-listed"), "{said}");
+}

@@ -1,0 +1,332 @@
+//! Where the ini and a waiting pool can disagree, and what holds then: one table for starts, `ls` and `doctor`.
+//!
+//! A disagreement is refused if going on would hand a process the objects of another, or hide its own. Any other is told:
+//! a warning at the start, and a line in the report. Every key of the ini is in [`RULES`] or in [`CANNOT`].
+
+use crate::conf::{BackendKind, HugePages, Place, ProcessConf};
+use crate::layout::{BLOCK_VACANT, text};
+use crate::limits::HUGE_PAGE;
+use crate::pool::base::Base;
+use crate::pool::error::PoolError;
+use crate::pool::judging::taken;
+use crate::share::{Facts, Home};
+use crate::units::{Bytes, Key};
+use std::fmt;
+
+/// What a start makes of a disagreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The start goes on, with a warning and a line in its report.
+    Told,
+    /// The start is refused, and nothing is changed.
+    Refused,
+}
+
+/// One way in which an ini and a pool can disagree.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Word for programs, which stays while messages are reworded.
+    pub code: &'static str,
+    /// Key of the ini.
+    pub key: &'static str,
+    /// What a start makes of it.
+    pub severity: Severity,
+}
+
+const fn told(code: &'static str, key: &'static str) -> Rule {
+    Rule { code, key, severity: Severity::Told }
+}
+
+const fn refused(code: &'static str, key: &'static str) -> Rule {
+    Rule { code, key, severity: Severity::Refused }
+}
+
+/// The pool under the base key is that of another process.
+pub const OTHER_PROCESS: Rule = refused("other-process", "FormerName");
+/// The base key has no pool, and the pool of the process waits in another backend.
+pub const OTHER_BACKEND: Rule = refused("other-backend", "Backend");
+/// The base key has no pool, and semaphores of an earlier owner: another folder may have the pool.
+pub const OTHER_DIR: Rule = told("other-dir", "Dir");
+/// The base key has no pool, and a pool of the process under another key has blocks that the ini names.
+pub const OTHER_BASE: Rule = refused("other-base", "BaseKey");
+/// The base key has no pool, and a pool of that name waits under another key.
+pub const SAME_NAME: Rule = told("same-name", "BaseKey");
+/// The blocks of the pool have another size.
+pub const BLOCK_SIZE: Rule = refused("block-size", "BlockSize");
+/// A block in use is not named.
+pub const BLOCK_DROPPED: Rule = refused("block-dropped", "ShmKeys");
+/// An empty block is not named.
+pub const BLOCK_GIVEN_UP: Rule = told("block-given-up", "ShmKeys");
+/// The undo log of the pool has another size.
+pub const UNDO_SIZE: Rule = told("undo-size", "UndoSize");
+/// The segments let fewer users in than the ini.
+pub const MODE: Rule = told("mode", "Mode");
+/// The segments are made of other pages.
+pub const PAGES: Rule = told("pages", "HugePages");
+/// An object in the pool has another size.
+pub const OBJECT_SIZE: Rule = told("object-size", "types");
+/// The program has not added a type that the ini names.
+pub const NEVER_ADDED: Rule = told("never-added", "types");
+/// A pool in the key range of the ini belongs to none of its processes.
+pub const NOT_LISTED: Rule = told("not-listed", "ProcessList");
+
+/// All rules. `docs/operating.md` has a row for each.
+pub const RULES: &[&Rule] = &[
+    &OTHER_PROCESS,
+    &OTHER_BACKEND,
+    &OTHER_DIR,
+    &OTHER_BASE,
+    &SAME_NAME,
+    &BLOCK_SIZE,
+    &BLOCK_DROPPED,
+    &BLOCK_GIVEN_UP,
+    &UNDO_SIZE,
+    &MODE,
+    &PAGES,
+    &OBJECT_SIZE,
+    &NEVER_ADDED,
+    &NOT_LISTED,
+];
+
+/// The keys of the ini that a pool cannot contradict, each with the reason.
+pub const CANNOT: &[(&str, &str)] = &[
+    ("OwnerWaitMs", "it is of the start alone, and no pool stores it"),
+    ("CoreDump", "every start tells the kernel anew"),
+    ("Prefault", "every start does it anew"),
+    ("LockMemory", "every start locks anew"),
+    ("MaxCrashResumes", "every start counts by what the ini says then"),
+    ("CrashWindowSec", "every start counts by what the ini says then"),
+    ("OnCrashLoop", "every start acts by what the ini says then"),
+    ("OnTorn", "every start acts by what the ini says then"),
+    ("MustBeHot", "it is of the start alone, and no pool stores it"),
+];
+
+/// One disagreement, found.
+///
+/// Displays as `place: what disagrees; what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Which of the rules.
+    pub rule: &'static Rule,
+    /// Where the ini says it.
+    pub place: Place,
+    /// What the two say, and which of them holds.
+    pub found: String,
+    /// What to do.
+    pub next: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.place, self.found, self.next)
+    }
+}
+
+/// The place of a key of a process.
+pub(crate) fn place(conf: &ProcessConf, key: &str) -> Place {
+    match key {
+        "BaseKey" => conf.places.base_key.clone(),
+        "BlockSize" => conf.places.block_size.clone(),
+        "ShmKeys" => conf.places.shm_keys.clone(),
+        key => Place { key: key.into(), ..conf.places.section.clone() },
+    }
+}
+
+/// A finding about a key of the process.
+pub(crate) fn found(conf: &ProcessConf, rule: &'static Rule, found: String, next: String) -> Disagreement {
+    Disagreement { rule, place: place(conf, rule.key), found, next }
+}
+
+/// What the header of a pool and the kernel say of it.
+pub(crate) struct Stored<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) facts: &'a Facts,
+    /// Bytes of a page of the base.
+    pub(crate) page: u64,
+}
+
+/// Everything in which an ini disagrees with the pool under its base key.
+pub(crate) fn compare(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
+    let rules = [process, block_size, undo_size, mode, pages];
+    let one = rules.into_iter().filter_map(|rule| rule(conf, stored));
+    one.chain(blocks(conf, stored)).chain(object_sizes(conf, stored)).collect()
+}
+
+/// Refuses what has to be refused; logs and returns the rest.
+pub(crate) fn judge(found: Vec<Disagreement>) -> Result<Vec<Disagreement>, PoolError> {
+    if let Some(refusal) = found.iter().find(|one| one.rule.severity == Severity::Refused) {
+        return Err(PoolError::Disagrees(Box::new(refusal.clone())));
+    }
+    for one in &found {
+        log::warn!("{one}");
+    }
+    Ok(found)
+}
+
+/// The arguments by which `rm` finds a pool.
+pub(crate) fn removal(conf: &ProcessConf) -> String {
+    match conf.places.section.file.as_os_str().is_empty() {
+        _ if matches!(conf.backend, BackendKind::Sysv | BackendKind::Heap) => {
+            format!("`hotpool rm --key {}`", conf.base_key)
+        }
+        true => format!("`hotpool rm --conf` of its ini, process {}", conf.name),
+        false => {
+            format!("`hotpool rm --conf {} --process {}`", conf.places.section.file.display(), conf.name)
+        }
+    }
+}
+
+fn process(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
+    let name = text(&stored.base.header.geometry.process);
+    if name == conf.name || conf.former_name.as_ref() == Some(&name) {
+        return None;
+    }
+    let said =
+        format!("the pool under {} is that of the process {name:?}, not of {:?}", conf.base_key, conf.name);
+    let next = format!(
+        "give each process the BaseKey of its own pool; if {name:?} was renamed, write FormerName = {name}; if the \
+         pool is of no use any more, run {}",
+        removal(conf)
+    );
+    Some(Disagreement { place: conf.places.base_key.clone(), ..found(conf, &OTHER_PROCESS, said, next) })
+}
+
+fn block_size(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
+    let (key, has, wanted) = (conf.base_key, Bytes(stored.base.block_bytes()), conf.block_size);
+    let said = || format!("the blocks of the pool in {key} are of {has}, the ini says {wanted}");
+    let next = || format!("set it back to {has}, or empty the pool with {} and start cold", removal(conf));
+    (has != wanted).then(|| found(conf, &BLOCK_SIZE, said(), next()))
+}
+
+fn undo_size(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
+    let has = Bytes(stored.base.header.geometry.lanes_bytes.load());
+    let said = || {
+        format!(
+            "the pool under {} keeps its undo log of {has}, the ini says {}",
+            conf.base_key, conf.undo_size
+        )
+    };
+    let next = || format!("set UndoSize = {has}, or empty the pool with {} and start cold", removal(conf));
+    (has != conf.undo_size).then(|| found(conf, &UNDO_SIZE, said(), next()))
+}
+
+fn mode(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
+    // A wider one is refused by the verdict, before anything of the segment is believed.
+    let has = stored.facts.segment.as_ref()?.mode;
+    let said = || {
+        format!(
+            "the segment under {} keeps its mode {has:04o}, the ini says {:04o}",
+            conf.base_key, conf.mode
+        )
+    };
+    let next = || format!("set Mode = {has:04o}, or empty the pool with {} and start cold", removal(conf));
+    (conf.backend != BackendKind::Heap && conf.mode & !has != 0).then(|| found(conf, &MODE, said(), next()))
+}
+
+fn pages(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
+    let reserved = stored.page >= HUGE_PAGE;
+    let wanted = conf.memory.huge_pages;
+    let (is, says) = match (wanted, reserved) {
+        (HugePages::On, false) => ("small pages", "on"),
+        (HugePages::Off, true) => ("reserved pages of 2 MiB", "off"),
+        _ => return None,
+    };
+    let said = format!("the pool under {} keeps its {is}, the ini says {says}", conf.base_key);
+    let next = format!("empty the pool with {} and start cold, or leave it", removal(conf));
+    (conf.backend == BackendKind::Sysv).then(|| found(conf, &PAGES, said, next))
+}
+
+/// Blocks of the pool that the ini does not name. The order of `ShmKeys` means nothing, and a key that the pool does not
+/// have is an order to grow.
+fn blocks(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
+    let base = stored.base;
+    let blocks = (0..base.nblocks()).filter_map(|number| Some((number, base.blocks.get(number)?)));
+    let unnamed = blocks.filter(|(_, block)| !conf.shm_keys.contains(&Key(block.key.load())));
+    let dropped = unnamed.filter_map(|(number, block)| {
+        let (key, used) = (Key(block.key.load()), taken(base, number as u32));
+        if used != 0 {
+            return Some(dropped(conf, key, used));
+        }
+        let said = || format!("block {key} is empty and not named any more: the pool gives it up");
+        let next = || format!("put it back, or remove its segment with `hotpool rm --key {key}`");
+        (block.state.load() != BLOCK_VACANT).then(|| found(conf, &BLOCK_GIVEN_UP, said(), next()))
+    });
+    dropped.collect()
+}
+
+/// A block in use that the ini does not name.
+pub(crate) fn dropped(conf: &ProcessConf, block: Key, used: u64) -> Disagreement {
+    let (base, used) = (conf.base_key, Bytes(used));
+    let said = format!("block {block}, which the pool in {base} uses ({used} taken), is not named any more");
+    found(conf, &BLOCK_DROPPED, said, "put it back".into())
+}
+
+fn object_sizes(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
+    let types = stored.base.used_types().filter_map(|info| {
+        let of = conf.type_conf(&info.name())?;
+        let (says, has) = (of.object_bytes?, info.size.load());
+        let said = || {
+            format!("objects of {} in the pool under {} have {has} bytes, the ini says {says}", of.name, conf.base_key)
+        };
+        let next = || {
+            format!("write the size of the build that is started; objects of {has} bytes need the build that made them")
+        };
+        (says != has).then(|| Disagreement { place: of.place.clone(), ..found(conf, &OBJECT_SIZE, said(), next()) })
+    });
+    types.collect()
+}
+
+/// Types of which the ini says something and which the program has not added.
+pub(crate) fn never_added(conf: &ProcessConf, is_added: impl Fn(&str) -> bool) -> Vec<Disagreement> {
+    let missing = conf.types.iter().filter(|of| !is_added(&of.name));
+    let tell = |of: &crate::conf::TypeConf| {
+        let said = format!("the program has not added a type {}, so this line has no effect", of.name);
+        let next = "correct the name, or remove the line".into();
+        Disagreement { place: of.place.clone(), ..found(conf, &NEVER_ADDED, said, next) }
+    };
+    missing.map(tell).collect()
+}
+
+/// A place for people: `System V memory`, `/dev/shm`, a folder.
+pub(crate) fn where_is(home: &Home) -> String {
+    match home.backend {
+        BackendKind::Sysv => "System V memory".into(),
+        BackendKind::Posix => "/dev/shm".into(),
+        BackendKind::File => home.dir.display().to_string(),
+        BackendKind::Heap => "memory of this process".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_of_the_ini_has_a_rule_or_a_reason_to_have_none() {
+        let mut known: BTreeSet<&str> = crate::conf::KEYS.iter().copied().collect();
+        known.extend(["ProcessList", "types"]);
+        let ruled: BTreeSet<&str> = RULES.iter().map(|rule| rule.key).collect();
+        let cannot: BTreeSet<&str> = CANNOT.iter().map(|(key, _)| *key).collect();
+        assert_eq!(ruled.union(&cannot).copied().collect::<BTreeSet<_>>(), known);
+        assert_eq!(ruled.intersection(&cannot).count(), 0, "a key is in both");
+        let codes: BTreeSet<&str> = RULES.iter().map(|rule| rule.code).collect();
+        assert_eq!(codes.len(), RULES.len(), "a code is there twice");
+    }
+
+    #[test]
+    fn every_rule_has_its_row_in_the_document() {
+        let document = include_str!("../../docs/operating.md");
+        let section = document.split("## When the ini and the pool disagree").nth(1).unwrap_or_default();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows: Vec<Vec<&str>> = section
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+            .collect();
+        let word = |severity| if severity == Severity::Told { "told" } else { "refused" };
+        let wanted: Vec<_> = RULES.iter().map(|rule| (rule.key, rule.code, word(rule.severity))).collect();
+        let found: Vec<_> = rows.iter().map(|row| (row[1], row[2], row[3])).collect();
+        assert_eq!(found, wanted);
+    }
+}

@@ -1,0 +1,191 @@
+//! The pool of a process where its ini does not look: in another backend, under another base key.
+
+use crate::conf::{BackendKind, ConfMgr, Place, ProcessConf, key_plan};
+use crate::layout::{BASE_KIND, MAGIC_READY};
+use crate::pool::agree::{self, Disagreement, Stored, where_is};
+use crate::pool::base::Base;
+use crate::share::{Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe};
+use crate::units::Key;
+
+/// Whether a complete base says that it is the pool of this process, and its user is the same.
+fn is_of(conf: &ProcessConf, facts: &Facts) -> bool {
+    let mine = facts
+        .segment
+        .as_ref()
+        .is_some_and(|segment| !segment.removed && segment.uid == crate::sys::sysv::effective_uid());
+    let name = |name: &String| *name == conf.name || conf.former_name.as_ref() == Some(name);
+    mine && facts.head().is_some_and(|head| {
+        head.magic == MAGIC_READY && head.sound && head.kind == BASE_KIND && name(&head.process)
+    })
+}
+
+/// What a start finds that would be cold: the pool of the process under the same key in another backend. Only keys of
+/// this process are looked at, so that no pool of another process is touched.
+pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
+    if conf.backend == BackendKind::Heap {
+        return Vec::new();
+    }
+    let others = [BackendKind::Sysv, BackendKind::Posix].into_iter().filter(|other| *other != conf.backend);
+    let found = others.filter_map(|backend| {
+        let home = Home { backend, ..Home::sysv() };
+        observe(conf.base_key, &home).ok().filter(|facts| is_of(conf, facts)).map(|_| {
+            let said = format!(
+                "the pool of {} waits under {} in {}, and the ini looks in {}",
+                conf.name,
+                conf.base_key,
+                where_is(&home),
+                where_is(&Home::of(conf))
+            );
+            let remove = match backend {
+                BackendKind::Sysv => format!("`hotpool rm --key {}`", conf.base_key),
+                other => format!("`hotpool rm --conf` of an ini with Backend = {}", other.name()),
+            };
+            let next = format!(
+                "set Backend = {}, or give its objects up with {remove} and start cold",
+                backend.name()
+            );
+            agree::found(conf, &agree::OTHER_BACKEND, said, next)
+        })
+    });
+    found.collect()
+}
+
+/// What is told of semaphores of an earlier owner without a pool.
+pub(crate) fn semaphores_alone(conf: &ProcessConf) -> Disagreement {
+    let home = Home::of(conf);
+    let said = format!(
+        "an earlier owner has left semaphores under {}, and no pool is in {}",
+        conf.base_key,
+        where_is(&home)
+    );
+    let next = "if Dir or Backend was changed, the pool waits in the old place: set it back to resume it; \
+                if the segments were removed, nothing is to be done"
+        .into();
+    agree::found(conf, &agree::OTHER_DIR, said, next)
+}
+
+/// Pools of the same home that say they are those of this process, under another base key.
+fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
+    let Ok(listing) = list_pools(&Home::of(conf)) else { return Vec::new() };
+    let own = [conf.base_key, key_plan::post_mortem(conf.base_key)];
+    let waits = |pool: &&crate::share::PoolFacts| !matches!(pool.base.lock, LockFacts::Held { .. });
+    let others = listing
+        .pools
+        .iter()
+        .filter(waits)
+        .filter(|pool| !own.contains(&pool.base.key) && is_of(conf, &pool.base));
+    let tell = |pool: &crate::share::PoolFacts| {
+        let key = pool.base.key;
+        let shared = pool.blocks.iter().find(|block| conf.shm_keys.contains(&block.key));
+        let next =
+            format!("set BaseKey = {key} to resume it, or give its objects up with `hotpool rm --key {key}`");
+        match shared {
+            Some(block) => Some({
+                let said = format!("the pool of {} under {key} has the block {}", conf.name, block.key);
+                agree::found(conf, &agree::OTHER_BASE, said, next)
+            }),
+            // Many pools of a host may have had a common name at some time.
+            None => (pool.base.head()?.process == conf.name).then(|| {
+                let said = format!(
+                    "there is no pool under {}, and one of the name {} under {key}",
+                    conf.base_key, conf.name
+                );
+                agree::found(conf, &agree::SAME_NAME, said, next)
+            }),
+        }
+    };
+    others.filter_map(tell).collect()
+}
+
+/// Refuses blocks of another pool under the keys of a process in words that name that pool.
+#[cold]
+pub(crate) fn owner_of_block(conf: &ProcessConf, block: &Facts) -> Option<Disagreement> {
+    let pool_id = block.head().filter(|head| head.sound)?.pool_id;
+    let listing = list_pools(&Home::of(conf)).ok()?;
+    let named = |facts: &Facts| facts.head().is_some_and(|head| head.pool_id == pool_id);
+    let base = &listing.pools.iter().find(|pool| named(&pool.base))?.base;
+    let (key, process) = (base.key, base.head()?.process.clone());
+    if key == conf.base_key {
+        return None;
+    }
+    let said = format!("{} is a block of the pool of {process} under {key}", block.key);
+    let next = match process == conf.name {
+        true => format!(
+            "set BaseKey = {key} to resume that pool, or give its objects up with `hotpool rm --key {key}`"
+        ),
+        false => format!(
+            "choose another key for {}, or give the objects of {process} up with `hotpool rm --key {key}`",
+            conf.name
+        ),
+    };
+    Some(Disagreement {
+        place: conf.places.shm_keys.clone(),
+        ..agree::found(conf, &agree::OTHER_BASE, said, next)
+    })
+}
+
+/// Everything in which an ini and what is on the host disagree about one process. Observes; changes nothing.
+///
+/// # Errors
+///
+/// The system does not say what is under the base key. What is no pool of ours disagrees in nothing here: its verdict
+/// says what it is.
+pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError> {
+    if conf.backend == BackendKind::Heap {
+        return Ok(Vec::new());
+    }
+    let compared = Observed::steadily(conf.base_key, &Home::of(conf), |observed: &mut Observed| {
+        let Ok(base) = Base::find(observed.base()) else { return Ok::<_, ShareError>(Vec::new()) };
+        let stored = Stored { base: &base, facts: observed.facts(), page: observed.page() };
+        Ok(agree::compare(conf, &stored))
+    });
+    match compared {
+        Ok(found) => Ok(found),
+        Err(ShareError::Refused {
+            verdict: Verdict::Absent | Verdict::Unfinished | Verdict::Busy { .. },
+            facts,
+        }) => {
+            let mut found = in_other_backend(conf);
+            found.extend(under_other_key(conf));
+            if found.is_empty() && facts.segment.is_none() && matches!(facts.lock, LockFacts::Free { .. }) {
+                found.push(semaphores_alone(conf));
+            }
+            Ok(found)
+        }
+        Err(ShareError::Refused { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Pools that lie in the key range of an ini (the same world and zone of the key plan) and belong to none of its
+/// processes.
+pub fn not_listed(conf: &ConfMgr) -> Vec<Disagreement> {
+    let zone = |key: Key| key_plan::coordinates(key).map(|at| (at.world, at.zone));
+    let processes = conf.processes();
+    let zones: Vec<_> = processes.iter().filter_map(|process| zone(process.base_key)).collect();
+    let Ok(listing) = list_pools(&Home::sysv()) else { return Vec::new() };
+    let left = listing.pools.iter().map(|pool| &pool.base).filter(|base| {
+        let known = processes.iter().any(|process| process.base_key == base.key);
+        let ours = zone(base.key).is_some_and(|zone| zones.contains(&zone));
+        let complete = base.head().is_some_and(|head| head.magic == MAGIC_READY && head.kind == BASE_KIND);
+        ours && !known && complete
+    });
+    let tell = |base: &Facts| {
+        let process = base.head().map(|head| head.process.clone()).unwrap_or_default();
+        let key = base.key;
+        Disagreement {
+            rule: &agree::NOT_LISTED,
+            place: Place {
+                file: conf.file().to_owned(),
+                section: "common".into(),
+                key: "ProcessList".into(),
+                ..Place::default()
+            },
+            found: format!(
+                "the pool of {process} under {key} lies in the key range of this ini, and no process has that BaseKey"
+            ),
+            next: format!("put {process} back, or give its objects up with `hotpool rm --key {key}`"),
+        }
+    };
+    left.map(tell).collect()
+}
