@@ -259,7 +259,7 @@ fn a_key_that_is_replaced_again_and_again_in_one_transaction_costs_nothing_lasti
     let conf = conf();
     let mut pool = open(&conf);
     let kept = pool.alloc_keyed(7, Item { owner: 0 }).unwrap();
-    (100..110).for_each(|key| drop(pool.alloc_keyed(key, Item { owner: key }).unwrap()));
+    (100..110).for_each(|key| _ = pool.alloc_keyed(key, Item { owner: key }).unwrap());
     let free = pool.bytes_free();
     for _ in 0..10 {
         let mut made = 0;
