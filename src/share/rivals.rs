@@ -7,6 +7,7 @@ use crate::conf::BackendKind;
 use crate::sys::proc::{self, Process};
 use crate::units::Key;
 use std::io;
+use std::time::Duration;
 
 /// Processes that have a segment attached without being counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,27 @@ pub(crate) fn count_as_owner(
 /// A process that can be seen and can write is a rival whatever the counts say. A process that cannot
 /// be seen is found by the counts. A process that can be seen and cannot write is none, whether it is
 /// registered or not.
+///
+/// A tool that found no semaphores to register at, because they were just being made, is not counted
+/// either, and may leave before it is looked for. So what only the counts show is believed when it lasts.
 pub(crate) fn find(
+    backend: &dyn Backend,
+    key: Key,
+    count: &mut dyn FnMut() -> io::Result<(u32, Option<SegmentFacts>)>,
+) -> io::Result<Option<Rivals>> {
+    const LOOKS: u32 = 20;
+    let mut found = find_once(backend, key, count)?;
+    for _ in 1..LOOKS {
+        if found.as_ref().is_none_or(|rivals| !rivals.writers.is_empty() || rivals.facts.removed) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        found = find_once(backend, key, count)?;
+    }
+    Ok(found)
+}
+
+fn find_once(
     backend: &dyn Backend,
     key: Key,
     count: &mut dyn FnMut() -> io::Result<(u32, Option<SegmentFacts>)>,
