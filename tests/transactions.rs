@@ -8,6 +8,7 @@ use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject, TxError};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[repr(C)]
@@ -383,7 +384,7 @@ proptest! {
                 for step in steps {
                     apply(tx, &mut inside, step)?;
                 }
-                if *commits { Ok(()) } else { Err(TxError::TooLarge { capacity: 0, undo_size: 0 }) }
+                if *commits { Ok(()) } else { Err(TxError::TooLarge { capacity: 0, undo_size: 0, needs: 0 }) }
             });
             assert_eq!(result.is_ok(), *commits);
             if *commits {
@@ -426,18 +427,110 @@ fn a_raised_undo_size_that_the_pool_does_not_have_is_not_asked_for_again() {
     let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
     let refusal =
         |pool: &mut MemoryPoolMgr| pool.update(huge, |huge| huge.bytes[0] = 2).unwrap_err().to_string();
-    assert_eq!(
-        refusal(&mut pool),
-        "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make a pool with a larger \
-         UndoSize: this one keeps its 4K"
-    );
+    let enough = "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make the pool anew with an \
+                  UndoSize of at least 80K";
+    assert_eq!(refusal(&mut pool), enough);
     drop(pool);
     conf.undo_size = Bytes(128 << 10);
     let mut pool = open(&conf);
     assert_eq!(
         refusal(&mut pool),
-        "the transaction is larger than the undo log of 4032 bytes; make it smaller: UndoSize = 128K holds for a pool \
-         that is made anew, and this one was made with 4K"
+        "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make the pool anew: UndoSize = \
+         128K would do, and this pool keeps the log that it was made with"
     );
+    pool.destroy().unwrap();
+    // What the message names is enough, and a page less is not.
+    for (undo, does) in [(80 << 10, true), (76 << 10, false)] {
+        conf.undo_size = Bytes(undo);
+        let mut pool = open(&conf);
+        let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
+        assert_eq!(pool.update(huge, |huge| huge.bytes[0] = 2).is_ok(), does);
+        pool.destroy().unwrap();
+    }
+}
+
+#[test]
+fn what_a_transaction_has_kept_already_counts_in_the_undo_size_that_is_named() {
+    let mut conf = conf();
+    conf.undo_size = Bytes(128 << 10);
+    let mut pool = open(&conf);
+    let [one, two] = [1, 2].map(|n| pool.alloc(Huge { bytes: [n; 10_000] }).unwrap());
+    let write = |pool: &mut MemoryPoolMgr, swallows: bool| {
+        pool.tx(|tx| {
+            tx.get_mut(one)?.bytes[0] = 5;
+            let second = tx.get_mut(two).map(|two| two.bytes[0] = 5);
+            if swallows { Ok(()) } else { second }
+        })
+    };
+    for swallows in [false, true] {
+        let refused = write(&mut pool, swallows).unwrap_err().to_string();
+        assert!(refused.ends_with("with an UndoSize of at least 160K"), "{refused}");
+    }
+    pool.destroy().unwrap();
+    conf.undo_size = Bytes(160 << 10);
+    let mut pool = open(&conf);
+    let ids = [1, 2].map(|n| pool.alloc(Huge { bytes: [n; 10_000] }).unwrap());
+    pool.tx(|tx| {
+        ids.iter().try_for_each(|id| tx.get_mut(*id).map(|huge| huge.bytes[0] = 5))?;
+        Ok::<_, TxError>(())
+    })
+    .unwrap();
+    pool.destroy().unwrap();
+    let never = TxError::TooLarge { capacity: 4032, undo_size: 4096, needs: 1 << 30 }.to_string();
+    assert!(never.ends_with("make it smaller, no UndoSize is that large (the largest is 1G)"), "{never}");
+}
+
+/// The warnings of this process.
+struct Warnings(Mutex<Vec<String>>);
+
+impl log::Log for Warnings {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() == log::Level::Warn {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_type_that_no_update_can_write_is_told_once_with_the_undo_size_that_would_do() {
+    static WARNINGS: Warnings = Warnings(Mutex::new(Vec::new()));
+    log::set_logger(&WARNINGS).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let mut conf = conf();
+    let key = conf.base_key;
+    let warnings = || {
+        let all = WARNINGS.0.lock().unwrap();
+        all.iter().filter(|line| line.contains(&key.to_string())).cloned().collect::<Vec<_>>()
+    };
+    let of_huge = |pool: &MemoryPoolMgr| {
+        let told = pool.resume_report().told.iter().filter(|one| one.rule.code == "never-updated");
+        told.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let expected = |undo: &str| {
+        format!(
+            "[tx] UndoSize: an object of huge has 80000 bytes, and the undo log of the pool under {key} is of 64K: `update` \
+             and `Tx::get_mut` refuse each of them; set UndoSize = {undo} and make the pool anew (empty it with `hotpool rm \
+             --key {key}`), or write them through `get_mut` only"
+        )
+    };
+    let mut pool = open(&conf);
+    pool.add_type::<Huge>().unwrap();
+    pool.ready().unwrap();
+    assert_eq!(of_huge(&pool), [expected("80K")]);
+    assert_eq!(warnings(), of_huge(&pool));
+    drop(pool);
+    // The pool keeps its log.
+    conf.undo_size = Bytes(128 << 10);
+    let pool = open(&conf);
+    assert_eq!(of_huge(&pool), [expected("128K")]);
+    assert_eq!(warnings().iter().filter(|line| line.contains("128K and make")).count(), 1);
+    pool.destroy().unwrap();
+    conf.undo_size = Bytes(80 << 10);
+    let pool = open(&conf);
+    assert!(pool.resume_report().told.is_empty(), "{:?}", pool.resume_report().told);
     pool.destroy().unwrap();
 }

@@ -5,10 +5,11 @@
 
 use crate::conf::{BackendKind, HugePages, Place, ProcessConf};
 use crate::layout::{BLOCK_VACANT, text};
-use crate::limits::HUGE_PAGE;
+use crate::limits::{self, HUGE_PAGE};
 use crate::pool::base::Base;
 use crate::pool::error::PoolError;
 use crate::pool::judging::taken;
+use crate::pool::undo::{record_bytes, record_room, undo_size_for};
 use crate::share::{Facts, Home};
 use crate::units::{Bytes, Key};
 use std::fmt;
@@ -59,6 +60,8 @@ pub const BLOCK_DROPPED: Rule = refused("block-dropped", "ShmKeys");
 pub const BLOCK_GIVEN_UP: Rule = told("block-given-up", "ShmKeys");
 /// The undo log of the pool has another size.
 pub const UNDO_SIZE: Rule = told("undo-size", "UndoSize");
+/// No undo log of the pool can hold the old bytes of an object.
+pub const NEVER_UPDATED: Rule = told("never-updated", "UndoSize");
 /// The segments let fewer users in than the ini.
 pub const MODE: Rule = told("mode", "Mode");
 /// The segments are made of other pages.
@@ -81,6 +84,7 @@ pub const RULES: &[&Rule] = &[
     &BLOCK_DROPPED,
     &BLOCK_GIVEN_UP,
     &UNDO_SIZE,
+    &NEVER_UPDATED,
     &MODE,
     &PAGES,
     &OBJECT_SIZE,
@@ -149,7 +153,11 @@ pub(crate) struct Stored<'a> {
 pub(crate) fn compare(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
     let rules = [process, block_size, undo_size, mode, pages];
     let one = rules.into_iter().filter_map(|rule| rule(conf, stored));
-    one.chain(blocks(conf, stored)).chain(object_sizes(conf, stored)).collect()
+    let large = stored
+        .base
+        .used_types()
+        .filter_map(|info| never_updated(conf, stored.base, &info.name(), info.size.load()));
+    one.chain(large).chain(blocks(conf, stored)).chain(object_sizes(conf, stored)).collect()
 }
 
 /// Refuses what has to be refused; logs and returns the rest.
@@ -274,6 +282,33 @@ fn object_sizes(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
         (says != has).then(|| Disagreement { place: of.place.clone(), ..found(conf, &OBJECT_SIZE, said(), next()) })
     });
     types.collect()
+}
+
+/// Objects of a type whose old bytes the undo log of the pool cannot hold: each `update` of them would fail.
+#[cold]
+pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u64) -> Option<Disagreement> {
+    let lane = base.header.geometry.lanes_bytes.load();
+    let needs = record_bytes(size);
+    if needs <= record_room(lane) {
+        return None;
+    }
+    let (has, max) = (Bytes(lane), Bytes(limits::MAX_UNDO_BYTES));
+    let said = format!(
+        "an object of {name} has {size} bytes, and the undo log of the pool under {} is of {has}: `update` and \
+         `Tx::get_mut` refuse each of them",
+        conf.base_key
+    );
+    let next = match undo_size_for(needs) {
+        None => {
+            format!("write them through `get_mut` only, or make them smaller: the largest UndoSize is {max}")
+        }
+        Some(enough) => format!(
+            "set UndoSize = {} and make the pool anew (empty it with {}), or write them through `get_mut` only",
+            enough.max(conf.undo_size),
+            removal(conf)
+        ),
+    };
+    Some(found(conf, &NEVER_UPDATED, said, next))
 }
 
 /// Types of which the ini says something and which the program has not added.

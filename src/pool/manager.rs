@@ -6,7 +6,7 @@ use crate::layout::{RUN_CLOSED, RUN_READY};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::PoolObject;
-use crate::pool::agree;
+use crate::pool::agree::{self, Disagreement};
 use crate::pool::base::Base;
 use crate::pool::black_box::Event;
 use crate::pool::error::{AllocError, PoolError};
@@ -188,7 +188,9 @@ impl MemoryPoolMgr {
 
     /// Makes the objects of type `T` accessible; adds the type if the pool does not know it.
     ///
-    /// Takes the memory for the capacity that the ini gives the type. Adding it twice does nothing.
+    /// Takes the memory for the capacity that the ini gives the type. Adding it twice does nothing. If the undo log is too
+    /// small for an object of it, so that no [`update`](Self::update) can ever succeed, a warning and
+    /// [`ResumeReport::told`] name the `UndoSize` that would do.
     /// A kill in here leaves the type added or not.
     ///
     /// # Errors
@@ -236,6 +238,9 @@ impl MemoryPoolMgr {
         reserve(&self.conf, state, &mut self.space, wanted)?;
         let capacity = state.slots.capacity();
         self.black_box().event(Event::AddType, wanted.id.into(), capacity.into());
+        if let Some(one) = agree::never_updated(&self.conf, &self.base, wanted.name, wanted.size as u64) {
+            self.tell(one);
+        }
         Ok(())
     }
 
@@ -262,10 +267,16 @@ impl MemoryPoolMgr {
     fn tell_of_types(&mut self) {
         let added = |name: &str| self.types.iter().flatten().any(|state| state.slots.info.name() == name);
         for one in agree::never_added(&self.conf, added) {
-            if !self.report.told.contains(&one) {
-                log::warn!("{one}");
-                self.report.told.push(one);
-            }
+            self.tell(one);
+        }
+    }
+
+    /// Tells once of a disagreement.
+    #[cold]
+    fn tell(&mut self, one: Disagreement) {
+        if !self.report.told.contains(&one) {
+            log::warn!("{one}");
+            self.report.told.push(one);
         }
     }
 

@@ -10,6 +10,7 @@ mod elsewhere;
 mod error;
 mod guard;
 mod health;
+mod in_place;
 pub(crate) mod index;
 mod iter;
 mod judging;

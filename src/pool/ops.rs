@@ -123,7 +123,8 @@ impl MemoryPoolMgr {
     /// Makes an object. It takes the slot that was freed last, or else the lowest free one; the type grows by an
     /// extent where there is none.
     ///
-    /// All or nothing under a kill: the object is there in full, or its slot is still free.
+    /// All or nothing under a kill: the object is there in full, or its slot is still free. An object that is too large for
+    /// the stack is made by [`alloc_zeroed_with`](Self::alloc_zeroed_with).
     ///
     /// # Errors
     ///
@@ -373,7 +374,7 @@ impl MemoryPoolMgr {
     }
 }
 
-type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
+pub(crate) type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
 
 /// Makes an object with a key that no other has, apart from its caller: what is found is found with few instructions.
 #[inline(never)]
@@ -409,7 +410,7 @@ fn insert<T: PoolObject>(
 
 /// Makes sure that a slot is at hand; the type grows by an extent where the memory it has is full.
 #[inline(always)]
-fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
+pub(crate) fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
     match state.slots.is_at_hand() {
         true => Ok(()),
         false => state.refill(space),
@@ -418,7 +419,7 @@ fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
 
 /// The state of type `T` and the space it grows into.
 #[inline(always)]
-fn parts<'a, T: PoolObject>(
+pub(crate) fn parts<'a, T: PoolObject>(
     types: &'a mut Types,
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {

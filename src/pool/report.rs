@@ -85,8 +85,9 @@ pub struct ResumeReport {
     pub crash_loop: Option<CrashLoop>,
     /// Key under which the earlier state was kept, if this start has moved it aside.
     pub moved_to: Option<Key>,
-    /// Where the ini and the pool disagree, and the start goes on; [`ready`](crate::MemoryPoolMgr::ready) adds the types that
-    /// the program has not added.
+    /// Where the ini and the pool disagree, and the start goes on; [`add_type`](crate::MemoryPoolMgr::add_type) adds
+    /// a type whose objects are too large for the undo log, [`ready`](crate::MemoryPoolMgr::ready) the types that the
+    /// program has not added.
     pub told: Vec<Disagreement>,
     /// Wall time of attach and recovery.
     pub took: Duration,

@@ -9,7 +9,7 @@ use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::state::TypeState;
 use crate::pool::typed::TypedMut;
-use crate::pool::undo::{LogFull, States, Undo};
+use crate::pool::undo::{LogFull, States, Undo, undo_size_for};
 use crate::units::Bytes;
 
 /// Why a step of a transaction was refused.
@@ -21,12 +21,17 @@ pub enum TxError {
     Stale(Handle),
     /// The transaction has more old bytes to keep than its log holds. It is rolled back, whatever its
     /// closure returns.
-    #[error("the transaction is larger than the undo log of {capacity} bytes; {}", larger_log(*.capacity, *.undo_size))]
+    #[error(
+        "the transaction is larger than the undo log of {capacity} bytes; make it smaller{}",
+        larger_log(*.undo_size, *.needs)
+    )]
     TooLarge {
         /// Bytes of the log.
         capacity: usize,
         /// `UndoSize` of the configuration, which a waiting pool need not have.
         undo_size: usize,
+        /// Bytes that its records have, with the one that did not fit: the least that the log would need so far.
+        needs: u64,
     },
     /// No object has a user key.
     #[error("no `{type_name}` has the key {key}")]
@@ -42,16 +47,16 @@ pub enum TxError {
 }
 
 /// What makes room in an undo log: a pool keeps the log that it was made with.
-fn larger_log(capacity: usize, undo_size: usize) -> String {
-    let made_with = Bytes((capacity as u64).next_multiple_of(limits::PAGE));
+fn larger_log(undo_size: usize, needs: u64) -> String {
     let asked_for = Bytes(undo_size as u64);
-    match asked_for > made_with {
-        true => format!(
-            "make it smaller: UndoSize = {asked_for} holds for a pool that is made anew, and this one was made with {made_with}"
-        ),
-        false => {
-            format!("make it smaller, or make a pool with a larger UndoSize: this one keeps its {made_with}")
+    match undo_size_for(needs) {
+        None => format!(", no UndoSize is that large (the largest is {})", Bytes(limits::MAX_UNDO_BYTES)),
+        Some(enough) if enough <= asked_for => {
+            format!(
+                ", or make the pool anew: UndoSize = {asked_for} would do, and this pool keeps the log that it was made with"
+            )
         }
+        Some(enough) => format!(", or make the pool anew with an UndoSize of at least {enough}"),
     }
 }
 
@@ -147,8 +152,8 @@ impl MemoryPoolMgr {
 }
 
 #[cold]
-fn too_large(undo: &Undo, conf: &ProcessConf) -> TxError {
-    TxError::TooLarge { capacity: undo.capacity(), undo_size: conf.undo_size.0 as usize }
+fn too_large(undo: &Undo, conf: &ProcessConf, needs: u64) -> TxError {
+    TxError::TooLarge { capacity: undo.capacity(), undo_size: conf.undo_size.0 as usize, needs }
 }
 
 /// A transaction: what is done through it is committed together, or not at all.
@@ -157,7 +162,8 @@ fn too_large(undo: &Undo, conf: &ProcessConf) -> TxError {
 /// only after the commit.
 pub struct Tx<'a> {
     pool: &'a mut MemoryPoolMgr,
-    too_large: bool,
+    /// Bytes of records with the one that did not fit; 0 as long as each did.
+    needs: u64,
     open: bool,
     /// What `commit_with` has replaced.
     old_tag: Option<u64>,
@@ -167,14 +173,14 @@ impl<'a> Tx<'a> {
     #[inline(always)]
     fn begin(pool: &'a mut MemoryPoolMgr) -> Self {
         pool.freed.clear();
-        Tx { pool, too_large: false, open: true, old_tag: None }
+        Tx { pool, needs: 0, open: true, old_tag: None }
     }
 
     /// Commits what `Ok` stands for, rolls back on an error.
     #[inline(always)]
     fn end<R, E: From<TxError>>(mut self, result: Result<R, E>) -> Result<R, E> {
-        if self.too_large && result.is_ok() {
-            return Err(too_large(&self.pool.undo, &self.pool.conf).into());
+        if self.needs != 0 && result.is_ok() {
+            return Err(too_large(&self.pool.undo, &self.pool.conf, self.needs).into());
         }
         if result.is_ok() {
             self.open = false;
@@ -214,8 +220,8 @@ impl<'a> Tx<'a> {
 
     #[cold]
     fn full(&mut self, _: LogFull) -> TxError {
-        self.too_large = true;
-        too_large(&self.pool.undo, &self.pool.conf)
+        self.needs = self.pool.undo.with_another(0);
+        too_large(&self.pool.undo, &self.pool.conf, self.needs)
     }
 
     #[inline(always)]
@@ -261,8 +267,8 @@ impl<'a> Tx<'a> {
                 Ok(object)
             }
             Some(Err(LogFull)) => {
-                self.too_large = true;
-                Err(too_large(&pool.undo, &pool.conf))
+                self.needs = pool.undo.with_another(size_of::<T>());
+                Err(too_large(&pool.undo, &pool.conf, self.needs))
             }
             None => Err(TxError::Stale(id.handle())),
         }

@@ -281,6 +281,31 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         Some(id)
     }
 
+    /// Makes an object in the slot at hand, all zeros at first and then as `fill` leaves it; `None` if no slot is at hand.
+    /// `prepare`, told of slot and handle, is called before the commit.
+    ///
+    /// The slot is taken after `fill` has returned. Until then it is free and at hand, so that a panic in `fill` changes nothing.
+    pub(crate) fn alloc_zeroed(
+        &mut self,
+        fill: impl FnOnce(&mut T),
+        prepare: impl FnOnce(Slot, Id<T>),
+    ) -> Option<Id<T>> {
+        let slot = self.slots.at_hand()?;
+        // SAFETY: the slots are those of `T`.
+        let mut object = unsafe { Typed::<T>::object(slot) };
+        // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
+        unsafe { object.write_bytes(0, 1) };
+        // SAFETY: as above; any bytes are a value, and the reference ends with the call.
+        fill(unsafe { object.as_mut() });
+        let (slot, old) = self.slots.take()?;
+        let id = Id::of_next_life(old);
+        self.slots.header.last.store(Last::alloc(T::TYPE_ID));
+        prepare(slot, id);
+        Commit::AllocHeader.store(slot.header(), id.to_bits());
+        self.slots.took(id.to_bits());
+        Some(id)
+    }
+
     /// Frees the object of a handle, and returns its slot; `None` if it was not there.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {

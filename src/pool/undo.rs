@@ -26,6 +26,7 @@
 
 use crate::commits::Commit;
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::base::Base;
@@ -33,6 +34,7 @@ use crate::pool::slot::Slot;
 use crate::pool::state::TypeState;
 use crate::region::At;
 use crate::sync::edge;
+use crate::units::Bytes;
 use std::ptr::NonNull;
 
 /// The types of a pool, by number.
@@ -80,6 +82,23 @@ impl Record {
     }
 }
 
+/// The smallest `UndoSize` whose log has room for so many bytes of records; `None` if none has.
+pub(crate) fn undo_size_for(records: u64) -> Option<Bytes> {
+    let lane = records.checked_add(size_of::<LaneHead>() as u64)?;
+    let size = lane.max(limits::MIN_UNDO_BYTES).checked_next_multiple_of(limits::PAGE)?;
+    (size <= limits::MAX_UNDO_BYTES).then_some(Bytes(size))
+}
+
+/// Bytes of the record that keeps so many bytes of an object; saturates.
+pub(crate) fn record_bytes(payload: u64) -> u64 {
+    payload.saturating_add(RECORD_HEAD as u64).checked_next_multiple_of(8).unwrap_or(u64::MAX)
+}
+
+/// Bytes of records for which a lane of so many bytes has room.
+pub(crate) fn record_room(lane: u64) -> u64 {
+    lane.saturating_sub(size_of::<LaneHead>() as u64) & !7
+}
+
 impl Undo {
     /// The log of the first lane.
     pub(crate) fn of(base: &Base) -> Result<Self, &'static str> {
@@ -96,6 +115,11 @@ impl Undo {
     /// Bytes that the records of a transaction can have.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Bytes that its records would have with one more.
+    pub(crate) fn with_another(&self, payload: usize) -> u64 {
+        record_bytes(payload as u64).saturating_add(self.used as u64)
     }
 
     /// Whether a record with so many bytes of payload fits.

@@ -156,7 +156,7 @@ pub const ALL: &[Scenario] = &[
     call("update that fails", few, cold, |p, w| {
         let failed: Result<(), TxError> = pool(p).try_update(w.plain[1], |object| {
             object.words = words(203);
-            Err(TxError::TooLarge { capacity: 0, undo_size: 0 })
+            Err(TxError::TooLarge { capacity: 0, undo_size: 0, needs: 0 })
         });
         assert!(failed.is_err());
     }),

@@ -40,6 +40,11 @@ impl Slots {
         !self.at_hand.is_null()
     }
 
+    /// The slot at hand, which stays at hand.
+    pub(crate) fn at_hand(&self) -> Option<Slot> {
+        NonNull::new(self.at_hand).map(|start| Slot { start })
+    }
+
     /// The slot at hand and what its header holds. The caller makes an object in it.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Option<(Slot, u64)> {
