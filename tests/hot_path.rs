@@ -21,6 +21,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+mod skip;
+
 #[cfg(target_arch = "x86_64")]
 #[allow(dead_code, unreachable_pub, reason = "breakpoints are for those who kill")]
 #[path = "harness/stepper.rs"]
@@ -425,7 +427,7 @@ fn main() {
         }
     }
     if skipped {
-        println!("SKIPPED: a part, for want of seccomp or of a processor that the stepper knows");
+        skip::skipped("a part, for want of seccomp or of a processor that the stepper knows");
     }
     println!(
         "{} operations, {TIMES} times each: allocations, system calls and locks in {broken}; {steps} instructions stepped",

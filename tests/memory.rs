@@ -4,6 +4,7 @@
 //! done, or where a limit cannot be set, they say SKIPPED.
 
 mod host;
+mod skip;
 
 use bytemuck::{Pod, Zeroable};
 use host::{HUGE, Host};
@@ -16,6 +17,7 @@ use hotpool::share::{
 };
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use skip::skipped;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -276,7 +278,7 @@ fn without_reserved_pages_on_refuses_and_try_goes_on() {
     let host = Host::take();
     let mut bench = Bench::new(64 * MIB).with(HugePages::On, false, false);
     if host.free() >= base_bytes(&bench.conf).div_ceil(HUGE) {
-        println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
+        skipped("the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
         return;
     }
     let in_use: u64 = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap().trim().parse().unwrap();
@@ -323,7 +325,7 @@ fn try_takes_transparent_pages_where_the_host_allows_them() {
     let mut host = Host::take();
     let bench = Bench::new(8 * MIB).with(HugePages::Try, true, false);
     if host.free() >= bench.huge() {
-        println!("SKIPPED: the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
+        skipped("the host has free pages of 2 MiB; run `sysctl vm.nr_hugepages=0`");
         return;
     }
     if !host.allow_transparent() {
@@ -392,7 +394,7 @@ fn run(role: &str, script: &str) {
     command.args(["--exact", "serve", "--nocapture"]).env("HOTPOOL_TEST_MEMORY", role);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    said.lines().filter(|line| line.contains("SKIPPED")).for_each(|line| println!("{line}"));
+    said.lines().filter_map(|line| line.split_once("SKIPPED: ")).for_each(|(_, why)| skipped(why));
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -409,7 +411,7 @@ fn inside_of_a_small_file_system() {
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=16M", "tmpfs"]).arg(dir.path()).status();
     if !mounted.is_ok_and(|status| status.success()) {
-        println!("SKIPPED: may not mount");
+        skipped("may not mount");
         return;
     }
     let mut bench = Bench::new(16 * MIB).with(HugePages::Off, true, false);
@@ -423,7 +425,7 @@ fn inside_of_a_small_file_system() {
     let (reason, rest) = rest.split_once(", with ").unwrap();
     let rest = &rest[rest.find(" of ").unwrap()..];
     let told = bench.told(&format!("{start} under KEY of size SIZE: {reason}, with N{rest}"));
-    insta::assert_snapshot!(told, @"[zone] Prefault = yes, and there is no memory for all pages of the segment under KEY of size SIZE: Cannot allocate memory (os error 12), with N of ALL done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it more, name fewer ShmKeys, or set Prefault = no");
+    insta::assert_snapshot!(told, @"[zone] Prefault = yes, and there is no memory for all pages of the segment under KEY of size SIZE: No space left on device (os error 28), with N of ALL done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it more, name fewer ShmKeys, or set Prefault = no");
     // The start has left in order: it is no crash, and the next one goes on.
     bench.conf.memory.prefault = false;
     let pool = bench.open();

@@ -3,9 +3,11 @@
 //! SKIPPED.
 
 mod owner;
+mod skip;
 
 use hotpool::share::{Home, LockFacts, observe};
 use owner::{Keys, Owner};
+use skip::skipped;
 use std::process::Command;
 
 const SMALL: u64 = 1 << 20;
@@ -22,7 +24,7 @@ fn may_unshare(what: &[&str]) -> bool {
     let tried = Command::new("unshare").args(what).arg("true").output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
-        println!("SKIPPED: this process may not run `unshare {}`", what.join(" "));
+        skipped(&format!("this process may not run `unshare {}`", what.join(" ")));
     }
     may
 }
@@ -72,7 +74,7 @@ fn a_forced_removal_makes_every_start_cold_and_is_named() {
     inside.env(OUTER, std::fs::read_link("/proc/self/ns/ipc").unwrap());
     let output = inside.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    said.lines().filter(|line| line.contains("SKIPPED")).for_each(|line| println!("{line}"));
+    said.lines().filter_map(|line| line.split_once("SKIPPED: ")).for_each(|(_, why)| skipped(why));
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -82,7 +84,7 @@ fn inside_of_an_ipc_namespace_with_forced_removal() {
     assert_ne!(std::fs::read_link("/proc/self/ns/ipc").unwrap(), outer, "the namespace of the host");
     let setting = "/proc/sys/kernel/shm_rmid_forced";
     if std::fs::write(setting, "1").is_err() {
-        println!("SKIPPED: this process may not write {setting}");
+        skipped(&format!("this process may not write {setting}"));
         return;
     }
     let keys = Keys::take(SMALL);

@@ -5,10 +5,12 @@
 //! rounds, with their figures.
 
 mod owner;
+mod skip;
 
 use hotpool::conf::BackendKind;
 use hotpool::share::{Home, LockFacts, Verdict, observe, remove_pool};
 use owner::{Keys, Owner};
+use skip::skipped;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -26,7 +28,7 @@ fn may_unshare() -> bool {
     let tried = Command::new("unshare").args(CONTAINER).arg("true").output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
-        println!("SKIPPED: this process may not run `unshare {}`", CONTAINER.join(" "));
+        skipped(&format!("this process may not run `unshare {}`", CONTAINER.join(" ")));
     }
     may
 }
@@ -266,7 +268,7 @@ impl Overlay {
         let mount =
             Command::new("mount").args(["-t", "overlay", "overlay", "-o", &layers, &path("top")]).output();
         if !mount.is_ok_and(|output| output.status.success()) {
-            println!("SKIPPED: this process may not mount an overlay");
+            skipped("this process may not mount an overlay");
             return None;
         }
         Some(Overlay { dir })

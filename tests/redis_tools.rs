@@ -4,9 +4,11 @@
 //! `redis-benchmark` does not say what it was told, so a client that keeps count runs beside it.
 
 mod example;
+mod skip;
 #[allow(dead_code, reason = "shared with tests/zone_server.rs, which needs more of it")]
 mod zone;
 
+use skip::skipped;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,9 +22,7 @@ fn tools_are_missing() -> bool {
     if has("redis-cli") && has("redis-benchmark") {
         return false;
     }
-    eprintln!(
-        "\n*** SKIPPED: redis-cli and redis-benchmark are not installed; run .ci/install-redis-tools ***\n"
-    );
+    skipped("redis-cli and redis-benchmark are not installed; run .ci/install-redis-tools");
     true
 }
 

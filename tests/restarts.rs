@@ -2,11 +2,13 @@
 //! G6): shown with processes, by the public interface.
 
 mod owner;
+mod skip;
 
 use hotpool::pool::StartEnd;
 use hotpool::share::{Home, LockFacts, Process, ProcessState, observe};
 use hotpool::{MemoryPoolMgr, StartMode};
 use owner::{Keys, Owner};
+use skip::skipped;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
@@ -164,7 +166,7 @@ fn a_pool_waits_for_the_program_that_its_owner_executes() {
 fn an_owner_that_dumps_core_is_waited_for() {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     if pattern.contains(['|', '/']) {
-        println!("SKIPPED: core dumps go to {}, not to a file in the folder", pattern.trim_end());
+        skipped(&format!("core dumps go to {}, not to a file in the folder", pattern.trim_end()));
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -173,14 +175,14 @@ fn an_owner_that_dumps_core_is_waited_for() {
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
     let ballast = 256 << 20;
     if owner.ask(&format!("dump {} {ballast}", folder.path().display())) != "dumping" {
-        println!("SKIPPED: this process may not raise its limit of core dumps");
+        skipped("this process may not raise its limit of core dumps");
         return;
     }
     let status = format!("/proc/{}/status", owner.pid());
     let began = Instant::now();
     while !std::fs::read_to_string(&status).unwrap().contains("CoreDumping:\t1") {
         if began.elapsed() > Duration::from_secs(20) {
-            println!("SKIPPED: no core dump was seen");
+            skipped("no core dump was seen");
             return;
         }
     }
@@ -236,7 +238,7 @@ fn a_pool_of_another_user_is_refused_whether_its_owner_lives_or_not() {
     const OTHER: u32 = 64_738;
     // SAFETY: it takes nothing.
     if unsafe { libc::geteuid() } != 0 {
-        eprintln!("!!! SKIPPED: only the superuser can start a process of another user");
+        skipped("only the superuser can start a process of another user");
         return;
     }
     for (first, second) in [(OTHER, 0), (0, OTHER)] {

@@ -32,8 +32,8 @@ fn each_start_says_how_it_went() {
     let ready: Vec<bool> = starts.iter().map(|start| start.ready.is_some()).collect();
     assert_eq!(ready, [true, false, false, false]);
     let before: Vec<LastEnd> = starts.iter().map(|start| start.before).collect();
-    let died = LastEnd::Died { was_ready: false };
-    assert_eq!(before, [LastEnd::None, LastEnd::Closed, died, died]);
+    let (left, died) = (LastEnd::Left { was_ready: false }, LastEnd::Died { was_ready: false });
+    assert_eq!(before, [LastEnd::None, LastEnd::Closed, left, died]);
     let epochs: Vec<u64> = starts.iter().map(|start| start.epoch).collect();
     assert_eq!(epochs, [1, 2, 3, 4]);
     assert!(starts.iter().all(|start| start.pid == std::process::id()));
@@ -76,4 +76,21 @@ fn a_signal_that_was_noted_is_named_and_one_that_asks_to_leave_is_no_crash() {
             }
         }
     }
+}
+
+#[test]
+fn an_owner_that_drops_its_pool_is_told_from_one_that_died() {
+    let conf = conf(0x7c20_0040);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    let pool = MemoryPoolMgr::open(&conf).unwrap();
+    let report = pool.resume_report();
+    assert_eq!(report.last_end, LastEnd::Left { was_ready: true });
+    assert!(report.to_string().contains(", the last owner left without close 0 ms ago"), "{report}");
+    drop(pool);
+    let pool = MemoryPoolMgr::open(&conf).unwrap();
+    let said = pool.resume_report().to_string();
+    assert!(said.contains("left without close before it was ready"), "{said}");
+    assert!(matches!(pool.starts()[2].before, LastEnd::Left { was_ready: false }));
 }

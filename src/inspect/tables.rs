@@ -12,6 +12,7 @@ use crate::layout::{
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 use crate::pool::base::Base;
+use crate::pool::judging::taken;
 use crate::pool::types;
 use crate::region::{At, Region};
 use crate::sync::Word;
@@ -206,8 +207,12 @@ fn blocks(walk: &mut Walk<'_>) {
             Some(Ok(region)) => block_segment(walk, place, *region, number),
             _ if state == BLOCK_VACANT => {}
             Some(Err(why)) => {
-                let what = format!("block {number} cannot be read: {why}");
-                walk.damage(place, what);
+                let used = taken(walk.base, number as u32) != 0;
+                let then = match used {
+                    true => "objects are in it",
+                    false => "it is empty, so a start without its key in ShmKeys keeps all objects",
+                };
+                walk.damage(place, format!("block {number} cannot be read: {why}; {then}"));
             }
             None => walk.damage(place, format!("block {number} was added while the walk began")),
         }

@@ -35,8 +35,8 @@ pub(crate) use lane::{COMMITTED, UndoKind};
 pub(crate) use last::{Last, Op};
 pub use note::{NoteRec, NoteRing};
 pub use start::{
-    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE,
-    END_PANICKED, END_SIGNAL, StartRec,
+    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_LEFT_READY, BEFORE_LEFT_STARTING,
+    BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, END_SIGNAL, StartRec,
 };
 pub(crate) use tally::Tally;
 pub(crate) use type_info::FLAG_KEYED;

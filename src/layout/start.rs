@@ -9,6 +9,10 @@ pub const BEFORE_CLOSED: u32 = 1;
 pub const BEFORE_DIED_STARTING: u32 = 2;
 /// `before`: the last owner died while it was serving.
 pub const BEFORE_DIED_READY: u32 = 3;
+/// `before`: the last owner dropped its pool without `close()` before it was ready.
+pub const BEFORE_LEFT_STARTING: u32 = 4;
+/// `before`: the last owner dropped its pool without `close()` after it was ready.
+pub const BEFORE_LEFT_READY: u32 = 5;
 
 /// `end`: it runs, or it died and could not say so.
 pub const END_NONE: u32 = 0;

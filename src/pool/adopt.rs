@@ -136,8 +136,9 @@ pub(crate) fn adopt(
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
     let next_epoch = epoch.checked_add(1).ok_or("it counts more starts than there can be")?;
-    let last_end = last_end(header, epoch);
-    let ended_ago = ended_ago(header, share, last_end, now);
+    let left = Starts::of(base).left();
+    let last_end = last_end(header, epoch, left.is_some());
+    let ended_ago = ended_ago(header, share, last_end, now, left);
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
@@ -232,21 +233,29 @@ fn put_suspects_away(
 }
 
 /// How long ago the last owner ended: by its own word, or by the kernel's to the second.
-fn ended_ago(header: &BaseHeader, share: &ShareMgr, last_end: LastEnd, now: u64) -> Option<Duration> {
+fn ended_ago(
+    header: &BaseHeader,
+    share: &ShareMgr,
+    last_end: LastEnd,
+    now: u64,
+    left: Option<u64>,
+) -> Option<Duration> {
     let detached = share.found().last_detach();
     match last_end {
         LastEnd::None => None,
         LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
+        LastEnd::Left { .. } => left.map(|at| Duration::from_nanos(now.saturating_sub(at))),
         LastEnd::Died { .. } => {
             detached.map(|at| Duration::from_secs(sys::wall_seconds().saturating_sub(at)))
         }
     }
 }
 
-fn last_end(header: &BaseHeader, epoch: u64) -> LastEnd {
+fn last_end(header: &BaseHeader, epoch: u64, left: bool) -> LastEnd {
     match header.run.load() {
         _ if epoch == 0 => LastEnd::None,
         RUN_CLOSED => LastEnd::Closed,
+        run if left => LastEnd::Left { was_ready: run == RUN_READY },
         run => LastEnd::Died { was_ready: run == RUN_READY },
     }
 }
@@ -328,7 +337,7 @@ fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     match last_end {
         LastEnd::None => {}
         LastEnd::Closed => count(&header.starts_clean),
-        LastEnd::Died { .. } => count(&header.starts_crashed),
+        LastEnd::Left { .. } | LastEnd::Died { .. } => count(&header.starts_crashed),
     }
     header.owner_pid.store(u64::from(std::process::id()));
     header.owner_ticks.store(sys::proc::Process::look(std::process::id() as i32).start_ticks);

@@ -5,7 +5,7 @@ use crate::object::Handle;
 use crate::pool::agree::Disagreement;
 use crate::pool::space::{NoSpace, Space};
 use crate::pool::state::TypeState;
-use crate::share::ShareError;
+use crate::share::{Home, ShareError, growth};
 use crate::units::{Bytes, Key};
 
 /// Why a pool could not be opened, or a type not be added to it.
@@ -174,6 +174,22 @@ pub enum PoolError {
         key: Key,
     },
 
+    /// Another type of the pool has the name.
+    #[error(
+        "cannot add type {id}: the pool in {key} has a type `{name}` already, with the number {other}; for the same \
+         struct keep that number: #[pool(id = {other})]; another struct needs another name: #[pool(id = {id}, name = \"…\")]"
+    )]
+    TypeNameTaken {
+        /// Name of both.
+        name: &'static str,
+        /// Number of the type being added.
+        id: u16,
+        /// Number of the type that has the name.
+        other: u32,
+        /// Key of the base segment.
+        key: Key,
+    },
+
     /// The type cannot be kept in any pool.
     #[error("type `{name}` cannot be kept in a pool: {why}")]
     TypeUnfit {
@@ -305,21 +321,18 @@ impl AllocError {
             capacity: slots.capacity(),
             free: Bytes(space.bytes_free()),
             blocks: space.blocks(),
-            remedy: why.remedy(),
+            remedy: why.remedy(space.home()),
         }))
     }
 }
 
 impl NoSpace {
-    fn remedy(self) -> String {
+    fn remedy(self, home: &Home) -> String {
         match self {
             NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
             NoSpace::Crowded(key) => format!("the index has no place for the key {key}"),
             NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
-            NoSpace::Memory(errno) => format!(
-                "the kernel has no memory for more pages ({}); free some or raise the cgroup's limit",
-                std::io::Error::from_raw_os_error(errno)
-            ),
+            NoSpace::Memory { errno, bytes } => growth(errno, bytes, home),
         }
     }
 }

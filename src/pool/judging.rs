@@ -93,6 +93,7 @@ fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, P
         }
         Err(ShareError::Refused { verdict, mut facts }) => {
             facts.want.taken = taken(base, want.index) != 0;
+            facts.want.empty = !facts.want.taken;
             Err(ShareError::Refused { verdict, facts }.into())
         }
         Err(error) => Err(error.into()),

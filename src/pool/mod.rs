@@ -13,7 +13,7 @@ mod health;
 mod in_place;
 pub(crate) mod index;
 mod iter;
-mod judging;
+pub(crate) mod judging;
 mod manager;
 mod open;
 mod opening;

@@ -33,7 +33,7 @@ use crate::pool::starts::{Farewell, Now, Starts};
 use crate::pool::types::{self, TypeSet};
 use crate::pool::undo::Undo;
 use crate::region::Region;
-use crate::share::{BlockWant, Prospect, ShareError, ShareMgr, Verdict};
+use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::time::Instant;
@@ -66,10 +66,19 @@ pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     for _ in 0..ROUNDS {
         match try_open(conf) {
             Err(PoolError::Share(ShareError::Outrun { .. })) => {}
-            other => return other,
+            other => return other.map_err(|error| at_home(conf, error)),
         }
     }
-    try_open(conf)
+    try_open(conf).map_err(|error| at_home(conf, error))
+}
+
+/// Says where the segment is that the system refused.
+#[cold]
+fn at_home(conf: &ProcessConf, error: PoolError) -> PoolError {
+    match error {
+        PoolError::Share(error) => error.at(&*Home::of(conf).open()).into(),
+        other => other,
+    }
 }
 
 fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
@@ -315,7 +324,7 @@ pub(crate) fn find_space(
     base: &Base,
     regions: Vec<Option<Region>>,
 ) -> Result<(Space, Chains), PoolError> {
-    let mut space = Space::new(base, regions);
+    let mut space = Space::new(base, regions, Home::of(conf));
     let used = check_types(conf, base)?;
     let chains = space
         .load(&base.types, &used)

@@ -15,7 +15,13 @@ pub enum LastEnd {
     None,
     /// It called `close()`.
     Closed,
-    /// It ended without `close()`: it was killed, crashed, or just left.
+    /// It dropped its pool without `close()`, and no panic was under way: it returned from `main`, for example.
+    /// The next start recovers the pool as after a death.
+    Left {
+        /// Whether it had called `ready()`.
+        was_ready: bool,
+    },
+    /// It was killed or crashed, or it exited without dropping its pool.
     Died {
         /// Whether it had called `ready()`.
         was_ready: bool,
@@ -109,6 +115,10 @@ impl fmt::Display for ResumeReport {
         match self.last_end {
             LastEnd::None => write!(f, ", the pool is new")?,
             LastEnd::Closed => write!(f, ", closed cleanly")?,
+            LastEnd::Left { was_ready: true } => write!(f, ", the last owner left without close")?,
+            LastEnd::Left { was_ready: false } => {
+                write!(f, ", the last owner left without close before it was ready")?;
+            }
             LastEnd::Died { was_ready: true } => write!(f, ", the last owner died while serving")?,
             LastEnd::Died { was_ready: false } => write!(f, ", the last owner died before it was ready")?,
         }

@@ -11,6 +11,7 @@ use crate::pool::slots::Shape;
 use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::pool::types::TypeSet;
 use crate::region::{At, Region, Table};
+use crate::share::Home;
 use crate::sync::Word;
 use crate::units::round_up;
 
@@ -23,6 +24,7 @@ pub(crate) struct Space {
     /// Blocks below this one have no page left.
     first_open: usize,
     block_bytes: u64,
+    home: Home,
 }
 
 struct Block {
@@ -63,7 +65,12 @@ pub(crate) enum NoSpace {
     /// The extent table is full.
     Table,
     /// The kernel has no memory for the pages.
-    Memory(i32),
+    Memory {
+        /// Its answer.
+        errno: i32,
+        /// Bytes of the pages.
+        bytes: u64,
+    },
     /// The index has no place for this key, and more memory would give it none.
     Crowded(u64),
 }
@@ -157,7 +164,7 @@ impl Expected {
 
 impl Space {
     /// The blocks of a pool, each with its region if it is part of it.
-    pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>) -> Self {
+    pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>, home: Home) -> Self {
         Space {
             header: base.header,
             black_box: BlackBox::of(base),
@@ -165,7 +172,13 @@ impl Space {
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
             first_open: 0,
             block_bytes: base.block_bytes(),
+            home,
         }
+    }
+
+    /// Where the pool lives.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Adds a block that has just become part of the pool.
@@ -336,7 +349,10 @@ impl Space {
         let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
         let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
         let populated = crate::sys::mem::populate(&region, first, end - first);
-        populated.map_err(|error| NoSpace::Memory(error.raw_os_error().unwrap_or(0)))?;
+        populated.map_err(|error| NoSpace::Memory {
+            errno: error.raw_os_error().unwrap_or(0),
+            bytes: end - first,
+        })?;
         if planted(Mutant::GrowCountsFirst) {
             Commit::Extent.store(&self.header.nextents, number + 1);
         }

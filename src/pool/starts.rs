@@ -7,8 +7,9 @@
 //! | `epoch` is stored (by `adopt`) | the start in the ring |
 
 use crate::layout::{
-    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_NONE, BaseHeader, END_CLOSED, END_DROPPED,
-    END_NONE, END_PANICKED, END_SIGNAL, RUN_CLOSED, RUN_READY, StartRec,
+    BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_LEFT_READY, BEFORE_LEFT_STARTING,
+    BEFORE_NONE, BaseHeader, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, END_SIGNAL, RUN_CLOSED,
+    RUN_READY, StartRec,
 };
 use crate::pool::base::Base;
 use crate::pool::report::LastEnd;
@@ -141,6 +142,11 @@ impl Starts {
         self.rec(self.header.epoch.load())
     }
 
+    /// When the last start dropped its pool without `close()`, wall clock; `None` if it did not.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.last().filter(|rec| rec.end.load() == END_DROPPED).map(|rec| rec.end_wall.load())
+    }
+
     /// Writes down what the header says of the last start, which a kill may have kept its record from.
     pub(crate) fn mend(&self) {
         let (Some(rec), run) = (self.last(), self.header.run.load()) else { return };
@@ -164,6 +170,8 @@ impl Starts {
         rec.before.fill(match before {
             LastEnd::None => BEFORE_NONE,
             LastEnd::Closed => BEFORE_CLOSED,
+            LastEnd::Left { was_ready: false } => BEFORE_LEFT_STARTING,
+            LastEnd::Left { was_ready: true } => BEFORE_LEFT_READY,
             LastEnd::Died { was_ready: false } => BEFORE_DIED_STARTING,
             LastEnd::Died { was_ready: true } => BEFORE_DIED_READY,
         });
@@ -220,6 +228,8 @@ impl Starts {
             started: rec.start_wall.load(),
             before: match rec.before.load() {
                 BEFORE_CLOSED => LastEnd::Closed,
+                BEFORE_LEFT_STARTING => LastEnd::Left { was_ready: false },
+                BEFORE_LEFT_READY => LastEnd::Left { was_ready: true },
                 BEFORE_DIED_STARTING => LastEnd::Died { was_ready: false },
                 BEFORE_DIED_READY => LastEnd::Died { was_ready: true },
                 _ => LastEnd::None,

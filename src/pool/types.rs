@@ -134,6 +134,11 @@ pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>
         check(&info, wanted.id, base.block_bytes()).map_err(|what| damaged(setting, wanted, what))?;
         compare(setting, wanted, &info)?;
     } else {
+        // The ini and the tools know a type by its name.
+        if let Some(other) = base.used_types().find(|other| other.name() == wanted.name) {
+            let (name, id, other) = (wanted.name, wanted.id, other.id.load());
+            return Err(PoolError::TypeNameTaken { name, id, other, key: setting.key() });
+        }
         write(setting, wanted, &info)?;
     }
     Ok(info)

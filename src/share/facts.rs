@@ -35,6 +35,8 @@ pub struct Want {
     pub index: Option<u32>,
     /// Its base says that types have taken parts of it.
     pub taken: bool,
+    /// Its base says that no type has taken anything of it.
+    pub empty: bool,
 }
 
 /// The first bytes of a segment, copied.
@@ -252,7 +254,7 @@ fn look(
 ) -> io::Result<(Facts, Option<Segment>)> {
     let (found, lock) = (backend.stat(key)?, lock()?);
     let (mut reading, segment) = match &found {
-        Some(found) if readable(found, want) => read(backend, key, found, access),
+        Some(found) if readable(found, want) => read(backend, key, found, access)?,
         _ => (Reading::Skipped, None),
     };
     if let (Reading::Head(head), Some(found)) = (&mut reading, &found)
@@ -321,13 +323,35 @@ fn readable(found: &SegmentFacts, want: &Want) -> bool {
     !found.removed && found.bytes.0 != 0 && want.uid.is_none_or(|uid| uid == found.uid)
 }
 
-fn read(backend: &dyn Backend, key: Key, found: &SegmentFacts, access: Access) -> (Reading, Option<Segment>) {
+/// Attaches the segment and reads its head. An error that says nothing of the segment is no answer about it.
+fn read(
+    backend: &dyn Backend,
+    key: Key,
+    found: &SegmentFacts,
+    access: Access,
+) -> io::Result<(Reading, Option<Segment>)> {
     match backend.attach(key, found, access) {
         Ok(segment) => {
-            (Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head), Some(segment))
+            Ok((Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head), Some(segment)))
         }
         // It may still be read, and then there is more to say of it.
-        Err(_) if access == Access::Write => (read(backend, key, found, Access::Read).0, None),
-        Err(error) => (Reading::Refused { why: error.to_string() }, None),
+        Err(_) if access == Access::Write => Ok((read(backend, key, found, Access::Read)?.0, None)),
+        Err(error) if is_of_this_process(&error) => Err(error),
+        Err(error) => Ok((Reading::Refused { why: error.to_string() }, None)),
     }
+}
+
+/// Whether an attach was refused for what this process or host is short of, and not for what the segment is.
+fn is_of_this_process(error: &io::Error) -> bool {
+    const ITS_OWN: [i32; 8] = [
+        libc::ENOMEM,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::EAGAIN,
+        libc::EPERM,
+        libc::ENOSYS,
+        libc::EIO,
+        libc::EINTR,
+    ];
+    error.raw_os_error().is_some_and(|errno| ITS_OWN.contains(&errno))
 }

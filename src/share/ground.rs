@@ -267,8 +267,9 @@ impl Ground {
         };
         self.advise(&segment, plan.setting.conf, identity.kind);
         if let Err(source) = mem::populate(&segment.region(), 0, plan.populated) {
+            let error = system(key, bytes, "populate")(source).at(&*self.backend);
             self.take_back(Some(segment), &made);
-            return Err(system(key, bytes, "populate")(source));
+            return Err(error);
         }
         making::fill(&segment.region(), identity, plan.filling, make);
         Ok((segment, made))

@@ -63,12 +63,16 @@ pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
 /// alone is removed if it has no base, or if its base says that the ini gave it up.
 pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, ShareError> {
     let backend = home.open();
+    try_remove(key, home, &*backend, dry_run).map_err(|error| error.at(&*backend))
+}
+
+fn try_remove(key: Key, home: &Home, backend: &dyn Backend, dry_run: bool) -> Result<Removal, ShareError> {
     let pool = observe_pool(key, home).map_err(system(key, 0, "look at"))?;
     let facts = pool.base;
     if let Some(head) = facts.head().filter(|head| is_block(head)) {
-        return remove_block(&*backend, home, &facts, head, dry_run);
+        return remove_block(backend, home, &facts, head, dry_run);
     }
-    let blocks = removable(&*backend, home, &facts)?;
+    let blocks = removable(backend, home, &facts)?;
     if let Some(writers) = pool.rivals {
         let (id, attached) =
             facts.segment.as_ref().map_or((0, None), |segment| (segment.id, segment.attached));
@@ -79,7 +83,7 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
     let mut removed = plan(&facts, &blocks);
     removed.retain(|thing| !keeps_set || !matches!(thing, Removed::Semaphores { .. }));
     if !dry_run && !removed.is_empty() {
-        remove(&*backend, &facts, &blocks, keeps_set)?;
+        remove(backend, &facts, &blocks, keeps_set)?;
     }
     Ok(Removal { removed, dry_run })
 }

@@ -1,5 +1,6 @@
 //! ShareMgr: the segments of one pool, in the hands of their one owner.
 
+use super::advice::{self, Site};
 use super::backend::Backend;
 use super::facts::{Facts, Head, Want};
 use super::ground::{self, BlockWant, Ground, Judged, Made, Making, Standing};
@@ -72,7 +73,7 @@ pub enum ShareError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The system refused.
-    #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", system_next(source))]
+    #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", advice::segment(call, source, *bytes, site.as_deref()))]
     System {
         /// Key of the segment.
         key: Key,
@@ -82,26 +83,28 @@ pub enum ShareError {
         call: &'static str,
         /// Its answer.
         source: io::Error,
+        /// Where the segment is, if that is known.
+        site: Option<Box<Site>>,
     },
 }
 
-/// What an answer of the system means to whoever reads it.
-fn system_next(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::ENOMEM) => {
-            "there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`"
+impl ShareError {
+    /// Adds where the segment is to an error of the system: what helps depends on it. Looks at the file system, so it is
+    /// called before anything is taken back.
+    #[cold]
+    pub(crate) fn at(mut self, backend: &dyn Backend) -> Self {
+        let (key, source) = match &mut self {
+            ShareError::System { site: Some(_), .. } => return self,
+            ShareError::System { key, source, .. }
+            | ShareError::Memory(MemoryError::Prefault { key, source, .. }) => (*key, source),
+            _ => return self,
+        };
+        let found = Site::of(backend, key);
+        *source = found.meaning(std::mem::replace(source, io::ErrorKind::Other.into()));
+        if let ShareError::System { site, .. } = &mut self {
+            *site = Some(Box::new(found));
         }
-        Some(libc::ENOSPC) => {
-            "the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`"
-        }
-        Some(libc::ENOENT) => {
-            "is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`"
-        }
-        Some(libc::EFBIG) => "raise `ulimit -f` (LimitFSIZE= in a unit), which limits the size of files",
-        Some(libc::EINVAL) => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
-        Some(libc::EACCES | libc::EPERM) => "run `hotpool ls` to see whose it is",
-        Some(libc::EEXIST) => "somebody made it this moment: run `hotpool ls`",
-        _ => "run `hotpool doctor`",
+        self
     }
 }
 
@@ -382,5 +385,5 @@ pub(super) fn refused(verdict: Verdict, facts: Facts) -> ShareError {
 }
 
 pub(super) fn system(key: Key, bytes: u64, call: &'static str) -> impl FnOnce(io::Error) -> ShareError {
-    move |source| ShareError::System { key, bytes: Bytes(bytes), call, source }
+    move |source| ShareError::System { key, bytes: Bytes(bytes), call, source, site: None }
 }

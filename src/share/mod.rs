@@ -4,6 +4,7 @@
 //! behind it (`fence.rs`), judges what it finds ([`Verdict`]) and only then attaches or creates.
 //! It never deletes what it finds.
 
+mod advice;
 mod backend;
 mod base_lock;
 mod blank;
@@ -47,6 +48,8 @@ mod testing;
 mod tests;
 
 pub use crate::sys::proc::{Process, ProcessState};
+pub(crate) use advice::growth;
+pub use advice::{Site, probe_sysv};
 pub use backend::{Home, SegmentFacts};
 pub use facts::{Facts, Head, NamedBlock, Reading, Want};
 pub(crate) use ground::{BlockWant, Judged, Standing};

@@ -81,8 +81,9 @@ impl Observed {
     ) -> Result<T, E> {
         const LOOKS: u32 = 200;
         let look = || look::sight(key, home).map_err(system(key, 0, "look at"));
+        let here = |error: ShareError| error.at(&*home.open());
         for _ in 0..LOOKS {
-            let before = look()?;
+            let before = look().map_err(here)?;
             if before.is_being_removed() {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
@@ -92,10 +93,10 @@ impl Observed {
                 Err(ShareError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(here(error).into()),
                 Ok(mut observed) => read(&mut observed),
             };
-            if before.is_same_pool(&look()?) {
+            if before.is_same_pool(&look().map_err(here)?) {
                 return found;
             }
         }

@@ -1,5 +1,6 @@
 //! Why a process does not become the owner, as an operator reads it.
 
+use super::advice;
 use super::owner::ForeignSet;
 use crate::sys::proc::{Process, ProcessState};
 use crate::units::Key;
@@ -93,7 +94,7 @@ pub enum OwnerError {
         rounds: u32,
     },
     /// The kernel refused.
-    #[error("cannot {call} the owner semaphores under {key}: {source}; {}", system_next(source))]
+    #[error("cannot {call} the owner semaphores under {key}: {source}; {}", advice::semaphores(call, source))]
     System {
         /// Key of the base segment.
         key: Key,
@@ -137,16 +138,6 @@ fn base_next(error: &io::Error) -> &'static str {
             "its file system has no locks on open files: name a Dir on another one"
         }
         Some(libc::EACCES | libc::EPERM | libc::EROFS) => "it has to be writable: run `hotpool ls`",
-        _ => "run `hotpool doctor`",
-    }
-}
-
-fn system_next(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::ENOSPC) => "the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`",
-        Some(libc::EACCES | libc::EPERM) => {
-            "they belong to another user: look at `ipcs -s`, or run `hotpool ls`"
-        }
         _ => "run `hotpool doctor`",
     }
 }

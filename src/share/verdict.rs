@@ -323,8 +323,16 @@ impl Verdict {
     pub fn next(&self, facts: &Facts) -> String {
         let key = facts.key;
         match self {
+            _ if facts.want.empty => {
+                format!("no object is in it: take {key} out of ShmKeys, and the next start keeps all objects of the pool")
+            }
+            Verdict::Absent if facts.want.taken => {
+                "its base says that objects are in it, and it was removed: restore a snapshot, or give all objects of the \
+                 pool up with `hotpool rm` and the pool's BaseKey"
+                    .into()
+            }
             Verdict::Absent if facts.want.kind == Some(BLOCK_KIND) => {
-                "somebody removed it and its objects: restore a snapshot, or run `hotpool rm` with the pool's BaseKey".into()
+                "it was removed: start the pool, which makes it again if it was empty and refuses otherwise".into()
             }
             Verdict::Unfinished if facts.want.taken => {
                 "its base says that objects are in it: restore a snapshot, or give all objects of the pool up with \

@@ -77,7 +77,8 @@ fn outside() -> io::Error {
 }
 
 /// Gives memory to every page of the range, so that want of it is an error here and not a
-/// SIGBUS at a later store. A kernel before 5.14 cannot be asked; there it does nothing.
+/// SIGBUS at a later store: EFAULT, where the file system is full. A kernel before 5.14 cannot be asked; there it does
+/// nothing.
 pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
     try_populate(region, offset, bytes).map(drop)
 }
@@ -87,10 +88,6 @@ pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Resu
     match advise(region, offset, bytes, Advice::PopulateWrite) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
-        // The kernel's word for "a store would raise SIGBUS" is no help to an operator.
-        Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
-            Err(io::Error::from_raw_os_error(libc::ENOMEM))
-        }
         Err(error) => Err(error),
     }
 }

@@ -79,6 +79,11 @@ pub(crate) fn file_limit() -> Option<u64> {
     limit("Max file size")
 }
 
+/// Bytes that this process may map; `None` for any number.
+pub(crate) fn address_limit() -> Option<u64> {
+    limit("Max address space")
+}
+
 fn limit(name: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,13 +1,17 @@
-//! Where a file has bytes, and where it has holes.
+//! Where a file has bytes, where it has holes, and how many more its file system takes.
 //!
 //! # What the unsafe code here relies on
 //!
 //! `lseek` takes an open descriptor and integers, and moves nothing but the position of that descriptor.
+//! `statvfs` reads a string that ends with a zero and fills a record of its own type; both live through the call.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The first offset from `from` on that has bytes; `None` if there is a hole up to the end. A file system that does
 /// not know calls everything bytes.
@@ -18,6 +22,19 @@ pub(crate) fn next_bytes(file: &File, from: u64) -> io::Result<Option<u64>> {
 /// The first offset from `from` on that is in a hole, or the end of the file.
 pub(crate) fn next_hole(file: &File, from: u64) -> io::Result<Option<u64>> {
     seek(file, from, libc::SEEK_HOLE)
+}
+
+/// Bytes that are free for this user on the file system of a path.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: a string that ends with a zero, and a record that the call fills.
+    if unsafe { libc::statvfs(name.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was zeroed before the call filled it, and it is made of integers.
+    let found = unsafe { found.assume_init() };
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn seek(file: &File, from: u64, whence: i32) -> io::Result<Option<u64>> {

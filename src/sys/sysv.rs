@@ -85,6 +85,19 @@ fn named(key: Key) -> io::Result<i32> {
     }
 }
 
+/// Makes a private segment and a private set of semaphores and removes them again: the call that was refused, and its
+/// answer.
+pub(crate) fn probe() -> Result<(), (&'static str, io::Error)> {
+    // SAFETY: integers only; nobody else finds what has no key.
+    let shmid =
+        checked(unsafe { libc::shmget(libc::IPC_PRIVATE, 1, 0o600) }).map_err(|error| ("shmget", error))?;
+    shm_remove(shmid).map_err(|error| ("shmctl", error))?;
+    // SAFETY: as above.
+    let semid =
+        checked(unsafe { libc::semget(libc::IPC_PRIVATE, 1, 0o600) }).map_err(|error| ("semget", error))?;
+    sem_remove(semid).map_err(|error| ("semctl", error))
+}
+
 /// The segment under `key`.
 pub(crate) fn shm_find(key: Key) -> io::Result<Option<i32>> {
     let key = named(key)?;

@@ -1,6 +1,7 @@
 //! Settings of the host that tests change and put back: pages of 2 MiB, and whether the kernel may give them by itself.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use super::skip::skipped;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,9 +43,9 @@ impl Host {
         }
         let enough = self.free() >= pages;
         if !enough {
-            println!(
-                "SKIPPED: {pages} pages of 2 MiB are not to be had; run as root: sysctl vm.nr_hugepages={wanted}"
-            );
+            skipped(&format!(
+                "{pages} pages of 2 MiB are not to be had; run as root: sysctl vm.nr_hugepages={wanted}"
+            ));
         }
         enough
     }
@@ -54,14 +55,14 @@ impl Host {
         let Some(before) =
             fs::read_to_string(SHMEM).ok().and_then(|text| text.split(['[', ']']).nth(1).map(str::to_owned))
         else {
-            println!("SKIPPED: this kernel has no {SHMEM}");
+            skipped(&format!("this kernel has no {SHMEM}"));
             return false;
         };
         let allowed = fs::write(SHMEM, "advise").is_ok();
         if allowed {
             self.restore.push((SHMEM, before));
         } else {
-            println!("SKIPPED: run as root: echo advise > {SHMEM}");
+            skipped(&format!("run as root: echo advise > {SHMEM}"));
         }
         allowed
     }

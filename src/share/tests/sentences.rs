@@ -73,7 +73,8 @@ fn refusals_of_the_system_say_what_to_look_at() {
         [libc::ENOMEM, libc::ENOSPC, libc::ENOENT, libc::EINVAL, libc::EACCES, libc::EEXIST, libc::EIO].map(
             |code| {
                 let source = std::io::Error::from_raw_os_error(code);
-                ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source }.to_string()
+                ShareError::System { key: KEY, bytes: Bytes(64 << 20), call: "make", source, site: None }
+                    .to_string()
             },
         );
     let overtaken = ShareError::Overtaken { key: KEY }.to_string();

@@ -29,6 +29,7 @@ fn closed() -> Facts {
             kind: Some(BASE_KIND),
             pool_id: None,
             index: None,
+            empty: false,
             taken: false,
         },
         segment: Some(SegmentFacts {

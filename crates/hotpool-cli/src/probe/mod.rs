@@ -131,6 +131,17 @@ pub(crate) fn all(root: &Root, needs: &Needs, user: Option<u32>) -> Vec<Finding>
     findings
 }
 
+/// Whether System V IPC is permitted at all.
+pub(crate) fn sysv() -> Finding {
+    match hotpool::share::probe_sysv() {
+        Ok(()) => Finding::ok("sysv_ipc", "System V IPC is permitted"),
+        Err(why) => {
+            let (found, fix) = why.split_once("; ").unwrap_or((&why, ""));
+            Finding::new("sysv_ipc", Severity::Error, found, fix)
+        }
+    }
+}
+
 /// A size in the unit that can be read.
 pub(crate) fn size(bytes: u64) -> String {
     match [(30, "G"), (20, "M"), (10, "K")].into_iter().find(|(shift, _)| bytes >> shift >= 10) {

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Check the host: what would remove waiting pools, and whether there is room for those of an ini
 ///
-/// Reads files under /proc, /sys and /etc, and with --conf the base segments of its pools; changes nothing. Run it as
+/// Reads files under /proc, /sys and /etc, and with --conf the base segments of its pools; makes a segment and a
+/// semaphore without a key and removes them at once; changes nothing else. Run it as
 /// the server's user, in the server's container and cgroup: limits and namespaces are those of this shell.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
@@ -61,6 +62,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let processes: Vec<&ProcessConf> = confs.iter().flat_map(|conf| conf.processes()).collect();
     let mut findings = probe::all(&root, &Needs::of(processes.iter().copied()), user);
     if args.root.is_none() {
+        findings.push(probe::sysv());
         findings.extend(processes.iter().filter_map(|process| owner_namespace(process)));
         findings.extend(agreement::findings(&confs));
     }

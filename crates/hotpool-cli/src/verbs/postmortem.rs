@@ -96,7 +96,11 @@ fn print(found: &PostMortem, notes: usize, out: &mut Output) -> Result<()> {
         (None, true) => format!("closed by pid {} {}", found.pid, ago(found.ended)),
         (None, false) => {
             let when = if found.ready { "while it was serving" } else { "before it was ready" };
-            format!("pid {} died {when}, {}", found.pid, ago(found.ended))
+            let how = match found.starts.last().map(|start| start.end) {
+                Some(hotpool::pool::StartEnd::Dropped) => "left without close",
+                _ => "died",
+            };
+            format!("pid {} {how} {when}, {}", found.pid, ago(found.ended))
         }
     };
     out.line(format_args!("{name} {}: {state}", found.key))?;

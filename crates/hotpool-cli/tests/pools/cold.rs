@@ -149,3 +149,19 @@ fn a_segment_removed_under_its_owner_is_refused_until_the_owner_ends() {
     owner.kill();
     assert_eq!(start(&conf), COLD);
 }
+
+#[test]
+fn a_refusal_over_an_empty_block_says_first_how_all_objects_are_kept() {
+    let (bench, mut conf) = waiting();
+    let block = bench.block(0, 1);
+    raw::set_first_word(block, 0x7374_7261_6e67_6572);
+    let why = refusal(&conf);
+    assert!(why.contains(&format!("no object is in it: take {block} out of ShmKeys")), "{why}");
+    conf.shm_keys.truncate(1);
+    assert_eq!(start(&conf), HOT, "the advice holds");
+
+    let (bench, conf) = waiting();
+    raw::remove_segment(bench.block(0, 0));
+    let why = refusal(&conf);
+    assert!(why.contains("objects are in it, and it was removed: restore a snapshot"), "{why}");
+}

@@ -156,3 +156,18 @@ fn the_command_line_names_pools_in_one_way() {
         assert_eq!(bench.hotpool(&[verb, "--conf", "nowhere.ini", "--json"]).code, 3);
     }
 }
+
+#[test]
+fn a_block_that_is_gone_is_damage_whether_it_was_used_or_empty_and_whoever_has_the_pool() {
+    for (number, word) in [(0, "objects are in it"), (1, "it is empty")] {
+        for is_live in [false, true] {
+            let bench = waiting(1);
+            let owner = is_live.then(|| bench.owner(0, "ready"));
+            raw::remove_segment(bench.block(0, number));
+            let answer = bench.hotpool(&["verify", "--key", &bench.base(0).to_string()]);
+            assert_eq!(answer.code, 6, "block {number}, live {is_live}: {}", answer.out);
+            assert!(answer.out.contains(word), "{}", answer.out);
+            drop(owner);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What a start and a growth say if the system refuses: the real cause, with real full file systems, limits and filters.
+//!
+//! Each case runs in a process of its own, those with mounts in a private mount namespace. Without the right to that
+//! they say SKIPPED.
+
+mod skip;
+
+use bytemuck::{Pod, Zeroable};
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::pool::base_bytes;
+use hotpool::share::{Home, probe_sysv, remove_pool};
+use hotpool::units::{Bytes, Key};
+use hotpool::{MemoryPoolMgr, PoolObject};
+use skip::skipped;
+use std::process::{Command, Stdio};
+
+const ROLE: &str = "HOTPOOL_TEST_SYSTEM_REFUSALS";
+const MOUNTS: &str = "exec unshare --mount --propagation private \"$@\"";
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1)]
+struct Page {
+    bytes: [u64; 512],
+}
+
+/// Runs a case in a process of its own, by `script`, whose `$@` is that process.
+fn run(role: &str, number: u32, script: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let base = Key(0x7600_0000 | (std::process::id() & 0x3ffff) << 6 | number << 3);
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "case", "--nocapture"]).stdin(Stdio::null());
+    command.env(ROLE, format!("{role} {} {}", base.0, dir.path().display()));
+    let output = command.output().unwrap();
+    // What a failed case has left, and semaphores.
+    let _ = remove_pool(base, &Home::sysv(), false);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}{said}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn may_mount() -> bool {
+    let may = Command::new("sh").args(["-c", MOUNTS, "sh", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    let may = may.is_ok_and(|output| output.status.success());
+    if !may {
+        skipped("this process may not mount in a namespace of its own: full and missing file systems");
+    }
+    may
+}
+
+#[test]
+fn a_full_file_system_is_named() {
+    if may_mount() {
+        run("full-dir", 0, MOUNTS);
+        run("full-shm", 1, MOUNTS);
+    }
+}
+
+#[test]
+fn a_file_system_that_fills_up_is_named_by_the_growth() {
+    if may_mount() {
+        run("growth", 2, MOUNTS);
+    }
+}
+
+#[test]
+fn a_missing_dev_shm_is_named() {
+    if may_mount() {
+        run("no-shm", 3, MOUNTS);
+    }
+}
+
+#[test]
+fn system_v_calls_that_a_filter_refuses_are_named() {
+    run("filter", 4, "exec \"$@\"");
+}
+
+#[test]
+fn a_limit_of_the_address_space_is_named() {
+    run("address-space", 5, "exec \"$@\"");
+}
+
+/// Is one of the cases, in a process that was started as one.
+#[test]
+fn case() {
+    let Ok(order) = std::env::var(ROLE) else { return };
+    let mut words = order.splitn(3, ' ');
+    let (role, base, dir) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let base = Key(base.parse().unwrap());
+    let mut conf = ProcessConf::new("zone", base, Bytes(4 << 20), &[Key(base.0 + 1)]);
+    match role {
+        "full-dir" => full(conf, BackendKind::File, dir),
+        "full-shm" => full(conf, BackendKind::Posix, "/dev/shm"),
+        "growth" => {
+            (conf.backend, conf.dir) = (BackendKind::File, dir.into());
+            growth(&conf, dir);
+        }
+        "no-shm" => {
+            conf.backend = BackendKind::Posix;
+            no_shm(&conf, dir);
+        }
+        "filter" => filter(&conf),
+        "address-space" => {
+            conf.block_size = Bytes(64 << 20);
+            address_space(&conf);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn mount(args: &[&str]) {
+    assert!(Command::new("mount").args(args).status().unwrap().success(), "mount {args:?}");
+}
+
+fn tmpfs(bytes: u64, dir: &str) {
+    mount(&["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs", dir]);
+}
+
+fn refusal(conf: &ProcessConf) -> String {
+    MemoryPoolMgr::open(conf).unwrap_err().to_string()
+}
+
+fn full(mut conf: ProcessConf, backend: BackendKind, dir: &str) {
+    conf.backend = backend;
+    if backend == BackendKind::File {
+        conf.dir = dir.into();
+    }
+    tmpfs(64 << 10, dir);
+    let said = refusal(&conf);
+    let needed =
+        format!("the file system of {dir} is full: {} are needed, 64K are free", Bytes(base_bytes(&conf)));
+    assert!(said.contains("No space left on device") && said.contains(&needed), "{said}");
+}
+
+fn growth(conf: &ProcessConf, dir: &str) {
+    tmpfs(base_bytes(conf).next_multiple_of(4096) + (1 << 20), dir);
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Page>().unwrap();
+    let error = (0..1024).find_map(|_| pool.alloc(Page::zeroed()).err()).unwrap().to_string();
+    assert!(error.contains(&format!("the file system of {dir} is full: ")), "{error}");
+    assert!(error.contains("No space left on device"), "{error}");
+    pool.destroy().unwrap();
+}
+
+fn no_shm(conf: &ProcessConf, dir: &str) {
+    for name in ["urandom", "null"] {
+        let (from, to) = (format!("/dev/{name}"), format!("{dir}/{name}"));
+        std::fs::write(&to, "").unwrap();
+        mount(&["--bind", &from, &to]);
+    }
+    mount(&["--rbind", dir, "/dev"]);
+    let said = refusal(conf);
+    assert!(said.contains("Backend = posix needs /dev/shm, which is not mounted"), "{said}");
+}
+
+/// Lets the kernel refuse `shmget` and `semget` as the filters of containers do.
+fn filter(conf: &ProcessConf) {
+    let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
+    let is = |call: libc::c_long, jt: u8| {
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, jt, 0)
+    };
+    let answer = |k: u32| statement(libc::BPF_RET | libc::BPF_K, k, 0, 0);
+    let mut program = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        is(libc::SYS_shmget, 2),
+        is(libc::SYS_semget, 1),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: integers only.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    // SAFETY: the kernel reads the program, which lives through the call.
+    if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) } != 0 {
+        return skipped("this kernel has no seccomp filters: System V calls that are refused");
+    }
+    for said in [refusal(conf), probe_sysv().unwrap_err()] {
+        assert!(said.contains("System V IPC is not permitted here"), "{said}");
+    }
+}
+
+fn address_space(conf: &ProcessConf) {
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Page>().unwrap();
+    pool.alloc(Page::zeroed()).unwrap();
+    pool.close().unwrap();
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let mapped: u64 = text.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+    let limit = libc::rlimit { rlim_cur: mapped + (32 << 20), rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the record lives through the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    let said = refusal(conf);
+    assert!(said.contains("raise `ulimit -v`") && !said.contains("not this pool's"), "{said}");
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    let pool = MemoryPoolMgr::open(conf).unwrap();
+    assert_eq!(pool.resume_report().objects(), 1, "nothing was changed");
+    pool.destroy().unwrap();
+}
