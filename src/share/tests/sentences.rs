@@ -80,11 +80,11 @@ fn refusals_of_the_system_say_what_to_look_at() {
     let overtaken = ShareError::Overtaken { key: KEY }.to_string();
     insta::assert_snapshot!(format!("{}\n{overtaken}", said.join("\n")), @"
     cannot make the segment under 0x48500100 of size 64M: Cannot allocate memory (os error 12); there is not enough memory: see `free -m` and the cgroup's limit, or run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: No space left on device (os error 28); the limit SHMMNI, SHMALL or the size of the file system is reached: run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: No such file or directory (os error 2); is the folder there that Dir names? If it is, somebody removed the segment: run `hotpool ls`
+    cannot make the segment under 0x48500100 of size 64M: No space left on device (os error 28); the limit SHMMNI or SHMALL is reached: run `hotpool doctor`
+    cannot make the segment under 0x48500100 of size 64M: No such file or directory (os error 2); run `hotpool doctor`
     cannot make the segment under 0x48500100 of size 64M: Invalid argument (os error 22); the size is below SHMMIN or above SHMMAX: run `hotpool doctor`
-    cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); run `hotpool ls` to see whose it is
-    cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); somebody made it this moment: run `hotpool ls`
+    cannot make the segment under 0x48500100 of size 64M: Permission denied (os error 13); it belongs to another user: run `hotpool ls`
+    cannot make the segment under 0x48500100 of size 64M: File exists (os error 17); another process made it this moment: run `hotpool ls`
     cannot make the segment under 0x48500100 of size 64M: Input/output error (os error 5); run `hotpool doctor`
     the owner semaphores under 0x48500100 were removed or changed while this process attached; find who runs `ipcrm`, or what else in this process opens the pool, then start again
     ");

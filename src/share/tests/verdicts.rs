@@ -572,8 +572,8 @@ fn every_sentence_names_the_key_and_what_to_do() {
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the rest of a pool whose removal was cut; run `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) was removed under a process that still has it attached; stop the process that has it, then start again; its objects are lost
+    there is no segment under 0x48500100; it was removed: start the pool, which makes it again if it was empty and refuses otherwise
     there is no segment under 0x48500100; nothing to do: the next start takes it
-    there is no segment under 0x48500100; somebody removed it and its objects: restore a snapshot, or run `hotpool rm` with the pool's BaseKey
     ");
 }
 
