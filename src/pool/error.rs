@@ -276,7 +276,7 @@ pub enum AllocError {
     )]
     Crowded {
         /// Name of the type.
-        type_name: String,
+        type_name: Box<str>,
         /// The key.
         key: u64,
     },
@@ -312,7 +312,7 @@ impl AllocError {
     pub(crate) fn full(state: &TypeState, space: &Space, why: NoSpace) -> Self {
         let slots = &state.slots;
         if let NoSpace::Crowded(key) = why {
-            return AllocError::Crowded { type_name: slots.info.name(), key };
+            return AllocError::Crowded { type_name: slots.info.name().into(), key };
         }
         AllocError::Full(Box::new(Full {
             type_name: slots.info.name(),

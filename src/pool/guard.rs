@@ -32,8 +32,9 @@ pub(crate) struct Mark {
     header: At<BaseHeader>,
     /// Guards and walks that are alive.
     live: Cell<u32>,
-    /// The borrow that they belong to began while the thread was unwinding.
-    in_unwind: Cell<bool>,
+    /// Not 0 if the borrow that they belong to began while the thread was unwinding. Beside `live` and as wide, so
+    /// that a borrow begins with one store.
+    in_unwind: Cell<u32>,
     /// Bit a suspect: those that guards of this mark have left.
     left: Cell<u64>,
 }
@@ -46,7 +47,7 @@ impl Mark {
             word: header.part(|h| &h.marks[number]),
             header: *header,
             live: Cell::new(0),
-            in_unwind: Cell::new(false),
+            in_unwind: Cell::new(0),
             left: Cell::new(0),
         }
     }
@@ -55,6 +56,12 @@ impl Mark {
     #[inline(always)]
     pub(crate) fn only<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         self.begin(1);
+        self.begun(id, object)
+    }
+
+    /// The same in a borrow that was begun for it.
+    #[inline(always)]
+    pub(crate) fn begun<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         if !planted(Mutant::WriteWithoutMark) {
             Commit::MarkSet.store(&self.word, id.to_bits());
         }
@@ -63,14 +70,12 @@ impl Mark {
 
     /// Begins a borrow with so many guards and walks. The pool is borrowed anew, so those that were leaked are forgotten.
     #[inline(always)]
-    fn begin(&self, live: u32) {
+    pub(crate) fn begin(&self, live: u32) {
         self.live.set(live);
-        self.in_unwind.set(panicking());
-    }
-
-    /// Begins a borrow without a guard yet.
-    pub(crate) fn reset(&self) {
-        self.begin(0);
+        self.in_unwind.set(0);
+        if panicking() {
+            self.in_unwind.set(1);
+        }
     }
 
     /// Forgets guards that were leaked, and what they have marked: none can be alive.
@@ -81,20 +86,28 @@ impl Mark {
         }
     }
 
-    /// Marks an object as being written beside others.
+    /// Marks several objects as being written, by all the guards there can be.
     #[inline(always)]
-    pub(crate) fn another<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
-        self.beside(0, id, object)
+    pub(crate) fn several<'a, T: PoolObject, const N: usize>(
+        &'a self,
+        ids: [Id<T>; N],
+        objects: [&'a mut T; N],
+    ) -> [RefMut<'a, T>; N] {
+        self.begin(N as u32);
+        match ids.as_slice() {
+            [] => {}
+            [id] => Commit::MarkSet.store(&self.word, id.to_bits()),
+            _ => Commit::MarkSet.store(&self.word, Torn::whole_type(T::TYPE_ID)),
+        }
+        objects.map(|object| RefMut { object, mark: self })
     }
 
-    /// Marks an object as being written beside others and so many walks.
-    #[inline(always)]
-    fn beside<'a, T: PoolObject>(&'a self, walks: u32, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
-        let live = self.live.get();
-        self.live.set(live + 1);
-        let word = if live == walks { id.to_bits() } else { Torn::whole_type(T::TYPE_ID) };
-        Commit::MarkSet.store(&self.word, word);
-        RefMut { object, mark: self }
+    /// One guard more, while another one is kept.
+    #[cold]
+    #[inline(never)]
+    fn beside_others(&self, type_id: u16) {
+        self.live.set(self.live.get() + 1);
+        Commit::MarkSet.store(&self.word, Torn::whole_type(type_id));
     }
 
     /// One guard or walk less.
@@ -112,7 +125,7 @@ impl Mark {
     #[inline(never)]
     fn end_one_in_unwind(&self) {
         let word = self.word.load();
-        if word != 0 && !self.in_unwind.get() {
+        if word != 0 && self.in_unwind.get() == 0 {
             match suspects::add(&self.header, word) {
                 Some(entry) => self.left.set(self.left.get() | 1 << entry),
                 // The word itself stays, until a guard of this mark writes over it.
@@ -184,7 +197,14 @@ impl<'a> GuardsMark<'a> {
     /// Marks the next object.
     #[inline(always)]
     pub(crate) fn guard<T: PoolObject>(&self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
-        self.0.beside(1, id, object)
+        let mark = self.0;
+        if mark.live.get() == 1 {
+            mark.live.set(2);
+            Commit::MarkSet.store(&mark.word, id.to_bits());
+        } else {
+            mark.beside_others(T::TYPE_ID);
+        }
+        RefMut { object, mark }
     }
 }
 

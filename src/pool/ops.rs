@@ -280,9 +280,11 @@ impl MemoryPoolMgr {
         if self.parts_marked {
             self.forget_parts();
         }
+        // First, while there is little that has to outlive a call.
+        self.marks[0].begin(1);
         let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
-        Some(self.marks[0].only(id, object))
+        Some(self.marks[0].begun(id, object))
     }
 
     /// Several objects at once, to be written; `None` if a handle is stale or given twice.

@@ -1,8 +1,8 @@
 //! A set of handles that a transaction has to do with: those it has freed, and those whose bytes its log has.
 //!
-//! Few are kept as a list, many also in a table with open addressing, so that a transaction over any number of
-//! objects takes time in proportion to them. What was used is cleared, and its room kept: a transaction of a size that
-//! was seen before allocates nothing.
+//! Few are looked through one by one, many are also in a table with open addressing, so that a transaction over any
+//! number of objects takes time in proportion to them. What was used is cleared, and its room kept: a transaction of a
+//! size that was seen before allocates nothing. What small transactions need is inline.
 
 use crate::object::Handle;
 
@@ -12,8 +12,13 @@ const FEW: usize = 8;
 /// A set of handles.
 #[derive(Default)]
 pub(crate) struct Seen {
-    list: Vec<Handle>,
-    /// Empty, or a power of two of places, at most half of them taken; 0 in those that are not.
+    /// Handles in the set.
+    len: usize,
+    /// The first of them.
+    few: [u64; FEW],
+    /// Those behind.
+    rest: Vec<u64>,
+    /// All, once they are more than few. A power of two of places, at most half of them taken; 0 in those that are not.
     table: Vec<u64>,
 }
 
@@ -21,55 +26,75 @@ impl Seen {
     /// Forgets all.
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
-        self.list.clear();
+        if self.len > FEW {
+            self.clear_many();
+        }
+        self.len = 0;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear_many(&mut self) {
+        self.rest.clear();
         self.table.clear();
     }
 
     /// Whether a handle is in the set.
     #[inline(always)]
     pub(crate) fn contains(&self, handle: Handle) -> bool {
-        !self.list.is_empty() && self.has(handle)
+        match self.len {
+            0 => false,
+            1 => self.few[0] == handle.to_bits(),
+            _ => self.has(handle.to_bits()),
+        }
     }
 
-    fn has(&self, handle: Handle) -> bool {
-        if self.table.is_empty() {
-            return self.list.contains(&handle);
+    #[inline(never)]
+    fn has(&self, bits: u64) -> bool {
+        match self.few.get(..self.len) {
+            Some(few) => few.contains(&bits),
+            None => self.table.get(self.place(bits)).is_some_and(|found| *found != 0),
         }
-        self.table.get(self.place(handle)).is_some_and(|found| *found != 0)
     }
 
     /// Adds a handle that is not in the set.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, handle: Handle) {
-        self.list.push(handle);
-        if self.list.len() <= FEW {
-            return;
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = handle.to_bits(),
+            None => self.insert_among_many(handle.to_bits()),
         }
-        if self.list.len() * 2 > self.table.len() {
-            return self.grow();
-        }
-        self.put(handle);
+        self.len += 1;
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let places = (self.list.len() * 4).next_power_of_two();
+    #[inline(never)]
+    fn insert_among_many(&mut self, bits: u64) {
+        self.rest.push(bits);
+        let len = FEW + self.rest.len();
+        if len * 2 <= self.table.len() {
+            return self.put(bits);
+        }
         self.table.clear();
-        self.table.resize(places, 0);
-        for at in 0..self.list.len() {
-            self.put(self.list[at]);
+        self.table.resize((len * 4).next_power_of_two(), 0);
+        for at in 0..FEW {
+            self.put(self.few[at]);
+        }
+        for at in 0..self.rest.len() {
+            self.put(self.rest[at]);
         }
     }
 
-    fn put(&mut self, handle: Handle) {
-        let at = self.place(handle);
+    fn put(&mut self, bits: u64) {
+        let at = self.place(bits);
         if let Some(place) = self.table.get_mut(at) {
-            *place = handle.to_bits();
+            *place = bits;
         }
     }
 
     /// The place of a handle in the table, or the free one where it would be.
-    fn place(&self, handle: Handle) -> usize {
-        let (bits, mask) = (handle.to_bits(), self.table.len() - 1);
+    fn place(&self, bits: u64) -> usize {
+        let mask = self.table.len() - 1;
         let hash = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut at = (hash ^ hash >> 32) as usize & mask;
         while self.table[at] != 0 && self.table[at] != bits {
@@ -80,7 +105,9 @@ impl Seen {
 
     /// The handles of a type.
     pub(crate) fn of_type(&self, type_id: u16) -> impl Iterator<Item = Handle> + '_ {
-        self.list.iter().copied().filter(move |handle| handle.type_id() == type_id)
+        let few = self.few.iter().take(self.len);
+        let handles = few.chain(&self.rest).filter_map(|bits| Handle::from_bits(*bits));
+        handles.filter(move |handle| handle.type_id() == type_id)
     }
 }
 

@@ -138,6 +138,7 @@ impl MemoryPoolMgr {
     /// What `f` returns; [`TxError::TooLarge`] also if `f` swallowed it.
     #[inline]
     pub fn tx<R, E: From<TxError>>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, E>) -> Result<R, E> {
+        self.freed.clear();
         self.kept.clear();
         let mut tx = Tx::begin(self);
         let result = f(&mut tx);
@@ -148,6 +149,34 @@ impl MemoryPoolMgr {
     /// restart it tells which message was the last to take effect.
     pub fn last_committed(&self) -> u64 {
         self.base.header.last_tag.load()
+    }
+}
+
+/// What ends a transaction but is seldom wanted takes the pool and not the `Tx`, which so need not be in memory.
+impl MemoryPoolMgr {
+    /// For whoever asks later which messages took effect before a death. Behind the commit, so that the box never says one
+    /// too many; `last_committed` never says one too few.
+    #[inline(never)]
+    fn note_tag(&self, old: u64) {
+        self.black_box().event(Event::Commit, self.last_committed(), old);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_tx(&mut self) {
+        let finished = self.undo.finish(&mut *self.types);
+        if let Err(what) = finished {
+            log::error!("{}: a transaction could not be finished: {what}", self.base_key());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn roll_back_tx(&mut self) {
+        let undone = self.undo.rollback(&mut *self.types, &self.base.header.last_tag);
+        if let Err(what) = undone {
+            log::error!("{}: a transaction could not be rolled back: {what}", self.base_key());
+        }
     }
 }
 
@@ -172,7 +201,6 @@ pub struct Tx<'a> {
 impl<'a> Tx<'a> {
     #[inline(always)]
     fn begin(pool: &'a mut MemoryPoolMgr) -> Self {
-        pool.freed.clear();
         Tx { pool, needs: 0, open: true, old_tag: None }
     }
 
@@ -185,37 +213,13 @@ impl<'a> Tx<'a> {
         if result.is_ok() {
             self.open = false;
             if self.pool.undo.commit() {
-                self.finish();
+                self.pool.finish_tx();
             }
             if let Some(old) = self.old_tag {
-                self.note_tag(old);
+                self.pool.note_tag(old);
             }
         }
         result
-    }
-
-    /// For whoever asks later which messages took effect before a death. Behind the commit, so that the box never says one
-    /// too many; `last_committed` never says one too few.
-    #[inline(never)]
-    fn note_tag(&self, old: u64) {
-        self.pool.black_box().event(Event::Commit, self.pool.last_committed(), old);
-    }
-
-    #[cold]
-    fn finish(&mut self) {
-        let finished = self.pool.undo.finish(&mut *self.pool.types);
-        if let Err(what) = finished {
-            log::error!("{}: a transaction could not be finished: {what}", self.pool.base_key());
-        }
-    }
-
-    #[cold]
-    fn rollback(&mut self) {
-        let pool = &mut *self.pool;
-        let undone = pool.undo.rollback(&mut *pool.types, &pool.base.header.last_tag);
-        if let Err(what) = undone {
-            log::error!("{}: a transaction could not be rolled back: {what}", pool.base_key());
-        }
     }
 
     #[cold]
@@ -246,9 +250,15 @@ impl<'a> Tx<'a> {
             return Err(TxError::Stale(id.handle()));
         }
         if self.pool.kept.contains(id.handle()) {
-            return self.typed_mut().and_then(|typed| typed.into_mut(id)).ok_or(TxError::Stale(id.handle()));
+            return self.get_kept_mut(id);
         }
         self.get_first_mut::<T, true>(id)
+    }
+
+    /// The object of a handle that this transaction has asked for already. Apart from its caller, which so stays small.
+    #[inline(never)]
+    fn get_kept_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
+        self.typed_mut().and_then(|typed| typed.into_mut(id)).ok_or(TxError::Stale(id.handle()))
     }
 
     /// The object of a handle that this transaction has neither freed nor asked for yet, and, if `AGAIN`, may ask for again.
@@ -419,7 +429,7 @@ impl Drop for Tx<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.open {
-            self.rollback();
+            self.pool.roll_back_tx();
         }
     }
 }

@@ -127,13 +127,7 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
 
     pub(crate) fn into_several<const N: usize>(self, ids: [Id<T>; N]) -> Option<[RefMut<'a, T>; N]> {
         let objects = self.typed.into_several(ids)?;
-        self.mark.reset();
-        let mut ids = ids.into_iter();
-        let mark = self.mark;
-        Some(objects.map(|object| {
-            let id = ids.next().unwrap_or_else(|| unreachable!("as many handles as objects"));
-            mark.another(id, object)
-        }))
+        Some(self.mark.several(ids, objects))
     }
 
     pub(crate) fn into_iter_mut(self) -> IterMut<'a, T> {
