@@ -7,10 +7,10 @@ mod damage;
 
 use damage::{
     BASE, BLOCK, BLOCKS, Bulky, Bytes, EXTENTS, Image, Images, Item, LANES, NEXTENTS, TYPE_IDS, TYPES, Tiny,
-    look, open, operate, seal,
+    look, open, operate, raw, seal,
 };
 use hotpool::layout::{BaseHeader, TypeInfo};
-use hotpool::share::{Home, raw};
+use hotpool::share::Home;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
 

@@ -4,10 +4,10 @@
 mod damage;
 mod owner;
 
-use damage::{Bytes, Image, Images};
+use damage::{Bytes, Image, Images, raw};
 use hotpool::inspect::{Severity, describe_pool, verify_pool};
 use hotpool::pool::PostMortem;
-use hotpool::share::{Home, observe_pool, raw};
+use hotpool::share::{Home, observe_pool};
 use owner::{Keys, Owner};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -201,7 +201,8 @@ fn a_map_that_calls_their_slots_free_gives_away_neither_parked_nor_retired_ones(
     pool.quarantine(parked.handle()).unwrap();
     let other = pool.alloc(Plain { value: 3 }).unwrap();
     // The map of the first extent, which begins after the first page of its block.
-    assert!(hotpool::share::raw::poke(conf.shm_keys[0], 4096, |map| map & !3));
+    // SAFETY: nothing borrows from the pool here.
+    assert!(unsafe { hotpool::share::raw::poke(conf.shm_keys[0], 4096, |map| map & !3) });
     drop(pool);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<Plain>().unwrap();

@@ -6,10 +6,9 @@
 
 mod damage;
 
-use damage::{BLOCK, Bytes, Image, Images, LANES, damage, seal};
+use damage::{BLOCK, Bytes, Image, Images, LANES, damage, raw, seal};
 use hotpool::conf::ProcessConf;
 use hotpool::layout::{BaseHeader, MAGIC_MAKING};
-use hotpool::share::raw;
 use hotpool::units::Key;
 use hotpool::{MemoryPoolMgr, PoolError};
 use std::mem::offset_of;

@@ -12,6 +12,7 @@ use crate::share::{
     BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,
 };
 use crate::units::{Bytes, Key};
+use std::collections::HashSet;
 
 /// The blocks that a pool has.
 pub(crate) struct Blocks {
@@ -55,10 +56,11 @@ pub(crate) fn table(base: &Base) -> Result<(), String> {
 /// Judges every block that the pool has.
 pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Blocks, PoolError> {
     let mut found = Blocks { complete: Vec::new(), regions: Vec::new(), pending: Vec::new() };
+    let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
         let key = Key(block.key.load());
-        let is_named = conf.shm_keys.contains(&key);
+        let is_named = keys.contains(&key.0);
         let want =
             BlockWant { key, index: number as u32, bytes: base.block_bytes(), pool_id: prospect.pool_id() };
         let judged = match (block.state.load() == BLOCK_VACANT, is_named) {
@@ -166,9 +168,9 @@ pub(crate) fn new_keys(
 }
 
 fn unused(conf: &ProcessConf, base: &Base) -> Vec<Key> {
-    let has =
-        |key: &Key| (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).any(|b| b.key.load() == key.0);
-    conf.shm_keys.iter().copied().filter(|key| !has(key)).collect()
+    let blocks = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
+    let has: HashSet<u32> = blocks.map(|block| block.key.load()).collect();
+    conf.shm_keys.iter().copied().filter(|key| !has.contains(&key.0)).collect()
 }
 
 /// Judges what is under the keys of the ini where there is no pool yet.
@@ -203,7 +205,10 @@ fn another_pool(conf: &ProcessConf, facts: Facts) -> PoolError {
 
 /// The same for a pool that began in this start.
 pub(crate) fn of_new_pool(conf: &ProcessConf, share: &ShareMgr) -> Result<Vec<Pending>, PoolError> {
-    pending(&conf.shm_keys, 0, conf.block_size.0, share.pool_id(), |want| share.judge_new(want))
+    share.list_once(true);
+    let judged = pending(&conf.shm_keys, 0, conf.block_size.0, share.pool_id(), |want| share.judge_new(want));
+    share.list_once(false);
+    judged
 }
 
 fn pending(

@@ -35,7 +35,8 @@ use crate::pool::undo::Undo;
 use crate::region::Region;
 use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
-use crate::units::{Bytes, Key};
+use crate::units::Bytes;
+use std::collections::HashSet;
 use std::time::Instant;
 
 /// A pool that this process owns.
@@ -363,10 +364,10 @@ fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), 
 /// Makes the blocks of the pool those of the ini: takes back those that were given up, gives up empty ones that are not
 /// named any more, counts the new ones.
 fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockWant, Region)]) {
+    let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
-        let key = Key(block.key.load());
-        if conf.shm_keys.contains(&key) {
+        if keys.contains(&block.key.load()) {
             Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
         } else if block.state.load() != BLOCK_VACANT {
             Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);

@@ -35,7 +35,7 @@ impl Home {
     /// The backend.
     pub(crate) fn open(&self) -> Box<dyn Backend> {
         match self.backend {
-            BackendKind::Sysv => Box::new(SysvBackend),
+            BackendKind::Sysv => Box::new(SysvBackend::default()),
             BackendKind::Posix => Box::new(PosixBackend),
             BackendKind::File => Box::new(FileBackend::new(&self.dir)),
             BackendKind::Heap => Box::new(HeapBackend),
@@ -108,6 +108,10 @@ pub(crate) trait Backend: fmt::Debug + Send {
 
     /// What is under `key`.
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>>;
+
+    /// Lets `stat` look for segments that were removed under a process once for all absent keys, and not once for each.
+    /// For the time in which a start judges, before it stores.
+    fn list_once(&self, _once: bool) {}
 
     /// Makes a segment and attaches it for writing.
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment>;

@@ -179,6 +179,11 @@ impl ShareMgr {
         self.ground.judge_new(want)
     }
 
+    /// Looks once for what was removed under processes, while new keys are judged.
+    pub(crate) fn list_once(&self, once: bool) {
+        self.ground.backend.list_once(once);
+    }
+
     /// Judges a block that the pool has.
     #[cfg(test)]
     pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {

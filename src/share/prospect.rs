@@ -53,6 +53,7 @@ impl Prospect {
             let verdict = base.facts.verdict();
             return Err(ShareError::Cold { verdict, facts: Box::new(base.facts) });
         }
+        ground.backend.list_once(true);
         Ok(Prospect { base, ground, base_bytes })
     }
 
@@ -126,6 +127,7 @@ impl Prospect {
         make: &mut dyn FnMut(&Region),
     ) -> Result<ShareMgr, ShareError> {
         let Prospect { base, mut ground, base_bytes } = self;
+        ground.backend.list_once(false);
         let found = base.facts.clone();
         let key = ground.key;
         if let Some(lock) = &ground.lock

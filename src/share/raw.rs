@@ -1,5 +1,11 @@
 //! Segments of the backend `heap` as words, to be damaged: for the fuzz targets and for tests, behind the
-//! feature `fuzzing`. Nobody may hold a reference to an object while its segment is written to.
+//! feature `fuzzing`.
+//!
+//! # What the unsafe code here relies on
+//!
+//! The functions that write are unsafe because a pool of this process hands out references to what they write to; the
+//! caller promises that there is none. They do nothing else that is unsafe.
+#![allow(unsafe_code)]
 
 use super::heap::HeapBackend;
 use crate::sync::Word;
@@ -16,18 +22,30 @@ pub fn read(key: Key) -> Option<Vec<u64>> {
 
 /// Puts a segment of `bytes` bytes under `key`, in place of what is there: `content`, as far as there is room for it, and
 /// zeros behind it. A segment of that size whose memory nobody has attached any more is used again.
-pub fn plant(key: Key, bytes: u64, content: &[u8]) -> io::Result<()> {
+///
+/// # Safety
+///
+/// No reference to an object of the segment is alive, in no thread, while this runs.
+pub unsafe fn plant(key: Key, bytes: u64, content: &[u8]) -> io::Result<()> {
     HeapBackend::replace(key, bytes)?.region().restore(content);
     Ok(())
 }
 
 /// Removes the segment under `key` if there is one.
-pub fn remove(key: Key) {
+///
+/// # Safety
+///
+/// No reference to an object of the segment is alive, in no thread, while this runs.
+pub unsafe fn remove(key: Key) {
     HeapBackend::discard(key);
 }
 
 /// Changes the word at `offset` of the segment under `key`; false if there is none.
-pub fn poke(key: Key, offset: u64, change: impl FnOnce(u64) -> u64) -> bool {
+///
+/// # Safety
+///
+/// No reference to an object of the segment is alive, in no thread, while this runs.
+pub unsafe fn poke(key: Key, offset: u64, change: impl FnOnce(u64) -> u64) -> bool {
     let Some(segment) = HeapBackend::find(key) else { return false };
     let Ok(word) = segment.region().at::<Word>(offset) else { return false };
     word.store(change(word.load()));

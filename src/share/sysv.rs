@@ -8,10 +8,26 @@ use crate::sys::sysv::SHM_DEST;
 use crate::sys::{proc, sysv};
 use crate::units::{Bytes, Key};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// System V shared memory.
-#[derive(Debug)]
-pub(crate) struct SysvBackend;
+#[derive(Debug, Default)]
+pub(crate) struct SysvBackend {
+    /// What [`list_once`](Backend::list_once) remembers.
+    removed: Mutex<Listed>,
+}
+
+/// Segments of pools that were removed under a process that has them attached.
+#[derive(Debug, Default)]
+enum Listed {
+    /// They are listed anew for each key.
+    #[default]
+    Never,
+    /// The next key that is absent lists them for those after it.
+    Next,
+    /// Key and shmid of each.
+    Once(Vec<(u32, i32)>),
+}
 
 impl Backend for SysvBackend {
     fn kind(&self) -> BackendKind {
@@ -20,9 +36,9 @@ impl Backend for SysvBackend {
 
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
         match sysv::shm_find(key)?.map(facts_of) {
-            None => removed_but_attached(key),
+            None => self.removed_but_attached(key),
             // Removed between the two calls.
-            Some(Err(error)) if gone(&error) => removed_but_attached(key),
+            Some(Err(error)) if gone(&error) => self.removed_but_attached(key),
             Some(found) => found.map(Some),
         }
     }
@@ -53,9 +69,34 @@ impl Backend for SysvBackend {
         Ok(proc::segments()?.into_iter().filter(|row| row.key != 0).map(|row| Key(row.key)).collect())
     }
 
+    fn list_once(&self, once: bool) {
+        let mut listed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        *listed = if once { Listed::Next } else { Listed::Never };
+    }
+
     fn writers(&self, _key: Key, facts: &SegmentFacts) -> Vec<i32> {
         // The kernel shows the shmid as the inode of a mapping, and `/SYSV` and the key as its path.
         proc::writers(|path, inode| inode == facts.id && path.starts_with("/SYSV"))
+    }
+}
+
+impl SysvBackend {
+    /// Returns the segment that had `key` until it was removed under a process that has it attached.
+    fn removed_but_attached(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        let mut listed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Listed::Next = *listed {
+            *listed = Listed::Once(list_removed()?);
+        }
+        let fresh;
+        let found = match &*listed {
+            Listed::Once(found) => found,
+            _ => {
+                fresh = list_removed()?;
+                &fresh
+            }
+        };
+        let of_key = found.iter().filter(|(of, _)| *of == key.0);
+        Ok(of_key.filter_map(|(_, shmid)| facts_of(*shmid).ok()).find(|facts| facts.removed))
     }
 }
 
@@ -95,20 +136,23 @@ fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
     })
 }
 
-/// The segment that had `key` until somebody removed it under its owner. The kernel has
-/// forgotten the key by then; the frozen bytes still hold it.
-fn removed_but_attached(key: Key) -> io::Result<Option<SegmentFacts>> {
+/// Lists the segments of pools that were removed under a process: key and shmid. The kernel has
+/// forgotten their keys by then; the frozen bytes still hold them.
+fn list_removed() -> io::Result<Vec<(u32, i32)>> {
+    let mut found = Vec::new();
     for row in proc::segments()?.iter().filter(|row| row.mode & SHM_DEST != 0) {
         let Ok(facts) = facts_of(row.shmid) else { continue };
         let Ok(segment) = attach(row.shmid, facts.bytes.0, Access::Read) else { continue };
-        if segment.region().at::<Frozen>(0).is_ok_and(|frozen| is_ours(&frozen, key)) {
-            return Ok(Some(facts));
+        if let Ok(frozen) = segment.region().at::<Frozen>(0)
+            && is_ours(&frozen)
+        {
+            found.push((frozen.key.load(), row.shmid));
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
-fn is_ours(frozen: &Frozen, key: Key) -> bool {
+fn is_ours(frozen: &Frozen) -> bool {
     use crate::layout::{MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
-    [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&frozen.magic.load()) && frozen.key.load() == key.0
+    [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&frozen.magic.load())
 }

@@ -5,12 +5,14 @@
 //! arbitrary input into changes of its words ([`damage`]) and into operations ([`operate`]); both end with the input.
 #![allow(dead_code, unreachable_pub, reason = "each user needs a part of it")]
 
+pub mod raw;
+
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
 use hotpool::limits;
 use hotpool::pool::Sweep;
-use hotpool::share::{Home, raw};
+use hotpool::share::Home;
 use hotpool::units::{self, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolObject, TxError};
 
