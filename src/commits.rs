@@ -1,6 +1,6 @@
 //! The commit stores of docs/layout.md, by name.
 //!
-//! Each store to a word whose trust is *commit* goes through [`Commit::store`], so that the crash tests can tell, for
+//! Each store to a word whose trust is *commit* goes through `Commit::store`, so that the crash tests can tell, for
 //! each kill, which commit stores the dead process had done. Without the feature `mutants` a name costs
 //! nothing: only the store is left. `tests/tidy.rs` compares this list with docs/layout.md and with the code.
 
