@@ -374,9 +374,23 @@ impl<const ID: u16> hotpool::object::Schema for Numbered<ID> {
     const FIELDS: &'static [hotpool::object::Field] = &[];
 }
 
+impl<const ID: u16> Numbered<ID> {
+    /// Each type has a name of its own: a pool takes no two of one name.
+    const LETTERS: [u8; 5] = [
+        b'n',
+        b'0' + (ID / 1000) as u8,
+        b'0' + (ID / 100 % 10) as u8,
+        b'0' + (ID / 10 % 10) as u8,
+        b'0' + (ID % 10) as u8,
+    ];
+}
+
 impl<const ID: u16> PoolObject for Numbered<ID> {
     const TYPE_ID: u16 = ID;
-    const NAME: &'static str = "numbered";
+    const NAME: &'static str = match std::str::from_utf8(&Self::LETTERS) {
+        Ok(name) => name,
+        Err(_) => "letters are text",
+    };
     const KEYED: bool = false;
 }
 
@@ -435,4 +449,21 @@ fn a_handle_does_not_name_its_pool() {
     assert_eq!((a.get(in_a), b.get(in_a)), (Some(&One([1])), None));
     a.destroy().unwrap();
     b.destroy().unwrap();
+}
+
+/// Another struct with the name of [`Numbered<7>`].
+#[repr(transparent)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 1008, name = "n0007")]
+struct Namesake(u64);
+
+#[test]
+fn two_types_of_one_name_are_refused_and_nothing_is_added() {
+    let mut pool = MemoryPoolMgr::open(&conf(1 << 20, 1)).unwrap();
+    add::<7>(&mut pool);
+    let error = pool.add_type::<Namesake>().unwrap_err();
+    assert!(matches!(error, PoolError::TypeNameTaken { name: "n0007", id: 1008, other: 7, .. }), "{error}");
+    assert!(error.to_string().contains("keep that number: #[pool(id = 7)]"), "{error}");
+    assert!(pool.alloc(Namesake(1)).is_err(), "it was not added");
+    add::<8>(&mut pool);
 }

@@ -80,7 +80,7 @@ fn a_signal_that_was_noted_is_named_and_one_that_asks_to_leave_is_no_crash() {
 
 #[test]
 fn an_owner_that_drops_its_pool_is_told_from_one_that_died() {
-    let conf = conf(0x7c20_0040);
+    let conf = conf(0x7c20_0080);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.ready().unwrap();
     drop(pool);
