@@ -128,6 +128,11 @@ impl Owner {
         Self::start_by(&mut Command::new(std::env::current_exe().unwrap()))
     }
 
+    /// The same by another build of this test program.
+    pub(crate) fn start_program(program: &std::ffi::OsStr) -> Self {
+        Self::start_by(&mut Command::new(program))
+    }
+
     /// The same by another program, which is given the test program as its last argument.
     pub(crate) fn start_under(program: &str, args: &[&str]) -> Self {
         Self::start_by(Command::new(program).args(args).arg(std::env::current_exe().unwrap()))
