@@ -36,13 +36,15 @@ fn a_file_beyond_the_limit_is_an_error_of_the_start() {
     process.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     process.env(ROLE, dir).env("HOTPOOL_TEST_BASE", base.0.to_string());
     let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
-    // SAFETY: the closure calls the system alone; the record lives through the call.
-    unsafe {
-        process.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
+    let limit_files = move || {
+        // SAFETY: it reads a value of this closure.
+        match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
-        })
+        }
     };
+    // SAFETY: the closure makes one system call, which a child of a fork may make.
+    unsafe { process.pre_exec(limit_files) };
     let output = process.output().unwrap();
     for backend in [BackendKind::File, BackendKind::Posix] {
         // What a failed run has left, and the semaphores.

@@ -113,7 +113,7 @@ fn walks_of_all_kinds_see_every_object_once() {
     // Full words, words with holes, and words of few.
     ids[64..]
         .iter()
-        .filter(|id| pool.get(**id).unwrap().gold % 9 != 0)
+        .filter(|id| !pool.get(**id).unwrap().gold.is_multiple_of(9))
         .copied()
         .collect::<Vec<_>>()
         .iter()
