@@ -4,7 +4,7 @@ use crate::inspect::finding::{Place, TypeReport};
 use crate::inspect::keys::Groups;
 use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
 use crate::limits;
-use crate::object::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::slot::{RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
 use crate::sync::Word;
@@ -138,6 +138,9 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
         (sums.named_lives, sums.named_retired) = (is_live(header), header == RETIRED);
     }
     sums.retired += u64::from(header == RETIRED);
+    if let Some(object) = parked_object(ty, header, slot.index) {
+        walk.parked.push((place, object));
+    }
     if header != 0 {
         sums.used = slot.index + 1;
     }
@@ -153,6 +156,14 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
     if let Some(what) = problem {
         walk.damage(place, what);
     }
+}
+
+/// The handle of the object in quarantine that a slot holds.
+fn parked_object(ty: &Type, header: u64, index: u64) -> Option<Handle> {
+    let of_type = header >> TYPE_SHIFT & u64::from(limits::MAX_TYPE_ID) == u64::from(ty.id);
+    let place = index << INDEX_SHIFT | u64::from(ty.id) << TYPE_SHIFT;
+    let bits = place | (header & GENERATION_MASK) + 1;
+    (is_parked(header) && of_type).then(|| Handle::from_bits(bits)).flatten()
 }
 
 /// What is wrong with a slot, looked at once.

@@ -48,6 +48,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) report: Report,
     /// What [`tables`](Tables) said when it began.
     pub(crate) began: Tables,
+    /// Objects in quarantine that it came by.
+    pub(crate) parked: Vec<(Place, Handle)>,
 }
 
 /// How many blocks, extents and types there are.
@@ -113,7 +115,12 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     report.process = crate::layout::text(&base.header.geometry.process);
     report.blocks = base.header.nblocks.load();
     report.extents = base.header.nextents.load();
-    let mut walk = Walk { pool, base: &base, report, began: Tables::of(&base) };
+    let mut walk = Walk { pool, base: &base, report, began: Tables::of(&base), parked: Vec::new() };
+    if base.header.moved.load() != 0 {
+        let what = "it was moved aside to its post-mortem keys and holds nothing; the next start begins anew";
+        walk.report.add(Severity::Note, place, what);
+        return walk.report;
+    }
     header(&mut walk);
     blocks(&mut walk);
     let mut types = table_of_types(&mut walk);
@@ -125,6 +132,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     }
     lane::check(&mut walk, &types);
     marks(&mut walk, &types);
+    quarantine(&mut walk);
     order(&mut walk);
     walk.report.grew = walk.has_grown();
     walk.report
@@ -369,6 +377,30 @@ fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
                 }
             }
         }
+    }
+}
+
+/// Holds the list of quarantine against the slots that are in it.
+fn quarantine(walk: &mut Walk<'_>) {
+    if walk.is_live() {
+        return;
+    }
+    let listed = &walk.base.header.quarantine;
+    let listed: HashSet<u64> = listed.iter().map(Word::load).filter(|word| *word != 0).collect();
+    let parked = std::mem::take(&mut walk.parked);
+    for (place, object) in parked.iter().filter(|(_, object)| !listed.contains(&object.to_bits())) {
+        walk.damage(*place, format!("object {object} is in quarantine, and the list does not name it"));
+    }
+    let parked: HashSet<u64> = parked.iter().map(|(_, object)| object.to_bits()).collect();
+    for word in listed.difference(&parked) {
+        let place = Place {
+            segment: Some(walk.pool.key),
+            offset: Some(offset_of!(BaseHeader, quarantine) as u64),
+            ..Place::default()
+        };
+        let severity = if walk.pool.standing == Standing::Left { Severity::Note } else { Severity::Damage };
+        let what = format!("the list of quarantine names {word:#x}, which is not in quarantine");
+        walk.find(severity, place, what);
     }
 }
 
