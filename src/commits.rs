@@ -70,53 +70,55 @@ impl Commit {
     /// Stores the word that commits.
     #[inline(always)]
     pub(crate) fn store(self, word: &Word, value: u64) {
-        begun(self);
+        let changes = begun(self, word, value);
         word.store(value);
-        done(self);
+        done(changes);
     }
 }
 
-/// Where the commit stores of a process are counted: those that were begun, then those that are done.
+/// Where the commit stores of a process are logged: how many were begun, how many are done, and which.
 #[cfg(feature = "mutants")]
 mod active {
-    use super::{ALL, Commit};
+    use super::Commit;
+    use crate::sync::Word;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     static BOARD: OnceLock<&'static [AtomicU32]> = OnceLock::new();
 
-    /// Counts from here on in memory that has room for two numbers for each of [`ALL`].
-    pub fn count_in(board: &'static [AtomicU32]) {
-        assert!(board.len() >= 2 * ALL.len());
+    /// Logs from here on: two counts, then the names. What there is no room for is left out.
+    pub fn log_in(board: &'static [AtomicU32]) {
         let _ = BOARD.set(board);
     }
 
-    #[inline(always)]
-    pub(super) fn begun(commit: Commit) {
-        count(commit as usize);
+    /// Whether the store changes the word. One that does not is not logged.
+    pub(super) fn begun(commit: Commit, word: &Word, value: u64) -> bool {
+        let Some(board) = BOARD.get().filter(|_| word.load() != value) else { return false };
+        let count = board[0].load(Ordering::SeqCst);
+        let Some(entry) = board.get(2 + count as usize) else { return false };
+        entry.store(commit as u32, Ordering::SeqCst);
+        board[0].store(count + 1, Ordering::SeqCst);
+        true
     }
 
-    #[inline(always)]
-    pub(super) fn done(commit: Commit) {
-        count(ALL.len() + commit as usize);
-    }
-
-    fn count(at: usize) {
-        if let Some(count) = BOARD.get().and_then(|board| board.get(at)) {
-            count.fetch_add(1, Ordering::SeqCst);
+    pub(super) fn done(logged: bool) {
+        if let Some(board) = BOARD.get().filter(|_| logged) {
+            board[1].fetch_add(1, Ordering::SeqCst);
         }
     }
 }
 
 #[cfg(feature = "mutants")]
-pub use active::count_in;
+pub use active::log_in;
 #[cfg(feature = "mutants")]
 use active::{begun, done};
 
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
-const fn begun(_: Commit) {}
+const fn begun(_: Commit, _: &Word, _: u64) -> bool {
+    false
+}
 
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
-const fn done(_: Commit) {}
+const fn done(_: bool) {}

@@ -63,6 +63,9 @@ mutants! {
     MoveMarksFirst: "a pool is marked as moved aside before the copy is complete",
     MoveCopiesBaseFirst: "moving aside copies the base before the blocks",
     DestroyWithoutMark: "destroy removes blocks before the base says that the pool goes",
+    PanicClearsMark: "a guard that a panic drops clears its mark",
+    WalkPanicClearsMark: "a walk that a panic drops clears its mark",
+    PanicClearsFirst: "a guard that a panic drops clears its mark before the object is a suspect",
     RmTakesBaseFirst: "hotpool rm removes the base before the blocks",
 }
 

@@ -10,16 +10,18 @@
 mod harness;
 
 use fastrand::Rng;
-use harness::content::{Content, add_types};
+use harness::content::{Content, Plain, add_types, words};
 use harness::journal::Journal;
 use harness::keys::Keys;
 use harness::model::{self, FULL, Model, NOTHING, Op, Step};
 use hotpool::MemoryPoolMgr;
-use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::conf::{BackendKind, OnTorn, ProcessConf};
 use hotpool::inspect::verify_pool;
 use hotpool::share::Home;
 use std::time::{Duration, Instant};
 
+/// Exit code of a child that panicked.
+const PANICKED: i32 = 101;
 const ROUNDS: u64 = if cfg!(debug_assertions) { 200 } else { 2000 };
 const BLOCKS: u32 = 24;
 const OBJECTS: usize = 700;
@@ -46,13 +48,16 @@ fn main() {
     let counts = &world.counts;
     println!(
         "crash_random: {rounds} kills, {} operations acknowledged, {} cut ({} of them had happened), {} transactions \
-         ended by the next start, {} objects named as half written, {} segments; \
+         ended by the next start, {} objects named as half written, {} put into quarantine, {} of the deaths a panic, \
+         {} segments; \
          lost 0, leaked 0, resurrected 0, torn 0; {:.1} s, seed {seed}",
         counts.acknowledged,
         counts.cut,
         counts.happened,
         counts.transactions,
         counts.named,
+        counts.parked,
+        counts.panicked,
         used,
         began.elapsed().as_secs_f64()
     );
@@ -66,6 +71,8 @@ struct Counts {
     happened: u64,
     transactions: u64,
     named: u64,
+    parked: u64,
+    panicked: u64,
 }
 
 struct World {
@@ -93,30 +100,51 @@ impl World {
     fn round(&mut self) -> Result<(), String> {
         self.journal.clear();
         let seed = self.rng.u64(..);
-        let status = Victim::fork(|| self.work(seed)).wait();
-        match libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL {
-            true => self.compare(),
-            false => Err(format!("the child was not killed: status {status:#x}")),
+        let panics = self.rng.u8(..10) == 0;
+        self.conf.resume.on_torn = if self.rng.bool() { OnTorn::Quarantine } else { OnTorn::Report };
+        let status = Victim::fork(|| self.work(seed, panics)).wait();
+        let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
+        let panicked = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == PANICKED;
+        match (killed, panicked, panics) {
+            (true, _, false) | (_, true, true) => self.compare(panicked),
+            _ => Err(format!("the child did not end as it should: status {status:#x}")),
         }
     }
 
+    /// Opens the pool. What a start put into quarantine is let out of it at once.
+    fn open(&self) -> Result<(MemoryPoolMgr, u64), String> {
+        let mut pool = MemoryPoolMgr::open(&self.conf).map_err(|error| error.to_string())?;
+        add_types(&mut pool).map_err(|error| error.to_string())?;
+        Content::read(&pool)?;
+        let parked = pool.quarantined();
+        for object in &parked {
+            pool.release(*object).map_err(|error| error.to_string())?;
+        }
+        Ok((pool, parked.len() as u64))
+    }
+
     /// What the child does until it is killed.
-    fn work(&self, seed: u64) {
+    fn work(&self, seed: u64, panics: bool) {
         let mut rng = Rng::with_seed(seed);
         // Memory that a fork shares is copied page by page at the first store: most kills would meet that.
         let mut model = self.model.objects_only();
-        let in_open = rng.u8(..5) == 0;
+        let in_open = !panics && rng.u8(..5) == 0;
+        let mut left = if panics { rng.usize(1..300) } else { usize::MAX };
         if in_open {
             kill_me_in(Duration::from_nanos(rng.u64(1..1_500_000)));
         }
-        let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
-        add_types(&mut pool).unwrap();
-        if !in_open {
+        let (mut pool, _) = self.open().unwrap();
+        if !in_open && !panics {
             kill_me_in(Duration::from_nanos(rng.u64(1..300_000)));
         }
         loop {
             // It takes thousands of times as long as the others: most kills would meet it.
             let reopens = rng.u16(..20_000) == 0;
+            left -= 1;
+            if left == 0 {
+                self.panic_over_an_object(pool, &model, &mut rng);
+                return;
+            }
             let step = match reopens {
                 true => Step { op: Op::Reopen, operands: [0; 4] },
                 false => model.random(&mut rng, OBJECTS, KEYS),
@@ -139,22 +167,41 @@ impl World {
         }
     }
 
+    /// Half writes an object, or nothing if there is none, and panics. The pool is dropped by that.
+    fn panic_over_an_object(&self, mut pool: MemoryPoolMgr, model: &Model, rng: &mut Rng) {
+        let plain = model.content.objects.iter().filter(|(_, object)| object.key.is_none());
+        if let Some((bits, _)) = plain.min_by_key(|_| rng.u32(..)) {
+            let value = rng.u64(..1 << 56);
+            self.journal.intend(Op::Write as u64, [*bits, value, 0, 0]);
+            let mut object = pool.get_mut(hotpool::Id::<Plain>::from_bits(*bits).unwrap()).unwrap();
+            object.words[..7].copy_from_slice(&words::<7>(value));
+            std::panic::resume_unwind(Box::new(()));
+        }
+        std::panic::resume_unwind(Box::new(()));
+    }
+
     /// Opens what the kill has left and compares everything.
-    fn compare(&mut self) -> Result<(), String> {
+    fn compare(&mut self, panicked: bool) -> Result<(), String> {
         let unadopted = verify_pool(self.conf.base_key, &Home::of(&self.conf));
         if let Ok(report) = unadopted
             && !report.is_sound()
         {
             return Err(format!("before it was opened: {report}"));
         }
-        let mut pool = MemoryPoolMgr::open(&self.conf).map_err(|error| error.to_string())?;
-        add_types(&mut pool).map_err(|error| error.to_string())?;
+        let (mut pool, parked) = self.open()?;
+        self.counts.parked += parked;
+        self.counts.panicked += u64::from(panicked);
         let report = pool.resume_report().clone();
         let found = Content::read(&pool)?;
         self.replay(&found, &|bits| {
             let one = report.being_written.iter().any(|handle| handle.to_bits() == bits);
             one || report.types_being_written.contains(&((bits >> 28) as u16 & 0x3ff))
         })?;
+        if self.journal.entries().last().is_some_and(|last| panicked && last.result.is_none())
+            && report.being_written.is_empty()
+        {
+            return Err("the object over which a panic came is not named".into());
+        }
         let sound = pool.verify();
         if !sound.is_sound() || sound.objects() as usize != found.objects.len() {
             return Err(sound.to_string());

@@ -126,6 +126,9 @@ impl Mark {
     fn end_one_in_unwind(&self) {
         let word = self.word.load();
         if word != 0 && self.in_unwind.get() == 0 {
+            if planted(Mutant::PanicClearsFirst) {
+                Commit::MarkCleared.store(&self.word, 0);
+            }
             match suspects::add(&self.header, word) {
                 Some(entry) => self.left.set(self.left.get() | 1 << entry),
                 // The word itself stays, until a guard of this mark writes over it.
@@ -172,7 +175,7 @@ impl<T> DerefMut for RefMut<'_, T> {
 impl<T> Drop for RefMut<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        match panicking() {
+        match panicking() && !planted(Mutant::PanicClearsMark) {
             false => self.mark.end_one(),
             true => self.mark.end_one_in_unwind(),
         }
@@ -235,7 +238,7 @@ impl<'a> LoansMark<'a> {
 impl Drop for LoansMark<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        match panicking() {
+        match panicking() && !planted(Mutant::WalkPanicClearsMark) {
             false => self.0.end_one(),
             true => self.0.end_one_in_unwind(),
         }

@@ -51,6 +51,8 @@ pub struct Object {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Content {
     pub objects: BTreeMap<u64, Object>,
+    /// Words of the objects in quarantine, by the bits of their handles.
+    pub quarantined: BTreeMap<u64, Vec<u64>>,
     pub last_committed: u64,
 }
 
@@ -72,6 +74,7 @@ impl Content {
         content.read_type::<Keyed>(pool, key_of)?;
         content.read_type::<Worn>(pool, key_of)?;
         content.read_type::<Late>(pool, |_, _| None)?;
+        content.read_quarantine(pool)?;
         for (id, object) in &content.objects {
             let Some(key) = object.key else { continue };
             let found = match Handle::from_bits(*id).map(|handle| handle.type_id()) {
@@ -85,6 +88,23 @@ impl Content {
         Ok(content)
     }
 
+    /// What the list of quarantine names has to be there; that nothing else is there, `verify` says.
+    fn read_quarantine(&mut self, pool: &MemoryPoolMgr) -> Result<(), String> {
+        for object in pool.quarantined() {
+            let words = match object.type_id() {
+                Plain::TYPE_ID => parked::<Plain>(pool, object),
+                Keyed::TYPE_ID => parked::<Keyed>(pool, object),
+                Worn::TYPE_ID => parked::<Worn>(pool, object),
+                _ => parked::<Late>(pool, object),
+            };
+            let words = words.ok_or_else(|| format!("{object} is listed and not in quarantine"))?;
+            if self.quarantined.insert(object.to_bits(), words).is_some() {
+                return Err(format!("{object} is listed twice"));
+            }
+        }
+        Ok(())
+    }
+
     fn read_type<T: PoolObject>(
         &mut self,
         pool: &MemoryPoolMgr,
@@ -95,8 +115,7 @@ impl Content {
             if pool.get(id).map(std::ptr::from_ref) != Some(std::ptr::from_ref(object)) {
                 return Err(format!("the walk found {id}, its handle does not"));
             }
-            let words = bytemuck::bytes_of(object).chunks_exact(8);
-            let words = words.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect();
+            let words = words_of(object);
             self.objects.insert(id.to_bits(), Object { key: key(pool, id.handle()), words });
         }
         match self.objects.len() - before == pool.len::<T>() {
@@ -117,7 +136,8 @@ impl Content {
         if self == before || self == after {
             return Ok(());
         }
-        if !written || !self.objects.keys().eq(before.objects.keys()) {
+        let same = self.objects.keys().eq(before.objects.keys()) && self.quarantined == before.quarantined;
+        if !written || !same {
             return Err(format!("neither before nor after: {}", self.difference(before)));
         }
         for (id, object) in &self.objects {
@@ -134,11 +154,27 @@ impl Content {
         Ok(())
     }
 
-    fn difference(&self, other: &Content) -> String {
+    /// Objects that are not as they were.
+    pub fn written_since<'a>(&'a self, before: &'a Content) -> impl Iterator<Item = u64> + 'a {
+        let changed = self.objects.iter().filter(|(id, object)| before.objects.get(id) != Some(object));
+        changed.map(|(id, _)| *id)
+    }
+
+    pub fn difference(&self, other: &Content) -> String {
         let lost: Vec<_> = other.objects.iter().filter(|(id, o)| self.objects.get(id) != Some(o)).collect();
         let new: Vec<_> = self.objects.iter().filter(|(id, o)| other.objects.get(id) != Some(o)).collect();
-        format!("against the state before it lacks {lost:x?} and has {new:x?}")
+        let parked = (&self.quarantined, &other.quarantined);
+        format!("against the state before it lacks {lost:x?} and has {new:x?}; quarantine {parked:x?}")
     }
+}
+
+fn words_of<T: PoolObject>(object: &T) -> Vec<u64> {
+    let words = bytemuck::bytes_of(object).chunks_exact(8);
+    words.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+fn parked<T: PoolObject>(pool: &MemoryPoolMgr, object: Handle) -> Option<Vec<u64>> {
+    pool.quarantined_object::<T>(object.typed()?).map(|object| words_of(&object))
 }
 
 fn key_of(pool: &MemoryPoolMgr, handle: Handle) -> Option<u64> {

@@ -23,7 +23,7 @@ pub struct Image {
 
 /// Where the parts of a base are that pools of these tests can have written, as a pool of this build says it.
 pub struct Parts {
-    /// Header and 15 types; 64 blocks; 128 extents; a page each of schemas, of the undo log, of the queues.
+    /// Header and 15 types; 64 blocks; 128 extents; a page each of schemas and of the queues; the undo log.
     kept: Vec<Range<usize>>,
     /// The ring of starts and the black box: notes for people, different each time.
     notes: Range<usize>,
@@ -49,7 +49,7 @@ pub fn parts() -> &'static Parts {
             page(&g.extents_off),
             page(&g.schema_off),
             page(&g.queues_off),
-            page(&g.lanes_off),
+            g.lanes_off.load() as usize..(g.lanes_off.load() + g.lanes_bytes.load()) as usize,
         ];
         let starts = g.starts_off.load() as usize;
         let end = (g.black_box_off.load() + g.black_box_bytes.load()) as usize;
@@ -77,6 +77,11 @@ pub fn notes_in_copy() -> Range<usize> {
     let notes = &parts().notes;
     let before: usize = watched_base().iter().filter(|r| r.start < notes.start).map(Range::len).sum();
     before..before + notes.len()
+}
+
+/// Length of the copy of a base.
+pub fn base_copy_len() -> usize {
+    watched_base().iter().map(Range::len).sum()
 }
 
 /// Where in a copy of a base the table of blocks is.
@@ -184,6 +189,53 @@ pub fn find_heap(conf: &ProcessConf) -> Vec<Mapped> {
     keys_of(conf).into_iter().enumerate().map(|(n, key)| find(key, n == 0)).collect()
 }
 
+/// Words of the index of a pool, read again and again through the same mappings.
+pub struct IndexLens {
+    segments: Vec<Mapped>,
+    type_id: u32,
+}
+
+impl IndexLens {
+    pub fn new(conf: &ProcessConf, type_id: u32) -> Self {
+        let keys = keys_of(conf).into_iter().enumerate();
+        let segments = match conf.backend {
+            BackendKind::Sysv => keys.filter_map(|(n, key)| attach(key, n == 0, true)).collect(),
+            _ => find_heap(conf),
+        };
+        IndexLens { segments, type_id }
+    }
+
+    /// All words of it: groups of eight, of which the first is the overflow.
+    pub fn words(&self) -> Vec<u64> {
+        self.places().into_iter().map(|place| place.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Changes one of them.
+    pub fn set(&self, number: usize, word: u64) {
+        self.places()[number].store(word, Ordering::Relaxed);
+    }
+
+    fn places(&self) -> Vec<&AtomicU64> {
+        let place = |segment: &Mapped, at: usize| {
+            assert!(at + 8 <= segment.len);
+            // SAFETY: a word inside the mapping, which outlives this value.
+            unsafe { AtomicU64::from_ptr(segment.base.add(at).cast()) }
+        };
+        let word = |segment: &Mapped, at: usize| place(segment, at).load(Ordering::Relaxed);
+        let base = &self.segments[0];
+        let count = word(base, offset_of!(BaseHeader, nextents)) as usize;
+        let records = (0..count).map(|n| parts().kept[2].start + n * size_of::<ExtentRec>());
+        let of_index = records.filter(|at| word(base, *at) as u32 == self.type_id | 1 << 16);
+        let mut places = Vec::new();
+        for at in of_index {
+            let (block, offset) = (word(base, at + 8) as u32 as usize, word(base, at + 16) as usize);
+            let bytes = word(base, at + 24) as usize;
+            places.extend((offset..offset + bytes).step_by(8).map(|at| place(&self.segments[1 + block], at)));
+        }
+        places
+    }
+}
+
 fn heap_address(conf: &ProcessConf, key: Key) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mut pages = maps.lines().filter_map(private_and_anonymous).flat_map(|range| range.step_by(PAGE));
@@ -215,6 +267,22 @@ impl Image {
         Image { segments: keys.map(|(n, key)| attach(key, n == 0, false).map(|s| s.copy())).collect() }
     }
 
+    /// Copies the segments of a pool of either backend that has images.
+    pub fn of_pool(conf: &ProcessConf) -> Image {
+        match conf.backend {
+            BackendKind::Sysv => Self::of_sysv(conf),
+            _ => Self::of(&find_heap(conf)),
+        }
+    }
+
+    /// Makes the segments of such a pool what they were.
+    pub fn restore_pool(&self, conf: &ProcessConf) {
+        match conf.backend {
+            BackendKind::Sysv => self.restore_sysv(conf),
+            _ => self.restore(&find_heap(conf)),
+        }
+    }
+
     /// Copies mapped segments.
     pub fn of(segments: &[Mapped]) -> Image {
         Image { segments: segments.iter().map(|segment| Some(segment.copy())).collect() }
@@ -231,6 +299,12 @@ impl Image {
                 }
             }
         }
+    }
+
+    /// The same of so many segments more, of which nothing was ever stored.
+    pub fn with_zeros(mut self, segments: &[Mapped]) -> Image {
+        self.segments.extend(segments.iter().map(|segment| Some(vec![0; segment.copy().len()])));
+        self
     }
 
     /// Makes mapped segments what they were.
@@ -280,6 +354,8 @@ pub struct Store {
     pub segment: usize,
     pub at: usize,
     pub bytes: Vec<u8>,
+    /// Commit stores that were begun by then, see `reach`.
+    pub begun: usize,
 }
 
 fn make(key: Key, number: usize, conf: &ProcessConf) -> Mapped {
@@ -296,30 +372,4 @@ pub fn is_zero_elsewhere(conf: &ProcessConf) -> bool {
         BackendKind::Sysv => attach(conf.base_key, true, false).is_none_or(|base| base.is_zero_elsewhere()),
         _ => find_heap(conf).iter().all(Mapped::is_zero_elsewhere),
     }
-}
-
-/// All words of the index of a type, of a pool that this process has open.
-pub fn index_words(conf: &ProcessConf, type_id: u32) -> Vec<u64> {
-    let segments: Vec<Mapped> = match conf.backend {
-        BackendKind::Sysv => {
-            keys_of(conf).into_iter().enumerate().filter_map(|(n, key)| attach(key, n == 0, false)).collect()
-        }
-        _ => find_heap(conf),
-    };
-    let word =
-        |segment: &Mapped, at: usize| u64::from_le_bytes(segment.bytes(at..at + 8).try_into().unwrap());
-    let base = &segments[0];
-    let count = word(base, offset_of!(BaseHeader, nextents)) as usize;
-    let records = (0..count).map(|n| parts().kept[2].start + n * size_of::<ExtentRec>());
-    let of_index = records.filter(|at| word(base, *at) as u32 == type_id | 1 << 16);
-    let parts = of_index.map(|at| {
-        let block = word(base, at + 8) as u32 as usize;
-        (block, word(base, at + 16) as usize, word(base, at + 24) as usize)
-    });
-    parts
-        .flat_map(|(block, offset, bytes)| {
-            let words = (offset..offset + bytes).step_by(8);
-            words.map(|at| word(&segments[1 + block], at)).collect::<Vec<_>>()
-        })
-        .collect()
 }

@@ -2,30 +2,55 @@
 
 use super::content::{Content, Keyed, Late, Plain, add_types, resolves, words};
 use hotpool::conf::ProcessConf;
+use hotpool::conf::key_plan::post_mortem;
 use hotpool::inspect::verify_pool;
+use hotpool::pool::{LastEnd, ResumeReport};
 use hotpool::share::{Home, ShareError, Verdict, observe, remove_pool};
 use hotpool::{MemoryPoolMgr, PoolError};
+use std::collections::BTreeSet;
 
 /// What may be left of an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Leaves {
     /// The state before it or behind it.
+    #[default]
     Either,
+    /// The same, and what owners left half written is forgotten once the start counts as ready.
+    Forgotten,
+    /// The state behind it: the next start does what was left to do.
+    Done,
     /// The same, but for the objects that it writes through guards: these may be half written, and are named.
     HalfWritten,
+    /// The same, and every object that was changed at all is named: a panic came before its end.
+    Torn,
+    /// A new pool, and the whole state before under the post-mortem keys.
+    Aside,
     /// A pool in the making, or an empty one.
     Nothing,
     /// The pool, the rest of one that is to be removed, or nothing.
     Ruins,
 }
 
-/// The states around an operation, and all handles that were ever freed before it.
-#[derive(Clone)]
+/// The states around an operation, and what is known of the owners before it.
+#[derive(Clone, Default)]
 pub struct Expected {
     pub leaves: Leaves,
     pub before: Content,
     pub after: Content,
+    /// Handles that were freed before it.
     pub dead: Vec<u64>,
+    /// What owners before left half written, see [`named`].
+    pub suspects: BTreeSet<u64>,
+    /// The start that it runs in, or, if it is a start, the one before.
+    pub epoch: u64,
+    /// How that start may have ended, other than that it died before it was ready.
+    pub ends: Vec<LastEnd>,
+}
+
+/// Bits of the handles, and numbers of the types, that a report names as half written.
+pub fn named(report: &ResumeReport) -> BTreeSet<u64> {
+    let objects = report.being_written.iter().map(|handle| handle.to_bits());
+    objects.chain(report.types_being_written.iter().map(|id| u64::from(*id))).collect()
 }
 
 /// Opens what a kill has left and compares. The error is a violation of what the library promises.
@@ -34,8 +59,19 @@ pub fn judge(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
         return Ok(());
     }
     unadopted(conf, expected)?;
-    let mut pool = MemoryPoolMgr::open(conf).map_err(|error| format!("the pool is refused: {error}"))?;
+    let mut pool = open(conf, expected).map_err(|error| format!("the pool is refused: {error}"))?;
     opened(&mut pool, expected)
+}
+
+/// Opens it. A new pool that was begun in the place of one that was moved aside and then dies as well is in a crash
+/// loop of its own, and is refused, because there is no second place: it is opened without that word of the ini.
+pub fn open(conf: &ProcessConf, expected: &Expected) -> Result<MemoryPoolMgr, PoolError> {
+    match MemoryPoolMgr::open(conf) {
+        Err(PoolError::AsideTaken { .. }) if expected.leaves == Leaves::Aside => {
+            MemoryPoolMgr::open(&ProcessConf { resume: Default::default(), ..conf.clone() })
+        }
+        opened => opened,
+    }
 }
 
 /// The bytes as the kill has left them: sound, the last slot of a type to change free or not.
@@ -46,7 +82,7 @@ pub fn unadopted(conf: &ProcessConf, expected: &Expected) -> Result<(), String> 
         Err(ShareError::Refused {
             verdict: Verdict::Absent | Verdict::Unfinished | Verdict::Foreign { .. },
             ..
-        }) if expected.leaves == Leaves::Nothing => Ok(()),
+        }) if matches!(expected.leaves, Leaves::Nothing | Leaves::Aside) => Ok(()),
         Err(error) => Err(format!("cannot be verified: {error}")),
     }
 }
@@ -54,8 +90,14 @@ pub fn unadopted(conf: &ProcessConf, expected: &Expected) -> Result<(), String> 
 /// The pool that an open has made of it.
 pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), String> {
     sound(pool, "opened")?;
-    if pool.is_resume() != (expected.leaves != Leaves::Nothing) && !expected.before.objects.is_empty() {
-        return Err("a pool with objects was started cold".into());
+    let is_new = matches!(expected.leaves, Leaves::Nothing | Leaves::Aside);
+    let is_other = expected.leaves != Leaves::Aside && pool.is_resume() == is_new;
+    if is_other && !expected.before.objects.is_empty() {
+        return Err(format!(
+            "a pool with {} objects: {:?}",
+            expected.before.objects.len(),
+            pool.start_mode()
+        ));
     }
     add_types(pool)
         .and_then(|()| pool.add_type::<Late>())
@@ -65,13 +107,27 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
         return Err("schema text was lost for good".into());
     }
     let content = Content::read(pool)?;
-    let report = pool.resume_report();
-    let named = |bits: u64| {
-        let one = report.being_written.iter().any(|handle| handle.to_bits() == bits);
-        one || report.types_being_written.contains(&((bits >> 28) as u16 & 0x3ff))
-    };
-    let written = expected.leaves == Leaves::HalfWritten;
-    content.between(&expected.before, &expected.after, written, &named)?;
+    let found = named(pool.resume_report());
+    let named = |bits: u64| found.contains(&bits) || found.contains(&(bits >> 28 & 0x3ff));
+    match expected.leaves {
+        Leaves::Done | Leaves::Aside if content == expected.after => {}
+        Leaves::Done | Leaves::Aside => {
+            return Err(format!("a start left something undone: {}", content.difference(&expected.after)));
+        }
+        Leaves::HalfWritten | Leaves::Torn => {
+            content.between(&expected.before, &expected.after, true, &named)?;
+        }
+        _ => content.between(&expected.before, &expected.after, false, &named)?,
+    }
+    if expected.leaves == Leaves::Torn
+        && let Some(id) = content.written_since(&expected.before).find(|id| !named(*id))
+    {
+        return Err(format!("object {id:x} was being written when a panic came, and is not named"));
+    }
+    evidence(pool, &found, expected)?;
+    if expected.leaves == Leaves::Aside {
+        return kept_aside(pool, expected).and_then(|()| goes_on(pool, &content, expected));
+    }
     let ids = expected.before.objects.keys().chain(expected.after.objects.keys()).chain(&expected.dead);
     for id in ids {
         if resolves(pool, *id) != content.objects.contains_key(id) {
@@ -79,6 +135,74 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
         }
     }
     goes_on(pool, &content, expected)
+}
+
+/// What is known of the owners before: what they left half written, how they ended, that they were there.
+fn evidence(pool: &MemoryPoolMgr, found: &BTreeSet<u64>, expected: &Expected) -> Result<(), String> {
+    let report = pool.resume_report();
+    let epochs: Vec<u64> = pool.starts().iter().map(|start| start.epoch).collect();
+    if !epochs.iter().copied().eq(1..=report.epoch) {
+        return Err(format!("start {} finds the starts {epochs:?}", report.epoch));
+    }
+    if matches!(expected.leaves, Leaves::Aside | Leaves::Nothing) {
+        return Ok(());
+    }
+    let died = LastEnd::Died { was_ready: false };
+    let was_ready = report.last_end == LastEnd::Died { was_ready: true };
+    let known = report.last_end == died || expected.ends.contains(&report.last_end);
+    let last = report.epoch.saturating_sub(1);
+    if last < expected.epoch || last > expected.epoch && report.last_end != died || !known {
+        return Err(format!("start {last} behind {} is said to be {:?}", expected.epoch, report.last_end));
+    }
+    let mut starts = pool.starts().into_iter();
+    let said = starts.any(|start| start.epoch == expected.epoch && start.ready.is_some());
+    let may_forget = expected.leaves == Leaves::Forgotten && (was_ready || said);
+    if let Some(lost) = expected.suspects.difference(found).next().filter(|_| !may_forget) {
+        return Err(format!("the suspect {lost:x} is forgotten"));
+    }
+    let (before, after) = (&expected.before.objects, &expected.after.objects);
+    let written = before.keys().filter(|id| before.get(id) != after.get(id));
+    let written: BTreeSet<u64> = written.flat_map(|id| [*id, id >> 28 & 0x3ff]).collect();
+    // A walk names what it lends, changed or not.
+    let walks = matches!(expected.leaves, Leaves::HalfWritten | Leaves::Torn);
+    let may_be = |name: &u64| written.contains(name) || walks && written.contains(&(name >> 28 & 0x3ff));
+    match found.difference(&expected.suspects).find(|name| !may_be(name)) {
+        Some(name) => Err(format!("{name:x} is named as half written, and nobody wrote it")),
+        None => Ok(()),
+    }
+}
+
+/// The configuration of the copy of a pool that was moved aside.
+pub fn aside(conf: &ProcessConf) -> ProcessConf {
+    let mut aside = conf.clone();
+    aside.base_key = post_mortem(conf.base_key);
+    aside.shm_keys = conf.shm_keys.iter().copied().map(post_mortem).collect();
+    aside.resume = hotpool::conf::ResumeConf::default();
+    aside
+}
+
+/// All that was there before is under the post-mortem keys, and no handle of it leads to anything here.
+fn kept_aside(pool: &MemoryPoolMgr, expected: &Expected) -> Result<(), String> {
+    if let Some(id) = expected.before.objects.keys().find(|id| resolves(pool, **id)) {
+        return Err(format!("handle {id:x} of the pool that was moved aside resolves"));
+    }
+    let conf = aside(pool.conf());
+    let failed = |what: &dyn std::fmt::Display| format!("the copy under {}: {what}", conf.base_key);
+    let sound = verify_pool(conf.base_key, &Home::of(&conf)).map_err(|error| failed(&error))?;
+    if !sound.is_sound() {
+        return Err(failed(&sound));
+    }
+    let mut copy = MemoryPoolMgr::open(&conf).map_err(|error| failed(&error))?;
+    add_types(&mut copy).map_err(|error| failed(&error))?;
+    let content = Content::read(&copy)?;
+    if content != expected.before {
+        return Err(failed(&content.difference(&expected.before)));
+    }
+    let suspects = named(copy.resume_report());
+    if suspects != expected.suspects {
+        return Err(failed(&format!("names {suspects:x?} as half written")));
+    }
+    Ok(())
 }
 
 fn sound(pool: &MemoryPoolMgr, when: &str) -> Result<(), String> {
@@ -93,7 +217,9 @@ fn goes_on(pool: &mut MemoryPoolMgr, content: &Content, expected: &Expected) -> 
     let plain = pool.alloc(Plain { words: words(1) }).map_err(failed)?;
     let keyed = pool.alloc_keyed(KEY, Keyed { words: words(2) }).map_err(failed)?;
     let given = [plain.to_bits(), keyed.to_bits()];
-    if given.iter().any(|id| content.objects.contains_key(id) || expected.dead.contains(id)) {
+    if given.iter().any(|id| content.objects.contains_key(id) || expected.dead.contains(id))
+        || expected.leaves == Leaves::Aside && given.iter().any(|id| expected.before.objects.contains_key(id))
+    {
         return Err(format!("a handle was given out twice: {given:x?}"));
     }
     let first = content.objects.keys().filter_map(|bits| hotpool::Id::<Plain>::from_bits(*bits)).next();

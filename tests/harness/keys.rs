@@ -3,6 +3,7 @@
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Keys of a pool, one for the base and the rest for blocks.
 pub struct Keys {
@@ -41,21 +42,40 @@ impl Keys {
         for key in self.first..self.first + self.count {
             remove_segment(Key(key));
         }
-        // SAFETY: integers only.
-        let semid = unsafe { libc::semget(self.first as i32, 0, 0) };
-        if semid != -1 {
-            // SAFETY: IPC_RMID takes no argument.
-            unsafe { libc::semctl(semid, 0, libc::IPC_RMID) };
+        remove_semaphores(self.base());
+    }
+
+    /// Whether the kernel has undone what a dead process held: its lock and its mappings.
+    ///
+    /// The lock goes when the process dies. Its mappings go with its memory, which a reader of `/proc/<pid>/maps` or
+    /// `smaps` keeps while it reads, longer than the process lives: then no process has the segment in its
+    /// maps, and the count falls when the reader is done. A segment that a living process has attached is a
+    /// finding at once, and so is one that stays attached.
+    pub fn are_let_go(&self) -> Result<(), String> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let began = Instant::now();
+        loop {
+            let left = self.left();
+            let Err(Left::Attached(key)) = left else {
+                return left.map_err(|left| left.to_string());
+            };
+            if let Some(pid) = process_with(key) {
+                return Err(format!("the process {pid} has the segment {key} of a dead process attached"));
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(format!("{} for {PATIENCE:?}, and no process has it", Left::Attached(key)));
+            }
+            std::thread::yield_now();
         }
     }
 
-    /// Whether the kernel has undone what the dead process held: its lock and its mappings.
-    pub fn are_let_go(&self) -> Result<(), String> {
+    /// What is left of a dead process.
+    fn left(&self) -> Result<(), Left> {
         // SAFETY: integers only.
         let semid = unsafe { libc::semget(self.first as i32, 0, 0) };
         // SAFETY: GETVAL takes no argument; without a set it fails.
         if semid != -1 && unsafe { libc::semctl(semid, 0, libc::GETVAL) } > 0 {
-            return Err("the lock of a dead process is held".into());
+            return Err(Left::Locked);
         }
         for key in self.first..self.first + self.count {
             let Some(id) = shmid(Key(key)) else { continue };
@@ -64,7 +84,7 @@ impl Keys {
             // SAFETY: IPC_STAT fills the record.
             unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) };
             if stat.shm_nattch != 0 {
-                return Err(format!("the segment {} of a dead process is attached", Key(key)));
+                return Err(Left::Attached(Key(key)));
             }
         }
         Ok(())
@@ -79,6 +99,36 @@ impl Keys {
     }
 }
 
+/// What a dead process still has.
+enum Left {
+    Locked,
+    Attached(Key),
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Left::Locked => f.write_str("the lock of a dead process is held"),
+            Left::Attached(key) => write!(f, "the segment {key} of a dead process is attached"),
+        }
+    }
+}
+
+/// A process that has the segment under a key in its maps.
+fn process_with(key: Key) -> Option<i32> {
+    let id = shmid(key)?;
+    let wanted = format!("/SYSV{:08x}", key.0);
+    let pids = std::fs::read_dir("/proc").ok()?.flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    // The inode of a System V mapping is its number.
+    let is_it =
+        |line: &str| line.contains(&wanted) && line.split_whitespace().nth(4) == Some(&id.to_string());
+    pids.into_iter().find(|pid| {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        maps.lines().any(is_it)
+    })
+}
+
 impl Drop for Keys {
     fn drop(&mut self) {
         self.remove();
@@ -90,6 +140,16 @@ pub fn shmid(key: Key) -> Option<i32> {
     // SAFETY: integers only.
     let id = unsafe { libc::shmget(key.raw(), 0, 0) };
     (id != -1).then_some(id)
+}
+
+/// Removes the semaphores under a key, if there are any.
+pub fn remove_semaphores(key: Key) {
+    // SAFETY: integers only.
+    let semid = unsafe { libc::semget(key.raw(), 0, 0) };
+    if semid != -1 {
+        // SAFETY: IPC_RMID takes no argument.
+        unsafe { libc::semctl(semid, 0, libc::IPC_RMID) };
+    }
 }
 
 /// Removes the segment under a key, if there is one.

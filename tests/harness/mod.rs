@@ -7,12 +7,15 @@
 //! behind any of them would leave are made by copying, thousands a second.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+#[cfg(target_arch = "x86_64")]
+pub mod calls;
 pub mod content;
 pub mod image;
 pub mod journal;
 pub mod judge;
 pub mod keys;
 pub mod model;
+pub mod reach;
 #[cfg(target_arch = "x86_64")]
 pub mod run;
 pub mod scenario;

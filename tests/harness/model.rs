@@ -32,6 +32,10 @@ pub enum Op {
     Reopen,
     /// The start is said to be a success.
     Ready,
+    /// Key, value, a handle that is freed or 0, tag: the key is given to a new object in a transaction.
+    TxKeyed,
+    /// Key, value: objects with keys made in a transaction that fails; the pool and its index may grow in it.
+    TxGrows,
 }
 
 /// Result of an operation that gave no handle.
@@ -71,6 +75,8 @@ impl Op {
             Op::RolledBack,
             Op::Reopen,
             Op::Ready,
+            Op::TxKeyed,
+            Op::TxGrows,
         ];
         all[number as usize - 1]
     }
@@ -113,10 +119,12 @@ impl Model {
             (73, ..) => step(Op::AllocWorn, [key, value, 0, 0]),
             (74..=81, Some(a), ..) => step(Op::Write, [a, value, 0, 0]),
             (82..=88, Some(a), ..) => step(Op::Update, [a, value, 0, 0]),
-            (89..=94, Some(a), Some(b), Some(c)) if a != b && b != c && a != c => {
+            (89..=92, Some(a), Some(b), Some(c)) if a != b && b != c && a != c => {
                 step(Op::Tx, [a, b, c, value])
             }
-            (95..=97, ..) => step(Op::RolledBack, [value, 0, 0, 0]),
+            (93..=95, ..) => step(Op::TxKeyed, [key, value, a.filter(|_| crowded).unwrap_or(0), value]),
+            (96, ..) => step(Op::TxGrows, [key, value, 0, 0]),
+            (97, ..) => step(Op::RolledBack, [value, 0, 0, 0]),
             (98, ..) => step(Op::Ready, [0; 4]),
             _ => step(Op::Alloc, [value, 0, 0, 0]),
         }
@@ -151,7 +159,16 @@ impl Model {
                 self.content.last_committed = d;
                 self.freed(c)
             }
-            Op::RolledBack => {
+            Op::TxKeyed => {
+                let old = self.holder(Keyed::TYPE_ID, a);
+                old.map_or(Ok(()), |old| self.freed(old))?;
+                if c != 0 && Some(c) != old {
+                    self.freed(c)?;
+                }
+                self.content.last_committed = d;
+                self.made(result, Some(a), words::<13>(b).to_vec())
+            }
+            Op::RolledBack | Op::TxGrows => {
                 self.given.insert(result);
                 self.dead.push(result);
                 Ok(())
@@ -207,7 +224,7 @@ impl Model {
         let new: Vec<u64> =
             found.objects.keys().filter(|id| !self.content.objects.contains_key(id)).copied().collect();
         let result = match (step.op, &new[..]) {
-            (Op::Alloc | Op::AllocKeyed | Op::ForceGet | Op::AllocWorn, [made]) => *made,
+            (Op::Alloc | Op::AllocKeyed | Op::ForceGet | Op::AllocWorn | Op::TxKeyed, [made]) => *made,
             (Op::FreeByKey, []) => 1,
             (Op::Free | Op::Update | Op::Tx, []) => NOTHING,
             (Op::Write, []) => return self.half_written(step, found, named).map(|()| true),
@@ -304,6 +321,37 @@ pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
                 given = made.to_bits();
                 tx.commit_with(a)?;
                 Err(TxError::Stale(made.handle()))
+            });
+            assert!(failed.is_err());
+            given
+        }
+        Op::TxKeyed => {
+            let made: Result<Id<Keyed>, TxError> = pool.tx(|tx| {
+                let old = tx.find::<Keyed>(a);
+                old.map_or(Ok(()), |old| tx.free(old))?;
+                let made = tx.alloc_keyed(a, Keyed { words: words(b ^ 1) })?;
+                tx.get_mut(made)?.words = words(b);
+                if c != 0 && old.is_none_or(|old| old.to_bits() != c) {
+                    free_in(tx, c)?;
+                }
+                tx.commit_with(d)?;
+                Ok(made)
+            });
+            match made {
+                Ok(made) => made.to_bits(),
+                Err(TxError::Alloc(AllocError::Full(_))) => FULL,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        Op::TxGrows => {
+            let mut given = FULL;
+            let failed: Result<(), TxError> = pool.tx(|tx| {
+                for number in 0..b % 12 + 1 {
+                    let key = 1 << 60 | a << 8 | number;
+                    let made = tx.alloc_keyed(key, Keyed { words: words(b) })?;
+                    given = made.to_bits();
+                }
+                Err(TxError::Stale(Handle::from_bits(given).unwrap()))
             });
             assert!(failed.is_err());
             given

@@ -3,6 +3,7 @@
 use super::image::{self, Image, Mapped};
 use super::judge::{self, Expected, Leaves};
 use super::keys::Keys;
+use super::reach::{self, Reached};
 use super::scenario::{Scenario, What, World};
 use super::stepper::{self, Child, Moment, Path};
 use super::trap;
@@ -25,6 +26,8 @@ pub struct Tally {
     pub first: Option<String>,
     /// Ends at the first violation, and says nothing.
     pub quick: bool,
+    /// Which commit stores the kills came before and after, with the feature `mutants`.
+    pub reached: Reached,
     /// Called with true before what is tested, and with false before what prepares it.
     pub arm: Option<Box<dyn Fn(bool)>>,
 }
@@ -34,29 +37,31 @@ const SAID: u64 = 3;
 
 impl Tally {
     fn count(&mut self, scenario: &Scenario, place: &dyn Fn() -> String, result: Result<(), String>) {
+        let place = if result.is_err() { place() } else { String::new() };
+        self.note(scenario.name, &place, result);
+    }
+
+    /// Counts a point, and what is wrong with it.
+    pub fn note(&mut self, test: &str, place: &str, result: Result<(), String>) {
         self.points += 1;
         let Err(what) = result else { return };
         self.violations += 1;
-        let said = format!("{}, {}: {what}", scenario.name, place());
+        let said = format!("{test}, {place}: {what}");
         if !self.quick && self.violations <= SAID {
             println!("VIOLATION {said}");
         }
         self.first.get_or_insert(said);
     }
 
-    fn arm(&self, on: bool) {
+    pub fn arm(&self, on: bool) {
         if let Some(arm) = &self.arm {
             arm(on);
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.quick && self.violations != 0
     }
-}
-
-fn conf(scenario: &Scenario, keys: &Keys, backend: BackendKind) -> ProcessConf {
-    keys.conf(backend, scenario.block_bytes, scenario.blocks + scenario.more_blocks)
 }
 
 /// Runs a scenario in children that are killed.
@@ -68,13 +73,13 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     let (points, violations) = (tally.points, tally.violations);
     tally.arm(false);
     let keys = Keys::take(8);
-    let conf = conf(scenario, &keys, BackendKind::Sysv);
-    let world = scenario.build(&conf);
+    let (built, conf) = scenario.confs(&keys, BackendKind::Sysv);
+    let world = scenario.build(&built);
     let start = Image::of_sysv(&conf);
-    let (before, after) = scenario.around(&conf, &world);
-    let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
+    let expected = scenario.around(&built, &conf, &world, &|| start.restore_sysv(&conf));
     start.restore_sysv(&conf);
     let path = walk(scenario, &conf, &world, tally);
+    let log = reach::log();
     let places: Vec<usize> = match path.len() {
         len if len <= every => (0..len).collect(),
         _ => path.changes.clone(),
@@ -93,6 +98,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         let child = start_child(scenario, &conf, &world, tally);
         astray += u64::from(!child.run_to(&path, place));
         child.kill();
+        tally.reached.kill(scenario.name, &log, reach::done());
         tally.arm(true);
         let is_new = judged.insert(fingerprint(&Image::of_sysv(&conf), &OWNER));
         let result = match is_new || scenario.makes_segments() {
@@ -123,6 +129,7 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &T
         tally.arm(false);
         let (mut pool, world) = scenario.warm(conf, world);
         tally.arm(true);
+        reach::reset();
         stepper::begin();
         scenario.run(&mut pool, conf, &world);
         stepper::end();
@@ -175,25 +182,45 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     }
     tally.arm(false);
     let keys = Keys::take(8);
-    let conf = conf(scenario, &keys, BackendKind::Heap);
-    let world = scenario.build(&conf);
-    let segments = image::find_heap(&conf);
-    let start = Image::of(&segments);
-    let (before, after) = scenario.around(&conf, &world);
-    let expected = Expected { leaves: scenario.leaves, before, after, dead: world.dead.clone() };
+    let (built, conf) = scenario.confs(&keys, BackendKind::Heap);
+    let world = scenario.build(&built);
+    let mut segments = image::find_heap(&conf);
+    let mut start = Image::of(&segments);
+    let expected = scenario.around(&built, &conf, &world, &|| start.restore(&segments));
     start.restore(&segments);
+    if scenario.leaves == Leaves::Aside {
+        // `around` has made the copy; the operation begins where there is none yet.
+        let copy = image::find_heap(&judge::aside(&conf));
+        start = start.with_zeros(&copy);
+        segments.extend(copy);
+        start.restore(&segments);
+    }
     let (mut pool, world) = scenario.warm(&conf, &world);
     let start = Image::of(&segments);
     tally.arm(true);
+    reach::reset();
     let ((), stores) = trap::stores(&segments, || scenario.run(&mut pool, &conf, &world));
+    let log = reach::log();
     drop(pool);
-    let mut nest = Nest { scenario, conf: &conf, segments: &segments, expected, tally, seen: HashSet::new() };
-    let mut cuts = vec![Cut { start: Rc::new(start.clone()), stores: Rc::default(), count: 0 }];
-    cuts.extend(Cut::all(start.clone(), stores));
-    nest.level(cuts, depth);
+    let mut nest = Nest {
+        scenario,
+        conf: &conf,
+        segments: &segments,
+        expected,
+        tally,
+        seen: HashSet::new(),
+        opening: Vec::new(),
+    };
+    nest.level(Cut::all(start.clone(), stores, log), depth);
     nest.tally.arm(false);
     start.restore(&segments);
-    MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::destroy).unwrap();
+    if scenario.leaves == Leaves::Aside {
+        // Made complete again, so that it can be removed.
+        MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::destroy).unwrap();
+        MemoryPoolMgr::open(&judge::aside(&conf)).and_then(MemoryPoolMgr::destroy).unwrap();
+        return;
+    }
+    MemoryPoolMgr::open(&built).and_then(MemoryPoolMgr::destroy).unwrap();
 }
 
 /// Bytes that a kill leaves: those before, and what some of the instructions have stored. They are put
@@ -201,14 +228,22 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
 struct Cut {
     start: Rc<Image>,
     stores: Rc<Vec<image::Store>>,
+    /// Commit stores of the operation.
+    log: Rc<Vec<usize>>,
     count: usize,
 }
 
 impl Cut {
-    /// A cut behind each of the stores.
-    fn all(start: Image, stores: Vec<image::Store>) -> impl Iterator<Item = Cut> {
-        let (start, stores) = (Rc::new(start), Rc::new(stores));
-        (1..=stores.len()).map(move |count| Cut { start: start.clone(), stores: stores.clone(), count })
+    /// A cut before the first of the stores and behind each of them.
+    fn all(start: Image, stores: Vec<image::Store>, log: Vec<usize>) -> Vec<Cut> {
+        let (start, stores, log) = (Rc::new(start), Rc::new(stores), Rc::new(log));
+        let cut = |count| Cut { start: start.clone(), stores: stores.clone(), log: log.clone(), count };
+        (0..=stores.len()).map(cut).collect()
+    }
+
+    /// Commit stores that were done.
+    fn done(&self) -> usize {
+        self.count.checked_sub(1).map_or(0, |last| self.stores[last].begun)
     }
 
     fn image(&self) -> Image {
@@ -225,6 +260,8 @@ struct Nest<'a> {
     expected: Expected,
     tally: &'a mut Tally,
     seen: HashSet<u64>,
+    /// Commit stores of the last open.
+    opening: Vec<usize>,
 }
 
 /// Images of one level of one scenario at the most; they are taken evenly.
@@ -239,9 +276,11 @@ impl Nest<'_> {
             if self.tally.is_over() || !self.seen.insert(fingerprint(&image, &TIMES)) {
                 continue;
             }
+            self.tally.reached.kill(self.scenario.name, &cut.log, cut.done());
+            reach::reset();
             let stores = self.resume(&image, depth);
             if depth != 0 {
-                next.extend(Cut::all(image, stores));
+                next.extend(Cut::all(image, stores, self.opening.clone()));
             }
         }
         if depth != 0 && !next.is_empty() {
@@ -253,7 +292,8 @@ impl Nest<'_> {
     fn resume(&mut self, image: &Image, depth: u32) -> Vec<image::Store> {
         image.restore(self.segments);
         let mut result = judge::unadopted(self.conf, &self.expected);
-        let (opened, stores) = trap::stores(self.segments, || MemoryPoolMgr::open(self.conf));
+        let (opened, stores) = trap::stores(self.segments, || judge::open(self.conf, &self.expected));
+        self.opening = reach::log();
         match opened {
             Ok(mut pool) => result = result.and_then(|()| judge::opened(&mut pool, &self.expected)),
             Err(error) => result = result.and(Err(format!("the pool is refused: {error}"))),
@@ -270,7 +310,8 @@ fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
         hasher.write_usize(number);
         let mut at = 0;
         let notes = [image::notes_in_copy()];
-        for part in but.iter().chain(&notes).filter(|_| number == 0) {
+        let is_base = number == 0 || copy.len() == image::base_copy_len();
+        for part in but.iter().chain(&notes).filter(|_| is_base) {
             hasher.write(&copy[at..part.start]);
             at = part.end;
         }

@@ -1,10 +1,14 @@
 //! The operations that are killed, each with the pool it starts from.
 
 use super::content::{Content, Keyed, Late, Plain, Worn, add_types, words};
-use super::image;
-use super::judge::Leaves;
-use hotpool::conf::ProcessConf;
-use hotpool::{Id, MemoryPoolMgr, TxError};
+use super::image::{Image, IndexLens};
+use super::judge::{Expected, Leaves, named};
+use super::keys::Keys;
+use hotpool::conf::{BackendKind, OnCrashLoop, OnTorn, ProcessConf, ResumeConf};
+use hotpool::pool::LastEnd;
+use hotpool::{Id, MemoryPoolMgr, PoolObject, Tx, TxError};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
 
 /// What an operation is given.
 #[derive(Clone, Default)]
@@ -16,9 +20,11 @@ pub struct World {
     pub key: u64,
     /// Handles that were freed.
     pub dead: Vec<u64>,
+    /// The bytes that the operation starts from, if they are not those at the end of the build.
+    pub snapshot: Option<Rc<Image>>,
 }
 
-type Build = fn(&mut MemoryPoolMgr, &mut World);
+pub type Build = fn(&mut MemoryPoolMgr, &mut World);
 type Warm = fn(&mut MemoryPoolMgr, &mut World);
 type Run = fn(&mut Option<MemoryPoolMgr>, &World);
 
@@ -27,13 +33,20 @@ type Run = fn(&mut Option<MemoryPoolMgr>, &World);
 pub enum What {
     /// An operation on a pool that this process has opened and used before.
     Call(Warm, Run),
-    /// The open of what a process has left that closed the pool, or died.
-    Open {
-        /// It called `close`.
-        closed: bool,
-    },
+    /// The same, ended by a panic through which the pool is dropped.
+    Panic(Warm, fn(&mut MemoryPoolMgr, &World)),
+    /// The open of what a process has left.
+    Open(Left),
     /// The open where nothing is.
     Cold,
+}
+
+/// How a process has left a pool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Closed,
+    Dropped,
+    Died,
 }
 
 pub struct Scenario {
@@ -45,6 +58,8 @@ pub struct Scenario {
     pub build: Build,
     pub what: What,
     pub leaves: Leaves,
+    /// What the ini says otherwise when the pool is opened again.
+    pub tune: fn(&mut ProcessConf),
     /// Killed for real; the others are resumed from images alone, because it is long and enters the kernel
     /// where a like one does.
     pub real: bool,
@@ -60,12 +75,24 @@ const fn call(name: &'static str, build: Build, warm: Warm, run: Run) -> Scenari
         build,
         what,
         leaves: Leaves::Either,
+        tune: |_| (),
         real: true,
     }
 }
 
-const fn opens(name: &'static str, build: Build, closed: bool) -> Scenario {
-    Scenario { blocks: 1, what: What::Open { closed }, ..call(name, build, cold, nothing) }
+const fn opens(name: &'static str, build: Build, left: Left) -> Scenario {
+    Scenario { blocks: 1, what: What::Open(left), leaves: Leaves::Done, ..call(name, build, cold, nothing) }
+}
+
+/// An open that is told by the ini what to do with a pool whose owner died; resumed from images alone.
+const fn tuned(name: &'static str, build: Build, tune: fn(&mut ProcessConf)) -> Scenario {
+    Scenario { tune, real: false, ..opens(name, build, Left::Died) }
+}
+
+/// The closure of an operation panics. Unwinding is long: it is resumed from images alone.
+const fn panics(name: &'static str, build: Build, run: fn(&mut MemoryPoolMgr, &World)) -> Scenario {
+    let what = What::Panic(cold, run);
+    Scenario { what, real: false, leaves: Leaves::Torn, ..call(name, build, cold, nothing) }
 }
 
 const fn writing(scenario: Scenario) -> Scenario {
@@ -90,9 +117,26 @@ pub const ALL: &[Scenario] = &[
     call("alloc that goes to the next block", |p, w| some(p, w, 7 * 128 - 1), warm, |p, _| alloc(p)),
     call("alloc_keyed, the first of its type", empty, cold, alloc_keyed),
     call("alloc_keyed", few, warm, alloc_keyed),
-    large(call("alloc_keyed into a second group", |p, w| fill_index(p, w, 1200, 2), cold, alloc_keyed)),
-    large(call("alloc_keyed that moves an entry", |p, w| fill_index(p, w, 1240, 3), cold, alloc_keyed)),
+    large(call("alloc_keyed into a second group", |p, w| search(p, w, 1200, spills), cold, alloc_keyed)),
+    large(call(
+        "alloc_keyed that moves an entry away",
+        |p, w| search(p, w, 1230, moves_away),
+        cold,
+        alloc_keyed,
+    )),
+    large(call(
+        "alloc_keyed that moves an entry home",
+        |p, w| search(p, w, 1230, moves_home),
+        cold,
+        alloc_keyed,
+    )),
     large(call("alloc_keyed that splits groups", splitting, cold, alloc_keyed)),
+    large(call(
+        "alloc_keyed that splits a group with overflow",
+        |p, w| search(p, w, 300, splits_overflow),
+        cold,
+        alloc_keyed,
+    )),
     large(call("alloc_keyed, more splits", splitting, splits, alloc_keyed)),
     call("force_get, found", few, cold, |p, w| force_get(p, w, 3)),
     call("force_get, made", few, cold, |p, w| force_get(p, w, w.key)),
@@ -110,7 +154,7 @@ pub const ALL: &[Scenario] = &[
     call("free, keyed", few, cold, |p, w| free_keyed(p, w, 1)),
     large(call(
         "free, keyed, in its second group",
-        |p, w| fill_index(p, w, 1200, 2),
+        |p, w| search(p, w, 1200, spills),
         add_key,
         |p, w| free_key(p, w.key),
     )),
@@ -200,6 +244,132 @@ pub const ALL: &[Scenario] = &[
         });
         assert!(failed.is_err());
     }),
+    call(
+        "tx that makes objects with keys in a new extent",
+        |p, w| keyed(p, w, 126),
+        cold,
+        |p, w| {
+            pool(p).tx(|tx| tx_keyed(tx, w, 5)).unwrap();
+        },
+    ),
+    call(
+        "tx that makes objects with keys in a new extent, rolled back",
+        |p, w| keyed(p, w, 126),
+        cold,
+        |p, w| {
+            assert!(
+                pool(p)
+                    .tx(|tx| tx_keyed(tx, w, 5).and(Err::<(), _>(TxError::Stale(w.keyed[0].handle()))))
+                    .is_err()
+            );
+        },
+    ),
+    large(call("tx that splits the index", splitting, cold, |p, w| {
+        pool(p).tx(|tx| tx_keyed(tx, w, 3)).unwrap();
+    })),
+    large(call("tx that splits the index, rolled back", splitting, cold, |p, w| {
+        assert!(
+            pool(p)
+                .tx(|tx| tx_keyed(tx, w, 3).and(Err::<(), _>(TxError::Stale(w.keyed[0].handle()))))
+                .is_err()
+        );
+    })),
+    Scenario {
+        real: false,
+        ..call(
+            "tx over three pages of its log",
+            |p, w| some(p, w, 90),
+            cold,
+            |p, w| {
+                pool(p).tx(|tx| tx_many(tx, w)).unwrap();
+            },
+        )
+    },
+    Scenario {
+        real: false,
+        ..call(
+            "tx over three pages of its log, rolled back",
+            |p, w| some(p, w, 90),
+            cold,
+            |p, w| {
+                assert!(
+                    pool(p)
+                        .tx(|tx| tx_many(tx, w).and(Err::<(), _>(TxError::Stale(w.plain[0].handle()))))
+                        .is_err()
+                );
+            },
+        )
+    },
+    panics("get_mut, panics", few, |p, w| {
+        let mut object = p.get_mut(w.plain[1]).unwrap();
+        object.words[0] = 301;
+        object.words[5] = 302;
+        resume_unwind(Box::new(()));
+    }),
+    panics("get_several_mut, panics", few, |p, w| {
+        let [mut a, mut b] = p.get_several_mut([w.plain[0], w.plain[3]]).unwrap();
+        a.words[0] = 303;
+        b.words[3] = 304;
+        resume_unwind(Box::new(()));
+    }),
+    panics("views_mut, panics", few, |p, w| {
+        let (mut plain, mut keyed) = p.views_mut::<(Plain, Keyed)>();
+        let (mut a, mut b) = (plain.get_mut(w.plain[0]).unwrap(), keyed.get_mut(w.keyed[1]).unwrap());
+        a.words[2] = 305;
+        b.words[2] = 306;
+        resume_unwind(Box::new(()));
+    }),
+    panics("for_each, panics", few, |p, w| {
+        let last = w.keyed[2];
+        p.for_each::<Keyed>(|id, object| {
+            if id == last {
+                object.words[0] += 50;
+                resume_unwind(Box::new(()));
+            }
+        });
+    }),
+    panics("iter_mut, panics", few, |p, w| {
+        for (id, mut object) in p.iter_mut::<Plain>() {
+            if id == w.plain[2] {
+                object.words[1] = 307;
+                resume_unwind(Box::new(()));
+            }
+        }
+    }),
+    panics("sweep, panics", few, |p, w| {
+        let mut sweep = hotpool::pool::Sweep(1);
+        p.sweep::<Plain>(&mut sweep, 3, |id, object| {
+            if id == w.plain[2] {
+                object.words[0] = 308;
+                resume_unwind(Box::new(()));
+            }
+        });
+    }),
+    Scenario {
+        leaves: Leaves::Either,
+        ..panics("tx, panics", few, |p, w| {
+            let _: Result<(), TxError> = p.tx(|tx| {
+                tx.get_mut(w.plain[0])?.words = words(309);
+                tx.alloc_keyed(900, Keyed { words: words(310) })?;
+                tx.free(w.plain[2])?;
+                tx.commit_with(9)?;
+                resume_unwind(Box::new(()));
+            });
+        })
+    },
+    Scenario {
+        leaves: Leaves::Either,
+        ..panics("update, panics", few, |p, w| {
+            let _ = p.update(w.keyed[1], |object| {
+                object.words = words(311);
+                resume_unwind(Box::new(()));
+            });
+        })
+    },
+    call("alloc with suspects of an earlier owner", torn, cold, |p, _| alloc(p)),
+    call("quarantine with suspects of an earlier owner", torn, cold, |p, w| {
+        pool(p).quarantine(w.plain[1].handle()).unwrap();
+    }),
     call("quarantine", few, cold, |p, w| pool(p).quarantine(w.plain[1].handle()).unwrap()),
     call("quarantine, keyed", few, warm, |p, w| pool(p).quarantine(w.keyed[1].handle()).unwrap()),
     call("release", parked, cold, |p, w| pool(p).release(w.plain[1].handle()).unwrap()),
@@ -214,7 +384,12 @@ pub const ALL: &[Scenario] = &[
     call("note", few, cold, |p, w| pool(p).note(w.plain.len() as u32, 1, 2)),
     call("add_type, new", few, cold, |p, _| pool(p).add_type::<Late>().unwrap()),
     call("add_type, again", few, cold, |p, _| pool(p).add_type::<Plain>().unwrap()),
-    call("ready", few, cold, |p, _| pool(p).ready().unwrap()),
+    Scenario { leaves: Leaves::Forgotten, ..call("ready", few, cold, |p, _| pool(p).ready().unwrap()) },
+    Scenario {
+        leaves: Leaves::Forgotten,
+        ..call("ready with suspects of earlier owners", torn, cold, |p, _| pool(p).ready().unwrap())
+    },
+    call("close with suspects of earlier owners", torn, cold, |p, _| p.take().unwrap().close().unwrap()),
     call("close", few, cold, |p, _| p.take().unwrap().close().unwrap()),
     Scenario {
         leaves: Leaves::Ruins,
@@ -226,29 +401,34 @@ pub const ALL: &[Scenario] = &[
         leaves: Leaves::Nothing,
         ..call("open, cold", empty, cold, nothing)
     },
-    Scenario { real: false, ..opens("open, hot, after a close", few, true) },
-    opens("open, hot, after a death", few, false),
-    Scenario { real: false, ..opens("open with objects in quarantine", parked, false) },
-    Scenario { more_blocks: 1, ..opens("open with one more block", few, true) },
+    Scenario { real: false, ..opens("open, hot, after a close", few, Left::Closed) },
+    opens("open, hot, after a death", few, Left::Dropped),
+    Scenario { real: false, ..opens("open with objects in quarantine", parked, Left::Died) },
+    Scenario { more_blocks: 1, ..opens("open with one more block", few, Left::Closed) },
+    Scenario { blocks: 2, ..tuned("open with one block less", few, |conf| _ = conf.shm_keys.pop()) },
+    Scenario { real: false, ..opens("open with a mark left behind", torn, Left::Dropped) },
+    Scenario { real: false, ..opens("open with marks and suspects", torn_twice, Left::Died) },
+    tuned("open with OnTorn = quarantine", torn, |conf| conf.resume.on_torn = OnTorn::Quarantine),
+    tuned("open with OnTorn = quarantine, some there already", torn_twice, |conf| {
+        conf.resume.on_torn = OnTorn::Quarantine;
+    }),
+    tuned("open with OnCrashLoop = quarantine", torn, |conf| looping(conf, OnCrashLoop::Quarantine)),
+    tuned("open with OnCrashLoop = quarantine, by what was noted", noted, |conf| {
+        looping(conf, OnCrashLoop::Quarantine);
+    }),
     Scenario {
-        real: false,
-        ..opens(
-            "open with a mark left behind",
-            |p, w| {
-                few(p, w);
-                std::mem::forget(p.get_mut(w.plain[0]));
-            },
-            false,
-        )
+        leaves: Leaves::Aside,
+        ..tuned("open with OnCrashLoop = cold", torn, |conf| looping(conf, OnCrashLoop::Cold))
     },
 ];
 
 impl Scenario {
-    /// The configuration that the pool is built with.
-    pub fn built(&self, conf: &ProcessConf) -> ProcessConf {
-        let mut built = conf.clone();
-        built.shm_keys.truncate(self.blocks as usize);
-        built
+    /// The configuration that it is built with, and the one that it runs with.
+    pub fn confs(&self, keys: &Keys, backend: BackendKind) -> (ProcessConf, ProcessConf) {
+        let built = keys.conf(backend, self.block_bytes, self.blocks);
+        let mut conf = keys.conf(backend, self.block_bytes, self.blocks + self.more_blocks);
+        (self.tune)(&mut conf);
+        (built, conf)
     }
 
     /// Whether it makes or removes segments, of which there are no images.
@@ -257,16 +437,25 @@ impl Scenario {
     }
 
     /// Builds the pool it starts from, and leaves it as it says.
-    pub fn build(&self, conf: &ProcessConf) -> World {
+    pub fn build(&self, built: &ProcessConf) -> World {
         let mut world = World { key: 0x4b45_5901, ..World::default() };
         if let What::Cold = self.what {
             return world;
         }
-        let mut pool = MemoryPoolMgr::open(&self.built(conf)).unwrap();
+        let mut pool = MemoryPoolMgr::open(built).unwrap();
         add_types(&mut pool).unwrap();
         (self.build)(&mut pool, &mut world);
-        if let What::Open { closed: true } = self.what {
-            pool.close().unwrap();
+        match self.what {
+            What::Open(Left::Closed) => pool.close().unwrap(),
+            What::Open(Left::Died) => {
+                let left = Image::of_pool(built);
+                drop(pool);
+                left.restore_pool(built);
+            }
+            _ => drop(pool),
+        }
+        if let Some(snapshot) = &world.snapshot {
+            snapshot.restore_pool(built);
         }
         world
     }
@@ -274,7 +463,7 @@ impl Scenario {
     /// Opens the pool and does what comes before the operation.
     pub fn warm(&self, conf: &ProcessConf, world: &World) -> (Option<MemoryPoolMgr>, World) {
         let mut world = world.clone();
-        let What::Call(warm, _) = self.what else { return (None, world) };
+        let (What::Call(warm, _) | What::Panic(warm, _)) = self.what else { return (None, world) };
         let mut pool = MemoryPoolMgr::open(conf).unwrap();
         add_types(&mut pool).unwrap();
         warm(&mut pool, &mut world);
@@ -286,28 +475,67 @@ impl Scenario {
     pub fn run(&self, pool: &mut Option<MemoryPoolMgr>, conf: &ProcessConf, world: &World) {
         match self.what {
             What::Call(_, run) => run(pool, world),
-            What::Open { .. } | What::Cold => *pool = Some(MemoryPoolMgr::open(conf).unwrap()),
+            What::Panic(_, run) => {
+                let mut pool = pool.take().expect("the operation is given a pool");
+                let unwound = catch_unwind(AssertUnwindSafe(move || {
+                    run(&mut pool, world);
+                    drop(pool);
+                }));
+                assert!(unwound.is_err(), "it did not panic");
+            }
+            What::Open(_) | What::Cold => *pool = Some(MemoryPoolMgr::open(conf).unwrap()),
         }
     }
 
-    /// The objects before and behind the operation; the pool is used up.
-    pub fn around(&self, conf: &ProcessConf, world: &World) -> (Content, Content) {
+    /// What may be found before and behind the operation; the pool is used up. `restore` brings back what it starts
+    /// from.
+    pub fn around(
+        &self,
+        built: &ProcessConf,
+        conf: &ProcessConf,
+        world: &World,
+        restore: &dyn Fn(),
+    ) -> Expected {
+        let mut expected = Expected { leaves: self.leaves, dead: world.dead.clone(), ..Expected::default() };
         if let What::Cold = self.what {
-            return <(Content, Content)>::default();
+            return expected;
+        }
+        let open = |conf| {
+            let mut pool = MemoryPoolMgr::open(conf).unwrap();
+            add_types(&mut pool).unwrap();
+            pool
+        };
+        if let What::Open(_) = self.what {
+            // As it is without the words of the ini that are tested.
+            let plain = ProcessConf { resume: ResumeConf::default(), ..conf.clone() };
+            let pool = open(if self.more_blocks == 0 { &plain } else { built });
+            expected.before = Content::read(&pool).unwrap();
+            expected.suspects = named(pool.resume_report());
+            expected.epoch = pool.epoch() - 1;
+            expected.ends = vec![pool.resume_report().last_end];
+            drop(pool);
+            restore();
+            let pool = open(if self.more_blocks == 0 { conf } else { built });
+            expected.after = Content::read(&pool).unwrap();
+            return expected;
         }
         let (mut pool, world) = self.warm(conf, world);
-        let before = match &pool {
-            Some(pool) => Content::read(pool).unwrap(),
-            None => {
-                let mut pool = MemoryPoolMgr::open(&self.built(conf)).unwrap();
-                add_types(&mut pool).unwrap();
-                let before = Content::read(&pool).unwrap();
-                return (before.clone(), before);
-            }
-        };
+        let before = pool.as_ref().expect("it is opened for a call");
+        expected.before = Content::read(before).unwrap();
+        expected.suspects = named(before.resume_report());
+        expected.epoch = before.epoch();
         self.run(&mut pool, conf, &world);
-        let Some(pool) = pool else { return (before.clone(), before) };
-        (before, Content::read(&pool).unwrap())
+        if self.leaves == Leaves::Forgotten {
+            expected.ends.push(LastEnd::Died { was_ready: true });
+        } else if pool.is_none() && matches!(self.what, What::Call(..)) {
+            expected.ends.push(LastEnd::Closed);
+        }
+        expected.after = match (&pool, self.what) {
+            (Some(pool), _) => Content::read(pool).unwrap(),
+            (None, What::Panic(..)) => Content::read(&open(conf)).unwrap(),
+            (None, _) => expected.before.clone(),
+        };
+        expected
     }
 }
 
@@ -347,7 +575,7 @@ fn some(pool: &mut MemoryPoolMgr, world: &mut World, count: u64) {
     world.plain = (0..count).map(|n| pool.alloc(Plain { words: words(n) }).unwrap()).collect();
 }
 
-fn few(pool: &mut MemoryPoolMgr, world: &mut World) {
+pub fn few(pool: &mut MemoryPoolMgr, world: &mut World) {
     some(pool, world, 5);
     world.keyed = (0..5).map(|n| pool.alloc_keyed(n, Keyed { words: words(n) }).unwrap()).collect();
     world.worn = (0..3).map(|n| pool.alloc_keyed(n, Worn { words: words(n) }).unwrap()).collect();
@@ -379,26 +607,141 @@ fn fill_extent(pool: &mut MemoryPoolMgr, world: &mut World) {
     }
 }
 
-/// Fills the index until a key is met whose entry changes `stores` words of it, or more if 3.
-fn fill_index(pool: &mut MemoryPoolMgr, world: &mut World, count: u64, stores: usize) {
-    // Keys in a row are spread too evenly to fill a group.
-    let mut random = fastrand::Rng::with_seed(count);
-    for key in (0..count).map(|_| random.u64(1 << 32..)) {
-        world.keyed.push(pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap());
+/// A mark is left behind on the first object.
+pub fn torn(pool: &mut MemoryPoolMgr, world: &mut World) {
+    few(pool, world);
+    std::mem::forget(pool.get_mut(world.plain[0]));
+}
+
+/// One object was half written by an earlier owner and is in quarantine, one more by the last; a third is in quarantine
+/// by the program's word.
+fn torn_twice(pool: &mut MemoryPoolMgr, world: &mut World) {
+    torn(pool, world);
+    pool.quarantine(world.keyed[2].handle()).unwrap();
+    pool.quarantine(world.plain[3].handle()).unwrap();
+    std::mem::forget(pool.get_mut(world.keyed[1]));
+}
+
+/// The objects that a crash loop is about are those that were noted and allocated last.
+fn noted(pool: &mut MemoryPoolMgr, world: &mut World) {
+    few(pool, world);
+    pool.note_object(world.plain[2]);
+    world.plain.push(pool.alloc(Plain { words: words(77) }).unwrap());
+}
+
+pub fn looping(conf: &mut ProcessConf, policy: OnCrashLoop) {
+    conf.resume.max_crash_resumes = 1;
+    conf.resume.on_crash_loop = policy;
+}
+
+fn keyed(pool: &mut MemoryPoolMgr, world: &mut World, count: u64) {
+    world.keyed = (0..count).map(|n| pool.alloc_keyed(n, Keyed { words: words(n) }).unwrap()).collect();
+}
+
+/// Makes objects with keys, writes to them and to one that was there, and gives a key to another object.
+fn tx_keyed(tx: &mut Tx<'_>, world: &World, count: u64) -> Result<(), TxError> {
+    tx.get_mut(world.keyed[4])?.words[0] = 321;
+    for key in 5_000_000..5_000_000 + count {
+        let id = tx.alloc_keyed(key, Keyed { words: words(key) })?;
+        tx.get_mut(id)?.words[1] = 322;
     }
-    for key in 1_000_000.. {
-        let before = image::index_words(pool.conf(), 2);
-        let id = pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap();
-        let after = image::index_words(pool.conf(), 2);
-        let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
-        assert!(pool.free(id));
-        world.dead.push(id.to_bits());
-        if changed == stores || stores > 2 && changed > stores {
+    let old = world.keyed[5];
+    tx.free(old)?;
+    tx.alloc_keyed(5, Keyed { words: words(323) })?;
+    tx.commit_with(102)
+}
+
+/// Writes to all objects, which takes more than one page of the undo log.
+fn tx_many(tx: &mut Tx<'_>, world: &World) -> Result<(), TxError> {
+    for id in &world.plain {
+        let value = id.to_bits();
+        tx.get_mut(*id)?.words[13] = value;
+    }
+    tx.alloc(Plain { words: words(331) })?;
+    tx.free(world.plain[7])
+}
+
+/// What an insert did to an index: its words before and after, and whether all keys are found with one of them zero.
+struct Insert<'a> {
+    before: &'a [u64],
+    after: &'a [u64],
+    needs: &'a dyn Fn(usize) -> bool,
+}
+
+impl Insert<'_> {
+    fn changed(&self) -> usize {
+        self.before.iter().zip(self.after).filter(|(a, b)| a != b).count()
+    }
+
+    /// Groups whose overflow has changed so.
+    fn overflows(&self, how: fn(u64, u64) -> bool) -> usize {
+        let words = self.before.iter().zip(self.after).step_by(8);
+        words.filter(|(before, after)| how(**before, **after)).count()
+    }
+}
+
+/// It went into a second group, and nothing else happened.
+fn spills(insert: &Insert<'_>) -> bool {
+    insert.changed() == 2 && insert.overflows(|before, after| after == before + 1) == 1
+}
+
+/// An entry left its first group for it.
+fn moves_away(insert: &Insert<'_>) -> bool {
+    insert.changed() == 3 && insert.overflows(|before, after| after == before + 1) == 1
+}
+
+/// An entry went back to its first group for it.
+fn moves_home(insert: &Insert<'_>) -> bool {
+    insert.overflows(|before, after| after + 1 == before) == 1
+}
+
+/// A group was split some of whose keys live in their second groups.
+fn splits_overflow(insert: &Insert<'_>) -> bool {
+    let groups = insert.before.chunks_exact(8).zip(insert.after.chunks_exact(8)).enumerate();
+    let mut new = groups.filter(|(_, (before, after))| before.iter().all(|word| *word == 0) && after[0] != 0);
+    new.any(|(number, _)| (insert.needs)(number * 8))
+}
+
+/// Makes and frees objects with random keys until one is met whose insert is wanted. The operation starts from the bytes
+/// before it.
+fn search(pool: &mut MemoryPoolMgr, world: &mut World, fill: u64, wanted: fn(&Insert<'_>) -> bool) {
+    // Keys in a row are spread too evenly to fill a group.
+    let mut random = fastrand::Rng::with_seed(fill);
+    let mut keys: Vec<u64> = Vec::new();
+    let lens = IndexLens::new(pool.conf(), u32::from(Keyed::TYPE_ID));
+    let most = if fill < 1000 { 1380 } else { fill as usize + 20 };
+    for _ in 0..20_000 {
+        if keys.len() > most {
+            let key = keys.swap_remove(random.usize(..keys.len()));
+            world.dead.extend(pool.find::<Keyed>(key).map(Id::to_bits));
+            pool.free_by_key::<Keyed>(key);
+            continue;
+        }
+        let key = random.u64(1 << 32..);
+        if (keys.len() as u64) < fill {
+            pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap();
+            keys.push(key);
+            continue;
+        }
+        let (before, start) = (lens.words(), Image::of_pool(pool.conf()));
+        pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap();
+        let after = lens.words();
+        let needs = |number: usize| {
+            lens.set(number, 0);
+            let lost = keys.iter().any(|key| pool.find::<Keyed>(*key).is_none());
+            lens.set(number, after[number]);
+            lost
+        };
+        if after.len() == before.len() && wanted(&Insert { before: &before, after: &after, needs: &needs }) {
             world.key = key;
+            world.keyed = keys.iter().filter_map(|key| pool.find(*key)).collect();
+            world.snapshot = Some(Rc::new(start));
+            world.dead.drain(..world.dead.len().saturating_sub(50));
             return;
         }
-        assert!(key < 1_010_000, "no key changes {stores} words of the index");
+        keys.push(key);
     }
+    panic!("no key is inserted as it is wanted");
 }
 
 /// The next key makes the index grow.

@@ -163,6 +163,38 @@ impl Child {
         !self.is_done() && self.rip() == path.rips[place]
     }
 
+    /// Runs to the end of its next system call; whether it may have changed something. `None` if the operation
+    /// returned before.
+    pub fn to_call(&self) -> Option<bool> {
+        for _ in 0..2 {
+            assert_eq!(self.ask(libc::PTRACE_SYSCALL, 0, 0), 0, "{}", std::io::Error::last_os_error());
+            self.wait();
+            if self.is_done() {
+                return None;
+            }
+        }
+        let at = std::mem::offset_of!(libc::user_regs_struct, orig_rax);
+        let number = self.ask(libc::PTRACE_PEEKUSER, at, 0);
+        let flags = self.ask(libc::PTRACE_PEEKUSER, std::mem::offset_of!(libc::user_regs_struct, rdx), 0);
+        let only_looks = [
+            libc::SYS_read,
+            libc::SYS_pread64,
+            libc::SYS_lseek,
+            libc::SYS_fstat,
+            libc::SYS_newfstatat,
+            libc::SYS_statx,
+            libc::SYS_stat,
+            libc::SYS_lstat,
+            libc::SYS_readlink,
+            libc::SYS_readlinkat,
+            libc::SYS_getdents64,
+            libc::SYS_getrandom,
+            libc::SYS_brk,
+        ];
+        let opens = number == libc::SYS_openat && flags & i64::from(libc::O_CREAT) == 0;
+        Some(!opens && number != libc::SYS_close && !only_looks.contains(&number))
+    }
+
     /// Ends it with SIGKILL; returns when the kernel has torn it down.
     pub fn kill(self) {
         drop(self);

@@ -8,6 +8,7 @@
 //! One operation of one thread at a time: the handlers find their state in a static.
 
 use super::image::{Image, Mapped, Store};
+use super::reach;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -96,7 +97,12 @@ impl State {
         // Whole words: an aligned word is not cut, and is easier to read.
         let (first, end) = (first & !7, (last | 7) + 1);
         copy[first..end].copy_from_slice(&now[first..end]);
-        self.stores.push(Store { segment: part.segment, at: at + first, bytes: now[first..end].to_vec() });
+        self.stores.push(Store {
+            segment: part.segment,
+            at: at + first,
+            bytes: now[first..end].to_vec(),
+            begun: reach::begun(),
+        });
     }
 }
 

@@ -1,0 +1,229 @@
+//! Operations that make and remove segments, on every backend of the kernel's, killed behind each system call.
+//!
+//! What such an operation stores between two calls is killed store by store elsewhere; here it is the kernel's state that
+//! a kill cuts: a segment without a size, a name without a block, semaphores without a base. Each kill gets a
+//! pool that another process has built and died with.
+
+use super::content::{Content, add_types};
+use super::judge::{self, Expected, Leaves, named};
+use super::keys::Keys;
+use super::reach;
+use super::run::Tally;
+use super::scenario::{Build, World, few, looping, torn};
+use super::stepper::{self, Child};
+use hotpool::MemoryPoolMgr;
+use hotpool::conf::{BackendKind, OnCrashLoop, ProcessConf};
+use hotpool::share::{Home, remove_pool};
+use std::path::PathBuf;
+
+/// What is killed.
+#[derive(Clone, Copy)]
+enum Act {
+    Open,
+    Destroy,
+    Remove,
+}
+
+/// An operation on a backend.
+pub struct Operation {
+    pub name: &'static str,
+    backend: BackendKind,
+    act: Act,
+    /// What there is before; `None` where nothing is.
+    build: Option<Build>,
+    blocks: u32,
+    more_blocks: u32,
+    leaves: Leaves,
+    tune: fn(&mut ProcessConf),
+}
+
+const fn operation(name: &'static str, backend: BackendKind, act: Act, leaves: Leaves) -> Operation {
+    Operation { name, backend, act, build: Some(few), blocks: 1, more_blocks: 0, leaves, tune: |_| () }
+}
+
+const fn with_build(build: Option<Build>, operation: Operation) -> Operation {
+    Operation { build, ..operation }
+}
+
+macro_rules! on_each_backend {
+    ($($kind:ident $name:literal,)+) => {
+        /// All of them.
+        pub const ALL: &[Operation] = &[$(
+            with_build(None, operation(
+                concat!("open, cold, ", $name), BackendKind::$kind, Act::Open, Leaves::Nothing)),
+            operation(concat!("open, hot, ", $name), BackendKind::$kind, Act::Open, Leaves::Done),
+            Operation {
+                more_blocks: 1,
+                ..operation(concat!("open with one more block, ", $name), BackendKind::$kind, Act::Open, Leaves::Done)
+            },
+            Operation {
+                build: Some(torn),
+                tune: |conf| looping(conf, OnCrashLoop::Cold),
+                ..operation(concat!("open with OnCrashLoop = cold, ", $name), BackendKind::$kind, Act::Open, Leaves::Aside)
+            },
+            operation(concat!("destroy, ", $name), BackendKind::$kind, Act::Destroy, Leaves::Ruins),
+            Operation {
+                blocks: 2,
+                ..operation(concat!("rm, ", $name), BackendKind::$kind, Act::Remove, Leaves::Ruins)
+            },
+        )+];
+    };
+}
+
+on_each_backend! {
+    Sysv "sysv",
+    Posix "posix",
+    File "file",
+}
+
+/// The keys of an operation; everything under them goes when it ends.
+struct Site {
+    keys: Keys,
+    built: ProcessConf,
+    conf: ProcessConf,
+    dir: Option<PathBuf>,
+}
+
+impl Site {
+    fn new(operation: &Operation) -> Site {
+        let keys = Keys::take(8);
+        let mut built = keys.conf(operation.backend, 128 << 10, operation.blocks);
+        let mut conf = keys.conf(operation.backend, 128 << 10, operation.blocks + operation.more_blocks);
+        let mut dir = None;
+        if operation.backend == BackendKind::File {
+            let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("calls-{}", keys.base()));
+            std::fs::create_dir_all(&path).unwrap();
+            (built.dir, conf.dir) = (path.clone(), path.clone());
+            dir = Some(path);
+        }
+        (operation.tune)(&mut conf);
+        let site = Site { keys, built, conf, dir };
+        site.clean();
+        site
+    }
+
+    /// Removes segments, semaphores and files, whatever state they are in.
+    fn clean(&self) {
+        self.keys.remove();
+        let folder = match self.conf.backend {
+            BackendKind::File => self.conf.dir.clone(),
+            _ => PathBuf::from("/dev/shm"),
+        };
+        let aside = judge::aside(&self.conf);
+        for conf in [&self.conf, &aside] {
+            for key in super::image::keys_of(conf) {
+                super::keys::remove_segment(key);
+                super::keys::remove_semaphores(key);
+                let _ = std::fs::remove_file(folder.join(format!("hotpool-{:08x}", key.0)));
+            }
+        }
+    }
+
+    /// Has another process build the pool, and die with it.
+    fn prepare(&self, operation: &Operation) {
+        self.clean();
+        let Some(build) = operation.build else { return };
+        let child = Child::start(|| {
+            let mut pool = MemoryPoolMgr::open(&self.built).unwrap();
+            add_types(&mut pool).unwrap();
+            build(&mut pool, &mut World::default());
+            stepper::begin();
+        });
+        child.kill();
+    }
+
+    /// What may be found: what a start without further words finds.
+    fn expected(&self, operation: &Operation) -> Expected {
+        let mut expected = Expected { leaves: operation.leaves, ..Expected::default() };
+        if operation.build.is_none() {
+            return expected;
+        }
+        let mut pool = MemoryPoolMgr::open(&self.built).unwrap();
+        add_types(&mut pool).unwrap();
+        expected.before = Content::read(&pool).unwrap();
+        expected.suspects = named(pool.resume_report());
+        expected.epoch = pool.epoch() - 1;
+        if operation.leaves != Leaves::Aside {
+            expected.after = expected.before.clone();
+        }
+        expected
+    }
+
+    fn child(&self, operation: &Operation, tally: &Tally) -> Child {
+        Child::start(|| {
+            tally.arm(true);
+            reach::reset();
+            match operation.act {
+                Act::Open => {
+                    stepper::begin();
+                    let pool = MemoryPoolMgr::open(&self.conf);
+                    stepper::end();
+                    drop(pool.unwrap());
+                }
+                Act::Destroy => {
+                    let pool = MemoryPoolMgr::open(&self.conf).unwrap();
+                    reach::reset();
+                    stepper::begin();
+                    let done = pool.destroy();
+                    stepper::end();
+                    done.unwrap();
+                }
+                Act::Remove => {
+                    stepper::begin();
+                    let done = remove_pool(self.conf.base_key, &Home::of(&self.conf), false);
+                    stepper::end();
+                    done.unwrap();
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.clean();
+        if let Some(dir) = &self.dir {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+}
+
+/// Kills an operation behind each of its system calls.
+pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
+    tally.arm(false);
+    let site = Site::new(operation);
+    site.prepare(operation);
+    let expected = site.expected(operation);
+    site.prepare(operation);
+    let child = site.child(operation, tally);
+    let mut changes = Vec::new();
+    while let Some(changing) = child.to_call() {
+        changes.push(changing);
+    }
+    let log = reach::log();
+    child.kill();
+    // Behind a call that only looks a kill leaves what it leaves behind the one before.
+    let calls = changes.len();
+    for call in (1..=calls).filter(|call| changes[call - 1]) {
+        tally.arm(false);
+        site.prepare(operation);
+        let child = site.child(operation, tally);
+        let reached = (0..call).all(|_| child.to_call().is_some());
+        child.kill();
+        tally.reached.kill(operation.name, &log, reach::done());
+        tally.arm(true);
+        let result = match reached {
+            true => judge::judge(&site.conf, &expected),
+            false => Ok(()),
+        };
+        tally.arm(false);
+        tally.note(operation.name, &format!("killed behind call {call} of {calls}"), result);
+        if tally.is_over() {
+            return;
+        }
+    }
+    if !tally.quick {
+        let kills = changes.iter().filter(|changing| **changing).count();
+        println!("{:44} {calls:4} system calls, {kills:3} kills", operation.name);
+    }
+}
