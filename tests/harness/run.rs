@@ -125,7 +125,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
 }
 
 fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Child {
-    Child::start(|| {
+    let child = Child::start(|| {
         tally.arm(false);
         let (mut pool, world) = scenario.warm(conf, world);
         tally.arm(true);
@@ -133,7 +133,11 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &T
         stepper::begin();
         scenario.run(&mut pool, conf, &world);
         stepper::end();
-    })
+    });
+    if let What::Cold = scenario.what {
+        child.to_creation();
+    }
+    child
 }
 
 /// Steps through the operation once and notes which instructions change the segments. They are looked at

@@ -195,6 +195,20 @@ impl Child {
         Some(!opens && number != libc::SYS_close && !only_looks.contains(&number))
     }
 
+    /// Runs to the end of the call that makes the first segment. What is before it looks through all of `/proc`, which is
+    /// too long for single steps, and stores to no segment.
+    pub fn to_creation(&self) {
+        let register = |at| self.ask(libc::PTRACE_PEEKUSER, at, 0);
+        loop {
+            assert!(self.to_call().is_some(), "it made no segment");
+            let call = register(std::mem::offset_of!(libc::user_regs_struct, orig_rax));
+            let flags = register(std::mem::offset_of!(libc::user_regs_struct, rdx));
+            if call == libc::SYS_shmget && flags & i64::from(libc::IPC_CREAT) != 0 {
+                return;
+            }
+        }
+    }
+
     /// Ends it with SIGKILL; returns when the kernel has torn it down.
     pub fn kill(self) {
         drop(self);
