@@ -16,6 +16,9 @@ use hotpool::conf::{BackendKind, OnCrashLoop, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use std::path::PathBuf;
 
+/// Of an operation of many calls the last so many are killed behind, and about as many of those before.
+const LAST: usize = 100;
+
 /// What is killed.
 #[derive(Clone, Copy)]
 enum Act {
@@ -204,7 +207,15 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
     child.kill();
     // Behind a call that only looks a kill leaves what it leaves behind the one before.
     let calls = changes.len();
-    for call in (1..=calls).filter(|call| changes[call - 1]) {
+    let mut kills: Vec<usize> = (1..=calls).filter(|call| changes[call - 1]).collect();
+    // A removal looks at all segments there are before it begins.
+    let (before, step) = (kills.len().saturating_sub(LAST), kills.len().div_ceil(LAST));
+    let mut number = 0;
+    kills.retain(|_| {
+        number += 1;
+        number > before || number % step == 0
+    });
+    for &call in &kills {
         tally.arm(false);
         site.prepare(operation);
         let child = site.child(operation, tally);
@@ -223,7 +234,6 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         }
     }
     if !tally.quick {
-        let kills = changes.iter().filter(|changing| **changing).count();
-        println!("{:44} {calls:4} system calls, {kills:3} kills", operation.name);
+        println!("{:44} {calls:4} system calls, {:3} kills", operation.name, kills.len());
     }
 }

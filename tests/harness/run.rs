@@ -277,10 +277,14 @@ impl Nest<'_> {
         let step = cuts.len().div_ceil(LEVEL).max(1);
         for cut in cuts.iter().step_by(if depth == 3 { 1 } else { step }) {
             let image = cut.image();
-            if self.tally.is_over() || !self.seen.insert(fingerprint(&image, &TIMES)) {
+            if self.tally.is_over() {
                 continue;
             }
+            // The same bytes, notes apart, are judged once.
             self.tally.reached.kill(self.scenario.name, &cut.log, cut.done());
+            if !self.seen.insert(fingerprint(&image, &TIMES)) {
+                continue;
+            }
             reach::reset();
             let stores = self.resume(&image, depth);
             if depth != 0 {

@@ -47,6 +47,8 @@ pub enum Left {
     Closed,
     Dropped,
     Died,
+    /// The next one gave up the last block, which was empty.
+    GaveUp,
 }
 
 pub struct Scenario {
@@ -406,6 +408,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { real: false, ..opens("open with objects in quarantine", parked, Left::Died) },
     Scenario { more_blocks: 1, ..opens("open with one more block", few, Left::Closed) },
     Scenario { blocks: 2, ..tuned("open with one block less", few, |conf| _ = conf.shm_keys.pop()) },
+    Scenario { blocks: 2, real: false, ..opens("open with a block that was given up", few, Left::GaveUp) },
     Scenario { real: false, ..opens("open with a mark left behind", torn, Left::Dropped) },
     Scenario { real: false, ..opens("open with marks and suspects", torn_twice, Left::Died) },
     tuned("open with OnTorn = quarantine", torn, |conf| conf.resume.on_torn = OnTorn::Quarantine),
@@ -451,6 +454,12 @@ impl Scenario {
                 let left = Image::of_pool(built);
                 drop(pool);
                 left.restore_pool(built);
+            }
+            What::Open(Left::GaveUp) => {
+                drop(pool);
+                let mut fewer = built.clone();
+                fewer.shm_keys.pop();
+                drop(MemoryPoolMgr::open(&fewer).unwrap());
             }
             _ => drop(pool),
         }
