@@ -49,8 +49,8 @@ impl Keys {
     ///
     /// The lock goes when the process dies. Its mappings go with its memory, which a reader of `/proc/<pid>/maps` or
     /// `smaps` keeps while it reads, longer than the process lives: then no process has the segment in its
-    /// maps, and the count falls when the reader is done. A segment that a living process has attached is a
-    /// finding at once, and so is one that stays attached.
+    /// maps, and the count falls when the reader is done. A tool that lists pools attaches it for reading, too, and leaves
+    /// it. A living process that can write to it is a finding at once, and a segment that stays attached is one.
     pub fn are_let_go(&self) -> Result<(), String> {
         const PATIENCE: Duration = Duration::from_secs(20);
         let began = Instant::now();
@@ -114,15 +114,17 @@ impl std::fmt::Display for Left {
     }
 }
 
-/// A process that has the segment under a key in its maps.
+/// A process that can write to the segment under a key.
 fn process_with(key: Key) -> Option<i32> {
-    let id = shmid(key)?;
+    let id = shmid(key)?.to_string();
     let wanted = format!("/SYSV{:08x}", key.0);
     let pids = std::fs::read_dir("/proc").ok()?.flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     // The inode of a System V mapping is its number.
-    let is_it =
-        |line: &str| line.contains(&wanted) && line.split_whitespace().nth(4) == Some(&id.to_string());
+    let is_it = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        line.contains(&wanted) && fields.get(1) == Some(&"rw-s") && fields.get(4) == Some(&id.as_str())
+    };
     pids.into_iter().find(|pid| {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         maps.lines().any(is_it)

@@ -537,7 +537,7 @@ impl Scenario {
         if self.leaves == Leaves::Forgotten {
             expected.ends.push(LastEnd::Died { was_ready: true });
         } else if pool.is_none() && matches!(self.what, What::Call(..)) {
-            expected.ends.push(LastEnd::Closed);
+            expected.ends.extend([LastEnd::Closed, LastEnd::Left { was_ready: false }]);
         }
         expected.after = match (&pool, self.what) {
             (Some(pool), _) => Content::read(pool).unwrap(),
