@@ -162,7 +162,7 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
 fn parked_object(ty: &Type, header: u64, index: u64) -> Option<Handle> {
     let of_type = header >> TYPE_SHIFT & u64::from(limits::MAX_TYPE_ID) == u64::from(ty.id);
     let place = index << INDEX_SHIFT | u64::from(ty.id) << TYPE_SHIFT;
-    let bits = place | (header & GENERATION_MASK) + 1;
+    let bits = place | ((header & GENERATION_MASK) + 1);
     (is_parked(header) && of_type).then(|| Handle::from_bits(bits)).flatten()
 }
 
