@@ -98,7 +98,8 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         let child = start_child(scenario, &conf, &world, tally);
         astray += u64::from(!child.run_to(&path, place));
         child.kill();
-        tally.reached.kill(scenario.name, &log, reach::done());
+        // A place is behind an instruction that changed a segment: what was begun by then is done.
+        tally.reached.kill(scenario.name, &log, reach::begun());
         tally.arm(true);
         let is_new = judged.insert(fingerprint(&Image::of_sysv(&conf), &OWNER));
         let result = match is_new || scenario.makes_segments() {
