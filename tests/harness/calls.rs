@@ -10,14 +10,14 @@ use super::keys::Keys;
 use super::reach;
 use super::run::Tally;
 use super::scenario::{Build, World, few, looping, torn};
-use super::stepper::{self, Child};
+use super::stepper::{self, Call, Child};
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, OnCrashLoop, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use std::path::PathBuf;
 
 /// Of an operation of many calls the last so many are killed behind, and about as many of those before.
-const LAST: usize = 100;
+const LAST: usize = 50;
 
 /// What is killed.
 #[derive(Clone, Copy)]
@@ -199,15 +199,15 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
     let expected = site.expected(operation);
     site.prepare(operation);
     let child = site.child(operation, tally);
-    let mut changes = Vec::new();
-    while let Some(changing) = child.to_call() {
-        changes.push(changing);
+    let mut all: Vec<Call> = Vec::new();
+    while let Some(call) = child.to_call() {
+        all.push(call);
     }
     let log = reach::log();
     child.kill();
     // Behind a call that only looks a kill leaves what it leaves behind the one before.
-    let calls = changes.len();
-    let mut kills: Vec<usize> = (1..=calls).filter(|call| changes[call - 1]).collect();
+    let calls = all.len();
+    let mut kills: Vec<usize> = (1..=calls).filter(|call| all[call - 1].changes).collect();
     // A removal looks at all segments there are before it begins.
     let (before, step) = (kills.len().saturating_sub(LAST), kills.len().div_ceil(LAST));
     let mut number = 0;
@@ -215,11 +215,11 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         number += 1;
         number > before || number % step == 0
     });
-    for &call in &kills {
+    let mut kill = |place: String, run: &dyn Fn(&Child) -> bool| {
         tally.arm(false);
         site.prepare(operation);
         let child = site.child(operation, tally);
-        let reached = (0..call).all(|_| child.to_call().is_some());
+        let reached = run(&child);
         child.kill();
         tally.reached.kill(operation.name, &log, reach::done());
         tally.arm(true);
@@ -228,12 +228,31 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
             false => Ok(()),
         };
         tally.arm(false);
-        tally.note(operation.name, &format!("killed behind call {call} of {calls}"), result);
-        if tally.is_over() {
+        tally.note(operation.name, &place, result);
+        tally.is_over()
+    };
+    // How much it looks at differs from run to run, with what else is on the host. What it removes does not.
+    let removals = all.iter().filter(|call| call.removes).count();
+    for removal in 1..=removals {
+        let behind = |child: &Child| {
+            let mut seen = 0;
+            while seen < removal {
+                let Some(call) = child.to_call() else { return false };
+                seen += usize::from(call.removes);
+            }
+            true
+        };
+        if kill(format!("killed behind removal {removal} of {removals}"), &behind) {
+            return;
+        }
+    }
+    for &call in &kills {
+        let behind = |child: &Child| (0..call).all(|_| child.to_call().is_some());
+        if kill(format!("killed behind call {call} of {calls}"), &behind) {
             return;
         }
     }
     if !tally.quick {
-        println!("{:44} {calls:4} system calls, {:3} kills", operation.name, kills.len());
+        println!("{:44} {calls:4} system calls, {:3} kills", operation.name, kills.len() + removals);
     }
 }

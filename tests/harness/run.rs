@@ -216,7 +216,7 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
         seen: HashSet::new(),
         opening: Vec::new(),
     };
-    nest.level(Cut::all(start.clone(), stores, log), depth);
+    nest.level(Cut::all(start.clone(), stores, log), depth, 1);
     nest.tally.arm(false);
     start.restore(&segments);
     if scenario.leaves == Leaves::Aside {
@@ -269,14 +269,13 @@ struct Nest<'a> {
     opening: Vec<usize>,
 }
 
-/// Images of one level of one scenario at the most; they are taken evenly.
-const LEVEL: usize = 200;
+/// Images of one level of recoveries of one scenario at the most; they are taken evenly.
+const LEVEL: usize = 120;
 
 impl Nest<'_> {
-    fn level(&mut self, cuts: Vec<Cut>, depth: u32) {
+    fn level(&mut self, cuts: Vec<Cut>, depth: u32, step: usize) {
         let mut next = Vec::new();
-        let step = cuts.len().div_ceil(LEVEL).max(1);
-        for cut in cuts.iter().step_by(if depth == 3 { 1 } else { step }) {
+        for cut in cuts.iter().step_by(step) {
             let image = cut.image();
             if self.tally.is_over() {
                 continue;
@@ -293,7 +292,8 @@ impl Nest<'_> {
             }
         }
         if depth != 0 && !next.is_empty() {
-            self.level(next, depth - 1);
+            let step = next.len().div_ceil(LEVEL);
+            self.level(next, depth - 1, step);
         }
     }
 

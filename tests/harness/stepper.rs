@@ -163,9 +163,8 @@ impl Child {
         !self.is_done() && self.rip() == path.rips[place]
     }
 
-    /// Runs to the end of its next system call; whether it may have changed something. `None` if the operation
-    /// returned before.
-    pub fn to_call(&self) -> Option<bool> {
+    /// Runs to the end of its next system call; what that may have done. `None` if the operation returned before.
+    pub fn to_call(&self) -> Option<Call> {
         for _ in 0..2 {
             assert_eq!(self.ask(libc::PTRACE_SYSCALL, 0, 0), 0, "{}", std::io::Error::last_os_error());
             self.wait();
@@ -173,9 +172,16 @@ impl Child {
                 return None;
             }
         }
-        let at = std::mem::offset_of!(libc::user_regs_struct, orig_rax);
-        let number = self.ask(libc::PTRACE_PEEKUSER, at, 0);
-        let flags = self.ask(libc::PTRACE_PEEKUSER, std::mem::offset_of!(libc::user_regs_struct, rdx), 0);
+        let register = |at| self.ask(libc::PTRACE_PEEKUSER, at, 0);
+        let number = register(std::mem::offset_of!(libc::user_regs_struct, orig_rax));
+        let second = register(std::mem::offset_of!(libc::user_regs_struct, rsi));
+        let third = register(std::mem::offset_of!(libc::user_regs_struct, rdx));
+        let remove = i64::from(libc::IPC_RMID);
+        let removes = match number {
+            libc::SYS_shmctl => second == remove,
+            libc::SYS_semctl => third == remove,
+            _ => [libc::SYS_unlink, libc::SYS_unlinkat].contains(&number),
+        };
         let only_looks = [
             libc::SYS_read,
             libc::SYS_pread64,
@@ -191,8 +197,9 @@ impl Child {
             libc::SYS_getrandom,
             libc::SYS_brk,
         ];
-        let opens = number == libc::SYS_openat && flags & i64::from(libc::O_CREAT) == 0;
-        Some(!opens && number != libc::SYS_close && !only_looks.contains(&number))
+        let opens = number == libc::SYS_openat && third & i64::from(libc::O_CREAT) == 0;
+        let changes = !opens && number != libc::SYS_close && !only_looks.contains(&number);
+        Some(Call { changes, removes })
     }
 
     /// Runs to the end of the call that makes the first segment. What is before it looks through all of `/proc`, which is
@@ -228,6 +235,15 @@ impl Drop for Child {
             }
         }
     }
+}
+
+/// What a system call may have done.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// It is none of those that only look.
+    pub changes: bool,
+    /// It removes a segment, semaphores or a file.
+    pub removes: bool,
 }
 
 /// The addresses of the instructions of an operation, and which of them changed something.
