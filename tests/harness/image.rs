@@ -218,8 +218,10 @@ impl IndexLens {
     fn places(&self) -> Vec<&AtomicU64> {
         let place = |segment: &Mapped, at: usize| {
             assert!(at + 8 <= segment.len);
-            // SAFETY: a word inside the mapping, which outlives this value.
-            unsafe { AtomicU64::from_ptr(segment.base.add(at).cast()) }
+            // SAFETY: it stays inside the mapping.
+            let word = unsafe { segment.base.add(at) };
+            // SAFETY: an aligned word inside the mapping, which outlives this value.
+            unsafe { AtomicU64::from_ptr(word.cast()) }
         };
         let word = |segment: &Mapped, at: usize| place(segment, at).load(Ordering::Relaxed);
         let base = &self.segments[0];
