@@ -4,7 +4,7 @@
 //! each kill, which commit stores the dead process had done. Without the feature `mutants` a name costs
 //! nothing: only the store is left. `tests/tidy.rs` compares this list with docs/layout.md and with the code.
 
-use crate::sync::Word;
+use crate::word::Word;
 
 macro_rules! commits {
     ($($name:ident: $operation:literal, $word:literal;)+) => {
@@ -80,7 +80,7 @@ impl Commit {
 #[cfg(feature = "mutants")]
 mod active {
     use super::Commit;
-    use crate::sync::Word;
+    use crate::word::Word;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 

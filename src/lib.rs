@@ -18,9 +18,9 @@ pub mod object;
 pub mod pool;
 mod region;
 pub mod share;
-pub mod sync;
 mod sys;
 pub mod units;
+pub mod word;
 
 pub use conf::ConfMgr;
 pub use object::{Handle, Id, Link, PoolObject};

@@ -12,7 +12,7 @@ const RANKS: [(&str, u32); 17] = [
     ("mutants", 0),
     ("limits", 0),
     ("units", 1),
-    ("sync", 1),
+    ("word", 1),
     ("commits", 2),
     ("layout", 2),
     ("region", 3),

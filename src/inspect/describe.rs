@@ -11,8 +11,8 @@ use crate::pool::base::Base;
 use crate::pool::types;
 use crate::region::Region;
 use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
-use crate::sync::Word;
 use crate::units::{Bytes, Key};
+use crate::word::Word;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a pool cannot be described.

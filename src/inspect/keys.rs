@@ -7,7 +7,7 @@ use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::pool::index::{Addressing, Hash};
 use crate::region::{OutOfBounds, Region, Table};
-use crate::sync::Word;
+use crate::word::Word;
 
 const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
 

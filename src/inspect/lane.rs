@@ -6,7 +6,7 @@ use crate::inspect::verify::Standing;
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::object::Handle;
 use crate::region::Region;
-use crate::sync::Word;
+use crate::word::Word;
 use std::collections::BTreeMap;
 
 /// Checks that the log can be rolled back or finished by whoever attaches next.

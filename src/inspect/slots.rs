@@ -7,7 +7,7 @@ use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::slot::{RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
-use crate::sync::Word;
+use crate::word::Word;
 use std::time::Duration;
 
 /// How often something about one object is looked at again while an owner is running, and how

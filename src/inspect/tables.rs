@@ -15,8 +15,8 @@ use crate::pool::base::Base;
 use crate::pool::judging::taken;
 use crate::pool::types;
 use crate::region::{At, Region};
-use crate::sync::Word;
 use crate::units::{Key, round_up};
+use crate::word::Word;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::offset_of;
 

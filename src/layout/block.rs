@@ -1,5 +1,5 @@
 use super::record;
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// One block of a pool: a segment of `block_bytes` under a key of `ShmKeys`.
 #[repr(C)]

@@ -1,7 +1,7 @@
 use super::record;
 use crate::limits::LINE;
-use crate::sync::{Half, Word};
 use crate::units::round_up;
+use crate::word::{Half, Word};
 
 /// What an extent holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

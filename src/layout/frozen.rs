@@ -1,5 +1,5 @@
 use super::{checksum, record};
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// First word of a segment whose creation has begun and not ended.
 pub const MAGIC_MAKING: u64 = u64::from_le_bytes(*b"HOTPMAKE");

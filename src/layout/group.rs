@@ -1,5 +1,5 @@
 use super::record;
-use crate::sync::Word;
+use crate::word::Word;
 
 /// One cache line of a type's index from user keys to slots.
 #[repr(C, align(64))]

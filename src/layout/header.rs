@@ -1,6 +1,6 @@
 use super::{Frozen, checksum, record};
 use crate::limits;
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// `run`: the pool was closed by its owner, or never opened.
 pub const RUN_CLOSED: u64 = 0;

@@ -1,5 +1,5 @@
 use super::record;
-use crate::sync::Word;
+use crate::word::Word;
 
 /// The head of a lane: the undo log of the transaction in flight follows it.
 #[repr(C)]

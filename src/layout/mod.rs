@@ -42,7 +42,7 @@ pub(crate) use tally::Tally;
 pub(crate) use type_info::FLAG_KEYED;
 pub use type_info::TypeInfo;
 
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// A struct of a segment: `repr(C)`, made of [`Word`] and [`Half`] alone, without
 /// padding.

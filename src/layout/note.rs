@@ -1,5 +1,5 @@
 use super::record;
-use crate::sync::Word;
+use crate::word::Word;
 
 /// One note of the black box.
 ///

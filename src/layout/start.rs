@@ -1,5 +1,5 @@
 use super::record;
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// `before`: there was no start before this one.
 pub const BEFORE_NONE: u32 = 0;

@@ -1,5 +1,5 @@
 use super::{Tally, checksum, record};
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 
 /// One type of a pool. Index in the table is its number.
 #[repr(C)]

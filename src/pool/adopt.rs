@@ -36,8 +36,8 @@ use crate::pool::suspects::{self, Torn};
 use crate::pool::undo::{States, Undo};
 use crate::region::At;
 use crate::share::{MemoryReport, ShareMgr, StartMode};
-use crate::sync::Word;
 use crate::sys;
+use crate::word::Word;
 use std::time::Duration;
 
 /// The parts of a pool that was found.

@@ -28,8 +28,8 @@ use crate::pool::slot::RETIRED;
 use crate::pool::space::{Chains, Space};
 use crate::region::{At, Region};
 use crate::share::{Home, Observed, Prospect, ShareError, ShareMgr, Standing, Verdict};
-use crate::sync::Word;
 use crate::units::{Bytes, Key};
+use crate::word::Word;
 use std::time::Instant;
 
 /// Judges what is under the post-mortem keys of a pool, before anything is stored.

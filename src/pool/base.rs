@@ -6,9 +6,9 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
-use crate::sync::Half;
 use crate::sys;
 use crate::units::round_up;
+use crate::word::Half;
 
 /// The parts of a base segment, found and checked.
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
 use crate::pool::suspects::{self, Torn};
 use crate::region::At;
-use crate::sync::Word;
+use crate::word::Word;
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::thread::panicking;

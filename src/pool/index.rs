@@ -21,7 +21,7 @@ use crate::pool::slot::Slot;
 use crate::pool::slots::Slots;
 use crate::pool::space::Extents;
 use crate::region::{OutOfBounds, Tables};
-use crate::sync::Word;
+use crate::word::Word;
 use std::cell::Cell;
 
 /// The part of an entry that is the number of its slot and 1.

@@ -7,9 +7,9 @@ use crate::pool::black_box::{BlackBox, Note};
 use crate::pool::quarantine;
 use crate::pool::starts::{Start, Starts};
 use crate::share::{Facts, Home, LockFacts, Observed, Process, ShareError};
-use crate::sync::Word;
 use crate::sys;
 use crate::units::Key;
+use crate::word::Word;
 
 /// Why a pool cannot be read.
 #[derive(Debug, thiserror::Error)]

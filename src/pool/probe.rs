@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Group;
-use crate::sync::Word;
+use crate::word::Word;
 use std::mem::offset_of;
 
 const _: () =

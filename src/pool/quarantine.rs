@@ -25,7 +25,7 @@ use crate::pool::slot::parked;
 use crate::pool::space::Space;
 use crate::pool::state::TypeState;
 use crate::pool::suspects::{self, Torn};
-use crate::sync::Word;
+use crate::word::Word;
 
 /// Why an object does not leave quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

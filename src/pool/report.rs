@@ -39,7 +39,7 @@ pub struct TypeCount {
 }
 
 impl TypeCount {
-    pub(crate) fn new(id: u16, objects: u64, words: &[crate::sync::Word; 6]) -> Self {
+    pub(crate) fn new(id: u16, objects: u64, words: &[crate::word::Word; 6]) -> Self {
         let mut name = [0; 48];
         for (bytes, word) in name.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.load().to_le_bytes());

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE};
-use crate::sync::Word;
+use crate::word::Word;
 use std::ptr::NonNull;
 
 /// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.

@@ -29,7 +29,7 @@ use crate::pool::space::Extents;
 use crate::pool::typed::{Typed, TypedMut};
 use crate::pool::wanted::Wanted;
 use crate::region::{At, OutOfBounds, Table};
-use crate::sync::{Half, Word};
+use crate::word::{Half, Word};
 use std::any::TypeId;
 
 /// The map of a type whose current word is not known: full, so that an alloc looks for one.

@@ -12,8 +12,8 @@ use crate::pool::typed::WHOLE_WORD_STRIDE;
 use crate::pool::types::TypeSet;
 use crate::region::{At, Region, Table};
 use crate::share::Home;
-use crate::sync::Word;
 use crate::units::round_up;
+use crate::word::Word;
 
 /// The blocks of a pool and what is left of them.
 pub(crate) struct Space {

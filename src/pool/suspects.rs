@@ -18,7 +18,7 @@ use crate::layout::BaseHeader;
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::manager::MemoryPoolMgr;
-use crate::sync::Word;
+use crate::word::Word;
 use std::fmt;
 
 /// What a death or a panic left half written.

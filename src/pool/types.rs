@@ -242,7 +242,7 @@ pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::o
     if len == 0 || len > limits::MAX_SCHEMA_BYTES || at < start || at.checked_add(len)? > end {
         return None;
     }
-    let words = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)).ok()?;
+    let words = base.region.table::<crate::word::Word>(at, len.div_ceil(8)).ok()?;
     let mut bytes: Vec<u8> =
         (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
     bytes.truncate(len as usize);
@@ -319,7 +319,7 @@ fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
         return;
     }
     let at = base.header.geometry.schema_off.load().saturating_add(used);
-    let Ok(words) = base.region.table::<crate::sync::Word>(at, len.div_ceil(8)) else { return };
+    let Ok(words) = base.region.table::<crate::word::Word>(at, len.div_ceil(8)) else { return };
     for (number, bytes) in text.as_bytes().chunks(8).enumerate() {
         let mut eight = [0; 8];
         eight[..bytes.len()].copy_from_slice(bytes);

@@ -33,8 +33,8 @@ use crate::pool::base::Base;
 use crate::pool::slot::Slot;
 use crate::pool::state::TypeState;
 use crate::region::At;
-use crate::sync::edge;
 use crate::units::Bytes;
+use crate::word::edge;
 use std::ptr::NonNull;
 
 /// The types of a pool, by number.
@@ -225,7 +225,7 @@ impl Undo {
     pub(crate) fn recover(
         &mut self,
         states: &mut dyn States,
-        last_tag: &crate::sync::Word,
+        last_tag: &crate::word::Word,
     ) -> Result<Option<&'static str>, &'static str> {
         let Some((used, is_committed)) = self.left()? else { return Ok(None) };
         self.used = used;
@@ -257,7 +257,7 @@ impl Undo {
     pub(crate) fn rollback(
         &mut self,
         states: &mut dyn States,
-        last_tag: &crate::sync::Word,
+        last_tag: &crate::word::Word,
     ) -> Result<(), &'static str> {
         let records = self.take_records()?;
         if planted(Mutant::RollbackForgetsLog) {

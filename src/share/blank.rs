@@ -8,9 +8,9 @@ use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::limits::PAGE;
 use crate::region::Region;
-use crate::sync::Word;
 use crate::sys::{mem, proc, sparse};
 use crate::units::Key;
+use crate::word::Word;
 use std::fs::File;
 use std::io;
 

@@ -110,7 +110,7 @@ impl Head {
         let mut head = Head {
             magic: frozen.magic.load(),
             blank: (0..size_of::<Frozen>() as u64 / 8)
-                .all(|word| region.at::<crate::sync::Word>(word * 8).is_ok_and(|word| word.load() == 0)),
+                .all(|word| region.at::<crate::word::Word>(word * 8).is_ok_and(|word| word.load() == 0)),
             layout: frozen.layout.load(),
             kind: frozen.kind.load(),
             pool_id: [frozen.pool_id[0].load(), frozen.pool_id[1].load()],

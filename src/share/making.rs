@@ -18,10 +18,10 @@ use crate::layout::{
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
 use crate::share::segment::Segment;
-use crate::sync::Word;
 use crate::sys::mem::{self, Advice};
 use crate::sys::wall_nanos;
 use crate::units::Key;
+use crate::word::Word;
 use std::mem::offset_of;
 
 /// What the frozen bytes of a segment say.

@@ -8,8 +8,8 @@
 #![allow(unsafe_code)]
 
 use super::heap::HeapBackend;
-use crate::sync::Word;
 use crate::units::Key;
+use crate::word::Word;
 use std::io;
 
 /// The words of the segment under `key`; `None` if there is none.

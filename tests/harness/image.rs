@@ -41,7 +41,7 @@ pub fn parts() -> &'static Parts {
         // SAFETY: the header of a pool that is open; its words are atomics.
         let header = unsafe { &*(at as *const BaseHeader) };
         let g = &header.geometry;
-        let page = |at: &hotpool::sync::Word| at.load() as usize..at.load() as usize + PAGE;
+        let page = |at: &hotpool::word::Word| at.load() as usize..at.load() as usize + PAGE;
         let head = 0..g.types_off.load() as usize + PAGE;
         let kept = vec![
             head,

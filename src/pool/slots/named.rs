@@ -24,7 +24,7 @@ use crate::layout::{Last, Tally};
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::slot::{RETIRED, Slot};
-use crate::sync::Word;
+use crate::word::Word;
 use std::ptr::NonNull;
 
 impl Slots {
