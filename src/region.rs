@@ -8,7 +8,7 @@
 //! segments are dropped last: `ShareMgr` is the last field of the pool, and nothing
 //! that holds a [`At`] or a raw pointer outlives the pool. Memory of a segment is
 //! only ever seen through atomics ([`Record`]) or through raw pointers whose use is
-//! proven in `pool/slot.rs`.
+//! proven in `pool/store/slot.rs`.
 //!
 //! All of it rests on there being one pool value: objects are lent as `&T` and `&mut T`, and the borrow
 //! checker keeps them apart through the one value that lends them. A second value of the same pool, in this process or

@@ -5,7 +5,7 @@ use crate::inspect::lane;
 use crate::inspect::tables::{Type, Walk, is_live, place_of};
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
-use crate::pool::index::{Addressing, Hash};
+use crate::pool::store::index::{Addressing, Hash};
 use crate::region::{OutOfBounds, Region, Table};
 use crate::word::Word;
 

@@ -5,7 +5,7 @@ use crate::inspect::keys::Groups;
 use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::slot::{RETIRED, is_parked};
+use crate::pool::store::slot::{RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
 use crate::word::Word;
 use std::time::Duration;

@@ -11,9 +11,9 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
-use crate::pool::base::Base;
 use crate::pool::judging::taken;
-use crate::pool::types;
+use crate::pool::store::base::Base;
+use crate::pool::store::types;
 use crate::region::{At, Region};
 use crate::units::{Key, round_up};
 use crate::word::Word;

@@ -2,9 +2,9 @@
 
 use crate::conf::{ConfError, Place};
 use crate::object::Handle;
-use crate::pool::agree::Disagreement;
-use crate::pool::space::{NoSpace, Space};
-use crate::pool::state::TypeState;
+use crate::pool::start::agree::Disagreement;
+use crate::pool::store::extents::{NoSpace, Space};
+use crate::pool::store::type_state::TypeState;
 use crate::share::{Home, ShareError, growth};
 use crate::units::{Bytes, Key};
 

@@ -18,20 +18,20 @@ use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
 use crate::mutants::{Mutant, planted};
-use crate::pool::adopt::{self, Found};
-use crate::pool::agree::{self, Disagreement, Stored};
-use crate::pool::aside;
-use crate::pool::base::{self, Base};
-use crate::pool::breaker::{self, CrashLoop};
-use crate::pool::elsewhere;
+use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
-use crate::pool::judging::{self, Pending};
 use crate::pool::manager::{block_keys, corrupt};
-use crate::pool::report::ResumeReport;
-use crate::pool::space::{Chains, Space};
-use crate::pool::starts::{Farewell, Now, Starts};
-use crate::pool::types::{self, TypeSet};
-use crate::pool::undo::Undo;
+use crate::pool::start::adopt::{self, Found};
+use crate::pool::start::agree::{self, Disagreement, Stored};
+use crate::pool::start::breaker::{self, CrashLoop};
+use crate::pool::start::elsewhere;
+use crate::pool::start::judging::{self, Pending};
+use crate::pool::start::move_aside;
+use crate::pool::start::report::ResumeReport;
+use crate::pool::start::starts::{Farewell, Now, Starts};
+use crate::pool::store::base::{self, Base};
+use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::types::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
@@ -99,7 +99,7 @@ fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
 fn cold(conf: &ProcessConf, prospect: Prospect) -> Result<Opened, PoolError> {
     let told = look_elsewhere(conf, &prospect)?;
     let pending = judging::all_new(conf, &prospect).map_err(|error| name_owner(conf, error))?;
-    let first_generation = aside::first_generation(conf);
+    let first_generation = move_aside::first_generation(conf);
     let share =
         prospect.take(Vec::new(), &mut |region: &Region| base::make(region, conf, first_generation))?;
     let mut opened = begin(conf, share, pending, None)?;
@@ -114,7 +114,7 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     check_hot(conf, &base)?;
     let crash_loop = find_crash_loop(conf, &base)?;
     let loops = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Cold);
-    let begins_again = loops || aside::is_moved(&base.header);
+    let begins_again = loops || move_aside::is_moved(&base.header);
     let told = compare(conf, &base, &prospect, begins_again)?;
     if begins_again {
         return again(conf, prospect, base, crash_loop);
@@ -181,13 +181,13 @@ fn again(
     base: Base,
     crash_loop: Option<CrashLoop>,
 ) -> Result<Opened, PoolError> {
-    let is_moved = aside::is_moved(&base.header);
+    let is_moved = move_aside::is_moved(&base.header);
     let mut judged = None;
     let mut complete = Vec::new();
     if !is_moved {
         let blocks = judging::blocks(conf, &base, &prospect)?;
         let (space, chains) = find_space(conf, &base, blocks.regions)?;
-        aside::check(conf, &base, &space, &prospect)?;
+        move_aside::check(conf, &base, &space, &prospect)?;
         judged = Some((space, chains));
         complete = blocks.complete;
     }
@@ -201,14 +201,14 @@ fn again(
 
     let mut share = prospect.take(complete, &mut |_| ())?;
     if let Some((space, chains)) = judged {
-        if let Err(error) = aside::copy(conf, &base, &space, &chains, &mut share) {
+        if let Err(error) = move_aside::copy(conf, &base, &space, &chains, &mut share) {
             share.take_back();
             return Err(error);
         }
         share.settle_blocks();
-        aside::mark(&base.header);
+        move_aside::mark(&base.header);
     }
-    let first_generation = aside::first_generation(conf);
+    let first_generation = move_aside::first_generation(conf);
     let make = &mut |region: &Region| base::make(region, &new, first_generation);
     share.begin_again(&blocks, kept, make)?;
     let pending = judging::of_new_pool(conf, &share)?;
@@ -290,7 +290,7 @@ fn place(conf: &ProcessConf, key: &str) -> Place {
 
 /// Refuses a pool that its first owner never came to fill, where only a hot start will do.
 fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    let what = match (base.header.ntypes.load(), aside::is_moved(&base.header)) {
+    let what = match (base.header.ntypes.load(), move_aside::is_moved(&base.header)) {
         _ if !conf.resume.must_be_hot => return Ok(()),
         (_, true) => "was moved aside to its post-mortem keys",
         (0, _) => "has never had a type",
@@ -301,7 +301,7 @@ fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
 
 /// The crash loop that this start would go on with, unless the ini refuses that.
 fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
-    if conf.resume.max_crash_resumes == 0 || aside::is_moved(&base.header) {
+    if conf.resume.max_crash_resumes == 0 || move_aside::is_moved(&base.header) {
         return Ok(None);
     }
     let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else {

@@ -1,8 +1,8 @@
 //! Iteration over the live objects of a type, in the order of their slots.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::guard::{GuardsMark, Mark, RefMut};
-use crate::pool::typed::{Typed, Walk, WalkMut};
+use crate::pool::change::guard::{GuardsMark, Mark, RefMut};
+use crate::pool::store::typed::{Typed, Walk, WalkMut};
 
 /// All live objects of a type with their handles.
 pub struct Iter<'a, T> {

@@ -3,13 +3,13 @@
 use crate::layout::UndoKind;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
+use crate::pool::access::iter::{IterMut, Sweep};
+use crate::pool::access::view::{View, ViewMut};
+use crate::pool::change::guard::{Mark, RefMut};
 use crate::pool::error::AllocError;
-use crate::pool::guard::{Mark, RefMut};
-use crate::pool::iter::{IterMut, Sweep};
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
-use crate::pool::space::Space;
-use crate::pool::state::TypeState;
-use crate::pool::view::{View, ViewMut};
+use crate::pool::store::extents::Space;
+use crate::pool::store::type_state::TypeState;
 
 /// What `force_get` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! What can be read of objects of one type, whoever holds the pool.
 
 use crate::object::{Id, PoolObject};
+use crate::pool::access::view::{View, ViewMut};
+use crate::pool::change::tx::Tx;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::tx::Tx;
-use crate::pool::view::{View, ViewMut};
 
 mod sealed {
     pub trait Sealed {}

@@ -1,10 +1,10 @@
 //! Views of one type: the type is looked up once, and several types can be borrowed side by side.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::guard::{LoansMark, Mark, RefMut};
-use crate::pool::index::Index;
-use crate::pool::iter::{Iter, IterMut, Sweep};
-use crate::pool::typed::{Typed, TypedMut};
+use crate::pool::access::iter::{Iter, IterMut, Sweep};
+use crate::pool::change::guard::{LoansMark, Mark, RefMut};
+use crate::pool::store::index::Index;
+use crate::pool::store::typed::{Typed, TypedMut};
 
 /// Shared access to all objects of type `T`.
 pub struct View<'a, T> {

@@ -18,7 +18,7 @@ use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
-use crate::pool::suspects::{self, Torn};
+use crate::pool::start::suspects::{self, Torn};
 use crate::region::At;
 use crate::word::Word;
 use std::cell::Cell;

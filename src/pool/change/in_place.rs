@@ -3,10 +3,10 @@
 //! The object is never a value of the program: its slot is zeroed, a closure fills it, and the store of an `alloc` commits it.
 
 use crate::object::{Id, PoolObject};
+use crate::pool::access::ops::{at_hand, parts};
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::ops::{at_hand, parts};
-use crate::pool::slot::Slot;
+use crate::pool::store::slot::Slot;
 
 impl MemoryPoolMgr {
     /// Makes an object in place: its slot is zeroed, then `fill` is called with it.

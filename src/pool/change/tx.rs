@@ -4,12 +4,12 @@ use crate::conf::ProcessConf;
 use crate::layout::UndoKind;
 use crate::limits;
 use crate::object::{Handle, Id, PoolObject};
-use crate::pool::black_box::Event;
+use crate::pool::change::undo::{LogFull, States, Undo, undo_size_for};
 use crate::pool::error::AllocError;
+use crate::pool::forensics::black_box::Event;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::state::TypeState;
-use crate::pool::typed::TypedMut;
-use crate::pool::undo::{LogFull, States, Undo, undo_size_for};
+use crate::pool::store::type_state::TypeState;
+use crate::pool::store::typed::TypedMut;
 use crate::units::Bytes;
 
 /// Why a step of a transaction was refused.

@@ -5,9 +5,9 @@
 use crate::commits::Commit;
 use crate::layout::{NoteRec, NoteRing};
 use crate::object::Handle;
-use crate::pool::base::Base;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::starts::Starts;
+use crate::pool::start::starts::Starts;
+use crate::pool::store::base::Base;
 use crate::region::{At, Table};
 use crate::sys;
 use std::fmt;

@@ -2,10 +2,10 @@
 
 use crate::layout::{Last, Op, RUN_CLOSED, RUN_READY};
 use crate::object::Handle;
-use crate::pool::base::Base;
-use crate::pool::black_box::{BlackBox, Note};
-use crate::pool::quarantine;
-use crate::pool::starts::{Start, Starts};
+use crate::pool::forensics::black_box::{BlackBox, Note};
+use crate::pool::start::quarantine;
+use crate::pool::start::starts::{Start, Starts};
+use crate::pool::store::base::Base;
 use crate::share::{Facts, Home, LockFacts, Observed, Process, ShareError};
 use crate::sys;
 use crate::units::Key;

@@ -6,10 +6,10 @@
 use crate::conf::{BackendKind, HugePages, Place, ProcessConf};
 use crate::layout::{BLOCK_VACANT, text};
 use crate::limits::{self, HUGE_PAGE};
-use crate::pool::base::Base;
+use crate::pool::change::undo::{record_bytes, record_room, undo_size_for};
 use crate::pool::error::PoolError;
-use crate::pool::judging::taken;
-use crate::pool::undo::{record_bytes, record_room, undo_size_for};
+use crate::pool::start::judging::taken;
+use crate::pool::store::base::Base;
 use crate::share::{Facts, Home};
 use crate::units::{Bytes, Key};
 use std::fmt;
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn every_rule_has_its_row_in_the_document() {
-        let document = include_str!("../../docs/operating.md");
+        let document = include_str!("../../../docs/operating.md");
         let section = document.split("## When the ini and the pool disagree").nth(1).unwrap_or_default();
         let section = section.split("\n## ").next().unwrap_or_default();
         let rows: Vec<Vec<&str>> = section

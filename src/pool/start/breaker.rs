@@ -1,7 +1,7 @@
 //! The crash-loop breaker: is it the state that kills one owner after the other?
 
 use crate::conf::{OnCrashLoop, ProcessConf};
-use crate::pool::starts::{Now, Start};
+use crate::pool::start::starts::{Now, Start};
 use std::time::Duration;
 
 /// Owners in a row that died before they were ready.

@@ -2,8 +2,8 @@
 
 use crate::conf::{BackendKind, ConfMgr, Place, ProcessConf, key_plan};
 use crate::layout::{BASE_KIND, MAGIC_READY};
-use crate::pool::agree::{self, Disagreement, Stored, where_is};
-use crate::pool::base::Base;
+use crate::pool::start::agree::{self, Disagreement, Stored, where_is};
+use crate::pool::store::base::Base;
 use crate::share::{Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe};
 use crate::units::Key;
 

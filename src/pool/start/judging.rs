@@ -3,10 +3,10 @@
 use crate::conf::ProcessConf;
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentRec};
 use crate::limits;
-use crate::pool::agree;
-use crate::pool::base::Base;
 use crate::pool::error::PoolError;
-use crate::pool::space::Space;
+use crate::pool::start::agree;
+use crate::pool::store::base::Base;
+use crate::pool::store::extents::Space;
 use crate::region::Region;
 use crate::share::{
     BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,

@@ -18,13 +18,13 @@ use crate::layout::BaseHeader;
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
-use crate::pool::black_box::Event;
 use crate::pool::error::AllocError;
+use crate::pool::forensics::black_box::Event;
 use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::slot::parked;
-use crate::pool::space::Space;
-use crate::pool::state::TypeState;
-use crate::pool::suspects::{self, Torn};
+use crate::pool::start::suspects::{self, Torn};
+use crate::pool::store::extents::Space;
+use crate::pool::store::slot::parked;
+use crate::pool::store::type_state::TypeState;
 use crate::word::Word;
 
 /// Why an object does not leave quarantine.

@@ -1,8 +1,8 @@
 //! What an open found: hot or cold, after what, and with which objects.
 
 use crate::object::Handle;
-use crate::pool::agree::Disagreement;
-use crate::pool::breaker::CrashLoop;
+use crate::pool::start::agree::Disagreement;
+use crate::pool::start::breaker::CrashLoop;
 use crate::share::{MemoryReport, StartMode};
 use crate::units::Key;
 use std::fmt;

@@ -11,8 +11,8 @@ use crate::layout::{
     BEFORE_NONE, BaseHeader, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, END_SIGNAL, RUN_CLOSED,
     RUN_READY, StartRec,
 };
-use crate::pool::base::Base;
-use crate::pool::report::LastEnd;
+use crate::pool::start::report::LastEnd;
+use crate::pool::store::base::Base;
 use crate::region::{At, Table};
 use crate::sys;
 use crate::sys::fork::Origin;

@@ -23,11 +23,11 @@ mod named;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
 use crate::object::{INDEX_SHIFT, PoolObject};
-use crate::pool::open::OpenWords;
-use crate::pool::slot::{Slot, Ways};
-use crate::pool::space::Extents;
-use crate::pool::typed::{Typed, TypedMut};
-use crate::pool::wanted::Wanted;
+use crate::pool::store::extents::Extents;
+use crate::pool::store::open_words::OpenWords;
+use crate::pool::store::slot::{Slot, Ways};
+use crate::pool::store::typed::{Typed, TypedMut};
+use crate::pool::store::wanted::Wanted;
 use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;

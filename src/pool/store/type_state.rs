@@ -3,12 +3,12 @@
 use crate::layout::{ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
-use crate::pool::base::Base;
 use crate::pool::error::AllocError;
-use crate::pool::index::{Index, NoPlace, Place, groups_for};
-use crate::pool::slot::{RETIRED, is_parked};
-use crate::pool::slots::Slots;
-use crate::pool::space::{Chains, NoSpace, Owner, Space};
+use crate::pool::store::base::Base;
+use crate::pool::store::extents::{Chains, NoSpace, Owner, Space};
+use crate::pool::store::index::{Index, NoPlace, Place, groups_for};
+use crate::pool::store::slot::{RETIRED, is_parked};
+use crate::pool::store::slots::Slots;
 use crate::region::At;
 
 /// One type of the pool, as the process uses it.

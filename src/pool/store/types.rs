@@ -6,12 +6,12 @@ use crate::layout::{FLAG_KEYED, Group, Tally, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{SchemaText, diff};
-use crate::pool::base::Base;
 use crate::pool::error::PoolError;
-use crate::pool::slots::Slots;
-use crate::pool::space::{Chains, Space, plan_groups, plan_slots};
-use crate::pool::typed::{WHOLE_WORD_STRIDE, head_bytes};
-use crate::pool::wanted::Wanted;
+use crate::pool::store::base::Base;
+use crate::pool::store::extents::{Chains, Space, plan_groups, plan_slots};
+use crate::pool::store::slots::Slots;
+use crate::pool::store::typed::{WHOLE_WORD_STRIDE, head_bytes};
+use crate::pool::store::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
 

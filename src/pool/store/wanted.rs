@@ -1,7 +1,7 @@
 //! What a program says of a type that it adds: all that the pool needs to know of a Rust type, as values.
 
 use crate::object::{Field, PoolObject, SchemaText};
-use crate::pool::typed::{Typed, head_bytes, stride_bytes};
+use crate::pool::store::typed::{Typed, head_bytes, stride_bytes};
 use std::any::TypeId;
 
 /// A Rust type, as the pool sees it. So `add_type` is compiled once, and not once for each type.

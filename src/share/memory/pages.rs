@@ -1,11 +1,11 @@
 //! Which pages a pool's segments are made of: asked for when they are made, reported as they are.
 
-use super::backend::Backend;
-use super::manager::ShareError;
-use super::residence::{MemoryError, Setting};
-use super::segment::Segment;
 use crate::conf::{BackendKind, HugePages, ProcessConf};
 use crate::limits::{HUGE_PAGE, PAGE};
+use crate::share::backend::Backend;
+use crate::share::manager::ShareError;
+use crate::share::memory::residence::{MemoryError, Setting};
+use crate::share::segment::Segment;
 use crate::sys::mem::Advice;
 use crate::sys::pages::{self, Mapping};
 use crate::units::{Bytes, Key};
@@ -48,7 +48,7 @@ pub struct SegmentPages {
 
 impl SegmentPages {
     /// Looks a segment up; one that is not listed counts as small.
-    pub(super) fn of(key: Key, segment: &Segment, mappings: &[Mapping]) -> Self {
+    pub(crate) fn of(key: Key, segment: &Segment, mappings: &[Mapping]) -> Self {
         let bytes = segment.region().len();
         let found = pages::containing(mappings, segment.address()).unwrap_or_default();
         let (kind, huge) = match found.transparent.min(bytes) {
@@ -61,7 +61,7 @@ impl SegmentPages {
 }
 
 /// Makes a segment of the pages that `setting` asks for.
-pub(super) fn create(
+pub(crate) fn create(
     backend: &dyn Backend,
     setting: &Setting,
     key: Key,
@@ -72,9 +72,10 @@ pub(super) fn create(
     let is_file = matches!(backend.kind(), BackendKind::Posix | BackendKind::File);
     if is_file && pages::file_limit().is_some_and(|limit| bytes > limit) {
         let too_large = io::Error::from_raw_os_error(libc::EFBIG);
-        return Err(super::manager::system(key, bytes, "make")(too_large));
+        return Err(crate::share::manager::system(key, bytes, "make")(too_large));
     }
-    let small = || backend.create(key, bytes, mode).map_err(super::manager::system(key, bytes, "make"));
+    let small =
+        || backend.create(key, bytes, mode).map_err(crate::share::manager::system(key, bytes, "make"));
     let wanted = setting.conf.huge_pages;
     if wanted == HugePages::Off {
         return small();
@@ -117,13 +118,13 @@ fn refused(setting: &Setting, key: Key, bytes: u64, source: io::Error) -> ShareE
 }
 
 /// Pages of 2 MiB that all segments of a pool take.
-pub(super) fn huge_needed(conf: &ProcessConf, base_bytes: u64) -> u64 {
+pub(crate) fn huge_needed(conf: &ProcessConf, base_bytes: u64) -> u64 {
     base_bytes.div_ceil(HUGE_PAGE) + conf.block_size.0.div_ceil(HUGE_PAGE) * conf.shm_keys.len() as u64
 }
 
 /// Asks for transparent pages where the segment has no reserved ones. A kernel that has none refuses, and nothing is
 /// lost by it: what was got is in the report.
-pub(super) fn ask_for_transparent(segment: &Segment) {
+pub(crate) fn ask_for_transparent(segment: &Segment) {
     if segment.page() <= PAGE
         && let Err(error) = segment.advise(Advice::HugePage)
     {

@@ -1,9 +1,9 @@
 //! Every page of a pool gets its memory before the server serves: by all processors, with word of how far it is.
 
-use super::residence::{MemoryError, Setting};
-use super::segment::Segment;
 use crate::limits::PAGE;
 use crate::region::Region;
+use crate::share::memory::residence::{MemoryError, Setting};
+use crate::share::segment::Segment;
 use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use crate::word::Word;
@@ -68,7 +68,7 @@ struct Short {
 }
 
 /// Gives memory to every page of all segments. What `key` of the ini asks for it is named when there is too little.
-pub(super) fn all(
+pub(crate) fn all(
     setting: &Setting,
     key: &str,
     segments: &[(Key, &Segment)],

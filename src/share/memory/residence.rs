@@ -1,10 +1,10 @@
 //! What of a pool is in RAM when a start goes on: pages that get their memory, locks, and what came of it.
 
-use super::pages::{self, PageKind, SegmentPages};
-use super::prefault::{self, Prefaulted};
-use super::segment::Segment;
 use crate::conf::{HugePages, MemoryConf, Place, ProcessConf};
 use crate::limits::PAGE;
+use crate::share::memory::pages::{self, PageKind, SegmentPages};
+use crate::share::memory::prefault::{self, Prefaulted};
+use crate::share::segment::Segment;
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::fmt;
@@ -12,15 +12,15 @@ use std::io;
 
 /// What the ini asks for, and where.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Setting {
-    pub(super) conf: MemoryConf,
+pub(crate) struct Setting {
+    pub(crate) conf: MemoryConf,
     /// Pages of 2 MiB that all segments of the pool take.
-    pub(super) huge_needed: u64,
+    pub(crate) huge_needed: u64,
     section: Place,
 }
 
 impl Setting {
-    pub(super) fn of(conf: &ProcessConf, base_bytes: u64) -> Self {
+    pub(crate) fn of(conf: &ProcessConf, base_bytes: u64) -> Self {
         Setting {
             conf: conf.memory,
             huge_needed: pages::huge_needed(conf, base_bytes),
@@ -29,7 +29,7 @@ impl Setting {
     }
 
     /// A key of the process, at the line of its section.
-    pub(super) fn place(&self, key: &str) -> Place {
+    pub(crate) fn place(&self, key: &str) -> Place {
         Place { key: key.into(), ..self.section.clone() }
     }
 }
@@ -146,7 +146,7 @@ impl fmt::Display for MemoryReport {
 }
 
 /// Does what `setting` asks for about all segments of a pool.
-pub(super) fn settle(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<MemoryReport, MemoryError> {
+pub(crate) fn settle(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<MemoryReport, MemoryError> {
     let MemoryConf { huge_pages, prefault, lock_memory } = setting.conf;
     let mut report = MemoryReport::default();
     // The lock first: its limit is known at once, and what gets memory then is locked as it comes.

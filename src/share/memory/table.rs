@@ -1,7 +1,7 @@
 //! What segments take of the machine's memory, from the system's own books: nothing is attached.
 
-use super::backend::{Home, SegmentFacts, segment_name};
 use crate::conf::BackendKind;
+use crate::share::backend::{Home, SegmentFacts, segment_name};
 use crate::sys::proc;
 use crate::units::Bytes;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl MemoryTable {
                     |row: proc::ShmMemory| Memory { resident: Bytes(row.rss), swapped: Bytes(row.swap) };
                 rows.map(|row| (row.shmid as u64, memory(row))).collect()
             }
-            BackendKind::Posix => files(home, Path::new(super::posix::DIR))?,
+            BackendKind::Posix => files(home, Path::new(crate::share::posix::DIR))?,
             BackendKind::File => files(home, &home.dir)?,
             BackendKind::Heap => BTreeMap::new(),
         };

@@ -23,7 +23,7 @@ use crate::commits::Commit;
 use crate::layout::{Last, Tally};
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::slot::{RETIRED, Slot};
+use crate::pool::store::slot::{RETIRED, Slot};
 use crate::word::Word;
 use std::ptr::NonNull;
 

@@ -1,0 +1,13 @@
+//! How objects lie in memory: the base, extents, types, slots and the index.
+
+pub(crate) mod base;
+pub(crate) mod extents;
+pub(crate) mod index;
+pub(crate) mod open_words;
+pub(crate) mod probe;
+pub(crate) mod slot;
+pub(crate) mod slots;
+pub(crate) mod type_state;
+pub(crate) mod typed;
+pub(crate) mod types;
+pub(crate) mod wanted;

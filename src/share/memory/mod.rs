@@ -1,0 +1,11 @@
+//! The memory of a pool's segments: which pages, how many of them in RAM, and what locks them there.
+
+pub(crate) mod pages;
+pub(crate) mod prefault;
+pub(crate) mod residence;
+mod table;
+
+pub use pages::{PageKind, SegmentPages};
+pub use prefault::Prefaulted;
+pub use residence::{MemoryError, MemoryReport};
+pub use table::{Memory, MemoryTable};
