@@ -229,6 +229,26 @@ fn a_guard_that_was_dropped_before_the_panic_leaves_nothing() {
 }
 
 #[test]
+fn a_sweep_goes_on_after_the_object_at_which_it_panicked() {
+    let (mut pool, ids) = players(&conf());
+    let (mut sweep, mut visited) = (Sweep::default(), Vec::new());
+    for _ in 0..20 {
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            pool.sweep::<Player>(&mut sweep, 3, |id, player| {
+                visited.push(id);
+                half(player);
+            })
+        }));
+        if let Ok(true) = step {
+            break;
+        }
+    }
+    assert_eq!(visited, ids, "each object once");
+    assert_eq!(pool.torn(), [Torn::Object(ids[VICTIM].handle())]);
+    pool.destroy().unwrap();
+}
+
+#[test]
 fn a_guard_moved_into_the_scope_that_panics_leaves_its_object_and_the_walk_goes_on() {
     let (mut pool, ids) = players(&conf());
     let mut visited = 0;

@@ -101,6 +101,29 @@ fn a_running_server_is_told_of_and_goes_on() {
     assert!(pool.health().is_good());
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, hotpool::PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    gold: u64,
+}
+
+#[test]
+fn what_a_panic_of_this_owner_tore_is_not_put_down_to_an_earlier_one() {
+    let site = Site::new(3);
+    let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
+    pool.add_type::<Player>().unwrap();
+    let player = pool.alloc(Player { gold: 1 }).unwrap();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _guard = pool.get_mut(player).unwrap();
+        std::panic::resume_unwind(Box::new("boom"));
+    }));
+    assert!(caught.is_err());
+    let words = text(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]));
+    let line = "being written    player 1:0v1 (left by a panic, or by an owner before this one)";
+    assert!(words.contains(line), "{words}");
+}
+
 #[test]
 fn a_pool_that_is_not_there_is_a_problem_and_a_process_too() {
     let site = Site::new(2);

@@ -148,10 +148,7 @@ impl MemoryPoolMgr {
     #[cold]
     fn refill<T: PoolObject>(&mut self) -> Result<(), AllocError> {
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        match state.slots.typed::<T>() {
-            Some(_) => state.refill(space),
-            None => Err(AllocError::NotAdded(T::NAME)),
-        }
+        state.refill(space)
     }
 
     /// Makes an object that is found by `key`.
@@ -344,7 +341,7 @@ impl MemoryPoolMgr {
     /// reached, and `sweep` stands at the start again.
     ///
     /// Objects that are there all the time are visited once a round; those made or freed meanwhile
-    /// may be.
+    /// may be. If `f` panics, the object that it was called with is [torn](Self::torn), and the next call goes on after it.
     pub fn sweep<T: PoolObject>(
         &mut self,
         sweep: &mut Sweep,
@@ -386,7 +383,6 @@ fn make_keyed<T: PoolObject>(
     key: u64,
     make: impl FnOnce() -> T,
 ) -> Result<Id<T>, AllocError> {
-    state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
     insert(state, space, key, make(), |_| ())
 }
 
@@ -426,7 +422,8 @@ pub(crate) fn parts<'a, T: PoolObject>(
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
     match types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut) {
-        Some(Some(state)) => Ok((state, space)),
+        // The state of another type under this number must not grow.
+        Some(Some(state)) if state.slots.typed::<T>().is_some() => Ok((state, space)),
         _ => Err(AllocError::NotAdded(T::NAME)),
     }
 }

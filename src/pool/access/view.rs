@@ -143,9 +143,10 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
                 *sweep = Sweep::default();
                 return true;
             };
+            // Before the call: if it panics, the next sweep goes on after the object, which is torn.
+            *sweep = Sweep(walk.position());
             mark.lend(id);
             f(id, object);
-            *sweep = Sweep(walk.position());
         }
         false
     }

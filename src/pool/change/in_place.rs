@@ -55,7 +55,6 @@ impl MemoryPoolMgr {
             assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed_zeroed_with");
         }
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
         at_hand(state, space)?;
         let typed = state.slots.typed_mut::<T>();
         typed.and_then(|mut typed| typed.alloc_zeroed(fill, |_, _| ())).ok_or(AllocError::NotAdded(T::NAME))
@@ -77,7 +76,6 @@ impl MemoryPoolMgr {
             assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]");
         }
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
         if let Some((holder, _)) = state.find::<T>(key) {
             return Err(AllocError::KeyExists { key, holder: holder.handle() });
         }

@@ -74,7 +74,8 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`] if the object was freed; [`TxError::TooLarge`] if it is larger than the undo log.
+    /// [`TxError::Stale`] if the object was freed; [`TxError::TooLarge`] if it is larger than the undo log;
+    /// [`AllocError::NotAdded`] if the type was not added.
     #[inline]
     pub fn update<T: PoolObject, R>(&mut self, id: Id<T>, f: impl FnOnce(&mut T) -> R) -> Result<R, TxError> {
         self.try_update(id, |object| Ok(f(object)))
@@ -102,8 +103,10 @@ impl MemoryPoolMgr {
         key: u64,
         f: impl FnOnce(&mut T) -> R,
     ) -> Result<R, TxError> {
-        let id = self.find::<T>(key).ok_or(TxError::NoSuchKey { type_name: T::NAME, key })?;
-        self.update(id, f)
+        match self.find::<T>(key) {
+            Some(id) => self.update(id, f),
+            None => Err(no_such_key::<T>(self, key)),
+        }
     }
 
     /// Changes many objects all or nothing: under a kill, if `f` returns an error, and if it panics.
@@ -185,6 +188,20 @@ fn too_large(undo: &Undo, conf: &ProcessConf, needs: u64) -> TxError {
     TxError::TooLarge { capacity: undo.capacity(), undo_size: conf.undo_size.0 as usize, needs }
 }
 
+#[cold]
+fn not_added<T: PoolObject>() -> TxError {
+    AllocError::NotAdded(T::NAME).into()
+}
+
+/// Why no object has a user key.
+#[cold]
+fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
+    match pool.try_view::<T>() {
+        Some(_) => TxError::NoSuchKey { type_name: T::NAME, key },
+        None => not_added::<T>(),
+    }
+}
+
 /// A transaction: what is done through it is committed together, or not at all.
 ///
 /// Reads see its own changes: an object freed in it is gone, though its slot is used again
@@ -243,11 +260,11 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`], [`TxError::TooLarge`].
+    /// [`TxError::Stale`], [`TxError::TooLarge`]; [`AllocError::NotAdded`] if the type was not added.
     #[inline]
     pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
         if self.is_freed(id.handle()) {
-            return Err(TxError::Stale(id.handle()));
+            return Err(self.not_there(id));
         }
         if self.pool.kept.contains(id.handle()) {
             return self.get_kept_mut(id);
@@ -258,7 +275,21 @@ impl<'a> Tx<'a> {
     /// The object of a handle that this transaction has asked for already. Apart from its caller, which so stays small.
     #[inline(never)]
     fn get_kept_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
-        self.typed_mut().and_then(|typed| typed.into_mut(id)).ok_or(TxError::Stale(id.handle()))
+        let pool = &mut *self.pool;
+        let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
+        let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
+            return Err(not_added::<T>());
+        };
+        typed.into_mut(id).ok_or(TxError::Stale(id.handle()))
+    }
+
+    /// Why the object of a handle cannot be had.
+    #[cold]
+    fn not_there<T: PoolObject>(&self, id: Id<T>) -> TxError {
+        match self.pool.try_view::<T>() {
+            Some(_) => TxError::Stale(id.handle()),
+            None => not_added::<T>(),
+        }
     }
 
     /// The object of a handle that this transaction has neither freed nor asked for yet, and, if `AGAIN`, may ask for again.
@@ -267,7 +298,7 @@ impl<'a> Tx<'a> {
         let pool = &mut *self.pool;
         let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
         let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
-            return Err(TxError::Stale(id.handle()));
+            return Err(not_added::<T>());
         };
         match typed.into_kept(id, &mut pool.undo) {
             Some(Ok(object)) => {
@@ -309,7 +340,7 @@ impl<'a> Tx<'a> {
         match (objects, first) {
             (Some(objects), _) => Ok(objects),
             (None, Some(first)) => Err(TxError::Stale(first)),
-            (None, None) => Err(AllocError::NotAdded(T::NAME).into()),
+            (None, None) => Err(not_added::<T>()),
         }
     }
 
@@ -324,8 +355,10 @@ impl<'a> Tx<'a> {
     ///
     /// [`TxError::NoSuchKey`]; as for [`get_mut`](Self::get_mut).
     pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Result<&mut T, TxError> {
-        let id = self.find::<T>(key).ok_or(TxError::NoSuchKey { type_name: T::NAME, key })?;
-        self.get_mut(id)
+        match self.find::<T>(key) {
+            Some(id) => self.get_mut(id),
+            None => Err(no_such_key::<T>(self.pool, key)),
+        }
     }
 
     /// Changes the object with a user key.
@@ -395,7 +428,7 @@ impl<'a> Tx<'a> {
     /// [`TxError::Stale`], [`TxError::TooLarge`].
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> Result<(), TxError> {
         if self.get(id).is_none() {
-            return Err(TxError::Stale(id.handle()));
+            return Err(self.not_there(id));
         }
         let noted = self.pool.undo.note(UndoKind::Free, id.to_bits());
         noted.map_err(|full| self.full(full))?;

@@ -27,7 +27,7 @@ use crate::pool::store::extents::Extents;
 use crate::pool::store::open_words::OpenWords;
 use crate::pool::store::slot::{Slot, Ways};
 use crate::pool::store::typed::{Typed, TypedMut};
-use crate::pool::store::wanted::Wanted;
+use crate::pool::store::wanted::{Token, Wanted};
 use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
@@ -68,8 +68,8 @@ pub(crate) struct Slots {
     first_generation: u64,
     /// The Rust type they were laid out for; `None` until this process has added it.
     rust_type: Option<TypeId>,
-    /// Its `Typed::TOKEN`; 0 until then.
-    token: u64,
+    /// Its token; that of no type until then.
+    token: Token,
 }
 
 /// What the entry of a type says of its extents and slots, read once behind its check: what is
@@ -141,7 +141,7 @@ impl Slots {
             last_generation: info.last_generation.load().into(),
             first_generation: header.geometry.first_generation().min(info.last_generation.load().into()) & !1,
             rust_type: None,
-            token: 0,
+            token: Token::NONE,
         }
     }
 
@@ -217,20 +217,20 @@ impl Slots {
     /// Shared access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
-        if self.token != Typed::<T>::TOKEN {
+        if self.token != Token::of::<T>() {
             return None;
         }
-        // SAFETY: the token says that stride and head are those that `bind` has compared.
+        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
         Some(unsafe { Typed::new(self) })
     }
 
     /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
-        if self.token != Typed::<T>::TOKEN {
+        if self.token != Token::of::<T>() {
             return None;
         }
-        // SAFETY: the token says that stride and head are those that `bind` has compared.
+        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
         Some(unsafe { TypedMut::new(self) })
     }
 

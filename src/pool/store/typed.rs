@@ -2,7 +2,7 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Typed`] or [`TypedMut`] is made by `Slots::typed` alone, for the type whose stride and head
+//! A [`Typed`] or [`TypedMut`] is made by `Slots::typed` alone, for the Rust type (`wanted::Token`) whose stride and head
 //! `Slots::bind` has compared; so behind `HEAD` bytes of a slot lie the bytes of a `T`, aligned, and
 //! any bytes are a value of it (`Pod`). Only the owner process reaches them through references:
 //! shared ones borrow the `Slots` shared, exclusive ones exclusively, and the one walk that hands
@@ -74,12 +74,6 @@ pub(crate) struct TypedMut<'a, T> {
 
 impl<T: PoolObject> Typed<'_, T> {
     pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
-    /// Tells slots of this shape from all others in one compare: a stride below a tebibyte, how the
-    /// head follows from it, and some of the fingerprint against mistaken types. Never 0.
-    pub(crate) const TOKEN: u64 = {
-        assert!(Self::STRIDE < 1 << 41 && Self::HEAD <= crate::limits::MAX_ALIGN);
-        (Self::STRIDE as u64) << 23 | (Self::HEAD as u64) << 10 | T::FINGERPRINT & 0x3ff
-    };
     pub(crate) const STRIDE: usize =
         stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
 

@@ -1,8 +1,9 @@
 //! What a program says of a type that it adds: all that the pool needs to know of a Rust type, as values.
 
 use crate::object::{Field, PoolObject, SchemaText};
-use crate::pool::store::typed::{Typed, head_bytes, stride_bytes};
+use crate::pool::store::typed::{head_bytes, stride_bytes};
 use std::any::TypeId;
+use std::hash::{Hash, Hasher};
 
 /// A Rust type, as the pool sees it. So `add_type` is compiled once, and not once for each type.
 #[derive(Clone, Copy)]
@@ -15,8 +16,7 @@ pub(crate) struct Wanted {
     pub(crate) fingerprint: u64,
     pub(crate) fields: &'static [Field],
     pub(crate) rust_type: TypeId,
-    /// `Typed::TOKEN`.
-    pub(crate) token: u64,
+    pub(crate) token: Token,
     schema: fn() -> String,
 }
 
@@ -32,7 +32,7 @@ impl Wanted {
             fingerprint: T::FINGERPRINT,
             fields: T::FIELDS,
             rust_type: TypeId::of::<T>(),
-            token: Typed::<T>::TOKEN,
+            token: Token::of::<T>(),
             schema: SchemaText::of::<T>,
         }
     }
@@ -50,5 +50,48 @@ impl Wanted {
     /// Its fields as text.
     pub(crate) fn schema(&self) -> String {
         (self.schema)()
+    }
+}
+
+/// Tells one Rust type from all others in one compare: 64 bits of the hash that the compiler gives the type.
+///
+/// Layout, name and fingerprint are not enough: two structs that agree in them are two types, and only one of them can be
+/// added under a number. The compiler folds [`Token::of`] to a constant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token(u64);
+
+impl Token {
+    /// The token of no type.
+    pub(crate) const NONE: Token = Token(0);
+
+    /// The token of `T`.
+    #[inline(always)]
+    pub(crate) fn of<T: 'static>() -> Self {
+        let mut bits = Bits(0);
+        TypeId::of::<T>().hash(&mut bits);
+        Token(bits.0.max(1))
+    }
+}
+
+/// Takes what a `TypeId` hashes as it is: it is a good hash itself.
+struct Bits(u64);
+
+impl Hasher for Bits {
+    #[inline(always)]
+    fn write_u64(&mut self, bits: u64) {
+        self.0 ^= bits;
+    }
+
+    /// For a standard library that hashes a `TypeId` in another way.
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

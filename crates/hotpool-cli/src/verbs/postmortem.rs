@@ -144,7 +144,7 @@ fn mark_text(mark: &BeingWritten) -> String {
         Some(object) => format!("{name} {object}"),
         None => format!("any {name}"),
     };
-    if mark.earlier { format!("{what} (since an earlier owner)") } else { what }
+    if mark.earlier { format!("{what} (left by a panic, or by an owner before this one)") } else { what }
 }
 
 fn table(found: &PostMortem) -> Table {
