@@ -1,7 +1,7 @@
-//! The first page of the README: a pool that is still there when the program starts again.
+//! The first page of the README: a pool whose objects survive a restart.
 //!
-//! `cargo run --example hello`, twice: the second run resumes. `hotpool rm --key 0x48500100`
-//! gives the pool up.
+//! Run `cargo run --example hello` twice: the second run resumes. `hotpool rm --key 0x48500100`
+//! removes the pool.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject, StartMode};

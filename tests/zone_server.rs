@@ -250,7 +250,7 @@ fn a_start_waits_for_a_port_that_its_dead_predecessor_has_still() {
     child.kill().unwrap();
     child.wait().unwrap();
     let (said, ready) = (said.unwrap(), ready.unwrap());
-    assert_eq!(said, format!("{address} is in use; trying for 5000 ms\n"));
+    assert_eq!(said, format!("{address} is in use; retrying for 5000 ms\n"));
     assert!(ready.starts_with(&format!("ready on {address};")) && ready.contains("1 player"), "{ready}");
 }
 

@@ -1,19 +1,19 @@
-//! What a process says of its operations, in a place that its death does not touch.
+//! Records the operations of a process in a file that survives its death.
 //!
-//! One record an operation, written before it: how the operation before has ended, and what the
-//! next one is to be. A `write` that has returned is in the page cache, whatever becomes of the
-//! process; so at any moment of a kill all operations but the last one announced are
-//! acknowledged, and that one may have happened or not.
+//! A process writes one record before each operation. The record holds the outcome of the previous
+//! operation and announces the next one. Once `write` has returned, the record is in the page
+//! cache, whatever happens to the process. So at the moment of a kill every operation except the
+//! last announced one is acknowledged. The last one may or may not have happened.
 
 use bytemuck::{Pod, Zeroable};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// An operation, acknowledged or about to be done.
+/// An operation, either acknowledged or announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
-    /// Makes an object of a type, found by `key` if the type has keys.
+    /// Creates an object of a type. If the type is keyed, `key` is its user key.
     Make { type_id: u16, key: Option<u64>, serial: u64 },
     /// Writes all fields of an object.
     Write { handle: u64, serial: u64 },
@@ -24,10 +24,10 @@ pub(crate) enum Op {
 #[repr(C)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 struct Record {
-    /// What the operation before gave back.
+    /// What the previous operation returned.
     outcome: u64,
     kind: u64,
-    /// A handle, or the number of a type.
+    /// A handle, or a type number.
     what: u64,
     key: u64,
     serial: u64,
@@ -67,7 +67,7 @@ impl Record {
     }
 }
 
-/// The writing end.
+/// The writing end of a journal.
 pub(crate) struct Journal {
     file: File,
     outcome: u64,
@@ -79,12 +79,12 @@ impl Journal {
         Ok(Journal { file, outcome: 0 })
     }
 
-    /// Acknowledges the operation before and announces this one, which is to be done next.
+    /// Acknowledges the previous operation and announces the next one.
     pub(crate) fn announce(&mut self, op: Op) -> io::Result<()> {
         self.file.write_all(bytemuck::bytes_of(&Record::new(self.outcome, Some(op))))
     }
 
-    /// The operation that was announced is done. The next record says so.
+    /// Notes that the announced operation is done. The next record acknowledges it.
     pub(crate) fn done(&mut self, outcome: u64) {
         self.outcome = outcome;
     }
@@ -95,13 +95,14 @@ impl Journal {
     }
 }
 
-/// What a journal says: the operations acknowledged with their outcomes, and the one that is not.
+/// The content of a journal: the acknowledged operations with their outcomes, and the operation
+/// that was only announced.
 pub(crate) struct Said {
     pub(crate) acknowledged: Vec<(Op, u64)>,
     pub(crate) in_flight: Option<Op>,
 }
 
-/// Reads the journal of a process that is dead. A record cut short was never written.
+/// Reads the journal of a dead process. An incomplete record at the end does not count as written.
 pub(crate) fn read(path: &Path) -> io::Result<Said> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

@@ -1,17 +1,19 @@
-//! A whole deployment, killed and resumed: `cargo run --release --example hot_restart`.
+//! Kills and resumes a whole deployment: `cargo run --release --example hot_restart`.
 //!
-//! Starts the three processes of `config/memorypool.ini`, lets each make, write and free objects
-//! as fast as it can, kills it with SIGKILL at random moments, starts it again at once, and compares
-//! all that it had acknowledged with all that is there. Exits with 0 only if nothing was
-//! lost, torn, duplicated or resurrected, with 2 if it could not find out, and leaves nothing behind.
+//! The example runs the three processes of `config/memorypool.ini`. Each creates, writes and frees
+//! objects as fast as it can. The supervisor kills each process with SIGKILL at random moments and
+//! restarts it at once. It then compares every acknowledged operation with the objects in the pool.
 //!
-//! | file | is |
+//! The exit code is 0 only if no object was lost, torn, duplicated or resurrected, and 2 if the run
+//! could not find out. The pools are removed at the end.
+//!
+//! | file | contents |
 //! |---|---|
 //! | `types` | the objects |
-//! | `stock`, `process` | one process of the deployment: its traffic, its start |
-//! | `journal`, `message` | what it acknowledges, and what it says is there |
-//! | `supervisor`, `model` | who kills it, and knows what has to be there |
-//! | `outcome` | the table |
+//! | `stock`, `process` | one process of the deployment: its traffic and its start |
+//! | `journal`, `message` | what a process acknowledges, and what it finds in its pool |
+//! | `supervisor`, `model` | the part that kills the processes, and the objects it expects |
+//! | `outcome` | the printed table |
 
 mod journal;
 mod message;
@@ -36,37 +38,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use supervisor::{Outcome, Plan};
 
-/// Kills the processes of an ini with SIGKILL, restarts them, and compares what is there.
+/// Kills the processes of an ini with SIGKILL, restarts them, and compares their objects with what
+/// they acknowledged.
 #[derive(Parser)]
 struct Options {
-    /// The ini with the processes zone, world and match.
+    /// Ini with the processes zone, world and match
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/config/memorypool.ini"))]
     conf: PathBuf,
-    /// Kills of each process.
+    /// Number of kills for each process
     #[arg(long, default_value_t = 40)]
     kills: u64,
-    /// Objects of all processes together.
+    /// Number of objects of all processes together
     #[arg(long, default_value_t = 120_000)]
     objects: usize,
-    /// Ends the run after so many seconds, however many kills there were.
+    /// Ends the run after this many seconds, even if kills are left
     #[arg(long, default_value_t = 50)]
     seconds: u64,
-    /// Seed of the traffic and of the moments of the kills; random if not given.
+    /// Seed of the traffic and of the moments of the kills [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Ends with one JSON object, on the last line.
+    /// Prints one JSON object as the last line
     #[arg(long)]
     json: bool,
-    /// Keeps the pools.
+    /// Keeps the pools
     #[arg(long)]
     keep: bool,
-    /// Is added to every key of the ini, for runs side by side.
+    /// Offset added to every segment key of the ini, so that several runs can coexist
     #[arg(long, default_value = "0", value_parser = parse_offset)]
     key_offset: u32,
-    /// Plants a mistake in every start, to see the comparison find it.
+    /// Plants a bug in every start, to check that the comparison finds it
     #[arg(long)]
     plant: Option<stock::Bug>,
-    /// Is one of the processes, started by the example itself.
+    /// Runs as one of the processes; used by the example itself
     #[arg(long, hide = true, requires = "journal")]
     role: Option<String>,
     #[arg(long, hide = true)]
@@ -134,7 +137,7 @@ fn run_all(confs: &[ProcessConf], plan: &Plan) -> Result<Vec<Outcome>> {
                 let bar = bars.add(bar);
                 scope.spawn(move || {
                     let outcome = supervisor::run(conf, plan, &bar);
-                    // One that failed ends the others.
+                    // One supervisor's failure ends the others.
                     plan.stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
                     outcome
                 })
@@ -144,12 +147,12 @@ fn run_all(confs: &[ProcessConf], plan: &Plan) -> Result<Vec<Outcome>> {
             Ok(outcome) => outcome,
             Err(_) => bail!("a supervisor panicked"),
         });
-        // All of them are joined before the first error is returned.
+        // Join every supervisor before returning the first error.
         joined.collect::<Vec<_>>().into_iter().collect()
     })
 }
 
-/// The pools of the deployment, removed when it is over, however it ends.
+/// Removes the pools of the deployment when it is dropped.
 struct Pools<'a> {
     confs: &'a [ProcessConf],
     keep: bool,
@@ -167,14 +170,15 @@ impl Drop for Pools<'_> {
     }
 }
 
-/// What is under a key is somebody's: a deployment that runs, or waits to be resumed.
+/// Fails if any segment key is in use: the segment may belong to a deployment that is running or is
+/// to be resumed.
 fn refuse_if_there(conf: &ProcessConf) -> Result<()> {
     for key in [conf.base_key].iter().chain(&conf.shm_keys) {
-        let facts = observe(*key, &Home::of(conf)).with_context(|| format!("cannot look at {key}"))?;
+        let facts = observe(*key, &Home::of(conf)).with_context(|| format!("cannot inspect {key}"))?;
         ensure!(
             facts.segment.is_none(),
-            "there is a segment under {key}, a key of `{}`; this example removes its pools at the end, so it \
-             does not touch those that are there: remove that one with `hotpool rm --key {}`, or use other \
+            "{key}, a key of `{}`, already has a segment; this example removes its pools at the end, so it \
+             does not touch existing ones: remove that pool with `hotpool rm --key {}`, or use other \
              keys with `--key-offset 0x1000`",
             conf.name,
             conf.base_key
@@ -183,7 +187,7 @@ fn refuse_if_there(conf: &ProcessConf) -> Result<()> {
     Ok(())
 }
 
-/// The same process under other keys.
+/// Returns the same process with every segment key moved by `offset`.
 fn moved(conf: &ProcessConf, offset: u32) -> ProcessConf {
     let mut conf = conf.clone();
     for key in conf.shm_keys.iter_mut().chain([&mut conf.base_key]) {

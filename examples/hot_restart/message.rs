@@ -1,4 +1,4 @@
-//! What a process tells its parent, through its standard output: a few words, then every object it has.
+//! The messages from a process to its parent, sent through standard output.
 
 use anyhow::{Result, bail};
 use bytemuck::{Pod, Zeroable};
@@ -8,26 +8,26 @@ use std::io::{ErrorKind, Read, Write};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) handle: u64,
-    /// The user key, if its type has one.
+    /// The user key, if the type is keyed.
     pub(crate) key: Option<u64>,
     pub(crate) serial: u64,
-    /// The checksum is that of the fields.
+    /// Whether the checksum matches the fields.
     pub(crate) whole: bool,
-    /// Handle and key lead to it.
+    /// Whether the handle and the user key lead to the object.
     pub(crate) reached: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The pool is open. `cut`: the kill came in the middle of a transaction.
+    /// The pool is open. `cut` is true if the kill interrupted a transaction.
     Open { hot: bool, nanos: u64, cut: bool },
-    /// The resume report names an object that was being written.
+    /// The resume report names this object as being written.
     Named(u64),
-    /// The process serves, since this time of the wall clock.
+    /// The process serves since this time of the wall clock.
     Ready { wall_nanos: u64 },
     /// One object.
     Row(Row),
-    /// That was the last one; traffic begins.
+    /// The last object was sent; traffic begins.
     Listed,
 }
 
@@ -59,7 +59,7 @@ impl Message {
         to.write_all(bytemuck::bytes_of(&Packet { kind, words }))
     }
 
-    /// The next message; `None` once the process is gone.
+    /// Returns the next message, or `None` once the process is gone.
     pub(crate) fn receive(from: &mut impl Read) -> Result<Option<Self>> {
         let mut packet = Packet::default();
         match from.read_exact(bytemuck::bytes_of_mut(&mut packet)) {

@@ -1,20 +1,21 @@
-//! What a process has to hold, by what it acknowledged; and the comparison with what it does hold.
+//! What a process must hold according to its acknowledgements, and the comparison with what it does
+//! hold.
 
 use crate::journal::{Op, Said};
 use crate::message::Row;
 use hotpool::Handle;
 use std::collections::{HashMap, HashSet};
 
-/// What a comparison found.
+/// The faults that a comparison found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
-    /// Acknowledged, and not there, not reached, or not as it was written last.
+    /// Acknowledged, but missing, unreachable, or with an older content.
     pub(crate) lost: u64,
-    /// Some fields of one write and some of another, and not named by the resume report.
+    /// Contains fields of two writes, and the resume report does not name it.
     pub(crate) torn: u64,
-    /// One key with two objects, or one handle twice.
+    /// Two objects with one user key, or one handle twice.
     pub(crate) duplicated: u64,
-    /// There, and freed or never made.
+    /// Present, although it was freed or never created.
     pub(crate) resurrected: u64,
 }
 
@@ -34,7 +35,8 @@ impl Faults {
 #[derive(Clone, Copy, Debug)]
 struct Object {
     key: Option<u64>,
-    /// Of the last write; `None` while it is half of one, as the resume report has said.
+    /// The serial number of the last write. `None` if the object is half written, as the resume
+    /// report stated.
     serial: Option<u64>,
 }
 
@@ -43,7 +45,7 @@ pub(crate) struct Model {
     objects: HashMap<u64, Object>,
     keys: HashMap<(u16, u64), u64>,
     in_flight: Option<Op>,
-    /// Faults that the acknowledgements themselves showed.
+    /// Faults found in the acknowledgements themselves.
     faults: Faults,
     pub(crate) acknowledged: u64,
 }
@@ -53,13 +55,13 @@ impl Model {
         self.objects.len()
     }
 
-    /// Takes over what a process said before it died.
+    /// Applies what a process acknowledged before it died.
     pub(crate) fn apply(&mut self, said: Said) {
         self.acknowledged += said.acknowledged.len() as u64;
         for (op, outcome) in said.acknowledged {
             self.acknowledge(op, outcome);
         }
-        // A process that died before its traffic began leaves open what was open.
+        // A process that died before its traffic began leaves the previous operation undecided.
         self.in_flight = said.in_flight.or(self.in_flight);
     }
 
@@ -103,7 +105,7 @@ impl Model {
         Some(object)
     }
 
-    /// Compares all objects of a process, and goes on with what it holds.
+    /// Compares all objects of a process with the model, then adopts them as the new model.
     pub(crate) fn compare(&mut self, rows: &[Row], named: &HashSet<u64>) -> Faults {
         let mut faults = std::mem::take(&mut self.faults);
         let in_flight = self.in_flight.take();
@@ -158,7 +160,7 @@ fn compare_object(
     }
 }
 
-/// Whether an object is what the operation was to make that nobody acknowledged.
+/// Returns whether this object is the one that the unacknowledged operation was creating.
 fn made_in_flight(row: &Row, in_flight: Option<Op>) -> bool {
     let made = Op::Make { type_id: type_of(row.handle), key: row.key, serial: row.serial };
     row.whole && in_flight == Some(made)

@@ -1,4 +1,4 @@
-//! What the run has shown: a table for people, one object for programs.
+//! The result of the run: a table for people, one JSON object for programs.
 
 use crate::model::Faults;
 use crate::supervisor::Outcome;
@@ -89,7 +89,7 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
         "duplicated",
         "resurrected",
         "named",
-        "cut",
+        "interrupted",
         "resume us p50 / max",
         "kill to ready us p50 / max",
     ]);
@@ -98,11 +98,11 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
         table.add_row(summary.cells().into_iter().map(right));
     }
     println!("{table}");
-    println!("named: kills in the middle of a write, which the resume report names the object of");
+    println!("named: kills during a write; the resume report names the object");
     println!(
-        "resume: of starts that found the pool free; kill to ready: of starts while the old process was dying"
+        "resume: starts that found the pool free; kill to ready: starts while the old process was still dying"
     );
-    println!("cut: kills in the middle of a transaction, which the resume has rolled back or finished");
+    println!("interrupted: kills during a transaction; the resume rolled it back or finished it");
     if json {
         println!("{}", serde_json::to_string(&all)?);
     }

@@ -1,4 +1,5 @@
-//! One process of the deployment: opens its pool, says what is there, and plays until it is killed.
+//! One process of the deployment: opens its pool, lists its objects, and generates traffic until it
+//! is killed.
 
 use crate::journal::Journal;
 use crate::message::Message;
@@ -37,7 +38,7 @@ pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
         Message::Named(handle.to_bits()).send(&mut parent)?;
     }
     parent.flush()?;
-    // From here on the library need not remember the objects it named: the parent does.
+    // The parent now has the torn objects on record, so the library may forget them.
     pool.ready()?;
     Message::Ready { wall_nanos: wall_nanos() }.send(&mut parent)?;
     parent.flush()?;
@@ -71,7 +72,7 @@ pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
     Ok(pool.close()?)
 }
 
-/// The types that are typical of each process, and how many of its objects are of which.
+/// Returns the types of each process, with the share of objects for each type.
 fn stocks(process: &str, objects: usize) -> Result<Vec<Box<dyn Stock>>> {
     let part = |percent: usize| (objects * percent / 100).max(1);
     Ok(match process {
@@ -87,11 +88,11 @@ fn stocks(process: &str, objects: usize) -> Result<Vec<Box<dyn Stock>>> {
             StockOf::<Mail>::plain(part(34)),
         ],
         "match" => vec![StockOf::<Room>::keyed(part(24)), StockOf::<Ticket>::plain(part(80))],
-        other => bail!("the example knows zone, world and match; the ini names `{other}`"),
+        other => bail!("this example has the processes zone, world and match, but was run as `{other}`"),
     })
 }
 
-/// True once the parent has closed our standard input, be it that it is gone.
+/// Returns true once the parent has closed our standard input, or has died.
 fn watch_parent() -> Arc<AtomicBool> {
     let ended = Arc::new(AtomicBool::new(false));
     let told = ended.clone();

@@ -1,4 +1,4 @@
-//! The objects of one type in a process that runs: makes, writes, frees and lists them.
+//! The objects of one type in a running process: creates, writes, frees and lists them.
 
 use crate::journal::{Journal, Op};
 use crate::message::Row;
@@ -7,51 +7,51 @@ use anyhow::{Context, Result};
 use fastrand::Rng;
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr};
 
-/// A type of a process, without its name.
+/// The stock of one type, whatever the type.
 pub(crate) trait Stock {
     fn add_type(&self, pool: &mut MemoryPoolMgr) -> Result<()>;
-    /// Reports every object to `say`, and remembers it for the traffic to come.
+    /// Reports every object to `say`, and keeps its handle for the traffic.
     fn list(&mut self, pool: &MemoryPoolMgr, say: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
-    /// Does one operation, announced and acknowledged.
+    /// Does one operation, announced and acknowledged in the journal.
     fn step(&mut self, work: &mut Work) -> Result<()>;
-    /// Writes one object anew, if it is of this type and still there.
+    /// Overwrites one object if it is of this type and still live.
     fn repair(&mut self, work: &mut Work, handle: Handle) -> Result<()>;
-    /// Changes something behind the back of the journal.
+    /// Plants a bug: changes something without telling the journal.
     fn plant(&mut self, work: &mut Work, bug: Bug) -> Result<()>;
 }
 
-/// What operations need.
+/// What an operation needs.
 pub(crate) struct Work<'a> {
     pub(crate) pool: &'a mut MemoryPoolMgr,
     pub(crate) journal: &'a mut Journal,
     pub(crate) dice: &'a mut Rng,
-    /// Number of the next write; none occurs twice in the life of a pool.
+    /// The number of the next write. No number occurs twice in the life of a pool.
     pub(crate) serial: u64,
 }
 
-/// Mistakes that can be planted, to see the comparison find them.
+/// Bugs that can be planted, to check that the comparison finds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Bug {
-    /// An object is freed, and nobody told.
+    /// Frees an object that the journal does not mention.
     Lost,
-    /// A field is changed, and not the checksum.
+    /// Changes a field without updating the checksum.
     Torn,
-    /// An object appears that nobody made.
+    /// Creates an object that the journal does not mention.
     Resurrected,
 }
 
-/// The type `T`, of which `target` objects are to live.
+/// The objects of type `T`; the traffic keeps about `target` of them live.
 pub(crate) struct StockOf<T> {
     live: Vec<Id<T>>,
     target: usize,
     access: Access<T>,
 }
 
-/// What types with a user key and those without do differently.
+/// What differs between keyed types and types without keys.
 struct Access<T> {
     keyed: bool,
     make: fn(&mut MemoryPoolMgr, u64, T) -> Result<Id<T>, AllocError>,
-    /// The user key of an object, and what is found under it.
+    /// The user key of an object, and the handle found under it.
     key: fn(&MemoryPoolMgr, Id<T>) -> Option<KeyAndHolder<T>>,
 }
 
@@ -77,7 +77,7 @@ impl<T: Game> StockOf<T> {
 
     fn make(&mut self, work: &mut Work) -> Result<()> {
         let serial = work.next_serial();
-        // Few enough keys that some are there already.
+        // The key space is small enough that some keys already exist.
         let key = work.dice.u64(0..self.target as u64 * 4);
         let value = types::make::<T>(serial);
         let announced = self.access.keyed.then_some(key);
@@ -94,7 +94,7 @@ impl<T: Game> StockOf<T> {
     fn write(&mut self, work: &mut Work, id: Id<T>) -> Result<()> {
         let serial = work.next_serial();
         work.journal.announce(Op::Write { handle: id.to_bits(), serial })?;
-        types::write(&mut *work.pool.get_mut(id).context("an object is gone")?, serial);
+        types::write(&mut *work.pool.get_mut(id).context("an object is missing")?, serial);
         work.journal.done(1);
         Ok(())
     }
@@ -102,14 +102,14 @@ impl<T: Game> StockOf<T> {
     fn free(&mut self, work: &mut Work, number: usize) -> Result<()> {
         let id = self.live.swap_remove(number);
         work.journal.announce(Op::Free { handle: id.to_bits() })?;
-        anyhow::ensure!(work.pool.free(id), "{id} was freed before");
+        anyhow::ensure!(work.pool.free(id), "{id} had already been freed");
         work.journal.done(1);
-        anyhow::ensure!(work.pool.get(id).is_none(), "{id} resolves after it was freed");
+        anyhow::ensure!(work.pool.get(id).is_none(), "{id} still resolves after it was freed");
         Ok(())
     }
 }
 
-/// `alloc_keyed` and `force_get` in turn; both give the object that is there.
+/// Alternates `alloc_keyed` and `force_get`. Both return the existing object, if any.
 fn make_keyed<T: Game>(pool: &mut MemoryPoolMgr, key: u64, value: T) -> Result<Id<T>, AllocError> {
     if key.is_multiple_of(2) {
         return Ok(pool.force_get(key, value)?.into_inner());
@@ -138,7 +138,7 @@ impl<T: Game> Stock for StockOf<T> {
             self.live.push(id);
             let (serial, whole) = types::read(object);
             let (key, found) = (self.access.key)(pool, id).unzip();
-            // An object that its own handle or key does not lead to counts as not found.
+            // An object that its own handle or user key does not find counts as lost.
             let reached = pool.get(id).is_some() && found.is_none_or(|found| found == Some(id));
             say(Row { handle: id.to_bits(), key, serial, whole, reached })?;
         }
@@ -176,7 +176,7 @@ impl<T: Game> Stock for StockOf<T> {
                 work.pool.free(id);
             }
             Bug::Torn => {
-                let mut object = work.pool.get_mut(id).context("an object is gone")?;
+                let mut object = work.pool.get_mut(id).context("an object is missing")?;
                 object.play(work.serial);
             }
             Bug::Resurrected => {

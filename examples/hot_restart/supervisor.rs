@@ -1,4 +1,4 @@
-//! Starts one process of the deployment, kills it, starts it again at once, and compares.
+//! Runs one process of the deployment, kills it, restarts it at once, and compares.
 
 use crate::journal;
 use crate::message::{Message, Row};
@@ -17,13 +17,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The longest time between a start and the kill after it.
+/// The longest time between a start and the next kill.
 const LONGEST_LIFE: Duration = Duration::from_millis(150);
-/// One kill in so many comes while the process starts.
+/// One of this many kills hits the process while it starts.
 const KILLS_DURING_START: u32 = 5;
 const LONGEST_START: Duration = Duration::from_millis(4);
 
-/// What each supervisor is to do.
+/// The settings of a supervisor.
 pub(crate) struct Plan<'a> {
     pub(crate) ini: &'a Path,
     pub(crate) key_offset: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) stop: &'a AtomicBool,
 }
 
-/// What came of it.
+/// The results of a supervisor.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) process: String,
@@ -45,17 +45,17 @@ pub(crate) struct Outcome {
     pub(crate) compared: u64,
     pub(crate) acknowledged: u64,
     pub(crate) faults: Faults,
-    /// Kills in the middle of a write: the resume report names the object.
+    /// Kills during a write: the resume report names the object.
     pub(crate) named: u64,
-    /// Kills in the middle of an alloc or a free: the resume has ended it.
+    /// Kills during an alloc or a free: the resume finished it.
     pub(crate) cut: u64,
-    /// Of each hot start that found the pool free: what the resume report says.
+    /// The resume times of hot starts that found the pool free, from their resume reports.
     pub(crate) resumes: Vec<Duration>,
-    /// Of each hot start at once: from the kill until it serves, the death of the old process included.
+    /// The times from a kill to ready, for hot starts while the old process was still dying.
     pub(crate) gaps: Vec<Duration>,
 }
 
-/// A process, killed when it is dropped.
+/// A process that is killed when this is dropped.
 struct Running {
     child: Child,
     voice: BufReader<ChildStdout>,
@@ -73,16 +73,16 @@ pub(crate) struct Supervisor<'a> {
     plan: &'a Plan<'a>,
     model: Model,
     dice: fastrand::Rng,
-    /// Named by resume reports since the last comparison.
+    /// Objects named by resume reports since the last comparison.
     named: HashSet<u64>,
     starts: u64,
     last_kill: Option<u64>,
-    /// The last start did not wait for the end of the process before it.
+    /// Whether the last start began before the previous process had ended.
     at_once: bool,
     outcome: Outcome,
 }
 
-/// Kills one process of the deployment as often as the plan says.
+/// Kills one process of the deployment as often as the plan requires.
 pub(crate) fn run(conf: &ProcessConf, plan: &Plan, progress: &ProgressBar) -> Result<Outcome> {
     let mut supervisor = Supervisor {
         plan,
@@ -109,9 +109,9 @@ impl Supervisor<'_> {
             progress.set_position(self.outcome.kills);
             progress.set_message(format!("{} objects, {}", self.model.len(), self.outcome.faults));
         }
-        ensure!(self.listen(&mut running)?, "it died by itself");
-        let status = running.child.wait().context("wait")?; // closes its standard input: it is to end
-        ensure!(status.success(), "it ended with {status}");
+        ensure!(self.listen(&mut running)?, "the process died without being killed");
+        let status = running.child.wait().context("wait")?; // closes its standard input, which ends it
+        ensure!(status.success(), "the process ended with {status}");
         self.model.apply(journal::read(&running.journal)?);
         self.outcome.objects = self.model.len() as u64;
         self.outcome.acknowledged = self.model.acknowledged;
@@ -131,20 +131,22 @@ impl Supervisor<'_> {
         if let Some(bug) = bug {
             command.arg(format!("--plant={bug:?}").to_lowercase());
         }
-        // Its own group: Ctrl-C is for the parent, which ends the processes and removes the pools.
+        // Put the child into its own process group: Ctrl-C is for the parent, which ends the
+        // processes and removes the pools.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start a process")?;
         let voice = BufReader::with_capacity(1 << 16, child.stdout.take().context("no standard output")?);
         Ok(Running { child, voice, journal })
     }
 
-    /// Every other time the next process is started while the old one is still dying: the pool is its
-    /// own guard. The other times it finds the pool free, and its resume shows how long that takes.
+    /// Kills the process and starts the next one. Every other time the next process starts while
+    /// the old one is still dying, to test the owner lock. The other times it finds the pool free,
+    /// and its resume report shows how long a resume takes.
     fn kill_and_restart(&mut self, mut old: Running) -> Result<Running> {
         if self.dice.u32(0..KILLS_DURING_START) == 0 {
             self.sleep(LONGEST_START);
         } else {
-            ensure!(self.listen(&mut old)?, "it died by itself");
+            ensure!(self.listen(&mut old)?, "the process died without being killed");
             self.sleep(LONGEST_LIFE);
         }
         let killed_at = wall_nanos();
@@ -154,7 +156,7 @@ impl Supervisor<'_> {
         let early = if at_once { Some(self.start()?) } else { None };
         let status = old.child.wait().context("wait")?;
         let new = early.map_or_else(|| self.start(), Ok)?;
-        ensure!(status.signal() == Some(SIGKILL), "it ended by itself with {status}");
+        ensure!(status.signal() == Some(SIGKILL), "the process ended with {status}, not by the kill");
         self.listen(&mut old)?;
         self.model.apply(journal::read(&old.journal)?);
         std::fs::remove_file(&old.journal).or_else(|e| match e.kind() {
@@ -170,7 +172,8 @@ impl Supervisor<'_> {
         std::thread::sleep(longest.mul_f64(self.dice.f64()));
     }
 
-    /// Hears a process out until it has listed its objects, and compares them. False if it died before.
+    /// Reads the messages of a process until it has listed its objects, and compares them. Returns
+    /// false if the process died before that.
     fn listen(&mut self, running: &mut Running) -> Result<bool> {
         let mut rows: Vec<Row> = Vec::new();
         let mut hot = false;

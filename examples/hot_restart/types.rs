@@ -1,10 +1,10 @@
-//! The objects of the three processes, each with a checksum over all of its fields.
+//! The objects of the three processes, each with a checksum over all its fields.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::PoolObject;
 use hotpool::object::Schema;
 
-/// The first field of every object: which write the object is of, and the sum that proves it whole.
+/// The first field of every object: the number of its last write, and a checksum over all fields.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, Schema)]
 pub(crate) struct Stamp {
@@ -15,11 +15,12 @@ pub(crate) struct Stamp {
 /// A type of the game.
 pub(crate) trait Game: PoolObject {
     fn stamp(&mut self) -> &mut Stamp;
-    /// Sets every field but the stamp, one after the other, as a tick of the game would.
+    /// Sets every field except the stamp, one after the other, as a tick of the game would.
     fn play(&mut self, luck: u64);
 }
 
-/// Writes all fields of an object. A kill in here leaves some new, some old, and the sum wrong.
+/// Writes all fields of an object. A kill during this leaves some fields old and some new, and the
+/// checksum wrong.
 pub(crate) fn write<T: Game>(object: &mut T, serial: u64) {
     object.play(serial.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     object.stamp().serial = serial;
@@ -32,7 +33,7 @@ pub(crate) fn make<T: Game>(serial: u64) -> T {
     object
 }
 
-/// The serial of an object, and whether all of it is of that write.
+/// Returns the serial number of an object, and whether all its fields are of that write.
 pub(crate) fn read<T: Game>(object: &T) -> (u64, bool) {
     let mut copy = *object;
     let stamp = *copy.stamp();

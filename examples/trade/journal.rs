@@ -1,4 +1,4 @@
-//! The messages: in a file, one after the other, message 1 first. The parent appends, the child reads.
+//! The messages, in a file, beginning with message 1. The parent appends and the child reads.
 
 use bytemuck::{Pod, Zeroable};
 use std::collections::VecDeque;
@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Whoever has the item is to sell it to the other for this price.
+/// The player who has the item sells it to the other player for this price.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub(crate) struct Message {
@@ -14,7 +14,7 @@ pub(crate) struct Message {
     pub(crate) price: u32,
 }
 
-/// The messages behind number `last`.
+/// Returns the messages after message `last`.
 pub(crate) fn read_behind(path: &Path, last: u64) -> io::Result<impl Iterator<Item = Message>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(last * size_of::<Message>() as u64))?;
@@ -26,7 +26,7 @@ pub(crate) fn read_behind(path: &Path, last: u64) -> io::Result<impl Iterator<It
     }))
 }
 
-/// The writing end, which remembers the messages that may not have been carried out.
+/// The writing end, which keeps the messages that may not have been carried out.
 pub(crate) struct Journal {
     file: File,
     written: u32,
@@ -38,7 +38,7 @@ impl Journal {
         Ok(Journal { file: File::create_new(path)?, written: 0, pending: VecDeque::new() })
     }
 
-    /// Appends messages until so many are pending.
+    /// Appends messages until this many are pending.
     pub(crate) fn fill(&mut self, pending: usize, dice: &mut fastrand::Rng) -> io::Result<()> {
         let mut bytes = Vec::new();
         while self.pending.len() < pending {
@@ -50,8 +50,10 @@ impl Journal {
         self.file.write_all(&bytes)
     }
 
-    /// Takes the oldest message that is pending.
+    /// Removes the oldest pending message.
     pub(crate) fn next(&mut self) -> io::Result<Message> {
-        self.pending.pop_front().ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "no such message"))
+        self.pending
+            .pop_front()
+            .ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "no message is pending"))
     }
 }

@@ -1,18 +1,20 @@
 //! A trade that `kill -9` cannot halve, lose or repeat: `cargo run --release --example trade`.
 //!
-//! Two players sell one item to each other, as the messages of a journal say. A child process
-//! carries the messages out, each in a transaction that ends with `commit_with(number)`. The parent
-//! kills it with SIGKILL at random moments and starts the next one, which goes on behind
-//! `last_committed()`. After every kill the parent compares what the child finds with what must have come
-//! of the messages up to that number: who has the item, all the gold, and a sum over every message in
-//! its order. Exits with 0 if all of it is so, 1 if not, 2 if it could not find out.
+//! Two players sell one item to each other, as the messages in a journal request. A child process
+//! carries out each message in a transaction that ends with `commit_with(number)`. The parent kills
+//! the child with SIGKILL at random moments and starts the next one, which continues after
+//! `last_committed()`.
 //!
-//! | file | is |
+//! After every kill the parent computes the expected state from the messages up to that number. It
+//! compares the owner of the item, all the gold, and an ordered hash of all messages. The exit code
+//! is 0 if they agree, 1 if they do not, and 2 if the run could not find out.
+//!
+//! | file | contents |
 //! |---|---|
 //! | `market` | the objects, and the trade |
 //! | `journal` | the messages, in a file |
 //! | `trader` | the child |
-//! | `parent` | who kills it, and knows what has to be there |
+//! | `parent` | the part that kills the child, and the state it expects |
 
 mod journal;
 mod market;
@@ -29,25 +31,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Kills a process in the middle of trades, restarts it, and compares what is there.
+/// Kills a process during trades, restarts it, and checks its state.
 #[derive(Parser)]
 struct Options {
-    /// How often the process is killed.
+    /// Number of kills
     #[arg(long, default_value_t = 1000)]
     kills: u64,
-    /// Key of the pool; the next one is that of its block.
+    /// Segment key of the pool; its block uses the next key
     #[arg(long, default_value = "0x48500f00", value_parser = parse_key)]
     key: Key,
-    /// Seed of the prices and of the moments of the kills; random if not given.
+    /// Seed of the prices and of the moments of the kills [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Ends with one JSON object, on the last line.
+    /// Prints one JSON object as the last line
     #[arg(long)]
     json: bool,
-    /// Plants a mistake in one trade, to see the comparison find it.
+    /// Plants a bug in one trade, to check that the comparison finds it
     #[arg(long)]
     plant: Option<market::Mistake>,
-    /// Is the process that trades by this journal, started by the example itself.
+    /// Runs as the process that trades by this journal; used by the example itself
     #[arg(long, hide = true)]
     journal: Option<PathBuf>,
 }
@@ -75,7 +77,7 @@ fn supervise(conf: &ProcessConf, options: &Options) -> Result<ExitCode> {
     let dir = tempfile::tempdir()?;
     let _pool = Pool(conf);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("killing a process in the middle of trades, {} times; seed {seed}", options.kills);
+    println!("killing a process during trades, {} times; seed {seed}", options.kills);
     let outcome = parent::run(conf, dir.path(), options, seed, &stop)?;
     ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal; the pool is removed");
     println!("{outcome}");
@@ -85,7 +87,7 @@ fn supervise(conf: &ProcessConf, options: &Options) -> Result<ExitCode> {
     Ok(if outcome.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The pool, removed when it is over, however it ends.
+/// Removes the pool when it is dropped.
 struct Pool<'a>(&'a ProcessConf);
 
 impl Drop for Pool<'_> {
@@ -96,13 +98,13 @@ impl Drop for Pool<'_> {
     }
 }
 
-/// What is under a key is somebody's.
+/// Fails if the segment key is in use: the segment may belong to another program.
 fn refuse_if_there(conf: &ProcessConf) -> Result<()> {
     for key in [conf.base_key].iter().chain(&conf.shm_keys) {
         ensure!(
             observe(*key, &Home::of(conf))?.segment.is_none(),
-            "there is a segment under {key}; this example removes its pool at the end, so it does not touch \
-             one that is there: choose another with `--key`, or remove that one with `hotpool rm --key {}`",
+            "{key} already has a segment; this example removes its pool at the end, so it does not touch an \
+             existing one: choose another key with `--key`, or remove that pool with `hotpool rm --key {}`",
             conf.base_key
         );
     }

@@ -1,11 +1,11 @@
-//! Two players, one item, and its sale: in the pool, and as the parent reckons it.
+//! Two players and the sale of one item: in the pool, and as the parent computes it.
 
 use crate::journal::Message;
 use anyhow::{Context, Result};
 use bytemuck::{Pod, Zeroable};
 use hotpool::{Id, Link, MemoryPoolMgr, PoolObject, TxError};
 
-/// What each player begins with.
+/// The gold that each player begins with.
 const GOLD: u64 = 1000;
 
 #[repr(C)]
@@ -16,7 +16,7 @@ struct Player {
     bag: Link<Item>,
 }
 
-/// What is traded; `history` is a sum over all messages in their order.
+/// The traded item. `history` is a hash over all messages in their order.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 2)]
@@ -25,7 +25,7 @@ struct Item {
     history: u64,
 }
 
-/// Of the last message: made and freed in the transaction that carries it out.
+/// The receipt of the last message. Each transaction frees the old receipt and allocates a new one.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 3)]
@@ -33,20 +33,20 @@ struct Receipt {
     number: u64,
 }
 
-/// A mistake in the program, for the comparison to find.
+/// A bug to plant, for the comparison to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mistake {
-    /// The seller keeps the item, and the buyer gets another.
+    /// The seller keeps the item, and the buyer gets a second one.
     Copied,
     /// The seller is not paid.
     Unpaid,
     /// A message is carried out twice.
     Repeated,
-    /// A message is said to be carried out, and is not.
+    /// A message is committed, but not carried out.
     Skipped,
 }
 
-/// All there is to compare.
+/// Everything that the parent compares.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub(crate) struct State {
@@ -57,18 +57,18 @@ pub(crate) struct State {
     pub(crate) items: u64,
     pub(crate) sales: u64,
     pub(crate) history: u64,
-    /// Receipts, and the number of the last one.
+    /// The number of receipts, and the message number of the last one.
     pub(crate) receipts: [u64; 2],
 }
 
 impl State {
-    /// Before the first message.
+    /// Returns the state before the first message.
     pub(crate) fn new() -> Self {
         let nothing = State::zeroed();
         State { gold: [GOLD; 2], has: [1, 0], items: 1, history: history(0, 0), receipts: [1, 0], ..nothing }
     }
 
-    /// What a message has to do, by whoever does not trust the pool.
+    /// Applies a message to the expected state, without using the pool.
     pub(crate) fn apply(&mut self, message: Message) {
         let (number, price) = (message.number.into(), message.price.into());
         self.last_committed = number;
@@ -88,7 +88,7 @@ fn history(before: u64, number: u64) -> u64 {
     (before ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
-/// The objects of a pool that was opened.
+/// The objects of an open pool.
 pub(crate) struct Market {
     pub(crate) pool: MemoryPoolMgr,
     players: [Id<Player>; 2],
@@ -110,14 +110,14 @@ impl Market {
                 Ok::<_, TxError>(())
             })?;
         }
-        let player = |uid| pool.find::<Player>(uid).context("a player is gone");
+        let player = |uid| pool.find::<Player>(uid).context("a player is missing");
         let players = [player(0)?, player(1)?];
-        let (item, _) = pool.iter::<Item>().next().context("the item is gone")?;
-        let (receipt, _) = pool.iter::<Receipt>().next().context("the receipt is gone")?;
+        let (item, _) = pool.iter::<Item>().next().context("the item is missing")?;
+        let (receipt, _) = pool.iter::<Receipt>().next().context("the receipt is missing")?;
         Ok(Market { pool, players, item, receipt })
     }
 
-    /// Carries a message out, all of it or nothing.
+    /// Carries out a message, all of it or nothing.
     pub(crate) fn trade(&mut self, message: Message, mistake: Option<Mistake>) -> Result<(), TxError> {
         let (players, item, old) = (self.players, self.item, self.receipt);
         let (number, price) = (u64::from(message.number), u64::from(message.price));
@@ -155,10 +155,10 @@ impl Market {
         Ok(())
     }
 
-    /// What is there.
+    /// Reads the state from the pool.
     pub(crate) fn state(&self) -> Result<State> {
-        let player = |id: Id<Player>| self.pool.get(id).context("a player is gone");
-        let item = self.pool.get(self.item).context("the item is gone")?;
+        let player = |id: Id<Player>| self.pool.get(id).context("a player is missing");
+        let item = self.pool.get(self.item).context("the item is missing")?;
         let [a, b] = [player(self.players[0])?, player(self.players[1])?];
         Ok(State {
             last_committed: self.pool.last_committed(),

@@ -15,22 +15,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Messages that a child finds before it.
+/// Number of pending messages when a child begins.
 const PENDING: usize = 20_000;
 /// The longest time between the report of a child and its kill.
 const LONGEST_LIFE: Duration = Duration::from_micros(250);
-/// One kill in so many comes while the child starts.
+/// One of this many kills hits the child while it starts.
 const KILLS_DURING_START: u32 = 5;
 const LONGEST_START: Duration = Duration::from_millis(2);
 const SIGKILL: i32 = signal_hook::consts::SIGKILL;
 
-/// What came of it.
+/// The results of a run.
 #[derive(Serialize)]
 pub(crate) struct Outcome {
     kills: u64,
     messages: u64,
     sales: u64,
-    /// Kills in the middle of a transaction, which the next start has ended.
+    /// Kills during a transaction, which the next start rolled back or finished.
     cut: u64,
     compared: u64,
     seconds: f64,
@@ -44,11 +44,11 @@ impl fmt::Display for Outcome {
         let Outcome { kills, messages, sales, cut, compared, seconds, kills_per_second, .. } = self;
         writeln!(
             f,
-            "{kills} kills in {seconds:.1} s, {kills_per_second:.0} a second; {cut} cut a transaction"
+            "{kills} kills in {seconds:.1} s, {kills_per_second:.0} a second; {cut} interrupted a transaction"
         )?;
         writeln!(f, "{messages} messages, {sales} sales; compared {compared} times")?;
         match &self.fault {
-            None => write!(f, "one item with one player, all the gold there, each message once"),
+            None => write!(f, "one item with one player, no gold lost, each message carried out once"),
             Some(fault) => write!(f, "WRONG: {fault}"),
         }
     }
@@ -60,15 +60,15 @@ struct Parent<'a> {
     path: PathBuf,
     journal: Journal,
     dice: fastrand::Rng,
-    /// What has to be there after the messages up to the last one that a child has reported.
+    /// The expected state after the messages up to the last one that a child reported.
     model: State,
-    /// The last message that a child said was carried out.
+    /// The last message that a child acknowledged.
     acknowledged: u64,
     cut: u64,
     compared: u64,
 }
 
-/// A child, killed when it is dropped.
+/// A child that is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -128,12 +128,14 @@ impl Parent<'_> {
         if let Some(mistake) = self.options.plant {
             command.arg(format!("--plant={mistake:?}").to_lowercase());
         }
-        // Its own group: Ctrl-C is for the parent, which ends the child and removes the pool.
+        // Put the child into its own process group: Ctrl-C is for the parent, which ends the child
+        // and removes the pool.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Running(command.spawn().context("cannot start a process")?))
     }
 
-    /// One life of a child. Some end while it starts; what it has said by then is compared too.
+    /// Runs one child until its kill. Some children are killed while they start; whatever they
+    /// reported by then is compared too.
     fn start_and_kill(&mut self) -> Result<Option<String>> {
         let mut child = self.start()?;
         let mut voice = child.0.stdout.take().context("no standard output")?;
@@ -148,12 +150,12 @@ impl Parent<'_> {
         let status = child.0.wait().context("wait")?;
         voice.read_to_end(&mut said)?;
         if status.signal() != Some(SIGKILL) {
-            return Ok(Some(format!("the process ended by itself with {status}")));
+            return Ok(Some(format!("the process ended with {status}, not by the kill")));
         }
         Ok(self.compare(&said))
     }
 
-    /// The last life: it carries out what is left and closes the pool.
+    /// Runs the last child, which carries out the remaining messages and closes the pool.
     fn start_and_leave(&mut self) -> Result<Option<String>> {
         let mut child = self.start()?;
         let mut said = Vec::new();
@@ -164,7 +166,7 @@ impl Parent<'_> {
         Ok(fault.or_else(|| (!status.success()).then(|| format!("the last process ended with {status}"))))
     }
 
-    /// Compares what a child has found; gives what is wrong.
+    /// Compares what a child found with the model. Returns the first difference.
     fn compare(&mut self, said: &[u8]) -> Option<String> {
         let (report, numbers) = said.split_at_checked(size_of::<Report>())?;
         let Report { state, cut, sound } = bytemuck::pod_read_unaligned(report);
@@ -175,7 +177,7 @@ impl Parent<'_> {
         }
         if state.last_committed < self.acknowledged {
             let Self { acknowledged, .. } = self;
-            return Some(format!("message {acknowledged} was acknowledged, and the last is {state:?}"));
+            return Some(format!("message {acknowledged} was acknowledged, but the pool holds {state:?}"));
         }
         while self.model.last_committed < state.last_committed {
             match self.journal.next() {
@@ -184,7 +186,7 @@ impl Parent<'_> {
             }
         }
         if state != self.model {
-            return Some(format!("found {state:?}, must be {:?}", self.model));
+            return Some(format!("found {state:?}, expected {:?}", self.model));
         }
         let last = numbers.as_chunks().0.last();
         self.acknowledged = last.map_or(state.last_committed, |bytes| u32::from_ne_bytes(*bytes).into());

@@ -1,4 +1,5 @@
-//! The child: opens the pool, says what it finds, and trades behind the last message that took effect.
+//! The child: opens the pool, reports its state, and trades, beginning after the last committed
+//! message.
 
 use crate::journal;
 use crate::market::{Market, Mistake, State};
@@ -9,17 +10,18 @@ use hotpool::conf::ProcessConf;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// One message in so many is acknowledged, with all that are before it.
+/// The child acknowledges every message with a multiple of this number, and with it all messages
+/// before.
 const ACKNOWLEDGED: u32 = 16;
-/// The message that a planted mistake is made with.
+/// The message that a planted bug affects.
 const PLANTED: u32 = 500;
 
-/// What the child says first. Numbers of messages follow, one for each acknowledgement.
+/// The first thing that the child sends. The numbers of acknowledged messages follow.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub(crate) struct Report {
     pub(crate) state: State,
-    /// 1 if the kill came in the middle of a transaction, which the start has ended.
+    /// 1 if the kill interrupted a transaction, which the start rolled back or finished.
     pub(crate) cut: u64,
     /// 1 if `verify` finds nothing wrong.
     pub(crate) sound: u64,
@@ -45,6 +47,6 @@ pub(crate) fn run(conf: &ProcessConf, journal: &Path, mistake: Option<Mistake>) 
             parent.flush()?;
         }
     }
-    std::io::stdin().read_to_end(&mut Vec::new())?; // until the parent closes it, be it that it is gone
+    std::io::stdin().read_to_end(&mut Vec::new())?; // returns when the parent closes it or dies
     Ok(market.pool.close()?)
 }

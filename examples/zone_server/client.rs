@@ -1,4 +1,4 @@
-//! One client: its bytes in, its commands, its bytes out, each within a bound.
+//! One client: its input, its commands and its output, each bounded.
 
 use crate::zone::{Reply, Zone, error};
 use mio::event::Source;
@@ -7,13 +7,15 @@ use redis_protocol::resp2::encode::encode;
 use redis_protocol::resp2::types::{OwnedFrame, RangeFrame, Resp2Frame};
 use std::io::{self, ErrorKind, Read, Write};
 
-/// Longest command. Bounds what a hostile one makes the decoder do: its depth, its memory.
+/// Length of the longest command. Bounds the depth and the memory that hostile input can make the
+/// decoder use.
 const MAX_COMMAND: usize = 4096;
-/// Most bytes that wait for a client who does not read. Beyond, it is cut off.
+/// Maximum number of unsent bytes for a client that does not read. A client beyond it is
+/// disconnected.
 const MAX_UNSENT: usize = 1 << 20;
-/// Most bytes that are read of a client before the others have their turn.
+/// Maximum number of bytes read from a client before the others get their turn.
 const TURN: usize = 64 << 10;
-/// Most bytes that are read of a client that has been told goodbye.
+/// Maximum number of bytes read from a client after its last reply.
 const MAX_IGNORED: usize = 4 << 20;
 
 /// A TCP or Unix stream.
@@ -37,22 +39,22 @@ pub(crate) struct Client {
     pub(crate) stream: Box<dyn Stream>,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// Set once the last reply is in `output`; input is thrown away from then on, so that the
-    /// kernel does not throw that reply away instead.
+    /// Set once the last reply is in `output`. From then on input is read and discarded, because
+    /// closing a socket with unread input makes the kernel discard that reply.
     leaving: bool,
     ignored: usize,
 }
 
-/// What a client's turn has come to.
+/// The result of a client's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It has said all it has to say, for now.
+    /// No input is left for now.
     Idle,
-    /// There is more to read.
+    /// More input can be read.
     Again,
-    /// It is gone, or is to be.
+    /// The client has disconnected, or is to be disconnected.
     Gone,
-    /// It has asked the server to end.
+    /// The client has requested the server to end.
     Quit,
 }
 
@@ -61,7 +63,7 @@ impl Client {
         Client { stream, input: Vec::new(), output: Vec::new(), leaving: false, ignored: 0 }
     }
 
-    /// Reads, executes and replies, up to a bound.
+    /// Reads, executes and replies, up to a limit.
     pub(crate) fn turn(&mut self, zone: &mut Zone) -> Turn {
         let mut buffer = [0; 16 << 10];
         let mut taken = 0;
@@ -102,7 +104,7 @@ impl Client {
         }
     }
 
-    /// Sends what the stream takes. An error once there is nothing more to be done for this client.
+    /// Sends as much as the stream accepts. Returns an error once the client is finished.
     fn flush(&mut self) -> io::Result<()> {
         let mut sent = 0;
         while sent < self.output.len() {
@@ -121,7 +123,7 @@ impl Client {
         Ok(())
     }
 
-    /// Executes every complete command of the input. True if one of them ends the server.
+    /// Executes every complete command in the input. Returns true if one of them ends the server.
     fn execute_all(&mut self, zone: &mut Zone) -> bool {
         let mut start = 0;
         let mut quit = false;
@@ -173,8 +175,8 @@ fn append(output: &mut Vec<u8>, frame: &OwnedFrame) {
 
 type Command<'a> = (Vec<&'a [u8]>, usize);
 
-/// The words of the first command and its length: an array of bulk strings, or a line as
-/// somebody types it. `None` if it is not complete.
+/// Parses the first command and returns its words and length. A command is an array of bulk
+/// strings, or a line as a person types it. Returns `None` if the command is not complete.
 fn next_command(input: &[u8]) -> Result<Option<Command<'_>>, &'static str> {
     if input.first() != Some(&b'*') {
         let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return Ok(None) };

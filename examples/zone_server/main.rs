@@ -1,5 +1,7 @@
-//! A zone of a game as a server that `kill -9` does not empty: single-threaded, one pool, RESP2,
-//! so that `redis-cli` and `redis-benchmark` are its clients.
+//! A zone of a game as a server whose state survives `kill -9`.
+//!
+//! The server is single-threaded, keeps its state in one pool, and speaks RESP2. `redis-cli` and
+//! `redis-benchmark` can be its clients.
 //!
 //! ```text
 //! cargo run --release --example zone_server &
@@ -8,7 +10,8 @@
 //! redis-cli -p 7100 SHOW 7
 //! ```
 //!
-//! A reply means that the operation is committed: it is written after the operation has returned.
+//! A reply means that the operation is committed: the server replies after the operation has
+//! returned.
 
 mod client;
 mod server;
@@ -25,16 +28,17 @@ use zone::Zone;
 
 #[derive(Parser)]
 struct Options {
-    /// The ini that says where the pool is.
+    /// Ini that configures the pool
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/config/memorypool.ini"))]
     conf: PathBuf,
-    /// The process of the ini that this is.
+    /// Process of the ini to run as
     #[arg(long, default_value = "zone")]
     process: String,
-    /// An address and a port, or the path of a Unix socket.
+    /// Address and port, or the path of a Unix socket
     #[arg(long, default_value = "127.0.0.1:7100")]
     listen: String,
-    /// Milliseconds to try to listen while the address is in use: the port of a dead server may be free later than its pool.
+    /// Milliseconds to retry while the address is in use. The port of a dead server may become free
+    /// later than its pool
     #[arg(long, default_value_t = 5000)]
     listen_wait_ms: u64,
 }
@@ -46,7 +50,7 @@ fn main() -> Result<()> {
     let wait = Duration::from_millis(options.listen_wait_ms);
     let mut server = Server::listen(&options.listen, wait)
         .with_context(|| format!("cannot listen on {}", options.listen))?;
-    // A port that is taken has ended the program by now, and used up nothing of the pool.
+    // If the port is in use, the program has ended by now, before it opened the pool.
     zone.pool.ready()?;
     println!("ready on {}; {}", server.address(), zone.pool.resume_report());
     std::io::stdout().flush()?;

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind, Write};
 use std::time::{Duration, Instant};
 
-/// Clients at once; well below the usual limit of open files.
+/// Maximum number of clients, well below the usual limit of open files.
 const MAX_CLIENTS: usize = 500;
 
 const LISTENER: Token = Token(0);
@@ -32,7 +32,7 @@ enum Listener {
 }
 
 impl Server {
-    /// Listens on an address and port, or on a path, and waits for one that is in use.
+    /// Listens on an address and port, or on a path, and retries while it is in use.
     pub(crate) fn listen(place: &str, wait: Duration) -> Result<Self> {
         let poll = Poll::new()?;
         let mut listener = Listener::bind_within(place, wait)?;
@@ -55,7 +55,7 @@ impl Server {
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(&mut self, zone: &mut Zone) -> Result<()> {
         let mut events = Events::with_capacity(256);
-        // Clients who have more to say than fits a turn. The poll tells of each only once.
+        // Clients with more input than one turn reads. The poll reports each of them only once.
         let mut waiting: Vec<Token> = Vec::new();
         loop {
             let timeout = (!waiting.is_empty()).then_some(Duration::ZERO);
@@ -122,8 +122,9 @@ fn register(registry: &Registry, stream: &mut Box<dyn Stream>, token: Token) -> 
 }
 
 impl Listener {
-    /// Tries again for some time while the address is in use. The kernel gives back the lock of a dead owner and its
-    /// port in no certain order, so a restart at once may own the pool before the port is free.
+    /// Retries for some time while the address is in use. The kernel releases the lock and the port
+    /// of a dead owner in no particular order, so a restart may own the pool before the port is
+    /// free.
     fn bind_within(place: &str, wait: Duration) -> Result<Self> {
         const PAUSE: Duration = Duration::from_millis(5);
         let began = Instant::now();
@@ -134,7 +135,7 @@ impl Listener {
                 bound => return bound,
             }
             if !is_said {
-                eprintln!("{place} is in use; trying for {} ms", wait.as_millis());
+                eprintln!("{place} is in use; retrying for {} ms", wait.as_millis());
                 is_said = true;
             }
             std::thread::sleep(PAUSE);
@@ -145,7 +146,8 @@ impl Listener {
         if !place.contains('/') {
             return Ok(Listener::Tcp(TcpListener::bind(place.parse()?)?));
         }
-        // The file of a server that was killed leads nowhere, and is in the way.
+        // Remove the socket file of a killed server: no process listens on it, and it blocks the
+        // bind.
         if let Err(error) = std::os::unix::net::UnixStream::connect(place)
             && error.kind() == ErrorKind::ConnectionRefused
         {

@@ -1,4 +1,4 @@
-//! The zone itself: players and monsters in a pool, and the commands on them.
+//! The zone: players and monsters in a pool, and the commands on them.
 
 use anyhow::Result;
 use bytemuck::{Pod, Zeroable};
@@ -6,7 +6,7 @@ use hotpool::{AllocError, MemoryPoolMgr, PoolObject};
 use redis_protocol::resp2::types::OwnedFrame;
 use std::str::FromStr;
 
-/// Found by its uid.
+/// A player, found by its uid.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 1, keyed)]
@@ -28,7 +28,8 @@ struct Monster {
 }
 
 const NEW_PLAYER: Player = Player { hp: 100, level: 1, x: 0.0, y: 0.0, steps: 0, hits: 0 };
-/// Monsters that one command makes at the most, so that none holds up the others for long.
+/// Maximum number of monsters that one command creates, so that no command delays the others for
+/// long.
 const MAX_SPAWN: u32 = 10_000;
 
 pub(crate) struct Zone {
@@ -36,16 +37,16 @@ pub(crate) struct Zone {
     commands: u64,
 }
 
-/// What becomes of a command.
+/// The result of a command.
 pub(crate) enum Reply {
     Frame(OwnedFrame),
-    /// The last one to this client.
+    /// The last reply to this client.
     Bye(OwnedFrame),
-    /// The last one at all: the pool is closed and kept.
+    /// The last reply of the server: the pool is closed and kept.
     Quit(OwnedFrame),
 }
 
-/// An answer, or the text of an error.
+/// A reply, or the text of an error.
 type Answer = Result<OwnedFrame, String>;
 
 impl Zone {
@@ -55,7 +56,7 @@ impl Zone {
         Ok(Zone { pool, commands: 0 })
     }
 
-    /// Does one command. When this returns, it is committed.
+    /// Executes one command. When this returns, the command is committed.
     pub(crate) fn execute(&mut self, words: &[&[u8]]) -> Reply {
         self.commands += 1;
         let Some((name, args)) = words.split_first() else { return Reply::Frame(error("ERR empty command")) };
@@ -73,7 +74,7 @@ impl Zone {
             ("SPAWN", [count]) => self.spawn(count),
             ("COUNT", [kind]) => self.count(kind),
             ("INFO", _) => Ok(text(self.info())),
-            // What redis-cli and redis-benchmark ask before they begin.
+            // Queries that redis-cli and redis-benchmark send first.
             ("COMMAND", _) => Ok(OwnedFrame::Array(Vec::new())),
             ("CONFIG", [_, parameter]) => Ok(OwnedFrame::Array(vec![bulk(parameter), bulk(b"")])),
             (
@@ -86,7 +87,7 @@ impl Zone {
         Reply::Frame(answer.unwrap_or_else(|message| error(&message)))
     }
 
-    /// 1 for a new player, 0 for one who is there.
+    /// Returns 1 for a new player, 0 for an existing one.
     fn login(&mut self, uid: &[u8]) -> Answer {
         let made = self.pool.force_get(number(uid)?, NEW_PLAYER).map_err(full)?.is_made();
         Ok(OwnedFrame::Integer(made.into()))
@@ -106,7 +107,7 @@ impl Zone {
         Ok(ok())
     }
 
-    /// What is left of the player.
+    /// Returns the hit points that the player has left.
     fn hit(&mut self, uid: &[u8], damage: &[u8]) -> Answer {
         let (uid, damage) = (number(uid)?, number::<u16>(damage)?);
         let mut player = self.pool.get_mut_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
@@ -208,7 +209,7 @@ fn coordinate(word: &[u8]) -> Result<f32, String> {
     parsed.filter(|x: &f32| x.is_finite()).ok_or_else(|| "ERR value is not a coordinate".into())
 }
 
-/// The beginning of what a client has sent, fit for one line of an error.
+/// Returns the beginning of a client's input, printable in an error message.
 fn printable(text: &str) -> String {
     text.chars().take(32).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }
