@@ -1,7 +1,7 @@
-//! The first page of the README: a pool whose objects survive a restart.
+//! The program of the README: a pool that survives its process.
 //!
-//! Run `cargo run --example hello` twice: the second run resumes. `hotpool rm --key 0x48500100`
-//! removes the pool.
+//! Run `cargo run --example hello` twice in the root of the repository: the second run resumes the pool.
+//! `hotpool rm --key 0x48500100` removes the pool.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject, StartMode};
@@ -18,7 +18,7 @@ struct Hero {
 }
 
 fn main() -> anyhow::Result<()> {
-    let conf = ConfMgr::load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/memorypool.ini"))?;
+    let conf = ConfMgr::load("config/memorypool.ini")?;
     let mut pool = MemoryPoolMgr::open(conf.process("zone")?)?;
     pool.add_type::<Hero>()?;
 
@@ -26,11 +26,11 @@ fn main() -> anyhow::Result<()> {
         StartMode::Init => println!("{}", pool.alloc(Hero { uid: 7, hp: 100, level: 1, x: 0.0, y: 0.0 })?),
         StartMode::Resume => println!("{}", pool.resume_report()),
     }
-    pool.ready()?; // now serving: only here is the restart a success
+    pool.ready()?; // serving now: from here the restart counts as successful
 
     pool.for_each::<Hero>(|id, hero| {
         hero.level += 1;
         println!("{id}: hero {} has reached level {}", hero.uid, hero.level);
     });
-    Ok(()) // or `kill -9`: the pool stays
+    Ok(()) // or `kill -9`: the next run finds the hero either way
 }

@@ -31,12 +31,32 @@ fn hello_and_the_zone_server_have_types_of_different_numbers() {
     assert!(!hello.iter().any(|id| zone.contains(id)), "{hello:?} and {zone:?}");
 }
 
+/// The example reads the default ini, and a reader who has both must not be refused.
 #[test]
-fn the_ini_is_what_the_parser_takes() {
-    let ini = &blocks("ini")[0];
-    let others = ini.replace("zone, world, match", "zone");
-    let conf = ConfMgr::parse(&others, "README.md").unwrap();
-    assert_eq!(conf.process("zone").unwrap().shm_keys.len(), 2);
+fn the_ini_is_sound_and_is_the_zone_of_the_default_one() {
+    let conf = ConfMgr::parse(&blocks("ini")[0], "README.md").unwrap();
+    let (zone, default) = (conf.process("zone").unwrap(), ConfMgr::load("config/memorypool.ini").unwrap());
+    let default = default.process("zone").unwrap();
+    assert_eq!(zone.base_key, default.base_key);
+    assert_eq!((zone.block_size, &zone.shm_keys), (default.block_size, &default.shm_keys));
+}
+
+/// A reader copies them into a new project.
+#[test]
+fn the_dependencies_are_those_of_this_build() {
+    let manifest: toml::Table = fs::read_to_string("Cargo.toml").unwrap().parse().unwrap();
+    let ours = &manifest["workspace"]["dependencies"];
+    let theirs: toml::Table = blocks("toml")[0].parse().unwrap();
+    let theirs = theirs["dependencies"].as_table().unwrap();
+    let used = fs::read_to_string("examples/hello.rs").unwrap();
+    for name in ["anyhow", "bytemuck", "hotpool"] {
+        assert!(theirs.contains_key(name) && used.contains(name), "{name}");
+    }
+    let version = |table: &toml::Value| table.get("version").unwrap_or(table).as_str().unwrap().to_string();
+    for (name, dependency) in theirs {
+        assert!(version(&ours[name]).starts_with(&version(dependency)), "{name}");
+    }
+    assert!(theirs["bytemuck"]["features"].as_array().unwrap().contains(&"derive".into()));
 }
 
 #[test]
@@ -53,7 +73,11 @@ fn every_command_has_its_verb_and_every_example_its_file() {
             ["$", "cargo", "run", "--release", "--example", name, ..] => {
                 assert!(fs::exists(format!("examples/{name}")).unwrap(), "{name}");
             }
-            ["$", "cargo", "test", "--workspace", ..] => {}
+            ["$", "cargo", "test", "--workspace", ..] | ["$", "cargo", "install", "hotpool-cli"] => {}
+            ["$", "cargo", "install", "--path", path, ..] => {
+                let manifest = fs::read_to_string(format!("{path}/Cargo.toml")).unwrap();
+                assert!(manifest.contains("name = \"hotpool-cli\""), "{path}");
+            }
             _ => panic!("{line:?}"),
         }
     }
