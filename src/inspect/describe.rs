@@ -8,7 +8,7 @@ use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
 use crate::pool::store::base::Base;
-use crate::pool::store::types;
+use crate::pool::store::{shape, types};
 use crate::region::Region;
 use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
 use crate::units::{Bytes, Key};
@@ -226,7 +226,7 @@ fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeSha
     TypeShape {
         id,
         name: info.name(),
-        problem: types::check(info, id, base.block_bytes()).err(),
+        problem: shape::check(info, id, base.block_bytes()).err(),
         keyed: info.keyed(),
         object_bytes: info.size.load(),
         stride: info.stride.load(),

@@ -11,9 +11,8 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
-use crate::pool::judging::taken;
 use crate::pool::store::base::Base;
-use crate::pool::store::types;
+use crate::pool::store::shape;
 use crate::region::{At, Region};
 use crate::units::{Key, round_up};
 use crate::word::Word;
@@ -215,7 +214,7 @@ fn blocks(walk: &mut Walk<'_>) {
             Some(Ok(region)) => block_segment(walk, place, *region, number),
             _ if state == BLOCK_VACANT => {}
             Some(Err(why)) => {
-                let used = taken(walk.base, number as u32) != 0;
+                let used = walk.base.taken(number as u32) != 0;
                 let then = match used {
                     true => "objects are in it",
                     false => "it is empty, so a start without its key in ShmKeys keeps all objects",
@@ -259,7 +258,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
             continue;
         };
         let (id, now, info) = (id as u16, info, info.copy());
-        if let Err(what) = types::check(&info, id, walk.base.block_bytes()) {
+        if let Err(what) = shape::check(&info, id, walk.base.block_bytes()) {
             walk.damage(place, what);
             continue;
         }

@@ -1,11 +1,9 @@
 //! What can go wrong in a pool, and what to do about it.
 
-use crate::conf::{ConfError, Place};
+use crate::conf::{ConfError, Place, ProcessConf};
 use crate::object::Handle;
-use crate::pool::start::agree::Disagreement;
-use crate::pool::store::extents::{NoSpace, Space};
-use crate::pool::store::type_state::TypeState;
-use crate::share::{Home, ShareError, growth};
+use crate::pool::start::disagreement::Disagreement;
+use crate::share::ShareError;
 use crate::units::{Bytes, Key};
 
 /// Why a pool could not be opened, or a type not be added to it.
@@ -244,6 +242,14 @@ pub enum PoolError {
     },
 }
 
+impl PoolError {
+    /// Returns the error of a base whose bytes make no sense.
+    #[cold]
+    pub(crate) fn corrupt(conf: &ProcessConf, what: &str) -> Self {
+        PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
+    }
+}
+
 /// Blocks by their keys, the first few of them.
 fn these(blocks: &[Key]) -> String {
     const MOST: usize = 4;
@@ -305,34 +311,4 @@ pub struct Full {
     pub blocks: usize,
     /// What to do.
     pub remedy: String,
-}
-
-impl AllocError {
-    #[cold]
-    pub(crate) fn full(state: &TypeState, space: &Space, why: NoSpace) -> Self {
-        let slots = &state.slots;
-        if let NoSpace::Crowded(key) = why {
-            return AllocError::Crowded { type_name: slots.info.name().into(), key };
-        }
-        AllocError::Full(Box::new(Full {
-            type_name: slots.info.name(),
-            len: slots.len(),
-            retired: slots.info.retired.load() >> 32,
-            capacity: slots.capacity(),
-            free: Bytes(space.bytes_free()),
-            blocks: space.blocks(),
-            remedy: why.remedy(space.home()),
-        }))
-    }
-}
-
-impl NoSpace {
-    fn remedy(self, home: &Home) -> String {
-        match self {
-            NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
-            NoSpace::Crowded(key) => format!("the index has no place for the key {key}"),
-            NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
-            NoSpace::Memory { errno, bytes } => growth(errno, bytes, home),
-        }
-    }
 }

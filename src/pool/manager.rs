@@ -9,10 +9,11 @@ use crate::object::PoolObject;
 use crate::pool::change::guard::Mark;
 use crate::pool::change::seen::Seen;
 use crate::pool::change::undo::Undo;
-use crate::pool::error::{AllocError, PoolError};
+use crate::pool::error::PoolError;
 use crate::pool::forensics::black_box::Event;
 use crate::pool::opening;
-use crate::pool::start::agree::{self, Disagreement};
+use crate::pool::start::agree;
+use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::report::ResumeReport;
 use crate::pool::start::starts::{Farewell, Start, Starts};
 use crate::pool::start::suspects;
@@ -218,8 +219,10 @@ impl MemoryPoolMgr {
         let state = match place {
             Some(state) => state,
             None => {
-                let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
-                    .map_err(|what| corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name)))?;
+                let mut state =
+                    TypeState::load(&self.base, info, &self.space, &self.chains).map_err(|what| {
+                        PoolError::corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name))
+                    })?;
                 state.settle();
                 place.insert(Box::new(state))
             }
@@ -301,7 +304,7 @@ impl MemoryPoolMgr {
     ///
     /// A kill in here leaves a pool that is refused until `hotpool rm` has removed the rest.
     pub fn destroy(self) -> Result<(), PoolError> {
-        let blocks = block_keys(&self.base);
+        let blocks = self.base.block_keys();
         drop(self.farewell);
         Ok(self.share.destroy(&blocks)?)
     }
@@ -324,16 +327,6 @@ impl std::fmt::Debug for MemoryPoolMgr {
     }
 }
 
-#[cold]
-pub(crate) fn corrupt(conf: &ProcessConf, what: &str) -> PoolError {
-    PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
-}
-
-pub(crate) fn block_keys(base: &Base) -> Vec<Key> {
-    let blocks = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
-    blocks.map(|block| Key(block.key.load())).collect()
-}
-
 /// Takes the memory for the capacity that the ini gives a type.
 fn reserve(
     conf: &ProcessConf,
@@ -346,6 +339,6 @@ fn reserve(
         place,
         name: wanted.name.into(),
         capacity,
-        source: AllocError::full(state, space, why),
+        source: state.full(space, why),
     })
 }

@@ -20,10 +20,10 @@ use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
 use crate::mutants::{Mutant, planted};
 use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
-use crate::pool::manager::{block_keys, corrupt};
 use crate::pool::start::adopt::{self, Found};
-use crate::pool::start::agree::{self, Disagreement, Stored};
+use crate::pool::start::agree::{self, Stored};
 use crate::pool::start::breaker::{self, CrashLoop};
+use crate::pool::start::disagreement::{Disagreement, OTHER_PROCESS};
 use crate::pool::start::elsewhere;
 use crate::pool::start::judging::{self, Pending};
 use crate::pool::start::move_aside;
@@ -31,7 +31,7 @@ use crate::pool::start::report::ResumeReport;
 use crate::pool::start::starts::{Farewell, Now, Starts};
 use crate::pool::store::base::{self, Base};
 use crate::pool::store::extents::{Chains, Space};
-use crate::pool::store::types::{self, TypeSet};
+use crate::pool::store::shape::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
@@ -109,8 +109,8 @@ fn cold(conf: &ProcessConf, prospect: Prospect) -> Result<Opened, PoolError> {
 
 /// Resumes a pool, or begins it again.
 fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened, PoolError> {
-    let base = Base::find(region).map_err(|what| corrupt(conf, what))?;
-    judging::table(&base).map_err(|what| corrupt(conf, &what))?;
+    let base = Base::find(region).map_err(|what| PoolError::corrupt(conf, what))?;
+    judging::table(&base).map_err(|what| PoolError::corrupt(conf, &what))?;
     check_hot(conf, &base)?;
     let crash_loop = find_crash_loop(conf, &base)?;
     let loops = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Cold);
@@ -124,13 +124,13 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     judging::holes(conf, &prospect, &blocks.complete, &space)?;
     let new = judging::new_keys(conf, &base, &prospect).map_err(|error| name_owner(conf, error))?;
     blocks.pending.extend(new);
-    let undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
+    let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(conf, what))?;
     let found = Found { base: &base, space: &space, chains: &chains };
     if conf.resume.must_be_hot && !adopt::has_begun(&found) {
         let what = "has no object, and no start of it was ever ready";
         return Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)));
     }
-    adopt::check(&found, &undo, conf, crash_loop).map_err(|what| corrupt(conf, what))?;
+    adopt::check(&found, &undo, conf, crash_loop).map_err(|what| PoolError::corrupt(conf, what))?;
 
     let share = prospect.take(blocks.complete, &mut |_| ())?;
     let judged = Judged { base, space, chains, pending: blocks.pending };
@@ -149,7 +149,7 @@ fn compare(
 ) -> Result<Vec<Disagreement>, PoolError> {
     let stored = Stored { base, facts: prospect.facts(), page: prospect.page() };
     let mut found = agree::compare(conf, &stored);
-    found.retain(|one| !begins_again || *one.rule == agree::OTHER_PROCESS);
+    found.retain(|one| !begins_again || *one.rule == OTHER_PROCESS);
     agree::judge(found)
 }
 
@@ -191,7 +191,7 @@ fn again(
         judged = Some((space, chains));
         complete = blocks.complete;
     }
-    let mut blocks = block_keys(&base);
+    let mut blocks = base.block_keys();
     blocks.extend(judging::again(conf, &base, &prospect)?);
     // Blocks of another size are of no use to the new pool.
     // The new pool has the base of the old one, and so its undo log.
@@ -224,9 +224,9 @@ fn begin(
     pending: Vec<Pending>,
     crash_loop: Option<CrashLoop>,
 ) -> Result<Opened, PoolError> {
-    let base = Base::find(share.base()).map_err(|what| corrupt(conf, what))?;
+    let base = Base::find(share.base()).map_err(|what| PoolError::corrupt(conf, what))?;
     let (space, chains) = find_space(conf, &base, Vec::new())?;
-    let undo = Undo::of(&base).map_err(|what| corrupt(conf, what))?;
+    let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(conf, what))?;
     finish(conf, share, Judged { base, space, chains, pending }, undo, crash_loop)
 }
 
@@ -241,8 +241,8 @@ fn finish(
     let Judged { base, mut space, chains, pending } = judged;
     let (mut share, had) = have(share, pending)?;
     let found = Found { base: &base, space: &space, chains: &chains };
-    let report =
-        adopt::adopt(&found, &mut undo, conf, &share, crash_loop).map_err(|what| corrupt(conf, what))?;
+    let report = adopt::adopt(&found, &mut undo, conf, &share, crash_loop)
+        .map_err(|what| PoolError::corrupt(conf, what))?;
     let farewell = Farewell::new(Starts::of(&base));
     fit_blocks(conf, &base, &mut space, &had);
     share.settle_blocks();
@@ -327,9 +327,9 @@ pub(crate) fn find_space(
 ) -> Result<(Space, Chains), PoolError> {
     let mut space = Space::new(base, regions, Home::of(conf));
     let used = check_types(conf, base)?;
-    let chains = space
-        .load(&base.types, &used)
-        .map_err(|(number, what)| corrupt(conf, &format!("extent {number} makes no sense: {what}")))?;
+    let chains = space.load(&base.types, &used).map_err(|(number, what)| {
+        PoolError::corrupt(conf, &format!("extent {number} makes no sense: {what}"))
+    })?;
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }
@@ -342,9 +342,11 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
         let info = base.types.get(id as usize);
         let found = info
             .ok_or("its number is out of range")
-            .and_then(|i| types::check(i, id as u16, base.block_bytes()))
+            .and_then(|i| shape::check(i, id as u16, base.block_bytes()))
             .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it was added before") });
-        found.map_err(|what| corrupt(conf, &format!("type {id}, added as number {number}: {what}")))?;
+        found.map_err(|what| {
+            PoolError::corrupt(conf, &format!("type {id}, added as number {number}: {what}"))
+        })?;
     }
     Ok(used)
 }
@@ -355,8 +357,8 @@ fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), 
         let id = info.id.load() as u16;
         let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
         let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
-        let found = types::check_counts(&info, slots, groups);
-        found.map_err(|what| corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
+        let found = shape::check_counts(&info, slots, groups);
+        found.map_err(|what| PoolError::corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
     }
     Ok(())
 }

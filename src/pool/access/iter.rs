@@ -2,7 +2,8 @@
 
 use crate::object::{Id, PoolObject};
 use crate::pool::change::guard::{GuardsMark, Mark, RefMut};
-use crate::pool::store::typed::{Typed, Walk, WalkMut};
+use crate::pool::store::typed::Typed;
+use crate::pool::store::walk::{Walk, WalkMut};
 
 /// All live objects of a type with their handles.
 pub struct Iter<'a, T> {

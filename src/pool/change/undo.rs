@@ -6,7 +6,7 @@
 //! it alone; they are written below the capacity, through a raw pointer, before `tail` publishes
 //! them, and read below a `tail` that was checked against the capacity. Old bytes of an object are
 //! copied from and to the address of a slot's object, which `Slots::slot` found, for as many bytes as
-//! `Slots::shape` says an object has; `types::check` found that they lie inside the slot. Nobody
+//! `Slots::shape` says an object has; `shape::check` found that they lie inside the slot. Nobody
 //! holds a reference to the object while it is restored: the pool is borrowed exclusively.
 //!
 //! # Protocol
@@ -28,10 +28,11 @@ use crate::commits::Commit;
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::Handle;
+use crate::object::{Handle, Id, PoolObject};
 use crate::pool::store::base::Base;
 use crate::pool::store::slot::Slot;
 use crate::pool::store::type_state::TypeState;
+use crate::pool::store::typed::TypedMut;
 use crate::region::At;
 use crate::units::Bytes;
 use crate::word::edge;
@@ -335,5 +336,18 @@ impl Undo {
             at = payload + (bytes as usize).next_multiple_of(8);
         }
         if at == used { Ok(()) } else { Err(broken) }
+    }
+}
+
+impl<'a, T: PoolObject> TypedMut<'a, T> {
+    /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not
+    /// there, an error if the log is full.
+    #[inline(always)]
+    pub(crate) fn into_kept(self, id: Id<T>, undo: &mut Undo) -> Option<Result<&'a mut T, LogFull>> {
+        let mut object = self.object_of(id)?;
+        // SAFETY: it is the object of the slot that the handle names.
+        let kept = unsafe { undo.keep(id.handle(), object) };
+        // SAFETY: mapped, aligned, any bytes are a value; `self` is the only access while `'a` lasts.
+        Some(kept.map(|()| unsafe { object.as_mut() }))
     }
 }

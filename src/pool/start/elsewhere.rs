@@ -2,7 +2,10 @@
 
 use crate::conf::{BackendKind, ConfMgr, Place, ProcessConf, key_plan};
 use crate::layout::{BASE_KIND, MAGIC_READY};
-use crate::pool::start::agree::{self, Disagreement, Stored, where_is};
+use crate::pool::start::agree::{self, Stored, where_is};
+use crate::pool::start::disagreement::{
+    Disagreement, NOT_LISTED, OTHER_BACKEND, OTHER_BASE, OTHER_DIR, SAME_NAME,
+};
 use crate::pool::store::base::Base;
 use crate::share::{Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe};
 use crate::units::Key;
@@ -44,7 +47,7 @@ pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
                 "set Backend = {}, or give its objects up with {remove} and start cold",
                 backend.name()
             );
-            agree::found(conf, &agree::OTHER_BACKEND, said, next)
+            agree::found(conf, &OTHER_BACKEND, said, next)
         })
     });
     found.collect()
@@ -61,7 +64,7 @@ pub(crate) fn semaphores_alone(conf: &ProcessConf) -> Disagreement {
     let next = "if Dir or Backend was changed, the pool waits in the old place: set it back to resume it; \
                 if the segments were removed, nothing is to be done"
         .into();
-    agree::found(conf, &agree::OTHER_DIR, said, next)
+    agree::found(conf, &OTHER_DIR, said, next)
 }
 
 /// Pools of the same home that say they are those of this process, under another base key.
@@ -82,7 +85,7 @@ fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
         match shared {
             Some(block) => Some({
                 let said = format!("the pool of {} under {key} has the block {}", conf.name, block.key);
-                agree::found(conf, &agree::OTHER_BASE, said, next)
+                agree::found(conf, &OTHER_BASE, said, next)
             }),
             // Many pools of a host may have had a common name at some time.
             None => (pool.base.head()?.process == conf.name).then(|| {
@@ -90,7 +93,7 @@ fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
                     "there is no pool under {}, and one of the name {} under {key}",
                     conf.base_key, conf.name
                 );
-                agree::found(conf, &agree::SAME_NAME, said, next)
+                agree::found(conf, &SAME_NAME, said, next)
             }),
         }
     };
@@ -118,10 +121,7 @@ pub(crate) fn owner_of_block(conf: &ProcessConf, block: &Facts) -> Option<Disagr
             conf.name
         ),
     };
-    Some(Disagreement {
-        place: conf.places.shm_keys.clone(),
-        ..agree::found(conf, &agree::OTHER_BASE, said, next)
-    })
+    Some(Disagreement { place: conf.places.shm_keys.clone(), ..agree::found(conf, &OTHER_BASE, said, next) })
 }
 
 /// Everything in which an ini and what is on the host disagree about one process. Observes; changes nothing.
@@ -174,7 +174,7 @@ pub fn not_listed(conf: &ConfMgr) -> Vec<Disagreement> {
         let process = base.head().map(|head| head.process.clone()).unwrap_or_default();
         let key = base.key;
         Disagreement {
-            rule: &agree::NOT_LISTED,
+            rule: &NOT_LISTED,
             place: Place {
                 file: conf.file().to_owned(),
                 section: "common".into(),

@@ -1,7 +1,7 @@
 //! What a start looks at before it stores anything: the blocks of the pool, and what is under the new keys of the ini.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentRec};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT};
 use crate::limits;
 use crate::pool::error::PoolError;
 use crate::pool::start::agree;
@@ -84,7 +84,7 @@ pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Re
 fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, PoolError> {
     match prospect.judge_block(want) {
         Ok(judged) if judged.standing() == Standing::Complete => Ok(judged),
-        Ok(judged) if taken(base, want.index) == 0 => {
+        Ok(judged) if base.taken(want.index) == 0 => {
             log::warn!("block {} was empty and is gone; it is made again", want.key);
             Ok(judged)
         }
@@ -94,7 +94,7 @@ fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, P
             Err(ShareError::Refused { verdict: facts.verdict(), facts }.into())
         }
         Err(ShareError::Refused { verdict, mut facts }) => {
-            facts.want.taken = taken(base, want.index) != 0;
+            facts.want.taken = base.taken(want.index) != 0;
             facts.want.empty = !facts.want.taken;
             Err(ShareError::Refused { verdict, facts }.into())
         }
@@ -110,19 +110,11 @@ fn unnamed(
     want: &BlockWant,
 ) -> Result<Option<Judged>, PoolError> {
     let judged = prospect.judge_block(want).ok().filter(|judged| judged.standing() == Standing::Complete);
-    match taken(base, want.index) {
+    match base.taken(want.index) {
         _ if judged.is_some() => Ok(judged),
         0 => Ok(None),
         used => Err(PoolError::Disagrees(Box::new(agree::dropped(conf, want.key, used)))),
     }
-}
-
-/// Bytes of a block that extents have taken, as the table says before it was checked.
-pub(crate) fn taken(base: &Base, number: u32) -> u64 {
-    let count = (base.header.nextents.load() as usize).min(base.extents.len());
-    let extents = (0..count).filter_map(|at| base.extents.get(at));
-    let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
-    of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
 }
 
 /// Refuses a pool in files of which somebody has cut off a part and put zeros in its place, or copied without the zeros:

@@ -1,8 +1,9 @@
 //! What a start finds, what it decides, and what it does before the pool serves.
 
 pub(crate) mod adopt;
-pub mod agree;
+pub(crate) mod agree;
 pub(crate) mod breaker;
+pub mod disagreement;
 pub(crate) mod elsewhere;
 pub(crate) mod judging;
 pub(crate) mod move_aside;

@@ -17,11 +17,8 @@ use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, Handle, Id, PoolObject};
+use crate::object::{GENERATION_MASK, Handle};
 use crate::pool::error::AllocError;
-use crate::pool::forensics::black_box::Event;
-use crate::pool::manager::MemoryPoolMgr;
-use crate::pool::start::suspects::{self, Torn};
 use crate::pool::store::extents::Space;
 use crate::pool::store::slot::parked;
 use crate::pool::store::type_state::TypeState;
@@ -58,62 +55,6 @@ pub enum QuarantineError {
     Full(AllocError),
 }
 
-impl MemoryPoolMgr {
-    /// Objects in quarantine: they are kept, and no handle, key or iteration reaches them.
-    pub fn quarantined(&self) -> Vec<Handle> {
-        listed(&self.base.header).collect()
-    }
-
-    /// A copy of an object in quarantine, to be looked at or repaired.
-    pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
-        self.types.get(usize::from(T::TYPE_ID))?.as_deref()?.slots.typed::<T>()?.parked(id).copied()
-    }
-
-    /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.
-    ///
-    /// All or nothing under a kill.
-    pub fn quarantine(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
-        let state = state.ok_or(QuarantineError::NotAdded(object))?;
-        state.park(object)?;
-        suspects::settle(&self.base.header, Torn::Object(object));
-        self.black_box().event(Event::Quarantined, object.to_bits(), 0);
-        Ok(())
-    }
-
-    /// Lets an object out of quarantine: its handle resolves again, its key leads to it again.
-    ///
-    /// All or nothing under a kill.
-    pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
-        let state = state.ok_or(QuarantineError::NotAdded(object))?;
-        if planted(Mutant::ReleaseForgetsFirst) && state.is_parked(object) {
-            forget(&self.base.header, object);
-        }
-        state.unpark(object, &mut self.space)?;
-        forget(&self.base.header, object);
-        suspects::settle(&self.base.header, Torn::Object(object));
-        self.black_box().event(Event::Released, object.to_bits(), 0);
-        Ok(())
-    }
-
-    /// Frees an object in quarantine: its handle never resolves again, its slot can be used again.
-    ///
-    /// All or nothing under a kill.
-    pub fn drop_quarantined(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
-        let state = state.ok_or(QuarantineError::NotAdded(object))?;
-        if planted(Mutant::DropForgetsFirst) && state.is_parked(object) {
-            forget(&self.base.header, object);
-        }
-        state.drop_parked(object)?;
-        forget(&self.base.header, object);
-        suspects::settle(&self.base.header, Torn::Object(object));
-        self.black_box().event(Event::Dropped, object.to_bits(), 0);
-        Ok(())
-    }
-}
-
 impl TypeState {
     /// Puts an object into quarantine.
     pub(crate) fn park(&mut self, object: Handle) -> Result<(), QuarantineError> {
@@ -145,7 +86,8 @@ impl TypeState {
         slot.is_some_and(|slot| slot.header().load() == parked(object))
     }
 
-    fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
+    /// Lets an object out of quarantine, up to the list.
+    pub(crate) fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
         let place = match self.slots.info.keyed() {
@@ -174,7 +116,8 @@ impl TypeState {
         Ok(())
     }
 
-    fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
+    /// Frees an object in quarantine, up to the list.
+    pub(crate) fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
         let (len, bits) = (self.slots.len(), object.to_bits());
@@ -221,7 +164,8 @@ fn place(header: &BaseHeader, object: Handle) -> Option<&Word> {
     with(object.to_bits()).or_else(|| with(0))
 }
 
-fn forget(header: &BaseHeader, object: Handle) {
+/// Takes an object from the list.
+pub(crate) fn forget(header: &BaseHeader, object: Handle) {
     for entry in header.quarantine.iter().filter(|entry| entry.load() == object.to_bits()) {
         entry.store(0);
     }

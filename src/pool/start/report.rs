@@ -1,32 +1,13 @@
 //! What an open found: hot or cold, after what, and with which objects.
 
 use crate::object::Handle;
-use crate::pool::start::agree::Disagreement;
 use crate::pool::start::breaker::CrashLoop;
+use crate::pool::start::disagreement::Disagreement;
+use crate::pool::start::starts::LastEnd;
 use crate::share::{MemoryReport, StartMode};
 use crate::units::Key;
 use std::fmt;
 use std::time::Duration;
-
-/// How the last owner of a pool left it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastEnd {
-    /// There was none: the pool is new.
-    None,
-    /// It called `close()`.
-    Closed,
-    /// It dropped its pool without `close()`, and no panic was under way: it returned from `main`, for example.
-    /// The next start recovers the pool as after a death.
-    Left {
-        /// Whether it had called `ready()`.
-        was_ready: bool,
-    },
-    /// It was killed or crashed, or it exited without dropping its pool.
-    Died {
-        /// Whether it had called `ready()`.
-        was_ready: bool,
-    },
-}
 
 /// Objects of one type.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,12 +11,31 @@ use crate::layout::{
     BEFORE_NONE, BaseHeader, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, END_SIGNAL, RUN_CLOSED,
     RUN_READY, StartRec,
 };
-use crate::pool::start::report::LastEnd;
 use crate::pool::store::base::Base;
 use crate::region::{At, Table};
 use crate::sys;
 use crate::sys::fork::Origin;
 use std::time::Duration;
+
+/// How the last owner of a pool left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastEnd {
+    /// There was none: the pool is new.
+    None,
+    /// It called `close()`.
+    Closed,
+    /// It dropped its pool without `close()`, and no panic was under way: it returned from `main`, for example.
+    /// The next start recovers the pool as after a death.
+    Left {
+        /// Whether it had called `ready()`.
+        was_ready: bool,
+    },
+    /// It was killed or crashed, or it exited without dropping its pool.
+    Died {
+        /// Whether it had called `ready()`.
+        was_ready: bool,
+    },
+}
 
 /// How a start ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

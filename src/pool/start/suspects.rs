@@ -17,7 +17,6 @@ use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::manager::MemoryPoolMgr;
 use crate::word::Word;
 use std::fmt;
 
@@ -121,66 +120,5 @@ pub(crate) fn settle_told(header: &BaseHeader, kept: u64) {
         if kept >> at & 1 == 0 {
             Commit::SuspectCleared.store(entry, 0);
         }
-    }
-}
-
-impl MemoryPoolMgr {
-    /// Returns what is half written: found by this start and not settled yet, or left since by a panic that the
-    /// program caught.
-    ///
-    /// A guard or walk that is dropped because its scope unwinds leaves its object here, as a death would
-    /// leave it to the next start. The pool goes on: handles resolve, and later guards do not cover the
-    /// evidence. An object is listed, in this start and in those to come, until it is freed, put into
-    /// quarantine, or [settled](Self::settle_torn). [`ready`](Self::ready) settles what the
-    /// [report](Self::resume_report) of this start has named, and nothing that was torn later. A clean
-    /// [`close`](Self::close) settles nothing: the next start names the object again, and acts on it as `OnTorn` says.
-    ///
-    /// ```
-    /// # use bytemuck::{Pod, Zeroable};
-    /// # use hotpool::conf::{BackendKind, ProcessConf};
-    /// # use hotpool::pool::Torn;
-    /// # use hotpool::units::{Bytes, Key};
-    /// # use hotpool::{MemoryPoolMgr, PoolObject};
-    /// # use std::panic::{AssertUnwindSafe, catch_unwind};
-    /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
-    /// # struct Player { gold: u64, checksum: u64 }
-    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0140), Bytes(1 << 20), &[Key(0x4850_0141)]);
-    /// # conf.backend = BackendKind::Heap;
-    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
-    /// # pool.add_type::<Player>()?;
-    /// # let player = pool.alloc(Player { gold: 100, checksum: 100 })?;
-    /// # std::panic::set_hook(Box::new(|_| ()));
-    /// let caught = catch_unwind(AssertUnwindSafe(|| {
-    ///     let mut player = pool.get_mut(player).unwrap();
-    ///     player.gold += 1;
-    ///     panic!("before the checksum was changed");
-    /// }));
-    /// assert!(caught.is_err());
-    /// assert_eq!(pool.torn(), [Torn::Object(player.handle())]);
-    ///
-    /// pool.update(player, |player| player.checksum = player.gold)?;
-    /// assert!(pool.settle_torn(Torn::Object(player.handle())));
-    /// assert!(pool.torn().is_empty());
-    /// # pool.destroy()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn torn(&self) -> Vec<Torn> {
-        let lives = |torn: &Torn| match torn {
-            Torn::Object(object) => self.may_live(*object),
-            Torn::AnyOf(_) => true,
-        };
-        listed(&self.base.header).filter(lives).collect()
-    }
-
-    /// Says that the program has repaired what a death or a panic left half written, or has found it whole.
-    /// Returns false if it was not listed.
-    pub fn settle_torn(&mut self, torn: Torn) -> bool {
-        settle(&self.base.header, torn)
-    }
-
-    /// Whether an object lives or is in quarantine, as far as this process knows: a type that was not added may have it.
-    fn may_live(&self, object: Handle) -> bool {
-        let state = self.types[usize::from(object.type_id())].as_deref();
-        state.is_none_or(|state| state.is_parked(object) || state.lives(object))
     }
 }

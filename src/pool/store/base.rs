@@ -7,7 +7,7 @@ use crate::layout::{
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
-use crate::units::round_up;
+use crate::units::{Key, round_up};
 use crate::word::Half;
 
 /// The parts of a base segment, found and checked.
@@ -182,6 +182,20 @@ impl Base {
     /// Number of blocks.
     pub(crate) fn nblocks(&self) -> usize {
         (self.header.nblocks.load() as usize).min(self.blocks.len())
+    }
+
+    /// Keys of the blocks, in their order.
+    pub(crate) fn block_keys(&self) -> Vec<Key> {
+        let blocks = (0..self.nblocks()).filter_map(|number| self.blocks.get(number));
+        blocks.map(|block| Key(block.key.load())).collect()
+    }
+
+    /// Bytes of a block that extents have taken, as the table says before it was checked.
+    pub(crate) fn taken(&self, number: u32) -> u64 {
+        let count = (self.header.nextents.load() as usize).min(self.extents.len());
+        let extents = (0..count).filter_map(|at| self.extents.get(at));
+        let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
+        of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
     }
 
     /// The types in use, in the order in which they were added.

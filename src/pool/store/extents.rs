@@ -1,17 +1,15 @@
 //! Extents: which pages of which block belong to which type.
 
 use crate::commits::Commit;
-use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo, slots_extent};
+use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::forensics::black_box::{BlackBox, Event};
 use crate::pool::store::base::Base;
+use crate::pool::store::shape::{Shape, TypeSet};
 use crate::pool::store::slot::Slot;
-use crate::pool::store::slots::Shape;
-use crate::pool::store::typed::WHOLE_WORD_STRIDE;
-use crate::pool::store::types::TypeSet;
 use crate::region::{At, Region, Table};
-use crate::share::Home;
+use crate::share::{Home, growth};
 use crate::units::round_up;
 use crate::word::Word;
 
@@ -73,6 +71,18 @@ pub(crate) enum NoSpace {
     },
     /// The index has no place for this key, and more memory would give it none.
     Crowded(u64),
+}
+
+impl NoSpace {
+    /// What to do about it.
+    pub(crate) fn remedy(self, home: &Home) -> String {
+        match self {
+            NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
+            NoSpace::Crowded(key) => format!("the index has no place for the key {key}"),
+            NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
+            NoSpace::Memory { errno, bytes } => growth(errno, bytes, home),
+        }
+    }
 }
 
 /// For each type and kind its extents in their order: runs of them, chained.
@@ -383,86 +393,4 @@ impl Space {
 /// Where an extent of a type of so much alignment begins behind `used` bytes of a block.
 fn start(used: u64, align: u64) -> Option<u64> {
     round_up(used, align.max(limits::LINE))
-}
-
-/// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
-///
-/// The aim is a fraction of the pool; one slot is the least, 64 of small ones.
-pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
-    let room = block_bytes - limits::PAGE;
-    let aim =
-        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
-    let plan = |shift| Plan::new(shift, stride, align).filter(|plan| plan.bytes <= room);
-    let mut best = plan(0)?;
-    for shift in 1..limits::INDEX_BITS {
-        let Some(next) = plan(shift) else { break };
-        let too_few = best.shift < 6 && stride <= WHOLE_WORD_STRIDE;
-        if !too_few && next.bytes > aim {
-            break;
-        }
-        best = next;
-    }
-    Some(best)
-}
-
-/// The shape of an extent of slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) shift: u32,
-    pub(crate) map_bytes: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Plan {
-    fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
-        let (map_bytes, bytes) = slots_extent(shift, stride, align)?;
-        Some(Plan { shift, map_bytes, bytes })
-    }
-}
-
-/// How many groups an extent of the index holds, as a power of two.
-pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
-    let aim =
-        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
-    let bytes = aim.min(block_bytes - limits::PAGE);
-    (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `conf/fits.rs` judges an ini by the same numbers; `tests/conf_errors.rs` has them.
-    #[test]
-    fn a_block_of_64_kib_has_room_for_one_object_of_61368_bytes() {
-        let block = 64 << 10;
-        assert!(plan_slots(8 + 61_368, 8, block, block).is_some());
-        assert!(plan_slots(8 + 61_368 + 8, 8, block, block).is_none());
-    }
-
-    #[test]
-    fn an_extent_holds_at_least_one_slot_and_never_exceeds_a_block() {
-        for block in [64u64 << 10, 1 << 20, 64 << 20, 1 << 30] {
-            for stride in [16, 72, 264, 4104, 12_296, 32_776, block - 8192] {
-                let plan = plan_slots(stride, 8, block * 4, block).unwrap();
-                assert!(plan.bytes <= block - limits::PAGE, "{stride} {block}");
-                assert!(plan.map_bytes + (stride << plan.shift) <= plan.bytes);
-            }
-        }
-        assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
-    }
-
-    /// Whole extents of any type reach the largest capacity that an ini may ask for.
-    #[test]
-    fn the_largest_capacity_fits() {
-        for pool in [1u64 << 20, 1 << 30, 1 << 40, 1 << 50] {
-            for stride in [16, 24, 64, 72, 4104] {
-                let Some(plan) = plan_slots(stride, 8, pool, pool.min(1 << 40)) else { continue };
-                assert!(plan.shift <= limits::MAX_EXTENT_SLOTS.ilog2(), "{stride} {pool}");
-                let slots = limits::MAX_CAPACITY.next_multiple_of(1 << plan.shift);
-                assert!(slots <= limits::MAX_SLOTS, "{stride} {pool}");
-            }
-        }
-        assert!(plan_slots(16, 8, 1 << 50, 1 << 40).is_some_and(|plan| plan.shift >= 18));
-    }
 }

@@ -22,11 +22,11 @@
 mod named;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
-use crate::object::{INDEX_SHIFT, PoolObject};
+use crate::object::INDEX_SHIFT;
 use crate::pool::store::extents::Extents;
 use crate::pool::store::open_words::OpenWords;
+use crate::pool::store::shape::{Shape, map_bytes_for};
 use crate::pool::store::slot::{Slot, Ways};
-use crate::pool::store::typed::{Typed, TypedMut};
 use crate::pool::store::wanted::{Token, Wanted};
 use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
@@ -70,18 +70,6 @@ pub(crate) struct Slots {
     rust_type: Option<TypeId>,
     /// Its token; that of no type until then.
     token: Token,
-}
-
-/// What the entry of a type says of its extents and slots, read once behind its check: what is
-/// written over the entry later moves no address.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) type_id: u16,
-    pub(crate) head: usize,
-    pub(crate) align: u64,
-    pub(crate) size: u64,
-    pub(crate) extent_bytes: u64,
-    map_bytes: u64,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -130,24 +118,12 @@ impl Slots {
             stride: info.stride.load() as usize,
             info,
             header,
-            shape: Shape {
-                type_id: info.id.load() as u16,
-                head: info.head.load() as usize,
-                align: info.align.load().into(),
-                size: info.size.load(),
-                extent_bytes: info.extent_bytes.load(),
-                map_bytes: info.map_bytes.load(),
-            },
+            shape: Shape::of(&info),
             last_generation: info.last_generation.load().into(),
             first_generation: header.geometry.first_generation().min(info.last_generation.load().into()) & !1,
             rust_type: None,
             token: Token::NONE,
         }
-    }
-
-    /// Bytes of the map of an extent of `1 << shift` slots.
-    pub(crate) const fn map_bytes(shift: u32) -> u64 {
-        (1u64 << shift).div_ceil(64) * 8
     }
 
     /// An extent holds `1 << shift` slots.
@@ -161,7 +137,7 @@ impl Slots {
         let slots_bytes = (self.stride as u64).checked_mul(1 << self.shift()).ok_or(OutOfBounds)?;
         let used = map_bytes.checked_add(slots_bytes).ok_or(OutOfBounds)?;
         let is_aligned = run.offset.is_multiple_of(8) && (map_bytes | extent_bytes).is_multiple_of(8);
-        if map_bytes < Self::map_bytes(self.shift()) || used > extent_bytes || !is_aligned {
+        if map_bytes < map_bytes_for(self.shift()) || used > extent_bytes || !is_aligned {
             return Err(OutOfBounds);
         }
         let bytes = extent_bytes.checked_mul(run.count.into()).ok_or(OutOfBounds)?;
@@ -209,29 +185,15 @@ impl Slots {
         self.token = wanted.token;
     }
 
+    /// The token of the Rust type that this process has bound to these slots; that of no type until then.
+    #[inline(always)]
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
     /// The Rust type that this process has bound to these slots.
     pub(crate) fn bound(&self) -> Option<TypeId> {
         self.rust_type
-    }
-
-    /// Shared access as type `T`; `None` if these are not the slots of `T`.
-    #[inline(always)]
-    pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
-        if self.token != Token::of::<T>() {
-            return None;
-        }
-        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
-        Some(unsafe { Typed::new(self) })
-    }
-
-    /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
-    #[inline(always)]
-    pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
-        if self.token != Token::of::<T>() {
-            return None;
-        }
-        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
-        Some(unsafe { TypedMut::new(self) })
     }
 
     /// Slots that memory is there for.

@@ -3,13 +3,14 @@
 use crate::layout::{ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
-use crate::pool::error::AllocError;
+use crate::pool::error::{AllocError, Full};
 use crate::pool::store::base::Base;
 use crate::pool::store::extents::{Chains, NoSpace, Owner, Space};
 use crate::pool::store::index::{Index, NoPlace, Place, groups_for};
 use crate::pool::store::slot::{RETIRED, is_parked};
 use crate::pool::store::slots::Slots;
 use crate::region::At;
+use crate::units::Bytes;
 
 /// One type of the pool, as the process uses it.
 pub(crate) struct TypeState {
@@ -145,7 +146,19 @@ impl TypeState {
     /// The error of a type that could not grow.
     #[cold]
     pub(crate) fn full(&self, space: &Space, why: NoSpace) -> AllocError {
-        AllocError::full(self, space, why)
+        let slots = &self.slots;
+        if let NoSpace::Crowded(key) = why {
+            return AllocError::Crowded { type_name: slots.info.name().into(), key };
+        }
+        AllocError::Full(Box::new(Full {
+            type_name: slots.info.name(),
+            len: slots.len(),
+            retired: slots.info.retired.load() >> 32,
+            capacity: slots.capacity(),
+            free: Bytes(space.bytes_free()),
+            blocks: space.blocks(),
+            remedy: why.remedy(space.home()),
+        }))
     }
 
     /// Ends what a kill has left undone: the slot that was the last to change gets the bit that its header

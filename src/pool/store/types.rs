@@ -2,15 +2,14 @@
 
 use crate::commits::Commit;
 use crate::conf::{Place, ProcessConf};
-use crate::layout::{FLAG_KEYED, Group, Tally, TypeInfo, fill_text};
+use crate::layout::{FLAG_KEYED, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{SchemaText, diff};
 use crate::pool::error::PoolError;
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, Space, plan_groups, plan_slots};
-use crate::pool::store::slots::Slots;
-use crate::pool::store::typed::{WHOLE_WORD_STRIDE, head_bytes};
+use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::shape::{check, index_bytes, plan_groups, plan_slots};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
@@ -28,100 +27,6 @@ impl Setting<'_> {
     fn key(&self) -> Key {
         self.conf.base_key
     }
-}
-
-/// Whether the entry of a type makes sense; the error says what does not.
-pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'static str> {
-    if info.id.load() != u32::from(id) || id == 0 {
-        return Err("its number is not its place");
-    }
-    if info.check.load() != info.sum() {
-        return Err("its checksum is wrong");
-    }
-    let (size, stride, head) = (info.size.load(), info.stride.load(), u64::from(info.head.load()));
-    let align = u64::from(info.align.load());
-    if !align.is_power_of_two() || align > limits::MAX_ALIGN as u64 {
-        return Err("its alignment is out of range");
-    }
-    let wanted = u64::from(head_bytes(info.keyed(), align as usize) as u32);
-    if head != wanted
-        || stride > block_bytes
-        || stride % align.max(8) != 0
-        || size == 0
-        || head.checked_add(size).is_none_or(|end| end > stride)
-    {
-        return Err("its sizes do not fit together");
-    }
-    let shift = info.shift.load();
-    let (extent, map) = (info.extent_bytes.load(), info.map_bytes.load());
-    if shift >= limits::INDEX_BITS || extent > block_bytes || map > extent || map % align.max(8) != 0 {
-        return Err("the shape of its extents is out of range");
-    }
-    if map < Slots::map_bytes(shift) {
-        return Err("the map of its extents is too short for their slots");
-    }
-    let slots = stride.checked_mul(1 << shift);
-    if slots.is_none_or(|slots| slots > extent - map) {
-        return Err("its extents are too short for their slots");
-    }
-    if stride <= WHOLE_WORD_STRIDE && shift < 6 {
-        return Err("its extents have too few slots");
-    }
-    let group_shift = info.group_shift.load();
-    if group_shift > 30 || info.index_bytes.load() != index_bytes(group_shift) {
-        return Err("the shape of its index is out of range");
-    }
-    let generation = info.last_generation.load();
-    if generation.is_multiple_of(2) || generation > limits::MAX_GENERATION {
-        return Err("its last generation is out of range");
-    }
-    Ok(())
-}
-
-/// Whether the sums of a type can be those of `slots` slots and `groups` groups.
-pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), &'static str> {
-    let (tally, used) = (Tally::parse(info.tally.load()), info.groups.load());
-    if slots > limits::MAX_SLOTS.into() {
-        return Err("it has more slots than handles can name");
-    }
-    if tally.counted > slots || info.high_water.load() > slots {
-        return Err("it counts more objects than it has slots");
-    }
-    if tally.named.is_some_and(|index| u64::from(index) >= slots) {
-        return Err("it names a slot that it does not have");
-    }
-    if used > groups {
-        return Err("its index uses more groups than it has");
-    }
-    if info.keyed() && tally.counted > 1 && used == 0 {
-        return Err("it counts objects and has no index for them");
-    }
-    Ok(())
-}
-
-/// Numbers of types.
-#[derive(Default)]
-pub(crate) struct TypeSet([u64; limits::TYPE_TABLE as usize / 64]);
-
-impl TypeSet {
-    /// Adds a number; false if it was there or is out of range.
-    pub(crate) fn insert(&mut self, id: u16) -> bool {
-        let is_new = !self.contains(id);
-        match self.0.get_mut(usize::from(id / 64)) {
-            Some(bits) => *bits |= 1 << (id % 64),
-            None => return false,
-        }
-        is_new
-    }
-
-    /// Whether a number is there.
-    pub(crate) fn contains(&self, id: u16) -> bool {
-        self.0.get(usize::from(id / 64)).is_some_and(|bits| bits >> (id % 64) & 1 != 0)
-    }
-}
-
-fn index_bytes(group_shift: u32) -> u64 {
-    (size_of::<Group>() as u64) << group_shift
 }
 
 /// The entry of type `T`: the one that is there, if it is the same type, or a new one.

@@ -1,7 +1,7 @@
 //! What a program says of a type that it adds: all that the pool needs to know of a Rust type, as values.
 
 use crate::object::{Field, PoolObject, SchemaText};
-use crate::pool::store::typed::{head_bytes, stride_bytes};
+use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
 

@@ -1,0 +1,245 @@
+//! What a type takes of memory: head and stride of a slot, the map and size of an extent, and whether the entry of a
+//! type makes sense.
+
+use crate::layout::{Group, Tally, TypeInfo, slots_extent};
+use crate::limits;
+use crate::object::PoolObject;
+use crate::units::round_up;
+use std::marker::PhantomData;
+
+/// Slots up to this stride come in extents of 64 or more; the smallest block has room for that.
+pub(crate) const WHOLE_WORD_STRIDE: u64 = 512;
+
+/// Bytes of a slot before its object.
+pub(crate) const fn head_bytes(keyed: bool, align: usize) -> usize {
+    let words = if keyed { 16 } else { 8 };
+    if align > words { align } else { words }
+}
+
+/// Bytes from one slot to the next; `None` where that does not fit a `u64`.
+pub(crate) const fn stride_bytes(keyed: bool, align: usize, size: usize) -> Option<u64> {
+    let unit = if align > 8 { align } else { 8 };
+    match (head_bytes(keyed, align) as u64).checked_add(size as u64) {
+        Some(end) => round_up(end, unit as u64),
+        None => None,
+    }
+}
+
+/// How the slots of a Rust type are laid out, known at compile time.
+pub(crate) struct Fit<T>(PhantomData<T>);
+
+impl<T: PoolObject> Fit<T> {
+    /// Bytes of a slot before its object.
+    pub(crate) const HEAD: usize = head_bytes(T::KEYED, align_of::<T>());
+    /// Bytes from one slot to the next.
+    pub(crate) const STRIDE: usize =
+        stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
+}
+
+/// What the entry of a type says of its extents and slots, read once behind its check: what is
+/// written over the entry later moves no address.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) type_id: u16,
+    pub(crate) head: usize,
+    pub(crate) align: u64,
+    pub(crate) size: u64,
+    pub(crate) extent_bytes: u64,
+    pub(crate) map_bytes: u64,
+}
+
+impl Shape {
+    /// Reads the entry of a type. The caller has checked it.
+    pub(crate) fn of(info: &TypeInfo) -> Self {
+        Shape {
+            type_id: info.id.load() as u16,
+            head: info.head.load() as usize,
+            align: info.align.load().into(),
+            size: info.size.load(),
+            extent_bytes: info.extent_bytes.load(),
+            map_bytes: info.map_bytes.load(),
+        }
+    }
+}
+
+/// Bytes of the map of an extent of `1 << shift` slots.
+pub(crate) const fn map_bytes_for(shift: u32) -> u64 {
+    (1u64 << shift).div_ceil(64) * 8
+}
+
+/// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
+///
+/// The aim is a fraction of the pool; one slot is the least, 64 of small ones.
+pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
+    let room = block_bytes - limits::PAGE;
+    let aim =
+        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let plan = |shift| Plan::new(shift, stride, align).filter(|plan| plan.bytes <= room);
+    let mut best = plan(0)?;
+    for shift in 1..limits::INDEX_BITS {
+        let Some(next) = plan(shift) else { break };
+        let too_few = best.shift < 6 && stride <= WHOLE_WORD_STRIDE;
+        if !too_few && next.bytes > aim {
+            break;
+        }
+        best = next;
+    }
+    Some(best)
+}
+
+/// The shape of an extent of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) shift: u32,
+    pub(crate) map_bytes: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Plan {
+    fn new(shift: u32, stride: u64, align: u64) -> Option<Self> {
+        let (map_bytes, bytes) = slots_extent(shift, stride, align)?;
+        Some(Plan { shift, map_bytes, bytes })
+    }
+}
+
+/// How many groups an extent of the index holds, as a power of two.
+pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
+    let aim =
+        (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
+    let bytes = aim.min(block_bytes - limits::PAGE);
+    (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
+}
+
+/// Whether the entry of a type makes sense; the error says what does not.
+pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'static str> {
+    if info.id.load() != u32::from(id) || id == 0 {
+        return Err("its number is not its place");
+    }
+    if info.check.load() != info.sum() {
+        return Err("its checksum is wrong");
+    }
+    let (size, stride, head) = (info.size.load(), info.stride.load(), u64::from(info.head.load()));
+    let align = u64::from(info.align.load());
+    if !align.is_power_of_two() || align > limits::MAX_ALIGN as u64 {
+        return Err("its alignment is out of range");
+    }
+    let wanted = u64::from(head_bytes(info.keyed(), align as usize) as u32);
+    if head != wanted
+        || stride > block_bytes
+        || stride % align.max(8) != 0
+        || size == 0
+        || head.checked_add(size).is_none_or(|end| end > stride)
+    {
+        return Err("its sizes do not fit together");
+    }
+    let shift = info.shift.load();
+    let (extent, map) = (info.extent_bytes.load(), info.map_bytes.load());
+    if shift >= limits::INDEX_BITS || extent > block_bytes || map > extent || map % align.max(8) != 0 {
+        return Err("the shape of its extents is out of range");
+    }
+    if map < map_bytes_for(shift) {
+        return Err("the map of its extents is too short for their slots");
+    }
+    let slots = stride.checked_mul(1 << shift);
+    if slots.is_none_or(|slots| slots > extent - map) {
+        return Err("its extents are too short for their slots");
+    }
+    if stride <= WHOLE_WORD_STRIDE && shift < 6 {
+        return Err("its extents have too few slots");
+    }
+    let group_shift = info.group_shift.load();
+    if group_shift > 30 || info.index_bytes.load() != index_bytes(group_shift) {
+        return Err("the shape of its index is out of range");
+    }
+    let generation = info.last_generation.load();
+    if generation.is_multiple_of(2) || generation > limits::MAX_GENERATION {
+        return Err("its last generation is out of range");
+    }
+    Ok(())
+}
+
+/// Whether the sums of a type can be those of `slots` slots and `groups` groups.
+pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), &'static str> {
+    let (tally, used) = (Tally::parse(info.tally.load()), info.groups.load());
+    if slots > limits::MAX_SLOTS.into() {
+        return Err("it has more slots than handles can name");
+    }
+    if tally.counted > slots || info.high_water.load() > slots {
+        return Err("it counts more objects than it has slots");
+    }
+    if tally.named.is_some_and(|index| u64::from(index) >= slots) {
+        return Err("it names a slot that it does not have");
+    }
+    if used > groups {
+        return Err("its index uses more groups than it has");
+    }
+    if info.keyed() && tally.counted > 1 && used == 0 {
+        return Err("it counts objects and has no index for them");
+    }
+    Ok(())
+}
+
+/// Numbers of types.
+#[derive(Default)]
+pub(crate) struct TypeSet([u64; limits::TYPE_TABLE as usize / 64]);
+
+impl TypeSet {
+    /// Adds a number; false if it was there or is out of range.
+    pub(crate) fn insert(&mut self, id: u16) -> bool {
+        let is_new = !self.contains(id);
+        match self.0.get_mut(usize::from(id / 64)) {
+            Some(bits) => *bits |= 1 << (id % 64),
+            None => return false,
+        }
+        is_new
+    }
+
+    /// Whether a number is there.
+    pub(crate) fn contains(&self, id: u16) -> bool {
+        self.0.get(usize::from(id / 64)).is_some_and(|bits| bits >> (id % 64) & 1 != 0)
+    }
+}
+
+/// Bytes of an extent of so many groups, as a power of two.
+pub(crate) fn index_bytes(group_shift: u32) -> u64 {
+    (size_of::<Group>() as u64) << group_shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `conf/fits.rs` judges an ini by the same numbers; `tests/conf_errors.rs` has them.
+    #[test]
+    fn a_block_of_64_kib_has_room_for_one_object_of_61368_bytes() {
+        let block = 64 << 10;
+        assert!(plan_slots(8 + 61_368, 8, block, block).is_some());
+        assert!(plan_slots(8 + 61_368 + 8, 8, block, block).is_none());
+    }
+
+    #[test]
+    fn an_extent_holds_at_least_one_slot_and_never_exceeds_a_block() {
+        for block in [64u64 << 10, 1 << 20, 64 << 20, 1 << 30] {
+            for stride in [16, 72, 264, 4104, 12_296, 32_776, block - 8192] {
+                let plan = plan_slots(stride, 8, block * 4, block).unwrap();
+                assert!(plan.bytes <= block - limits::PAGE, "{stride} {block}");
+                assert!(plan.map_bytes + (stride << plan.shift) <= plan.bytes);
+            }
+        }
+        assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
+    }
+
+    /// Whole extents of any type reach the largest capacity that an ini may ask for.
+    #[test]
+    fn the_largest_capacity_fits() {
+        for pool in [1u64 << 20, 1 << 30, 1 << 40, 1 << 50] {
+            for stride in [16, 24, 64, 72, 4104] {
+                let Some(plan) = plan_slots(stride, 8, pool, pool.min(1 << 40)) else { continue };
+                assert!(plan.shift <= limits::MAX_EXTENT_SLOTS.ilog2(), "{stride} {pool}");
+                let slots = limits::MAX_CAPACITY.next_multiple_of(1 << plan.shift);
+                assert!(slots <= limits::MAX_SLOTS, "{stride} {pool}");
+            }
+        }
+        assert!(plan_slots(16, 8, 1 << 50, 1 << 40).is_some_and(|plan| plan.shift >= 18));
+    }
+}
