@@ -1,4 +1,4 @@
-//! What `ls` and `doctor` say of an ini and a pool that disagree.
+//! How `ls` and `doctor` report disagreements between an ini and a pool.
 
 use crate::probe::{Finding, Severity as Probed};
 use hotpool::ConfMgr;
@@ -6,17 +6,17 @@ use hotpool::conf::ProcessConf;
 use hotpool::pool::{Disagreement, Severity, disagreements, not_listed};
 use serde_json::{Value, json};
 
-/// Everything in which an ini disagrees with the pool of one process. What cannot be looked at is for others to say.
+/// Returns the disagreements between the ini and the pool of one process name; none if the pool cannot be read.
 pub(crate) fn of(process: &ProcessConf) -> Vec<Disagreement> {
     disagreements(process).unwrap_or_default()
 }
 
-/// Whether the next start is refused for one of them.
+/// Whether the next start is refused because of one of them.
 pub(crate) fn is_refused(said: &[Disagreement]) -> bool {
     said.iter().any(|one| one.rule.severity == Severity::Refused)
 }
 
-/// The line of `ls`.
+/// Formats a disagreement as a line of `ls`.
 pub(crate) fn line(one: &Disagreement) -> String {
     match one.rule.severity {
         Severity::Told => one.to_string(),
@@ -45,7 +45,7 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-/// The findings of `doctor`.
+/// Returns all disagreements as findings of `doctor`.
 pub(crate) fn findings(confs: &[ConfMgr]) -> Vec<Finding> {
     let said = confs.iter().flat_map(|conf| {
         let processes = conf.processes().iter().flat_map(of);

@@ -6,8 +6,7 @@ use std::ops::Range;
 
 /// A fleet of worlds, each with zones, each with the same processes.
 ///
-/// Numbers are checked by the key plan and sizes by the ini that they are rendered into,
-/// so that there is one place that knows what is right.
+/// The key plan checks the numbers, and the rendered ini the sizes, so that each rule stands in one place.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deploy {
@@ -16,7 +15,7 @@ pub(crate) struct Deploy {
     pub(crate) processes: Vec<Process>,
 }
 
-/// How many worlds and zones there are.
+/// The numbers of worlds and zones.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FleetSize {
@@ -32,8 +31,8 @@ pub(crate) struct FleetSize {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Process {
     pub(crate) name: String,
-    /// Its number in the key plan. Explicit, so that the keys of a process stay when another
-    /// one is added, removed or moved.
+    /// Its number in the key plan. Explicit, so that adding, removing or moving another process does not
+    /// change the segment keys of this one.
     pub(crate) number: u32,
     pub(crate) block_size: String,
     pub(crate) blocks: u32,
@@ -55,7 +54,7 @@ pub(crate) struct Process {
     pub(crate) types: BTreeMap<String, TypeSize>,
 }
 
-/// What is known of a type of objects.
+/// Capacity and size of a type of objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TypeSize {
@@ -65,12 +64,12 @@ pub(crate) struct TypeSize {
 }
 
 impl FleetSize {
-    /// Numbers of the worlds. A number beyond all is kept, for the key plan to refuse.
+    /// Returns the numbers of the worlds. The key plan refuses numbers that are too large.
     pub(crate) fn worlds(&self) -> impl Iterator<Item = u32> {
         (0..self.worlds).map(|n| self.first_world.saturating_add(n))
     }
 
-    /// Numbers of the zones of a world.
+    /// Returns the numbers of the zones of a world.
     pub(crate) fn zones(&self) -> Range<u32> {
         0..self.zones_per_world
     }

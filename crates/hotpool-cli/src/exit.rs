@@ -1,39 +1,39 @@
-//! The exit codes, all of them. `docs/operating.md` has the same table.
+//! The exit codes. `docs/operating.md` has the same table.
 
 use std::process::ExitCode;
 
-/// How a verb ended.
+/// The exit code of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done, and nothing is wrong.
+    /// Success, and no problem was found.
     Ok = 0,
-    /// Done, and something is wrong with what was looked at.
+    /// Success, and problems were found.
     Problems = 1,
-    /// The command line asks for something that there is not. Clap's own code, too.
+    /// Invalid command line, or a name in it that does not exist. Clap uses this code too.
     Usage = 2,
-    /// A file or the system kept the verb from being done.
+    /// A file or a system call failed.
     Environment = 3,
-    /// What is there must not be touched, or the answer was no. Nothing was changed.
+    /// Refused: what exists must not be touched, or the answer was no. Nothing was changed.
     Refused = 4,
-    /// A pool has bytes that no release of the library writes, and that nothing depends on.
+    /// A pool has bytes that no release of the library writes and nothing depends on.
     Warnings = 5,
     /// An invariant of a pool does not hold.
     Damage = 6,
-    /// A pool that was named is not there.
+    /// A pool that was named does not exist.
     Absent = 7,
 }
 
 /// The table for `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  done, nothing is wrong
-  1  done, and problems were found
-  2  the command line is wrong
-  3  a file or the system kept it from being done
-  4  refused: a live owner, a stranger's segment, or the answer was no
-  5  verify: warnings, and nothing worse
+  0  success, and no problem was found
+  1  success, and problems were found
+  2  invalid command line
+  3  a file or a system call failed
+  4  refused, nothing was changed: a live owner, a foreign segment, existing files, or the answer no
+  5  verify: warnings only
   6  verify, inspect, postmortem: a pool is damaged
-  7  verify, inspect, postmortem: a pool is not there";
+  7  verify, inspect, postmortem: a pool does not exist";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
@@ -42,7 +42,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// What to end with where several pools were looked at: what wants a hand most.
+    /// Returns the exit code for several pools: the one that needs attention most.
     pub(crate) fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
         let rank = |exit: &Exit| match exit {
             Exit::Ok => 0,

@@ -1,8 +1,8 @@
-//! Sizes and spans of time in few letters.
+//! Sizes, spans of time and names as the command prints them.
 
 use hotpool::units::Key;
 
-/// Bytes in the unit that fits, with at most one decimal: `64M`, `259.6M`.
+/// Formats bytes in the unit that fits, with at most one decimal: `64M`, `259.6M`.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [(30, "G"), (20, "M"), (10, "K")];
     let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift != 0) else {
@@ -15,7 +15,7 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// Seconds in the unit that fits: `5 s`, `3 min`, `2 h`, `9 d`.
+/// Formats seconds in the unit that fits: `5 s`, `3 min`, `2 h`, `9 d`.
 pub(crate) fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
@@ -25,22 +25,22 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
-/// A name out of a segment, which may hold anything: what could move the cursor of a terminal is escaped.
+/// Escapes control characters of a name from a segment, which may contain anything.
 pub(crate) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 
-/// A key as `hotpool` and `ipcs` print it, or in decimal.
+/// Parses a segment key in decimal, or in hexadecimal as `hotpool` and `ipcs` print it.
 pub(crate) fn key(text: &str) -> Result<Key, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => text.parse(),
     };
     match parsed {
-        Ok(0) => Err("0 is IPC_PRIVATE, which names no segment".into()),
+        Ok(0) => Err("0 is IPC_PRIVATE, not the key of a segment".into()),
         Ok(key) => Ok(Key(key)),
-        Err(_) => Err("not a key in decimal, or in hexadecimal after 0x".into()),
+        Err(_) => Err("expected a segment key: a decimal number, or 0x and hexadecimal digits".into()),
     }
 }
 

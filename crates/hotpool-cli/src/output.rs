@@ -1,15 +1,15 @@
-//! Where a verb prints its result: stdout, as text or as one JSON document.
+//! The result of a verb on stdout, as text or as one JSON document.
 
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
-/// The result of a verb. What a verb has to say besides goes to stderr.
+/// The result of a verb. Everything else that a verb prints goes to stderr.
 pub(crate) struct Output {
     to: Box<dyn Write>,
     json: bool,
-    /// The reader has gone, as in `hotpool check ... | head`. The rest is not printed, and
-    /// the exit code is still that of the whole result.
+    /// The reader has closed the pipe, as `head` does. The rest is not printed, and the exit code
+    /// is still that of the whole result.
     closed: bool,
 }
 
@@ -18,12 +18,12 @@ impl Output {
         Output { to: Box::new(io::stdout()), json, closed: false }
     }
 
-    /// Whether one call of [`Output::document`] is wanted instead of text.
+    /// Whether the verb must call [`Output::document`] once, instead of printing text.
     pub(crate) fn wants_json(&self) -> bool {
         self.json
     }
 
-    /// Prints text as it is. Fails if stdout does, unless nobody reads it any more.
+    /// Prints text as it is. Fails if stdout does, unless the reader has closed the pipe.
     pub(crate) fn text(&mut self, text: impl Display) -> io::Result<()> {
         let written = write!(self.to, "{text}");
         self.settle(written)

@@ -1,9 +1,9 @@
-//! The state of a pool in one word, and what to do about it.
+//! The state of a pool as one word, and what to do about it.
 
 use hotpool::layout::{MAGIC_GONE, RUN_READY};
 use hotpool::share::{BlockFacts, LockFacts, LooseBlock, PoolFacts, Process, ProcessState, Reading, Verdict};
 
-/// What `hotpool ls` calls it. `docs/operating.md` has the same words.
+/// The state that `hotpool ls` prints. `docs/operating.md` has the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PoolState {
     /// The owner is serving.
@@ -14,40 +14,40 @@ pub(crate) enum PoolState {
     Stopped,
     /// The kernel is tearing the owner down.
     Dying,
-    /// Waiting for the next start; the last owner closed it.
+    /// The last owner closed the pool; it waits for the next start.
     Closed,
-    /// Waiting for the next start; the last owner died.
+    /// The last owner died; the pool waits for the next start.
     Crashed,
-    /// Its creation was cut; the next start makes it.
+    /// Its creation was interrupted; the next start completes it.
     Unfinished,
-    /// Nothing is there: the next start makes it.
+    /// It does not exist; the next start creates it.
     Absent,
     /// Owner semaphores without a segment.
     Semaphores,
-    /// The process that has the lock is removing it.
+    /// The process that holds the lock is removing it.
     Removing,
-    /// Its removal was cut.
+    /// Its removal was interrupted.
     Gone,
-    /// Its segment was removed under a process that still has it.
+    /// Its segment was removed while a process had it attached.
     Removed,
-    /// Attached, and owned by nobody: its semaphores were removed under a process.
+    /// Attached without an owner: the owner semaphores were removed while the owner ran.
     Unlocked,
-    /// A block that its base counts on is gone.
+    /// A block that the base needs does not exist.
     Incomplete,
-    /// A block that no pool names.
+    /// A block whose base does not exist.
     Stray,
-    /// Of a version with another layout.
+    /// Made by a version with another layout.
     Incompatible,
-    /// Ours, and its bytes make no sense.
+    /// Made by hotpool, with bytes that are invalid.
     Damaged,
-    /// Not ours, or not for this user to look at.
+    /// Not made by hotpool, or not readable for this user.
     Foreign,
-    /// The system did not let it be looked at.
+    /// A system call that reads it failed.
     Unknown,
 }
 
 impl PoolState {
-    /// All of them, in the order in which they are documented.
+    /// All states, in the order of the documentation.
     #[cfg(test)]
     pub(crate) const ALL: [PoolState; 19] = [
         PoolState::Running,
@@ -106,7 +106,7 @@ impl PoolState {
         }
     }
 
-    /// A segment that lies under the key of a block, and that the base does not name.
+    /// Returns the state of a segment under the key of a block, if the base does not name it.
     pub(crate) fn of_block(block: &LooseBlock) -> PoolState {
         match block.facts.verdict() {
             Verdict::Clean if block.pool.is_some() => PoolState::Foreign,
@@ -140,7 +140,7 @@ impl PoolState {
         }
     }
 
-    /// Whether somebody has to do something before a start can go well, or has lost something.
+    /// Whether the operator has to act before the next start, or has lost objects.
     pub(crate) fn is_problem(self) -> bool {
         use PoolState::*;
         matches!(
@@ -149,24 +149,24 @@ impl PoolState {
         )
     }
 
-    /// What is known, and what to do, where there is something to do.
+    /// Returns what was found and what to do, if the pool needs attention.
     pub(crate) fn remark(self, pool: &PoolFacts) -> Option<String> {
         let (facts, key) = (&pool.base, pool.base.key);
         match self {
             PoolState::Semaphores => Some(format!(
-                "under {key} are owner semaphores and no segment (of a pool with Backend = file they are in its Dir); the next \
-                 start takes them, or run `hotpool rm --key {key}`"
+                "{key} has owner semaphores and no segment (segments of Backend = file are in its Dir); the next start reuses \
+                 them, and `hotpool rm --key {key}` removes them"
             )),
             PoolState::Unlocked => Some(format!(
-                "{key} is attached by {} and has no owner by its semaphores; they were removed under a running server: \
-                 its objects are safe, stop it and start it again",
+                "{key} is attached by {}, but its semaphores name no owner: they were removed while the server ran. Its \
+                 objects are safe; restart the server",
                 named(pool.rivals.as_deref().unwrap_or_default())
             )),
             PoolState::Removed => Some(removed(pool)),
             PoolState::Incomplete => Some(incomplete(pool)),
             PoolState::Unknown => Some(match &facts.reading {
-                Reading::Refused { why } => format!("cannot look at {key}: {why}"),
-                _ => format!("cannot look at {key}"),
+                Reading::Refused { why } => format!("cannot read {key}: {why}"),
+                _ => format!("cannot read {key}"),
             }),
             state if state.is_problem() => {
                 let verdict = facts.verdict();
@@ -176,42 +176,42 @@ impl PoolState {
         }
     }
 
-    /// The same of a block that its base does not name.
+    /// Returns what was found and what to do about a block that no base names.
     pub(crate) fn remark_of_block(self, block: &LooseBlock) -> Option<String> {
         let key = block.facts.key;
         match (self, block.pool) {
             (PoolState::Foreign, Some(base)) => Some(format!(
-                "{key} is a block of the pool under {base}; name another key in ShmKeys, or correct BaseKey"
+                "{key} is a block of the pool under {base}; choose another key in ShmKeys, or correct BaseKey"
             )),
             (PoolState::Removed, _) => Some(format!(
-                "{key} is a block whose base was removed under {}: its objects are there until that process ends, and no \
-                 start finds them; save now what has to be kept, then stop it",
+                "the base of block {key} was removed while {} had it attached. The objects exist until that process ends, \
+                 and no start finds them: save what you need now, then stop the process",
                 named(&block.holders)
             )),
             (PoolState::Stray, _) => Some(format!(
-                "{key} is a block whose base is gone; its objects cannot be reached: run `hotpool rm --key {key}`"
+                "the base of block {key} no longer exists, so its objects cannot be reached: run `hotpool rm --key {key}`"
             )),
             _ => self.remark(&PoolFacts { base: block.facts.clone(), blocks: Vec::new(), rivals: None }),
         }
     }
 }
 
-/// The processes, or a word for one that cannot be seen.
+/// Lists the processes, or says that they cannot be seen.
 fn named(processes: &[Process]) -> String {
     match processes {
-        [] => "a process that cannot be seen from here".into(),
+        [] => "a process that is not visible from here".into(),
         some => some.iter().map(Process::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 
-/// Who still has a pool whose base was removed.
+/// Names the process that still has a pool whose base was removed.
 fn removed(pool: &PoolFacts) -> String {
     let key = pool.base.key;
     match &pool.base.lock {
         LockFacts::Held { holder, .. } => format!(
-            "the base under {key} was removed under {holder}: its objects are there until that process ends, and no start \
-             finds them; save now what has to be kept, then stop it and find who runs `ipcrm` or whether RemoveIPC is set \
-             (`hotpool doctor`)"
+            "the base {key} was removed while {holder} had it attached. The objects exist until that process ends, and no \
+             start finds them: save what you need now, then stop the process and find what removed the base: `ipcrm`, or \
+             RemoveIPC (run `hotpool doctor`)"
         ),
         _ => {
             let verdict = pool.base.verdict();
@@ -220,7 +220,7 @@ fn removed(pool: &PoolFacts) -> String {
     }
 }
 
-/// Which blocks are gone, and the way that keeps the most objects.
+/// Lists the missing blocks, and what to do to keep the most objects.
 fn incomplete(pool: &PoolFacts) -> String {
     let key = pool.base.key;
     let list = |blocks: Vec<&BlockFacts>| {
@@ -228,22 +228,23 @@ fn incomplete(pool: &PoolFacts) -> String {
         (keys.len(), keys.join(", "))
     };
     let (count, gone) = list(pool.missing().collect());
-    let blocks = if count == 1 { "block" } else { "blocks" };
+    let (blocks, were) = if count == 1 { ("block", "was") } else { ("blocks", "were") };
     if let LockFacts::Held { holder, .. } = &pool.base.lock {
         return format!(
-            "{blocks} {gone} of {key} was removed under {holder}: the objects in it are there until that process ends; save \
-             now what has to be kept, then stop it and find who runs `ipcrm` or whether RemoveIPC is set (`hotpool doctor`)"
+            "{blocks} {gone} of {key} {were} removed while {holder} had them attached. The objects exist until that process \
+             ends: save what you need now, then stop the process and find what removed the segments: `ipcrm`, or RemoveIPC \
+             (run `hotpool doctor`)"
         );
     }
     let (used, lost) = list(pool.missing().filter(|block| block.was_used != Some(false)).collect());
     match used {
         0 => format!(
-            "{blocks} {gone} of {key} is gone, and was empty: remove the key from ShmKeys, and the next start finds every \
-             object"
+            "{blocks} {gone} of {key} {were} removed, without an object inside: remove the key from ShmKeys, and the next \
+             start finds every object"
         ),
         _ => format!(
-            "{blocks} {gone} of {key} is gone, and objects were in {lost}: a start is refused and changes nothing; bring the \
-             segment back, or give all objects of the pool up with `hotpool rm --key {key}`"
+            "{blocks} {gone} of {key} {were} removed, with objects in {lost}: a start is refused and changes nothing. Restore \
+             the segment, or give up all objects of the pool with `hotpool rm --key {key}`"
         ),
     }
 }

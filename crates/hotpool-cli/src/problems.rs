@@ -1,4 +1,4 @@
-//! The problems of an ini, for people and for programs.
+//! The problems of an ini, as text and as JSON.
 
 use crate::exit::Exit;
 use crate::output::Output;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// What a program gets of one problem.
+/// One problem as JSON.
 #[derive(Serialize)]
 struct ProblemJson<'a> {
     kind: &'static str,
@@ -16,7 +16,7 @@ struct ProblemJson<'a> {
     column: Option<usize>,
     section: Option<&'a str>,
     key: Option<&'a str>,
-    /// What is wrong, without the place.
+    /// What is wrong, without file, line and column.
     message: String,
 }
 
@@ -36,7 +36,7 @@ impl<'a> From<&'a Problem> for ProblemJson<'a> {
     }
 }
 
-/// Says what is wrong with an ini instead of what was asked about its pools; the code to end with.
+/// Prints the problems of an ini in the shape that a verb uses for pools. Returns the exit code.
 pub(crate) fn instead_of_pools(error: &ConfError, out: &mut Output) -> anyhow::Result<Exit> {
     if out.wants_json() {
         out.document(&json!({ "ok": false, "pools": [], "problems": self::json(error) }))?;
@@ -46,12 +46,12 @@ pub(crate) fn instead_of_pools(error: &ConfError, out: &mut Output) -> anyhow::R
     Ok(exit(error))
 }
 
-/// The problems as an array.
+/// Returns the problems as an array.
 pub(crate) fn json(error: &ConfError) -> Value {
     json!(error.problems().iter().map(ProblemJson::from).collect::<Vec<_>>())
 }
 
-/// Prints one line a problem, then how many there are.
+/// Prints one line for each problem, then their number.
 pub(crate) fn print(error: &ConfError, out: &mut Output) -> anyhow::Result<()> {
     let files: BTreeSet<_> = error.problems().iter().map(|problem| &problem.place.file).collect();
     out.line(error)?;
@@ -60,7 +60,7 @@ pub(crate) fn print(error: &ConfError, out: &mut Output) -> anyhow::Result<()> {
     Ok(out.line(format_args!("{problems} in {}", count(files.len(), "file")))?)
 }
 
-/// The code to end with: a file that could not be read is the environment's fault.
+/// Returns the exit code: a file that cannot be read is an error of the environment.
 pub(crate) fn exit(error: &ConfError) -> Exit {
     let unreadable = |problem: &Problem| matches!(problem.kind, ProblemKind::Unreadable { .. });
     if error.problems().iter().any(unreadable) { Exit::Environment } else { Exit::Problems }

@@ -1,4 +1,4 @@
-//! Template and values to the inis of a fleet, every one of them checked.
+//! Makes the inis of a fleet from a template and values, and checks each of them.
 
 use crate::deploy::{Deploy, Process};
 use hotpool::ConfMgr;
@@ -19,24 +19,24 @@ pub(crate) struct ZoneIni {
 }
 
 impl ZoneIni {
-    /// What the file is called in a folder of all of them.
+    /// Returns the file name of this ini in a folder with all inis.
     pub(crate) fn file_name(&self) -> String {
         format!("memorypool.w{}z{}.ini", self.world, self.zone)
     }
 }
 
-/// Why there are no inis. The messages go behind the name of the file at fault.
+/// Why the inis could not be made. Each message follows the name of the file at fault.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenderError {
     #[error("{}", .0.to_string().trim_end())]
     Values(#[from] toml::de::Error),
-    #[error("names no {0}")]
-    Nobody(&'static str),
+    #[error("defines no {0}")]
+    Empty(&'static str),
     #[error("process {name} of world {world}, zone {zone}: {source}")]
     Key { name: String, world: u32, zone: u32, source: OutOfPlan },
     #[error("{0}")]
     Template(#[from] minijinja::Error),
-    #[error("with these values the template makes an ini that is not sound")]
+    #[error("the template and these values make an invalid ini")]
     Unsound(ConfError),
 }
 
@@ -47,7 +47,7 @@ struct ProcessView<'a> {
     base_key: String,
     block_size: &'a str,
     shm_keys: Vec<String>,
-    /// Optional keys of the ini that the values set.
+    /// The optional ini keys that the values set.
     options: BTreeMap<&'static str, String>,
     types: Vec<TypeView<'a>>,
 }
@@ -60,16 +60,16 @@ struct TypeView<'a> {
     bytes: Option<&'a str>,
 }
 
-/// The inis of all zones of all worlds. Fails if one of them would not load, or if two
-/// would share a key.
+/// Returns the inis of all zones of all worlds. Fails if one of them would not load, or if two
+/// would share a segment key.
 pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, RenderError> {
     let deploy: Deploy = toml::from_str(values)?;
     if deploy.processes.is_empty() {
-        return Err(RenderError::Nobody("process"));
+        return Err(RenderError::Empty("process"));
     }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // A line of nothing but a tag leaves no line behind.
+    // A line that holds only a tag leaves no empty line.
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
     environment.set_syntax(syntax.build()?);
@@ -86,14 +86,14 @@ pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, Rende
         }
     }
     if inis.is_empty() {
-        return Err(RenderError::Nobody("zone"));
+        return Err(RenderError::Empty("zone"));
     }
     check(&inis).map_err(RenderError::Unsound)?;
     Ok(inis)
 }
 
-/// Checks each ini alone and stops at the first with problems, since those of the others are
-/// likely the same; then all together.
+/// Checks each ini alone and stops at the first one with problems, because the others likely have the
+/// same; then checks all of them together.
 fn check(inis: &[ZoneIni]) -> Result<(), ConfError> {
     for ini in inis {
         ConfMgr::parse(&ini.text, ini.file_name())?;

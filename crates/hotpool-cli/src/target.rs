@@ -1,4 +1,4 @@
-//! Which pools a verb is to look at: those of inis, or those of keys.
+//! The pools that a command line names, by ini or by segment key.
 
 use crate::exit::Exit;
 use crate::human;
@@ -11,26 +11,26 @@ use hotpool::share::{Home, ShareError, Verdict, observe};
 use hotpool::units::Key;
 use std::path::PathBuf;
 
-/// The arguments of the verbs that look at pools.
+/// The arguments that select pools.
 #[derive(clap::Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]))]
 #[group(skip)]
 pub(crate) struct Which {
-    /// The pools of this ini
+    /// Read the pools of this ini
     #[arg(long, value_name = "INI")]
     conf: Option<PathBuf>,
 
-    /// Only this process of the ini; may be given several times
+    /// Only the pool of this process name; may be repeated
     #[arg(long, value_name = "NAME", requires = "conf")]
     process: Vec<String>,
 
-    /// The System V pool whose base segment has this key
+    /// Read the System V pool whose base segment has this key
     #[arg(long, value_name = "KEY", value_parser = human::key)]
     key: Option<Key>,
 }
 
 impl Which {
-    /// The pools that are meant.
+    /// Returns the pools that the command line names.
     pub(crate) fn targets(&self) -> Result<Vec<Target>, ConfError> {
         find(self.conf.as_slice(), &self.process, self.key.as_slice())
     }
@@ -40,14 +40,14 @@ impl Which {
 pub(crate) struct Target {
     pub(crate) key: Key,
     pub(crate) home: Home,
-    /// Where the ini names it.
+    /// The process name, if an ini names the pool.
     pub(crate) process: Option<String>,
     /// The keys of the blocks that the ini names.
     pub(crate) blocks: Vec<Key>,
 }
 
 impl Target {
-    /// The key, and the process if it is known.
+    /// Returns the key, and the process name if it is known.
     pub(crate) fn name(&self) -> String {
         match &self.process {
             Some(process) => format!("{} ({process})", self.key),
@@ -56,23 +56,23 @@ impl Target {
     }
 }
 
-/// Why a pool could not be walked over.
+/// Why a pool could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// There is none.
+    /// It does not exist.
     Absent(String),
-    /// It is being made, or its making was cut.
+    /// Its creation is under way or was interrupted.
     Unfinished(String),
-    /// What is there is no pool, or none of this version.
+    /// The segment is not a pool, or has another layout.
     Unreadable(String),
-    /// The base makes no sense.
+    /// The base is damaged.
     Damaged(String),
-    /// The system refused.
+    /// A system call failed.
     System(String),
 }
 
 impl Missing {
-    /// Why, in words.
+    /// Returns the reason in words.
     pub(crate) fn why(&self) -> &str {
         let (Missing::Absent(why)
         | Missing::Unfinished(why)
@@ -135,13 +135,13 @@ impl From<PostMortemError> for Missing {
 }
 
 impl Target {
-    /// Reads the pool if there is one, all of it and of this version.
+    /// Reads the pool if it exists, is complete and has this version's layout.
     pub(crate) fn read<T, E: Into<Missing>>(
         &self,
         read: impl FnOnce(Key, &Home) -> Result<T, E>,
     ) -> Result<T, Missing> {
         let facts = observe(self.key, &self.home)
-            .map_err(|error| Missing::System(format!("cannot look at {}: {error}", self.key)))?;
+            .map_err(|error| Missing::System(format!("cannot read {}: {error}", self.key)))?;
         match facts.verdict() {
             verdict @ (Verdict::Absent
             | Verdict::Unfinished
@@ -154,14 +154,14 @@ impl Target {
     }
 }
 
-/// The pools of `inis`, only those of `processes` if some are named, then those of `keys` in System
-/// V memory; each once.
+/// Returns each pool once: those of `inis` (if `processes` is not empty, only theirs), then those of
+/// `keys` in System V memory.
 pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Result<Vec<Target>, ConfError> {
     let by_key =
         keys.iter().map(|&key| Target { key, home: Home::sysv(), process: None, blocks: Vec::new() });
     let confs = ConfMgr::load_fleet(inis)?;
     let mut targets = Vec::new();
-    // A name that no ini has is an error of the last one, which lists those there are.
+    // A name that no ini has is an error of the last ini, which lists the names it has.
     for name in processes {
         if let Some(conf) = confs.last()
             && !confs.iter().any(|conf| conf.process(name).is_ok())

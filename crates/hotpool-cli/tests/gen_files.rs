@@ -125,6 +125,45 @@ fn a_folder_that_cannot_be_made_is_the_environments_fault() {
     assert!(said.contains("inis/memorypool.w1z0.ini"), "{said}");
 }
 
+/// The files that `hotpool init` writes, relative to its folder.
+const STARTER: [&str; 4] =
+    ["memorypool.ini.tmpl", "config/deploy.toml", "config/memorypool.ini", "config/memorypool.full.ini"];
+
+#[test]
+fn init_writes_files_that_check_and_gen_accept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, printed) = text(&hotpool(folder.path(), &["init", "game"]));
+    assert_eq!((code, printed), (0, STARTER.map(|file| format!("written   game/{file}\n")).concat()));
+    let game = folder.path().join("game");
+    let check = hotpool(&game, &["check", "config/memorypool.ini", "config/memorypool.full.ini"]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let generated = hotpool(&game, &["gen", "--file", "config/memorypool.ini", "--check"]);
+    assert_eq!(generated.status.code(), Some(0), "{generated:?}");
+    for file in STARTER {
+        let [here, there] = [&game, &repository()].map(|root| fs::read_to_string(root.join(file)).unwrap());
+        assert_eq!(here, there, "{file} is that of the repository");
+    }
+    let (code, printed) = text(&hotpool(&game, &["init"]));
+    assert_eq!((code, printed.matches("unchanged").count()), (0, 4), "{printed}");
+}
+
+#[test]
+fn init_replaces_an_existing_file_only_with_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let values = folder.path().join(STARTER[1]);
+    fs::create_dir(folder.path().join("config")).unwrap();
+    fs::write(&values, "mine").unwrap();
+    let refused = hotpool(folder.path(), &["init"]);
+    let said = String::from_utf8(refused.stderr.clone()).unwrap();
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(4), 0), "{refused:?}");
+    assert!(said.contains("config/deploy.toml") && said.contains("--force"), "{said}");
+    assert_eq!(fs::read_to_string(&values).unwrap(), "mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was written");
+
+    assert_eq!(hotpool(folder.path(), &["init", "--force"]).status.code(), Some(0));
+    assert!(fs::read_to_string(&values).unwrap().contains("[fleet]"));
+}
+
 /// A reader that goes after the first line, as `head -1` does: no panic, and the exit code is
 /// still the verdict.
 #[test]

@@ -69,7 +69,7 @@ fn a_dead_server_is_told_of_in_words_and_in_json() {
     let told = hotpool(&["postmortem", "--conf", &site.ini(folder.path()), "--process", "zone"]);
     assert!(told.status.success());
     let words = text(&told);
-    assert!(words.contains(" died while it was serving, "), "{words}");
+    assert!(words.contains(" died while serving, "), "{words}");
     for line in [
         "last operation   none since it attached",
         "being written    nothing",
@@ -97,7 +97,7 @@ fn a_running_server_is_told_of_and_goes_on() {
     let site = Site::new(1);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let words = text(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]));
-    assert!(words.contains(": runs: pid ") && words.contains("not ready yet"), "{words}");
+    assert!(words.contains(": running: pid ") && words.contains("not ready yet"), "{words}");
     assert!(pool.health().is_good());
 }
 

@@ -1,10 +1,10 @@
-//! The kernel's limits of System V memory and semaphores, against what an ini needs.
+//! The kernel's limits on System V memory and semaphores, compared with what an ini needs.
 
 use super::{Finding, Needs, Root, Severity, size};
 
 const PAGE: u64 = 4096;
 
-/// All limits.
+/// Checks all limits.
 pub(crate) fn all(root: &Root, needs: &Needs) -> Vec<Finding> {
     let there = Segments::read(root);
     let missing: Vec<u64> = needs
@@ -40,14 +40,14 @@ impl Segments {
     }
 }
 
-/// Key and size of a row of `/proc/sysvipc/shm`.
+/// Returns key and size from a row of `/proc/sysvipc/shm`.
 fn row(line: &str) -> Option<(u32, u64)> {
     let mut fields = line.split_whitespace();
     let key = fields.next()?.parse::<i32>().ok()? as u32;
     Some((key, fields.nth(2)?.parse().ok()?))
 }
 
-/// One limit: what is in use, what is missing, what there may be.
+/// Checks one limit: what is in use and what is missing, against the maximum.
 fn limit(check: &'static str, name: &str, used: u64, more: u64, most: Option<u64>, unit: &str) -> Finding {
     let Some(most) = most else {
         return Finding::unread(check, &format!("proc/sys/{}", name.replace('.', "/")));
@@ -60,9 +60,9 @@ fn limit(check: &'static str, name: &str, used: u64, more: u64, most: Option<u64
         check,
         Severity::Error,
         format!(
-            "{name} = {most}, and {used} {unit} are in use and {more} more needed: a start will fail with ENOSPC"
+            "{name} = {most}: {used} {unit} in use, {more} more needed, so a start will fail with ENOSPC"
         ),
-        format!("raise {name} to at least {wanted} (`sysctl -w`, and /etc/sysctl.d)"),
+        format!("raise {name} to at least {wanted} (`sysctl -w`, and a file in /etc/sysctl.d)"),
     )
 }
 
@@ -83,7 +83,7 @@ fn shmmax(root: &Root, largest: u64) -> Finding {
             CHECK,
             Severity::Error,
             format!(
-                "kernel.shmmax = {}, and a block needs {}: a start will fail with EINVAL",
+                "kernel.shmmax = {}, but a block needs {}, so a start will fail with EINVAL",
                 size(most),
                 size(largest)
             ),
@@ -92,7 +92,7 @@ fn shmmax(root: &Root, largest: u64) -> Finding {
     }
 }
 
-/// Semaphore sets: the last number of `kernel.sem`.
+/// Checks the number of semaphore sets, the last number of `kernel.sem`.
 fn semmni(root: &Root, needs: &Needs) -> Finding {
     let sets = root.text("proc/sysvipc/sem").unwrap_or_default();
     let keys: Vec<u32> = sets
@@ -103,7 +103,7 @@ fn semmni(root: &Root, needs: &Needs) -> Finding {
     let missing = needs.sets.iter().filter(|key| !keys.contains(&key.0)).count() as u64;
     let most = root.text("proc/sys/kernel/sem");
     let most = most.and_then(|text| text.split_whitespace().nth(3)?.parse().ok());
-    limit("semmni", "kernel.sem", keys.len() as u64, missing, most, "sets (its last number)")
+    limit("semmni", "kernel.sem", keys.len() as u64, missing, most, "semaphore sets (the last number)")
 }
 
 #[cfg(test)]
@@ -145,7 +145,10 @@ mod tests {
     #[test]
     fn the_fix_names_the_value_that_would_do() {
         let findings = host("2\n", "32769\n", "67108864\n", "1 1 1 2\n");
-        assert_eq!(findings[0].fix, "raise kernel.shmmni to at least 3 (`sysctl -w`, and /etc/sysctl.d)");
+        assert_eq!(
+            findings[0].fix,
+            "raise kernel.shmmni to at least 3 (`sysctl -w`, and a file in /etc/sysctl.d)"
+        );
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! Whether there is memory for the pools, and what a crash does with it.
+//! Whether the host has memory for the pools, and whether core dumps contain it.
 
 use super::{Finding, Needs, Root, Severity, size};
 use hotpool::units::Key;
 
-/// All that concerns memory.
+/// Checks everything about memory.
 pub(crate) fn all(root: &Root, needs: &Needs) -> Vec<Finding> {
     let resident = resident(root, needs);
     let missing = needs.bytes.saturating_sub(resident);
     vec![cgroup(root, missing), available(root, missing), overcommit(root, missing), core_filter(root, needs)]
 }
 
-/// Bytes of the ini's System V segments that have memory already, reserved pages apart.
+/// Returns the populated bytes of the ini's System V segments, without reserved pages.
 fn resident(root: &Root, needs: &Needs) -> u64 {
     let text = root.text("proc/sysvipc/shm").unwrap_or_default();
     let row = |line: &str| {
@@ -23,24 +23,24 @@ fn resident(root: &Root, needs: &Needs) -> u64 {
     text.lines().skip(1).filter_map(row).sum()
 }
 
-/// The memory limit of the cgroup, or of one above it.
+/// Checks the memory limits of the cgroup and its ancestors.
 fn cgroup(root: &Root, missing: u64) -> Finding {
     const CHECK: &str = "cgroup-memory";
     let Some(text) = root.text("proc/self/cgroup") else { return Finding::unread(CHECK, "proc/self/cgroup") };
     let Some((limit, used, place)) = tightest(root, &text) else {
-        return Finding::ok(CHECK, "no cgroup limits the memory");
+        return Finding::ok(CHECK, "no cgroup limits memory");
     };
     let room = limit.saturating_sub(used);
-    let state = format!("{place} limits memory to {}, {} is in use", size(limit), size(used));
+    let state = format!("{place} limits memory to {}; {} are in use", size(limit), size(used));
     if missing <= room {
-        return Finding::ok(CHECK, format!("{state}, the pools need {} more", size(missing)));
+        return Finding::ok(CHECK, format!("{state}, and the pools need {} more", size(missing)));
     }
     Finding::new(
         CHECK,
         Severity::Error,
         format!(
-            "{state}, and the pools need {} more: the server will be killed, and its pools stay charged, so that the next \
-             start is killed as well",
+            "{state}, and the pools need {} more. The kernel will kill the server, and the next start too, because the \
+             pools stay charged to the cgroup",
             size(missing)
         ),
         format!(
@@ -50,7 +50,7 @@ fn cgroup(root: &Root, missing: u64) -> Finding {
     )
 }
 
-/// Limit, use and folder of the cgroup with the least room, of this one and those above it.
+/// Returns limit, use and folder of the cgroup with the least room, among this one and its ancestors.
 fn tightest(root: &Root, text: &str) -> Option<(u64, u64, String)> {
     let mut found: Option<(u64, u64, String)> = None;
     for line in text.lines() {
@@ -66,7 +66,7 @@ fn tightest(root: &Root, text: &str) -> Option<(u64, u64, String)> {
         let mut path = path.trim_end_matches('/');
         loop {
             let folder = format!("{top}{path}");
-            // v1 says no limit by a number beyond all memory, v2 by a word.
+            // Version 1 writes no limit as a number larger than all memory, version 2 as a word.
             let limit = root.number(&format!("{folder}/{most}")).filter(|limit| *limit < 1 << 60);
             if let (Some(limit), Some(used)) = (limit, root.number(&format!("{folder}/{used}"))) {
                 let room = |limit: u64, used: u64| limit.saturating_sub(used);
@@ -87,19 +87,20 @@ fn available(root: &Root, missing: u64) -> Finding {
     const CHECK: &str = "memory";
     match root.kilobytes("proc/meminfo", "MemAvailable") {
         None => Finding::unread(CHECK, "proc/meminfo"),
-        Some(room) if missing <= room => {
-            Finding::ok(CHECK, format!("{} available, the pools need {} more", size(room), size(missing)))
-        }
+        Some(room) if missing <= room => Finding::ok(
+            CHECK,
+            format!("{} are available, and the pools need {} more", size(room), size(missing)),
+        ),
         Some(room) => Finding::new(
             CHECK,
             Severity::Error,
-            format!("{} available, and the pools need {} more", size(room), size(missing)),
-            "add memory, lower BlockSize, or name fewer ShmKeys",
+            format!("only {} are available, and the pools need {} more", size(room), size(missing)),
+            "add memory, lower BlockSize, or list fewer ShmKeys",
         ),
     }
 }
 
-/// Under strict accounting a segment counts in full when it is made.
+/// Checks the commit limit: under strict accounting, a segment counts in full when it is created.
 fn overcommit(root: &Root, missing: u64) -> Finding {
     const CHECK: &str = "overcommit";
     const FILE: &str = "proc/sys/vm/overcommit_memory";
@@ -111,19 +112,19 @@ fn overcommit(root: &Root, missing: u64) -> Finding {
             CHECK,
             Severity::Error,
             format!(
-                "vm.overcommit_memory = 2 counts a segment in full when it is made; {} of {} is committed, the pools need \
-                 {} more",
+                "vm.overcommit_memory = 2 counts a segment in full when it is created; {} of {} are committed, and the pools \
+                 need {} more",
                 size(used),
                 size(limit),
                 size(missing)
             ),
-            "raise vm.overcommit_ratio, or add swap, or set vm.overcommit_memory = 0",
+            "raise vm.overcommit_ratio, add swap, or set vm.overcommit_memory = 0",
         ),
         (Some(mode), ..) => Finding::ok(CHECK, format!("vm.overcommit_memory = {mode}")),
     }
 }
 
-/// Bits of the filter: 1 anonymous shared, which System V memory is.
+/// Checks bit 1 of the filter: anonymous shared memory, which includes System V segments.
 fn core_filter(root: &Root, needs: &Needs) -> Finding {
     const CHECK: &str = "coredump-filter";
     const FILE: &str = "proc/self/coredump_filter";
@@ -134,13 +135,14 @@ fn core_filter(root: &Root, needs: &Needs) -> Finding {
             CHECK,
             Severity::Warning,
             format!(
-                "coredump_filter {filter:#x} leaves shared memory out of core dumps, and an ini asks for it (CoreDump)"
+                "coredump_filter {filter:#x} leaves shared memory out of core dumps, but an ini asks for it (CoreDump)"
             ),
-            "start the server with bit 1 set: `echo 0x33 > /proc/self/coredump_filter` before it, or CoredumpFilter= in the unit",
+            "set bit 1: run `echo 0x33 > /proc/self/coredump_filter` before the server, or set CoredumpFilter= in its unit",
         ),
-        _ => {
-            Finding::ok(CHECK, format!("{filter:#x}; CoreDump of each ini decides what of a pool is dumped"))
-        }
+        _ => Finding::ok(
+            CHECK,
+            format!("{filter:#x}; CoreDump in each ini decides which parts of a pool are dumped"),
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Probes of the host: each looks at a few files of the kernel or of systemd and says what they mean to pools.
+//! Probes of the host: each reads a few files of the kernel or of systemd, and reports what they mean for pools.
 
 mod limits;
 mod memory;
@@ -13,16 +13,16 @@ use hotpool::conf::{BackendKind, CoreDump, HugePages, ProcessConf};
 use hotpool::pool::base_bytes;
 use hotpool::units::Key;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    /// As it should be.
+    /// The check passed.
     Ok,
-    /// Could not be looked at, or is good to know.
+    /// It could not be read, or is worth knowing.
     Note,
-    /// Loses waiting state, or refuses a start, in a case that happens.
+    /// Loses a waiting pool, or refuses a start, under some conditions.
     Warning,
-    /// Loses waiting state at the next restart, or refuses the next start.
+    /// Loses a waiting pool at the next restart, or refuses the next start.
     Error,
 }
 
@@ -37,15 +37,15 @@ impl Severity {
     }
 }
 
-/// What a probe says.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// A word for programs, which stays while messages are reworded.
+    /// A word for programs. It stays the same when messages are reworded.
     pub(crate) check: &'static str,
     pub(crate) severity: Severity,
-    /// What was found, in a sentence.
+    /// What was found, as a sentence.
     pub(crate) found: String,
-    /// What to do, empty where there is nothing to do.
+    /// What to do; empty if nothing has to be done.
     pub(crate) fix: String,
 }
 
@@ -67,28 +67,28 @@ impl Finding {
         Finding { check, severity, found: found.into(), fix: fix.into() }
     }
 
-    /// A file of the kernel that cannot be read here.
+    /// Reports a file that cannot be read here.
     pub(crate) fn unread(check: &'static str, path: &str) -> Self {
-        Self::note(check, format!("/{path} cannot be read here"))
+        Self::note(check, format!("cannot read /{path} here"))
     }
 }
 
-/// What the pools of an ini need of the host.
+/// What the pools of an ini need from the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Needs {
     /// Keys and sizes of the System V segments.
     pub(crate) segments: Vec<(Key, u64)>,
     /// Keys of the semaphore sets.
     pub(crate) sets: Vec<Key>,
-    /// Bytes of all segments, whatever the backend, but those of `insisted`.
+    /// Bytes of all segments of all backends, without those of `insisted`.
     pub(crate) bytes: u64,
     /// Keys and sizes of the segments of processes with `HugePages = on`, which take reserved pages.
     pub(crate) insisted: Vec<(Key, u64)>,
-    /// The same with `HugePages = try`.
+    /// Keys and sizes of the segments of processes with `HugePages = try`.
     pub(crate) tried: Vec<(Key, u64)>,
-    /// Bytes of the largest pool with `LockMemory`: the limit is one of each process.
+    /// Bytes of the largest pool with `LockMemory`: the limit counts for each process.
     pub(crate) locked: u64,
-    /// A process wants its pool in its core dump.
+    /// Whether an ini asks for a pool in its core dump.
     pub(crate) dumps: bool,
 }
 
@@ -121,7 +121,7 @@ impl Needs {
     }
 }
 
-/// Everything that can be said of a host. `user` is the uid that the servers run as.
+/// Runs all probes of a host. `user` is the uid that the servers run as.
 pub(crate) fn all(root: &Root, needs: &Needs, user: Option<u32>) -> Vec<Finding> {
     let mut findings =
         vec![removal::rmid_forced(root), removal::remove_ipc(root, user), removal::namespace(root)];
@@ -131,7 +131,7 @@ pub(crate) fn all(root: &Root, needs: &Needs, user: Option<u32>) -> Vec<Finding>
     findings
 }
 
-/// Whether System V IPC is permitted at all.
+/// Checks whether System V IPC is permitted at all.
 pub(crate) fn sysv() -> Finding {
     match hotpool::share::probe_sysv() {
         Ok(()) => Finding::ok("sysv_ipc", "System V IPC is permitted"),
@@ -142,7 +142,7 @@ pub(crate) fn sysv() -> Finding {
     }
 }
 
-/// A size in the unit that can be read.
+/// Formats a size in a readable unit.
 pub(crate) fn size(bytes: u64) -> String {
     match [(30, "G"), (20, "M"), (10, "K")].into_iter().find(|(shift, _)| bytes >> shift >= 10) {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),

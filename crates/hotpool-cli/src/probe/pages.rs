@@ -1,10 +1,10 @@
-//! Pages of 2 MiB and locked memory: whether the host gives what the ini asks for.
+//! Pages of 2 MiB and locked memory: whether the host provides what the ini requests.
 
 use super::{Finding, Needs, Root, Severity, size};
 use hotpool::limits::HUGE_PAGE;
 use hotpool::units::Key;
 
-/// All that concerns pages.
+/// Checks everything about pages.
 pub(crate) fn all(root: &Root, needs: &Needs) -> Vec<Finding> {
     vec![huge_pages(root, needs), memlock(root, needs)]
 }
@@ -22,29 +22,31 @@ fn huge_pages(root: &Root, needs: &Needs) -> Finding {
     let fix = |more: u64| {
         let enough = (total - free.min(total)) + more;
         format!(
-            "`sysctl vm.nr_hugepages={enough}`, best at boot (/etc/sysctl.d), when memory is not in pieces yet"
+            "`sysctl vm.nr_hugepages={enough}`, best at boot (/etc/sysctl.d), before memory is fragmented"
         )
     };
     match insisted + tried {
         _ if needs.insisted.is_empty() && needs.tried.is_empty() => small_pages(CHECK, root, needs),
-        0 => Finding::ok(CHECK, format!("{state}; the pools with HugePages have theirs")),
+        0 => Finding::ok(CHECK, format!("{state}; the pools with HugePages have all their pages")),
         wanted if wanted <= free => Finding::ok(CHECK, format!("{state}, and the pools need {wanted} more")),
         wanted if insisted > free => Finding::new(
             CHECK,
             Severity::Error,
-            format!("{state}, and pools with HugePages = on need {insisted} more: a start will be refused"),
+            format!("{state}, but pools with HugePages = on need {insisted} more: a start will be refused"),
             fix(wanted),
         ),
         wanted => Finding::new(
             CHECK,
             Severity::Note,
-            format!("{state}, and the pools need {wanted} more: those with HugePages = try go on without"),
+            format!(
+                "{state}, but the pools need {wanted} more: those with HugePages = try will use small pages"
+            ),
             fix(wanted),
         ),
     }
 }
 
-/// Pages of 2 MiB that segments take which are not there yet. Those that are keep what they have.
+/// Returns the pages of 2 MiB that segments need which do not exist yet. Existing ones keep their pages.
 fn missing(root: &Root, segments: &[(Key, u64)]) -> u64 {
     let text = root.text("proc/sysvipc/shm").unwrap_or_default();
     let key = |line: &str| Some(line.split_whitespace().next()?.parse::<i32>().ok()? as u32);
@@ -53,7 +55,7 @@ fn missing(root: &Root, segments: &[(Key, u64)]) -> u64 {
     missing.map(|(_, bytes)| bytes.div_ceil(HUGE_PAGE)).sum()
 }
 
-/// Taking small pages down takes time, which an immediate restart waits for.
+/// Reports whether an immediate restart has to wait until the kernel has freed many small pages.
 fn small_pages(check: &'static str, root: &Root, needs: &Needs) -> Finding {
     let Some(text) = root.text(SHMEM) else { return Finding::unread(check, SHMEM) };
     let chosen = text.split(['[', ']']).nth(1).unwrap_or("").to_string();
@@ -63,14 +65,17 @@ fn small_pages(check: &'static str, root: &Root, needs: &Needs) -> Finding {
     Finding::new(
         check,
         Severity::Note,
-        format!("the kernel takes down {} of small pages before a restart goes on", size(needs.bytes)),
         format!(
-            "for a shorter wait: HugePages = try, with `sysctl vm.nr_hugepages=N` or `echo advise > /{SHMEM}`"
+            "before an immediate restart continues, the kernel frees {} in small pages",
+            size(needs.bytes)
+        ),
+        format!(
+            "to shorten the wait, set HugePages = try, and `sysctl vm.nr_hugepages=N` or `echo advise > /{SHMEM}`"
         ),
     )
 }
 
-/// Whether what is to be locked may be. `CAP_IPC_LOCK` is above the limit.
+/// Checks the limit on locked memory, which does not hold for `CAP_IPC_LOCK`.
 fn memlock(root: &Root, needs: &Needs) -> Finding {
     const CHECK: &str = "memlock";
     const IPC_LOCK: u64 = 1 << 14;
@@ -85,23 +90,23 @@ fn memlock(root: &Root, needs: &Needs) -> Finding {
     };
     let state = format!("locked memory is limited to {}", size(limit));
     match needs.locked {
-        0 => Finding::ok(CHECK, format!("{state}, and no ini asks for any (LockMemory)")),
+        0 => Finding::ok(CHECK, format!("{state}, and no ini needs any (LockMemory)")),
         locked if locked <= limit => {
             Finding::ok(CHECK, format!("{state}, and a pool needs {}", size(locked)))
         }
         locked if rights & IPC_LOCK != 0 => Finding::note(
             CHECK,
             format!(
-                "{state}, and a pool with LockMemory needs {}; this shell has CAP_IPC_LOCK, which the server needs too",
+                "{state}, but a pool with LockMemory needs {}; this shell has CAP_IPC_LOCK, and the server needs it too",
                 size(locked)
             ),
         ),
         locked => Finding::new(
             CHECK,
             Severity::Error,
-            format!("{state}, and a pool with LockMemory needs {}: a start will be refused", size(locked)),
+            format!("{state}, but a pool with LockMemory needs {}: a start will be refused", size(locked)),
             format!(
-                "`ulimit -l {}`, LimitMEMLOCK={locked} in the unit, or CAP_IPC_LOCK",
+                "set `ulimit -l {}`, LimitMEMLOCK={locked} in the unit, or CAP_IPC_LOCK",
                 locked.div_ceil(1024)
             ),
         ),
@@ -142,7 +147,7 @@ mod tests {
         assert_eq!(found.severity, Severity::Error);
         assert_eq!(
             found.found,
-            "the host has 40 reserved pages of 2 MiB, of which 33 are free, and pools with HugePages = on need 34 more: \
+            "the host has 40 reserved pages of 2 MiB, of which 33 are free, but pools with HugePages = on need 34 more: \
              a start will be refused"
         );
         assert!(found.fix.starts_with("`sysctl vm.nr_hugepages=41`, "), "{}", found.fix);
@@ -175,6 +180,6 @@ mod tests {
         assert_eq!(with((8 << 20) + 1, root).severity, Severity::Note);
         let found = with((8 << 20) + 1, none);
         assert_eq!(found.severity, Severity::Error);
-        assert_eq!(found.fix, "`ulimit -l 8193`, LimitMEMLOCK=8388609 in the unit, or CAP_IPC_LOCK");
+        assert_eq!(found.fix, "set `ulimit -l 8193`, LimitMEMLOCK=8388609 in the unit, or CAP_IPC_LOCK");
     }
 }

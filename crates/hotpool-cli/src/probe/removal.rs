@@ -1,24 +1,24 @@
-//! What removes pools that wait for their next start.
+//! What removes waiting pools.
 
 use super::{Finding, Root, Severity};
 
-/// `kernel.shm_rmid_forced`.
+/// Checks `kernel.shm_rmid_forced`.
 pub(crate) fn rmid_forced(root: &Root) -> Finding {
     const CHECK: &str = "shm-rmid-forced";
     const FILE: &str = "proc/sys/kernel/shm_rmid_forced";
     match root.number(FILE) {
-        Some(0) => Finding::ok(CHECK, "segments stay when nobody is attached"),
+        Some(0) => Finding::ok(CHECK, "segments stay when no process is attached"),
         Some(_) => Finding::new(
             CHECK,
             Severity::Error,
-            "kernel.shm_rmid_forced = 1 removes a segment as soon as nobody is attached, so no restart is hot",
-            "run `sysctl -w kernel.shm_rmid_forced=0`, and put it into /etc/sysctl.d",
+            "kernel.shm_rmid_forced = 1 removes a segment as soon as no process is attached, so every start is cold",
+            "run `sysctl -w kernel.shm_rmid_forced=0`, and add a file with it to /etc/sysctl.d",
         ),
         None => Finding::unread(CHECK, FILE),
     }
 }
 
-/// `RemoveIPC` of systemd-logind, which takes the segments of users that are no system users.
+/// Checks `RemoveIPC` of systemd-logind, which removes the segments of ordinary users.
 pub(crate) fn remove_ipc(root: &Root, user: Option<u32>) -> Finding {
     const CHECK: &str = "remove-ipc";
     if root.text("proc/1/comm").is_none_or(|name| name.trim() != "systemd") {
@@ -27,27 +27,27 @@ pub(crate) fn remove_ipc(root: &Root, user: Option<u32>) -> Finding {
     let Some(uid) = user.or_else(|| own_uid(root)) else { return Finding::unread(CHECK, "proc/self/status") };
     let (removes, file) = remove_ipc_setting(root);
     if !removes {
-        return Finding::ok(CHECK, format!("{file} says RemoveIPC=no"));
+        return Finding::ok(CHECK, format!("{file} sets RemoveIPC=no"));
     }
     if is_system_user(root, uid) {
         return Finding::ok(
             CHECK,
-            format!("uid {uid} is a system user, whose segments systemd-logind leaves alone"),
+            format!("uid {uid} is a system user, whose segments systemd-logind keeps"),
         );
     }
     Finding::new(
         CHECK,
         Severity::Error,
         format!(
-            "RemoveIPC=yes ({file}): systemd-logind removes all segments of uid {uid} when the last session of that user \
-             ends, those of running servers too"
+            "RemoveIPC=yes ({file}): systemd-logind removes all segments of uid {uid} when the user's last session ends, even \
+             those of running servers"
         ),
         "run the server as a system user (`useradd --system`), or set RemoveIPC=no in /etc/systemd/logind.conf and run \
          `systemctl restart systemd-logind`",
     )
 }
 
-/// What applies, and which file says it. A file in a folder comes after the main one, and the last one wins.
+/// Returns the setting and the file it comes from. Files in folders come after the main one, and the last one wins.
 fn remove_ipc_setting(root: &Root) -> (bool, String) {
     let mut files = vec!["etc/systemd/logind.conf".to_string()];
     for folder in ["usr/lib/systemd/logind.conf.d", "run/systemd/logind.conf.d", "etc/systemd/logind.conf.d"]
@@ -76,29 +76,31 @@ fn is_system_user(root: &Root, uid: u32) -> bool {
     uid <= max.unwrap_or(999)
 }
 
-/// The IPC namespace that pools of this process would be in.
+/// Checks whether this is the IPC namespace of pid 1.
 pub(crate) fn namespace(root: &Root) -> Finding {
     const CHECK: &str = "ipc-namespace";
     match (root.link("proc/self/ns/ipc"), root.link("proc/1/ns/ipc")) {
         (None, _) => Finding::unread(CHECK, "proc/self/ns/ipc"),
         (Some(own), None) => {
-            Finding::note(CHECK, format!("{own}; whether it is that of pid 1 is not to be seen"))
+            Finding::note(CHECK, format!("{own}; cannot read whether it is the namespace of pid 1"))
         }
-        (Some(own), Some(init)) if own == init => Finding::ok(CHECK, format!("{own}, that of pid 1")),
+        (Some(own), Some(init)) if own == init => {
+            Finding::ok(CHECK, format!("{own}, the namespace of pid 1"))
+        }
         (Some(own), Some(init)) => Finding::new(
             CHECK,
             Severity::Warning,
             format!(
-                "this shell is in {own}, pid 1 in {init}: segments go with the last process of a namespace"
+                "this shell is in {own}, pid 1 in {init}: the kernel removes segments with the last process of their namespace"
             ),
-            "start server and tools in the same namespace, one that outlives the server: no PrivateIPC=yes, a container \
-             with --ipc=host or --ipc=container:NAME",
+            "run server and tools in one namespace that outlives the server: without PrivateIPC=yes, or in a container with \
+             --ipc=host or --ipc=container:NAME",
         ),
     }
 }
 
-/// Whether the last owner of a pool was in the same IPC namespace. Only a base that is a file is seen from another one,
-/// and it is locked itself; what is missing there is the name of the owner.
+/// Checks whether the last owner of a pool was in this IPC namespace. Only a base in a file is visible from another
+/// namespace. Its base lock works there, but the pid of the owner may not be visible.
 pub(crate) fn owner_namespace(process: &str, then: u64, now: u64) -> Finding {
     const CHECK: &str = "pool-namespace";
     if then == 0 || now == 0 || then == now {
@@ -107,8 +109,8 @@ pub(crate) fn owner_namespace(process: &str, then: u64, now: u64) -> Finding {
     Finding::note(
         CHECK,
         format!(
-            "the last owner of {process} was in IPC namespace {then}, this shell is in {now}: the lock on its base keeps two \
-             owners apart, but a start can name an owner of another namespace only as the base has it"
+            "the last owner of {process} was in IPC namespace {then}, this shell is in {now}: the base lock still prevents a \
+             second owner, but a start knows the owner's pid only from the base"
         ),
     )
 }
@@ -160,7 +162,7 @@ mod tests {
     fn a_pool_whose_owner_was_in_another_namespace_is_a_note() {
         let apart = owner_namespace("zone", 1, 2);
         assert_eq!(apart.severity, Severity::Note);
-        assert!(apart.found.contains("the lock on its base keeps two owners apart"), "{}", apart.found);
+        assert!(apart.found.contains("the base lock still prevents a second owner"), "{}", apart.found);
         assert_eq!(owner_namespace("zone", 2, 2).severity, Severity::Ok);
         assert_eq!(owner_namespace("zone", 0, 2).severity, Severity::Ok, "it did not say");
     }

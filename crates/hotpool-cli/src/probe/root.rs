@@ -1,4 +1,4 @@
-//! The root of the file system that probes look at: `/`, or a tree that a test has made.
+//! The root folder that probes read below: `/`, or a tree that a test has created.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ impl Root {
         Root(path.to_owned())
     }
 
-    /// The text of a file, its path without the first slash.
+    /// Returns the text of a file. The path has no leading slash.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.0.join(path)).ok()
     }
 
-    /// The only word of a file as a number.
+    /// Returns the only word of a file as a number.
     pub(crate) fn number(&self, path: &str) -> Option<u64> {
         self.text(path)?.trim().parse().ok()
     }
 
-    /// Where a link leads.
+    /// Returns the target of a link.
     pub(crate) fn link(&self, path: &str) -> Option<String> {
         Some(fs::read_link(self.0.join(path)).ok()?.to_string_lossy().into_owned())
     }
 
-    /// The files of a folder that end in `.conf`, in the order of their names.
+    /// Returns the files of a folder that end in `.conf`, ordered by name.
     pub(crate) fn conf_files(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -36,7 +36,7 @@ impl Root {
         names.into_iter().map(|name| format!("{folder}/{name}")).collect()
     }
 
-    /// The value of a row `Name:   12 kB`, in bytes.
+    /// Returns the value of a row `Name:   12 kB`, in bytes.
     pub(crate) fn kilobytes(&self, path: &str, name: &str) -> Option<u64> {
         let text = self.text(path)?;
         let row = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -44,7 +44,7 @@ impl Root {
     }
 }
 
-/// A root that a test fills.
+/// A root folder that a test fills.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;

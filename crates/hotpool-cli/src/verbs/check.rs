@@ -1,4 +1,4 @@
-//! `hotpool check`: is the ini sound, alone and beside the others of the host?
+//! `hotpool check`: is each ini sound, alone and together with the other inis of the host?
 
 use crate::exit::{self, Exit};
 use crate::output::Output;
@@ -10,10 +10,10 @@ use hotpool::units::{Bytes, Key};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Check inis: each alone, and all together for keys that two segments would share
+/// Check inis: each one alone, then all of them for segment keys used twice
 ///
-/// Prints what the files declare, or everything that is wrong with them. Reads the files
-/// only: no segment is looked at, made or changed, so it is safe beside a running server.
+/// Prints what the files declare, or every problem in them. Reads only the files and no segment, so it
+/// is safe to run next to a live server.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -51,13 +51,13 @@ fn print_sound(confs: &[ConfMgr], out: &mut Output) -> anyhow::Result<()> {
     for (i, conf) in confs.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
         let total = Bytes(conf.processes().iter().map(|process| total(process).0).sum());
-        out.line(format_args!("{gap}{}: sound, blocks of {total}", conf.file().display()))?;
+        out.line(format_args!("{gap}{}: sound, {total} in blocks", conf.file().display()))?;
         out.line(table(conf).trim_fmt())?;
     }
     Ok(())
 }
 
-/// Bytes of all blocks of a process.
+/// Returns the total size of the blocks of a process.
 fn total(process: &ProcessConf) -> Bytes {
     Bytes(process.block_size.0 * process.shm_keys.len() as u64)
 }
@@ -65,7 +65,7 @@ fn total(process: &ProcessConf) -> Bytes {
 fn table(conf: &ConfMgr) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["process", "backend", "base key", "block keys", "blocks", "each", "together", "types"]);
+    table.set_header(["process", "backend", "base key", "block keys", "blocks", "each", "total", "types"]);
     for process in conf.processes() {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
@@ -82,7 +82,7 @@ fn table(conf: &ConfMgr) -> Table {
     table
 }
 
-/// Keys in few words: neighbours as `first-last`.
+/// Formats keys, and runs of consecutive keys as `first-last`.
 fn runs(keys: &[Key]) -> String {
     let mut runs: Vec<(Key, Key)> = Vec::new();
     for key in keys {

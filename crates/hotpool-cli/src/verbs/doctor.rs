@@ -1,4 +1,4 @@
-//! `hotpool doctor`: will this host keep the pools, and has it room for them?
+//! `hotpool doctor`: does this host keep waiting pools, and does it have room for them?
 
 use crate::agreement;
 use crate::exit::{self, Exit};
@@ -13,38 +13,38 @@ use hotpool::share::Home;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Check the host: what would remove waiting pools, and whether there is room for those of an ini
+/// Check whether this host keeps waiting pools and has room for the pools of an ini
 ///
-/// Reads files under /proc, /sys and /etc, and with --conf the base segments of its pools; makes a segment and a
-/// semaphore without a key and removes them at once; changes nothing else. Run it as
-/// the server's user, in the server's container and cgroup: limits and namespaces are those of this shell.
+/// Run it as the server's user, in the server's container and cgroup: limits and namespaces are those of
+/// this shell. It reads files under /proc, /sys and /etc and, with --conf, the base segments of the pools.
+/// It creates one segment and one semaphore without a key, removes them at once, and changes nothing else.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  hotpool doctor                                   what would remove waiting pools
-  hotpool doctor --conf config/memorypool.ini      and whether its pools fit
+  hotpool doctor                                 check what would remove waiting pools
+  hotpool doctor --conf config/memorypool.ini    check also whether the pools of this ini fit
   hotpool doctor --user game --json | jq -r '.findings[] | select(.severity == \"error\") | .fix'
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// Whether the pools of this ini fit; may be given several times
+    /// Check also whether the pools of this ini fit; may be repeated
     #[arg(long, value_name = "INI")]
     conf: Vec<PathBuf>,
 
-    /// User that the servers run as, by name or number; this one if left out
+    /// The user that runs the servers, by name or uid; by default the current user
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
-    /// Show what is as it should be, too
+    /// Show also the checks that passed
     #[arg(long)]
     all: bool,
 
-    /// Look at the tree under this folder instead of the host
+    /// Read the files below this folder instead of those of the host
     #[arg(long, value_name = "DIR", hide = true)]
     root: Option<PathBuf>,
 }
 
-/// Fails if stdout does, or if there is no such user.
+/// Fails if stdout does, or if the user does not exist.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let confs = match load(&args.conf) {
         Ok(confs) => confs,
@@ -83,10 +83,10 @@ fn uid(root: &Root, name: &str) -> Result<u32> {
     let found = users
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok());
-    found.ok_or_else(|| anyhow!("/etc/passwd has no user {name}"))
+    found.ok_or_else(|| anyhow!("cannot find user {name} in /etc/passwd; give a uid to --user"))
 }
 
-/// Where the last owner of a pool was; nothing if there is no pool to say so.
+/// Compares the IPC namespace of a pool's last owner with this one. Returns nothing if no pool exists.
 fn owner_namespace(process: &ProcessConf) -> Option<Finding> {
     if process.backend == BackendKind::Heap {
         return None;
@@ -117,5 +117,5 @@ fn print(findings: &[Finding], all: bool, out: &mut Output) -> Result<()> {
     }
     let good = findings.iter().filter(|finding| finding.severity == Severity::Ok).count();
     let bad = findings.iter().filter(bad).count();
-    Ok(out.line(format_args!("{} checks: {good} good, {bad} to be mended", findings.len()))?)
+    Ok(out.line(format_args!("{} checks: {good} passed, {bad} need attention", findings.len()))?)
 }

@@ -1,50 +1,50 @@
-//! `hotpool gen`: the inis of a deployment, from a template and its values.
+//! `hotpool gen`: the inis of a fleet, from a template and values.
 
 use crate::exit::{self, Exit};
-use crate::ini_file::{self, State};
+use crate::files::{self, Done, Mode, Wanted, What};
 use crate::output::Output;
 use crate::problems;
 use crate::render::{RenderError, ZoneIni, render};
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Make the inis of a deployment from a template and its values
+/// Generate the inis of a fleet from a template and values
 ///
-/// Prints the ini of one zone, or writes it to a file, or writes those of all zones to a
-/// folder. Keys come from the key plan. Everything is checked before anything is written, and
-/// a file is replaced as a whole or not at all.
+/// Prints the ini of one zone, writes it to a file, or writes the inis of all zones to a folder.
+/// Segment keys come from the key plan. All inis are checked before the first one is written, and a
+/// file is replaced as a whole or not at all.
 #[derive(clap::Args)]
 #[command(name = "gen", after_help = format!("\
 Examples:
-  hotpool gen                                      print the ini of the first zone
-  hotpool gen --world 81 --zone 2                  print that of another
-  hotpool gen --file config/memorypool.ini         write it
-  hotpool gen --out /etc/game                      write memorypool.w80z0.ini and so on, one a zone
-  hotpool gen --out /etc/game --check              exit with 1 if a file there is not as it would be
+  hotpool gen                                 print the ini of the first zone
+  hotpool gen --world 81 --zone 2             print the ini of another zone
+  hotpool gen --file config/memorypool.ini    write the ini of the first zone
+  hotpool gen --out /etc/game                 write one ini for each zone: memorypool.w80z0.ini, ...
+  hotpool gen --out /etc/game --check         exit with 1 if a file there is not up to date
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The values of the deployment
+    /// Read the values from this file
     #[arg(long, value_name = "FILE", default_value = "config/deploy.toml")]
     config: PathBuf,
 
-    /// The template of an ini
+    /// Read the template from this file
     #[arg(long, value_name = "FILE", default_value = "memorypool.ini.tmpl")]
     template: PathBuf,
 
-    /// Only this world
+    /// Only the world with this number
     #[arg(long, value_name = "N")]
     world: Option<u32>,
 
-    /// Only this zone of each world
+    /// Only the zone with this number in each world
     #[arg(long, value_name = "N")]
     zone: Option<u32>,
 
-    /// Write the ini of one zone, the first if there are several, to this file
+    /// Write the ini of one zone (the first, unless --world and --zone select another) to this file
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     file: Option<PathBuf>,
 
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Write nothing, say which files are not as they would be
+    /// Report files that are not up to date, and write nothing
     #[arg(long)]
     check: bool,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Args {
 /// Fails if a file cannot be read or written.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     if args.check && args.file.is_none() && args.out.is_none() {
-        complain("--check compares files: say which by --file FILE or --out DIR");
+        complain("--check needs files to compare: add --file FILE or --out DIR");
         return Ok(Exit::Usage);
     }
     let values = read(&args.config, "--config")?;
@@ -74,36 +74,41 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     };
     let selected: Vec<&ZoneIni> = inis.iter().filter(wanted).collect();
     let Some(first) = selected.first() else {
-        complain(format_args!("{} has no such world and zone", args.config.display()));
+        complain(format_args!("{} defines no such world and zone", args.config.display()));
         return Ok(Exit::Usage);
     };
 
+    let mode = if args.check { Mode::Check } else { Mode::Write };
+    let file = |path: PathBuf, ini: &ZoneIni| Wanted { path, text: ini.text.clone() };
     let work = match (&args.file, &args.out) {
-        (Some(file), _) => files(vec![(file.clone(), first)], args.check)?,
+        (Some(path), _) => files::write(vec![file(path.clone(), first)], mode)?,
         (None, Some(folder)) => {
-            let paths = selected.iter().map(|ini| (folder.join(ini.file_name()), *ini));
-            let mut work = files(paths.collect(), args.check)?;
+            let wanted = selected.iter().map(|ini| file(folder.join(ini.file_name()), ini));
+            let mut work = files::write(wanted.collect(), mode)?;
             let known: HashSet<String> = inis.iter().map(ZoneIni::file_name).collect();
             work.extend(left_over(folder, &known)?);
             work
         }
         (None, None) => return print_ini(first, out),
     };
-    report(&work, args.check, out)
+    files::report(&work, mode, out)
 }
 
 fn read(path: &Path, option: &str) -> Result<String> {
     fs::read_to_string(path).with_context(|| {
-        format!("cannot read {}; go to the folder that has it or name it by {option}", path.display())
+        format!(
+            "cannot read {}; change to its folder, name another file with {option}, or create one with `hotpool init`",
+            path.display()
+        )
     })
 }
 
-/// Says on stderr what is wrong with the command line.
+/// Prints on stderr what is wrong with the command line.
 fn complain(message: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "hotpool gen: {message}");
 }
 
-/// Says why there are no inis.
+/// Prints why the inis could not be made.
 fn explain(error: &RenderError, args: &Args, out: &mut Output) -> Result<Exit> {
     let source = match error {
         RenderError::Template(_) => args.template.display(),
@@ -137,53 +142,8 @@ fn print_ini(ini: &ZoneIni, out: &mut Output) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// What was done to a file, or would be.
-struct Done {
-    path: PathBuf,
-    what: What,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
-    Written,
-    Unchanged,
-    Differs,
-    Missing,
-    LeftOver,
-}
-
-impl What {
-    fn word(self) -> &'static str {
-        match self {
-            What::Written => "written",
-            What::Unchanged => "unchanged",
-            What::Differs => "differs",
-            What::Missing => "missing",
-            What::LeftOver => "left over",
-        }
-    }
-}
-
-/// Writes files that are not as they should be, or says which are not.
-fn files(inis: Vec<(PathBuf, &ZoneIni)>, check: bool) -> Result<Vec<Done>> {
-    let done = inis.into_iter().map(|(path, ini)| {
-        let what = match ini_file::compare(&path, &ini.text)? {
-            // Left alone, so that its time still says when it last changed.
-            State::Same => What::Unchanged,
-            State::Differs if check => What::Differs,
-            State::Missing if check => What::Missing,
-            _ => {
-                ini_file::replace(&path, &ini.text)?;
-                What::Written
-            }
-        };
-        Ok(Done { path, what })
-    });
-    done.collect()
-}
-
-/// Inis in the folder of zones that the deployment no longer has. They are named and left alone:
-/// a server may still run by them.
+/// Finds inis of zones that the values no longer define. They are reported and left alone: a server may
+/// still use them.
 fn left_over(folder: &Path, known: &HashSet<String>) -> Result<Vec<Done>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -200,26 +160,11 @@ fn left_over(folder: &Path, known: &HashSet<String>) -> Result<Vec<Done>> {
     Ok(found)
 }
 
-/// Whether a file is called like the ini of some zone.
+/// Whether a file has the name of a zone's ini.
 fn is_zone_ini(name: &str) -> bool {
     let numbers = name.strip_prefix("memorypool.w").and_then(|rest| rest.strip_suffix(".ini"));
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     numbers.and_then(|numbers| numbers.split_once('z')).is_some_and(|(w, z)| number(w) && number(z))
-}
-
-fn report(work: &[Done], check: bool, out: &mut Output) -> Result<Exit> {
-    let sound = !check || work.iter().all(|done| done.what == What::Unchanged);
-    if out.wants_json() {
-        let file =
-            |done: &Done| json!({ "file": done.path.display().to_string(), "state": done.what.word() });
-        let files: Vec<Value> = work.iter().map(file).collect();
-        out.document(&json!({ "ok": sound, "files": files }))?;
-    } else {
-        for done in work {
-            out.line(format_args!("{:9} {}", done.what.word(), done.path.display()))?;
-        }
-    }
-    Ok(if sound { Exit::Ok } else { Exit::Problems })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `hotpool inspect`: what the base of a pool says of itself, its types and its blocks.
+//! `hotpool inspect`: header, types and blocks of a pool, as its base stores them.
 
 use crate::exit::{self, Exit};
 use crate::human;
@@ -17,15 +17,15 @@ use std::io::Write;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// Show what a pool consists of: its header, types and blocks
+/// Show the header, types and blocks of a pool
 ///
-/// Attaches the base segment for reading, for a moment; changes nothing, and a running server notices nothing.
-/// It tells what the base says and does not check whether that holds: that is what verify is for.
+/// Attaches the base segment read-only for a moment. Changes nothing, and a live server does not notice.
+/// Prints what the base stores without checking it; `hotpool verify` checks it.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
   hotpool inspect --conf config/memorypool.ini --process zone
-  hotpool inspect --key 0x48500100 --type player     with the fields of an object
+  hotpool inspect --key 0x48500100 --type player    show one type, with the fields of its objects
   hotpool inspect --key 0x48500100 --json | jq '.pools[0].types[] | {{name, live, capacity}}'
 
 {}", exit::HELP))]
@@ -33,12 +33,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
 
-    /// Only this type, with the fields of its objects
+    /// Show only this type, with the fields of its objects
     #[arg(long = "type", value_name = "NAME")]
     type_name: Option<String>,
 }
 
-/// A pool and what its base says.
+/// A pool and what its base stores.
 struct Row {
     target: Target,
     read: Result<Description, Missing>,
@@ -55,9 +55,9 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let mut exits: Vec<Exit> = rows.iter().map(Row::exit).collect();
     if let Some(name) = &args.type_name {
         let known = only(&mut rows, name);
-        // Where no pool could be read, that is what is wrong.
+        // If no pool could be read, that is the problem to report.
         if let Some(known) = known {
-            let _ = writeln!(std::io::stderr(), "hotpool inspect: there is no type `{name}`; {known}");
+            let _ = writeln!(std::io::stderr(), "hotpool inspect: no pool has a type `{name}`; {known}");
             exits.push(Exit::Usage);
         }
     }
@@ -74,7 +74,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Leaves only the type `name`. If pools were read and none of them has it: which types there are.
+/// Keeps only the type `name`. If pools were read and none of them has it, returns the types they have.
 fn only(rows: &mut [Row], name: &str) -> Option<String> {
     let read = rows.iter_mut().filter_map(|row| row.read.as_mut().ok());
     let (mut is_read, mut is_known, mut others) = (false, false, Vec::new());
@@ -86,8 +86,11 @@ fn only(rows: &mut [Row], name: &str) -> Option<String> {
     }
     others.sort();
     others.dedup();
-    let said =
-        if others.is_empty() { "there are none".into() } else { format!("there are {}", others.join(", ")) };
+    let said = if others.is_empty() {
+        "it has no types".into()
+    } else {
+        format!("its types are {}", others.join(", "))
+    };
     (is_read && !is_known).then_some(said)
 }
 
@@ -139,8 +142,8 @@ impl Row {
             out.line(format_args!("\nfields of {}:", human::printable(&of.name)))?;
             match &of.fields {
                 Some(fields) => print_table(&fields_table(fields), out)?,
-                None if of.schema_bytes == 0 => out.line(" they were not kept")?,
-                None => out.line(" their text is damaged")?,
+                None if of.schema_bytes == 0 => out.line(" not stored: the base had no room for them")?,
+                None => out.line(" not readable: their text is damaged")?,
             }
         }
         out.line("\nblocks:")?;
@@ -197,10 +200,10 @@ fn run_word(head: &Head) -> Option<&'static str> {
 }
 
 fn print_header(key: Key, pool: &Description, out: &mut Output) -> Result<()> {
-    let Some(head) = pool.facts.head() else { return Ok(out.line(format_args!("{key}: no header"))?) };
+    let Some(head) = pool.facts.head() else { return Ok(out.line(format_args!("{key}: it has no header"))?) };
     let owner = match owner(&pool.facts.lock) {
         Some(owner) => owner.to_string(),
-        None if head.owner_pid != 0 => format!("none; the last one was pid {}", head.owner_pid),
+        None if head.owner_pid != 0 => format!("none; the last owner was pid {}", head.owner_pid),
         None => "none".into(),
     };
     let ago = |nanos: u64| match nanos {
@@ -214,13 +217,7 @@ fn print_header(key: Key, pool: &Description, out: &mut Output) -> Result<()> {
         ("base", format!("{} bytes{}", head.bytes, pages(pool.base_pages))),
         ("block size", human::size(pool.block_bytes.0)),
         ("created", ago(head.created)),
-        (
-            "epoch",
-            format!(
-                "{} (after {} clean ends, {} deaths)",
-                head.epoch, pool.starts_clean, pool.starts_crashed
-            ),
-        ),
+        ("epoch", format!("{} ({} closed, {} died)", head.epoch, pool.starts_clean, pool.starts_crashed)),
         ("started", ago(head.started)),
         ("ready", ago(head.readied)),
         ("closed", ago(head.closed)),
@@ -234,17 +231,17 @@ fn print_header(key: Key, pool: &Description, out: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Behind the size of a base.
+/// Formats the page size, to follow the size of the base.
 fn pages(kind: Option<PageKind>) -> &'static str {
     match kind {
-        Some(PageKind::Small) => " on pages of 4 KiB",
-        Some(PageKind::Transparent) => " on pages of 2 MiB, transparent",
-        Some(PageKind::Reserved) => " on pages of 2 MiB, reserved",
+        Some(PageKind::Small) => ", pages of 4 KiB",
+        Some(PageKind::Transparent) => ", transparent pages of 2 MiB",
+        Some(PageKind::Reserved) => ", reserved pages of 2 MiB",
         None => "",
     }
 }
 
-/// Tables are as wide as what is in them: a line a row is what people search.
+/// Creates a table whose rows never wrap, so that each row can be searched as one line.
 fn new_table<const N: usize>(header: [&str; N], is_number: [u8; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -300,7 +297,7 @@ fn fields_table(fields: &[StoredField]) -> Table {
 }
 
 fn blocks_table(blocks: &[BlockShape]) -> Table {
-    let mut table = new_table(["block", "key", "extents", "taken", "free", ""], [1, 0, 1, 1, 1, 0]);
+    let mut table = new_table(["block", "key", "extents", "used", "free", ""], [1, 0, 1, 1, 1, 0]);
     for block in blocks {
         table.add_row([
             block.index.to_string(),

@@ -1,4 +1,4 @@
-//! `hotpool ls`: which pools there are, whose they are, and since when they wait.
+//! `hotpool ls`: the pools of the host or of inis, their owners and their states.
 
 use crate::agreement;
 use crate::exit::{self, Exit};
@@ -19,34 +19,34 @@ use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Wide enough for everything but long names, which wrap.
+/// Wide enough for everything except long names, which wrap.
 const COLUMNS: u16 = 100;
 const NANOS: u64 = 1_000_000_000;
 
-/// List pools: whose they are, how the last owner left, and since when they wait
+/// List pools with their state, owner and age
 ///
-/// By the inis that are named, with the pools that are not there; or all that is on the host
-/// (System V and /dev/shm). A running server notices nothing: the base segment is attached for a moment, for
-/// reading, registered as an observer, and of the blocks only the kernel is asked.
+/// Lists the pools of the inis, including those that do not exist yet. Without --conf, lists every pool on
+/// the host in System V memory and /dev/shm. A live server does not notice: the base segment is attached
+/// read-only for a moment, and blocks are not attached at all.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  hotpool ls                                  everything on this host
-  hotpool ls --conf config/memorypool.ini     every pool of an ini, absent ones too
+  hotpool ls                                 list every pool on this host
+  hotpool ls --conf config/memorypool.ini    list every pool of an ini, including absent ones
   hotpool ls --json | jq -r '.pools[] | select(.state == \"crashed\") | .key'
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The pools of this ini; may be given several times
+    /// List the pools of this ini; may be repeated
     #[arg(long, value_name = "INI")]
     conf: Vec<PathBuf>,
 
-    /// A row for every block, too
+    /// Add a row for each block
     #[arg(long)]
     all: bool,
 }
 
-/// Fails if the system does not say what there is.
+/// Fails if the system does not list its segments.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let rows = if args.conf.is_empty() {
         host_rows()?
@@ -73,17 +73,17 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     Ok(if is_sound { Exit::Ok } else { Exit::Problems })
 }
 
-/// A line of the table.
+/// A row of the table.
 struct Row {
-    /// Where the ini names it.
+    /// The section of the ini, if one names the pool.
     process: Option<ProcessConf>,
-    /// A pool; of a block that no pool names, the block is the base.
+    /// The pool. For a stray block, the block is its base.
     pool: PoolFacts,
     state: PoolState,
-    /// What is known, and what to do, if there is something to do.
+    /// What was found and what to do, if the pool needs attention.
     remark: Option<String>,
     memory: MemoryTable,
-    /// In what the ini and the pool disagree.
+    /// The disagreements between the ini and the pool.
     said: Vec<Disagreement>,
 }
 
@@ -102,7 +102,7 @@ impl Row {
         Row { process: process.cloned(), pool, state, remark, memory: memory.clone(), said: Vec::new() }
     }
 
-    /// A pool of an ini that the system does not let be looked at.
+    /// Makes the row of a pool that could not be read.
     fn unknown(process: &ProcessConf, memory: &MemoryTable, error: &std::io::Error) -> Row {
         let base = Facts {
             key: process.base_key,
@@ -121,19 +121,19 @@ impl Row {
         &self.pool.base
     }
 
-    /// Name of the process: what the segment says, or else the ini.
+    /// Returns the process name that the segment stores, or else that of the ini.
     fn process(&self) -> &str {
         let said = self.facts().head().map(|head| head.process.as_str()).filter(|name| !name.is_empty());
         said.or(self.process.as_ref().map(|process| process.name.as_str())).unwrap_or("")
     }
 
-    /// RAM and swap of all segments, as far as the system says.
+    /// Returns RAM and swap of all segments, as far as the system reports them.
     fn memory(&self) -> (u64, u64) {
         let found = self.pool.segments().filter_map(|segment| self.memory.of(segment));
         found.fold((0, 0), |(ram, swap), of| (ram + of.resident.0, swap + of.swapped.0))
     }
 
-    /// Seconds since the last owner attached.
+    /// Returns the seconds since the last owner attached.
     fn started_ago(&self) -> Option<u64> {
         let started = self.facts().head().map(|head| head.started).filter(|nanos| *nanos != 0)?;
         Some(self.facts().seen.saturating_sub(started / NANOS))
@@ -148,9 +148,10 @@ fn host_rows() -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for backend in [BackendKind::Sysv, BackendKind::Posix] {
         let home = Home { backend, ..Home::sysv() };
-        let listing = list_pools(&home).with_context(|| format!("cannot list {}", backend.name()))?;
+        let listing =
+            list_pools(&home).with_context(|| format!("cannot list segments of {}", backend.name()))?;
         let memory = MemoryTable::read(&home).unwrap_or_default();
-        // The semaphores of a pool in /dev/shm are System V's, as if they had no segment.
+        // A pool in /dev/shm has System V semaphores, which look there like semaphores without a segment.
         rows.retain(|row| {
             let is_same = |pool: &PoolFacts| pool.base.key == row.facts().key;
             row.state != PoolState::Semaphores || !listing.pools.iter().any(is_same)
@@ -162,7 +163,7 @@ fn host_rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A pool that cannot be looked at has a row that says why; the others are shown all the same.
+/// Makes the rows of inis. A pool that cannot be read has a row with the reason.
 fn conf_rows(confs: &[ConfMgr]) -> Vec<Row> {
     let mut rows = Vec::new();
     for process in confs.iter().flat_map(ConfMgr::processes) {
@@ -213,14 +214,14 @@ fn print(rows: &[Row], with_blocks: bool, out: &mut Output) -> Result<()> {
     }
     for key in twice(rows) {
         out.line(format_args!(
-            "{key} is there in System V memory and in /dev/shm: `hotpool rm --key {key}` takes the first, `hotpool rm \
-             --conf` of an ini with Backend = posix the second"
+            "{key} exists in System V memory and in /dev/shm: `hotpool rm --key {key}` removes the first, `hotpool rm \
+             --conf` with an ini that has Backend = posix the second"
         ))?;
     }
     Ok(())
 }
 
-/// Base keys that more than one backend has.
+/// Returns the base keys that exist in more than one backend.
 fn twice(rows: &[Row]) -> Vec<Key> {
     let there = |row: &&Row| row.facts().segment.is_some();
     let keys: Vec<Key> = rows.iter().filter(there).map(|row| row.facts().key).collect();
@@ -260,7 +261,7 @@ fn cells(row: &Row) -> Vec<Cell> {
     ]
 }
 
-/// Number and size of the blocks: `4 x 64M`.
+/// Formats number and size of the blocks: `4 x 64M`.
 fn blocks(row: &Row) -> String {
     if row.is_block() {
         return "block".into();

@@ -1,11 +1,15 @@
 //! The verbs. Each has `Args`, which clap fills in, and `run`, which prints the result
-//! and says how it ended.
+//! and returns the exit code.
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
+pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod install_extras;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod postmortem;
 pub(crate) mod rm;
 pub(crate) mod verify;

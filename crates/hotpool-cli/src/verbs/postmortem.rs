@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 
 /// Show what a process was doing when it died, or is doing now
 ///
-/// The last operation on a slot, the objects that were being written, the last notes of the black box
-/// and the starts of the pool. Attaches the base segment for reading, for a moment; changes nothing, and
-/// a running server notices nothing.
+/// Prints the last operation on a slot, the objects being written, the last notes of the black box and the
+/// starts of the pool. Attaches the base segment read-only for a moment. Changes nothing, and a live server
+/// does not notice.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
   hotpool postmortem --conf config/memorypool.ini --process zone
   hotpool postmortem --key 0x48500100 --notes 200
-  hotpool postmortem --key 0xc8500100             a pool that a crash loop has moved aside
+  hotpool postmortem --key 0xc8500100    read a pool that a crash loop has moved aside
   hotpool postmortem --key 0x48500100 --json | jq '.pools[0].starts[-1]'
 
 {}", exit::HELP))]
@@ -27,12 +27,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
 
-    /// How many of the last notes to show
+    /// Show this many of the last notes
     #[arg(long, value_name = "N", default_value_t = 20)]
     notes: usize,
 }
 
-/// A pool and what it tells.
+/// A pool and its post-mortem.
 struct Row {
     target: Target,
     read: Result<PostMortem, Missing>,
@@ -74,30 +74,30 @@ impl Row {
     }
 }
 
-/// The moment that ages are counted back from: the end of the last owner, or now.
+/// Returns the moment from which ages are counted back: the end of the last owner, or now.
 fn reference(found: &PostMortem) -> u64 {
     let last_note = found.notes.last().map_or(0, |note| note.wall);
     match (&found.owner, found.ended) {
         (Some(_), _) => found.read_at,
-        // The kernel counts in seconds, so a note may seem to be later.
+        // The kernel counts in seconds, so a note may seem to be later than the end.
         (None, ended) => ended.unwrap_or(0).max(last_note),
     }
 }
 
 fn print(found: &PostMortem, notes: usize, out: &mut Output) -> Result<()> {
     let ago = |nanos: Option<u64>| {
-        nanos.map_or("at a time that nobody knows".into(), |at| {
+        nanos.map_or("at an unknown time".into(), |at| {
             format!("{} ago", span(found.read_at.saturating_sub(at)))
         })
     };
     let name = if found.process.is_empty() { "a pool" } else { &found.process };
     let state = match (&found.owner, found.closed) {
-        (Some(owner), _) => format!("runs: {owner}{}", if found.ready { "" } else { ", not ready yet" }),
+        (Some(owner), _) => format!("running: {owner}{}", if found.ready { "" } else { ", not ready yet" }),
         (None, true) => format!("closed by pid {} {}", found.pid, ago(found.ended)),
         (None, false) => {
-            let when = if found.ready { "while it was serving" } else { "before it was ready" };
+            let when = if found.ready { "while serving" } else { "before ready()" };
             let how = match found.starts.last().map(|start| start.end) {
-                Some(hotpool::pool::StartEnd::Dropped) => "left without close",
+                Some(hotpool::pool::StartEnd::Dropped) => "exited without close()",
                 _ => "died",
             };
             format!("pid {} {how} {when}, {}", found.pid, ago(found.ended))
@@ -169,17 +169,17 @@ fn table(found: &PostMortem) -> Table {
     table
 }
 
-/// How a start ended; the last one by whether somebody owns the pool.
+/// Returns how a start ended. For the last one that depends on whether the pool has an owner.
 fn how(found: &PostMortem, start: &Start) -> String {
     match (start.end, &found.owner) {
-        (hotpool::pool::StartEnd::Open, Some(_)) => "runs".into(),
+        (hotpool::pool::StartEnd::Open, Some(_)) => "running".into(),
         (hotpool::pool::StartEnd::Open, None) => "died".into(),
         (hotpool::pool::StartEnd::Signal(signal), _) => format!("signal {signal}"),
         (end, _) => end.name().into(),
     }
 }
 
-/// A span of time in the unit that fits.
+/// Formats a span of time in the unit that fits.
 fn span(nanos: u64) -> String {
     match nanos {
         0..10_000_000_000 => format!("{} ms", nanos / 1_000_000),

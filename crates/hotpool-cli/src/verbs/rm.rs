@@ -1,4 +1,4 @@
-//! `hotpool rm`: removes pools for good, and says before what that takes away.
+//! `hotpool rm`: removes pools for good, after showing what that removes.
 
 use crate::exit::{self, Exit};
 use crate::human;
@@ -13,42 +13,42 @@ use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
-/// Remove pools with all their objects: segments and owner semaphores
+/// Remove pools with all their objects, segments and owner semaphores
 ///
-/// Shows what it will remove and asks; without a terminal it wants --yes. A pool with a live owner, and whatever
-/// hotpool did not make, is refused, and then nothing at all is removed. Ends a removal that was
-/// cut, and takes semaphores and blocks that have lost their base.
+/// Lists what it will remove and asks for confirmation; without a terminal, it needs --yes. If one of the
+/// pools has a live owner or is not hotpool's, nothing is removed at all. Completes an interrupted removal,
+/// and removes semaphores and blocks that have lost their base.
 #[derive(clap::Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["conf", "key"]), after_help = format!("\
 Examples:
-  hotpool rm --key 0x48500100 --dry-run                   say what would be removed
-  hotpool rm --conf config/memorypool.ini --process zone  remove the pool of one process
-  hotpool rm --conf config/memorypool.ini --yes           remove all pools of an ini, ask nothing
+  hotpool rm --key 0x48500100 --dry-run                     list what would be removed
+  hotpool rm --conf config/memorypool.ini --process zone    remove the pool of one process name
+  hotpool rm --conf config/memorypool.ini --yes             remove all pools without asking
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The pools of this ini; may be given several times
+    /// Remove the pools of this ini; may be repeated
     #[arg(long, value_name = "INI")]
     conf: Vec<PathBuf>,
 
-    /// Only this process of the inis; may be given several times
+    /// Only the pool of this process name; may be repeated
     #[arg(long, value_name = "NAME", requires = "conf")]
     process: Vec<String>,
 
-    /// The pool with this base key, or what is left of one (System V); may be given several times
+    /// Remove the System V pool with this base key, or the remains of one; may be repeated
     #[arg(long, value_name = "KEY", value_parser = human::key)]
     key: Vec<Key>,
 
-    /// Remove nothing, say what would be removed
+    /// List what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
-/// What came of a target.
+/// A target and the result of its removal.
 struct Answer<'a> {
     target: &'a Target,
     removal: Result<Removal, ShareError>,
@@ -79,20 +79,20 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     Ok(exit_of(&done))
 }
 
-/// Says what was not removed, and why.
+/// Prints what was not removed, and why.
 fn decline(plan: &[Answer], out: &mut Output) -> Result<Exit> {
     if std::io::stdin().is_terminal() {
         complain("nothing was removed");
         return Ok(Exit::Refused);
     }
     print(plan, Tense::WouldBe, out)?;
-    complain("there is no terminal to ask on: nothing was removed; say --yes to remove it");
+    complain("cannot ask for confirmation without a terminal: nothing was removed; confirm with --yes");
     Ok(Exit::Usage)
 }
 
 impl<'a> Answer<'a> {
     fn of(target: &'a Target, dry_run: bool) -> Self {
-        // Blocks that the ini names and whose base is gone are no part of what is under its key.
+        // Stray blocks that the ini names do not belong to the pool under its base key.
         let removal = remove_pool(target.key, &target.home, dry_run).and_then(|mut removal| {
             removal.removed.extend(remove_orphans(&target.blocks, &target.home, dry_run)?);
             Ok(removal)
@@ -105,7 +105,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// A refusal outweighs a failure of the system, because it is about what is there.
+/// Returns the exit code. A refusal outweighs a failed system call.
 fn exit_of(answers: &[Answer]) -> Exit {
     let failed = answers.iter().filter_map(|answer| answer.removal.as_ref().err());
     let codes: Vec<Exit> = failed
@@ -127,7 +127,7 @@ fn agreed(plan: &[Answer]) -> Result<bool> {
     for line in plan.iter().flat_map(|answer| lines(answer, Tense::WouldBe)) {
         writeln!(err, "{line}")?;
     }
-    write!(err, "All objects in there are lost. Remove it? [y/N] ")?;
+    write!(err, "All objects in these segments will be lost. Remove them? [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -161,14 +161,14 @@ fn lines(answer: &Answer, tense: Tense) -> Vec<String> {
     let name = answer.target.name();
     let removal = match &answer.removal {
         Err(error) => return vec![format!("{name}: refused: {error}")],
-        Ok(removal) if removal.removed.is_empty() => return vec![format!("{name}: nothing is there")],
+        Ok(removal) if removal.removed.is_empty() => return vec![format!("{name}: nothing to remove")],
         Ok(removal) => removal,
     };
     let verb = if tense == Tense::Was { "removed" } else { "would remove" };
     let bytes: u64 = removal.removed.iter().map(bytes).sum();
     let count = |n: usize| format!("{n} segment{}", if n == 1 { "" } else { "s" });
     let segments = removal.removed.iter().filter(|thing| matches!(thing, Removed::Segment { .. })).count();
-    let head = format!("{name}: {verb} {} of together {}", count(segments), human::size(bytes));
+    let head = format!("{name}: {verb} {}, {} in total", count(segments), human::size(bytes));
     let mut lines = vec![head];
     lines.extend(removal.removed.iter().map(|thing| match thing {
         Removed::Segment { key, bytes, block: Some(n) } => {

@@ -1,4 +1,4 @@
-//! `hotpool verify`: does every invariant hold over all bytes of a pool?
+//! `hotpool verify`: do all invariants of a pool hold, for every byte?
 
 use crate::exit::{self, Exit};
 use crate::human;
@@ -10,17 +10,17 @@ use comfy_table::{Table, presets};
 use hotpool::inspect::{Finding, Report, Severity, TypeReport, verify_pool};
 use serde_json::{Value, json};
 
-/// Walk over all bytes of pools and say what does not hold
+/// Check every byte of pools against the invariants of the layout
 ///
-/// Reads base and blocks, stores nothing, and is safe beside a running server: a finding about one object is
-/// then looked at several times before it is believed, and sums that move are notes. Takes time in proportion
-/// to the pool.
+/// Reads base and blocks and stores nothing, so it is safe to run next to a live server. There it reads again
+/// what looks wrong before it reports it, and reports sums that change meanwhile as notes. The time it takes
+/// grows with the pool.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  hotpool verify --conf config/memorypool.ini                  every pool of an ini
-  hotpool verify --conf config/memorypool.ini --process zone   the pool of one process
-  hotpool verify --key 0x48500100 || echo \"ended with $?\"
+  hotpool verify --conf config/memorypool.ini                   check every pool of an ini
+  hotpool verify --conf config/memorypool.ini --process zone    check the pool of one process name
+  hotpool verify --key 0x48500100 || echo \"exit code $?\"
   hotpool verify --key 0x48500100 --json | jq '.pools[].findings[] | select(.severity == \"damage\")'
 
 {}", exit::HELP))]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     which: Which,
 }
 
-/// A pool and what came of the walk.
+/// A pool and the result of its check.
 struct Row {
     target: Target,
     walked: Result<Report, Missing>,
@@ -59,7 +59,7 @@ fn count(report: &Report, severity: Severity) -> usize {
     report.findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
-/// One thing, several things.
+/// Formats a count: "1 block", "2 blocks".
 fn plural(n: impl Into<u64>, word: &str) -> String {
     let n = n.into();
     format!("{n} {word}{}", if n == 1 { "" } else { "s" })
@@ -77,7 +77,7 @@ impl Row {
         }
     }
 
-    /// What came of it in a word.
+    /// Returns the result in one word.
     fn outcome(&self) -> &'static str {
         match &self.walked {
             Err(missing) => missing.word(),
@@ -89,7 +89,7 @@ impl Row {
         }
     }
 
-    /// What the segment calls the process, or else the ini.
+    /// Returns the process name that the segment stores, or else that of the ini.
     fn process(&self) -> Option<String> {
         let said = self.walked.as_ref().ok().map(|report| report.process.clone());
         said.filter(|name| !name.is_empty()).or_else(|| self.target.process.clone())
@@ -108,7 +108,7 @@ impl Row {
         };
         let found = |severity| count(report, severity) as u64;
         let live = match (report.live, report.grew) {
-            (true, true) => "; its owner was running and the pool grew: look again",
+            (true, true) => "; its owner was running and the pool grew: run verify again",
             (true, false) => "; its owner was running",
             (false, _) => "",
         };
@@ -129,7 +129,7 @@ impl Row {
             }
         }
         if report.left_out != 0 {
-            out.line(format_args!("  and {} more", report.left_out))?;
+            out.line(format_args!("  and {} more findings", report.left_out))?;
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Row {
     }
 }
 
-/// A line a finding, whatever its length: lines are what people search.
+/// Creates a table whose rows never wrap, so that each finding can be searched as one line.
 fn table(findings: &[Finding]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -188,7 +188,7 @@ fn the_pool_of_a_stranger_in_another_backend_is_no_reason_to_refuse() {
         "{}",
         host.out
     );
-    assert!(host.out.contains(&format!("{key} is there in System V memory and in /dev/shm")), "{}", host.out);
+    assert!(host.out.contains(&format!("{key} exists in System V memory and in /dev/shm")), "{}", host.out);
     // The removal of one leaves the other, and the semaphores of both.
     let answer = bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]);
     assert!(answer.code == 0 && !answer.out.contains("semaphores"), "{}", answer.out);

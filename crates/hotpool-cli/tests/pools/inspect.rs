@@ -40,11 +40,11 @@ fn header_types_and_blocks_are_told() {
     let answer = bench.hotpool(&["inspect", "--key", &key]);
     assert_eq!(answer.code, 0, "{}", answer.out);
     assert!(answer.out.starts_with(&format!("{key}: closed\n  process         zone\n")), "{}", answer.out);
-    let own = format!("none; the last one was pid {}", std::process::id());
+    let own = format!("none; the last owner was pid {}", std::process::id());
     for said in [
         "block size      64K",
         "layout version  1",
-        " bytes on pages of 4 KiB\n",
+        " bytes, pages of 4 KiB\n",
         "epoch           1 (",
         "run state       closed",
         &own,
@@ -104,7 +104,11 @@ fn a_type_is_shown_with_its_fields() {
 
     let answer = bench.hotpool(&["inspect", "--key", &key, "--type", "plyer"]);
     assert_eq!(answer.code, 2);
-    assert!(answer.err.contains("there is no type `plyer`; there are corpse, player"), "{}", answer.err);
+    assert!(
+        answer.err.contains("no pool has a type `plyer`; its types are corpse, player"),
+        "{}",
+        answer.err
+    );
 }
 
 #[test]

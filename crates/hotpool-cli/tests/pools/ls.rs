@@ -200,7 +200,7 @@ fn a_block_that_is_gone_is_told_with_the_way_that_keeps_the_objects() {
     assert_eq!(answer.code, 1, "{}", answer.out);
     assert!(answer.row(bench.base(0)).contains("incomplete"), "{}", answer.out);
     assert!(answer.out.contains(&bench.block(0, 1).to_string()), "{}", answer.out);
-    assert!(answer.out.contains("was empty: remove the key from ShmKeys"), "{}", answer.out);
+    assert!(answer.out.contains("without an object inside: remove the key from ShmKeys"), "{}", answer.out);
     let mut conf = bench.conf(0);
     conf.shm_keys.truncate(1);
     let pool = MemoryPoolMgr::open(&conf).unwrap();

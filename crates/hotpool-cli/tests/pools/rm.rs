@@ -35,7 +35,7 @@ fn a_dry_run_shows_what_the_run_then_removes() {
     assert_eq!(plan.out.replace("would remove", "removed"), done.out);
     let [base, first, second] = [bench.base(0), bench.block(0, 0), bench.block(0, 1)];
     let lines = [
-        format!("{base}: would remove 3 segments of together 3.7M"),
+        format!("{base}: would remove 3 segments, 3.7M in total"),
         format!("  {first}  block 0          64K"),
         format!("  {second}  block 1          64K"),
         format!("  {base}  base            3.6M"),
@@ -44,7 +44,7 @@ fn a_dry_run_shows_what_the_run_then_removes() {
     assert_eq!(plan.out.lines().collect::<Vec<_>>(), lines);
 
     let again = rm(&bench, base, &["--yes"]);
-    assert_eq!((again.code, again.out), (0, format!("{base}: nothing is there\n")));
+    assert_eq!((again.code, again.out), (0, format!("{base}: nothing to remove\n")));
 }
 
 /// Base removed by hand, semaphores and blocks still there.
@@ -90,7 +90,7 @@ fn without_a_terminal_it_wants_yes() {
     let answer = rm(&bench, bench.base(0), &[]);
     assert_eq!(answer.code, 2);
     assert!(answer.out.contains("would remove 3 segments"), "{}", answer.out);
-    assert!(answer.err.contains("say --yes"), "{}", answer.err);
+    assert!(answer.err.contains("confirm with --yes"), "{}", answer.err);
     assert!(is_whole(&bench, 0));
 }
 
@@ -109,7 +109,7 @@ fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
     for no in ["n\n", "\n", "yess\n"] {
         let (code, said) = ask(no);
         assert_eq!(code, Some(4), "{said}");
-        assert!(said.contains("Remove it? [y/N]") && said.contains("3 segments"), "{said}");
+        assert!(said.contains("Remove them? [y/N]") && said.contains("3 segments"), "{said}");
         assert!(is_whole(&bench, 0));
     }
     assert_eq!(ask("y\n").0, Some(0));

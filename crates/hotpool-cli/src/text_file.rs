@@ -1,4 +1,4 @@
-//! An ini on disk: compared with what it should be, and replaced as a whole or not at all.
+//! A text file on disk: compared with the text it should have, and replaced as a whole or not at all.
 
 use anyhow::{Context, Result};
 use std::fs::{self, Permissions};
@@ -6,18 +6,18 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// A file on disk beside the text it should have.
+/// How a file on disk compares with the text it should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// As it should be.
+    /// It has this text.
     Same,
     /// It has another text.
     Differs,
-    /// It is not there.
+    /// It does not exist.
     Missing,
 }
 
-/// Compares a file with the text it should have. Fails if it is there and cannot be read.
+/// Compares a file with the text it should have. Fails if the file exists and cannot be read.
 pub(crate) fn compare(path: &Path, text: &str) -> Result<State> {
     match fs::read(path) {
         Ok(found) if found == text.as_bytes() => Ok(State::Same),
@@ -27,8 +27,8 @@ pub(crate) fn compare(path: &Path, text: &str) -> Result<State> {
     }
 }
 
-/// Replaces a file: a reader, or whoever comes after a crash, sees the old text or the new one.
-/// Makes the folder. A file that is there keeps its mode.
+/// Replaces a file: a reader sees the old text or the new one, even after a crash.
+/// Creates the folder. An existing file keeps its mode.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -38,7 +38,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(folder)?;
         // The umask takes its bits from this, as with any new file.
         let mut new = tempfile::Builder::new()
-            .prefix(".memorypool.")
+            .prefix(".hotpool.")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         new.write_all(text.as_bytes())?;
