@@ -116,6 +116,8 @@ pub const OWNER_ROUNDS: u32 = 1000;
 pub const MAX_SEMAPHORE: u32 = 32_767;
 /// Longest pause between two looks at a segment that somebody has still attached.
 pub const FENCE_PAUSE_MS: u64 = 20;
+/// How long the lock of a base is looked at before it is believed: a process that was just spawned has a copy.
+pub const LOCK_DOUBT_MS: u64 = 150;
 
 const _: () = assert!(GENERATION_BITS >= 24 && MAX_GENERATION % 2 == 1);
 const _: () = assert!(MAX_SLOTS >= 64_000_000 && MAX_TYPE_ID >= 1000);

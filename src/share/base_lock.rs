@@ -13,8 +13,9 @@
 //! | the same process opens the base again | conflicts, as between two processes |
 //!
 //! A mapping of a file on an overlay keeps the file below it, so the lock on the file that was opened goes with the
-//! last descriptor. Whether a mapping keeps the lock is therefore tried, on a byte that no other start uses;
-//! where it does not, a descriptor stays open as long as the lock is held. `docs/owner.md` has the steps of a start.
+//! last descriptor. There a descriptor stays open as long as the lock is held. On other file systems a byte that no other
+//! start uses tells whether the mapping keeps the lock. That byte is not enough on an overlay: a process that is just
+//! being spawned has a copy of the descriptor until it executes its program. `docs/owner.md` has the steps of a start.
 
 use super::owner::Wait;
 use super::owner_error::OwnerError;
@@ -23,6 +24,7 @@ use crate::limits::{self, PAGE};
 use crate::sys;
 use crate::sys::file_lock::{is_locked, try_lock};
 use crate::sys::fork::OwnFile;
+use crate::sys::sparse;
 use crate::units::Key;
 use memmap2::MmapOptions;
 use std::fs::{self, File, OpenOptions};
@@ -71,6 +73,9 @@ impl BaseLock {
         wait: Wait,
         held: &dyn Fn() -> OwnerError,
     ) -> Result<Option<Self>, OwnerError> {
+        // A process that was spawned has the descriptors of its parent until it executes its program, the one that was
+        // open for the lock, too. So a lock is believed when it lasts.
+        let doubt = Wait::ms(limits::LOCK_DOUBT_MS);
         let mut pause = Duration::from_micros(200);
         let mut replaced = 0;
         loop {
@@ -79,9 +84,9 @@ impl BaseLock {
                 Ok(Attempt::Absent) => return Ok(None),
                 Ok(Attempt::Replaced) if replaced < limits::OWNER_ROUNDS => replaced += 1,
                 Ok(Attempt::Replaced) => return Err(OwnerError::Removed { key, rounds: replaced }),
-                Ok(Attempt::Held) if wait.left().is_zero() => return Err(held()),
+                Ok(Attempt::Held) if wait.left().max(doubt.left()).is_zero() => return Err(held()),
                 Ok(Attempt::Held) => {
-                    std::thread::sleep(pause.min(wait.left()));
+                    std::thread::sleep(pause.min(wait.left().max(doubt.left())));
                     pause = (pause * 2).min(Duration::from_millis(limits::FENCE_PAUSE_MS));
                 }
                 Err(source) => return Err(OwnerError::Base { key, path: path.to_path_buf(), source }),
@@ -133,9 +138,10 @@ fn try_take(path: &Path) -> io::Result<Attempt> {
         let map = MmapOptions::new().len(PAGE as usize).map_raw_read_only(of_this_process(&holder)?)?;
         Ok(Segment::mmap(map))
     })?;
-    drop(holder);
+    let is_on_overlay = sparse::is_on_overlay(of_this_process(&holder)?)?;
+    let kept = is_on_overlay.then_some(holder);
     let file = match is_locked(of_this_process(&probe)?, own_byte)? {
-        true => None,
+        true => kept,
         // Between the two locks another start may have been quicker.
         false if !try_lock(of_this_process(&probe)?, OWNER_BYTE)? => return Ok(Attempt::Held),
         false => Some(probe),

@@ -6,6 +6,7 @@ use super::making;
 use super::observer::Observer;
 use super::owner::{self, LockFacts, Whose};
 use super::patience::Patience;
+use super::rivals;
 use super::segment::Segment;
 use super::verdict::{Verdict, judge};
 use crate::conf::BackendKind;
@@ -37,6 +38,8 @@ pub struct Want {
     pub taken: bool,
     /// Its base says that no type has taken anything of it.
     pub empty: bool,
+    /// The owner semaphores were made for this look: no start has ever left anything under the key.
+    pub is_first: bool,
 }
 
 /// The first bytes of a segment, copied.
@@ -186,6 +189,8 @@ pub struct Facts {
     pub lock: LockFacts,
     /// Its first bytes.
     pub reading: Reading,
+    /// Of a segment that is not complete: attaches by processes that are no tool in sight. Zero for all others.
+    pub strangers: u64,
     /// When all this was looked at, seconds of the wall clock.
     pub seen: u64,
 }
@@ -218,8 +223,8 @@ impl Facts {
     /// The same, and the segment that was attached to read its head: for a caller that keeps it if it is what it wants,
     /// and stores nothing before it knows that.
     ///
-    /// `lock` says what the semaphores say now. Observers and attaches are two counts, so a segment that seems to be
-    /// attached by a process that is not counted is looked at again.
+    /// `lock` says what the semaphores say now. A tool that comes or goes during the look seems to be a stranger, so a
+    /// segment that a stranger seems to have attached is looked at again.
     pub(crate) fn attach(
         backend: &dyn Backend,
         key: Key,
@@ -231,16 +236,9 @@ impl Facts {
         patience.look(
             || look(backend, key, &want, lock, access),
             |(facts, _)| {
-                let uncounted = facts.uncounted() != 0 && facts.head().is_some_and(Head::is_incomplete);
-                uncounted && !matches!(facts.lock, LockFacts::Held { .. } | LockFacts::Foreign(_))
+                facts.strangers != 0 && !matches!(facts.lock, LockFacts::Held { .. } | LockFacts::Foreign(_))
             },
         )
-    }
-
-    /// Attaches that no registered observer accounts for.
-    pub(crate) fn uncounted(&self) -> u64 {
-        let attached = self.segment.as_ref().and_then(|segment| segment.attached).unwrap_or(0);
-        attached.saturating_sub(self.lock.observers().into())
     }
 }
 
@@ -257,8 +255,14 @@ fn look(
         Some(found) if readable(found, want) => read(backend, key, found, access)?,
         _ => (Reading::Skipped, None),
     };
+    let strangers = match &reading {
+        Reading::Head(head) if head.is_incomplete() => {
+            rivals::strangers(backend, key, segment.as_ref().map(|_| access))?
+        }
+        _ => 0,
+    };
     if let (Reading::Head(head), Some(found)) = (&mut reading, &found)
-        && (head.magic == MAGIC_MAKING || head.blank && may_be_a_beginning(want, &lock))
+        && (head.magic == MAGIC_MAKING || head.blank && may_be_a_beginning(backend.kind(), want, &lock))
     {
         head.beyond = beyond(backend, key, found, segment.as_ref(), head);
     }
@@ -266,13 +270,21 @@ fn look(
     let stranger = found.as_ref().filter(|found| want.uid != Some(found.uid));
     let user = stranger.and_then(|found| sys::user_name(found.uid));
     let (backend, seen) = (backend.kind(), sys::wall_seconds());
-    Ok((Facts { key, backend, want: want.clone(), segment: found, user, lock, reading, seen }, segment))
+    let want = want.clone();
+    Ok((Facts { key, backend, want, segment: found, user, lock, reading, strangers, seen }, segment))
 }
 
-/// Whether a segment of zeros may be the beginning of a creation: whoever looks knows what the creation would be, or
-/// there are owner semaphores of ours under its key.
-pub(super) fn may_be_a_beginning(want: &Want, lock: &LockFacts) -> bool {
-    want.bytes.is_some() || matches!(lock, LockFacts::Free { .. } | LockFacts::Ours { .. })
+/// Whether a segment of zeros may be the beginning of a creation.
+///
+/// A file or POSIX memory has a name that only hotpool gives. A System V segment has a number that any program may use.
+/// A start makes the owner semaphores before the base, and a kill leaves them; without them the zeros are a stranger's.
+/// A copy for the post-mortem has no semaphores: its maker knows what the creation would be.
+pub(super) fn may_be_a_beginning(backend: BackendKind, want: &Want, lock: &LockFacts) -> bool {
+    backend != BackendKind::Sysv
+        || match lock {
+            LockFacts::Free { .. } | LockFacts::Ours { .. } => !want.is_first,
+            _ => want.bytes.is_some(),
+        }
 }
 
 /// What a segment that is not complete holds beyond what a creation writes.

@@ -94,7 +94,8 @@ impl Judged {
 
 impl Ground {
     /// What is known of the segment under `key`, and the segment, attached if it may be.
-    fn look(&self, key: Key, want: Want) -> Result<(Facts, Option<Segment>), ShareError> {
+    fn look(&self, key: Key, mut want: Want) -> Result<(Facts, Option<Segment>), ShareError> {
+        want.is_first = self.lock.as_ref().is_some_and(OwnerLock::was_made);
         let bytes = want.bytes.map_or(0, |bytes| bytes.0);
         let lock = || Ok(self.lock.as_ref().map_or(LockFacts::None, OwnerLock::facts));
         let looked = Facts::attach(&*self.backend, key, want, &lock, Access::Write);

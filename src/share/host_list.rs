@@ -4,7 +4,6 @@ use super::backend::Home;
 use super::facts::{Facts, Head};
 use super::listing::{PoolFacts, observe_pool};
 use super::look::observe;
-use super::observer::Observer;
 use super::owner::{self, LockFacts, Whose};
 use super::verdict::Verdict;
 use crate::conf::{BackendKind, ProcessConf};
@@ -90,8 +89,6 @@ fn is_same(one: &PoolFacts, other: &PoolFacts) -> bool {
 }
 
 fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result<Vec<LooseBlock>> {
-    // A start does not take an observer of a block that is registered at the base for a rival.
-    let _registered = (home.backend != BackendKind::Heap).then(|| Observer::register(conf.base_key));
     let mut loose = Vec::new();
     for &key in conf.shm_keys.iter().filter(|key| !pool.blocks.iter().any(|block| block.key == **key)) {
         let facts = observe(key, home)?;
@@ -149,11 +146,6 @@ impl Scan {
         };
         let mut scan = Scan { pools: Vec::new(), blocks: Vec::new(), is_partial: false };
         owned.iter().for_each(|&key| scan.add(key, home));
-        // A start does not take an observer of a block that is registered at its base for a rival.
-        let _registered: Vec<Observer> = match home.backend {
-            BackendKind::Heap => Vec::new(),
-            _ => owned.iter().filter_map(|&key| Observer::register(key)).collect(),
-        };
         let named: BTreeSet<Key> =
             scan.pools.iter().flat_map(|pool| pool.blocks.iter().map(|b| b.key)).collect();
         segments.difference(&owned).filter(|key| !named.contains(key)).for_each(|&key| scan.add(key, home));

@@ -230,6 +230,12 @@ impl OwnerLock {
         Ok(())
     }
 
+    /// Gives the lock on the base back alone.
+    #[cfg(test)]
+    pub(super) fn unlock_base(&self) {
+        *self.base.borrow_mut() = None;
+    }
+
     /// Whether the segment that was found under the key, or that none was found, is what the lock is on.
     pub(crate) fn is_on(&self, backend: &dyn Backend, found: Option<&SegmentFacts>) -> bool {
         let Some(path) = backend.path(self.key) else { return true };
@@ -265,6 +271,11 @@ impl OwnerLock {
     /// Whether the semaphores were there before this start.
     pub(crate) fn was_found(&self) -> bool {
         self.set.as_ref().is_some_and(|set| !set.made)
+    }
+
+    /// Whether the semaphores were made for this start.
+    pub(crate) fn was_made(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| set.made)
     }
 
     /// What the owner knows of its own lock.

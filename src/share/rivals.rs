@@ -1,10 +1,11 @@
 //! Who has a segment attached and is neither its owner nor a registered observer.
 
-use super::backend::{Backend, SegmentFacts};
+use super::backend::{Access, Backend, SegmentFacts};
 use super::observer;
 use super::owner::{self, OwnerError, OwnerLock};
 use crate::conf::BackendKind;
 use crate::sys::proc::{self, Process};
+use crate::sys;
 use crate::units::Key;
 use std::io;
 use std::time::Duration;
@@ -104,6 +105,30 @@ fn find_once(
     let hidden = writers.is_empty() && is_attached_unseen(backend.kind(), &facts, observers);
     let rivals = !writers.is_empty() || hidden || facts.removed;
     Ok(rivals.then_some(Rivals { facts, writers, observers }))
+}
+
+/// Attaches of a segment that is not complete by anybody but tools in sight; `own` is how this look has it attached.
+///
+/// The number of registered observers says nothing here: an observer is registered under the key of a base, and may not
+/// have this segment attached at all. A tool has an incomplete segment attached for a moment only, so one that cannot be
+/// seen is gone at one of the next looks.
+pub(super) fn strangers(backend: &dyn Backend, key: Key, own: Option<Access>) -> io::Result<u64> {
+    let ours = u64::from(own.is_some());
+    let Some(before) = backend.stat(key)? else { return Ok(0) };
+    let Some(attached) = before.attached else {
+        let me = proc::self_pid();
+        return Ok(backend.writers(key, &before).into_iter().filter(|pid| Some(*pid) != me).count() as u64);
+    };
+    if attached <= ours || backend.kind() != BackendKind::Sysv {
+        return Ok(attached.saturating_sub(ours));
+    }
+    let found = mappings(&before);
+    // This process was the last to attach it, so nobody has come or gone since.
+    let is_steady = before.last_pid == Some(sys::pid() as i32) && backend.stat(key)? == Some(before);
+    let readers = found.iter().filter(|(_, writes)| !writes).count() as u64;
+    let writers = if own == Some(Access::Write) { ours } else { 0 };
+    let others = attached.saturating_sub(readers + writers);
+    Ok(if is_steady { others } else { others.max(1) })
 }
 
 /// Whether every attach of a System V segment is by a process in sight that maps it for reading alone.

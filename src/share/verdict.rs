@@ -163,14 +163,15 @@ fn judge_head(facts: &Facts, head: &Head) -> Verdict {
 /// the states that a cut creation leaves.
 fn judge_unfinished(facts: &Facts, head: &Head) -> Verdict {
     let marked = head.magic == MAGIC_MAKING;
-    let uncounted = facts.uncounted();
-    if uncounted != 0 {
-        let times = if uncounted == 1 { "once".into() } else { format!("{uncounted} times") };
+    let strangers = facts.strangers;
+    if strangers != 0 {
+        let times = if strangers == 1 { "once".into() } else { format!("{strangers} times") };
         let why = format!("it is not complete, and attached {times} by a process that is no tool of ours");
         return Verdict::Foreign { why };
     }
-    if !marked && !super::facts::may_be_a_beginning(&facts.want, &facts.lock) {
-        return Verdict::Foreign { why: "its first bytes are zero".into() };
+    if !marked && !super::facts::may_be_a_beginning(facts.backend, &facts.want, &facts.lock) {
+        let why = "its first 64 bytes are zero, and no owner semaphores tell that hotpool made it";
+        return Verdict::Foreign { why: why.into() };
     }
     let beginning = if marked { judge_marked(facts, head) } else { judge_blank(head) };
     beginning.unwrap_or_else(|| match wrong_size(facts).or_else(|| wrong_mode(facts)) {

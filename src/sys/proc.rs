@@ -154,6 +154,11 @@ pub(crate) fn writers(wanted: impl Fn(&str, u64) -> bool) -> Vec<i32> {
     pids
 }
 
+/// Pid of this process as `/proc` has it, which may be that of another PID namespace.
+pub(crate) fn self_pid() -> Option<i32> {
+    fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
+}
+
 /// Pids of all processes that have a shared mapping of which `wanted` says that it is the one, once a mapping, and
 /// whether it is one for writing.
 pub(crate) fn mappings_of(wanted: impl Fn(&str, u64) -> bool) -> Vec<(i32, bool)> {

@@ -3,7 +3,8 @@
 //! # What the unsafe code here relies on
 //!
 //! `lseek` takes an open descriptor and integers, and moves nothing but the position of that descriptor.
-//! `statvfs` reads a string that ends with a zero and fills a record of its own type; both live through the call.
+//! `statvfs` reads a string that ends with a zero and fills a record of its own type, and so does `fstatfs` for a descriptor;
+//! all of them live through the call.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -35,6 +36,18 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     // SAFETY: it was zeroed before the call filled it, and it is made of integers.
     let found = unsafe { found.assume_init() };
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Whether an open file lies on an overlay, whose mappings keep the file of the layer below.
+pub(crate) fn is_on_overlay(file: &File) -> io::Result<bool> {
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: an open descriptor, and a record that the call fills.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was zeroed before the call filled it, and it is made of integers.
+    let found = unsafe { found.assume_init() };
+    Ok(found.f_type as i64 == libc::OVERLAYFS_SUPER_MAGIC as i64)
 }
 
 fn seek(file: &File, from: u64, whence: i32) -> io::Result<Option<u64>> {

@@ -4,7 +4,8 @@
 use crate::conf::BackendKind;
 use crate::layout::{Frozen, MAGIC_MAKING};
 use crate::share::testing::{BASE, Bench, word};
-use crate::share::{ShareError, Verdict};
+use crate::share::observer::Observer;
+use crate::share::{ShareError, ShareMgr, Verdict};
 
 const BLOCK: u64 = 128 << 10;
 
@@ -71,8 +72,15 @@ fn the_beginning_of_a_block_is_made_again() {
     let mut pool = bench.open().unwrap();
     let raw = bench.home.open().create(key, BLOCK, 0o600).unwrap();
     raw.region().at::<Frozen>(0).unwrap().magic.store(MAGIC_MAKING);
-    assert!(pool.add_block(key, 1, BLOCK).is_err(), "it is attached");
-    drop(raw);
+    let refused = |pool: &mut ShareMgr, why| {
+        let found = verdict(pool.add_block(key, 1, BLOCK).expect_err(why));
+        assert!(matches!(&found, Verdict::Foreign { why } if why.contains("attached once")), "{found:?}");
+    };
+    refused(&mut pool, "it is attached");
+    // A tool that is registered under the base and looks at something else is not who has the block attached.
+    let observer = Observer::register(bench.base()).unwrap();
+    refused(&mut pool, "a process that no tool accounts for has it attached");
+    drop((raw, observer));
     assert_eq!(verdict(pool.attach_block(key, 1, BLOCK).unwrap_err()), Verdict::Unfinished);
     let block = pool.add_block(key, 1, BLOCK).unwrap();
     assert!((64..BLOCK).step_by(8).all(|at| word(&block, at).load() == 0));

@@ -10,7 +10,7 @@ use crate::share::{OwnerError, ShareError, ShareMgr, StartMode};
 use crate::sys::sysv;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Opens that each combination of threads and `OwnerWaitMs` makes. More, with their figures:
 /// `HOTPOOL_OPENS=1000000 cargo test --release --lib -- threads_that_open_at_once --nocapture`.
@@ -206,4 +206,30 @@ fn while_threads_race_in_one_process_no_second_process_is_let_in() {
     });
     println!("4 threads opened the pool {} times, the second process {} times", opened.0, opened.1);
     assert!(opened.0 != 0);
+}
+
+/// A child of `posix_spawn` has a copy of every descriptor until it executes its program, and no handler of `fork` runs
+/// for it: it may keep a lock that its parent has given back.
+#[test]
+fn a_child_on_its_way_to_another_program_is_taken_for_no_owner() {
+    let bench = Bench::of(BackendKind::File);
+    drop(bench.open().unwrap());
+    let (backend, done) = (bench.home.open(), AtomicBool::new(false));
+    let lock = take(&bench).unwrap();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                std::process::Command::new("true").spawn().unwrap().wait().unwrap();
+            }
+        });
+        let (mut taken, mut refused) = (0, Vec::new());
+        while began.elapsed() < Duration::from_millis(1500) {
+            taken += 1;
+            refused.extend(lock.lock_base(&*backend, Wait::ms(0)).err());
+            lock.unlock_base();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(refused.is_empty(), "{} of {taken}: {}", refused.len(), refused[0]);
+    });
 }

@@ -4,7 +4,8 @@
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
 use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
-use crate::share::{ShareMgr, StartMode, Verdict};
+use crate::share::owner::{OwnerLock, Wait, Whose};
+use crate::share::{ShareError, ShareMgr, StartMode, Verdict, remove_pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -71,9 +72,48 @@ fn a_creation_cut_in_its_middle_is_begun_again_from_zeros() {
 fn a_creation_cut_before_its_first_store_is_begun_again() {
     for backend in ALL {
         let bench = Bench::of(backend);
+        // A start takes the semaphores before it makes the base, and a kill leaves them.
+        drop(OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0)).unwrap());
         drop(bench.home.open().create(bench.base(), BASE, 0o600).unwrap());
+        assert_eq!(bench.facts().verdict(), Verdict::Unfinished, "{backend:?}");
         assert_eq!(bench.open().unwrap().start_mode(), StartMode::Init, "{backend:?}");
     }
+}
+
+/// Without semaphores nothing tells a System V segment of zeros from a stranger's, and no creation of ours leaves that:
+/// a start and the tools leave it alone. A file has a name of ours, and its semaphores end with their IPC namespace.
+#[test]
+fn zeros_without_semaphores_are_a_strangers_unless_their_name_is_ours() {
+    for backend in &ALL[..3] {
+        let bench = Bench::of(*backend);
+        drop(bench.home.open().create(bench.base(), BASE, 0o600).unwrap());
+        if *backend != BackendKind::Sysv {
+            assert_eq!(bench.facts().verdict(), Verdict::Unfinished, "{backend:?}");
+            assert_eq!(bench.open().unwrap().start_mode(), StartMode::Init, "{backend:?}");
+            continue;
+        }
+        let before = bench.image();
+        let told = bench.facts().verdict();
+        assert!(matches!(&told, Verdict::Foreign { why } if why.contains("no owner semaphores")), "{told:?}");
+        for _ in 0..2 {
+            let Err(ShareError::Refused { verdict, .. }) = bench.open() else { panic!("it was taken") };
+            assert_eq!(verdict, told);
+            assert!(remove_pool(bench.base(), &bench.home, false).is_err(), "rm leaves it alone, too");
+        }
+        assert!(!bench.has_semaphores() && bench.image() == before);
+    }
+}
+
+/// The same under a key of `ShmKeys`.
+#[test]
+fn the_first_start_takes_no_block_of_zeros() {
+    let mut bench = Bench::new();
+    let key = bench.key();
+    drop(bench.home.open().create(key, BASE, 0o600).unwrap());
+    let mut pool = bench.open().unwrap();
+    assert!(pool.add_block(key, 0, BASE).is_err());
+    drop(pool);
+    bench.open().unwrap().add_block(key, 0, BASE).expect("an earlier start may have left it");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn closed() -> Facts {
             index: None,
             empty: false,
             taken: false,
+            is_first: false,
         },
         segment: Some(SegmentFacts {
             bytes: Bytes(1 << 20),
@@ -65,6 +66,7 @@ fn closed() -> Facts {
             process: "zone".into(),
             ..Head::default()
         }),
+        strangers: 0,
         seen: 1_000_000 + 7200,
     }
 }
@@ -186,17 +188,27 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             |f| {
                 blank(f);
                 segment(f).attached = Some(1);
+                f.strangers = 1;
             },
             foreign(),
         ),
         (
-            "zeros, attached by an observer",
+            "zeros, attached by a tool",
+            |f| {
+                blank(f);
+                segment(f).attached = Some(1);
+            },
+            Verdict::Unfinished,
+        ),
+        (
+            "zeros, attached by a stranger while a tool is registered",
             |f| {
                 blank(f);
                 segment(f).attached = Some(1);
                 f.lock = LockFacts::Ours { observers: 1 };
+                f.strangers = 1;
             },
-            Verdict::Unfinished,
+            foreign(),
         ),
         (
             "zeros of another size",
@@ -213,6 +225,24 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
                 segment(f).mode = 0o640;
             },
             foreign(),
+        ),
+        (
+            "zeros, for the first start that has ever come",
+            |f| {
+                blank(f);
+                f.want.is_first = true;
+            },
+            foreign(),
+        ),
+        (
+            "zeros in a file, which has a name of ours, for the first start and for a tool",
+            |f| {
+                blank(f);
+                f.backend = BackendKind::File;
+                f.want = Want { is_first: true, ..Want::default() };
+                f.lock = LockFacts::None;
+            },
+            Verdict::Unfinished,
         ),
         (
             "zeros, for a tool",
@@ -335,6 +365,7 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             |f| {
                 head(f).magic = MAGIC_MAKING;
                 segment(f).attached = Some(1);
+                f.strangers = 1;
             },
             foreign(),
         ),
@@ -563,8 +594,8 @@ fn every_sentence_names_the_key_and_what_to_do() {
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is shorter than a header; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is something unknown of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it was not read; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first 64 bytes are zero, and no owner semaphores tell that hotpool made it; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first 64 bytes are zero, and the word at 0x1000 is not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first bytes are zero; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is 0x0000000000000001; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is zero and the next are not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
@@ -572,6 +603,7 @@ fn every_sentence_names_the_key_and_what_to_do() {
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the rest of a pool whose removal was cut; run `hotpool rm --key 0x48500100`
     the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) was removed under a process that still has it attached; stop the process that has it, then start again; its objects are lost
+    the segment under 0x48500100 (uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
     there is no segment under 0x48500100; it was removed: start the pool, which makes it again if it was empty and refuses otherwise
     there is no segment under 0x48500100; nothing to do: the next start takes it
     ");
