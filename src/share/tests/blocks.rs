@@ -3,8 +3,8 @@
 
 use crate::conf::BackendKind;
 use crate::layout::{Frozen, MAGIC_MAKING};
-use crate::share::testing::{BASE, Bench, word};
 use crate::share::observer::Observer;
+use crate::share::testing::{BASE, Bench, word};
 use crate::share::{ShareError, ShareMgr, Verdict};
 
 const BLOCK: u64 = 128 << 10;

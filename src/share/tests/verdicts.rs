@@ -187,25 +187,6 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             "zeros, attached",
             |f| {
                 blank(f);
-                segment(f).attached = Some(1);
-                f.strangers = 1;
-            },
-            foreign(),
-        ),
-        (
-            "zeros, attached by a tool",
-            |f| {
-                blank(f);
-                segment(f).attached = Some(1);
-            },
-            Verdict::Unfinished,
-        ),
-        (
-            "zeros, attached by a stranger while a tool is registered",
-            |f| {
-                blank(f);
-                segment(f).attached = Some(1);
-                f.lock = LockFacts::Ours { observers: 1 };
                 f.strangers = 1;
             },
             foreign(),
@@ -364,7 +345,6 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
             "being made, attached",
             |f| {
                 head(f).magic = MAGIC_MAKING;
-                segment(f).attached = Some(1);
                 f.strangers = 1;
             },
             foreign(),
