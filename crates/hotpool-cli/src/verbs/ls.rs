@@ -112,6 +112,7 @@ impl Row {
             user: None,
             lock: LockFacts::None,
             reading: Reading::Refused { why: error.to_string() },
+            strangers: 0,
             seen: 0,
         };
         Row::of_pool(PoolFacts { base, blocks: Vec::new(), rivals: None }, memory, Some(process))
