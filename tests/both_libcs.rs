@@ -1,11 +1,12 @@
-//! A build with glibc and one with musl resume each other's pool. `.ci/musl` builds this test program with musl and names it in
-//! `HOTPOOL_OTHER_LIBC`.
+//! Builds with glibc and with musl resume each other's pool.
+//!
+//! `.ci/musl` builds this test program with musl and passes its path in `HOTPOOL_OTHER_LIBC`.
 
 mod owner;
 
 use owner::{Keys, Owner};
 
-/// Is an owner, in a process that was started as one.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn serve() {
     owner::serve();
@@ -15,7 +16,7 @@ fn serve() {
 fn builds_with_two_c_libraries_resume_each_other() {
     let Some(other) = std::env::var_os("HOTPOOL_OTHER_LIBC") else {
         eprintln!(
-            "!!! SKIPPED: HOTPOOL_OTHER_LIBC names no build of this test with the other C library: see .ci/musl"
+            "!!! SKIPPED: HOTPOOL_OTHER_LIBC is not set to a build of this test with the other C library; see .ci/musl"
         );
         return;
     };

@@ -1,5 +1,6 @@
-//! Any text is an answer: a configuration or an error with places in it, never a panic.
-//! And no two places of a fleet share a key, whatever their coordinates.
+//! Any text parses to a configuration or to an error with positions in it, and never panics.
+//!
+//! Two coordinates of a fleet never share a segment key.
 
 use hotpool::ConfMgr;
 use hotpool::conf::key_plan::{self, Coordinates, MAX_BLOCK, MAX_PROCESS, MAX_WORLD, MAX_ZONE};
@@ -27,7 +28,7 @@ BlockSize = 65536
 ShmKeys = 0x48500201
 ";
 
-/// Pieces that a scanner may stumble over.
+/// Pieces that may confuse a parser.
 const PIECES: &[&str] = &[
     "[",
     "]",
@@ -64,7 +65,8 @@ const PIECES: &[&str] = &[
     "Mode = 8",
 ];
 
-/// Holds of every text: an error has problems, each inside the text and with something to say.
+/// Checks what holds for every text: an error has problems, each inside the text and with a
+/// printable message.
 fn check(text: &str) -> Result<(), TestCaseError> {
     match ConfMgr::parse(text, "any.ini") {
         Ok(conf) => {
@@ -107,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn a_sound_text_with_pieces_cut_and_put_in(
+    fn a_valid_text_with_random_edits(
         edits in prop::collection::vec((0..SOUND.len(), 0..12usize, prop::sample::select(PIECES)), 1..6),
     ) {
         let mut chars: Vec<char> = SOUND.chars().collect();
@@ -120,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn distinct_places_have_distinct_keys(a in place(), b in place()) {
+    fn distinct_coordinates_have_distinct_keys(a in place(), b in place()) {
         let (key_a, key_b) = (key_plan::key(a).unwrap(), key_plan::key(b).unwrap());
         prop_assert_eq!(a == b, key_a == key_b);
         prop_assert_eq!(key_plan::coordinates(key_a), Some(a));
@@ -147,9 +149,9 @@ fn place() -> impl Strategy<Value = Coordinates> {
         .prop_map(|(world, zone, process, block)| Coordinates { world, zone, process, block })
 }
 
-/// The work grows with the length of a text and not with its square.
+/// The work grows with the length of the text, not with its square.
 #[test]
-fn a_hostile_text_does_not_keep_us_for_long() {
+fn a_hostile_text_is_parsed_in_linear_time() {
     let sections: String = (0..100_000).map(|i| format!("[p{i}]\nBaseKey = {i}\n")).collect();
     let list: String = (0..256).map(|i| format!("q{i},")).collect();
     let started = std::time::Instant::now();
@@ -159,7 +161,7 @@ fn a_hostile_text_does_not_keep_us_for_long() {
 }
 
 #[test]
-fn the_sound_text_is_sound() {
+fn the_valid_text_is_valid() {
     ConfMgr::parse(SOUND, "any.ini").unwrap();
 }
 

@@ -1,6 +1,6 @@
-//! The inis and the document that people start from are those of this build.
+//! The example inis and docs/operating.md match this build.
 //!
-//! Which keys there are is taken from the error for an unknown one.
+//! The list of ini keys is taken from the error for an unknown key.
 
 use hotpool::conf::{
     BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf,
@@ -8,7 +8,7 @@ use hotpool::conf::{
 use hotpool::{ConfMgr, limits};
 use std::fs;
 
-/// The keys of a process.
+/// Returns the ini keys of a process.
 fn known_keys() -> &'static [&'static str] {
     let error = ConfMgr::parse("[common]\nProcessList = a\n[a]\nNoKey = 1\n", "a.ini").unwrap_err();
     let known = error.problems().iter().find_map(|problem| match problem.kind {
@@ -23,12 +23,12 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn the_default_ini_loads_and_is_modest() {
+fn the_default_ini_loads_and_needs_little_memory() {
     let conf = ConfMgr::load("config/memorypool.ini").unwrap();
     let names: Vec<&str> = conf.processes().iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["zone", "world", "match"]);
     let bytes: u64 = conf.processes().iter().map(|p| p.block_size.0 * p.shm_keys.len() as u64).sum();
-    assert!(bytes <= 1 << 30, "a first try takes no more than 1G, not {bytes}");
+    assert!(bytes <= 1 << 30, "the default ini must need at most 1G, but needs {bytes} bytes");
     assert!(conf.processes().iter().all(|p| p.mode == 0o600 && p.backend == BackendKind::Sysv));
 }
 
@@ -58,7 +58,7 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn missing_keys_have_their_defaults() {
     let text = "[common]\nProcessList = a\n[a]\nBaseKey = 1\nBlockSize = 64K\nShmKeys = 2\n";
     let conf = ConfMgr::parse(text, "a.ini").unwrap();
     let a = conf.process("a").unwrap();
@@ -69,7 +69,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn every_key_and_every_word_has_its_row_in_the_document() {
+fn every_ini_key_and_value_is_documented() {
     let document = read("docs/operating.md");
     let row = |key: &str| document.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
     for key in known_keys().iter().chain(&["ProcessList"]) {
@@ -109,7 +109,7 @@ fn every_key_and_every_word_has_its_row_in_the_document() {
 }
 
 #[test]
-fn the_key_plan_of_the_document_is_that_of_the_code() {
+fn the_documented_key_plan_matches_the_code() {
     use hotpool::conf::key_plan::{MAX_BLOCK, MAX_PROCESS, MAX_WORLD, MAX_ZONE, TAG};
     let document = read("docs/operating.md");
     let fields = [("world", MAX_WORLD), ("zone", MAX_ZONE), ("process", MAX_PROCESS), ("block", MAX_BLOCK)];

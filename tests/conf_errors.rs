@@ -1,7 +1,7 @@
-//! Every mistake in an ini is reported with its place, what was found and what to do.
+//! Every mistake in an ini is reported with its position, what was found and what to do.
 //!
-//! One test a kind. Each starts from an ini without a mistake, makes one, and compares
-//! everything that is reported: the word for programs, then the message for people.
+//! There is one test for each kind of mistake. Each begins with a valid ini, introduces one mistake
+//! and compares the whole report: the code for programs, then the message for people.
 
 use hotpool::ConfMgr;
 use hotpool::conf::ConfError;
@@ -27,31 +27,31 @@ BlockSize = 64M
 ShmKeys   = 0x48500201
 ";
 
-/// What is reported of `SOUND` with `from` replaced by `to`, once.
+/// Returns the report for `SOUND` with `from` replaced by `to` once.
 fn mistake(from: &str, to: &str) -> String {
     assert!(SOUND.contains(from), "nothing to replace: {from}");
     report(&SOUND.replacen(from, to, 1))
 }
 
 fn report(text: &str) -> String {
-    shown(ConfMgr::parse(text, "a.ini").expect_err("the mistake went through"))
+    shown(ConfMgr::parse(text, "a.ini").expect_err("the mistake was not reported"))
 }
 
 fn shown(error: ConfError) -> String {
     let lines = error.problems().iter().map(|p| format!("{}\n  {p}", p.kind.code()));
     let shown = lines.collect::<Vec<_>>().join("\n");
     let messages: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
-    assert_eq!(error.to_string(), messages.join("\n"), "the error says what its problems say");
+    assert_eq!(error.to_string(), messages.join("\n"), "the error lists its problems");
     shown
 }
 
-/// The same, with the path of a temporary folder taken out.
+/// Returns the report of `error` without the path of a temporary folder.
 fn shown_without(folder: &Path, error: ConfError) -> String {
     shown(error).replace(&format!("{}/", folder.display()), "")
 }
 
 #[test]
-fn the_ini_the_mistakes_are_made_in_has_none() {
+fn the_ini_without_mistakes_is_valid() {
     let conf = ConfMgr::parse(SOUND, "a.ini").unwrap();
     let names: Vec<&str> = conf.processes().iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["zone", "world"]);
@@ -73,7 +73,7 @@ fn every_kind_of_problem_has_a_test_here() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_missing_file() {
     let folder = tempfile::tempdir().unwrap();
     let error = ConfMgr::load(folder.path().join("no.ini")).unwrap_err();
     assert_snapshot!(shown_without(folder.path(), error), @"
@@ -117,7 +117,7 @@ fn a_file_that_is_named_twice() {
 }
 
 #[test]
-fn a_line_that_is_nothing() {
+fn a_malformed_line() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize: 64M"), @r#"
     malformed-line
       a.ini:6:1: [zone]: "BlockSize: 64M" is neither [section], nor Key = value, nor a comment that starts with ; or #
@@ -133,7 +133,7 @@ fn a_line_with_a_control_character_does_not_reach_the_terminal() {
 }
 
 #[test]
-fn a_long_line_is_cut() {
+fn a_long_line_is_truncated() {
     assert_snapshot!(mistake("[zone.types]", &"ж".repeat(1000)), @r#"
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
@@ -205,7 +205,7 @@ fn an_ini_without_a_process_list() {
 }
 
 #[test]
-fn a_misspelt_common_hides_nothing() {
+fn a_misspelt_common_section_hides_no_other_problem() {
     let text = SOUND.replacen("[common]", "[comon]", 1).replacen("BlockSize = 64M", "BlockSize = 1", 1);
     let said = report(&text);
     assert!(said.contains("[comon]: has the ProcessList, which belongs in [common]"), "{said}");
@@ -219,7 +219,7 @@ fn a_misspelt_common_hides_nothing() {
 }
 
 #[test]
-fn a_named_pipe_is_no_ini_and_nothing_waits_for_it() {
+fn a_named_pipe_is_refused_without_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -228,7 +228,7 @@ fn a_named_pipe_is_no_ini_and_nothing_waits_for_it() {
 }
 
 #[test]
-fn a_process_list_of_nobody() {
+fn an_empty_process_list() {
     assert_snapshot!(mistake("ProcessList = zone, world", "ProcessList ="), @"
     empty-process-list
       a.ini:2:14: [common] ProcessList: names no process; write, for example, ProcessList = zone, world
@@ -287,7 +287,7 @@ fn types_of_a_process_that_is_not_listed() {
 }
 
 #[test]
-fn a_dotted_section_that_is_no_types() {
+fn a_dotted_section_that_is_not_types() {
     assert_snapshot!(mistake("[zone.types]", "[zone.type]"), @"
     unknown-section
       a.ini:9:2: [zone.type]: there is no such kind of section; the types of a process are in [zone.types]
@@ -345,7 +345,7 @@ fn a_name_of_the_longest_length() {
 }
 
 #[test]
-fn a_name_that_is_none() {
+fn an_invalid_name() {
     assert_snapshot!(mistake("zone, world", "zone, world, 7th"), @r#"
     bad-name
       a.ini:2:28: [common] ProcessList: "7th" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
@@ -375,7 +375,7 @@ fn a_process_called_common() {
 }
 
 #[test]
-fn a_comma_too_many() {
+fn an_extra_comma() {
     assert_snapshot!(mistake("zone, world", "zone, , world"), @"
     empty-item
       a.ini:2:21: [common] ProcessList: item 2 of the list is empty; remove a comma or write what is missing
@@ -387,7 +387,7 @@ fn a_comma_too_many() {
 }
 
 #[test]
-fn numbers_that_are_none() {
+fn values_that_are_not_numbers() {
     assert_snapshot!(mistake("0x48500100", "0x4850010O"), @r#"
     not-a-number
       a.ini:5:13: [zone] BaseKey: "0x4850010O" is not a key in decimal, or in hexadecimal after 0x
@@ -491,7 +491,7 @@ fn a_key_twice_in_two_sections_once_decimal() {
 }
 
 #[test]
-fn a_key_three_times_names_the_first_place_each_time() {
+fn a_key_used_three_times_names_its_first_position_each_time() {
     let text = SOUND.replacen("0x48500102", "0x48500100", 1).replacen("0x48500201", "0x48500100", 1);
     assert_snapshot!(report(&text), @"
     key-twice
@@ -556,7 +556,7 @@ fn a_block_smaller_than_its_largest_object() {
 
 #[test]
 fn the_smallest_block_for_an_object() {
-    // A page for the block, 64 bytes for the map of one slot, 8 for its handle.
+    // One page for the block, 64 bytes for the map of one slot, 8 bytes for the slot header.
     let text = SOUND.replacen("64M", "64K", 1);
     for fits in ["1 x 56K", "1 x 61368"] {
         assert!(ConfMgr::parse(&text.replacen("5000 x 12K", fits, 1), "a.ini").is_ok(), "{fits}");
@@ -571,7 +571,7 @@ fn the_smallest_block_for_an_object() {
 }
 
 #[test]
-fn types_that_fit_not_even_without_a_gap() {
+fn types_that_cannot_fit() {
     assert_snapshot!(mistake("5000 x 12K", "20000 x 12K"), @"
     types-too-big
       a.ini:6:13: [zone] BlockSize: the types need at least 235M, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
@@ -583,8 +583,8 @@ fn types_that_fit_not_even_without_a_gap() {
 }
 
 #[test]
-fn types_that_fit_to_the_last_byte() {
-    // Fifteen pages, sixteen bytes a slot.
+fn types_that_fit_exactly() {
+    // 15 pages; 16 bytes for each slot.
     let text = SOUND.replacen("64M", "64K", 1).replacen(", 0x48500102", "", 1);
     assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "3840 x 8", 1), "a.ini").is_ok());
     assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "3841 x 8", 1), "a.ini").is_err());
@@ -632,7 +632,7 @@ fn a_folder_without_the_file_backend() {
 }
 
 #[test]
-fn a_folder_that_depends_on_where_one_stands() {
+fn a_relative_folder() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBackend = file\nDir = pools"), @r#"
     dir-not-absolute
       a.ini:8:7: [zone] Dir: "pools" is not an absolute path, so a restart elsewhere would find nothing; begin it with /
@@ -640,7 +640,7 @@ fn a_folder_that_depends_on_where_one_stands() {
 }
 
 #[test]
-fn a_process_that_the_ini_does_not_have() {
+fn a_process_missing_from_the_ini() {
     let conf = ConfMgr::parse(SOUND, "a.ini").unwrap();
     assert_snapshot!(shown(conf.process("zonee").unwrap_err()), @r#"
     no-such-process
@@ -664,7 +664,7 @@ fn an_unlisted_process_is_checked_too() {
 }
 
 #[test]
-fn a_malformed_header_does_not_give_its_keys_to_the_section_before() {
+fn keys_after_a_malformed_header_do_not_join_the_section_before() {
     assert_snapshot!(mistake("[world]", "[world"), @r#"
     section-missing
       a.ini:2:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
@@ -707,7 +707,7 @@ monster = 1 x 0
 }
 
 #[test]
-fn a_crash_loop_that_is_never_met() {
+fn invalid_crash_loop_settings() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nMaxCrashResumes = 33\nCrashWindowSec = 0\nOnCrashLoop = freeze\nOnTorn = quarantin"), @r#"
     out-of-range
       a.ini:16:19: [world] MaxCrashResumes: "33" is out of range; expected 0 to 32
@@ -721,7 +721,7 @@ fn a_crash_loop_that_is_never_met() {
 }
 
 #[test]
-fn a_pool_that_must_be_hot_and_shall_start_cold() {
+fn must_be_hot_contradicts_a_cold_crash_loop_policy() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"
     hot-and-cold
       a.ini:17:13: [world] MustBeHot: refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise
@@ -729,7 +729,7 @@ fn a_pool_that_must_be_hot_and_shall_start_cold() {
 }
 
 #[test]
-fn pages_and_locks_that_are_no_words() {
+fn invalid_memory_settings() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nHugePages = yes\nPrefault = on\nLockMemory = ye"), @r#"
     not-a-choice
       a.ini:16:13: [world] HugePages: "yes" is not one of off, try, on
@@ -741,7 +741,7 @@ fn pages_and_locks_that_are_no_words() {
 }
 
 #[test]
-fn huge_pages_insisted_on_where_none_can_be_reserved() {
+fn huge_pages_required_on_a_backend_without_reserved_pages() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nBackend = posix\nHugePages = on"), @"
     huge-not-reserved
       a.ini:17:13: [world] HugePages: pages of 2 MiB can be insisted on with Backend = sysv only, not posix; set HugePages = try

@@ -1,4 +1,4 @@
-//! A configuration made by a program obeys the rules of the ini, whatever its values are.
+//! A configuration created in code obeys the rules of the ini, whatever its values are.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{
@@ -10,7 +10,7 @@ use hotpool::{ConfMgr, MemoryPoolMgr, PoolError, limits};
 use proptest::prelude::*;
 use std::path::PathBuf;
 
-/// Keys of this process: 16 for each number.
+/// Returns a segment key of this process. Each number has 16 of them.
 fn key(number: u32, at: u32) -> Key {
     Key(0x7b00_0000 | (std::process::id() & 0xfff) << 12 | number << 4 | at)
 }
@@ -26,12 +26,12 @@ fn type_conf(name: &str, capacity: u32, object_bytes: Option<u64>) -> TypeConf {
     TypeConf { name: name.into(), capacity, object_bytes, place }
 }
 
-/// What is wrong, without the place.
+/// Returns the problems of an error without their positions.
 fn kinds(error: &hotpool::conf::ConfError) -> Vec<(String, ProblemKind)> {
     error.problems().iter().map(|problem| (problem.place.key.clone(), problem.kind.clone())).collect()
 }
 
-/// An ini with these lines of the process, and these of its types.
+/// Returns an ini with these lines for the process and these for its types.
 fn ini(lines: &[(&str, &str)], types: &str) -> String {
     let given = |key: &str| lines.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let required = [("BaseKey", "0x48500100"), ("BlockSize", "64K"), ("ShmKeys", "0x48500101")];
@@ -47,7 +47,7 @@ fn ini(lines: &[(&str, &str)], types: &str) -> String {
 
 type Row = (fn(&mut ProcessConf), &'static [(&'static str, &'static str)], &'static str);
 
-/// Each rule broken in code, and the same broken in an ini.
+/// Breaks each rule in code, and the same rule in an ini.
 const BROKEN: &[Row] = &[
     (|conf| conf.base_key = Key(0), &[("BaseKey", "0x00000000")], ""),
     (|conf| conf.shm_keys = Vec::new(), &[("ShmKeys", "")], ""),
@@ -87,14 +87,14 @@ const BROKEN: &[Row] = &[
 ];
 
 #[test]
-fn each_rule_of_the_ini_holds_for_a_configuration_made_in_code() {
+fn each_ini_rule_holds_for_a_configuration_in_code() {
     for (change, lines, types) in BROKEN {
         let text = ini(lines, types);
         let of_ini = ConfMgr::parse(&text, "").expect_err(&text);
         let mut conf = ProcessConf::new("zone", Key(0x4850_0100), Bytes(64 << 10), &[Key(0x4850_0101)]);
         change(&mut conf);
         let in_code = conf.validate().expect_err(&text);
-        // The ini shows a value as it was written.
+        // The ini's problems quote the values as they were written, so only the codes are compared.
         let code = |found: &[(String, ProblemKind)]| -> Vec<_> {
             found.iter().map(|(key, kind)| (key.clone(), kind.code())).collect()
         };
@@ -105,7 +105,7 @@ fn each_rule_of_the_ini_holds_for_a_configuration_made_in_code() {
 }
 
 #[test]
-fn keys_and_names_of_a_configuration_made_in_code_are_checked_too() {
+fn keys_and_names_of_a_configuration_in_code_are_checked() {
     let base = sound(0);
     let first = |change: fn(&mut ProcessConf)| {
         let mut conf = base.clone();
@@ -136,11 +136,11 @@ fn the_size_of_a_base_does_not_wrap() {
     assert_eq!(hotpool::pool::base_bytes(&conf), u64::MAX);
 }
 
-/// Nothing is under the keys of a configuration.
+/// Checks that no segment exists under the keys of a configuration.
 fn assert_empty(conf: &ProcessConf) -> Result<(), TestCaseError> {
     let home = Home::of(conf);
     for &key in conf.shm_keys.iter().chain([&conf.base_key]).filter(|key| key.0 != 0) {
-        // A folder that is not there holds nothing.
+        // A folder that does not exist holds no segment.
         let Ok(found) = observe(key, &home) else { continue };
         prop_assert!(found.segment.is_none(), "a segment is left under {}", key);
         prop_assert_eq!(&found.lock, &LockFacts::None, "semaphores are left under {}", key);
@@ -148,7 +148,7 @@ fn assert_empty(conf: &ProcessConf) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Removes what a failed test has left.
+/// Removes what a failed test leaves.
 struct Sweep<'a>(&'a ProcessConf);
 
 impl Drop for Sweep<'_> {
@@ -157,7 +157,7 @@ impl Drop for Sweep<'_> {
     }
 }
 
-/// One of `sound` mostly, else one of `broken`.
+/// Returns mostly a value of `sound`, sometimes one of `broken`.
 fn mostly<T: Clone + std::fmt::Debug + 'static>(sound: Vec<T>, broken: Vec<T>) -> BoxedStrategy<T> {
     prop_oneof![6 => prop::sample::select(sound), 1 => prop::sample::select(broken)].boxed()
 }
@@ -209,7 +209,7 @@ fn any_conf() -> impl Strategy<Value = ProcessConf> {
     let rest = (any_memory(), any_resume(), any_types());
     (name, block, undo, blocks, backend, dir, (mode, wait), rest).prop_map(
         |(name, block, undo, blocks, backend, dir, (mode, wait), (memory, resume, types))| {
-            // 99 stands for the key 0.
+            // 99 stands for key 0.
             let keys: Vec<Key> = blocks.iter().map(|&n| if n == 99 { Key(0) } else { key(1, n) }).collect();
             let mut conf = ProcessConf::new(name, key(1, 0), Bytes(block), &keys);
             (conf.undo_size, conf.backend, conf.dir) = (Bytes(undo), backend, PathBuf::from(dir));
@@ -242,7 +242,7 @@ proptest! {
                 prop_assert_eq!(Err(&error), valid.as_ref().map(|_| ()));
                 prop_assert!(!error.to_string().is_empty());
             }
-            // What the host refuses: locked memory, pages of 2 MiB, a pool that must be hot.
+            // The host refuses: locked memory, 2 MiB pages, or a pool that must be hot.
             Err(other) => prop_assert!(valid.is_ok(), "{}", other),
         }
         if valid.is_err() || conf.resume.must_be_hot {

@@ -1,10 +1,12 @@
-//! Random histories, resumed behind every store (G1, G2, G4, G7, G8).
+//! Random histories, resumed after every store (G1, G2, G4, G7, G8).
 //!
-//! A pool in memory of this process lives through a random history. What each single instruction of each operation
-//! stores is noted; the bytes behind each of them are resumed as a second pool, walked over by `verify` and compared with
-//! the objects before and behind the operation. Of some the recovery is treated the same way.
+//! A pool in the memory of this process goes through a random history. The test records what each
+//! instruction of each operation stores. After each store it resumes a copy of the bytes as a
+//! second pool, runs `verify` on it and compares its objects with those before and after the
+//! operation. The recovery of some images is treated in the same way.
 //!
-//! `HOTPOOL_HISTORY_SECONDS` says for how long, `HOTPOOL_SEED` where to begin: a seed is one history.
+//! `HOTPOOL_HISTORY_SECONDS` sets the duration, `HOTPOOL_SEED` the first seed. One seed is one
+//! history.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -39,7 +41,7 @@ fn main() {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
-    println!("only on x86-64: the trap knows its flags");
+    println!("skipped: the trap is written for x86-64");
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -62,14 +64,14 @@ mod histories {
         pub(crate) nested: u64,
     }
 
-    /// Operations of one history.
+    /// Number of operations in one history.
     const STEPS: usize = 400;
-    /// One in so many images has its recovery resumed, too.
+    /// One of this many images has its recovery resumed as well.
     const NESTED: u32 = 64;
-    /// Freed handles that are tried at each image; the pool itself is tried with all of them.
+    /// Number of freed handles tried at each image; the pool itself is checked with all of them.
     const TRIED: usize = 64;
 
-    /// The pool, and the one that is resumed from images of it.
+    /// The pool, and the shadow pool in which its images are resumed.
     struct Life {
         conf: ProcessConf,
         shadow: ProcessConf,
@@ -78,7 +80,7 @@ mod histories {
         rng: Rng,
     }
 
-    /// One history. `going` says whether there is time.
+    /// Runs one history while `going` returns true.
     pub(crate) fn live(
         seed: u64,
         keys_of: &[Keys; 2],
@@ -86,8 +88,8 @@ mod histories {
         going: impl Fn() -> bool,
     ) -> Result<(), String> {
         let mut rng = Rng::with_seed(seed);
-        // Few objects in few pages, so that holes, full words and empty types come and go; now and then
-        // so many keys that the index is about to split.
+        // Few objects in few pages, so that holes, full words and empty types occur. Some histories
+        // have so many keys that the index is about to split.
         let large = rng.u8(..8) == 0;
         let (block, most, keys) = if large { (256 << 10, 8, 2000) } else { (64 << 10, 24, 40) };
         let conf = keys_of[0].conf(BackendKind::Heap, block, 2);
@@ -147,14 +149,14 @@ mod histories {
             model.apply(step, result)?;
             let now = Content::read(pool)?;
             if now != model.content {
-                return Err(format!("{step:x?} did something else"));
+                return Err(format!("{step:x?} did not do what the model did"));
             }
             counts.operations += 1;
             let dead: Vec<u64> = model.dead.iter().rev().take(TRIED).copied().collect();
             let around = Around { step, before, after: now, dead };
             for (number, image) in trap::images(&start, &stores).enumerate() {
                 let place =
-                    |what| format!("{step:x?}, behind store {} of {}: {what}", number + 1, stores.len());
+                    |what| format!("{step:x?}, after store {} of {}: {what}", number + 1, stores.len());
                 counts.images += 1;
                 let nested = self.rng.u32(..NESTED) == 0;
                 let stores = self.resume(&image, &around, nested).map_err(place)?;
@@ -167,7 +169,7 @@ mod histories {
             Ok(())
         }
 
-        /// Resumes an image; what the recovery stored, if that is asked for.
+        /// Resumes an image. Returns the stores of the recovery if `traced` is true.
         fn resume(&self, image: &Image, around: &Around, traced: bool) -> Result<Vec<image::Store>, String> {
             image.restore(&self.shadows);
             let left = verify_pool(self.shadow.base_key, &Home::of(&self.shadow))
@@ -190,7 +192,7 @@ mod histories {
         }
     }
 
-    /// What may be left of an operation.
+    /// The states that an interrupted operation may leave.
     struct Around {
         step: Step,
         before: Content,
@@ -205,7 +207,7 @@ mod histories {
             let named = |bits: u64| report.being_written.iter().any(|handle| handle.to_bits() == bits);
             found.between(&self.before, &self.after, self.step.op == Op::Write, &named)?;
             match self.dead.iter().find(|bits| resolves(pool, **bits) && !found.objects.contains_key(*bits)) {
-                Some(bits) => Err(format!("handle {bits:x}, which was freed, resolves")),
+                Some(bits) => Err(format!("handle {bits:x} was freed and still resolves")),
                 None => Ok(()),
             }
         }

@@ -1,6 +1,8 @@
-//! A server that dies of its own state, started again under each policy: real processes, real segments.
+//! A server that dies because of its own state, restarted under each policy: real processes and
+//! real segments.
 //!
-//! The server goes through its objects before it says that it is ready, and aborts or panics over a poisoned one.
+//! The server walks over its objects before it calls `ready()`. On a poisoned object it aborts or
+//! panics.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::key_plan::post_mortem;
@@ -25,7 +27,7 @@ struct Monster {
     rest: [u64; 30],
 }
 
-/// A type beside it.
+/// A second type.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 2)]
@@ -33,10 +35,10 @@ struct Other {
     number: u64,
 }
 
-/// A pool with keys of its own, all of whose segments are removed at the end of the test.
+/// A pool with its own keys. All its segments are removed at the end of the test.
 struct Site {
     conf: ProcessConf,
-    /// How the server goes through its objects, and dies.
+    /// How the server walks over its objects, and how it dies.
     way: &'static str,
 }
 
@@ -54,7 +56,7 @@ impl Site {
         self.conf.base_key
     }
 
-    /// Runs the server in a process of its own until it ends.
+    /// Runs the server in its own process until it ends.
     fn serve(&self) -> Output {
         let resume = &self.conf.resume;
         let settings = format!(
@@ -72,7 +74,7 @@ impl Site {
         command.output().unwrap()
     }
 
-    /// Makes the objects, one of them poisoned, and lets the server die of it.
+    /// Creates the objects, one of them poisoned, and runs the server `times` times until it dies.
     fn crash(&self, times: u32) {
         let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
         pool.add_type::<Monster>().unwrap();
@@ -106,7 +108,7 @@ fn conf(base: u32) -> ProcessConf {
     ProcessConf::new("zone", Key(base), Bytes(1 << 20), &[Key(base + 1), Key(base + 2)])
 }
 
-/// The server, when this program is started as one; nothing otherwise.
+/// Runs as the server if this process was launched as one.
 #[test]
 fn server() {
     let Ok(settings) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
@@ -131,12 +133,12 @@ fn server() {
     println!("served {} {:?} {quarantined:?}", pool.len::<Monster>(), pool.start_mode());
 }
 
-/// Goes through every object to write it, and dies over a poisoned one.
+/// Walks over every object to write it, and dies on a poisoned one.
 fn go_through(pool: &mut MemoryPoolMgr, way: &str) {
     let change = |monster: &mut Monster| match (monster.poisoned, way) {
         (0, _) => {}
         (_, "abort") => std::process::abort(),
-        _ => panic!("over a monster"),
+        _ => panic!("poisoned object"),
     };
     let ids: Vec<Id<Monster>> = pool.iter::<Monster>().map(|(id, _)| id).collect();
     match way {
@@ -171,7 +173,7 @@ fn go_through(pool: &mut MemoryPoolMgr, way: &str) {
     }
 }
 
-/// Every way to write an object through a guard or walk.
+/// All ways to write an object through a guard or walk.
 const WAYS: [&str; 9] = [
     "for_each",
     "iter_mut",
@@ -184,13 +186,13 @@ const WAYS: [&str; 9] = [
     "views_mut",
 ];
 
-/// A signal, or a panic that came out of the test function.
+/// Returns whether the server died by a signal, or by a panic of the test function.
 fn died(output: &Output) -> bool {
     use std::os::unix::process::ExitStatusExt;
     output.status.signal().is_some() || output.status.code() == Some(101)
 }
 
-/// The line that the server has printed behind a word.
+/// Returns the rest of the line in which the server printed `word`.
 fn said(output: &Output, word: &str) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.split_once(&format!("{word} ")));
@@ -198,7 +200,7 @@ fn said(output: &Output, word: &str) -> String {
 }
 
 #[test]
-fn without_a_breaker_it_goes_on_for_ever() {
+fn without_the_breaker_the_crash_loop_never_ends() {
     let mut site = Site::new();
     site.conf.resume.max_crash_resumes = 0;
     site.crash(6);
@@ -214,7 +216,7 @@ fn fail_refuses_with_the_reason_and_changes_nothing() {
     let wanted = "[zone]: 3 owners in a row died before they were ready, the first ";
     assert!(refusal.starts_with(wanted), "{refusal}");
     assert!(refusal.contains(&format!("hotpool postmortem --key {}", site.key())), "{refusal}");
-    assert_eq!(site.epoch(site.key()), epoch, "the start was not counted");
+    assert_eq!(site.epoch(site.key()), epoch, "a refused start is not counted");
     said(&site.serve(), "refused:");
 
     let error = MemoryPoolMgr::open(&site.conf).unwrap_err();
@@ -229,15 +231,15 @@ fn fail_lets_a_start_through_when_the_window_has_passed_or_another_policy_is_set
     said(&site.serve(), "refused:");
     site.conf.resume.crash_window_sec = 1;
     std::thread::sleep(Duration::from_millis(1100));
-    assert!(died(&site.serve()), "the window has passed: it is tried again");
+    assert!(died(&site.serve()), "the window has passed, so the start is allowed");
     site.conf.resume.crash_window_sec = 300;
     said(&site.serve(), "refused:");
     site.conf.resume.max_crash_resumes = 0;
-    assert!(died(&site.serve()), "switched off");
+    assert!(died(&site.serve()), "the breaker is switched off");
 }
 
 #[test]
-fn starts_that_left_in_order_are_no_crashes() {
+fn starts_that_end_cleanly_are_not_crashes() {
     let site = Site::new();
     site.crash(2);
     for _ in 0..5 {
@@ -248,7 +250,7 @@ fn starts_that_left_in_order_are_no_crashes() {
 }
 
 #[test]
-fn a_start_that_was_ready_ends_the_row() {
+fn a_ready_start_ends_the_crash_loop() {
     let site = Site::new();
     site.crash(2);
     let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
@@ -259,7 +261,7 @@ fn a_start_that_was_ready_ends_the_row() {
 }
 
 #[test]
-fn quarantine_serves_all_but_the_object_that_kills() {
+fn quarantine_keeps_every_object_except_the_poisoned_one() {
     let mut site = Site::new();
     site.conf.resume.on_crash_loop = OnCrashLoop::Quarantine;
     site.crash(3);
@@ -288,10 +290,10 @@ fn an_object_that_is_only_read_is_found_by_its_note() {
     pool.add_type::<Monster>().unwrap();
     let victim = pool.find::<Monster>(7).unwrap();
     pool.note_object(victim);
-    // No unwinding, no close: what a death leaves, as far as the pool can tell.
+    // A panic that drops the pool leaves the same state as a death.
     let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _pool = pool;
-        std::panic::resume_unwind(Box::new("over a monster"));
+        std::panic::resume_unwind(Box::new("poisoned object"));
     }));
     assert!(panics.is_err());
     let pool = MemoryPoolMgr::open(&site.conf).unwrap();
@@ -305,9 +307,9 @@ fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
     site.crash(3);
     assert!(said(&site.serve(), "served").starts_with("0 Init []"));
-    assert!(said(&site.serve(), "served").starts_with("0 Resume []"), "it goes on as any pool");
+    assert!(said(&site.serve(), "served").starts_with("0 Resume []"), "the new pool resumes as any other");
 
-    // The copy is a pool: a program can open it, and has everything.
+    // The copy is a pool: a program can open it and finds everything.
     let copy = post_mortem(site.key());
     assert_eq!(observe(copy, &Home::sysv()).unwrap().verdict(), Verdict::Crashed);
     let keys = [post_mortem(Key(site.key().0 + 1)), post_mortem(Key(site.key().0 + 2))];
@@ -320,7 +322,7 @@ fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
         let monster = Monster { number, poisoned, rest: [number; 30] };
         assert_eq!(pool.get_by_key::<Monster>(number), Some(&monster));
     }
-    // No handle of an object there leads to an object here, although all slots are used again.
+    // No handle from the copy resolves in the new pool, although all slots are in use again.
     let mut new = MemoryPoolMgr::open(&site.conf).unwrap();
     new.add_type::<Monster>().unwrap();
     for number in 0..OBJECTS {
@@ -332,11 +334,11 @@ fn cold_keeps_the_whole_state_under_the_post_mortem_keys() {
 }
 
 #[test]
-fn a_pool_that_begins_again_keeps_the_undo_log_of_its_base() {
+fn a_pool_recreated_in_place_keeps_its_undo_log_size() {
     let mut site = Site::new();
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
     site.crash(3);
-    // Its base has no room for a longer one.
+    // The base has no room for a longer undo log.
     site.conf.undo_size = Bytes(1 << 20);
     let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
     assert_eq!(pool.start_mode(), StartMode::Init);
@@ -348,7 +350,7 @@ fn a_pool_that_begins_again_keeps_the_undo_log_of_its_base() {
 }
 
 #[test]
-fn a_second_crash_loop_does_not_write_over_the_first_state() {
+fn a_second_crash_loop_does_not_overwrite_the_first_copy() {
     let mut site = Site::new();
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
     site.crash(3);
@@ -367,7 +369,7 @@ fn a_second_crash_loop_does_not_write_over_the_first_state() {
 }
 
 #[test]
-fn a_move_that_is_killed_anywhere_leaves_the_pool_or_the_copy_complete() {
+fn a_move_aside_killed_anywhere_leaves_the_pool_or_the_copy_complete() {
     let mut site = Site::new();
     site.crash(3);
     site.conf.resume.on_crash_loop = OnCrashLoop::Cold;
@@ -393,7 +395,7 @@ fn a_move_that_is_killed_anywhere_leaves_the_pool_or_the_copy_complete() {
 }
 
 #[test]
-fn a_pool_that_must_be_hot_is_never_made_by_mistake() {
+fn must_be_hot_never_creates_a_pool() {
     let mut site = Site::new();
     site.conf.resume.must_be_hot = true;
     let refusal = said(&site.serve(), "refused:");
@@ -403,7 +405,7 @@ fn a_pool_that_must_be_hot_is_never_made_by_mistake() {
         site.key()
     );
     assert_eq!(refusal, wanted);
-    assert_eq!(observe(site.key(), &Home::sysv()).unwrap().verdict(), Verdict::Absent, "nothing was made");
+    assert_eq!(observe(site.key(), &Home::sysv()).unwrap().verdict(), Verdict::Absent, "nothing was created");
 
     site.conf.resume.must_be_hot = false;
     drop(MemoryPoolMgr::open(&site.conf).unwrap());
@@ -418,24 +420,26 @@ fn a_pool_that_must_be_hot_is_never_made_by_mistake() {
 }
 
 #[test]
-fn an_object_torn_by_a_real_crash_is_in_quarantine_behind_the_next_start() {
+fn an_object_torn_by_a_real_crash_is_in_quarantine_after_the_next_start() {
     let mut site = Site::new();
     site.conf.resume.max_crash_resumes = 0;
     site.conf.resume.on_torn = OnTorn::Quarantine;
     site.crash(1);
-    // The server goes through its objects by guards, and died in that of the poisoned one.
+    // The server writes its objects through guards, and died while it held the guard of the
+    // poisoned object.
     let served = said(&site.serve(), "served");
     assert!(served.starts_with("999 Resume [") && served.matches('v').count() == 1, "{served}");
     let mut pool = MemoryPoolMgr::open(&site.conf).unwrap();
     pool.add_type::<Monster>().unwrap();
     assert!(pool.get_by_key::<Monster>(POISON).is_none() && pool.get_by_key::<Monster>(POISON + 1).is_some());
-    assert!(pool.release(pool.quarantined()[0]).is_ok(), "nothing of it is lost");
+    assert!(pool.release(pool.quarantined()[0]).is_ok(), "the object is kept");
     assert_eq!(pool.get_by_key::<Monster>(POISON).unwrap().poisoned, 1);
 }
 
-/// A panic keeps the evidence as an abort does: the breaker finds the object that panics each start.
+/// A panic leaves the same evidence as an abort: the breaker finds the object that panics in each
+/// start.
 #[test]
-fn quarantine_finds_the_object_that_panics_whatever_the_way_to_write_it() {
+fn quarantine_finds_the_panicking_object_for_every_way_to_write_it() {
     for way in WAYS {
         let mut site = Site::new();
         site.conf.resume.on_crash_loop = OnCrashLoop::Quarantine;

@@ -1,11 +1,12 @@
-//! A server that is killed at random moments, thousands of times, loses nothing that it acknowledged (G1, G2, G6, G7, G8).
+//! A server killed at random moments, thousands of times, loses nothing that it acknowledged (G1,
+//! G2, G6, G7, G8).
 //!
-//! A child works on a pool and says in a journal what it is about to do and what it has done; the journal lies in
-//! memory that outlives it, and leaves at most one operation uncertain. A timer of the kernel kills it; the parent opens the pool and compares
-//! every object, every key, every handle that was ever freed, and every byte by `verify`; then the next child
-//! goes on with the same pool.
+//! A child works on a pool. It writes to a journal what it is about to do and what it has done. The
+//! journal is in shared memory that outlives the child, so at most one operation is undecided. A
+//! kernel timer kills the child. The parent then opens the pool and compares every object, every
+//! key and every handle ever freed, and runs `verify`. The next child continues with the same pool.
 //!
-//! `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many rounds, and which.
+//! `HOTPOOL_ROUNDS` sets the number of rounds, `HOTPOOL_SEED` the seed.
 
 mod harness;
 
@@ -20,7 +21,7 @@ use hotpool::inspect::verify_pool;
 use hotpool::share::Home;
 use std::time::{Duration, Instant};
 
-/// Exit code of a child that panicked.
+/// The exit code of a child that panicked.
 const PANICKED: i32 = 101;
 const ROUNDS: u64 = if cfg!(debug_assertions) { 200 } else { 2000 };
 const BLOCKS: u32 = 24;
@@ -47,8 +48,8 @@ fn main() {
     drop(keys);
     let counts = &world.counts;
     println!(
-        "crash_random: {rounds} kills, {} operations acknowledged, {} cut ({} of them had happened), {} transactions \
-         ended by the next start, {} objects named as half written, {} put into quarantine, {} of the deaths a panic, \
+        "crash_random: {rounds} kills, {} operations acknowledged, {} interrupted ({} of them had happened), {} transactions \
+         finished or rolled back, {} objects named as half written, {} quarantined, {} deaths by panic, \
          {} segments; \
          lost 0, leaked 0, resurrected 0, torn 0; {:.1} s, seed {seed}",
         counts.acknowledged,
@@ -111,7 +112,7 @@ impl World {
         }
     }
 
-    /// Opens the pool. What a start put into quarantine is let out of it at once.
+    /// Opens the pool, and releases every object that the start put into quarantine.
     fn open(&self) -> Result<(MemoryPoolMgr, u64), String> {
         let mut pool = MemoryPoolMgr::open(&self.conf).map_err(|error| error.to_string())?;
         add_types(&mut pool).map_err(|error| error.to_string())?;
@@ -123,10 +124,11 @@ impl World {
         Ok((pool, parked.len() as u64))
     }
 
-    /// What the child does until it is killed.
+    /// Runs the child's work until the kill.
     fn work(&self, seed: u64, panics: bool) {
         let mut rng = Rng::with_seed(seed);
-        // Memory that a fork shares is copied page by page at the first store: most kills would meet that.
+        // Build the model before the timer: a fork copies shared pages at the first store, and most
+        // kills would hit that.
         let mut model = self.model.objects_only();
         let in_open = !panics && rng.u8(..5) == 0;
         let mut left = if panics { rng.usize(1..300) } else { usize::MAX };
@@ -138,7 +140,8 @@ impl World {
             kill_me_in(Duration::from_nanos(rng.u64(1..300_000)));
         }
         loop {
-            // It takes thousands of times as long as the others: most kills would meet it.
+            // A reopen takes thousands of times as long as the other steps, and most kills would
+            // hit it.
             let reopens = rng.u16(..20_000) == 0;
             left -= 1;
             if left == 0 {
@@ -167,7 +170,7 @@ impl World {
         }
     }
 
-    /// Half writes an object, or nothing if there is none, and panics. The pool is dropped by that.
+    /// Half writes an object, if there is one, and panics. The unwinding drops the pool.
     fn panic_over_an_object(&self, mut pool: MemoryPoolMgr, model: &Model, rng: &mut Rng) {
         let plain = model.content.objects.iter().filter(|(_, object)| object.key.is_none());
         if let Some((bits, _)) = plain.min_by_key(|_| rng.u32(..)) {
@@ -180,7 +183,7 @@ impl World {
         std::panic::resume_unwind(Box::new(()));
     }
 
-    /// Opens what the kill has left and compares everything.
+    /// Opens the pool after the kill and compares everything.
     fn compare(&mut self, panicked: bool) -> Result<(), String> {
         let unadopted = verify_pool(self.conf.base_key, &Home::of(&self.conf));
         if let Ok(report) = unadopted
@@ -200,7 +203,7 @@ impl World {
         if self.journal.entries().last().is_some_and(|last| panicked && last.result.is_none())
             && report.being_written.is_empty()
         {
-            return Err("the object over which a panic came is not named".into());
+            return Err("the object that was being written at the panic is not named".into());
         }
         let sound = pool.verify();
         if !sound.is_sound() || sound.objects() as usize != found.objects.len() {
@@ -221,7 +224,8 @@ impl World {
         Ok(())
     }
 
-    /// Takes over what the journal says, and what the pool says of the one operation that was cut.
+    /// Applies the journal to the model, and decides the interrupted operation by the state of the
+    /// pool.
     fn replay(&mut self, found: &Content, named: &dyn Fn(u64) -> bool) -> Result<(), String> {
         let entries = self.journal.entries();
         let mut full = false;
@@ -235,7 +239,7 @@ impl World {
                     self.model.apply(step, result)?;
                 }
                 None if cut.is_none() => cut = Some(step),
-                None => return Err("two operations were cut".into()),
+                None => return Err("two operations were interrupted".into()),
             }
         }
         if let Some(step) = cut {
@@ -257,35 +261,36 @@ fn difference(wanted: &Content, found: &Content) -> String {
     let more: Vec<_> = found.objects.iter().filter(|(id, _)| !wanted.objects.contains_key(id)).collect();
     let torn = wanted.objects.iter().filter(|(id, o)| found.objects.get(id).is_some_and(|f| f != *o)).count();
     let tags = (wanted.last_committed, found.last_committed);
-    format!("lost {lost:x?}, not known {more:x?}, {torn} differ, last committed {tags:x?}")
+    format!("lost {lost:x?}, unexpected {more:x?}, {torn} differ, last committed {tags:x?}")
 }
 
-/// A child that is killed and reaped whatever happens.
+/// A child that is always killed and reaped.
 struct Victim {
     pid: i32,
 }
 
 impl Victim {
     fn fork(work: impl FnOnce()) -> Victim {
-        // SAFETY: this process has one thread, so that the child may do everything.
+        // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
-                // SAFETY: the child goes when its parent does.
+                // SAFETY: asks the kernel to kill the child when its parent dies; it takes integers
+                // only.
                 unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-                // SAFETY: leaves without running what belongs to the parent.
+                // SAFETY: exits without running destructors or handlers of the parent.
                 unsafe { libc::_exit(101) }
             }
             pid => Victim { pid },
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the child.
     fn wait(self) -> i32 {
         let mut status = 0;
         loop {
-            // SAFETY: a child of this process and a word for its status.
+            // SAFETY: waits for a child of this process, with a valid pointer for its status.
             if unsafe { libc::waitpid(self.pid, &raw mut status, 0) } == self.pid {
                 std::mem::forget(self);
                 return status;
@@ -294,30 +299,32 @@ impl Victim {
     }
 }
 
-/// Has the kernel kill this process at a moment that no scheduler decides.
+/// Asks the kernel to kill this process after `delay`, at a moment that does not depend on the
+/// scheduler.
 fn kill_me_in(delay: Duration) {
-    // SAFETY: all zero is a value of it.
+    // SAFETY: all zero is a valid value of this struct.
     let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
     event.sigev_notify = libc::SIGEV_SIGNAL;
     event.sigev_signo = libc::SIGKILL;
     let mut timer = std::ptr::null_mut();
-    // SAFETY: both records live through the call.
+    // SAFETY: both records outlive the call.
     let made = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
     assert_eq!(made, 0, "timer_create: {}", std::io::Error::last_os_error());
     let once = libc::itimerspec {
         it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
         it_value: libc::timespec { tv_sec: 0, tv_nsec: delay.as_nanos() as i64 },
     };
-    // SAFETY: a timer of this process; the old setting is not asked for.
+    // SAFETY: the timer belongs to this process; a null pointer means that the old setting is not
+    // returned.
     let set = unsafe { libc::timer_settime(timer, 0, &raw const once, std::ptr::null_mut()) };
     assert_eq!(set, 0, "timer_settime: {}", std::io::Error::last_os_error());
 }
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // SAFETY: a child of this process; a pid that is reaped already is not used again so soon.
+        // SAFETY: the pid is a child of this process, and is not reused before it is reaped.
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
-        // SAFETY: no status is asked for.
+        // SAFETY: a null pointer means that no status is returned.
         unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) };
     }
 }

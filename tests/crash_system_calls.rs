@@ -1,6 +1,7 @@
-//! A SIGKILL behind every system call of open, `destroy` and `hotpool rm`, on every backend (G1, G4, G15).
+//! A SIGKILL after every system call of open, `destroy` and `hotpool rm`, on every backend (G1, G4,
+//! G15).
 //!
-//! What these store between two calls is killed store by store in `kill_every_instruction`.
+//! `kill_every_instruction` kills them after every store between two calls.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -31,5 +32,5 @@ fn main() {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
-    println!("only on x86-64: the harness knows its instructions");
+    println!("skipped: the harness is written for x86-64");
 }

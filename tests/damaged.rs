@@ -1,7 +1,9 @@
-//! Any bytes in a segment give an error or an answer: never a panic, a hang or a walk without an end.
+//! Any bytes in a segment lead to an error or a result: never to a panic, a hang or an endless
+//! walk.
 //!
-//! A small pool is damaged word by word, opened, worked with and looked at. What fuzzing has found is here with the
-//! least damage that shows it. (Built without optimisation, so that an overflow is a panic.)
+//! The tests damage a small pool word by word, open it, work with it and inspect it. Each fault
+//! that fuzzing found has a test with the least damage that shows it. The tests are built without
+//! optimisation, so that an overflow panics.
 
 mod damage;
 
@@ -14,7 +16,7 @@ use hotpool::share::Home;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
 
-/// Every operation, once or more, and a damaged pool is opened a second time.
+/// Every operation, at least once. A damaged pool is then opened a second time.
 const STEPS: [u8; 46] = [
     0, 1, 2, 9, 2, 250, 3, 9, 4, 11, 5, 0, 1, 6, 0, 2, 7, 101, 12, 0, 0, 3, 0, 5, 0, 1, 77, 13, 1, 0, 1, 0,
     1, 0, 2, 78, 16, 0, 0, 0, 1, 8, 9, 10, 11, 14,
@@ -32,7 +34,8 @@ fn work(image: &Image) {
     }
 }
 
-/// Damages each of `words` of segment `number` in four ways, once with wrong and once with right checksums.
+/// Damages each of `words` of segment `number` in several ways. If `seals` is true, the checksums
+/// are then corrected.
 fn sweep(image: &Image, number: usize, words: impl Iterator<Item = u64>, seals: bool) {
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let key = image.key(number);
@@ -58,7 +61,7 @@ fn range(from: u64, words: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn every_word_of_the_header_may_be_anything() {
+fn any_word_of_the_header_may_be_damaged() {
     let images = Images::make(0x7db0_0000);
     sweep(&images.closed, 0, range(0, 192), false);
     sweep(&images.cut, 0, range(0, 64), true);
@@ -68,18 +71,18 @@ fn every_word_of_the_header_may_be_anything() {
 }
 
 #[test]
-fn every_word_of_a_type_may_be_anything() {
+fn any_word_of_a_type_may_be_damaged() {
     let images = Images::make(0x7db1_0000);
     for id in TYPE_IDS {
         sweep(&images.closed, 0, range(TYPES + id * 256, 32), true);
         sweep(&images.cut, 0, range(TYPES + id * 256 + 184, 9), false);
     }
-    // An entry that is not in use.
+    // The entry of a type number that is not in use.
     sweep(&images.closed, 0, range(TYPES + 3 * 256, 24), false);
 }
 
 #[test]
-fn every_word_of_a_block_or_extent_may_be_anything() {
+fn any_word_of_a_block_or_extent_may_be_damaged() {
     let images = Images::make(0x7db2_0000);
     let extents = images.closed.extents.len() as u64;
     sweep(&images.closed, 0, range(BLOCKS, 4 * 8), false);
@@ -93,7 +96,7 @@ fn every_word_of_a_block_or_extent_may_be_anything() {
 }
 
 #[test]
-fn every_word_of_an_undo_log_may_be_anything() {
+fn any_word_of_an_undo_log_may_be_damaged() {
     let images = Images::make(0x7db3_0000);
     sweep(&images.cut, 0, range(LANES, 32), false);
 }
@@ -111,14 +114,14 @@ fn segments_of_any_length_are_refused() {
     }
 }
 
-/// An image with one word changed, its checksums right.
+/// Plants an image with one word changed and correct checksums.
 fn changed(image: &Image, number: usize, offset: u64, change: impl FnOnce(u64) -> u64) {
     image.plant();
     assert!(raw::poke(image.key(number), offset, change));
     seal(image);
 }
 
-/// What the open of a damaged pool says of it.
+/// Opens a damaged pool and returns the reason for its refusal.
 fn refusal(image: &Image) -> String {
     match MemoryPoolMgr::open(&image.conf) {
         Err(PoolError::Corrupt { what, .. }) => what,
@@ -138,7 +141,7 @@ fn an_object_size_that_overflows_is_refused() {
 }
 
 #[test]
-fn a_counter_of_starts_at_its_end_is_refused_or_stays_there() {
+fn a_start_counter_at_its_maximum_is_refused_or_saturates() {
     let image = Images::make(0x7dc1_0000).closed;
     changed(&image, 0, offset_of!(BaseHeader, epoch) as u64, |_| u64::MAX);
     assert_eq!(refusal(&image), "it counts more starts than there can be");
@@ -147,10 +150,10 @@ fn a_counter_of_starts_at_its_end_is_refused_or_stays_there() {
     assert_eq!(raw::peek(image.key(0), offset_of!(BaseHeader, starts_clean) as u64), Some(u64::MAX));
 }
 
-/// An extent of large objects has fewer slots than its word of the map has bits; behind its last slot
-/// begins what belongs to others.
+/// An extent of large objects has fewer slots than its map word has bits. The memory past its last
+/// slot belongs to other extents.
 #[test]
-fn bits_of_the_map_beyond_the_last_slot_lead_nowhere() {
+fn map_bits_past_the_last_slot_are_ignored() {
     let image = Images::make(0x7dc2_0000).closed;
     let mut found = 0;
     for (segment, offset) in &image.extents {
@@ -160,7 +163,7 @@ fn bits_of_the_map_beyond_the_last_slot_lead_nowhere() {
             assert_eq!(pool.iter::<Bulky>().count(), pool.len::<Bulky>());
             assert_eq!(pool.iter_mut::<Bulky>().count(), pool.len::<Bulky>());
             drop(pool);
-            // The same with something behind it that looks like an object.
+            // Repeat it with bytes that look like objects past the last slot.
             let beyond = u64::from(Bulky::TYPE_ID) << 28 | 1;
             changed(&image, *segment, *offset, |_| u64::MAX);
             let slot = *offset + 64 + 648 * 16;
@@ -174,7 +177,8 @@ fn bits_of_the_map_beyond_the_last_slot_lead_nowhere() {
     assert!(found >= 1);
 }
 
-/// Its shape is not checked, and the program may add it with another one over memory that is taken.
+/// The shape of a type that is not in use is not checked. The program could add the type with
+/// another shape, over memory in use.
 #[test]
 fn an_extent_of_a_type_that_is_not_in_use_is_refused() {
     let image = Images::make(0x7dc3_0000).closed;
@@ -192,7 +196,7 @@ fn a_type_that_is_counted_twice_is_refused() {
 }
 
 #[test]
-fn sums_beyond_what_there_is_are_refused() {
+fn counts_beyond_the_capacity_are_refused() {
     let image = Images::make(0x7dc5_0000).closed;
     changed(&image, 0, entry(1, offset_of!(TypeInfo, tally)), |_| u64::MAX);
     assert_eq!(refusal(&image), "type `item`: it counts more objects than it has slots");
@@ -205,7 +209,7 @@ fn sums_beyond_what_there_is_are_refused() {
 }
 
 #[test]
-fn a_last_operation_that_could_not_be_is_told_and_does_no_harm() {
+fn an_impossible_last_operation_is_reported_and_harmless() {
     let image = Images::make(0x7dc6_0000).closed;
     for word in [u64::MAX, 3 << 16 | 2, 1 << 16 | 0x7ff] {
         changed(&image, 0, offset_of!(BaseHeader, last) as u64, |_| word);
@@ -226,9 +230,9 @@ fn parts_of_the_base_that_overlap_are_refused() {
     }
 }
 
-/// A slot whose header names a slot further down sent a sweep back, round after round.
+/// A slot whose header named a lower slot once sent a sweep back, round after round.
 #[test]
-fn a_sweep_ends_whatever_a_slot_says_of_itself() {
+fn a_sweep_ends_whatever_a_slot_header_holds() {
     let image = Images::make(0x7dc8_0000).closed;
     image.plant();
     let pool = open(&image.conf).unwrap();
@@ -239,16 +243,16 @@ fn a_sweep_ends_whatever_a_slot_says_of_itself() {
     damage::walk::<Tiny>(&mut open(&image.conf).unwrap());
 }
 
-/// Segment and offset of the slot with a header.
+/// Returns the segment and offset of the slot with this header.
 fn place_of(image: &Image, header: u64) -> (usize, u64) {
     let words = |segment, from: u64| (from..BLOCK).step_by(8).map(move |offset| (segment, offset));
     let mut places = image.extents.iter().flat_map(|(segment, offset)| words(*segment, *offset));
     places.find(|(segment, offset)| raw::peek(image.key(*segment), *offset) == Some(header)).unwrap()
 }
 
-/// A key leads to the slot that carries it, and the handle is that of this slot or none.
+/// A key leads to the slot that holds it. The result is the handle of this slot, or none.
 #[test]
-fn a_key_leads_to_no_handle_of_another_slot() {
+fn a_key_never_leads_to_the_handle_of_another_slot() {
     let image = Images::make(0x7dc9_0000).closed;
     image.plant();
     let mut pool = open(&image.conf).unwrap();
@@ -259,9 +263,10 @@ fn a_key_leads_to_no_handle_of_another_slot() {
     assert!(pool.get_mut_by_key::<Item>(11).is_none());
 }
 
-/// A pool that grows after its type's entry was written over takes extents of the shape it was opened with.
+/// After a type's entry is overwritten, a growing pool allocates extents of the shape that it was
+/// opened with.
 #[test]
-fn what_is_written_over_a_type_while_it_is_open_moves_no_object() {
+fn overwriting_a_type_in_an_open_pool_moves_no_object() {
     let images = Images::make(0x7dca_0000);
     let image = &images.closed;
     let fixed = range(TYPES + 700 * 256, 23).chain(range(TYPES + 256, 23)).chain([NEXTENTS, 400, 408]);
@@ -275,9 +280,9 @@ fn what_is_written_over_a_type_while_it_is_open_moves_no_object() {
     }
 }
 
-/// What the log asks for is looked at as a whole before anything of it is done.
+/// The whole undo log is checked before any part of it is applied.
 #[test]
-fn an_undo_log_that_makes_no_sense_is_refused_and_nothing_is_changed() {
+fn an_invalid_undo_log_is_refused_without_a_change() {
     let image = Images::make(0x7dcb_0000).cut;
     changed(&image, 0, LANES + 64 + 8, |_| 1 << 63 | 2 << 28 | 1);
     let before: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
@@ -286,16 +291,15 @@ fn an_undo_log_that_makes_no_sense_is_refused_and_nothing_is_changed() {
     assert!(before == after);
 }
 
-/// The word that names the slot that was the last to change is believed as far as it makes sense, and never against
-/// a header.
+/// The tally's named slot is trusted only if it is valid, and never against the slot's header.
 #[test]
-fn a_named_slot_that_could_not_be_costs_no_object() {
+fn an_impossible_named_slot_costs_no_object() {
     let image = Images::make(0x7dd0_0000).closed;
     let tally = entry(2, offset_of!(TypeInfo, tally));
     let named = |slot: u64, old: u64| slot << 38 | 1 << 27 | old & ((1 << 26) - 1);
     changed(&image, 0, tally, |old| named(1 << 25, old));
     assert_eq!(refusal(&image), "type `tiny`: it names a slot that it does not have");
-    // One in which an object lives.
+    // Name a slot with a live object.
     changed(&image, 0, tally, |old| named(0, old));
     let mut pool = open(&image.conf).unwrap();
     let first = pool.iter::<Tiny>().map(|(id, _)| id).min_by_key(|id| id.index()).unwrap();
@@ -307,10 +311,10 @@ fn a_named_slot_that_could_not_be_costs_no_object() {
     assert!(pool.get(first).is_some() && pool.verify().is_sound());
 }
 
-/// A block size that was written over while the pool was open gave the next new type extents of a length that
-/// went below zero.
+/// A block size overwritten while the pool was open once gave a new type extents with a negative
+/// length.
 #[test]
-fn a_block_size_that_is_written_over_changes_no_plan() {
+fn an_overwritten_block_size_changes_no_shape() {
     let image = Images::make(0x7dce_0000).closed;
     image.plant();
     let mut pool = MemoryPoolMgr::open(&image.conf).unwrap();
@@ -322,9 +326,10 @@ fn a_block_size_that_is_written_over_changes_no_plan() {
     }
 }
 
-/// A header that was overwritten with that of another slot names no object: neither in a walk nor by its handle.
+/// A header overwritten with that of another slot names no object, neither in a walk nor by its
+/// handle.
 #[test]
-fn a_slot_that_calls_itself_another_is_no_object() {
+fn a_slot_with_the_header_of_another_is_not_an_object() {
     let image = Images::make(0x7dd1_0000).closed;
     image.plant();
     let pool = open(&image.conf).unwrap();
@@ -346,10 +351,10 @@ fn a_slot_that_calls_itself_another_is_no_object() {
     assert_eq!(one_by_one, walked.len());
 }
 
-/// The table of extents is believed as it was when it was checked: written over before a type was added, it led the
-/// slots of one type into the index of another.
+/// The pool trusts its own checked copy of the extent table. Overwritten before a type was added,
+/// the table once led slots of one type into the index of another.
 #[test]
-fn extents_stay_where_they_were_when_the_pool_was_opened() {
+fn an_open_pool_keeps_its_checked_extents() {
     let image = Images::make(0x7dd2_0000).closed;
     image.plant();
     let mut pool = MemoryPoolMgr::open(&image.conf).unwrap();

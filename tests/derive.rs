@@ -1,7 +1,7 @@
-//! The derives: what they make of a struct, and what they say of one that they refuse.
+//! The derive macros: what they generate for a struct, and how they refuse an invalid one.
 //!
-//! The refused ones are in `tests/derive/`, each with the compiler's words beside it. After a change
-//! of those words look at the difference and run with `TRYBUILD=overwrite`.
+//! The invalid structs are in `tests/derive/`, each with the expected compiler output. If a message
+//! changes, check the difference and run with `TRYBUILD=overwrite`.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::object::{Fingerprint, Link, Schema, SchemaText};
@@ -39,12 +39,12 @@ struct Guild {
 }
 
 #[test]
-fn attributes_say_what_a_type_is_in_the_pool() {
+fn attributes_define_a_type_in_the_pool() {
     assert_eq!((Player::TYPE_ID, Player::NAME, Player::KEYED), (7, "hero", true));
 }
 
 #[test]
-fn a_macro_may_give_the_values_of_the_attributes() {
+fn attribute_values_may_come_from_a_macro() {
     macro_rules! types {
         ($($ident:ident $id:literal $name:literal $also:expr),+) => {
             $(
@@ -84,7 +84,7 @@ fn the_crate_may_have_another_name() {
 }
 
 #[test]
-fn without_a_name_or_a_key_there_are_defaults() {
+fn missing_attributes_have_defaults() {
     #[repr(transparent)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 1)]
@@ -93,7 +93,7 @@ fn without_a_name_or_a_key_there_are_defaults() {
 }
 
 #[test]
-fn attributes_may_be_written_apart() {
+fn attributes_may_be_split() {
     #[repr(C, align(16))]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(keyed)]
@@ -105,12 +105,12 @@ fn attributes_may_be_written_apart() {
 }
 
 #[test]
-fn ids_reach_as_far_as_the_pool_s_numbers() {
+fn the_largest_type_number_is_allowed() {
     assert_eq!(Guild::TYPE_ID, limits::MAX_TYPE_ID);
 }
 
 #[test]
-fn fields_are_listed_as_the_source_writes_them() {
+fn fields_are_listed_as_in_the_source() {
     let listed: Vec<_> =
         Player::FIELDS.iter().map(|f| (f.offset, f.desc.size, f.desc.name, f.name)).collect();
     assert_eq!(
@@ -136,14 +136,14 @@ fn a_fingerprint_is_a_constant() {
 }
 
 #[test]
-fn the_text_of_a_type_is_read_back() {
+fn a_schema_text_parses_back() {
     let text = SchemaText::of::<Player>();
     let names: Vec<_> = SchemaText::parse(&text).unwrap().into_iter().map(|field| field.name).collect();
     let wanted = "uid position position.x position.y position.z type bags bags[][].0 bags[][].1 guild next";
     assert_eq!(names.join(" "), wanted);
 }
 
-/// The same struct but for one thing at a time.
+/// Declares an outer and an inner struct that differ from the others in one respect.
 macro_rules! inner_and_outer {
     ($module:ident, $outer:ident, $name:literal, [$($inner:tt)*]) => {
         mod $module {
@@ -179,12 +179,12 @@ fn a_change_inside_a_nested_struct_changes_the_outer_fingerprint() {
 }
 
 #[test]
-fn names_of_types_do_not_count_in_a_fingerprint() {
+fn type_names_do_not_affect_the_fingerprint() {
     assert_eq!(renamed_struct::FINGERPRINT, base::FINGERPRINT);
     assert_eq!(renamed_type::FINGERPRINT, base::FINGERPRINT);
 }
 
 #[test]
-fn what_no_pool_can_hold_is_refused_in_words_that_help() {
+fn invalid_structs_are_refused_with_a_helpful_message() {
     trybuild::TestCases::new().compile_fail("tests/derive/*.rs");
 }

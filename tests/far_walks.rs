@@ -1,12 +1,13 @@
-//! Walks over more memory than the nearer caches hold, where slots are read in a row or asked for ahead: they visit
-//! every live object once, in the order of the slots, whatever is free between them.
+//! Walks over more memory than the inner caches hold, where slots are read in sequence or
+//! prefetched. They visit every live object once, in slot order, whatever is free in between.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject};
 
-/// Slots of one cache line and a bit, of several, and so long that whole words of them are asked for ahead, too.
+/// Slots of one cache line and a bit, of several lines, and so long that walks prefetch whole words
+/// of them.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 1)]
@@ -31,7 +32,7 @@ struct Long {
     rest: [u64; 127],
 }
 
-/// The objects of a walk by `next`, by `fold`, and by `for_each`, as their numbers.
+/// Returns the objects found by `next`, by `fold` and by `for_each`, as their numbers.
 fn walks<T: PoolObject>(pool: &mut MemoryPoolMgr, number: fn(&T) -> u64) -> [Vec<u64>; 3] {
     let (mut by_next, mut by_fold, mut by_each) = (Vec::new(), Vec::new(), Vec::new());
     for (id, object) in pool.view::<T>().iter() {
@@ -52,7 +53,7 @@ fn every_density<T: PoolObject>(base: u32, count: usize, make: fn(u64) -> T, num
     let mut random = fastrand::Rng::with_seed(5);
     let ids: Vec<Id<T>> = (0..count as u64).map(|n| pool.alloc(make(n)).unwrap()).collect();
     let mut live: Vec<u64> = (0..count as u64).collect();
-    // Some words stay full, and some become empty.
+    // Some map words stay full, and some become empty.
     for percent in [100, 97, 60, 30, 8, 1, 0] {
         live.retain(|&n| {
             let stays = n % 1024 < 64 && percent > 1 || random.u64(..100) < percent;

@@ -1,4 +1,5 @@
-//! A limit on the size of files is an error of the start, and not the end of the process by SIGXFSZ.
+//! A limit on the file size makes a start fail with an error, instead of killing the process by
+//! SIGXFSZ.
 
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -19,8 +20,8 @@ fn conf(backend: BackendKind, base: Key, dir: &str) -> ProcessConf {
 }
 
 #[test]
-fn a_file_beyond_the_limit_is_an_error_of_the_start() {
-    let name = "a_file_beyond_the_limit_is_an_error_of_the_start";
+fn a_file_size_limit_fails_the_start_with_an_error() {
+    let name = "a_file_size_limit_fails_the_start_with_an_error";
     if let Ok(dir) = std::env::var(ROLE) {
         let base = Key(std::env::var("HOTPOOL_TEST_BASE").unwrap().parse().unwrap());
         for backend in [BackendKind::File, BackendKind::Posix] {
@@ -37,17 +38,17 @@ fn a_file_beyond_the_limit_is_an_error_of_the_start() {
     process.env(ROLE, dir).env("HOTPOOL_TEST_BASE", base.0.to_string());
     let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
     let limit_files = move || {
-        // SAFETY: it reads a value of this closure.
+        // SAFETY: the call reads a value that the closure owns.
         match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         }
     };
-    // SAFETY: the closure makes one system call, which a child of a fork may make.
+    // SAFETY: the closure makes one system call, which is allowed in the child of a fork.
     unsafe { process.pre_exec(limit_files) };
     let output = process.output().unwrap();
     for backend in [BackendKind::File, BackendKind::Posix] {
-        // What a failed run has left, and the semaphores.
+        // Remove the semaphores, and whatever a failed run leaves.
         let conf = conf(backend, base, dir);
         let _ = remove_pool(base, &Home::of(&conf), false);
     }

@@ -1,7 +1,8 @@
-//! A process that has a pool and forks: its child neither reads nor writes the pool, nor memory of its own in
-//! its place (G5, G15).
+//! A process that has a pool open and forks: its child can neither read nor write the pool, nor its
+//! own memory at the pool's addresses (G5, G15).
 //!
-//! Each scenario is a process of this test program of its own, because the children are to come of one that does nothing else.
+//! Each scenario runs in its own process of this test program, because the parent of the children
+//! must do nothing else.
 
 mod owner;
 
@@ -26,7 +27,7 @@ struct Hero {
 const BLOCK: u64 = 1 << 20;
 const ROLE: &str = "HOTPOOL_TEST_FORKS";
 
-/// Runs `scenario` with a pool's configuration, in a process that runs the test `name` alone.
+/// Runs `scenario` with a pool's configuration, in a process that runs only the test `name`.
 #[track_caller]
 fn alone(name: &str, scenario: fn(&ProcessConf)) -> Option<Output> {
     if let Ok(base) = std::env::var(ROLE) {
@@ -63,17 +64,19 @@ enum End {
     Signal(i32),
 }
 
-/// Forks a child that does `act` and ends with the number that it gives.
+/// Forks a child that runs `act` and exits with its result.
 fn in_a_child(act: impl FnOnce() -> i32) -> End {
-    // SAFETY: the C libraries of this system let a child allocate, and it does not touch what another thread may hold.
+    // SAFETY: the C libraries of this system allow a child to allocate, and it touches nothing that
+    // another thread may hold.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        // The runtime of Rust says something about a SIGSEGV, and may wait for what another thread holds.
+        // Rust's runtime would print a message for a SIGSEGV, and might wait for a lock of another
+        // thread.
         for signal in [libc::SIGSEGV, libc::SIGABRT] {
-            // SAFETY: the default action has no code.
+            // SAFETY: the default action runs no code.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
-        // SAFETY: it takes an integer.
+        // SAFETY: the call takes an integer.
         unsafe { libc::_exit(act()) };
     }
     end_of(pid)
@@ -81,7 +84,7 @@ fn in_a_child(act: impl FnOnce() -> i32) -> End {
 
 fn end_of(pid: i32) -> End {
     let mut status = 0;
-    // SAFETY: a child of this process and a word for its status.
+    // SAFETY: waits for a child of this process, with a valid pointer for its status.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     match libc::WIFSIGNALED(status) {
         true => End::Signal(libc::WTERMSIG(status)),
@@ -91,11 +94,11 @@ fn end_of(pid: i32) -> End {
 
 fn no_core_dumps() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the record lives through the call.
+    // SAFETY: the record outlives the call.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
 }
 
-/// Memory of all sizes, all of it with one byte: whatever hole there is in the address space is filled by it.
+/// Allocates memory of all sizes, filled with one byte, to fill every hole in the address space.
 fn fill_holes() -> Vec<Vec<u8>> {
     (12..23).flat_map(|size| std::iter::repeat_n(vec![7u8; (1 << size) - 64], 64)).collect()
 }
@@ -118,14 +121,14 @@ fn a_child_that_allocates_memory_does_not_write_to_it_through_the_pool() {
             pool.get(hero).map_or(1, |hero| hero.gold as i32)
         });
         assert_eq!(read, End::Signal(libc::SIGSEGV));
-        // Nor does a child of the child, or one that has dropped the pool.
+        // The same holds for a grandchild, and for a child that dropped the pool.
         let below = in_a_child(|| match in_a_child(|| write(&mut pool)) {
             End::Signal(signal) => signal,
             End::Exit(code) => 100 + code,
         });
         assert_eq!(below, End::Exit(libc::SIGSEGV));
         let dropped = in_a_child(|| {
-            // SAFETY: the child has a copy of it, and drops it once.
+            // SAFETY: the child has its own copy of the pool, and drops it once.
             drop(unsafe { std::ptr::read(&raw const pool) });
             let memory = fill_holes();
             i32::from(memory.iter().all(|vec| vec.iter().all(|byte| *byte == 7)))
@@ -136,10 +139,10 @@ fn a_child_that_allocates_memory_does_not_write_to_it_through_the_pool() {
     });
 }
 
-/// What the child opens itself is the child's, and a fork of it is kept out of that.
+/// A pool that the child opens belongs to the child, and a fork of the child cannot reach it.
 #[test]
-fn a_child_opens_a_pool_of_its_own_and_its_children_are_kept_out() {
-    alone("a_child_opens_a_pool_of_its_own_and_its_children_are_kept_out", |conf| {
+fn a_child_may_open_its_own_pool_and_its_children_cannot_reach_it() {
+    alone("a_child_may_open_its_own_pool_and_its_children_cannot_reach_it", |conf| {
         no_core_dumps();
         drop(open(conf));
         let parent = open(conf);
@@ -147,7 +150,7 @@ fn a_child_opens_a_pool_of_its_own_and_its_children_are_kept_out() {
             let refused = MemoryPoolMgr::open(&ProcessConf { owner_wait_ms: 0, ..conf.clone() }).is_err();
             i32::from(refused)
         });
-        assert_eq!(end, End::Exit(1), "the parent owns it");
+        assert_eq!(end, End::Exit(1), "the parent owns the pool");
         drop(parent);
         let end = in_a_child(|| {
             let mut pool = open(conf);
@@ -162,11 +165,11 @@ fn a_child_opens_a_pool_of_its_own_and_its_children_are_kept_out() {
     });
 }
 
-/// At whatever moment of an attach or a detach a thread forks, the child has no mapping of a segment.
+/// Whenever a thread forks during an attach or detach, the child has no mapping of a segment.
 #[test]
-fn threads_that_fork_while_pools_are_opened_and_closed_hand_nothing_on() {
+fn forks_during_opens_and_closes_inherit_no_mapping() {
     const FORKS: usize = 300;
-    alone("threads_that_fork_while_pools_are_opened_and_closed_hand_nothing_on", |conf| {
+    alone("forks_during_opens_and_closes_inherit_no_mapping", |conf| {
         let (done, opens) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -184,20 +187,24 @@ fn threads_that_fork_while_pools_are_opened_and_closed_hand_nothing_on() {
                 .collect();
             let ends: Vec<_> = forkers.into_iter().map(|forker| forker.join().unwrap()).collect();
             done.store(true, Ordering::Relaxed);
-            assert_eq!(ends, [None, None, None], "a child has so many segments");
+            assert_eq!(
+                ends,
+                [None, None, None],
+                "a child inherited segments (the exit code is their number)"
+            );
         });
         println!("{} children, {} opens", 3 * FORKS, opens.into_inner());
     });
 }
 
-/// Segments that are mapped. Calls the system alone.
+/// Counts the mapped segments. Makes system calls only.
 fn segments() -> i32 {
     // SAFETY: the path ends with a zero byte.
     let maps = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY) };
     let (mut bytes, mut seen, mut at) = ([0u8; 4096], 0, 0);
     let name = b"/SYSV";
     loop {
-        // SAFETY: it fills as much of the array as there is.
+        // SAFETY: the call writes at most the length of the array.
         let read = unsafe { libc::read(maps, bytes.as_mut_ptr().cast(), bytes.len()) };
         if read <= 0 {
             return if read < 0 { 255 } else { seen };
@@ -214,22 +221,22 @@ fn segments() -> i32 {
     }
 }
 
-/// A handler that another library has registered before the first open runs before that of the pool, and its memory can
-/// be where the pool was. The child does not go on.
+/// A handler that another library registered before the first open runs before that of the pool.
+/// Its memory may then be at the pool's address. The child ends with a message.
 #[test]
-fn a_child_whose_hole_is_taken_by_another_handler_ends_with_a_word() {
+fn a_child_whose_addresses_another_handler_took_aborts_with_a_message() {
     static HOLE: AtomicUsize = AtomicUsize::new(0);
     extern "C" fn take() {
         let wanted: *mut libc::c_void = std::ptr::without_provenance_mut(HOLE.load(Ordering::Relaxed));
         if !wanted.is_null() {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-            // SAFETY: it maps over nothing.
+            // SAFETY: MAP_FIXED_NOREPLACE never replaces a mapping.
             unsafe { libc::mmap(wanted, 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
         }
     }
-    let output = alone("a_child_whose_hole_is_taken_by_another_handler_ends_with_a_word", |conf| {
+    let output = alone("a_child_whose_addresses_another_handler_took_aborts_with_a_message", |conf| {
         no_core_dumps();
-        // SAFETY: the handler calls the system alone.
+        // SAFETY: the handler makes system calls only.
         assert_eq!(unsafe { libc::pthread_atfork(None, None, Some(take)) }, 0);
         let pool = open(conf);
         assert_eq!(in_a_child(|| 0), End::Exit(0));
@@ -246,14 +253,15 @@ fn a_child_whose_hole_is_taken_by_another_handler_ends_with_a_word() {
     }
 }
 
-/// A child that executes another program, by `fork` or without it, needs nothing of the pool and disturbs nothing.
+/// A child that executes another program, with `fork` or without, does not need the pool and does
+/// not disturb it.
 #[test]
 fn commands_run_beside_a_pool_of_many_blocks() {
     use std::os::unix::process::CommandExt;
     const BLOCKS: u32 = 128;
     let folder = tempfile::tempdir().unwrap();
     let base = Keys::take(BLOCK).base;
-    // The keys of blocks are names in the folder and no more.
+    // On this backend, block keys are only file names in the folder.
     let keys: Vec<Key> = (1..=BLOCKS).map(Key).collect();
     let mut conf = ProcessConf::new("zone", base, Bytes(64 << 10), &keys);
     (conf.backend, conf.dir) = (BackendKind::File, folder.path().into());
@@ -263,7 +271,7 @@ fn commands_run_beside_a_pool_of_many_blocks() {
     for _ in 0..3 {
         run(&mut Command::new("true"));
         let mut forked = Command::new("true");
-        // SAFETY: the closure does nothing; it makes the standard library fork.
+        // SAFETY: the closure does nothing; it makes the standard library use fork.
         run(unsafe { forked.pre_exec(|| Ok(())) });
     }
     let killed = Command::new("sh").args(["-c", "kill -9 $$"]).status().unwrap();

@@ -1,4 +1,4 @@
-//! A running owner notices when its segments or semaphores are removed under it, by the real `ipcrm`.
+//! A running owner notices when its segments or semaphores are removed by `ipcrm`.
 
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
@@ -6,7 +6,7 @@ use hotpool::share::{Home, Loss, remove_pool};
 use hotpool::units::{Bytes, Key};
 use std::process::Command;
 
-/// A pool of a test, and the removal of all that is left of it.
+/// A pool of a test; removes everything that is left of it.
 struct Site(ProcessConf);
 
 impl Site {
@@ -31,17 +31,17 @@ fn ipcrm(what: &str, key: Key) {
 }
 
 #[test]
-fn a_pool_that_nobody_has_touched_is_good() {
+fn an_untouched_pool_is_good() {
     let site = Site::new(0);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     assert!(pool.health().is_good());
     assert_eq!(pool.health().to_string(), "good");
     drop(pool);
-    assert!(MemoryPoolMgr::open(&site.0).unwrap().health().is_good(), "resumed as well as made");
+    assert!(MemoryPoolMgr::open(&site.0).unwrap().health().is_good(), "a resumed pool is good, too");
 }
 
 #[test]
-fn a_removed_segment_is_noticed_and_which_it_was() {
+fn a_removed_segment_is_noticed_and_named() {
     let site = Site::new(1);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let [_, second] = site.0.shm_keys[..] else { panic!() };
@@ -55,9 +55,10 @@ fn a_removed_segment_is_noticed_and_which_it_was() {
     assert!(health.to_string().contains("save now what has to be kept"), "{health}");
 }
 
-/// As after `unshare(CLONE_SYSVSEM)`, which makes the kernel undo what the process did to the semaphores.
+/// Simulates `unshare(CLONE_SYSVSEM)`, after which the kernel undoes what the process did to the
+/// semaphores.
 #[test]
-fn a_lock_that_the_kernel_gave_back_is_noticed() {
+fn a_lock_that_the_kernel_released_is_noticed() {
     let site = Site::new(7);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     assert!(pool.health().is_good());
@@ -77,7 +78,7 @@ fn removed_semaphores_are_noticed_and_cost_no_objects() {
     assert_eq!(health.losses, [Loss::SemaphoresRemoved { key: site.0.base_key }]);
     assert!(!health.objects_at_risk());
 
-    // A start of this process that comes now is refused before it makes new ones.
+    // A start in this process is now refused before it creates new semaphores.
     let mut rival = site.0.clone();
     rival.owner_wait_ms = 0;
     let rival = std::thread::spawn(move || MemoryPoolMgr::open(&rival).map(drop).unwrap_err().to_string());
@@ -87,12 +88,12 @@ fn removed_semaphores_are_noticed_and_cost_no_objects() {
 }
 
 #[test]
-fn another_segment_under_the_key_is_not_taken_for_ours() {
+fn another_segment_under_the_key_is_noticed() {
     let site = Site::new(3);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let block = site.0.shm_keys[0];
     ipcrm("-M", block);
-    // Somebody else gets the key.
+    // Another program gets the key.
     // SAFETY: integers only.
     let other = unsafe { libc::shmget(block.raw(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
     assert_ne!(other, -1);

@@ -1,14 +1,14 @@
-//! The operations of a running server allocate nothing, enter the kernel never and take no lock.
+//! The operations of a running server do not allocate, do not enter the kernel and take no lock.
 //!
-//! Each operation is run by a child of its own, on a pool that has got as large as it will be:
+//! Each operation runs in its own child, on a pool that has reached its final size:
 //!
 //! - under an allocator that counts;
-//! - in seccomp's strict mode, in which the kernel kills a thread at any system call but `read`, `write`, `exit` and
-//!   `sigreturn`: a child that reaches its `exit` has made none;
-//! - instruction by instruction under ptrace, where a lock would be seen: an instruction with a lock prefix, or an
-//!   exchange with memory. On x86-64 there is no lock without one.
+//! - in seccomp's strict mode, in which the kernel kills a thread at any system call except `read`,
+//!   `write`, `exit` and `sigreturn`: a child that reaches its `exit` has made none;
+//! - instruction by instruction under ptrace, to find locks: an instruction with a lock prefix, or an
+//!   exchange with memory. On x86-64 every lock uses one of them.
 //!
-//! That the three see what they are for is shown first, by operations that do what they must not.
+//! The test first shows that the three methods detect what they are for, with forbidden operations.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
@@ -24,38 +24,39 @@ use std::sync::{Mutex, OnceLock};
 mod skip;
 
 #[cfg(target_arch = "x86_64")]
-#[allow(dead_code, unreachable_pub, reason = "breakpoints are for those who kill")]
+#[allow(dead_code, unreachable_pub, reason = "only the crash tests use breakpoints")]
 #[path = "harness/stepper.rs"]
 mod stepper;
 
-/// How often an operation is run under the allocator and in strict mode; those over all objects a hundredth of it.
+/// How often an operation runs under the allocator and in strict mode. Those over all objects run a
+/// hundredth of that.
 const TIMES: u64 = 100_000;
-/// How often it is stepped; those over all objects once.
+/// How often an operation is stepped. Those over all objects are stepped once.
 #[cfg(target_arch = "x86_64")]
 const STEPPED: u64 = 8;
-/// Objects of each type: some words of the map.
+/// Number of objects of each type: several map words.
 const OBJECTS: u64 = 150;
 
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: the system's allocator does all of it.
+// SAFETY: forwards every call to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -84,17 +85,18 @@ struct World {
     pool: MemoryPoolMgr,
     monsters: Vec<Id<Monster>>,
     players: Vec<Id<Player>>,
-    /// The next of `monsters` to be freed.
+    /// The index in `monsters` of the next one to free.
     oldest: usize,
     sweep: Sweep,
-    /// Operations done.
+    /// Number of operations done.
     turn: u64,
-    /// The next key that nobody has.
+    /// The next unused key.
     fresh: u64,
     lock: Mutex<u64>,
 }
 
-/// Key of the one pool there is at a time: of the parent, which removes what its children leave.
+/// Returns the key of the only pool at a time. The parent chooses it, and removes what its children
+/// leave.
 fn base_key() -> Key {
     static KEY: OnceLock<Key> = OnceLock::new();
     *KEY.get_or_init(|| Key(0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | 32))
@@ -131,22 +133,22 @@ impl World {
         [0, 1].map(|n| self.players[((self.turn * 7 + n) % OBJECTS) as usize])
     }
 
-    /// A key that somebody has.
+    /// Returns a key that is in use.
     fn known(&self) -> u64 {
         self.turn * 7 % OBJECTS
     }
 
-    /// A key that nobody has had.
+    /// Returns a key that was never used.
     fn fresh(&mut self) -> u64 {
         self.fresh += 1;
         self.fresh
     }
 }
 
-/// What is done, and of how many operations one run of it stands for.
+/// A name, the number of operations that one run stands for, and the operation.
 type Operation = (&'static str, u64, fn(&mut World));
 
-/// What a server does all day.
+/// The operations of a running server.
 const OPERATIONS: [Operation; 24] = [
     ("get", 1, |w| assert!(w.pool.get(w.monster()).is_some())),
     ("get, a view", 1, |w| assert!(w.pool.view().get(w.monster()).is_some())),
@@ -171,14 +173,14 @@ const OPERATIONS: [Operation; 24] = [
         assert!(w.pool.free_by_key::<Player>(uid));
     }),
     ("find", 1, |w| assert!(w.pool.find::<Player>(w.known()).is_some())),
-    ("find, a key that is not there", 1, |w| assert!(w.pool.find::<Player>(u64::MAX - w.turn).is_none())),
+    ("find, a missing key", 1, |w| assert!(w.pool.find::<Player>(u64::MAX - w.turn).is_none())),
     ("get_by_key", 1, |w| assert!(w.pool.get_by_key::<Player>(w.known()).is_some())),
     ("get_mut_by_key", 1, |w| w.pool.get_mut_by_key::<Player>(w.known()).unwrap().gold += 1),
-    ("force_get, there", 1, |w| {
+    ("force_get, an existing key", 1, |w| {
         let uid = w.known();
         assert!(!w.pool.force_get(uid, Player { uid, gold: 0 }).unwrap().is_made());
     }),
-    ("force_get, not there, and free", 1, |w| {
+    ("force_get, a missing key, and free", 1, |w| {
         let uid = w.fresh();
         let forced = w.pool.force_get(uid, Player { uid, gold: 0 }).unwrap();
         assert!(forced.is_made() && w.pool.free(forced.into_inner()));
@@ -194,7 +196,7 @@ const OPERATIONS: [Operation; 24] = [
         black_box(seen);
     }),
     ("update", 1, |w| w.pool.update(w.monster(), |monster| monster.hp += 1).unwrap()),
-    ("update, taken back", 1, |w| {
+    ("update, rolled back", 1, |w| {
         let id = w.monster();
         let answer: Result<(), TxError> = w.pool.try_update(id, |monster| {
             monster.hp = 0;
@@ -232,13 +234,13 @@ const OPERATIONS: [Operation; 24] = [
     }),
 ];
 
-/// What none of them may do, and what is said of it.
+/// Forbidden operations, and the fault that each must be reported with.
 const FORBIDDEN: [(Operation, Fault); 3] = [
     (
         ("a vector", 1, |w| drop(black_box(Vec::<u64>::with_capacity(w.turn as usize % 7 + 1)))),
         Fault::Allocates,
     ),
-    // SAFETY: it takes nothing and cannot fail.
+    // SAFETY: the call takes nothing and cannot fail.
     (("a process id", 1, |_| assert_ne!(unsafe { libc::getpid() }, 0)), Fault::EntersKernel),
     (("a mutex", 1, |w| *w.lock.lock().unwrap() += 1), Fault::Locks),
 ];
@@ -248,7 +250,7 @@ enum Fault {
     Allocates,
     EntersKernel,
     Locks,
-    /// The host does not let the test look.
+    /// The host does not allow the check.
     Skipped,
 }
 
@@ -259,7 +261,7 @@ fn run(world: &mut World, (_, weight, operation): Operation, times: u64) {
     }
 }
 
-/// A pool that has done it often enough for everything in it to have its size.
+/// Returns a pool in which the operation has run until everything has its final size.
 fn warm(operation: Operation) -> World {
     let mut world = World::new();
     run(&mut world, operation, 10_000);
@@ -270,7 +272,7 @@ const DONE: i32 = 0;
 const HAS_ALLOCATED: i32 = 3;
 const NO_SECCOMP: i32 = 4;
 
-/// The child: counts, then goes on where the kernel kills it at a system call.
+/// Runs in the child: counts allocations, then repeats the operation in strict mode.
 fn counted_and_strict(operation: Operation) -> i32 {
     let mut world = warm(operation);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -286,22 +288,22 @@ fn counted_and_strict(operation: Operation) -> i32 {
     }
     run(&mut world, operation, TIMES);
     // Neither a drop nor `exit_group` would be allowed.
-    // SAFETY: ends the one thread there is.
+    // SAFETY: ends the only thread.
     unsafe { libc::syscall(libc::SYS_exit, DONE) };
-    unreachable!("a thread that has ended")
+    unreachable!("the thread has ended")
 }
 
-/// Counts allocations and lets the kernel watch.
+/// Runs the operation in a child that counts allocations and then enters strict mode.
 fn watched(operation: Operation) -> Option<Fault> {
-    // SAFETY: this process has one thread, so that the child may do everything.
+    // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let result = std::panic::catch_unwind(|| counted_and_strict(operation));
-        // SAFETY: leaves without running what belongs to the parent.
+        // SAFETY: exits without running destructors or handlers of the parent.
         unsafe { libc::_exit(result.unwrap_or(101)) };
     }
     let mut status = 0;
-    // SAFETY: a child of this process and a word for its status.
+    // SAFETY: waits for a child of this process, with a valid pointer for its status.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     if libc::WIFSIGNALED(status) {
         assert_eq!(libc::WTERMSIG(status), libc::SIGKILL, "{}", operation.0);
@@ -315,7 +317,7 @@ fn watched(operation: Operation) -> Option<Fault> {
     }
 }
 
-/// Looks at every instruction.
+/// Checks every instruction of the operation.
 #[cfg(target_arch = "x86_64")]
 fn stepped(operation: Operation, steps: &mut u64) -> Option<Fault> {
     let child = stepper::Child::start(|| {
@@ -328,7 +330,7 @@ fn stepped(operation: Operation, steps: &mut u64) -> Option<Fault> {
         let fault = fault_of(child.rip());
         child.step();
         *steps += 1;
-        // The last one says that it is done, to the other process.
+        // The last lock tells the other process that the operation is done.
         if fault.is_some() && !child.is_done() {
             return fault;
         }
@@ -336,11 +338,12 @@ fn stepped(operation: Operation, steps: &mut u64) -> Option<Fault> {
     None
 }
 
-/// What the instruction at an address is, which a forked child and this process have the same text at.
+/// Returns the fault of the instruction at an address. A forked child and this process have the
+/// same text there.
 #[cfg(target_arch = "x86_64")]
 fn fault_of(rip: usize) -> Option<Fault> {
-    // SAFETY: text of a program that runs there; what follows an instruction is mapped, too: text ends with
-    // padding.
+    // SAFETY: reads the text of the running program. The bytes after an instruction are mapped as
+    // well, because text ends with padding.
     let bytes = unsafe { std::ptr::read_unaligned(rip as *const [u8; 15]) };
     decode(&bytes)
 }
@@ -357,7 +360,7 @@ fn decode(bytes: &[u8; 15]) -> Option<Fault> {
     let rest = if rest.first().is_some_and(|byte| byte & 0xf0 == 0x40) { &rest[1..] } else { rest };
     match rest {
         [0x0f, 0x05 | 0x34, ..] | [0xcd, 0x80, ..] => Some(Fault::EntersKernel),
-        // With memory it locks without a prefix.
+        // An exchange with memory locks without a prefix.
         [0x86 | 0x87, operands, ..] if *operands < 0xc0 => Some(Fault::Locks),
         _ => None,
     }
@@ -368,7 +371,7 @@ fn stepped(_: Operation, _: &mut u64) -> Option<Fault> {
     Some(Fault::Skipped)
 }
 
-/// Runs a child and removes the pool that it leaves, whatever comes of it.
+/// Runs a child and removes the pool that it leaves, even if it fails.
 fn clean<R>(run: impl FnOnce() -> R) -> R {
     struct Left;
     impl Drop for Left {
@@ -380,13 +383,13 @@ fn clean<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// What is wrong with an operation by any of the three, and whether one of them could not look.
+/// Returns the faults of an operation found by any method, and whether a method was not allowed.
 fn faults(operation: Operation, steps: &mut u64) -> Vec<Fault> {
     let watched = clean(|| watched(operation));
     [watched, clean(|| stepped(operation, steps))].into_iter().flatten().collect()
 }
 
-/// The decoder knows the instructions it looks for, with the prefixes that they come with.
+/// Checks that the decoder recognises the instructions it searches for, with their usual prefixes.
 #[cfg(target_arch = "x86_64")]
 fn check_decoder() {
     let decoded = |start: &[u8]| {
@@ -427,7 +430,7 @@ fn main() {
         }
     }
     if skipped {
-        skip::skipped("a part, for want of seccomp or of a processor that the stepper knows");
+        skip::skipped("a part, because seccomp or the stepper is not available on this host");
     }
     println!(
         "{} operations, {TIMES} times each: allocations, system calls and locks in {broken}; {steps} instructions stepped",

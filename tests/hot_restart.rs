@@ -1,5 +1,5 @@
-//! The deployment that kills itself finds nothing wrong, finds what is planted, and leaves
-//! nothing behind, however it ends.
+//! The example `hot_restart` finds no fault in the pool, finds every planted bug, and leaves
+//! nothing, however it ends.
 
 mod example;
 
@@ -10,11 +10,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// First key of `config/memorypool.ini`, and how many there are from it on to the last.
+/// The first key of `config/memorypool.ini`, and the length of the range up to the last key.
 const FIRST_KEY: u32 = 0x4850_0100;
 const KEYS: u32 = 0x300;
 
-/// A run with keys of its own: from 0x7c800000 up, 1024 apart.
+/// Returns a run with its own keys: from 0x7c800000 up, 1024 apart.
 fn run(kills: u32) -> (Command, u32) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = (std::process::id() << 2 | NEXT.fetch_add(1, Ordering::Relaxed) & 3) & 0x1fff;
@@ -33,7 +33,7 @@ fn assert_nothing_is_left(offset: u32) {
     }
 }
 
-/// Exit code, and the object on the last line.
+/// Returns the exit code, and the JSON object in the last line.
 fn outcome(plant: Option<&str>) -> (Option<i32>, Value) {
     let (mut command, offset) = run(10);
     command.args(plant.map(|bug| format!("--plant={bug}")));
@@ -48,7 +48,7 @@ fn outcome(plant: Option<&str>) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn a_deployment_that_is_killed_thirty_times_has_lost_nothing() {
+fn a_deployment_killed_thirty_times_loses_nothing() {
     let (code, json) = outcome(None);
     assert_eq!((&json["processes"], &json["kills"]), (&Value::from(3), &Value::from(30)), "{json}");
     for fault in ["lost", "torn", "duplicated", "resurrected"] {
@@ -60,7 +60,7 @@ fn a_deployment_that_is_killed_thirty_times_has_lost_nothing() {
 }
 
 #[test]
-fn what_is_planted_is_found() {
+fn planted_bugs_are_found() {
     for bug in ["lost", "torn", "resurrected"] {
         let (code, json) = outcome(Some(bug));
         assert_ne!(json[bug], 0, "{bug}: {json}");
@@ -85,7 +85,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
 }
 
 #[test]
-fn pools_that_are_there_are_left_alone() {
+fn existing_pools_are_left_alone() {
     let (mut command, offset) = run(1);
     let kept = command.arg("--keep").output().unwrap();
     assert!(kept.status.success(), "{kept:?}");

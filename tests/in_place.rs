@@ -1,4 +1,4 @@
-//! An object that is larger than the stack is made, read and written where it lies, and is all or nothing.
+//! An object larger than the stack is created, read and written in place, and is all or nothing.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -10,9 +10,9 @@ use hotpool::{AllocError, MemoryPoolMgr, PoolObject};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Objects of 3 MiB.
+/// Words of an object of 3 MiB.
 const TILES: usize = (3 << 20) / 8 - 1;
-/// A stack that holds no part of one that would be worth mentioning.
+/// A stack size far below that of an object.
 const STACK: usize = 256 << 10;
 
 #[repr(C)]
@@ -47,13 +47,13 @@ fn open(conf: &ProcessConf) -> MemoryPoolMgr {
     pool
 }
 
-/// Runs `f` on a thread with a small stack. A stack that overflows ends the process.
+/// Runs `f` on a thread with a small stack. A stack overflow ends the process.
 fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(STACK).spawn(f).unwrap().join().unwrap();
 }
 
 #[test]
-fn an_object_larger_than_the_stack_is_made_read_and_written() {
+fn an_object_larger_than_the_stack_is_created_read_and_written() {
     on_a_small_stack(|| {
         let mut pool = open(&conf(4 << 20));
         let map = pool
@@ -90,7 +90,7 @@ fn an_object_larger_than_the_stack_is_made_read_and_written() {
 }
 
 #[test]
-fn a_panic_while_it_is_filled_leaves_the_slot_free() {
+fn a_panic_while_an_object_is_filled_leaves_the_slot_free() {
     on_a_small_stack(|| {
         let mut pool = open(&conf(64 << 10));
         let first = pool.alloc_zeroed_with(|map: &mut Map| map.width = 1).unwrap();
@@ -113,7 +113,7 @@ fn a_panic_while_it_is_filled_leaves_the_slot_free() {
             assert_eq!(pool.find::<Region>(4), None);
         }
         let second = pool.alloc_zeroed_with(|map: &mut Map| assert_eq!(map.tiles[5], 0)).unwrap();
-        assert_eq!(second.index(), first.index() + 1, "the slot was not lost");
+        assert_eq!(second.index(), first.index() + 1, "the slot is used again");
         pool.alloc_keyed_zeroed_with(4, |region: &mut Region| assert_eq!(region.tiles[5], 0)).unwrap();
         assert!(pool.torn().is_empty());
         pool.destroy().unwrap();
@@ -121,10 +121,10 @@ fn a_panic_while_it_is_filled_leaves_the_slot_free() {
 }
 
 #[test]
-fn what_is_refused_is_not_filled() {
+fn a_refused_alloc_does_not_call_its_closure() {
     let mut pool = MemoryPoolMgr::open(&conf(64 << 10)).unwrap();
-    let never = |_: &mut Map| panic!("it is called");
-    let never_keyed = |_: &mut Region| panic!("it is called");
+    let never = |_: &mut Map| panic!("the closure was called");
+    let never_keyed = |_: &mut Region| panic!("the closure was called");
     assert_eq!(pool.alloc_zeroed_with(never), Err(AllocError::NotAdded("map")));
     assert_eq!(pool.alloc_keyed_zeroed_with(1, never_keyed), Err(AllocError::NotAdded("region")));
     pool.add_type::<Map>().unwrap();
@@ -133,7 +133,7 @@ fn what_is_refused_is_not_filled() {
     assert_eq!(pool.alloc_keyed_zeroed_with(1, never_keyed), Err(AllocError::KeyExists { key: 1, holder }));
     let mut filled = 0;
     while pool.alloc_zeroed_with(|_: &mut Map| filled += 1).is_ok() {}
-    assert_eq!((filled, pool.len::<Map>()), (4, 4), "5 objects of 3 MiB fit");
+    assert_eq!((filled, pool.len::<Map>()), (4, 4), "the pool has room for 5 objects of 3 MiB");
     assert!(matches!(pool.alloc_zeroed_with(never), Err(AllocError::Full(_))));
     pool.destroy().unwrap();
 }
@@ -162,7 +162,7 @@ mod killed {
         unreachable!("killed")
     }
 
-    /// Fills one object, and dies while it fills a second one.
+    /// Fills one object of each type, and dies while it fills another one.
     fn child(base: Key, is_keyed: bool) {
         let mut pool = open(&under(base));
         pool.alloc_zeroed_with(|map: &mut Map| map.tiles.fill(1)).unwrap();
@@ -180,14 +180,14 @@ mod killed {
     }
 
     #[test]
-    fn a_process_that_is_killed_while_it_fills_an_object_leaves_none() {
+    fn a_kill_while_an_object_is_filled_leaves_none() {
         if let Ok(role) = std::env::var(ROLE) {
             let (base, is_keyed) = role.split_once(' ').unwrap();
             return child(Key(base.parse().unwrap()), is_keyed == "true");
         }
         for is_keyed in [false, true] {
             let keys = Keys::take(4);
-            let name = "killed::a_process_that_is_killed_while_it_fills_an_object_leaves_none";
+            let name = "killed::a_kill_while_an_object_is_filled_leaves_none";
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
             let output = command.env(ROLE, format!("{} {is_keyed}", keys.base().0)).output().unwrap();
@@ -208,7 +208,7 @@ mod killed {
 
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
-    // Their entries lie in the bytes that the harness copies.
+    // Type numbers below 16 keep the entries in the bytes that the harness copies.
     #[pool(id = 3, keyed)]
     struct Small([u64; 16]);
 
@@ -224,9 +224,9 @@ mod killed {
         pool
     }
 
-    /// In the slots of objects that were freed, so that old bytes are there.
+    /// Uses the slots of freed objects, so that old bytes are in them.
     #[test]
-    fn killed_behind_any_store_it_is_there_in_full_or_not_at_all() {
+    fn a_kill_after_any_store_leaves_it_whole_or_absent() {
         let keys = Keys::take(4);
         let conf = keys.conf(BackendKind::Heap, 128 << 10, 2);
         let mut pool = small(&conf);
@@ -248,10 +248,10 @@ mod killed {
             let mut pool = small(&conf);
             let there = (pool.len::<Small>(), pool.len::<Plain>());
             assert_eq!(pool.get_by_key::<Small>(5).map(|small| small.0), (there.0 == 1).then_some(full));
-            assert!(pool.iter::<Plain>().all(|(_, plain)| plain.0 == full), "behind store {number}");
+            assert!(pool.iter::<Plain>().all(|(_, plain)| plain.0 == full), "after store {number}");
             seen.push(there);
             let made = pool.alloc_keyed_zeroed_with(5, |small: &mut Small| assert_eq!(small.0, [0; 16]));
-            assert_eq!(made.is_ok(), there.0 == 0, "behind store {number}: {made:?}");
+            assert_eq!(made.is_ok(), there.0 == 0, "after store {number}: {made:?}");
             pool.alloc_zeroed_with(|plain: &mut Plain| assert_eq!(plain.0, [0; 16])).unwrap();
         }
         assert!(seen.is_sorted() && stores.len() > 60, "{seen:?}");

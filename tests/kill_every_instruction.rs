@@ -1,28 +1,30 @@
-//! A SIGKILL after every instruction of every operation leaves the state before it or behind it (G1, G2, G4).
+//! A SIGKILL after every instruction of every operation leaves the state before it or after it (G1,
+//! G2, G4).
 //!
-//! `kill points`: a real child is killed by the kernel behind an instruction of the operation; the next open, the
-//! walk of `verify`, the objects and their handles are compared with what was before and what would have been
-//! behind. Operations of up to [`EVERY`] instructions are killed behind each of them; in longer
-//! ones (an open has tens of thousands) behind each that stored to a segment or entered the kernel,
-//! because between these nothing changes that outlives a process.
+//! `kill points`: the kernel kills a real child after an instruction of the operation. The test
+//! then opens the pool, runs `verify`, and compares the objects and their handles with the states
+//! before and after the operation. Operations of up to [`EVERY`] instructions are killed after each
+//! of them. Longer ones (an open has tens of thousands) are killed after each instruction that
+//! stored to a segment or entered the kernel. Between these, nothing changes that outlives a
+//! process.
 //!
-//! `nested images`: the bytes behind each store of the operation are resumed; the bytes behind each store of that
-//! recovery are resumed; and so on, to the recovery of a recovery of a recovery.
+//! `nested images`: the bytes after each store of the operation are resumed, then the bytes after
+//! each store of that recovery, and so on, up to the recovery of a recovery of a recovery.
 //!
-//! The last lines are the counts. An argument runs the scenarios whose name contains it.
+//! The last lines are the counts. An argument selects the scenarios whose name contains it.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
 
-/// Operations of so many instructions are killed behind each.
+/// Operations of up to so many instructions are killed after each one.
 #[cfg(target_arch = "x86_64")]
 const EVERY: usize = if cfg!(debug_assertions) { 150 } else { 480 };
 
-/// Recoveries that are cut on top of each other.
+/// How many interrupted recoveries follow each other.
 #[cfg(target_arch = "x86_64")]
 const DEPTH: u32 = if cfg!(debug_assertions) { 1 } else { 3 };
 
-/// What a process that does the other half of the scenarios is started with.
+/// The argument of the process that runs the other half of the scenarios.
 #[cfg(target_arch = "x86_64")]
 const OTHER_HALF: &str = "--other-half";
 
@@ -35,7 +37,7 @@ fn main() {
         return;
     }
     let began = std::time::Instant::now();
-    // Kills wait for the kernel: two processes take half the time.
+    // The kills wait for the kernel, so two processes take half the time.
     let program = std::env::current_exe().unwrap();
     let mut other = std::process::Command::new(program);
     let other = other.args(&arguments).arg(OTHER_HALF).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -53,7 +55,8 @@ fn main() {
     std::process::exit(i32::from(violations + wrong != 0));
 }
 
-/// Every second scenario, from `first` on: kill points and their violations, images and theirs.
+/// Runs every second scenario, beginning with `first`. Returns kill points and their violations,
+/// images and their violations.
 #[cfg(target_arch = "x86_64")]
 fn half(first: usize, arguments: &[String]) -> [u64; 4] {
     use harness::run;
@@ -72,5 +75,5 @@ fn half(first: usize, arguments: &[String]) -> [u64; 4] {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
-    println!("only on x86-64: the stepper knows its instructions");
+    println!("skipped: the stepper is written for x86-64");
 }

@@ -1,4 +1,4 @@
-//! docs/layout.md tells the truth: each of its tables is compared with the code, field by field.
+//! docs/layout.md matches the code: each of its tables is compared with the struct, field by field.
 
 use hotpool::layout::{
     BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, StartRec,
@@ -45,7 +45,8 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
     ]
 }
 
-/// The tables of docs/layout.md: heading `### Name (N bytes)`, rows `| offset | size | name | …`.
+/// Returns the tables of docs/layout.md: heading `### Name (N bytes)`, rows `| offset | size | name
+/// | …`.
 fn prose() -> Vec<ProseTable> {
     let text = include_str!("../docs/layout.md");
     let mut tables = Vec::new();
@@ -65,7 +66,7 @@ fn prose() -> Vec<ProseTable> {
 }
 
 #[test]
-fn every_table_of_the_document_is_the_struct_of_the_code() {
+fn every_documented_table_matches_its_struct() {
     let (code, prose) = (code(), prose());
     assert_eq!(code.len(), prose.len());
     for ((name, bytes, fields), (prose_name, prose_bytes, rows)) in code.iter().zip(&prose) {
@@ -74,7 +75,7 @@ fn every_table_of_the_document_is_the_struct_of_the_code() {
         let fields: Vec<_> = fields.iter().map(|(o, s, n)| (*o, *s, n.to_string())).collect();
         assert_eq!(&fields, rows, "{name}");
         let end = fields.iter().try_fold(0, |at, (offset, size, _)| (at == *offset).then_some(at + size));
-        assert_eq!(end, Some(*bytes), "{name} has a gap or a field that nobody listed");
+        assert_eq!(end, Some(*bytes), "{name} has a gap or an unlisted field");
     }
 }
 

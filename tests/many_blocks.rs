@@ -1,8 +1,10 @@
-//! A pool of as many blocks as the table has is made and opened again without reading a list for each (G3).
+//! A pool with as many blocks as the table holds is created and opened again without reading a list
+//! for each block (G3).
 //!
-//! `cargo test --test many_blocks -- --nocapture` prints the time of both for 1, 64, 1,024 and 4,095 blocks.
-//! The test has an IPC namespace of its own: with its base, the pool takes all 4,096 segments that SHMMNI allows. The
-//! namespace removes them when the test ends, however it ends. Needs the right to unshare; without it says SKIPPED.
+//! `cargo test --test many_blocks -- --nocapture` prints both times for 1, 64, 1,024 and 4,095
+//! blocks. The test runs in its own IPC namespace: with its base, the pool uses all 4,096 segments
+//! that SHMMNI allows. The namespace removes them when the test ends, however it ends. Without the
+//! right to unshare, the test prints SKIPPED.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -14,10 +16,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const BASE: u32 = 0x7d9a_0000;
-/// Tells a process the namespace that it must not fill.
+/// Tells the inner process which namespace it must not fill.
 const OUTER: &str = "HOTPOOL_TEST_OUTER_IPC";
-/// On a machine with other work. A start that read the list of all segments for each new key took 28 s to add 3,071
-/// blocks to 1,024.
+/// A bound for a busy machine. A start that read the list of all segments for each new key took 28
+/// s to add 3,071 blocks to 1,024.
 const BOUND: Duration = Duration::from_secs(8);
 
 #[repr(C)]
@@ -53,18 +55,18 @@ fn make_and_open(backend: BackendKind, blocks: u32) {
         hot = hot.min(took);
         drop(pool);
     }
-    println!("{backend:?}, {blocks} blocks: {made:.1?} to make, {hot:.1?} to open again");
+    println!("{backend:?}, {blocks} blocks: {made:.1?} to create, {hot:.1?} to open again");
     open(&conf, StartMode::Resume).0.destroy().unwrap();
     assert!(made < BOUND && hot < BOUND, "{blocks} blocks: {made:?}, {hot:?}");
 }
 
 #[test]
-fn a_heap_pool_of_all_blocks_is_made_and_opened_at_once() {
+fn a_heap_pool_with_all_blocks_opens_fast() {
     make_and_open(BackendKind::Heap, MAX_BLOCKS);
 }
 
 #[test]
-fn a_pool_of_all_blocks_is_made_and_opened_at_once() {
+fn a_pool_with_all_blocks_opens_fast() {
     let may = Command::new("unshare").args(["--ipc", "true"]).output();
     if !may.is_ok_and(|output| output.status.success()) {
         println!("SKIPPED: this process may not run `unshare --ipc`");
@@ -72,7 +74,7 @@ fn a_pool_of_all_blocks_is_made_and_opened_at_once() {
     }
     let mut inside = Command::new("unshare");
     inside.arg("--ipc").arg(std::env::current_exe().unwrap());
-    inside.args(["--exact", "inside_of_an_ipc_namespace_of_its_own", "--nocapture"]);
+    inside.args(["--exact", "inside_its_own_ipc_namespace", "--nocapture"]);
     inside.env(OUTER, std::fs::read_link("/proc/self/ns/ipc").unwrap());
     let output = inside.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -80,9 +82,9 @@ fn a_pool_of_all_blocks_is_made_and_opened_at_once() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Part of the test before it.
+/// Runs inside the namespace that the previous test creates.
 #[test]
-fn inside_of_an_ipc_namespace_of_its_own() {
+fn inside_its_own_ipc_namespace() {
     let Some(outer) = std::env::var_os(OUTER) else { return };
     assert_ne!(std::fs::read_link("/proc/self/ns/ipc").unwrap(), outer);
     for blocks in [1, 64.min(MAX_BLOCKS - 1), 1024.min(MAX_BLOCKS - 1), MAX_BLOCKS - 1] {
@@ -91,7 +93,7 @@ fn inside_of_an_ipc_namespace_of_its_own() {
     add_the_rest(MAX_BLOCKS / 4);
 }
 
-/// The list of segments is long by then, and most keys are absent.
+/// Adds blocks while the list of segments is long and most keys are absent.
 fn add_the_rest(blocks: u32) {
     let (pool, _) = open(&conf(BackendKind::Sysv, blocks), StartMode::Init);
     pool.close().unwrap();

@@ -1,7 +1,8 @@
-//! `HugePages`, `Prefault` and `LockMemory`: what a start gets, what it says of it, and what it refuses.
+//! `HugePages`, `Prefault` and `LockMemory`: what a start gets, what it reports, and what it
+//! refuses.
 //!
-//! Pages of 2 MiB are real ones: the tests reserve them on the host and put back what was there. Where that cannot be
-//! done, or where a limit cannot be set, they say SKIPPED.
+//! The tests reserve real pages of 2 MiB on the host and restore the setting. If that is
+//! impossible, or a limit cannot be set, they print SKIPPED.
 
 mod host;
 mod skip;
@@ -61,12 +62,12 @@ impl Bench {
         Home::of(&self.conf)
     }
 
-    /// Bytes of base and blocks.
+    /// Returns the bytes of base and blocks.
     fn bytes(&self) -> u64 {
         base_bytes(&self.conf) + 2 * self.conf.block_size.0
     }
 
-    /// Pages of 2 MiB that it takes.
+    /// Returns how many pages of 2 MiB the pool takes.
     fn huge(&self) -> u64 {
         base_bytes(&self.conf).div_ceil(HUGE) + 2 * self.conf.block_size.0.div_ceil(HUGE)
     }
@@ -77,10 +78,11 @@ impl Bench {
         pool
     }
 
-    /// The kernel counts the parts of a mapping that advice or a lock has cut, and a start takes each for a rival.
+    /// Checks that each segment is attached once.
     ///
-    /// A tool that lists the pools of this host has each segment attached for a moment, too. It leaves, and a part of a
-    /// mapping does not.
+    /// If advice or a lock splits a mapping, the kernel counts each part as an attach, and a start
+    /// takes it for a rival. A tool that lists the pools of this host also attaches each segment for a
+    /// moment. The tool detaches again; a part of a mapping does not.
     fn is_attached_once(&self) {
         const LONGEST: Duration = Duration::from_secs(20);
         let began = Instant::now();
@@ -101,12 +103,12 @@ impl Bench {
         Ok(pool)
     }
 
-    /// What a start refuses.
+    /// Returns the error of a start that is refused.
     fn refusal(&self) -> String {
         self.told(&self.try_open().unwrap_err().to_string())
     }
 
-    /// A text without what differs from run to run, or with the size of a base.
+    /// Replaces the parts of a text that differ from run to run or depend on the size of a base.
     fn told(&self, text: &str) -> String {
         let all = self.bytes();
         let names = [
@@ -119,7 +121,7 @@ impl Bench {
         names.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to))
     }
 
-    /// Bytes of the segments that have memory.
+    /// Returns how many bytes of the segments are populated.
     fn resident(&self) -> u64 {
         let table = MemoryTable::read(&self.home()).unwrap();
         let pool = observe_pool(self.conf.base_key, &self.home()).unwrap();
@@ -131,7 +133,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         if let Err(error) = remove_pool(self.conf.base_key, &self.home(), false) {
-            eprintln!("the pool under {} stays: {error}", self.conf.base_key);
+            eprintln!("cannot remove the pool under {}: {error}", self.conf.base_key);
         }
     }
 }
@@ -140,7 +142,7 @@ fn kinds(pool: &MemoryPoolMgr) -> Vec<PageKind> {
     pool.resume_report().memory.segments.iter().map(|segment| segment.kind).collect()
 }
 
-/// What a report says behind its microseconds.
+/// Returns the report's text after its microseconds.
 fn said(pool: &MemoryPoolMgr) -> String {
     let report = pool.resume_report().to_string();
     report.split_once(" us").unwrap().1.to_string()
@@ -153,26 +155,27 @@ fn without_time(said: &str) -> String {
     format!("{start} N ms{end}")
 }
 
-/// The bytes of a System V segment, behind everybody's back.
+/// Gives access to the words of a System V segment, bypassing the pool.
 fn words(key: Key, use_them: impl FnOnce(&mut [u64])) {
     let facts = observe(key, &Home::sysv()).unwrap().segment.unwrap();
     // SAFETY: the kernel chooses the address.
     let start = unsafe { libc::shmat(facts.id as i32, std::ptr::null(), 0) };
     assert_ne!(start.addr(), usize::MAX);
-    // SAFETY: so many bytes are mapped, any bytes are words, and the tests have no owner meanwhile.
+    // SAFETY: so many bytes are mapped, any bytes are valid words, and no owner runs meanwhile.
     use_them(unsafe { std::slice::from_raw_parts_mut(start.cast(), facts.bytes.0 as usize / 8) });
-    // SAFETY: mapped above, and not used any more.
+    // SAFETY: mapped above and no longer used.
     assert_eq!(unsafe { libc::shmdt(start) }, 0);
 }
 
-/// What the kernel says of the mappings of this process that begin with `/SYSV` and one of the keys of `bench`.
+/// Returns the kernel's flags for the mappings of this process that are named `/SYSV` and a key of
+/// `bench`.
 fn flags(bench: &Bench) -> Vec<String> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let names: Vec<String> = (0..3).map(|n| format!("/SYSV{:08x}", bench.conf.base_key.0 + n)).collect();
     let mut ours = false;
     let mut found = Vec::new();
     for line in smaps.lines() {
-        // The head of a mapping begins with its range.
+        // The first line of a mapping begins with its range.
         if line.split(' ').next().is_some_and(|range| range.contains('-')) {
             ours = names.iter().any(|name| line.contains(name.as_str()));
         }
@@ -181,7 +184,7 @@ fn flags(bench: &Bench) -> Vec<String> {
     found
 }
 
-/// What was logged by the thread of a test.
+/// The lines logged by the threads of the tests.
 static LOGGED: Mutex<Vec<(std::thread::ThreadId, log::Level, String)>> = Mutex::new(Vec::new());
 
 struct Logger;
@@ -211,17 +214,20 @@ fn warnings() -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_asked_for_is_not_done_and_not_said() {
+fn default_settings_do_and_report_nothing() {
     let bench = Bench::new(8 * MIB);
     let pool = bench.open();
     assert_eq!(pool.resume_report().memory, MemoryReport::default());
     assert_eq!(said(&pool), "");
-    assert!(bench.resident() < base_bytes(&bench.conf) + MIB, "blocks get their memory as types take it");
+    assert!(
+        bench.resident() < base_bytes(&bench.conf) + MIB,
+        "blocks are populated as types allocate extents"
+    );
 }
 
 #[test]
-fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
-    // Neither the base nor a block is a whole number of pages.
+fn reserved_pages_are_used_reported_and_kept_by_every_resume() {
+    // Neither the base nor a block is a whole number of huge pages.
     let mut host = Host::take();
     let mut bench = Bench::new(5 * MIB + 4096).with(HugePages::On, false, false);
     if !host.reserve(bench.huge()) {
@@ -237,7 +243,7 @@ fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
     while let Ok(id) = pool.alloc(Monster { words: [ids.len() as u64; 8] }) {
         ids.push(id);
     }
-    assert!(ids.len() > 100_000, "two blocks are full: {}", ids.len());
+    assert!(ids.len() > 100_000, "two blocks hold more than {} objects", ids.len());
     drop(pool);
     assert_eq!(observe(bench.conf.base_key, &bench.home()).unwrap().verdict(), Verdict::Crashed);
     let told = describe_pool(bench.conf.base_key, &bench.home()).unwrap();
@@ -257,13 +263,13 @@ fn reserved_pages_are_had_reported_and_kept_by_every_resume() {
         assert!(flags.iter().all(kept), "{flags:?}");
         assert!(pool.verify().is_sound(), "{:?}", pool.verify());
     }
-    // `off` over reserved pages is a disagreement, and the only one.
+    // `off` for a pool on reserved pages is a disagreement, and the only one.
     let [told] = &warnings()[..] else { panic!("{:?}", warnings()) };
     assert!(told.contains("keeps its reserved pages of 2 MiB, the ini says off"), "{told}");
 }
 
 #[test]
-fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
+fn an_interrupted_creation_on_reserved_pages_begins_again_from_zeros() {
     let mut host = Host::take();
     let bench = Bench::new(4 * MIB).with(HugePages::On, false, false);
     if !host.reserve(bench.huge()) {
@@ -271,7 +277,8 @@ fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
     }
     drop(bench.open());
     let keys = (0..3).map(|n| Key(bench.conf.base_key.0 + n));
-    // As if the pool had been moved aside: a base that was being emptied, and blocks that were.
+    // Simulates an interrupted move aside: a base that was being emptied, and blocks that were
+    // emptied.
     for (number, key) in keys.clone().enumerate() {
         words(key, |words| {
             words[0] = MAGIC_MAKING;
@@ -290,7 +297,7 @@ fn a_creation_on_reserved_pages_that_was_cut_is_begun_again_from_zeros() {
 }
 
 #[test]
-fn without_reserved_pages_on_refuses_and_try_goes_on() {
+fn without_reserved_pages_on_refuses_and_try_continues() {
     let host = Host::take();
     let mut bench = Bench::new(64 * MIB).with(HugePages::On, false, false);
     if host.free() >= base_bytes(&bench.conf).div_ceil(HUGE) {
@@ -309,9 +316,9 @@ fn without_reserved_pages_on_refuses_and_try_goes_on() {
     assert_eq!(said(&pool), "; pages of 4 KiB");
 }
 
-/// The setting comes second to the objects.
+/// The objects take precedence over the setting.
 #[test]
-fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
+fn a_pool_on_small_pages_resumes_with_a_warning_whatever_the_ini_sets() {
     let mut host = Host::take();
     let mut bench = Bench::new(4 * MIB);
     if !host.reserve(bench.huge()) {
@@ -330,7 +337,7 @@ fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
     assert!(told.contains("keeps its small pages, the ini says on"), "{told}");
     insta::assert_snapshot!(bench.told(warning), @"[zone] HugePages = on, and 3 of 3 segments, the one under 0xBASE first, were made without reserved pages of 2 MiB and keep what they have; a pool that is made anew has them");
     drop(pool);
-    // A block that is added gets what is asked for.
+    // A block that is added gets the configured pages.
     bench.conf.shm_keys.push(Key(bench.conf.base_key.0 + 3));
     let pool = bench.open();
     assert_eq!(kinds(&pool)[3], PageKind::Reserved);
@@ -338,7 +345,7 @@ fn a_pool_of_small_pages_is_resumed_and_warned_of_whatever_the_ini_says() {
 }
 
 #[test]
-fn try_takes_transparent_pages_where_the_host_allows_them() {
+fn try_uses_transparent_pages_if_the_host_allows_them() {
     let mut host = Host::take();
     let bench = Bench::new(8 * MIB).with(HugePages::Try, true, false);
     if host.free() >= bench.huge() {
@@ -350,7 +357,7 @@ fn try_takes_transparent_pages_where_the_host_allows_them() {
     }
     let pool = bench.open();
     let segments = &pool.resume_report().memory.segments;
-    // The base has a tail of small pages.
+    // The tail of the base uses small pages.
     assert_eq!(kinds(&pool), [PageKind::Transparent; 3], "{segments:?}");
     assert_eq!(
         segments.iter().map(|segment| segment.huge.0).collect::<Vec<_>>(),
@@ -369,7 +376,7 @@ fn try_takes_transparent_pages_where_the_host_allows_them() {
 }
 
 #[test]
-fn prefault_gives_every_page_its_memory_at_once() {
+fn prefault_populates_every_page() {
     let mut bench = Bench::new(24 * MIB + 4096).with(HugePages::Off, true, false);
     let pool = bench.open();
     assert_eq!(bench.resident(), bench.bytes());
@@ -378,7 +385,7 @@ fn prefault_gives_every_page_its_memory_at_once() {
     assert!(done.threads >= 1 && done.took.as_nanos() > 0);
     insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms");
     drop(pool);
-    // Attached again, nothing is mapped yet; the pages are there.
+    // After an attach the pages exist, but are not mapped yet.
     let mapped = |bench: &Bench| {
         let pool = bench.open();
         let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
@@ -393,7 +400,7 @@ fn prefault_gives_every_page_its_memory_at_once() {
     assert!(mapped(&bench) < MIB);
 }
 
-/// Is one of the tests below, in a process that was started as one.
+/// Runs one of the parts below if this process was launched for it.
 #[test]
 fn serve() {
     match std::env::var("HOTPOOL_TEST_MEMORY").as_deref() {
@@ -404,7 +411,7 @@ fn serve() {
     }
 }
 
-/// Runs a part of [`serve`] in a process of its own by `sh`; `$@` is that process.
+/// Runs a part of [`serve`] in its own process, launched by `sh`; `$@` is that process.
 fn run(role: &str, script: &str) {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(std::env::current_exe().unwrap());
@@ -416,7 +423,7 @@ fn run(role: &str, script: &str) {
 }
 
 #[test]
-fn want_of_memory_is_an_error_and_not_a_signal() {
+fn out_of_memory_is_an_error_and_not_a_signal() {
     run(
         "small-file-system",
         r#"unshare --mount true 2>/dev/null || { echo "SKIPPED: may not unshare"; exit; }; exec unshare --mount "$@""#,
@@ -435,7 +442,7 @@ fn inside_of_a_small_file_system() {
     bench.conf.backend = BackendKind::File;
     bench.conf.dir = dir.path().into();
     let refused = bench.refusal();
-    // Which segment is short, and how much was done, is up to the threads.
+    // The threads decide which segment is short and how much was done.
     let (start, rest) = refused.split_once(" under ").unwrap();
     let (segment, rest) = rest.split_once(": ").unwrap();
     assert!(segment.starts_with("0x") && segment.contains(" of size "), "{refused}");
@@ -443,7 +450,7 @@ fn inside_of_a_small_file_system() {
     let rest = &rest[rest.find(" of ").unwrap()..];
     let told = bench.told(&format!("{start} under KEY of size SIZE: {reason}, with N{rest}"));
     insta::assert_snapshot!(told, @"[zone] Prefault = yes, and there is no memory for all pages of the segment under KEY of size SIZE: No space left on device (os error 28), with N of ALL done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it more, name fewer ShmKeys, or set Prefault = no");
-    // The start has left in order: it is no crash, and the next one goes on.
+    // The start ended cleanly, so it is not a crash, and the next one succeeds.
     bench.conf.memory.prefault = false;
     let pool = bench.open();
     let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
@@ -453,11 +460,11 @@ fn inside_of_a_small_file_system() {
     assert!(Command::new("umount").arg(dir.path()).status().unwrap().success());
 }
 
-/// Root may lock what it likes unless it is given up.
+/// Root may lock any amount unless it gives up the right.
 const NO_RIGHT: &str = r#"[ $(id -u) = 0 ] && exec setpriv --bounding-set=-ipc_lock "$@"; exec "$@""#;
 
 #[test]
-fn what_cannot_be_locked_is_refused_with_the_limit() {
+fn a_pool_that_cannot_be_locked_is_refused_with_the_limit() {
     run("small-limit", &format!("ulimit -l 64; {NO_RIGHT}"));
 }
 
@@ -477,8 +484,8 @@ fn locked_kb() -> u64 {
 }
 
 #[test]
-fn what_is_locked_has_all_its_memory() {
-    // Less than what it is by default.
+fn a_locked_pool_is_fully_populated() {
+    // Use less than the default limit.
     run(
         "room-to-lock",
         &format!(
@@ -496,12 +503,12 @@ fn inside_of_room_to_lock() {
     assert_eq!(pool.resume_report().memory.locked, Some(Bytes(bench.bytes())));
     insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms; ALL locked in RAM");
     drop(pool);
-    assert_eq!(locked_kb(), before, "the lock goes with the mapping");
+    assert_eq!(locked_kb(), before, "the lock ends with the mapping");
     drop(bench);
     let mut host = Host::take();
     let bench = Bench::new(MIB).with(HugePages::On, false, true);
     if host.reserve(bench.huge()) {
-        // Nothing to lock, and nothing that a limit is asked for.
+        // Reserved pages need no lock, and no limit applies.
         assert_eq!(bench.open().resume_report().memory.locked, Some(Bytes(0)));
     }
 }

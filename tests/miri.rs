@@ -1,7 +1,10 @@
-//! Small programs over the heap backend, for Miri: no operation has undefined behaviour by the rules of Rust, whatever the
-//! machine makes of it. `.ci/miri` runs them so; as ordinary tests they show that they do what they say.
+//! Small programs on the heap backend, for Miri: no operation has undefined behaviour by the rules
+//! of Rust.
 //!
-//! Everything that keeps pointers into a pool is used at least once: slots and their maps, the index and its splits, guards, views,
+//! `.ci/miri` runs them under Miri. As ordinary tests they show that they do what they claim.
+//!
+//! Everything that keeps pointers into a pool is used at least once: slots and their maps, the
+//! index and its splits, guards, views, walks, the undo log, transactions, a second start.
 //! walks, the undo log, transactions, a second start.
 
 use bytemuck::{Pod, Zeroable};
@@ -49,7 +52,7 @@ fn sum(pool: &MemoryPoolMgr) -> u64 {
 }
 
 #[test]
-fn slots_are_made_freed_and_used_again() {
+fn slots_are_allocated_freed_and_reused() {
     let mut pool = open(&conf(0));
     let ids: Vec<Id<Hero>> = (0..70).map(|gold| pool.alloc(hero(gold)).unwrap()).collect();
     for id in ids.iter().step_by(3) {
@@ -81,7 +84,7 @@ fn keys_find_their_objects_through_splits() {
 }
 
 #[test]
-fn guards_and_views_of_several_objects_live_side_by_side() {
+fn guards_and_views_of_several_objects_coexist() {
     let mut pool = open(&conf(2));
     let [a, b, c] = [1, 2, 3].map(|gold| pool.alloc(hero(gold)).unwrap());
     let item = pool.alloc_keyed(5, Item { owner: 0 }).unwrap();
@@ -110,7 +113,7 @@ fn guards_and_views_of_several_objects_live_side_by_side() {
 fn walks_of_all_kinds_see_every_object_once() {
     let mut pool = open(&conf(3));
     let ids: Vec<_> = (0..100).map(|gold| pool.alloc(hero(gold)).unwrap()).collect();
-    // Full words, words with holes, and words of few.
+    // Full words, words with holes, and sparse words.
     ids[64..]
         .iter()
         .filter(|id| !pool.get(**id).unwrap().gold.is_multiple_of(9))
@@ -136,7 +139,7 @@ fn walks_of_all_kinds_see_every_object_once() {
 }
 
 #[test]
-fn updates_and_transactions_are_kept_or_taken_back() {
+fn updates_and_transactions_commit_or_roll_back() {
     let mut pool = open(&conf(4));
     let (a, b) = (pool.alloc(hero(10)).unwrap(), pool.alloc(hero(20)).unwrap());
     let item = pool.alloc_keyed(1, Item { owner: 1 }).unwrap();

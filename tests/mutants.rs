@@ -1,9 +1,9 @@
-//! The crash harness sees mistakes: each of those in `src/mutants.rs` is planted and has to be caught (G14), by the
-//! test that docs/mutants.md names. And the kills come before and after every commit store of docs/layout.md, by the
-//! tests that the second table there names.
+//! The crash harness catches bugs: each mutant of `src/mutants.rs` must be caught by the test that
+//! docs/mutants.md names (G14). Kills come before and after every commit store of docs/layout.md,
+//! in the tests that the second table names.
 //!
-//! `cargo test --release --features mutants --test mutants`, an argument `stores` leaves the mistakes out; with `HOTPOOL_BLESS=1` it looks for the
-//! tests and writes docs/mutants.md anew.
+//! Run `cargo test --release --features mutants --test mutants`. The argument `stores` skips the
+//! mutants. With `HOTPOOL_BLESS=1` it searches for the tests and rewrites docs/mutants.md.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -13,7 +13,6 @@ fn main() {
     let bless = std::env::var("HOTPOOL_BLESS").is_ok();
     let began = std::time::Instant::now();
     let document = std::fs::read_to_string(proof::DOCUMENT).unwrap();
-    // An argument `stores` leaves the mistakes out.
     let only_stores = std::env::args().any(|argument| argument == "stores");
     let (mutants, missed) = match only_stores {
         true => (proof::mutants_of(&document), 0),
@@ -26,7 +25,7 @@ fn main() {
     );
     let (stores, violations, empty) = proof::stores();
     println!(
-        "violations without a mistake: {violations}, empty cells: {empty}, {:.1} s",
+        "violations without a mutant: {violations}, empty cells: {empty}, {:.1} s",
         began.elapsed().as_secs_f64()
     );
     let written = proof::document(&mutants, &stores);
@@ -35,7 +34,7 @@ fn main() {
     }
     let lags = !bless && written != document;
     if lags {
-        println!("{} lags behind; HOTPOOL_BLESS=1 writes it:\n{written}", proof::DOCUMENT);
+        println!("{} is out of date; HOTPOOL_BLESS=1 rewrites it:\n{written}", proof::DOCUMENT);
     }
     std::process::exit(i32::from(missed + empty != 0 || violations != 0 || lags));
 }
@@ -51,10 +50,11 @@ mod proof {
 
     pub(crate) const DOCUMENT: &str = "docs/mutants.md";
 
-    /// Recoveries that are cut on top of each other.
+    /// How many interrupted recoveries follow each other.
     const DEPTH: u32 = 3;
 
-    /// Plants a mistake and runs one test of the harness, or all until one catches it: its name.
+    /// Plants a mutant and runs one test of the harness, or all until one catches it. Returns the
+    /// test's name.
     fn caught(mutant: Mutant, by: Option<&str>) -> (Option<&'static str>, Tally) {
         let arm = move |on: bool| mutants::plant(on.then_some(mutant));
         let mut tally = Tally { quick: true, arm: Some(Box::new(arm)), ..Tally::default() };
@@ -77,9 +77,9 @@ mod proof {
         (None, tally)
     }
 
-    /// The table of mistakes, and how many were missed.
+    /// Returns the table of mutants, and how many were missed.
     pub(crate) fn mutants(document: &str, bless: bool) -> (String, usize) {
-        let mut table = String::from("| mistake | what it does | caught by |\n|---|---|---|\n");
+        let mut table = String::from("| mutant | what it does | caught by |\n|---|---|---|\n");
         let mut missed = 0;
         for (mutant, says) in mutants::ALL {
             let row = format!("| `{mutant:?}` |");
@@ -99,7 +99,7 @@ mod proof {
                 Some(name) => {
                     println!("caught at point {:5}: {mutant:?}, {says}\n    {name}: {first}", tally.points)
                 }
-                None => println!("MISSED at all of {} points: {mutant:?}, {says}", tally.points),
+                None => println!("MISSED at all {} points: {mutant:?}, {says}", tally.points),
             }
             missed += usize::from(found.is_none());
             table += &format!("| `{mutant:?}` | {says} | {} |\n", found.unwrap_or(""));
@@ -107,13 +107,14 @@ mod proof {
         (table, missed)
     }
 
-    /// The table of mistakes as the document has it.
+    /// Returns the table of mutants from the document.
     pub(crate) fn mutants_of(document: &str) -> String {
-        let table = document.split("\n\n").find(|part| part.starts_with("| mistake |"));
+        let table = document.split("\n\n").find(|part| part.starts_with("| mutant |"));
         table.unwrap_or_default().to_string() + "\n"
     }
 
-    /// The table of commit stores, the violations, and the cells without a test.
+    /// Returns the table of commit stores, the number of violations, and the number of cells
+    /// without a test.
     pub(crate) fn stores() -> (String, u64, usize) {
         let mut tally = Tally { quick: true, ..Tally::default() };
         let began = std::time::Instant::now();
@@ -154,16 +155,16 @@ mod proof {
 
     pub(crate) fn document(mutants: &str, stores: &str) -> String {
         format!(
-            "# What the crash tests see\n\n\
+            "# What the crash tests catch\n\n\
              `cargo test --release --features mutants --test mutants` checks this file and, with `HOTPOOL_BLESS=1`,\n\
-             writes it. Do not edit it by hand.\n\n\
-             ## Planted mistakes\n\n\
-             Each mistake exists only with the feature `mutants` (`src/mutants.rs`). The last column names the test of\n\
+             rewrites it. Do not edit it by hand.\n\n\
+             ## Mutants\n\n\
+             Each mutant exists only with the feature `mutants` (`src/mutants.rs`). The last column names the test of\n\
              `tests/harness/scenario.rs` or `tests/harness/calls.rs` that catches it.\n\n\
              {mutants}\n\
              ## Commit stores\n\n\
-             Each store that makes a change real, as `docs/layout.md` names it, and two of the tests that kill the process\n\
-             between it and the commit store before it, and between it and the next one.\n\n\
+             Each commit store of `docs/layout.md`, with two of the tests that kill the process between it and the\n\
+             commit store before it, and between it and the next one.\n\n\
              {stores}"
         )
     }
@@ -171,5 +172,5 @@ mod proof {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
-    println!("only on x86-64");
+    println!("skipped: the harness is written for x86-64");
 }

@@ -1,6 +1,7 @@
-//! Owners and starters in different PID namespaces of one host, and a kernel that removes
-//! segments as soon as nobody has them attached (G6, G15). Needs the right to unshare; without it says
-//! SKIPPED.
+//! Owners and starts in different PID namespaces of one host, and a kernel that removes segments as
+//! soon as no process has them attached (G6, G15).
+//!
+//! Without the right to unshare, the tests print SKIPPED.
 
 mod owner;
 mod skip;
@@ -11,10 +12,11 @@ use skip::skipped;
 use std::process::Command;
 
 const SMALL: u64 = 1 << 20;
-/// Tells a process of [`a_forced_removal_makes_every_start_cold_and_is_named`] the namespace that it must not change.
+/// Tells the inner process of [`forced_removal_makes_every_start_cold_and_is_reported`] which
+/// namespace it must not change.
 const OUTER: &str = "HOTPOOL_TEST_OUTER_IPC";
 
-/// Is an owner, in a process that was started as one.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn serve() {
     owner::serve();
@@ -30,8 +32,8 @@ fn may_unshare(what: &[&str]) -> bool {
 }
 
 #[test]
-fn a_starter_in_another_pid_namespace_waits_for_the_owner_like_any_other() {
-    // Once with the `/proc` of its own namespace, once with that of the host.
+fn a_start_in_another_pid_namespace_waits_for_the_owner() {
+    // Once with the `/proc` of the namespace, once with that of the host.
     for proc in [&["--mount-proc"][..], &[]] {
         let inside = [&["--pid", "--fork", "--kill-child"], proc].concat();
         if !may_unshare(&inside) {
@@ -47,7 +49,7 @@ fn a_starter_in_another_pid_namespace_waits_for_the_owner_like_any_other() {
             assert_eq!(owner.ask("touch"), "touched");
             let mut starter = start(starter_inside);
             let refused = keys.open_by(&mut starter, 100);
-            // Where the pid means something, it is named.
+            // The pid is named where it is valid.
             let who = if starter_inside {
                 "is owned by a process not visible in this PID namespace"
             } else {
@@ -62,15 +64,15 @@ fn a_starter_in_another_pid_namespace_waits_for_the_owner_like_any_other() {
     }
 }
 
-/// `kernel.shm_rmid_forced` is one setting a namespace: the test has its own.
+/// `kernel.shm_rmid_forced` belongs to the namespace, so the test uses its own.
 #[test]
-fn a_forced_removal_makes_every_start_cold_and_is_named() {
+fn forced_removal_makes_every_start_cold_and_is_reported() {
     if !may_unshare(&["--ipc"]) {
         return;
     }
     let mut inside = Command::new("unshare");
     inside.arg("--ipc").arg(std::env::current_exe().unwrap());
-    inside.args(["--exact", "inside_of_an_ipc_namespace_with_forced_removal", "--nocapture"]);
+    inside.args(["--exact", "inside_an_ipc_namespace_with_forced_removal", "--nocapture"]);
     inside.env(OUTER, std::fs::read_link("/proc/self/ns/ipc").unwrap());
     let output = inside.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -79,9 +81,9 @@ fn a_forced_removal_makes_every_start_cold_and_is_named() {
 }
 
 #[test]
-fn inside_of_an_ipc_namespace_with_forced_removal() {
+fn inside_an_ipc_namespace_with_forced_removal() {
     let Some(outer) = std::env::var_os(OUTER) else { return };
-    assert_ne!(std::fs::read_link("/proc/self/ns/ipc").unwrap(), outer, "the namespace of the host");
+    assert_ne!(std::fs::read_link("/proc/self/ns/ipc").unwrap(), outer, "this is the namespace of the host");
     let setting = "/proc/sys/kernel/shm_rmid_forced";
     if std::fs::write(setting, "1").is_err() {
         skipped(&format!("this process may not write {setting}"));
@@ -101,14 +103,15 @@ fn inside_of_an_ipc_namespace_with_forced_removal() {
         owner.kill();
         owner.wait();
         let facts = observe(keys.base, &Home::sysv()).unwrap();
-        assert_eq!(facts.segment, None, "the segment has gone with its owner");
+        assert_eq!(facts.segment, None, "the segment was removed with its owner");
         assert_eq!(facts.lock, LockFacts::Free { observers: 0 });
         owner = Owner::start();
     }
-    // Set back, the pool of the next start is kept.
+    // With the setting restored, the pool of the next start is kept.
     std::fs::write(setting, "0").unwrap();
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
-    // The semaphores of the earlier owner are there and its segments are not: that is told, and the setting is not.
+    // The earlier owner's semaphores remain without its segments: the start reports that, but not
+    // the setting.
     let warnings = owner.ask("warnings");
     assert!(
         warnings.contains("an earlier owner has left semaphores") && !warnings.contains("shm_rmid_forced"),

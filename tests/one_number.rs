@@ -1,5 +1,5 @@
-//! Two structs of one type number are two types, however alike they look: the one that was not added finds nothing and
-//! changes nothing at any door of the pool.
+//! Two structs with one type number are two types, however alike they are. Every method of the pool
+//! finds and changes nothing through the struct that was not added.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -18,7 +18,7 @@ macro_rules! twins {
             gold: u64,
         }
 
-        /// The low ten bits of its fingerprint are those of the other one.
+        /// The low ten bits of its fingerprint equal those of the other struct.
         #[repr(C)]
         #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
         #[pool(id = $id, name = "purse" $(, $keyed)?)]
@@ -34,7 +34,7 @@ twins!(KeyedPurse KeyedAlike 1 keyed);
 mod same {
     use super::*;
 
-    /// A struct of the same fields, and so of the same fingerprint.
+    /// A struct with the same fields, and therefore the same fingerprint.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
     #[pool(id = 1, name = "purse")]
@@ -51,7 +51,7 @@ fn open() -> MemoryPoolMgr {
     MemoryPoolMgr::open(&conf).unwrap()
 }
 
-/// The fingerprint of a struct with one `u64` of this name.
+/// Returns the fingerprint of a struct with one `u64` field of this name.
 fn fingerprint(name: &'static str) -> u64 {
     Fingerprint::of_struct(&[hotpool::object::Field { name, ..Purse::FIELDS[0] }], 8)
 }
@@ -66,7 +66,7 @@ fn the_twins_agree_in_stride_and_in_ten_bits_of_the_fingerprint() {
     assert_eq!(Purse::FINGERPRINT, same::Purse::FINGERPRINT);
 }
 
-/// Every door of a type that was not added, with the handle of an object of its twin.
+/// Calls every method with a type that was not added, and with the handle of an object of its twin.
 fn nothing_is_there<T: PoolObject + PartialEq + std::fmt::Debug>(
     pool: &mut MemoryPoolMgr,
     object: hotpool::Handle,
@@ -97,13 +97,13 @@ fn nothing_is_there<T: PoolObject + PartialEq + std::fmt::Debug>(
                 _ => tx.get_mut(id).map(|object| *object = zeroed()),
             }
         });
-        assert_eq!(result, Err(not_added()), "door {door}");
+        assert_eq!(result, Err(not_added()), "method {door}");
     }
     assert_eq!(pool.last_committed(), 0, "a failed transaction left its tag");
 }
 
 #[test]
-fn the_one_that_was_not_added_finds_nothing() {
+fn the_struct_that_was_not_added_finds_nothing() {
     let mut pool = open();
     pool.add_type::<Purse>().unwrap();
     let ids: Vec<_> = (0..64).map(|gold| pool.alloc(Purse { gold }).unwrap()).collect();
@@ -117,7 +117,7 @@ fn the_one_that_was_not_added_finds_nothing() {
     assert_eq!(pool.alloc(Alike { gold_830: 1 }), refused);
     assert_eq!(pool.alloc_zeroed_with(|_: &mut Alike| ()), refused);
     assert_eq!(pool.tx(|tx| tx.alloc(Alike { gold_830: 1 })), Err(AllocError::NotAdded("purse").into()));
-    assert_eq!((pool.bytes_free(), pool.capacity::<Purse>()), room, "the other type has grown");
+    assert_eq!((pool.bytes_free(), pool.capacity::<Purse>()), room, "the other type grew");
     let error = pool.add_type::<Alike>();
     assert!(matches!(error, Err(PoolError::TypeChanged { .. })), "{error:?}");
     let error = pool.add_type::<same::Purse>();
@@ -127,7 +127,7 @@ fn the_one_that_was_not_added_finds_nothing() {
 }
 
 #[test]
-fn the_one_that_was_not_added_finds_nothing_by_key() {
+fn the_struct_that_was_not_added_finds_nothing_by_key() {
     let mut pool = open();
     pool.add_type::<KeyedPurse>().unwrap();
     let id = pool.alloc_keyed(1, KeyedPurse { gold: 1 }).unwrap();

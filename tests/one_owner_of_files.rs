@@ -1,8 +1,9 @@
-//! One owner wherever the memory of a pool is visible: files in a folder that containers share, and `/dev/shm`
-//! with IPC namespaces of their own (G6). Owners and starters run in namespaces of their own, are killed, and race.
+//! One owner wherever the memory of a pool is visible: files in a folder that containers share, and
+//! `/dev/shm` with separate IPC namespaces (G6). Owners and starts run in their own namespaces, are
+//! killed, and race.
 //!
-//! Needs the right to unshare; without it, or without an overlay, says SKIPPED. `HOTPOOL_ROUNDS=500` asks for more
-//! rounds, with their figures.
+//! Without the right to unshare, or without an overlay, the tests print SKIPPED.
+//! `HOTPOOL_ROUNDS=500` runs more rounds and prints their figures.
 
 mod owner;
 mod skip;
@@ -15,10 +16,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const SMALL: u64 = 1 << 20;
-/// What a container has of its own.
+/// The namespaces that a container has for itself.
 const CONTAINER: [&str; 5] = ["--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// Is an owner, in a process that was started as one.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn serve() {
     owner::serve();
@@ -37,25 +38,25 @@ fn contained() -> Owner {
     Owner::start_under("unshare", &CONTAINER)
 }
 
-/// Rounds of a test that runs often: so many, or as many as were asked for.
+/// Returns the number of rounds: `few`, unless `HOTPOOL_ROUNDS` is set.
 fn rounds(few: u32) -> u32 {
     std::env::var("HOTPOOL_ROUNDS").map_or(few, |rounds| rounds.parse().unwrap())
 }
 
-/// The homes whose memory is seen from other namespaces, and the folder of one.
+/// Returns the backends whose memory other namespaces see, and the folder of one.
 fn homes() -> (tempfile::TempDir, [Home; 2]) {
     let dir = tempfile::tempdir().unwrap();
     let file = Home { backend: BackendKind::File, dir: dir.path().into() };
     (dir, [file, Home { backend: BackendKind::Posix, dir: PathBuf::new() }])
 }
 
-/// The two that may start: in two namespaces, and in one.
+/// Returns two processes in two namespaces, and two in one.
 fn pairs() -> [(&'static str, [Owner; 2]); 2] {
     [("two namespaces", [contained(), contained()]), ("one namespace", [Owner::start(), Owner::start()])]
 }
 
 #[test]
-fn of_two_starters_in_two_namespaces_exactly_one_is_let_in() {
+fn of_two_starts_in_two_namespaces_exactly_one_succeeds() {
     if !may_unshare() {
         return;
     }
@@ -72,7 +73,7 @@ fn of_two_starters_in_two_namespaces_exactly_one_is_let_in() {
                 let (owner, other) = (let_in[0], 1 - let_in[0]);
                 assert!(answers[other].contains("is owned by "), "{place}, round {round}: {answers:?}");
                 cold += u32::from(answers[owner].contains("cold start"));
-                // In half of the rounds there is no pool to begin with.
+                // In half of the rounds no pool exists at the beginning.
                 let leave = if round % 2 == 0 { "close" } else { "destroy" };
                 assert_eq!(starters[owner].ask(leave), "Ok(())", "{place}, round {round}");
             }
@@ -116,7 +117,7 @@ fn kill_and_start(place: &str, start: impl Fn() -> Owner) {
 }
 
 #[test]
-fn a_start_waits_for_an_owner_of_another_namespace_and_names_it() {
+fn a_start_waits_for_an_owner_in_another_namespace_and_names_it() {
     if !may_unshare() {
         return;
     }
@@ -139,7 +140,7 @@ fn a_start_waits_for_an_owner_of_another_namespace_and_names_it() {
 }
 
 #[test]
-fn tools_know_an_owner_of_another_namespace_and_remove_nothing_under_it() {
+fn tools_see_an_owner_in_another_namespace_and_remove_nothing() {
     if !may_unshare() {
         return;
     }
@@ -149,7 +150,7 @@ fn tools_know_an_owner_of_another_namespace_and_remove_nothing_under_it() {
         let (mut owner, mut tool) = (contained(), contained());
         assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
         assert_eq!(owner.ask("fill"), "15");
-        // The host sees the process and not its semaphores; another container sees neither.
+        // The host sees the process but not its semaphores; another container sees neither.
         let facts = observe(keys.base, home).unwrap();
         let Verdict::Busy { holder } = facts.verdict() else { panic!("{:?}", facts.verdict()) };
         assert_ne!(holder.pid, 0, "the host sees the processes of its containers");
@@ -160,16 +161,16 @@ fn tools_know_an_owner_of_another_namespace_and_remove_nothing_under_it() {
         owner.kill();
         owner.wait();
         let mut next = contained();
-        assert!(keys.open_by(&mut next, 20_000).contains("hot start 2,"), "nothing was removed");
+        assert!(keys.open_by(&mut next, 20_000).contains("hot start 2,"), "the pool was not removed");
         assert_eq!(next.ask("close"), "Ok(())");
         assert_eq!(observe(keys.base, home).unwrap().verdict(), Verdict::Clean);
-        assert!(keys.remove_by(&mut tool).starts_with("removed"), "nobody owns it any more");
+        assert!(keys.remove_by(&mut tool).starts_with("removed"), "the pool has no owner any more");
         assert_eq!(observe(keys.base, home).unwrap().verdict(), Verdict::Absent);
     }
 }
 
 #[test]
-fn a_removal_and_a_start_at_once_leave_the_owner_its_pool() {
+fn a_simultaneous_removal_leaves_the_owner_its_pool() {
     if !may_unshare() {
         return;
     }
@@ -221,12 +222,15 @@ fn stopped_and_forked(home: &Home) {
     owner.signal(libc::SIGCONT);
     owner.fork();
     owner.kill();
-    assert!(keys.open_by(&mut starter, 20_000).contains("hot start 2,"), "the child is still there");
+    assert!(
+        keys.open_by(&mut starter, 20_000).contains("hot start 2,"),
+        "the start succeeds although the child is alive"
+    );
     assert_eq!(starter.ask("close"), "Ok(())");
 }
 
 #[test]
-fn a_process_that_executes_itself_competes_for_the_lock_like_any_other() {
+fn a_process_that_executes_itself_competes_for_the_lock() {
     if !may_unshare() {
         return;
     }
@@ -238,13 +242,13 @@ fn a_process_that_executes_itself_competes_for_the_lock_like_any_other() {
         assert_eq!(owner.ask("exec"), "here");
         assert!(
             keys.open_by(&mut owner, 0).contains("hot start 2,"),
-            "its memory went, and the lock with it"
+            "exec released the mapping and with it the lock"
         );
         assert!(keys.open_by(&mut other, 0).starts_with("refused"));
         assert_eq!(owner.ask("exec"), "here");
-        assert!(keys.open_by(&mut other, 0).contains("hot start 3,"), "nobody can store");
+        assert!(keys.open_by(&mut other, 0).contains("hot start 3,"), "no process can write");
         let refused = keys.open_by(&mut owner, 0);
-        assert!(refused.starts_with("refused"), "the semaphores that it kept are not all: {refused}");
+        assert!(refused.starts_with("refused"), "the semaphores that it kept are not enough: {refused}");
         assert_eq!(other.ask("close"), "Ok(())");
     }
 }
@@ -256,7 +260,7 @@ struct Overlay {
 
 impl Overlay {
     fn mount() -> Option<Self> {
-        // The upper layer cannot lie on another overlay.
+        // The upper layer cannot be on another overlay.
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = |name: &str| {
             let path = dir.path().join(name);
@@ -287,7 +291,7 @@ impl Drop for Overlay {
 }
 
 #[test]
-fn on_an_overlay_there_is_one_owner_too() {
+fn an_overlay_allows_one_owner_only() {
     let (true, Some(overlay)) = (may_unshare(), Overlay::mount()) else { return };
     let home = Home { backend: BackendKind::File, dir: overlay.top() };
     stopped_and_forked(&home);

@@ -1,6 +1,7 @@
-//! A panic tears an object as a death does: what its guard or walk was writing is named until it is settled,
-//! whether the panic ends the process or is caught. (That the breaker acts on it is shown with processes by
-//! `crash_loop.rs`.)
+//! A panic tears an object as a death does: the object of its guard or walk is named until it is
+//! settled, whether the panic ends the process or is caught.
+//!
+//! That the breaker acts on it is shown with processes by `crash_loop.rs`.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, OnTorn, ProcessConf};
@@ -46,12 +47,12 @@ fn boom() -> ! {
     resume_unwind(Box::new("boom"))
 }
 
-/// Runs `f`, which panics, and catches that.
+/// Runs `f` and catches its panic.
 fn caught(f: impl FnOnce()) {
     assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
 }
 
-/// A pool of ten players, of which the middle one is written.
+/// Returns a pool of ten players; the test writes the middle one.
 fn players(conf: &ProcessConf) -> (MemoryPoolMgr, Vec<Id<Player>>) {
     let mut pool = open(conf);
     let make = |key| pool.alloc_keyed(key, Player { gold: key, checksum: key }).unwrap();
@@ -70,7 +71,7 @@ fn half(player: &mut Player) {
 
 type Write = fn(&mut MemoryPoolMgr, &[Id<Player>]);
 
-/// Every way to write an object through a guard or walk.
+/// All ways to write an object through a guard or walk.
 const WAYS: [(&str, Write); 12] = [
     ("get_mut", |pool, ids| half(&mut pool.get_mut(ids[VICTIM]).unwrap())),
     ("get_mut_by_key", |pool, _| half(&mut pool.get_mut_by_key(VICTIM as u64).unwrap())),
@@ -128,15 +129,19 @@ fn a_panic_that_is_caught_leaves_evidence_that_later_guards_do_not_cover() {
         let victim = Torn::Object(ids[VICTIM].handle());
         caught(|| write(&mut pool, &ids));
         assert_eq!(pool.torn(), [victim], "{way}");
-        assert_eq!(pool.get(ids[VICTIM]).unwrap().checksum, VICTIM as u64, "{way}: it stays in reach");
+        assert_eq!(
+            pool.get(ids[VICTIM]).unwrap().checksum,
+            VICTIM as u64,
+            "{way}: the object still resolves"
+        );
         for (_, mut player) in pool.iter_mut::<Player>() {
             player.gold += 1;
         }
         pool.get_mut(ids[0]).unwrap().gold = 7;
         pool.update(ids[VICTIM], |player| player.gold += 1).unwrap();
         pool.ready().unwrap();
-        assert_eq!(pool.torn(), [victim], "{way}: nothing of this has settled it");
-        // A clean close repairs nothing either, and the next start acts on it.
+        assert_eq!(pool.torn(), [victim], "{way}: none of these calls settles it");
+        // A clean close does not settle it either; the next start acts on it.
         pool.close().unwrap();
         let mut strict = conf.clone();
         strict.resume.on_torn = OnTorn::Quarantine;
@@ -148,7 +153,7 @@ fn a_panic_that_is_caught_leaves_evidence_that_later_guards_do_not_cover() {
 }
 
 #[test]
-fn what_the_report_has_named_is_settled_by_ready_and_what_came_later_is_not() {
+fn ready_settles_what_the_report_named_and_nothing_later() {
     let conf = conf();
     let (mut pool, ids) = players(&conf);
     forget(pool.get_mut(ids[1]));
@@ -160,14 +165,18 @@ fn what_the_report_has_named_is_settled_by_ready_and_what_came_later_is_not() {
     assert_eq!(pool.torn(), [Torn::Object(ids[VICTIM].handle())]);
     drop(pool);
     let mut pool = open(&conf);
-    assert_eq!(pool.resume_report().being_written, [ids[VICTIM].handle()], "the next report names it");
+    assert_eq!(
+        pool.resume_report().being_written,
+        [ids[VICTIM].handle()],
+        "the next report names the object"
+    );
     pool.ready().unwrap();
     assert_eq!(pool.torn(), []);
     pool.destroy().unwrap();
 }
 
 #[test]
-fn what_is_repaired_freed_or_put_away_is_settled() {
+fn repair_free_and_quarantine_settle_an_object() {
     let conf = conf();
     let (mut pool, ids) = players(&conf);
     let tear = |pool: &mut MemoryPoolMgr, id: Id<Player>| {
@@ -178,14 +187,14 @@ fn what_is_repaired_freed_or_put_away_is_settled() {
     };
     (0..4).for_each(|n| tear(&mut pool, ids[n]));
     tear(&mut pool, ids[0]);
-    assert_eq!(pool.torn().len(), 4, "each is listed once");
+    assert_eq!(pool.torn().len(), 4, "each object is listed once");
     let repaired = Torn::Object(ids[0].handle());
     assert!(pool.settle_torn(repaired) && !pool.settle_torn(repaired));
     assert!(pool.free(ids[1]));
     pool.quarantine(ids[2].handle()).unwrap();
     assert_eq!(pool.torn(), [Torn::Object(ids[3].handle())]);
     pool.release(ids[2].handle()).unwrap();
-    // The slot of the one that was freed has another object by now.
+    // The slot of the freed object now has another object.
     pool.alloc_keyed(77, Player { gold: 0, checksum: 0 }).unwrap();
     drop(pool);
     let pool = open(&conf);
@@ -195,7 +204,7 @@ fn what_is_repaired_freed_or_put_away_is_settled() {
 }
 
 #[test]
-fn several_guards_of_a_type_leave_the_type() {
+fn several_guards_of_a_type_report_the_type() {
     let (mut pool, ids) = players(&conf());
     caught(|| {
         let _two = pool.get_several_mut([ids[0], ids[1]]).unwrap();
@@ -229,7 +238,7 @@ fn a_guard_that_was_dropped_before_the_panic_leaves_nothing() {
 }
 
 #[test]
-fn a_sweep_goes_on_after_the_object_at_which_it_panicked() {
+fn a_sweep_continues_after_the_object_that_panicked() {
     let (mut pool, ids) = players(&conf());
     let (mut sweep, mut visited) = (Sweep::default(), Vec::new());
     for _ in 0..20 {
@@ -249,7 +258,7 @@ fn a_sweep_goes_on_after_the_object_at_which_it_panicked() {
 }
 
 #[test]
-fn a_guard_moved_into_the_scope_that_panics_leaves_its_object_and_the_walk_goes_on() {
+fn a_guard_moved_into_a_panicking_scope_names_its_object_and_the_walk_continues() {
     let (mut pool, ids) = players(&conf());
     let mut visited = 0;
     for (_, mut player) in pool.iter_mut::<Player>() {
@@ -278,14 +287,14 @@ impl Drop for Writes<'_> {
 }
 
 #[test]
-fn a_guard_that_lives_within_an_unwinding_leaves_nothing() {
+fn a_guard_created_during_unwinding_leaves_nothing() {
     let (mut pool, ids) = players(&conf());
     caught(|| {
         let _writes = Writes(&mut pool, &ids);
         boom();
     });
     assert_eq!(pool.torn(), []);
-    // And none of it blinds the mark to the next panic.
+    // The next panic still finds a usable mark.
     caught(|| {
         let _guard = pool.get_mut(ids[8]).unwrap();
         boom();
@@ -295,7 +304,7 @@ fn a_guard_that_lives_within_an_unwinding_leaves_nothing() {
 }
 
 #[test]
-fn updates_and_transactions_that_panic_are_taken_back_and_leave_nothing() {
+fn updates_and_transactions_that_panic_roll_back_and_leave_nothing() {
     let conf = conf();
     let (mut pool, ids) = players(&conf);
     caught(|| pool.update(ids[VICTIM], half).unwrap());

@@ -1,6 +1,7 @@
 //! An object that was being written when its owner died is named by the next start, and by each
-//! further one until a start is ready. (A guard that is leaked stands for one that a death cut short:
-//! in both cases nobody takes the mark back.)
+//! further one until a start is ready.
+//!
+//! A leaked guard stands for one that a death interrupted: in both cases the mark stays.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -39,7 +40,7 @@ fn open(conf: &ProcessConf) -> MemoryPoolMgr {
     pool
 }
 
-/// The objects that a start names, after `write` was cut.
+/// Returns the objects and types that a start names after `write` was interrupted.
 fn named_after(write: impl FnOnce(&mut MemoryPoolMgr, [Id<Player>; 3], Id<Shop>)) -> (Vec<u64>, Vec<u16>) {
     let conf = conf();
     let mut pool = open(&conf);
@@ -81,7 +82,7 @@ fn one_guard_names_its_object() {
 }
 
 #[test]
-fn the_objects_of_views_side_by_side_are_both_named() {
+fn the_objects_of_two_views_are_both_named() {
     let mut wanted = vec![];
     let (mut named, types) = named_after(|pool, players, shop| {
         wanted = vec![players[2].to_bits(), shop.to_bits()];
@@ -94,7 +95,7 @@ fn the_objects_of_views_side_by_side_are_both_named() {
 }
 
 #[test]
-fn an_iteration_names_the_object_at_hand() {
+fn an_iteration_names_its_current_object() {
     let mut wanted = 0;
     let named = named_after(|pool, players, _| {
         wanted = players[1].to_bits();
@@ -176,7 +177,7 @@ fn objects_stay_named_until_a_start_is_ready() {
 }
 
 #[test]
-fn the_same_handle_twice_is_refused_and_a_stale_one_too() {
+fn duplicate_and_stale_handles_are_refused() {
     let conf = conf();
     let mut pool = open(&conf);
     let (a, b) = (pool.alloc(Player { gold: 1 }).unwrap(), pool.alloc(Player { gold: 2 }).unwrap());

@@ -1,6 +1,6 @@
-//! Every operation does what a plain map would: random histories against a model, on types of
-//! several shapes, with the generations so few that slots are used up all the time, and with the
-//! pool closed and opened in between.
+//! Every operation does what a plain map would. Random histories run against a model, on types of
+//! several shapes. Some have so few generations that slots are retired all the time, and the pool
+//! is closed and reopened in between.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -88,7 +88,7 @@ struct Model {
     small: BTreeMap<Id<Small>, u64>,
     keyed: BTreeMap<u64, (Id<Keyed>, u64)>,
     large: BTreeMap<Id<Large>, u64>,
-    /// Every handle that was ever freed, and every one that was ever given out.
+    /// Every handle that was freed, and every handle that was returned.
     dead: Vec<Id<Small>>,
     dead_keyed: Vec<Id<Keyed>>,
     given: HashSet<u64>,
@@ -111,7 +111,7 @@ impl Model {
         match *step {
             Step::Alloc(value) => match pool.alloc(Small { value }) {
                 Ok(id) => {
-                    assert!(self.given.insert(id.to_bits()), "{id} was given out twice");
+                    assert!(self.given.insert(id.to_bits()), "{id} was returned twice");
                     self.small.insert(id, value);
                 }
                 Err(error) => assert!(matches!(error, AllocError::Full(_)), "{error}"),
@@ -119,7 +119,7 @@ impl Model {
             Step::Free(number) => {
                 let Some(id) = pick(&self.small, number) else { return };
                 assert!(pool.free(id));
-                assert!(!pool.free(id), "a second free found something");
+                assert!(!pool.free(id), "a second free succeeded");
                 self.small.remove(&id);
                 self.dead.push(id);
             }
@@ -161,7 +161,7 @@ impl Model {
                 assert!(pool.free(id));
                 self.large.remove(&id);
             }
-            Step::Reopen | Step::Drop => unreachable!("done by the caller"),
+            Step::Reopen | Step::Drop => unreachable!("the caller reopens the pool"),
         }
     }
 
@@ -175,7 +175,7 @@ impl Model {
                 assert_eq!((said, holder), (key, id.handle()));
             }
             (Err(AllocError::Full(_)), None) => {}
-            (result, held) => panic!("{result:?} where the model has {held:?}"),
+            (result, held) => panic!("{result:?}, but the model has {held:?}"),
         }
     }
 
@@ -243,12 +243,12 @@ proptest! {
     }
 
     #[test]
-    fn used_up_slots_are_retired_and_no_handle_ever_comes_back(steps in prop::collection::vec(step(), 1..1500)) {
+    fn slots_retire_and_no_handle_ever_resolves_again(steps in prop::collection::vec(step(), 1..1500)) {
         run(&steps, 3, 4);
     }
 
     #[test]
-    fn a_full_pool_says_so_and_goes_on(steps in prop::collection::vec(step(), 1..1500)) {
+    fn a_full_pool_reports_it_and_stays_usable(steps in prop::collection::vec(step(), 1..1500)) {
         run(&steps, 0x0fff_ffff, 1);
     }
 }

@@ -1,5 +1,5 @@
-//! What a pool holds and how it changes with its ini: sizes from one byte to a block, a thousand types,
-//! millions of slots, blocks added, given up and taken back, structs that changed.
+//! What a pool holds, and how it changes with its ini: objects from one byte to a block, a thousand
+//! types, millions of slots, blocks added, given up and reused, structs that changed.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf, TypeConf};
@@ -78,7 +78,7 @@ fn a_full_pool_names_the_type_and_the_remedy() {
 }
 
 #[test]
-fn a_type_that_was_not_added_is_an_error_and_no_object() {
+fn a_type_that_was_not_added_is_an_error_without_objects() {
     let conf = conf(64 << 10, 1);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     assert_eq!(pool.alloc(One([1])), Err(AllocError::NotAdded("one")));
@@ -93,7 +93,7 @@ fn a_type_that_was_not_added_is_an_error_and_no_object() {
 }
 
 #[test]
-fn blocks_that_the_ini_adds_are_used_and_those_it_drops_are_kept_if_they_hold_anything() {
+fn added_blocks_are_used_and_dropped_blocks_with_content_are_refused() {
     let two = conf(64 << 10, 2);
     let mut one = two.clone();
     one.shm_keys.truncate(1);
@@ -106,7 +106,7 @@ fn blocks_that_the_ini_adds_are_used_and_those_it_drops_are_kept_if_they_hold_an
     let few = pages.len();
     pool.close().unwrap();
 
-    // Named, not used yet: it can be dropped again, and taken back.
+    // A block that the ini names but the pool does not use yet can be dropped, and named again.
     MemoryPoolMgr::open(&two).unwrap().close().unwrap();
     MemoryPoolMgr::open(&one).unwrap().close().unwrap();
     let mut pool = MemoryPoolMgr::open(&two).unwrap();
@@ -183,7 +183,7 @@ mod after {
         pub uid: u64,
     }
 
-    /// The hero of before, renamed.
+    /// The same fields as `before::Hero`, under another name.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 7)]
@@ -204,7 +204,7 @@ mod after {
 }
 
 #[test]
-fn a_renamed_struct_is_told_to_keep_the_name_that_its_objects_have() {
+fn a_renamed_struct_is_refused_with_the_name_to_keep() {
     let conf = conf(64 << 10, 1);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<before::Hero>().unwrap();
@@ -222,7 +222,7 @@ fn a_renamed_struct_is_told_to_keep_the_name_that_its_objects_have() {
     pool.destroy().unwrap();
 }
 
-/// A type whose number no pool can have, written by hand.
+/// A type with a number outside the valid range, written by hand.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
 struct Beyond<const ID: u16>(u64);
@@ -238,7 +238,7 @@ impl<const ID: u16> PoolObject for Beyond<ID> {
     const KEYED: bool = false;
 }
 
-/// What every method says of a type that was not added and cannot be.
+/// Checks that every method treats this type as not added.
 fn is_not_there<const ID: u16>(pool: &mut MemoryPoolMgr, one: hotpool::Handle) {
     assert_eq!((pool.len::<Beyond<ID>>(), pool.capacity::<Beyond<ID>>()), (0, 0));
     assert!(pool.is_empty::<Beyond<ID>>());
@@ -250,7 +250,7 @@ fn is_not_there<const ID: u16>(pool: &mut MemoryPoolMgr, one: hotpool::Handle) {
 }
 
 #[test]
-fn a_type_number_that_no_pool_has_is_a_type_that_was_not_added() {
+fn an_invalid_type_number_is_a_type_that_was_not_added() {
     let conf = conf(64 << 10, 1);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<One>().unwrap();
@@ -263,7 +263,7 @@ fn a_type_number_that_no_pool_has_is_a_type_that_was_not_added() {
 }
 
 #[test]
-fn a_changed_struct_is_refused_field_by_field_and_the_rest_goes_on() {
+fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     let conf = conf(64 << 10, 4);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<before::Hero>().unwrap();
@@ -297,7 +297,7 @@ fn a_changed_struct_is_refused_field_by_field_and_the_rest_goes_on() {
 }
 
 #[test]
-fn what_the_ini_says_of_a_type_is_kept() {
+fn the_ini_settings_of_a_type_are_honoured() {
     let mut conf = conf(1 << 20, 4);
     let place = conf.places.section.clone();
     let ini = |capacity, object_bytes| TypeConf {
@@ -331,7 +331,7 @@ fn what_the_ini_says_of_a_type_is_kept() {
 }
 
 #[test]
-fn a_start_that_was_cut_before_its_first_object_is_cold_again() {
+fn a_start_interrupted_before_its_first_object_is_cold_again() {
     let conf = conf(64 << 10, 1);
     drop(MemoryPoolMgr::open(&conf).unwrap());
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
@@ -344,13 +344,13 @@ fn a_start_that_was_cut_before_its_first_object_is_cold_again() {
     pool.ready().unwrap();
     drop(pool);
     let pool = MemoryPoolMgr::open(&conf).unwrap();
-    assert_eq!(pool.start_mode(), StartMode::Resume, "it was ready, if without an object");
+    assert_eq!(pool.start_mode(), StartMode::Resume, "the start was ready, although without an object");
     pool.destroy().unwrap();
 }
 
 #[test]
 fn a_type_has_millions_of_slots() {
-    // 64 million in release; a debug build takes too long for them.
+    // 64 million in a release build; a debug build would take too long.
     let slots: u32 = if cfg!(debug_assertions) { 1_000_000 } else { 64_000_000 };
     let blocks = (u64::from(slots) * 17).div_ceil(256 << 20) as u32;
     let mut pool = MemoryPoolMgr::open(&conf(256 << 20, blocks + 1)).unwrap();
@@ -375,7 +375,7 @@ impl<const ID: u16> hotpool::object::Schema for Numbered<ID> {
 }
 
 impl<const ID: u16> Numbered<ID> {
-    /// Each type has a name of its own: a pool takes no two of one name.
+    /// Each type has its own name, because a pool refuses two types with one name.
     const LETTERS: [u8; 5] = [
         b'n',
         b'0' + (ID / 1000) as u8,
@@ -389,7 +389,7 @@ impl<const ID: u16> PoolObject for Numbered<ID> {
     const TYPE_ID: u16 = ID;
     const NAME: &'static str = match std::str::from_utf8(&Self::LETTERS) {
         Ok(name) => name,
-        Err(_) => "letters are text",
+        Err(_) => "the letters are not UTF-8",
     };
     const KEYED: bool = false;
 }
@@ -433,7 +433,7 @@ fn a_pool_has_a_thousand_types() {
     pool.destroy().unwrap();
 }
 
-/// What the documentation of `Handle` says of handles that are used in another pool.
+/// Shows what the documentation of `Handle` states about handles used in another pool.
 #[test]
 fn a_handle_does_not_name_its_pool() {
     let (of_a, of_b) = (conf(64 << 10, 1), conf(64 << 10, 1));
@@ -441,7 +441,7 @@ fn a_handle_does_not_name_its_pool() {
     a.add_type::<One>().unwrap();
     b.add_type::<One>().unwrap();
     let in_a = a.alloc(One([1])).unwrap();
-    assert_eq!(b.get(in_a), None, "nothing lives in that slot");
+    assert_eq!(b.get(in_a), None, "that slot has no live object");
     let in_b = b.alloc(One([2])).unwrap();
     assert_eq!(in_a, in_b, "type, slot and generation agree");
     assert_eq!(b.get(in_a), Some(&One([2])));
@@ -458,12 +458,12 @@ fn a_handle_does_not_name_its_pool() {
 struct Namesake(u64);
 
 #[test]
-fn two_types_of_one_name_are_refused_and_nothing_is_added() {
+fn two_types_with_one_name_are_refused() {
     let mut pool = MemoryPoolMgr::open(&conf(1 << 20, 1)).unwrap();
     add::<7>(&mut pool);
     let error = pool.add_type::<Namesake>().unwrap_err();
     assert!(matches!(error, PoolError::TypeNameTaken { name: "n0007", id: 1008, other: 7, .. }), "{error}");
     assert!(error.to_string().contains("keep that number: #[pool(id = 7)]"), "{error}");
-    assert!(pool.alloc(Namesake(1)).is_err(), "it was not added");
+    assert!(pool.alloc(Namesake(1)).is_err(), "the type was not added");
     add::<8>(&mut pool);
 }

@@ -1,4 +1,4 @@
-//! What a dead process was doing is read out of its pool, exactly and without changing a byte.
+//! What a dead process was doing is read from its pool, exactly and without changing a byte.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
@@ -34,7 +34,7 @@ impl Site {
         PostMortem::read(self.0.base_key, &Home::sysv()).unwrap()
     }
 
-    /// Runs the server until it has died.
+    /// Runs the server until it dies.
     fn die(&self, how: &str) {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "server", "--nocapture"]);
@@ -54,7 +54,7 @@ fn conf(base: u32) -> ProcessConf {
     ProcessConf::new("zone", Key(base), Bytes(256 << 10), &[Key(base + 1)])
 }
 
-/// The server, when this program is started as one; nothing otherwise.
+/// Runs as the server if this process was launched as one.
 #[test]
 fn server() {
     let Ok(settings) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
@@ -85,7 +85,7 @@ fn server() {
 }
 
 #[test]
-fn the_last_operation_the_object_and_the_notes_of_a_dead_process() {
+fn a_dead_process_leaves_its_last_operation_object_and_notes() {
     let site = Site::new(0);
     site.die("writing");
     let found = site.read();
@@ -104,7 +104,7 @@ fn the_last_operation_the_object_and_the_notes_of_a_dead_process() {
     assert!(tags.contains(&"note 7 1 2".to_string()), "{tags:?}");
     let own: Vec<&Note> = found.notes.iter().filter(|note| Event::of(note.tag).is_none()).collect();
     let [own] = own[..] else { panic!() };
-    // The coarse clock stands still for a tick, so a note may seem to be a little in the future.
+    // The coarse clock advances once per tick, so a note may seem to be slightly in the future.
     let age = found.read_at.abs_diff(own.wall);
     assert!(age < 60_000_000_000, "the note is {age} ns old");
     assert!(tags.contains(&"object 1:1v1".to_string()));
@@ -116,22 +116,25 @@ fn the_last_operation_the_object_and_the_notes_of_a_dead_process() {
 }
 
 #[test]
-fn reading_changes_nothing_and_a_second_look_says_the_same() {
+fn reading_changes_nothing_and_a_second_reading_agrees() {
     let site = Site::new(1);
     site.die("freeing");
     let first = site.read();
     let operation = first.operation.as_ref().unwrap();
     assert_eq!((operation.alloc, operation.type_name.as_str(), operation.slot), (false, "monster", 2));
-    // Unless somebody on this host has looked at every segment in between.
+    // Another process on this host may have attached the segments in between; then this is None.
     assert!(first.ended.is_none_or(|ended| first.read_at.abs_diff(ended) < 60_000_000_000));
     let second = site.read();
     assert_eq!((first.notes, first.starts), (second.notes, second.starts));
     assert_eq!(first.operation, second.operation);
-    assert_eq!(second.ended, None, "others have looked since, and the kernel keeps only the last");
+    assert_eq!(
+        second.ended, None,
+        "the first reading was the last to attach, and the kernel keeps only the last"
+    );
 }
 
 #[test]
-fn several_guards_mean_any_of_the_type_and_stay_named_after_the_next_start() {
+fn several_guards_name_the_type_even_after_the_next_start() {
     let site = Site::new(2);
     site.die("all");
     let found = site.read();
@@ -143,7 +146,7 @@ fn several_guards_mean_any_of_the_type_and_stay_named_after_the_next_start() {
 }
 
 #[test]
-fn a_live_pool_is_read_beside_its_owner() {
+fn a_live_pool_is_read_while_its_owner_runs() {
     let site = Site::new(3);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     pool.note(1, 0, 0);
@@ -157,7 +160,7 @@ fn a_live_pool_is_read_beside_its_owner() {
 }
 
 #[test]
-fn the_box_keeps_the_last_notes_and_no_tag_of_the_program_is_taken_for_the_library() {
+fn the_black_box_keeps_the_last_notes_and_tells_program_tags_apart() {
     let site = Site::new(4);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     for number in 0..5000 {
@@ -168,7 +171,7 @@ fn the_box_keeps_the_last_notes_and_no_tag_of_the_program_is_taken_for_the_libra
     assert!(notes.windows(2).all(|pair| pair[1].number == pair[0].number + 1));
     assert!(notes.iter().all(|note| u64::from(note.tag) == note.a && Event::of(note.tag).is_none()));
     assert_eq!(notes.last().unwrap().a, 4999);
-    assert!(notes.iter().all(|note| note.wall == 0), "their start is not in the box any more");
+    assert!(notes.iter().all(|note| note.wall == 0), "the note of their start is no longer in the black box");
 }
 
 #[test]

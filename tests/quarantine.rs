@@ -1,4 +1,5 @@
-//! An object in quarantine is kept and out of reach, and leaves it whole or freed, whatever is cut.
+//! A quarantined object is kept out of reach, and leaves the quarantine whole or freed, even if the
+//! operation is interrupted.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, OnTorn, ProcessConf};
@@ -37,13 +38,13 @@ fn open(conf: &ProcessConf) -> MemoryPoolMgr {
     pool
 }
 
-/// Leaves a pool as a death in the middle of a change of `id` does.
+/// Leaves a pool as a death during a change of `id` does.
 fn die_writing<T: PoolObject>(mut pool: MemoryPoolMgr, id: Id<T>) {
     std::mem::forget(pool.get_mut(id).unwrap());
     drop(pool);
 }
 
-/// Three objects of each type, the middle ones torn.
+/// Creates three objects of each type, the middle ones torn.
 fn torn(conf: &ProcessConf) -> (Id<Plain>, Id<Keyed>) {
     let mut pool = open(conf);
     let plain = [1, 2, 3].map(|value| pool.alloc(Plain { value }).unwrap());
@@ -61,7 +62,7 @@ fn values(pool: &MemoryPoolMgr) -> (Vec<u64>, Vec<u64>) {
 }
 
 #[test]
-fn a_torn_object_is_named_and_stays_in_reach_unless_the_ini_says_otherwise() {
+fn a_torn_object_is_named_and_stays_reachable_by_default() {
     let conf = conf(OnTorn::Report);
     let (plain, keyed) = torn(&conf);
     let pool = open(&conf);
@@ -87,10 +88,10 @@ fn nothing_reaches_an_object_in_quarantine_and_no_slot_is_lost() {
     assert_eq!(values(&pool), (vec![1, 3], vec![1, 3]));
     assert_eq!((pool.len::<Plain>(), pool.len::<Keyed>()), (2, 2));
     assert!(pool.verify().is_sound(), "{}", pool.verify());
-    assert_eq!(pool.quarantined_object(plain), Some(Plain { value: 2 }), "but it can be looked at");
+    assert_eq!(pool.quarantined_object(plain), Some(Plain { value: 2 }), "it can still be read");
 
     let more: Vec<u32> = (0..200).map(|value| pool.alloc(Plain { value }).unwrap().index()).collect();
-    assert!(!more.contains(&plain.index()), "its slot is not used again");
+    assert!(!more.contains(&plain.index()), "its slot must not be used again");
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn a_released_object_is_back_by_handle_and_key() {
 }
 
 #[test]
-fn a_key_that_was_given_away_meanwhile_is_not_taken_back() {
+fn a_key_given_to_another_object_is_not_taken_back() {
     let conf = conf(OnTorn::Quarantine);
     let (_, keyed) = torn(&conf);
     let mut pool = open(&conf);
@@ -139,7 +140,7 @@ fn a_key_that_was_given_away_meanwhile_is_not_taken_back() {
 }
 
 #[test]
-fn a_dropped_object_is_gone_for_ever_and_its_slot_free() {
+fn a_dropped_object_is_gone_and_its_slot_free() {
     let conf = conf(OnTorn::Quarantine);
     let (plain, keyed) = torn(&conf);
     let mut pool = open(&conf);
@@ -156,17 +157,17 @@ fn a_dropped_object_is_gone_for_ever_and_its_slot_free() {
 }
 
 #[test]
-fn a_type_that_was_not_added_is_an_error_that_says_so() {
+fn a_type_that_was_not_added_is_an_error() {
     let conf = conf(OnTorn::Quarantine);
     let (plain, _) = torn(&conf);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     assert_eq!(pool.release(plain.handle()), Err(QuarantineError::NotAdded(plain.handle())));
     let named: Vec<Handle> = pool.quarantined();
-    assert!(named.contains(&plain.handle()), "they are named all the same");
+    assert!(named.contains(&plain.handle()), "they are listed nevertheless");
 }
 
 #[test]
-fn a_program_may_put_objects_away_itself_as_long_as_there_is_room() {
+fn a_program_may_quarantine_objects_until_the_list_is_full() {
     let mut pool = open(&conf(OnTorn::Report));
     let all: Vec<Handle> = (0..70).map(|value| pool.alloc(Plain { value }).unwrap().handle()).collect();
     for object in &all[..64] {
@@ -177,16 +178,16 @@ fn a_program_may_put_objects_away_itself_as_long_as_there_is_room() {
     assert_eq!(
         pool.get(all[64].typed::<Plain>().unwrap()).unwrap().value,
         64,
-        "what has no room stays in reach"
+        "an object that is not quarantined still resolves"
     );
     assert_eq!(pool.quarantined(), all[..64]);
     assert!(pool.verify().is_sound(), "{}", pool.verify());
 }
 
-/// The header decides, not the map: a stray write that calls a slot free gives away neither an object in quarantine
-/// nor a slot that is used up.
+/// The slot header decides, not the map. If a stray write marks slots as free, neither a
+/// quarantined object nor a retired slot is given away.
 #[test]
-fn a_map_that_calls_their_slots_free_gives_away_neither_parked_nor_retired_ones() {
+fn a_damaged_map_gives_away_neither_quarantined_nor_retired_slots() {
     let conf = conf(OnTorn::Report);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.set_last_generation(3);
@@ -200,7 +201,7 @@ fn a_map_that_calls_their_slots_free_gives_away_neither_parked_nor_retired_ones(
     assert_eq!(retired.map(|id| (id.index(), id.generation())), [(1, 1), (1, 3)]);
     pool.quarantine(parked.handle()).unwrap();
     let other = pool.alloc(Plain { value: 3 }).unwrap();
-    // The map of the first extent, which begins after the first page of its block.
+    // Clears bits in the map of the first extent, which begins after the first page of its block.
     // SAFETY: nothing borrows from the pool here.
     assert!(unsafe { hotpool::share::raw::poke(conf.shm_keys[0], 4096, |map| map & !3) });
     drop(pool);

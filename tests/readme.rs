@@ -1,10 +1,10 @@
-//! The first page is true: its program is the one that is built, its ini is one that is sound, and
-//! its commands have verbs.
+//! The README is accurate: its program is the one that is built, its ini is valid, and its commands
+//! exist.
 
 use hotpool::ConfMgr;
 use std::fs;
 
-/// The code of the blocks of one language.
+/// Returns the code blocks of one language.
 fn blocks(language: &str) -> Vec<String> {
     let text = fs::read_to_string("README.md").unwrap();
     let start = format!("```{language}\n");
@@ -18,9 +18,9 @@ fn the_program_is_the_example_hello() {
     assert_eq!(blocks("rust"), [code]);
 }
 
-/// Both are run with the default ini, so that they meet in one pool.
+/// Both use the default ini, so they share a pool.
 #[test]
-fn hello_and_the_zone_server_have_types_of_different_numbers() {
+fn hello_and_the_zone_server_use_different_type_numbers() {
     let ids = |path: &str| -> Vec<String> {
         let text = fs::read_to_string(path).unwrap();
         let numbers = text.split("#[pool(id = ").skip(1);
@@ -33,7 +33,7 @@ fn hello_and_the_zone_server_have_types_of_different_numbers() {
 
 /// The example reads the default ini, and a reader who has both must not be refused.
 #[test]
-fn the_ini_is_sound_and_is_the_zone_of_the_default_one() {
+fn the_ini_is_the_zone_of_the_default_ini() {
     let conf = ConfMgr::parse(&blocks("ini")[0], "README.md").unwrap();
     let (zone, default) = (conf.process("zone").unwrap(), ConfMgr::load("config/memorypool.ini").unwrap());
     let default = default.process("zone").unwrap();
@@ -41,9 +41,9 @@ fn the_ini_is_sound_and_is_the_zone_of_the_default_one() {
     assert_eq!((zone.block_size, &zone.shm_keys), (default.block_size, &default.shm_keys));
 }
 
-/// A reader copies them into a new project.
+/// A reader copies these dependencies into a new project.
 #[test]
-fn the_dependencies_are_those_of_this_build() {
+fn the_dependencies_match_this_build() {
     let manifest: toml::Table = fs::read_to_string("Cargo.toml").unwrap().parse().unwrap();
     let ours = &manifest["workspace"]["dependencies"];
     let theirs: toml::Table = blocks("toml")[0].parse().unwrap();
@@ -60,7 +60,7 @@ fn the_dependencies_are_those_of_this_build() {
 }
 
 #[test]
-fn every_command_has_its_verb_and_every_example_its_file() {
+fn every_command_and_example_exists() {
     let console = blocks("console").concat();
     let words: Vec<Vec<&str>> = console.lines().map(|line| line.split_whitespace().collect()).collect();
     for line in &words {

@@ -1,8 +1,9 @@
-//! The program of the README is killed behind each of its stores, and run again: there is one hero, ever after.
+//! The README's program is killed after each of its stores and run again: it always has exactly one
+//! hero.
 //!
-//! Its first start made the pool and was killed then (the making itself is cut by `tests/kill_every_instruction.rs`).
-//! The second one adds the type, makes the hero and is ready; the bytes behind each single instruction of it that stores
-//! are resumed by a third one.
+//! The first start creates the pool and is killed then (`kill_every_instruction` interrupts the
+//! creation itself). The second start adds the type, creates the hero and becomes ready. A third
+//! start resumes the bytes after each store of the second.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -18,7 +19,7 @@ mod x86_64 {
 
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
-    // Its entry lies in the bytes that the harness copies.
+    // A low type number keeps the entry in the bytes that the harness copies.
     #[pool(id = 3)]
     struct Hero {
         uid: u64,
@@ -28,7 +29,7 @@ mod x86_64 {
         y: f32,
     }
 
-    /// The README's program, without what it prints, up to the word that says that it serves.
+    /// The README's program up to `ready()`, without its output.
     fn program(conf: &ProcessConf) -> Result<MemoryPoolMgr, PoolError> {
         let mut pool = MemoryPoolMgr::open(conf)?;
         pool.add_type::<Hero>()?;
@@ -43,7 +44,7 @@ mod x86_64 {
     }
 
     #[test]
-    fn the_program_here_is_that_of_the_readme() {
+    fn this_program_is_that_of_the_readme() {
         let readme = std::fs::read_to_string("README.md").unwrap();
         let here = include_str!("readme_kills.rs");
         for line in [
@@ -73,12 +74,12 @@ mod x86_64 {
             for run in 0..2 {
                 let pool = program(&conf).unwrap();
                 inits += u32::from(pool.start_mode() == StartMode::Init);
-                assert_eq!(pool.len::<Hero>(), 1, "killed behind store {number}, run {run}");
+                assert_eq!(pool.len::<Hero>(), 1, "killed after store {number}, run {run}");
                 assert_eq!(pool.iter::<Hero>().map(|(_, hero)| hero.uid).collect::<Vec<_>>(), [7]);
                 assert!(run == 0 || pool.start_mode() == StartMode::Resume);
             }
         }
-        println!("{} stores, {inits} starts of {} began anew", stores.len(), 2 * (stores.len() + 1));
+        println!("{} stores, {inits} of {} starts were cold", stores.len(), 2 * (stores.len() + 1));
         assert!(inits > 10);
         MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::destroy).unwrap();
     }

@@ -1,11 +1,11 @@
-//! The tools that everybody has drive the example server: `redis-benchmark` loads it until it
-//! is killed, and `redis-cli` sees every acknowledged login in the server that comes after.
+//! Common tools drive the example server: `redis-benchmark` loads it until it is killed, and
+//! `redis-cli` then sees every acknowledged login in the restarted server.
 //!
-//! `redis-benchmark` does not say what it was told, so a client that keeps count runs beside it.
+//! `redis-benchmark` does not report the replies, so a client that counts them runs beside it.
 
 mod example;
 mod skip;
-#[allow(dead_code, reason = "shared with tests/zone_server.rs, which needs more of it")]
+#[allow(dead_code, reason = "shared with tests/zone_server.rs, which uses more")]
 mod zone;
 
 use skip::skipped;
@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use zone::Zone;
 
-/// Players whom the benchmark logs in, moves and hits.
+/// Number of players that the benchmark logs in, moves and hits.
 const PLAYERS: u64 = 2000;
 
 fn tools_are_missing() -> bool {
@@ -26,7 +26,7 @@ fn tools_are_missing() -> bool {
     true
 }
 
-/// 50 clients that send one command as fast as they can. Ends with the server.
+/// Launches 50 clients that send one command as fast as they can. They end with the server.
 fn benchmark(port: u16, command: &str) -> Child {
     let mut child = Command::new("redis-benchmark");
     child.args(["-p", &port.to_string(), "-c", "50", "-n", "100000000", "-r", &PLAYERS.to_string(), "-q"]);
@@ -34,8 +34,8 @@ fn benchmark(port: u16, command: &str) -> Child {
     child.spawn().unwrap()
 }
 
-/// Logs in uids above those of the benchmark until the server is gone; gives the last one
-/// that was acknowledged.
+/// Logs in uids above those of the benchmark until the server is gone. Returns the range of
+/// acknowledged uids.
 fn login_until_killed(zone: &Zone, first: u64) -> std::thread::JoinHandle<std::ops::Range<u64>> {
     let mut client = zone.client();
     std::thread::spawn(move || {
@@ -45,7 +45,7 @@ fn login_until_killed(zone: &Zone, first: u64) -> std::thread::JoinHandle<std::o
     })
 }
 
-/// Asks `redis-cli` for every uid, and counts the players there are.
+/// Queries every uid with `redis-cli` and counts the players found.
 fn players_seen(port: u16, uids: impl Iterator<Item = u64>) -> usize {
     let mut cli = Command::new("redis-cli");
     cli.args(["-p", &port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -64,7 +64,7 @@ fn redis_cli_sees_every_login_that_was_acknowledged_before_a_kill() {
         return;
     }
     let mut zone = Zone::start();
-    // All of them are there from the start: the benchmark gives up at the first error.
+    // Create all players first: the benchmark gives up at the first error.
     let mut client = zone.client();
     let mut acknowledged: Vec<u64> = (0..PLAYERS).collect();
     for uid in &acknowledged {
@@ -89,7 +89,7 @@ fn redis_cli_sees_every_login_that_was_acknowledged_before_a_kill() {
 }
 
 #[test]
-fn redis_benchmark_runs_to_its_end() {
+fn redis_benchmark_completes() {
     if tools_are_missing() {
         return;
     }

@@ -1,8 +1,9 @@
-//! A start that is refused leaves every byte of every segment as it was, and removes and makes none.
+//! A refused start leaves every byte of every segment unchanged, and neither removes nor creates a
+//! segment.
 //!
 //! Pools in five states are overwritten at random, opened, and compared if the open is refused:
-//! `HOTPOOL_REFUSED_STARTS=40000 cargo test --release --test refused_starts -- --nocapture`. Then each input that a
-//! start once destroyed what it refused by, by name.
+//! `HOTPOOL_REFUSED_STARTS=40000 cargo test --release --test refused_starts -- --nocapture`. The
+//! other tests are the inputs with which a refused start once destroyed data.
 
 mod damage;
 
@@ -17,7 +18,7 @@ const MARKS: u64 = offset_of!(BaseHeader, marks) as u64;
 const MOVED: u64 = offset_of!(BaseHeader, moved) as u64;
 const NBLOCKS: u64 = offset_of!(BaseHeader, nblocks) as u64;
 
-/// Words of every segment that the ini names; `None` where there is none.
+/// Returns the words of every segment that the ini names; `None` if a segment does not exist.
 fn bytes(conf: &ProcessConf) -> Vec<Option<Vec<u64>>> {
     std::iter::once(&conf.base_key).chain(&conf.shm_keys).map(|key| raw::read(*key)).collect()
 }
@@ -26,7 +27,7 @@ fn named(conf: &ProcessConf, number: usize) -> Key {
     if number == 0 { conf.base_key } else { conf.shm_keys[number - 1] }
 }
 
-/// Opens, and if that is refused compares all bytes. The refusal.
+/// Opens the pool. If the open is refused, compares all bytes and returns the error.
 fn open(conf: &ProcessConf, what: &dyn Fn() -> String) -> Option<PoolError> {
     let before = bytes(conf);
     let error = match MemoryPoolMgr::open(conf) {
@@ -38,7 +39,7 @@ fn open(conf: &ProcessConf, what: &dyn Fn() -> String) -> Option<PoolError> {
     };
     for (number, (before, after)) in before.iter().zip(&bytes(conf)).enumerate() {
         let key = named(conf, number);
-        assert_eq!(before.is_some(), after.is_some(), "{}: {key} was made or removed: {error}", what());
+        assert_eq!(before.is_some(), after.is_some(), "{}: {key} was created or removed: {error}", what());
         let words = before.iter().flatten().zip(after.iter().flatten()).enumerate();
         let changed: Vec<usize> = words.filter(|(_, (old, new))| old != new).map(|(at, _)| at * 8).collect();
         assert!(changed.is_empty(), "{}: {key} was changed at {changed:x?}: {error}", what());
@@ -46,26 +47,26 @@ fn open(conf: &ProcessConf, what: &dyn Fn() -> String) -> Option<PoolError> {
     Some(error)
 }
 
-/// Puts an image in one of the five states.
+/// Plants an image in one of the five states.
 fn plant(images: &Images, state: usize) -> &Image {
     let image = if state == 0 || state == 1 { &images.cut } else { &images.closed };
     image.plant();
     let base = image.conf.base_key;
     match state {
-        // In an open transaction; committed, with frees to be done.
+        // A transaction that is open, and one that is committed but still has objects to free.
         0 => {}
         1 => assert!(raw::poke(base, LANES, |tail| tail | 1 << 63)),
         // Closed.
         2 => {}
         // An object was being written.
         3 => assert!(raw::poke(base, MARKS, |_| 2 << 28 | 1)),
-        // Moved aside, and not begun again.
+        // Moved aside, and not created again.
         _ => assert!(raw::poke(base, MOVED, |_| 1)),
     }
     image
 }
 
-/// Overwrites some words: of what the library reads, of a head, or all of a head.
+/// Overwrites words that the library reads, words of a segment's first 64 bytes, or all of these.
 fn overwrite(image: &Image, random: &mut fastrand::Rng) {
     let key = image.key(random.usize(..4));
     match random.u8(..8) {
@@ -94,7 +95,7 @@ fn a_refused_start_leaves_every_byte_as_it_was() {
         if random.u8(..4) == 0 {
             seal(image);
         }
-        // Sometimes the ini names one more block, and sometimes a stranger has its key.
+        // Sometimes the ini names one more block, and sometimes that key has a foreign segment.
         let mut conf = image.conf.clone();
         raw::remove(extra);
         if random.bool() {
@@ -107,7 +108,7 @@ fn a_refused_start_leaves_every_byte_as_it_was() {
         }
         refused[state] += u64::from(open(&conf, &|| format!("round {round}")).is_some());
     }
-    println!("{rounds} overwritten pools, refused starts by state {refused:?}, none changed a byte");
+    println!("{rounds} overwritten pools; refused starts by state: {refused:?}; no byte was changed");
     assert!(refused.iter().all(|count| *count > 5), "{refused:?}");
     raw::remove(extra);
 }
@@ -116,7 +117,7 @@ fn zero_head(key: Key) {
     (0..64).step_by(8).for_each(|at| assert!(raw::poke(key, at, |_| 0)));
 }
 
-/// Puts the old bytes back and shows that all objects are there.
+/// Restores the old bytes and checks that all objects are live.
 fn is_hot_with(image: &Image, key: Key, head: &[u64]) {
     for (at, word) in head.iter().enumerate() {
         assert!(raw::poke(key, at as u64 * 8, |_| *word));
@@ -127,7 +128,7 @@ fn is_hot_with(image: &Image, key: Key, head: &[u64]) {
 }
 
 #[test]
-fn a_base_whose_head_was_overwritten_is_refused_and_hot_again_when_it_is_put_back() {
+fn a_base_with_an_overwritten_header_is_refused_and_hot_again_once_restored() {
     let image = Images::make(0x7df1_0000).closed;
     for (kind, magic) in [("zeros", 0), ("MAKING", MAGIC_MAKING)] {
         image.plant();
@@ -137,14 +138,14 @@ fn a_base_whose_head_was_overwritten_is_refused_and_hot_again_when_it_is_put_bac
             zero_head(base);
         }
         raw::poke(base, 0, |_| magic);
-        let error = open(&image.conf, &|| kind.into()).expect("it is refused").to_string();
+        let error = open(&image.conf, &|| kind.into()).expect("the start must be refused").to_string();
         assert!(error.contains("is not") || error.contains("no creation writes"), "{error}");
         is_hot_with(&image, base, &head);
     }
 }
 
 #[test]
-fn a_block_whose_head_is_zero_is_refused_with_what_to_do() {
+fn a_block_with_a_zero_header_is_refused_with_the_remedy() {
     let image = Images::make(0x7df2_0000).closed;
     image.plant();
     let key = image.key(1);
@@ -156,7 +157,7 @@ fn a_block_whose_head_is_zero_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn an_empty_block_that_is_gone_or_blank_is_made_again() {
+fn an_empty_block_that_is_missing_or_blank_is_created_again() {
     let image = Images::make(0x7df3_0000).closed;
     let empty = image.conf.shm_keys[2];
     assert!(image.extents.iter().all(|(segment, _)| *segment != 3), "the third block is empty");
@@ -170,7 +171,7 @@ fn an_empty_block_that_is_gone_or_blank_is_made_again() {
 }
 
 #[test]
-fn a_stranger_under_the_last_key_leaves_no_pool_behind() {
+fn a_foreign_segment_under_the_last_key_leaves_no_pool() {
     let image = Images::make(0x7df4_0000).closed;
     for key in [image.conf.base_key].iter().chain(&image.conf.shm_keys) {
         raw::remove(*key);
@@ -183,7 +184,7 @@ fn a_stranger_under_the_last_key_leaves_no_pool_behind() {
 }
 
 #[test]
-fn of_two_new_keys_the_second_a_stranger_s_neither_is_added() {
+fn a_foreign_segment_under_one_of_two_new_keys_adds_neither() {
     let image = Images::make(0x7df5_0000).closed;
     image.plant();
     let mut conf = image.conf.clone();
@@ -199,10 +200,10 @@ fn of_two_new_keys_the_second_a_stranger_s_neither_is_added() {
 }
 
 #[test]
-fn blocks_without_their_base_are_refused_with_the_command_that_removes_them() {
+fn stray_blocks_are_refused_with_the_command_that_removes_them() {
     let image = Images::make(0x7df6_0000).closed;
     image.plant();
-    // The images of all tests have one identity.
+    // The images of all tests share one identity, so give this pool its own.
     (0..4).for_each(|number| _ = raw::poke(image.key(number), 16, |_| 0x7df6));
     seal(&image);
     raw::remove(image.conf.base_key);
@@ -217,7 +218,7 @@ fn blocks_without_their_base_are_refused_with_the_command_that_removes_them() {
 }
 
 #[test]
-fn blocks_that_are_counted_and_not_written_are_refused() {
+fn blocks_counted_but_not_written_are_refused() {
     let image = Images::make(0x7df7_0000).closed;
     image.plant();
     raw::poke(image.conf.base_key, NBLOCKS, |count| count + 1);
@@ -227,7 +228,7 @@ fn blocks_that_are_counted_and_not_written_are_refused() {
     assert!(!report.unwrap().is_sound());
 }
 
-/// A pool in files, in a folder of its own, with 2,000 objects in its first block.
+/// Returns the configuration of a pool in files, in its own folder.
 fn in_files() -> (tempfile::TempDir, ProcessConf) {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0x6d00_0000);
     let dir = tempfile::tempdir().unwrap();
@@ -242,7 +243,7 @@ fn path(conf: &ProcessConf, key: Key) -> std::path::PathBuf {
     conf.dir.join(format!("hotpool-{:08x}", key.0))
 }
 
-/// Removes pool and semaphores when a test ends, also when it fails.
+/// Removes pool and semaphores when a test ends, even if it fails.
 struct Removed<'a>(&'a ProcessConf);
 
 impl Drop for Removed<'_> {
@@ -261,7 +262,7 @@ fn a_file_that_was_truncated_and_grown_again_is_refused_and_named() {
     let ids: Vec<_> = (0..1000).map(|n| pool.alloc(damage::Bulky { words: [n; 80] }).unwrap()).collect();
     assert_eq!(ids.len(), 1000);
     pool.close().unwrap();
-    assert!(MemoryPoolMgr::open(&conf).is_ok(), "what a pool has taken has no hole");
+    assert!(MemoryPoolMgr::open(&conf).is_ok(), "allocated bytes have no hole");
     let file = path(&conf, conf.shm_keys[0]);
     let whole = std::fs::read(&file).unwrap();
     let open = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
@@ -276,9 +277,9 @@ fn a_file_that_was_truncated_and_grown_again_is_refused_and_named() {
     assert_eq!(pool.iter::<damage::Bulky>().count(), 1000);
 }
 
-/// Its blocks are gone with it, or never were.
+/// Its blocks were removed with it, or never existed.
 #[test]
-fn an_empty_file_in_the_place_of_a_base_is_made_a_pool_and_removed_by_the_command() {
+fn an_empty_base_file_becomes_a_pool_and_rm_removes_one() {
     let (_dir, conf) = in_files();
     let _removed = Removed(&conf);
     let home = hotpool::share::Home::of(&conf);

@@ -1,5 +1,5 @@
-//! Who may own a pool when processes are killed, stopped, forked, executed and started at once (G5,
-//! G6): shown with processes, by the public interface.
+//! Which process may own a pool when processes are killed, stopped, forked, executed or started at
+//! once (G5, G6). The tests use real processes and the public API.
 
 mod owner;
 mod skip;
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 const SHIPPED: bool = !cfg!(debug_assertions);
 const SMALL: u64 = 1 << 20;
 
-/// Is an owner, in a process that was started as one.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn serve() {
     owner::serve();
 }
 
-/// From the kill to the report of the next process: the death of the old one, the start of the new one, all of
-/// it at once.
+/// Measures the time from the kill to the report of the next process: the death of the old one and
+/// the start of the new one.
 #[test]
 fn kill_and_restart_at_once_on_a_gibibyte_resumes_every_time() {
     const RESTARTS: usize = if SHIPPED { 100 } else { 10 };
@@ -41,7 +41,7 @@ fn kill_and_restart_at_once_on_a_gibibyte_resumes_every_time() {
         took.push(began.elapsed());
         let hot = format!("hot start {}, the last owner died while serving", restart + 2);
         assert!(report.contains(&hot) && report.contains(&format!("{tiles} tile")), "{report}");
-        assert_eq!(next.ask("sum"), (tiles * 16 * (restart + 1)).to_string(), "a store is lost");
+        assert_eq!(next.ask("sum"), (tiles * 16 * (restart + 1)).to_string(), "a store was lost");
         owner = next;
     }
     took.sort_unstable();
@@ -53,7 +53,7 @@ fn kill_and_restart_at_once_on_a_gibibyte_resumes_every_time() {
 }
 
 #[test]
-fn a_stopped_owner_is_not_robbed_and_is_named() {
+fn a_stopped_owner_keeps_its_pool_and_is_named() {
     let keys = Keys::take(SMALL);
     let mut owner = Owner::start();
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
@@ -70,7 +70,7 @@ fn a_stopped_owner_is_not_robbed_and_is_named() {
 }
 
 #[test]
-fn of_two_starters_at_once_one_opens_and_is_named_to_the_other() {
+fn of_two_simultaneous_starts_one_succeeds_and_is_named_to_the_other() {
     const ROUNDS: u64 = if SHIPPED { 200 } else { 20 };
     let keys = Keys::take(SMALL);
     let mut starters = [Owner::start(), Owner::start()];
@@ -85,11 +85,11 @@ fn of_two_starters_at_once_one_opens_and_is_named_to_the_other() {
         let named = format!("is owned by pid {} (", starters[winner].pid());
         assert!(answers[1 - winner].contains(&named), "round {round}: {answers:?}");
         won[winner] += 1;
-        // Every other round finds a pool, and the next one none.
+        // Every other round finds a pool, and the next one does not.
         let leave = if round % 2 == 0 { "close" } else { "destroy" };
         assert_eq!(starters[winner].ask(leave), "Ok(())");
     }
-    println!("{ROUNDS} rounds, won by the one and the other: {won:?}");
+    println!("{ROUNDS} rounds, won by each process: {won:?}");
 }
 
 #[test]
@@ -100,20 +100,20 @@ fn a_forked_child_neither_keeps_the_pool_nor_reaches_it() {
     owner.ask("fill");
     assert_eq!(owner.ask("touch"), "touched");
     assert_eq!(owner.ask("fork-and-touch"), format!("signal {}", libc::SIGSEGV));
-    assert_eq!(owner.ask("sum"), (15 * 16).to_string(), "the child has changed something");
+    assert_eq!(owner.ask("sum"), (15 * 16).to_string(), "the child changed the pool");
     let child = owner.fork();
     owner.kill();
     let mut next = Owner::start();
     assert!(keys.open_by(&mut next, 20_000).contains("hot start 2,"));
-    // SAFETY: signal 0 asks whether the process is there.
-    assert_eq!(unsafe { libc::kill(child, 0) }, 0, "the child still lives");
+    // SAFETY: signal 0 only checks that the process exists.
+    assert_eq!(unsafe { libc::kill(child, 0) }, 0, "the child is still alive");
     assert_eq!(next.ask("sum"), (15 * 16).to_string());
 }
 
-/// The kernel keeps the lock across an exec, and takes the memory away. Nobody else is let in in between; the new
-/// program opens the pool as any restart does, and at once.
+/// The kernel keeps the lock across an exec, but releases the memory. No other process becomes the
+/// owner in between. The new program opens the pool at once, like any restart.
 #[test]
-fn a_process_that_executes_itself_goes_on_with_its_own_pool() {
+fn a_process_that_executes_itself_resumes_its_own_pool() {
     let keys = Keys::take(SMALL);
     let mut owner = Owner::start();
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
@@ -129,22 +129,22 @@ fn a_process_that_executes_itself_goes_on_with_its_own_pool() {
         let report = keys.open_by(&mut owner, 30_000);
         let hot = format!("hot start {}, the last owner died while serving", program + 1);
         assert!(report.contains(&hot), "{report}");
-        assert!(began.elapsed() < Duration::from_secs(20), "it has waited for itself");
+        assert!(began.elapsed() < Duration::from_secs(20), "the start waited for its own lock");
         assert_eq!(owner.ask("sum"), (15 * 16 * program).to_string());
-        // It owns the pool as every owner does.
+        // The program owns the pool like any owner.
         let twice = keys.open_by(&mut owner, 0);
         assert!(twice.contains("it opens the pool twice"), "{twice}");
         let refused = keys.open_by(&mut rival, 0);
         assert!(refused.contains(&format!("is owned by pid {} (", owner.pid())), "{refused}");
     }
-    // What it closes is free, whatever programs there were before.
+    // After a close the pool is free, however many programs ran before.
     assert_eq!(owner.ask("close"), "Ok(())");
     assert!(keys.open_by(&mut rival, 0).contains("closed cleanly"));
     rival.kill();
     assert!(keys.open_by(&mut owner, 20_000).contains("hot start 7,"));
 }
 
-/// A program that knows nothing of pools keeps the lock until it ends.
+/// A program that does not use pools keeps the lock until it ends.
 #[test]
 fn a_pool_waits_for_the_program_that_its_owner_executes() {
     let keys = Keys::take(SMALL);
@@ -161,7 +161,7 @@ fn a_pool_waits_for_the_program_that_its_owner_executes() {
     assert!(keys.open_by(&mut rival, 20_000).contains("hot start 2,"));
 }
 
-/// Where the program runs that dumps core, its memory is still there, and it is waited for.
+/// While a process dumps core its memory still exists, so the next start waits.
 #[test]
 fn an_owner_that_dumps_core_is_waited_for() {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
@@ -186,7 +186,7 @@ fn an_owner_that_dumps_core_is_waited_for() {
             return;
         }
     }
-    // The flag of the memory is set a moment before those of the threads.
+    // The flag of the memory is set slightly before those of the threads.
     while Process::look(owner.pid()).state == ProcessState::Running {
         std::thread::yield_now();
     }
@@ -209,9 +209,9 @@ fn an_owner_that_dumps_core_is_waited_for() {
     owner.wait();
 }
 
-/// A signal that ends the owner is named to the next one, and by its number; one that nobody has noted is not.
+/// A signal that ended the owner is reported to the next one if its handler noted it.
 #[test]
-fn the_signal_that_an_owner_died_of_is_told_if_its_handler_notes_it() {
+fn the_fatal_signal_is_reported_if_its_handler_notes_it() {
     let keys = Keys::take(SMALL);
     for signal in [libc::SIGSEGV, libc::SIGABRT, libc::SIGTERM] {
         let mut owner = Owner::start();
@@ -231,12 +231,12 @@ fn the_signal_that_an_owner_died_of_is_told_if_its_handler_notes_it() {
     assert_eq!(ends, wanted);
 }
 
-/// Under the key is the pool of another user's process, alive or dead: neither of the two takes the other's, and both
-/// are told whose it is.
+/// The segment key has the pool of another user, whose process is alive or dead. Neither user takes
+/// over the other's pool, and the refusal names the uid.
 #[test]
-fn a_pool_of_another_user_is_refused_whether_its_owner_lives_or_not() {
+fn a_pool_of_another_user_is_refused_with_its_owner_alive_or_dead() {
     const OTHER: u32 = 64_738;
-    // SAFETY: it takes nothing.
+    // SAFETY: the call takes no argument.
     if unsafe { libc::geteuid() } != 0 {
         skipped("only the superuser can start a process of another user");
         return;

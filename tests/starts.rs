@@ -1,4 +1,4 @@
-//! The ring of starts tells how each owner of a pool has ended.
+//! The ring of starts records how each owner of a pool ended.
 
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -13,7 +13,7 @@ fn conf(base: u32) -> ProcessConf {
 }
 
 #[test]
-fn each_start_says_how_it_went() {
+fn each_start_records_how_it_ended() {
     let conf = conf(0x7c20_0000);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.ready().unwrap();
@@ -21,7 +21,7 @@ fn each_start_says_how_it_went() {
     drop(MemoryPoolMgr::open(&conf).unwrap());
     let panics = catch_unwind(AssertUnwindSafe(|| {
         let _pool = MemoryPoolMgr::open(&conf).unwrap();
-        std::panic::resume_unwind(Box::new("of no interest"));
+        std::panic::resume_unwind(Box::new("any panic"));
     }));
     assert!(panics.is_err());
     let pool = MemoryPoolMgr::open(&conf).unwrap();
@@ -56,9 +56,9 @@ fn the_ring_keeps_the_last_sixty_four() {
     assert!(pool.starts().iter().rev().skip(1).all(|start| start.end == StartEnd::Closed));
 }
 
-/// The handler is called in the middle of whatever the thread does.
+/// A handler is called at any point of what the thread does.
 #[test]
-fn a_signal_that_was_noted_is_named_and_one_that_asks_to_leave_is_no_crash() {
+fn a_noted_signal_is_named_and_a_termination_request_is_not_a_crash() {
     let mut conf = conf(0x7c20_0040);
     conf.resume.max_crash_resumes = 2;
     for (signal, crashes) in [(libc::SIGTERM, 0), (libc::SIGSEGV, 1), (libc::SIGINT, 1), (libc::SIGABRT, 2)] {
@@ -79,7 +79,7 @@ fn a_signal_that_was_noted_is_named_and_one_that_asks_to_leave_is_no_crash() {
 }
 
 #[test]
-fn an_owner_that_drops_its_pool_is_told_from_one_that_died() {
+fn a_dropped_pool_is_distinguished_from_a_death() {
     let conf = conf(0x7c20_0080);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.ready().unwrap();

@@ -1,7 +1,8 @@
-//! What a start and a growth say if the system refuses: the real cause, with real full file systems, limits and filters.
+//! If the system refuses a start or a growth, the error names the real cause. The tests use real
+//! full file systems, limits and filters.
 //!
-//! Each case runs in a process of its own, those with mounts in a private mount namespace. Without the right to that
-//! they say SKIPPED.
+//! Each case runs in its own process, cases with mounts in a private mount namespace. Without the
+//! right to create one they print SKIPPED.
 
 mod skip;
 
@@ -24,7 +25,7 @@ struct Page {
     bytes: [u64; 512],
 }
 
-/// Runs a case in a process of its own, by `script`, whose `$@` is that process.
+/// Runs a case in its own process, launched by `script`, whose `$@` is that process.
 fn run(role: &str, number: u32, script: &str) {
     let dir = tempfile::tempdir().unwrap();
     let base = Key(0x7600_0000 | (std::process::id() & 0x3ffff) << 6 | number << 3);
@@ -33,7 +34,7 @@ fn run(role: &str, number: u32, script: &str) {
     command.args(["--exact", "case", "--nocapture"]).stdin(Stdio::null());
     command.env(ROLE, format!("{role} {} {}", base.0, dir.path().display()));
     let output = command.output().unwrap();
-    // What a failed case has left, and semaphores.
+    // Remove the semaphores, and whatever a failed case leaves.
     let _ = remove_pool(base, &Home::sysv(), false);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}{said}", String::from_utf8_lossy(&output.stdout));
@@ -43,7 +44,7 @@ fn may_mount() -> bool {
     let may = Command::new("sh").args(["-c", MOUNTS, "sh", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
     let may = may.is_ok_and(|output| output.status.success());
     if !may {
-        skipped("this process may not mount in a namespace of its own: full and missing file systems");
+        skipped("this process may not mount in its own namespace: full and missing file systems");
     }
     may
 }
@@ -57,7 +58,7 @@ fn a_full_file_system_is_named() {
 }
 
 #[test]
-fn a_file_system_that_fills_up_is_named_by_the_growth() {
+fn growth_into_a_full_file_system_names_it() {
     if may_mount() {
         run("growth", 2, MOUNTS);
     }
@@ -80,7 +81,7 @@ fn a_limit_of_the_address_space_is_named() {
     run("address-space", 5, "exec \"$@\"");
 }
 
-/// Is one of the cases, in a process that was started as one.
+/// Runs one of the cases if this process was launched for it.
 #[test]
 fn case() {
     let Ok(order) = std::env::var(ROLE) else { return };
@@ -153,7 +154,7 @@ fn no_shm(conf: &ProcessConf, dir: &str) {
     assert!(said.contains("Backend = posix needs /dev/shm, which is not mounted"), "{said}");
 }
 
-/// Lets the kernel refuse `shmget` and `semget` as the filters of containers do.
+/// Makes the kernel refuse `shmget` and `semget`, as the filters of containers do.
 fn filter(conf: &ProcessConf) {
     let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
     let is = |call: libc::c_long, jt: u8| {
@@ -170,9 +171,9 @@ fn filter(conf: &ProcessConf) {
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: integers only.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: the kernel reads the program, which lives through the call.
+    // SAFETY: the kernel reads the program, which outlives the call.
     if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) } != 0 {
-        return skipped("this kernel has no seccomp filters: System V calls that are refused");
+        return skipped("this kernel has no seccomp filters: refused System V calls");
     }
     for said in [refusal(conf), probe_sysv().unwrap_err()] {
         assert!(said.contains("System V IPC is not permitted here"), "{said}");
@@ -187,7 +188,7 @@ fn address_space(conf: &ProcessConf) {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let mapped: u64 = text.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
     let limit = libc::rlimit { rlim_cur: mapped + (32 << 20), rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the record lives through the call.
+    // SAFETY: the record outlives the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
     let said = refusal(conf);
     assert!(said.contains("raise `ulimit -v`") && !said.contains("not this pool's"), "{said}");
@@ -195,6 +196,6 @@ fn address_space(conf: &ProcessConf) {
     // SAFETY: as above.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
     let pool = MemoryPoolMgr::open(conf).unwrap();
-    assert_eq!(pool.resume_report().objects(), 1, "nothing was changed");
+    assert_eq!(pool.resume_report().objects(), 1, "the pool was not changed");
     pool.destroy().unwrap();
 }

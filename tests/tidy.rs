@@ -1,7 +1,7 @@
-//! What the house keeps is kept: rules that the source text can be asked about.
+//! The rules of the house that can be checked in the source text.
 //!
-//! Each rule names what breaks it by file and line. An exception is a row of a table here, with its
-//! reason, and a row that nothing needs any more is a mistake, too.
+//! Each rule names its violations by file and line. An exception is a row of a table here, with its
+//! reason. A row that is no longer needed is a violation as well.
 
 mod imports;
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers. A module uses those of lower ranks, and itself.
+/// The layers. A module uses only modules of lower ranks, and itself.
 const RANKS: [(&str, u32); 17] = [
     ("mutants", 0),
     ("limits", 0),
@@ -53,10 +53,11 @@ const UNSAFE: &[&str] = &[
     "src/sys/sysv.rs",
 ];
 
-/// Where the library may panic: never for what a segment holds, always for a mistake of the code.
+/// The places where the library may panic: only for a mistake in the code, never because of the
+/// content of a segment.
 const MAY_PANIC: [(&str, &str, &str); 5] = [
-    ("src/share/making.rs", ".expect(\"every segment", "the caller has just made it that large"),
-    ("src/share/segment.rs", ".expect(\"the kernel maps", "the kernel's word"),
+    ("src/share/making.rs", ".expect(\"every segment", "the caller has just created it that large"),
+    ("src/share/segment.rs", ".expect(\"the kernel maps", "the kernel guarantees it"),
     ("src/pool/access/ops.rs", "panic!(\"{}\", AllocError::NotAdded", "documented: the type was not added"),
     ("src/pool/access/ops.rs", "panic!(\"a type is named twice", "documented: a type named twice"),
     (
@@ -66,7 +67,7 @@ const MAY_PANIC: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// Functions longer than a screen, each because it is one list that reads from top to bottom.
+/// Functions longer than a screen, each because it is one list to be read from top to bottom.
 const LONG: [(&str, &str); 0] = [];
 
 const FUNCTION_LINES: usize = 70;
@@ -84,14 +85,15 @@ impl Source {
             || ["/tests.rs", "/testing.rs", "/suite.rs"].iter().any(|end| self.path.ends_with(end))
     }
 
-    /// The lines that are shipped, numbered from 1: without the tests of the file, without comments.
+    /// Returns the lines that are shipped, numbered from 1: without the tests of the file, and
+    /// without comments.
     fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
         let end = self.text.find("\n#[cfg(test)]\nmod ").map_or(self.text.len(), |at| at + 1);
         let lines = self.text[..end].lines().enumerate();
         lines.map(|(n, line)| (n + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// The module right under `src`.
+    /// Returns the module directly under `src`.
     fn module(&self) -> &str {
         let rest = self.path.strip_prefix("src/").unwrap_or(&self.path);
         rest.split('/').next().unwrap_or(rest).trim_end_matches(".rs")
@@ -122,7 +124,7 @@ fn library() -> Vec<Source> {
     files("src", "rs").into_iter().filter(|source| !source.is_test()).collect()
 }
 
-/// Everything in Rust that belongs to the project.
+/// Returns all Rust sources of the project.
 fn everything() -> Vec<Source> {
     let folders = ["src", "tests", "examples", "benches", "crates"];
     folders.iter().flat_map(|folder| files(folder, "rs")).collect()
@@ -133,7 +135,7 @@ fn none(broken: Vec<String>, rule: &str) {
     assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
 }
 
-/// The modules of this crate that a line names: `crate::a::b`, `crate::{a::b, c}`.
+/// Returns the modules of this crate that a line names: `crate::a::b`, `crate::{a::b, c}`.
 fn imports(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("crate::") {
@@ -171,7 +173,7 @@ fn imports_point_down() {
             }
         }
     }
-    none(broken, "a module uses those of lower ranks only");
+    none(broken, "a module uses only modules of lower ranks");
 }
 
 fn file_graph(sources: &[Source]) -> Graph {
@@ -182,7 +184,7 @@ fn file_graph(sources: &[Source]) -> Graph {
     graph(&modules)
 }
 
-/// A file that needs another and is needed by it cannot be read, changed or tested alone.
+/// Files that import one another cannot be read, changed or tested alone.
 #[test]
 fn no_files_import_one_another_in_a_circle() {
     let pool: Vec<_> = library().into_iter().filter(|source| source.module() == "pool").collect();
@@ -192,7 +194,7 @@ fn no_files_import_one_another_in_a_circle() {
 }
 
 #[test]
-fn unsafe_code_is_behind_its_doors() {
+fn unsafe_code_is_only_in_listed_files() {
     let doors: BTreeSet<&str> = UNSAFE.iter().copied().collect();
     let (mut broken, mut used) = (Vec::new(), BTreeSet::new());
     for source in library() {
@@ -200,7 +202,10 @@ fn unsafe_code_is_behind_its_doors() {
             if text.contains("allow(unsafe_code)") {
                 used.insert(source.path.clone());
                 if !doors.contains(source.path.as_str()) {
-                    broken.push(format!("{}:{line}: is not on the list", source.path));
+                    broken.push(format!(
+                        "{}:{line}: unsafe code in a file that is not on the list",
+                        source.path
+                    ));
                 }
             }
         }
@@ -208,15 +213,21 @@ fn unsafe_code_is_behind_its_doors() {
         let relies = head.map(|line| line.trim_start_matches("//!").trim());
         let says = relies.into_iter().any(|line| line == "# What the unsafe code here relies on");
         if used.contains(&source.path) && !says {
-            broken.push(format!("{}: does not begin with what its unsafe code relies on", source.path));
+            broken.push(format!(
+                "{}: does not begin with a section on what its unsafe code relies on",
+                source.path
+            ));
         }
     }
     broken.extend(
-        doors.iter().filter(|door| !used.contains(**door)).map(|door| format!("{door}: needs no door")),
+        doors
+            .iter()
+            .filter(|door| !used.contains(**door))
+            .map(|door| format!("{door}: is on the list but has no unsafe code")),
     );
     let root = fs::read_to_string("src/lib.rs").unwrap();
     assert!(root.contains("#![deny(unsafe_code)]"));
-    none(broken, "unsafe code is in named files, which say what it relies on");
+    none(broken, "unsafe code is only in listed files, which state what it relies on");
 }
 
 #[test]
@@ -225,7 +236,7 @@ fn files_are_short() {
     none(long.map(|source| source.path).collect(), "no file of the library has more than 600 lines");
 }
 
-/// Names of the functions of a source and their lines, by indentation, as `cargo fmt` leaves it.
+/// Returns the functions of a source, with their lines. Relies on the indentation of `cargo fmt`.
 fn functions(source: &Source) -> Vec<(String, usize, usize)> {
     let mut found = Vec::new();
     let mut open: Vec<(String, usize, String)> = Vec::new();
@@ -278,11 +289,11 @@ fn the_library_does_not_panic() {
     }
     let idle = (0..MAY_PANIC.len()).filter(|row| !needed.contains(row));
     broken.extend(idle.map(|row| format!("{}: no longer has {}", MAY_PANIC[row].0, MAY_PANIC[row].1)));
-    none(broken, "what a segment holds never makes the library panic");
+    none(broken, "the content of a segment never makes the library panic");
 }
 
 #[test]
-fn nothing_is_left_half_done() {
+fn no_placeholder_is_left() {
     let words = ["todo", "unimplemented", "dbg"].map(|word| format!("{word}!("));
     let mut broken = Vec::new();
     for source in everything() {
@@ -292,32 +303,32 @@ fn nothing_is_left_half_done() {
             if words.iter().any(|word| start.contains(word.as_str())) {
                 broken.push(format!("{at}: {start}"));
             }
-            // As a statement it throws its answer away: a check that cannot fail.
+            // As a statement, it discards its result: a check that cannot fail.
             if start.starts_with(concat!("matches", "!(")) && line.trim_end().ends_with(");") {
                 broken.push(format!("{at}: {start}"));
             }
         }
     }
-    none(broken, "no statement is there to be replaced or without effect");
+    none(broken, "no statement is a placeholder or without effect");
 }
 
 #[test]
-fn every_folder_says_what_it_is_for() {
+fn every_folder_states_its_purpose() {
     let folders = everything()
         .into_iter()
         .filter(|source| ["/mod.rs", "/main.rs", "/lib.rs"].iter().any(|name| source.path.ends_with(name)));
     let silent = folders.filter(|source| !source.text.starts_with("//! "));
-    none(silent.map(|source| source.path).collect(), "a folder's first line says what it is for");
+    none(silent.map(|source| source.path).collect(), "the first line of a folder states its purpose");
 }
 
-/// Targets of the links of a text in Markdown that lead to files.
+/// Returns the targets of a Markdown text's links to files.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let is_file = |target: &&str| !target.is_empty() && !target.contains("://") && !target.contains(' ');
     targets.map(|target| target.split('#').next().unwrap_or("")).filter(is_file).collect()
 }
 
-/// Headings of a text in Markdown, as links name them.
+/// Returns the anchors of a Markdown text's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let slug = |line: &str| -> String {
@@ -329,7 +340,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn links_of_the_documents_lead_somewhere() {
+fn links_in_the_docs_resolve() {
     let mut documents = files("docs", "md");
     for path in ["README.md", "CHANGELOG.md"] {
         documents.push(Source { path: path.into(), text: fs::read_to_string(path).unwrap() });
@@ -349,12 +360,12 @@ fn links_of_the_documents_lead_somewhere() {
             }
         }
     }
-    none(broken, "a link leads to a file or a heading that is there");
+    none(broken, "a link leads to an existing file or heading");
 }
 
-/// docs/guarantees.md names tests; they exist.
+/// The tests that docs/guarantees.md names exist.
 #[test]
-fn every_test_that_a_guarantee_names_is_there() {
+fn every_test_named_by_a_guarantee_exists() {
     let document = fs::read_to_string("docs/guarantees.md").unwrap();
     let promises: Vec<&str> = document.split("\n### G").skip(1).collect();
     let sources = everything();
@@ -381,11 +392,12 @@ fn every_test_that_a_guarantee_names_is_there() {
             }
         }
     }
-    assert_eq!(promises.len(), 16, "sixteen promises");
-    none(broken, "a test that shows a promise is there");
+    assert_eq!(promises.len(), 16, "docs/guarantees.md has 16 guarantees");
+    none(broken, "a test named by a guarantee exists");
 }
 
-/// Commit stores of docs/layout.md: the operation that a paragraph begins with, and each word in bold.
+/// Returns the commit stores of docs/layout.md: the operation at the beginning of a paragraph, and
+/// each word in bold.
 fn commits_of_the_layout(document: &str) -> Vec<(String, String)> {
     let operations = document.split("## Operations, store by store").nth(1).unwrap();
     let operations = operations.split("\n## ").next().unwrap();
@@ -399,7 +411,7 @@ fn commits_of_the_layout(document: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The list of src/commits.rs.
+/// Returns the commit stores of src/commits.rs.
 fn commits_of_the_code(source: &str) -> Vec<(String, String)> {
     let list = source.split("\ncommits! {\n").nth(1).unwrap().split("\n}").next().unwrap();
     let entry = |line: &str| {
@@ -411,25 +423,26 @@ fn commits_of_the_code(source: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Every commit store of docs/layout.md has a name in the code, and the code stores to those words by name alone.
+/// Every commit store of docs/layout.md has a name in the code, and the code stores to those words
+/// only by name.
 #[test]
 fn every_commit_store_has_a_name() {
     let document = fs::read_to_string("docs/layout.md").unwrap();
     let named = commits_of_the_code(&fs::read_to_string("src/commits.rs").unwrap());
-    assert_eq!(commits_of_the_layout(&document), named, "docs/layout.md beside src/commits.rs");
+    assert_eq!(commits_of_the_layout(&document), named, "docs/layout.md against src/commits.rs");
     let fields = document.lines().filter(|line| line.starts_with("| ") && line.ends_with("| commit |"));
     let fields: Vec<&str> = fields.filter_map(|line| Some(line.split('|').nth(3)?.trim())).collect();
     assert!(fields.len() > 12 && fields.contains(&"tally"), "{fields:?}");
     let known = |field: &str| named.iter().any(|(_, word)| word.split(' ').next() == Some(field));
     none(
         fields.iter().filter(|field| !known(field)).map(|field| field.to_string()).collect(),
-        "a word that commits has a store with a name",
+        "every word that commits has a named store",
     );
     let raw: Vec<String> = fields.iter().map(|field| format!(".{field}.store(")).collect();
     let mut broken = Vec::new();
     for source in library().iter().filter(|source| ["pool", "share"].contains(&source.module())) {
         for (line, text) in source.shipped() {
-            // The record of a start has an `epoch` of its own, which commits nothing.
+            // A start record has an `epoch` as well, which commits nothing.
             let other = text.contains("rec.epoch.store(");
             let is_raw =
                 raw.iter().any(|raw| text.contains(raw.as_str())) || text.contains("header().store(");
@@ -438,12 +451,12 @@ fn every_commit_store_has_a_name() {
             }
         }
     }
-    none(broken, "a commit store is made by its name in src/commits.rs");
+    none(broken, "a commit store uses its name in src/commits.rs");
 }
 
-/// The rules above see what they are about.
+/// Each rule above detects a violation.
 #[test]
-fn the_rules_can_be_broken() {
+fn every_rule_detects_a_violation() {
     assert_eq!(imports("use crate::pool::{slots, crate::units}; $crate::layout"), ["pool", "units"]);
     assert_eq!(imports("pub use crate::{conf::ConfMgr, sys}; hotpool_crate::x"), ["conf", "sys"]);
     let text = "impl A {\n    pub(crate) fn long(\n        &self,\n    ) {\n        if b {\n        }\n    }\n}\nfn short() {\n}\n";

@@ -1,4 +1,4 @@
-//! The trade that is killed finds nothing wrong, finds what is planted, and leaves nothing behind,
+//! The example `trade` finds no fault in the pool, finds every planted bug, and leaves nothing,
 //! however it ends (G9, G10).
 
 mod example;
@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// At the optimisation that ships a kill takes a few milliseconds.
+/// In a release build, a kill takes a few milliseconds.
 const KILLS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
 
-/// A run with keys of its own: two of the 2^16 from 0x7d000000 up.
+/// Returns a run with its own keys: two of the 2^16 from 0x7d000000 up.
 fn run(kills: u64) -> (Command, Key) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = (std::process::id() << 3 | NEXT.fetch_add(1, Ordering::Relaxed) & 7) & 0x7fff;
@@ -31,7 +31,7 @@ fn assert_nothing_is_left(base: Key) {
     }
 }
 
-/// Exit code, and the object on the last line.
+/// Returns the exit code, and the JSON object in the last line.
 fn outcome(kills: u64, plant: Option<&str>) -> (Option<i32>, Value) {
     let (mut command, key) = run(kills);
     command.args(plant.map(|mistake| format!("--plant={mistake}")));
@@ -46,18 +46,18 @@ fn outcome(kills: u64, plant: Option<&str>) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn a_trade_that_is_killed_takes_place_once() {
+fn a_killed_trade_happens_exactly_once() {
     let (code, json) = outcome(KILLS, None);
     println!("{json}");
     assert_eq!((&json["fault"], &json["kills"]), (&Value::Null, &Value::from(KILLS)), "{json}");
     assert!(json["compared"].as_u64().unwrap() > KILLS / 2, "{json}");
     assert!(json["messages"].as_u64().unwrap() > KILLS * 20, "{json}");
-    assert!(json["cut"].as_u64().unwrap() > KILLS / 20, "hardly a kill came in a transaction: {json}");
+    assert!(json["cut"].as_u64().unwrap() > KILLS / 20, "too few kills interrupted a transaction: {json}");
     assert_eq!(code, Some(0));
 }
 
 #[test]
-fn what_is_planted_is_found() {
+fn planted_bugs_are_found() {
     for mistake in ["copied", "unpaid", "repeated", "skipped"] {
         let (code, json) = outcome(40, Some(mistake));
         assert!(json["fault"].is_string(), "{mistake}: {json}");

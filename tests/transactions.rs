@@ -1,5 +1,7 @@
-//! A transaction is all or nothing: on an error, on a panic, when it is too large for its log. (That
-//! it is so under a kill at any instruction is shown by `kill_every_instruction.rs`.)
+//! A transaction is all or nothing: after an error, after a panic, and if it is too large for the
+//! undo log.
+//!
+//! `kill_every_instruction.rs` shows the same for a kill at any instruction.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -54,7 +56,7 @@ fn purse(gold: u64) -> Purse {
 }
 
 #[test]
-fn an_error_takes_everything_back() {
+fn an_error_rolls_everything_back() {
     let mut pool = open(&conf());
     let kept = pool.alloc(purse(5)).unwrap();
     let sword = pool.alloc_keyed(9, Item { owner: 1 }).unwrap();
@@ -117,7 +119,7 @@ fn a_commit_keeps_everything() {
 }
 
 #[test]
-fn a_panic_takes_everything_back_and_the_pool_goes_on() {
+fn a_panic_rolls_everything_back_and_the_pool_stays_usable() {
     let mut pool = open(&conf());
     let kept = pool.alloc(purse(5)).unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -144,7 +146,7 @@ fn a_panic_takes_everything_back_and_the_pool_goes_on() {
 }
 
 #[test]
-fn what_is_too_large_for_the_log_changes_nothing_even_if_the_error_is_swallowed() {
+fn a_transaction_too_large_for_the_log_changes_nothing_even_if_the_error_is_swallowed() {
     let mut pool = open(&conf());
     let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
     let kept = pool.alloc(purse(5)).unwrap();
@@ -170,7 +172,7 @@ fn what_is_too_large_for_the_log_changes_nothing_even_if_the_error_is_swallowed(
 }
 
 #[test]
-fn an_object_is_logged_once_however_often_it_is_asked_for() {
+fn an_object_is_logged_once_however_often_it_is_written() {
     let mut pool = open(&conf());
     let ids: Vec<Id<Purse>> = (0..100).map(|gold| pool.alloc(purse(gold)).unwrap()).collect();
     let rounds = |tx: &mut hotpool::Tx<'_>| -> Result<(), TxError> {
@@ -193,7 +195,7 @@ fn an_object_is_logged_once_however_often_it_is_asked_for() {
     pool.tx(rounds).unwrap();
     assert_eq!(pool.get(ids[0]).unwrap().gold, 10_100);
     assert_eq!(pool.get(ids[99]).unwrap().gold, 199);
-    // Each transaction logs it anew.
+    // Each transaction logs the object again.
     let taken_back: Result<(), TxError> = pool.tx(|tx| {
         tx.get_mut(ids[0])?.gold = 0;
         Err(TxError::Stale(ids[0].handle()))
@@ -204,7 +206,7 @@ fn an_object_is_logged_once_however_often_it_is_asked_for() {
 }
 
 #[test]
-fn a_transaction_reads_and_writes_by_key_several_at_once_and_over_all() {
+fn a_transaction_accesses_objects_by_key_in_groups_and_by_iteration() {
     let mut pool = open(&conf());
     let ids = [1, 2, 3].map(|key| pool.alloc_keyed(key, Item { owner: key }).unwrap());
     let inside: Result<(), TxError> = pool.tx(|tx| {
@@ -229,9 +231,9 @@ fn a_transaction_reads_and_writes_by_key_several_at_once_and_over_all() {
     pool.destroy().unwrap();
 }
 
-/// 64,000 took 0.8 s and 256,000 took 19 s when each free looked through the earlier ones.
+/// When each free searched the earlier ones, 64,000 frees took 0.8 s and 256,000 took 19 s.
 #[test]
-fn frees_of_one_transaction_take_time_in_proportion() {
+fn frees_in_one_transaction_take_linear_time() {
     let mut conf = conf();
     (conf.undo_size, conf.block_size) = (Bytes(8 << 20), Bytes(64 << 20));
     let mut pool = open(&conf);
@@ -249,14 +251,14 @@ fn frees_of_one_transaction_take_time_in_proportion() {
         assert_eq!(pool.len::<Purse>(), 0);
         took.as_secs_f64() / count as f64
     });
-    // Sixteen times as many: in a quadratic loop each would take sixteen times as long.
+    // Sixteen times as many frees: in a quadratic loop each would take sixteen times as long.
     took[0] = took[0].max(1e-8);
-    assert!(took[1] < took[0] * 8.0, "{took:?} s for each");
+    assert!(took[1] < took[0] * 8.0, "{took:?} s for each free");
     pool.destroy().unwrap();
 }
 
 #[test]
-fn a_key_that_is_replaced_again_and_again_in_one_transaction_costs_nothing_lasting() {
+fn repeated_replacement_of_a_key_in_one_transaction_leaks_nothing() {
     let conf = conf();
     let mut pool = open(&conf);
     let kept = pool.alloc_keyed(7, Item { owner: 0 }).unwrap();
@@ -279,9 +281,9 @@ fn a_key_that_is_replaced_again_and_again_in_one_transaction_costs_nothing_lasti
         assert!((6..14).contains(&made), "{made}");
         assert!(error.to_string().starts_with("cannot add the key 7 to `item`"), "{error}");
         assert_eq!(pool.find::<Item>(7), Some(kept));
-        assert_eq!(pool.bytes_free(), free, "no memory was taken");
+        assert_eq!(pool.bytes_free(), free, "no memory was allocated");
     }
-    // Fewer in a transaction are no matter, in any number of transactions.
+    // A few replacements in each transaction succeed, in any number of transactions.
     for owner in 0..1000 {
         let replaced: Result<(), TxError> = pool.tx(|tx| {
             for _ in 0..3 {
@@ -348,7 +350,7 @@ fn apply(tx: &mut hotpool::Tx<'_>, model: &mut Model, step: &Step) -> Result<(),
             (Err(TxError::Alloc(AllocError::KeyExists { holder, .. })), Some(id)) => {
                 assert_eq!(holder, id.handle())
             }
-            (result, held) => panic!("{result:?} where the model has {held:?}"),
+            (result, held) => panic!("{result:?}, but the model has {held:?}"),
         },
         Step::FreeKeyed(key) => {
             assert_eq!(tx.find::<Item>(key), model.items.get(&key).copied());
@@ -400,7 +402,7 @@ proptest! {
 }
 
 #[test]
-fn the_ini_says_how_large_a_transaction_can_be_and_a_waiting_pool_keeps_what_it_has() {
+fn the_ini_sets_the_undo_log_and_an_existing_pool_keeps_its_own() {
     let mut conf = conf();
     conf.undo_size = Bytes(128 << 10);
     let mut pool = open(&conf);
@@ -420,7 +422,7 @@ fn the_ini_says_how_large_a_transaction_can_be_and_a_waiting_pool_keeps_what_it_
 }
 
 #[test]
-fn a_raised_undo_size_that_the_pool_does_not_have_is_not_asked_for_again() {
+fn an_undo_size_already_raised_in_the_ini_is_not_requested_again() {
     let mut conf = conf();
     conf.undo_size = Bytes(4 << 10);
     let mut pool = open(&conf);
@@ -439,7 +441,7 @@ fn a_raised_undo_size_that_the_pool_does_not_have_is_not_asked_for_again() {
          128K would do, and this pool keeps the log that it was made with"
     );
     pool.destroy().unwrap();
-    // What the message names is enough, and a page less is not.
+    // The size that the message names suffices, and a page less does not.
     for (undo, does) in [(80 << 10, true), (76 << 10, false)] {
         conf.undo_size = Bytes(undo);
         let mut pool = open(&conf);
@@ -450,7 +452,7 @@ fn a_raised_undo_size_that_the_pool_does_not_have_is_not_asked_for_again() {
 }
 
 #[test]
-fn what_a_transaction_has_kept_already_counts_in_the_undo_size_that_is_named() {
+fn the_suggested_undo_size_includes_earlier_records() {
     let mut conf = conf();
     conf.undo_size = Bytes(128 << 10);
     let mut pool = open(&conf);
@@ -496,7 +498,7 @@ impl log::Log for Warnings {
 }
 
 #[test]
-fn a_type_that_no_update_can_write_is_told_once_with_the_undo_size_that_would_do() {
+fn a_type_too_large_for_update_is_reported_once_with_a_sufficient_undo_size() {
     static WARNINGS: Warnings = Warnings(Mutex::new(Vec::new()));
     log::set_logger(&WARNINGS).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
@@ -523,7 +525,7 @@ fn a_type_that_no_update_can_write_is_told_once_with_the_undo_size_that_would_do
     assert_eq!(of_huge(&pool), [expected("80K")]);
     assert_eq!(warnings(), of_huge(&pool));
     drop(pool);
-    // The pool keeps its log.
+    // The pool keeps its undo log.
     conf.undo_size = Bytes(128 << 10);
     let pool = open(&conf);
     assert_eq!(of_huge(&pool), [expected("128K")]);

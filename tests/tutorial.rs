@@ -1,5 +1,5 @@
-//! The tutorial is true: its programs are the examples that are built here, and they do what it says when they are
-//! killed and started again on its ini.
+//! The tutorial is accurate: its programs are the examples that are built here. Killed and restarted on
+//! its ini, they do what it states.
 
 mod example;
 
@@ -18,7 +18,7 @@ fn tutorial() -> String {
     fs::read_to_string("docs/tutorial.md").unwrap()
 }
 
-/// The code of the blocks of one language.
+/// Returns the code blocks of one language.
 fn blocks(language: &str) -> Vec<String> {
     let text = tutorial();
     let begin = format!("\n```{language}\n");
@@ -36,7 +36,7 @@ fn its_programs_are_the_examples() {
 }
 
 #[test]
-fn its_commands_have_verbs() {
+fn its_commands_exist() {
     let verbs: Vec<String> = blocks("console")
         .concat()
         .lines()
@@ -51,7 +51,7 @@ fn its_commands_have_verbs() {
     }
 }
 
-/// A folder with the ini of the tutorial, under keys of its own; the pool goes with it.
+/// A folder with the ini of the tutorial, under its own keys. Removes the pool when it is dropped.
 struct Project {
     dir: tempfile::TempDir,
     base_key: u32,
@@ -81,7 +81,7 @@ impl Project {
         self.command(name).output().unwrap()
     }
 
-    /// A server that is ready, what it printed before, and its address.
+    /// Launches a server and waits until it is ready.
     fn serve(&self) -> Server {
         let mut child =
             self.command("tutorial_server").arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
@@ -96,7 +96,7 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         if let Err(error) = remove_pool(Key(self.base_key), &Home::sysv(), false) {
-            eprintln!("the pool under {} stays: {error}", Key(self.base_key));
+            eprintln!("cannot remove the pool under {}: {error}", Key(self.base_key));
         }
     }
 }
@@ -108,7 +108,7 @@ struct Server {
 }
 
 impl Server {
-    /// The body of the reply; empty if the server died.
+    /// Returns the body of the reply, which is empty if the server died.
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -134,12 +134,12 @@ fn the_counter_counts_its_deaths() {
         let text = String::from_utf8(output.stdout).unwrap();
         let start = if run == 1 { "game: cold start 1" } else { "game: hot start" };
         assert!(text.starts_with(start) && text.ends_with(&format!("run {run}\n")), "{text}");
-        assert_eq!(output.status.signal(), Some(6), "it aborts");
+        assert_eq!(output.status.signal(), Some(6), "the program aborts");
     }
 }
 
 #[test]
-fn the_server_keeps_its_gold_when_it_is_killed_and_when_it_dies_between_two_writes() {
+fn the_server_keeps_its_gold_after_a_kill_and_after_a_death_between_two_writes() {
     let project = Project::new();
     let server = project.serve();
     assert_eq!((server.get("login/7"), server.get("login/8")), ("login 1".into(), "login 1".into()));
@@ -152,7 +152,7 @@ fn the_server_keeps_its_gold_when_it_is_killed_and_when_it_dies_between_two_writ
     assert!(server.report.contains("hot start 2"), "{}", server.report);
     assert_eq!((server.get("gold/7"), server.get("gold/8")), ("70 gold".into(), "130 gold".into()));
     assert_eq!(server.get("crash/7/8/50"), "");
-    assert_eq!(server.child.wait().unwrap().signal(), Some(6), "it aborts");
+    assert_eq!(server.child.wait().unwrap().signal(), Some(6), "the program aborts");
 
     let server = project.serve();
     assert!(server.report.contains("rolled back"), "{}", server.report);

@@ -1,7 +1,7 @@
-//! What the example server replied is there after `kill -9`, and no input brings the server down.
+//! What the example server acknowledged survives `kill -9`, and no input crashes the server.
 //!
-//! Clients play until the server is killed under them; what they were told is compared with what
-//! the next server has.
+//! Clients play until the server is killed. The replies they received are then compared with the
+//! state of the next server.
 
 mod example;
 mod zone;
@@ -12,11 +12,11 @@ use std::process::Stdio;
 use std::time::Duration;
 use zone::{Client, Zone};
 
-/// What a client was told of a player: `None` once logged out, otherwise the position.
+/// The state of a player that a client was told: `None` after a logout, otherwise the position.
 type Told = HashMap<u64, Option<u32>>;
 
-/// Logs players in, moves them and logs some out, until the server is gone. What was
-/// asked last and not answered is nothing that was told.
+/// Logs players in, moves them and logs some out, until the server is gone. A request without a
+/// reply counts as unknown.
 fn play(client: &mut Client, first: u64, told: &mut Told) {
     let mut ask = |uid: u64, command: String, after: Option<u32>| {
         told.remove(&uid);
@@ -47,7 +47,7 @@ fn compare(client: &mut Client, told: &Told) {
 }
 
 #[test]
-fn what_was_replied_is_there_after_a_kill_under_load() {
+fn acknowledged_commands_survive_a_kill_under_load() {
     let mut zone = Zone::start();
     let mut told = Told::new();
     for round in 0..4u64 {
@@ -74,7 +74,7 @@ fn what_was_replied_is_there_after_a_kill_under_load() {
 }
 
 #[test]
-fn commands_that_make_no_sense_are_answered_with_what_is_wrong() {
+fn invalid_commands_are_answered_with_the_reason() {
     let zone = Zone::start();
     let mut client = zone.client();
     for (command, reply) in [
@@ -133,7 +133,7 @@ fn a_malformed_frame_ends_its_client_and_no_other() {
 }
 
 #[test]
-fn random_bytes_do_not_bring_the_server_down() {
+fn random_bytes_do_not_crash_the_server() {
     let zone = Zone::start();
     let mut dice = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
@@ -142,14 +142,14 @@ fn random_bytes_do_not_bring_the_server_down() {
         let bytes: Vec<u8> = (0..dice.usize(1..20_000))
             .map(|_| if dice.bool() { dice.u8(..) } else { alphabet[dice.usize(..alphabet.len())] })
             .collect();
-        // The server may have had enough before all of it is sent.
+        // The server may close the connection before all bytes are sent.
         let _ = client.send(&bytes);
     }
     assert_eq!(zone.client().ask("PING").as_deref(), Some("+PONG"));
 }
 
 #[test]
-fn frames_come_in_pieces_and_many_at_once() {
+fn frames_may_arrive_in_pieces_or_many_at_once() {
     let zone = Zone::start();
     let mut client = zone.client();
     for byte in b"*2\r\n$5\r\nLOGIN\r\n$2\r\n42\r\n" {
@@ -170,17 +170,17 @@ fn frames_come_in_pieces_and_many_at_once() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_cut_off() {
+fn a_client_that_does_not_read_is_disconnected() {
     let zone = Zone::start();
     let mut client = zone.client();
     let commands = "INFO\r\n".repeat(10_000);
     let cut_off = (0..1000).any(|_| client.send(&commands).is_err());
-    assert!(cut_off, "the server buffers replies without a bound");
+    assert!(cut_off, "the server buffers replies without a limit");
     assert_eq!(zone.client().ask("PING").as_deref(), Some("+PONG"));
 }
 
 #[test]
-fn there_is_a_limit_to_clients_and_it_is_said() {
+fn the_number_of_clients_is_limited_with_a_message() {
     let zone = Zone::start();
     let mut clients: Vec<Client> = Vec::new();
     let refusal = (0..600).find_map(|_| {
@@ -193,8 +193,9 @@ fn there_is_a_limit_to_clients_and_it_is_said() {
             reply => Some(reply),
         }
     });
-    // Said, or cut: the kernel drops what was said if the client has sent something since.
-    let refusal = refusal.expect("there is no limit");
+    // The client may miss the error: the kernel discards it if the client has sent more in the
+    // meantime.
+    let refusal = refusal.expect("the server has no limit");
     assert!(refusal.is_none_or(|said| said == "-ERR max number of clients reached"));
     drop(clients);
     std::thread::sleep(Duration::from_millis(100));
@@ -202,7 +203,7 @@ fn there_is_a_limit_to_clients_and_it_is_said() {
 }
 
 #[test]
-fn a_server_that_is_told_to_go_closes_and_keeps_its_pool() {
+fn a_terminated_server_closes_and_keeps_its_pool() {
     let mut zone = Zone::start();
     zone.client().ask("LOGIN 1").unwrap();
     assert_eq!(zone.terminate().code(), Some(0));
@@ -216,7 +217,7 @@ fn a_server_that_is_told_to_go_closes_and_keeps_its_pool() {
 }
 
 #[test]
-fn a_start_on_a_port_that_is_taken_leaves_the_pool_as_it_was() {
+fn a_start_on_a_port_in_use_leaves_the_pool_unchanged() {
     let mut zone = Zone::start();
     zone.client().ask("LOGIN 1").unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -231,11 +232,11 @@ fn a_start_on_a_port_that_is_taken_leaves_the_pool_as_it_was() {
 }
 
 #[test]
-fn a_start_waits_for_a_port_that_its_dead_predecessor_has_still() {
+fn a_start_waits_for_the_port_of_its_dead_predecessor() {
     let mut zone = Zone::start();
     zone.client().ask("LOGIN 1").unwrap();
     zone.kill();
-    // What the kernel may do with the port of a dead server for a moment, this does until the server has met it.
+    // Keep the port in use until the server has noticed, as the kernel may do after a death.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = zone.command(&address);
@@ -255,7 +256,7 @@ fn a_start_waits_for_a_port_that_its_dead_predecessor_has_still() {
 }
 
 #[test]
-fn a_unix_socket_serves_too_also_after_a_kill() {
+fn a_unix_socket_works_even_after_a_kill() {
     let mut zone = Zone::start();
     zone.kill();
     let path = zone.path("zone.sock");

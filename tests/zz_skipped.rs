@@ -1,4 +1,4 @@
-//! The last of the tests: shows what the others have skipped since it ran last.
+//! The last test target: prints which tests were skipped since it last ran.
 
 mod skip;
 
@@ -10,7 +10,7 @@ fn main() {
     if lines.is_empty() {
         println!("\nno test was skipped");
     } else {
-        println!("\n{} skipped, in this run or since the last whole one:", lines.len());
+        println!("\n{} skipped, in this run or since the last complete one:", lines.len());
         lines.iter().for_each(|line| println!("{line}"));
     }
     let _ = std::fs::remove_file(skip::FILE);

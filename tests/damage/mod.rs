@@ -1,9 +1,10 @@
-//! Pools whose bytes were damaged, and everything that can be done with one: shared by `tests/damaged.rs` and the
-//! fuzz targets.
+//! Pools with damaged bytes, and everything that can be done with them. Shared by
+//! `tests/damaged.rs` and the fuzz targets.
 //!
-//! An [`Image`] is a small pool of four types on the backend `heap`, copied at a moment of its life. [`Bytes`] turns
-//! arbitrary input into changes of its words ([`damage`]) and into operations ([`operate`]); both end with the input.
-#![allow(dead_code, unreachable_pub, reason = "each user needs a part of it")]
+//! An [`Image`] is a small `heap` pool of four types, copied at one moment of its life. [`Bytes`]
+//! turns arbitrary input into changes of words ([`damage`]) and into operations ([`operate`]). Both
+//! end with the input.
+#![allow(dead_code, unreachable_pub, reason = "each user needs only a part")]
 
 pub mod raw;
 
@@ -16,7 +17,7 @@ use hotpool::share::Home;
 use hotpool::units::{self, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolObject, TxError};
 
-/// Found by key.
+/// A keyed type.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 1, keyed)]
@@ -25,7 +26,7 @@ pub struct Item {
     pub count: u64,
 }
 
-/// As small as they get.
+/// The smallest possible type.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 2)]
@@ -33,7 +34,7 @@ pub struct Tiny {
     pub word: u32,
 }
 
-/// So large that an extent has fewer slots than a word of its map has bits.
+/// A type so large that an extent has fewer slots than a word of its map has bits.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 700)]
@@ -41,7 +42,7 @@ pub struct Bulky {
     pub words: [u64; 80],
 }
 
-/// Found by key and aligned to more than a cache line.
+/// A keyed type aligned to more than one cache line.
 #[repr(C, align(128))]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 4, keyed)]
@@ -49,7 +50,7 @@ pub struct Wide {
     pub words: [u64; 16],
 }
 
-/// Not in any image.
+/// A type that no image contains.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 5)]
@@ -57,7 +58,7 @@ pub struct Late {
     pub words: [u64; 3],
 }
 
-/// A struct of the name and number of [`Tiny`] with other fields.
+/// A struct with the name and type number of [`Tiny`], but with other fields.
 pub mod changed {
     use super::{Pod, PoolObject, Zeroable};
 
@@ -69,7 +70,7 @@ pub mod changed {
     }
 }
 
-/// Sizes and places as `docs/layout.md` has them, for the limits that this is built with.
+/// Sizes and offsets from `docs/layout.md`, computed from the limits of this build.
 pub const BLOCK: u64 = limits::MIN_BLOCK_BYTES;
 pub const TYPES: u64 = BaseHeader::BYTES;
 pub const BLOCKS: u64 = TYPES + limits::TYPE_TABLE as u64 * size_of::<TypeInfo>() as u64;
@@ -81,26 +82,26 @@ pub const BASE: u64 = (LANES + limits::UNDO_BYTES).next_multiple_of(limits::PAGE
 pub const NEXTENTS: u64 = 392;
 pub const GEOMETRY: u64 = 64;
 pub const TYPE_IDS: [u64; 4] = [1, 2, 4, 700];
-/// Bytes under the checksum of `Geometry` and of a `TypeInfo`.
+/// Number of bytes under the checksum of `Geometry` and of a `TypeInfo`.
 const SUMMED: u64 = 184;
 
 /// The bytes of a small pool at one moment.
 #[derive(Clone)]
 pub struct Image {
-    /// What it is opened with.
+    /// The configuration to open it with.
     pub conf: ProcessConf,
-    /// Base and blocks.
+    /// The base and the blocks.
     pub segments: Vec<(Key, Vec<u64>)>,
-    /// Segment and offset of every extent.
+    /// The segment number and offset of every extent.
     pub extents: Vec<(usize, u64)>,
 }
 
 /// The moments at which images are taken.
 #[derive(Clone)]
 pub struct Images {
-    /// Closed.
+    /// A closed pool.
     pub closed: Image,
-    /// In a transaction that has written, made, freed and tagged.
+    /// A pool in a transaction that has written, allocated, freed and tagged.
     pub cut: Image,
 }
 
@@ -112,7 +113,7 @@ fn conf(base: u32, blocks: u32) -> ProcessConf {
 }
 
 impl Images {
-    /// The images of a pool under `base` and the three keys behind it.
+    /// Creates the images, for a pool under `base` and the next three keys.
     pub fn make(base: u32) -> Images {
         let conf = conf(base, 3);
         MemoryPoolMgr::open(&conf).unwrap().close().unwrap();
@@ -163,7 +164,7 @@ fn name(conf: &ProcessConf) {
 }
 
 impl Image {
-    /// Copies the pool of `conf` as it is now.
+    /// Copies the current bytes of the pool of `conf`.
     fn take(conf: &ProcessConf) -> Image {
         let keys: Vec<Key> = std::iter::once(&conf.base_key).chain(&conf.shm_keys).copied().collect();
         let words: Vec<Vec<u64>> = keys.iter().map(|key| raw::read(*key).unwrap()).collect();
@@ -175,20 +176,21 @@ impl Image {
         Image { conf: conf.clone(), segments: keys.into_iter().zip(words).collect(), extents }
     }
 
-    /// Puts its segments in the place of whatever is under their keys.
+    /// Replaces the segments under its keys with its own.
     pub fn plant(&self) {
         for number in 0..self.segments.len() {
             self.plant_as(number, self.bytes(number));
         }
     }
 
-    /// Puts one of its segments in the place of whatever is under its key, with another length.
+    /// Replaces the segment under one of its keys with its own, in another length.
     pub fn plant_as(&self, number: usize, bytes: u64) {
         let (key, words) = &self.segments[number];
         raw::plant(*key, bytes, bytemuck::cast_slice(words)).unwrap();
     }
 
-    /// Its words that are not zero, and its header, to be given back while others are looking: key, offset, word.
+    /// Returns its header and its words that are not zero, to be restored while tools read the
+    /// pool: key, offset, word.
     pub fn words(&self) -> Vec<(Key, u64, u64)> {
         let of = |(number, (key, words)): (usize, &(Key, Vec<u64>))| {
             let wanted = |at: usize, word: u64| (number == 0 && at < 1024) || word != 0;
@@ -198,7 +200,7 @@ impl Image {
         self.segments.iter().enumerate().flat_map(of).collect()
     }
 
-    /// The key of segment `number`.
+    /// Returns the key of segment `number`.
     pub fn key(&self, number: usize) -> Key {
         self.segments[number % self.segments.len()].0
     }
@@ -208,25 +210,25 @@ impl Image {
     }
 }
 
-/// Makes the checksum of the first 64 bytes of a segment right.
+/// Corrects the checksum of the first 64 bytes of a segment.
 pub fn seal_frozen(key: Key) {
     let wanted = raw::sum(key, 8, 48).unwrap_or(0);
     raw::poke(key, 56, |word| word & !0xffff_ffff | u64::from(wanted));
 }
 
-/// Makes the checksum of the geometry right.
+/// Corrects the checksum of the geometry.
 pub fn seal_geometry(base: Key) {
     let wanted = raw::sum(base, GEOMETRY, SUMMED).unwrap_or(0);
     raw::poke(base, GEOMETRY + SUMMED, |_| wanted.into());
 }
 
-/// Makes the checksum of a type's entry right.
+/// Corrects the checksum of a type's entry.
 pub fn seal_type(base: Key, id: u64) {
     let wanted = raw::sum(base, TYPES + id * 256, SUMMED).unwrap_or(0);
     raw::poke(base, TYPES + id * 256 + SUMMED, |_| wanted.into());
 }
 
-/// Makes every checksum of a pool right.
+/// Corrects every checksum of a pool.
 pub fn seal(image: &Image) {
     for (key, ..) in &image.segments {
         seal_frozen(*key);
@@ -237,7 +239,7 @@ pub fn seal(image: &Image) {
     }
 }
 
-/// Input, read from the front; zeros behind its end.
+/// Input that is read from the front. Reading past its end returns zeros.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl Bytes<'_> {
@@ -255,7 +257,7 @@ impl Bytes<'_> {
         (0..bytes).fold(0, |word, _| word << 8 | u64::from(self.byte()))
     }
 
-    /// Segment and offset of a word, mostly one that means something.
+    /// Picks the segment and offset of a word, mostly of a meaningful one.
     fn place(&mut self, image: &Image) -> (usize, u64) {
         let kind = self.byte() % 12;
         let n = self.word(2);
@@ -279,7 +281,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// What a word is changed to.
+    /// Picks a new value for a word.
     fn value(&mut self, old: u64) -> u64 {
         match self.byte() % 12 {
             0 => 0,
@@ -297,7 +299,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// The bits of what may be a handle.
+    /// Picks bits that may be a handle.
     fn bits(&mut self) -> u64 {
         let id = TYPE_IDS[self.byte() as usize % TYPE_IDS.len()];
         self.word(1) << 38 | id << 28 | u64::from(self.byte())
@@ -343,7 +345,7 @@ pub fn damage(image: &Image, input: &mut Bytes<'_>) {
             image.plant_as(number, bytes);
         }
         3 => {
-            // Without its base a pool is made anew, which takes long and has little to find.
+            // A pool without its base would be created anew, which takes long and finds little.
             let number = input.byte() as usize;
             let number = if number == 0 { 0 } else { 1 + number % (image.segments.len() - 1) };
             raw::remove(image.key(number));
@@ -361,7 +363,7 @@ pub fn scribble(image: &Image, input: &mut Bytes<'_>) {
     raw::poke(image.key(segment), offset, |_| new);
 }
 
-/// Whether something says anything. Of a long text only the first part is made.
+/// Returns whether the text of `what` is not empty. A long text is formatted only in part.
 pub fn says(what: &impl std::fmt::Display) -> bool {
     struct Start(usize);
     impl std::fmt::Write for Start {
@@ -375,7 +377,7 @@ pub fn says(what: &impl std::fmt::Display) -> bool {
     start.0 != 0
 }
 
-/// Opens the pool, if that can be done, and adds its types, as far as that can be done.
+/// Opens the pool and adds its types, as far as that succeeds.
 pub fn open(conf: &ProcessConf) -> Option<MemoryPoolMgr> {
     let mut pool = match MemoryPoolMgr::open(conf) {
         Ok(pool) => pool,
@@ -391,15 +393,15 @@ pub fn open(conf: &ProcessConf) -> Option<MemoryPoolMgr> {
     for error in added.into_iter().filter_map(Result::err) {
         assert!(says(&error));
     }
-    // Damage may have left no trace of the type, and then any struct may have its number.
+    // Damage may have erased the type, and then any struct may have its type number.
     match pool.add_type::<changed::Tiny>() {
-        Ok(()) => assert!(!has_tiny, "a struct is taken for another one"),
+        Ok(()) => assert!(!has_tiny, "a struct was accepted as another one"),
         Err(error) => assert!(says(&error)),
     }
     Some(pool)
 }
 
-/// Looks at a pool from outside.
+/// Reads a pool as a tool does.
 pub fn look(conf: &ProcessConf) {
     let home = Home::of(conf);
     match hotpool::inspect::verify_pool(conf.base_key, &home) {
@@ -409,7 +411,7 @@ pub fn look(conf: &ProcessConf) {
     let _ = hotpool::share::observe_pool(conf.base_key, &home);
 }
 
-/// What is called a live object of a type is one: reads all of them.
+/// Reads every object that a walk of this type finds.
 pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
     let capacity = pool.capacity::<T>();
     let mut count = 0;
@@ -437,13 +439,13 @@ pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
     let _ = (pool.len::<T>(), pool.high_water::<T>(), pool.is_empty::<T>());
 }
 
-/// False if there was no room, or an object with the key.
+/// Allocates an object with this key. Returns false if the pool is full or the key exists.
 fn keyed<T: PoolObject + PartialEq + std::fmt::Debug>(pool: &mut MemoryPoolMgr, key: u64, value: T) -> bool {
     match pool.alloc_keyed(key, value) {
         Ok(id) => {
             assert_eq!(pool.get(id), Some(&value));
-            // Damage may have given another object the same key.
-            let found = pool.find::<T>(key).expect("it was just made");
+            // Damage may have given the same key to another object.
+            let found = pool.find::<T>(key).expect("the object was just created");
             assert_eq!(pool.view::<T>().key(found), Some(key));
             true
         }
@@ -467,7 +469,7 @@ fn plain<T: PoolObject + PartialEq + std::fmt::Debug>(pool: &mut MemoryPoolMgr, 
     }
 }
 
-/// Several changes in one transaction.
+/// Makes several changes in one transaction.
 fn transact(pool: &mut MemoryPoolMgr, input: &mut Bytes<'_>) {
     let commits = input.byte() & 1 == 0;
     let (tiny, item, bulky) = (input.id::<Tiny>(pool), input.id::<Item>(pool), input.id::<Bulky>(pool));
@@ -545,7 +547,8 @@ fn step(pool: &mut MemoryPoolMgr, image: &Image, input: &mut Bytes<'_>) {
                 let _ = pool.update(a, |object| object.words[0] = 3);
             }
         }
-        // Keys that are there already are passed over, and a pool that is full is not asked again and again.
+        // Stop after several failures: existing keys are skipped, and a full pool is not tried
+        // endlessly.
         17 => {
             _ = (0..200)
                 .map(|n| keyed(pool, 1000 + n, Item { owner: n, count: n }))
@@ -575,7 +578,7 @@ impl<T, E: std::fmt::Display> SaysWhy for Result<T, E> {
     }
 }
 
-/// Operations on a pool until the input ends.
+/// Runs operations on a pool until the input ends.
 pub fn operate(pool: &mut MemoryPoolMgr, image: &Image, input: &mut Bytes<'_>) {
     let mut steps = 0;
     while !input.is_empty() && steps < 100 {
@@ -584,7 +587,8 @@ pub fn operate(pool: &mut MemoryPoolMgr, image: &Image, input: &mut Bytes<'_>) {
     }
 }
 
-/// An image with changes: the first bytes of the input say which, and whether the checksums are made right.
+/// Plants a damaged image. The first bytes of the input select the image, the changes, and whether
+/// checksums are corrected.
 pub fn plant_damaged<'a>(images: &'a Images, input: &mut Bytes<'_>) -> &'a Image {
     let (kind, changes) = (input.byte(), input.byte() % 8);
     let image = if kind & 1 == 0 { &images.closed } else { &images.cut };
@@ -601,7 +605,7 @@ pub fn plant_damaged<'a>(images: &'a Images, input: &mut Bytes<'_>) -> &'a Image
     image
 }
 
-/// The three fuzz targets: a damaged pool is opened, looked at, worked with.
+/// The fuzz target `attach`: opens a damaged pool twice.
 pub fn attach(images: &Images, input: &[u8]) {
     let image = plant_damaged(images, &mut Bytes(input));
     if let Some(pool) = open(&image.conf) {
@@ -613,7 +617,7 @@ pub fn attach(images: &Images, input: &[u8]) {
     }
 }
 
-/// See [`attach`].
+/// The fuzz target `verify`: inspects a damaged pool from outside.
 pub fn verify(images: &Images, input: &[u8]) {
     let mut input = Bytes(input);
     if input.byte() & 1 == 0 {
@@ -621,7 +625,7 @@ pub fn verify(images: &Images, input: &[u8]) {
         look(&image.conf);
         return;
     }
-    // The input as it is, over the start of one of the segments.
+    // Write the rest of the input over the beginning of a segment.
     let image = &images.closed;
     image.plant();
     let number = input.byte() as usize;
@@ -636,7 +640,7 @@ pub fn verify(images: &Images, input: &[u8]) {
     let _ = image.bytes(number);
 }
 
-/// See [`attach`].
+/// The fuzz target `operations`: works with a damaged pool.
 pub fn operations(images: &Images, input: &[u8]) {
     let mut input = Bytes(input);
     let image = plant_damaged(images, &mut input);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// An example beside this test, built if it is not as the sources are.
+/// Returns the path of an example, and builds it if it is not up to date.
 pub(crate) fn built(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let test = std::env::current_exe().unwrap();

@@ -1,8 +1,9 @@
-//! Operations that make and remove segments, on every backend of the kernel's, killed behind each system call.
+//! Operations that create and remove segments, on every backend of the kernel, killed after each
+//! system call.
 //!
-//! What such an operation stores between two calls is killed store by store elsewhere; here it is the kernel's state that
-//! a kill cuts: a segment without a size, a name without a block, semaphores without a base. Each kill gets a
-//! pool that another process has built and died with.
+//! `kill_every_instruction` kills these operations after every store between two calls. Here a kill
+//! interrupts the kernel's state: a segment without a size, a file name without a block, semaphores
+//! without a base. Each kill gets a pool that another process built before it died.
 
 use super::content::{Content, add_types};
 use super::judge::{self, Expected, Leaves, named};
@@ -16,10 +17,10 @@ use hotpool::conf::{BackendKind, OnCrashLoop, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use std::path::PathBuf;
 
-/// Of an operation of many calls the last so many are killed behind, and about as many of those before.
+/// For an operation with many calls: the last 50 are killed, and about as many of those before.
 const LAST: usize = 50;
 
-/// What is killed.
+/// The operation to kill.
 #[derive(Clone, Copy)]
 enum Act {
     Open,
@@ -32,7 +33,7 @@ pub struct Operation {
     pub name: &'static str,
     backend: BackendKind,
     act: Act,
-    /// What there is before; `None` where nothing is.
+    /// Builds the pool; `None` if no pool exists before.
     build: Option<Build>,
     blocks: u32,
     more_blocks: u32,
@@ -50,7 +51,7 @@ const fn with_build(build: Option<Build>, operation: Operation) -> Operation {
 
 macro_rules! on_each_backend {
     ($($kind:ident $name:literal,)+) => {
-        /// All of them.
+        /// All operations on all backends.
         pub const ALL: &[Operation] = &[$(
             with_build(None, operation(
                 concat!("open, cold, ", $name), BackendKind::$kind, Act::Open, Leaves::Nothing)),
@@ -79,7 +80,7 @@ on_each_backend! {
     File "file",
 }
 
-/// The keys of an operation; everything under them goes when it ends.
+/// The keys of an operation. Everything under them is removed when this is dropped.
 struct Site {
     keys: Keys,
     built: ProcessConf,
@@ -105,7 +106,7 @@ impl Site {
         site
     }
 
-    /// Removes segments, semaphores and files, whatever state they are in.
+    /// Removes segments, semaphores and files in any state.
     fn clean(&self) {
         self.keys.remove();
         let folder = match self.conf.backend {
@@ -122,7 +123,7 @@ impl Site {
         }
     }
 
-    /// Has another process build the pool, and die with it.
+    /// Has another process build the pool and die.
     fn prepare(&self, operation: &Operation) {
         self.clean();
         let Some(build) = operation.build else { return };
@@ -135,7 +136,7 @@ impl Site {
         child.kill();
     }
 
-    /// What may be found: what a start without further words finds.
+    /// Returns the expected state, read by an ordinary start.
     fn expected(&self, operation: &Operation) -> Expected {
         let mut expected = Expected { leaves: operation.leaves, ..Expected::default() };
         if operation.build.is_none() {
@@ -191,7 +192,7 @@ impl Drop for Site {
     }
 }
 
-/// Kills an operation behind each of its system calls.
+/// Kills an operation after each of its system calls.
 pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
     tally.arm(false);
     let site = Site::new(operation);
@@ -205,10 +206,10 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
     }
     let log = reach::log();
     child.kill();
-    // Behind a call that only looks a kill leaves what it leaves behind the one before.
+    // After a call that only reads, a kill leaves the same state as after the call before.
     let calls = all.len();
     let mut kills: Vec<usize> = (1..=calls).filter(|call| all[call - 1].changes).collect();
-    // A removal looks at all segments there are before it begins.
+    // A removal inspects all existing segments before it begins.
     let (before, step) = (kills.len().saturating_sub(LAST), kills.len().div_ceil(LAST));
     let mut number = 0;
     kills.retain(|_| {
@@ -231,7 +232,8 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         tally.note(operation.name, &place, result);
         tally.is_over()
     };
-    // How much it looks at differs from run to run, with what else is on the host. What it removes does not.
+    // The number of reads differs from run to run, because of other segments on the host. The
+    // number of removals does not.
     let removals = all.iter().filter(|call| call.removes).count();
     for removal in 1..=removals {
         let behind = |child: &Child| {
@@ -242,13 +244,13 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
             }
             true
         };
-        if kill(format!("killed behind removal {removal} of {removals}"), &behind) {
+        if kill(format!("killed after removal {removal} of {removals}"), &behind) {
             return;
         }
     }
     for &call in &kills {
         let behind = |child: &Child| (0..call).all(|_| child.to_call().is_some());
-        if kill(format!("killed behind call {call} of {calls}"), &behind) {
+        if kill(format!("killed after call {call} of {calls}"), &behind) {
             return;
         }
     }

@@ -1,10 +1,11 @@
-//! The objects of a pool as a plain value, to be compared.
+//! The objects of a pool as a plain value that can be compared.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolError, PoolObject};
 use std::collections::BTreeMap;
 
-/// Slots of it and of the others take 120 bytes, so that an extent has 128 of them in four pages.
+/// A type without keys. The slots of all these types take 120 bytes, so that an extent of four
+/// pages has 128 slots.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 1)]
@@ -19,7 +20,7 @@ pub struct Keyed {
     pub words: [u64; 13],
 }
 
-/// Slots of it live once: every free retires one.
+/// A keyed type whose slots have one life: every free retires a slot.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 3, keyed)]
@@ -27,7 +28,7 @@ pub struct Worn {
     pub words: [u64; 13],
 }
 
-/// Added by an operation that is killed.
+/// A type that a killed operation adds.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject, PartialEq, Debug)]
 #[pool(id = 4)]
@@ -35,28 +36,28 @@ pub struct Late {
     pub words: [u64; 14],
 }
 
-/// Words that tell objects apart, all of them different.
+/// Returns words that differ from each other and from those of any other number.
 pub fn words<const N: usize>(number: u64) -> [u64; N] {
     std::array::from_fn(|at| number << 8 | at as u64)
 }
 
-/// An object: its key, if its type has keys, and its words.
+/// An object: its words, and its user key if its type is keyed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
     pub key: Option<u64>,
     pub words: Vec<u64>,
 }
 
-/// All objects by the bits of their handles.
+/// All objects, by the bits of their handles.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Content {
     pub objects: BTreeMap<u64, Object>,
-    /// Words of the objects in quarantine, by the bits of their handles.
+    /// The words of the quarantined objects, by the bits of their handles.
     pub quarantined: BTreeMap<u64, Vec<u64>>,
     pub last_committed: u64,
 }
 
-/// The types that every pool of these tests has before an operation is killed.
+/// Adds the types that every pool of these tests has before an operation is killed.
 pub fn add_types(pool: &mut MemoryPoolMgr) -> Result<(), PoolError> {
     pool.add_type::<Plain>()?;
     pool.add_type::<Keyed>()?;
@@ -67,7 +68,7 @@ pub fn add_types(pool: &mut MemoryPoolMgr) -> Result<(), PoolError> {
 }
 
 impl Content {
-    /// Reads all objects, each along every way there is to it. The error is a way that fails.
+    /// Reads all objects in every possible way. Returns an error if one way fails.
     pub fn read(pool: &MemoryPoolMgr) -> Result<Content, String> {
         let mut content = Content { last_committed: pool.last_committed(), ..Content::default() };
         content.read_type::<Plain>(pool, |_, _| None)?;
@@ -88,7 +89,7 @@ impl Content {
         Ok(content)
     }
 
-    /// What the list of quarantine names has to be there; that nothing else is there, `verify` says.
+    /// Reads every listed object. That the quarantine holds nothing else is checked by `verify`.
     fn read_quarantine(&mut self, pool: &MemoryPoolMgr) -> Result<(), String> {
         for object in pool.quarantined() {
             let words = match object.type_id() {
@@ -97,7 +98,7 @@ impl Content {
                 Worn::TYPE_ID => parked::<Worn>(pool, object),
                 _ => parked::<Late>(pool, object),
             };
-            let words = words.ok_or_else(|| format!("{object} is listed and not in quarantine"))?;
+            let words = words.ok_or_else(|| format!("{object} is listed but is not in quarantine"))?;
             if self.quarantined.insert(object.to_bits(), words).is_some() {
                 return Err(format!("{object} is listed twice"));
             }
@@ -113,7 +114,7 @@ impl Content {
         let before = self.objects.len();
         for (id, object) in pool.iter::<T>() {
             if pool.get(id).map(std::ptr::from_ref) != Some(std::ptr::from_ref(object)) {
-                return Err(format!("the walk found {id}, its handle does not"));
+                return Err(format!("the walk found {id}, but its handle does not resolve to it"));
             }
             let words = words_of(object);
             self.objects.insert(id.to_bits(), Object { key: key(pool, id.handle()), words });
@@ -124,8 +125,8 @@ impl Content {
         }
     }
 
-    /// What is wrong with this as what is left of an operation that leads from `before` to `after`.
-    /// With `written` the objects that it writes may be anywhere in between, if `named` says so.
+    /// Checks that this is a state that an operation from `before` to `after` may leave. If
+    /// `written` is true, objects that `named` accepts may be half written.
     pub fn between(
         &self,
         before: &Content,
@@ -138,23 +139,26 @@ impl Content {
         }
         let same = self.objects.keys().eq(before.objects.keys()) && self.quarantined == before.quarantined;
         if !written || !same {
-            return Err(format!("neither before nor after: {}", self.difference(before)));
+            return Err(format!(
+                "the state is neither that before nor that after: {}",
+                self.difference(before)
+            ));
         }
         for (id, object) in &self.objects {
             let (old, new) = (&before.objects[id], after.objects.get(id));
             let Some(new) = new.filter(|new| **new != *object && *old != *object) else { continue };
             let words = object.words.iter().zip(old.words.iter().zip(&new.words));
             if object.key != old.key || words.into_iter().any(|(now, (old, new))| now != old && now != new) {
-                return Err(format!("object {id:x} holds a word that nobody wrote: {object:x?}"));
+                return Err(format!("object {id:x} holds a word that was never written: {object:x?}"));
             }
             if !named(*id) {
-                return Err(format!("object {id:x} is half written and not named"));
+                return Err(format!("object {id:x} is half written but not named"));
             }
         }
         Ok(())
     }
 
-    /// Objects that are not as they were.
+    /// Returns the objects that differ from `before`.
     pub fn written_since<'a>(&'a self, before: &'a Content) -> impl Iterator<Item = u64> + 'a {
         let changed = self.objects.iter().filter(|(id, object)| before.objects.get(id) != Some(object));
         changed.map(|(id, _)| *id)
@@ -164,7 +168,7 @@ impl Content {
         let lost: Vec<_> = other.objects.iter().filter(|(id, o)| self.objects.get(id) != Some(o)).collect();
         let new: Vec<_> = self.objects.iter().filter(|(id, o)| other.objects.get(id) != Some(o)).collect();
         let parked = (&self.quarantined, &other.quarantined);
-        format!("against the state before it lacks {lost:x?} and has {new:x?}; quarantine {parked:x?}")
+        format!("compared with the state before: lost {lost:x?}, new {new:x?}; quarantine {parked:x?}")
     }
 }
 
@@ -184,7 +188,7 @@ fn key_of(pool: &MemoryPoolMgr, handle: Handle) -> Option<u64> {
     }
 }
 
-/// Whether a handle leads to an object.
+/// Returns whether a handle resolves.
 pub fn resolves(pool: &MemoryPoolMgr, bits: u64) -> bool {
     let Some(handle) = Handle::from_bits(bits) else { return false };
     match handle.type_id() {

@@ -1,7 +1,7 @@
-//! The bytes of a pool, copied out of its segments and back.
+//! Copies the bytes of a pool out of its segments and back.
 //!
-//! A base segment is 3.7 MiB, nearly all of it zero. The parts that pools of these tests can have written are
-//! copied; that the rest stays zero is checked now and then.
+//! A base segment has 3.7 MiB, nearly all of it zero. Only the parts that these tests can write are
+//! copied. The tests check now and then that the rest is still zero.
 
 use super::keys::{Keys, remove_segment, shmid};
 use hotpool::MemoryPoolMgr;
@@ -15,22 +15,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const PAGE: usize = 4096;
 
-/// Copies of the parts of each segment; `None` where there is no segment.
+/// Copies of the watched parts of each segment; `None` if the segment does not exist.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     segments: Vec<Option<Vec<u8>>>,
 }
 
-/// Where the parts of a base are that pools of these tests can have written, as a pool of this build says it.
+/// The parts of a base that these tests can write, at the offsets of this build.
 pub struct Parts {
-    /// Header and 15 types; 64 blocks; 128 extents; a page each of schemas and of the queues; the undo log.
+    /// Header and 15 types; 64 blocks; 128 extents; one page of the schemas, one of the queues; the
+    /// undo log.
     kept: Vec<Range<usize>>,
-    /// The ring of starts and the black box: notes for people, different each time.
+    /// The ring of starts and the black box: evidence for people, different in each run.
     notes: Range<usize>,
     base_len: usize,
 }
 
-/// The parts of a base.
+/// Returns the parts of a base.
 pub fn parts() -> &'static Parts {
     static PARTS: OnceLock<Parts> = OnceLock::new();
     PARTS.get_or_init(|| {
@@ -38,7 +39,7 @@ pub fn parts() -> &'static Parts {
         let conf = keys.conf(BackendKind::Heap, 64 << 10, 1);
         let pool = MemoryPoolMgr::open(&conf).unwrap();
         let at = heap_address(&conf, conf.base_key);
-        // SAFETY: the header of a pool that is open; its words are atomics.
+        // SAFETY: the header of an open pool; its words are atomics.
         let header = unsafe { &*(at as *const BaseHeader) };
         let g = &header.geometry;
         let page = |at: &hotpool::word::Word| at.load() as usize..at.load() as usize + PAGE;
@@ -55,7 +56,7 @@ pub fn parts() -> &'static Parts {
         let end = (g.black_box_off.load() + g.black_box_bytes.load()) as usize;
         assert!(
             g.starts_off.load() + g.starts_bytes.load() == g.black_box_off.load(),
-            "the notes are in one piece"
+            "ring and black box are adjacent"
         );
         let base_len = header.frozen.bytes.load() as usize;
         pool.destroy().unwrap();
@@ -63,7 +64,7 @@ pub fn parts() -> &'static Parts {
     })
 }
 
-/// The parts of a base that are watched, in the order of their addresses.
+/// Returns the watched parts of a base, by address.
 pub fn watched_base() -> Vec<Range<usize>> {
     let parts = parts();
     let mut all = parts.kept.clone();
@@ -72,25 +73,25 @@ pub fn watched_base() -> Vec<Range<usize>> {
     all
 }
 
-/// Where in a copy of a base the notes are that differ each time.
+/// Returns where in a copy of a base the ring of starts and the black box are.
 pub fn notes_in_copy() -> Range<usize> {
     let notes = &parts().notes;
     let before: usize = watched_base().iter().filter(|r| r.start < notes.start).map(Range::len).sum();
     before..before + notes.len()
 }
 
-/// Length of the copy of a base.
+/// Returns the length of the copy of a base.
 pub fn base_copy_len() -> usize {
     watched_base().iter().map(Range::len).sum()
 }
 
-/// Where in a copy of a base the table of blocks is.
+/// Returns where in a copy of a base the table of blocks is.
 fn blocks_in_copy() -> usize {
     let blocks = &parts().kept[1];
     watched_base().iter().filter(|r| r.start < blocks.start).map(Range::len).sum()
 }
 
-/// A segment of a pool in this process.
+/// A segment of a pool, mapped in this process.
 pub struct Mapped {
     pub base: *mut u8,
     pub len: usize,
@@ -99,7 +100,7 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// The parts that are watched.
+    /// Returns the watched parts.
     pub fn watched(&self) -> Vec<Range<usize>> {
         let all = std::iter::once(0..self.len);
         if self.is_base { watched_base() } else { all.collect() }
@@ -109,7 +110,7 @@ impl Mapped {
         assert!(range.end <= self.len);
         // SAFETY: inside the mapping.
         let start = unsafe { self.base.add(range.start) };
-        // SAFETY: as above; whoever stores to it is stopped or is this thread.
+        // SAFETY: inside the mapping; its writer is stopped, or is this thread.
         unsafe { std::slice::from_raw_parts(start, range.len()) }
     }
 
@@ -134,7 +135,7 @@ impl Mapped {
             assert!(range.end <= self.len);
             // SAFETY: inside the mapping.
             let to = unsafe { self.base.add(range.start) };
-            // SAFETY: as above; it is writable, and nobody else has it.
+            // SAFETY: inside a writable mapping; no other thread uses it.
             unsafe { to.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
         }
     }
@@ -152,18 +153,18 @@ impl Mapped {
 impl Drop for Mapped {
     fn drop(&mut self) {
         if self.detach {
-            // SAFETY: `shmat` returned the address, and this value is its one owner.
+            // SAFETY: `shmat` returned the address, and this value is its only owner.
             unsafe { libc::shmdt(self.base.cast()) };
         }
     }
 }
 
-/// Keys of the segments of a pool, the base first.
+/// Returns the keys of a pool's segments, the base first.
 pub fn keys_of(conf: &ProcessConf) -> Vec<Key> {
     std::iter::once(conf.base_key).chain(conf.shm_keys.iter().copied()).collect()
 }
 
-/// Attaches a System V segment beside whoever else has it.
+/// Attaches a System V segment, whether or not other processes have it attached.
 pub fn attach(key: Key, is_base: bool, write: bool) -> Option<Mapped> {
     let id = shmid(key)?;
     let flags = if write { 0 } else { libc::SHM_RDONLY };
@@ -172,15 +173,15 @@ pub fn attach(key: Key, is_base: bool, write: bool) -> Option<Mapped> {
     if base.addr() == usize::MAX {
         return None;
     }
-    // SAFETY: all zero is a value of it.
+    // SAFETY: all zero is a valid value of this struct.
     let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: IPC_STAT fills the record.
     unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) };
     Some(Mapped { base: base.cast(), len: stat.shm_segsz, is_base, detach: true })
 }
 
-/// The segments of a pool of the backend `heap`, which say by their first bytes whose they are. They stay where
-/// they are as long as the pool is not destroyed.
+/// Finds the segments of a `heap` pool by their first bytes. They stay at their addresses until the
+/// pool is destroyed.
 pub fn find_heap(conf: &ProcessConf) -> Vec<Mapped> {
     let find = |key: Key, is_base| {
         let len = if is_base { base_len() } else { conf.block_size.0 as usize };
@@ -189,7 +190,7 @@ pub fn find_heap(conf: &ProcessConf) -> Vec<Mapped> {
     keys_of(conf).into_iter().enumerate().map(|(n, key)| find(key, n == 0)).collect()
 }
 
-/// Words of the index of a pool, read again and again through the same mappings.
+/// The words of a pool's index, for repeated reading through the same mappings.
 pub struct IndexLens {
     segments: Vec<Mapped>,
     type_id: u32,
@@ -205,12 +206,12 @@ impl IndexLens {
         IndexLens { segments, type_id }
     }
 
-    /// All words of it: groups of eight, of which the first is the overflow.
+    /// Returns all words: groups of eight, the first of each being the overflow word.
     pub fn words(&self) -> Vec<u64> {
         self.places().into_iter().map(|place| place.load(Ordering::Relaxed)).collect()
     }
 
-    /// Changes one of them.
+    /// Changes one word.
     pub fn set(&self, number: usize, word: u64) {
         self.places()[number].store(word, Ordering::Relaxed);
     }
@@ -218,7 +219,7 @@ impl IndexLens {
     fn places(&self) -> Vec<&AtomicU64> {
         let place = |segment: &Mapped, at: usize| {
             assert!(at + 8 <= segment.len);
-            // SAFETY: it stays inside the mapping.
+            // SAFETY: stays inside the mapping.
             let word = unsafe { segment.base.add(at) };
             // SAFETY: an aligned word inside the mapping, which outlives this value.
             unsafe { AtomicU64::from_ptr(word.cast()) }
@@ -263,13 +264,13 @@ fn is_segment(at: usize, key: Key) -> bool {
 }
 
 impl Image {
-    /// Copies the segments of a System V pool that nobody is storing to.
+    /// Copies the segments of a System V pool that no process is writing.
     pub fn of_sysv(conf: &ProcessConf) -> Image {
         let keys = keys_of(conf).into_iter().enumerate();
         Image { segments: keys.map(|(n, key)| attach(key, n == 0, false).map(|s| s.copy())).collect() }
     }
 
-    /// Copies the segments of a pool of either backend that has images.
+    /// Copies the segments of a `sysv` or `heap` pool.
     pub fn of_pool(conf: &ProcessConf) -> Image {
         match conf.backend {
             BackendKind::Sysv => Self::of_sysv(conf),
@@ -277,7 +278,7 @@ impl Image {
         }
     }
 
-    /// Makes the segments of such a pool what they were.
+    /// Restores the segments of a `sysv` or `heap` pool.
     pub fn restore_pool(&self, conf: &ProcessConf) {
         match conf.backend {
             BackendKind::Sysv => self.restore_sysv(conf),
@@ -290,7 +291,7 @@ impl Image {
         Image { segments: segments.iter().map(|segment| Some(segment.copy())).collect() }
     }
 
-    /// Makes the segments of a System V pool what they were; those that were not there are removed.
+    /// Restores the segments of a System V pool. Segments that did not exist are removed.
     pub fn restore_sysv(&self, conf: &ProcessConf) {
         for (number, key) in keys_of(conf).into_iter().enumerate() {
             match self.segments.get(number).and_then(Option::as_ref) {
@@ -303,31 +304,31 @@ impl Image {
         }
     }
 
-    /// The same of so many segments more, of which nothing was ever stored.
+    /// Appends copies of segments to which nothing was ever stored.
     pub fn with_zeros(mut self, segments: &[Mapped]) -> Image {
         self.segments.extend(segments.iter().map(|segment| Some(vec![0; segment.copy().len()])));
         self
     }
 
-    /// Makes mapped segments what they were.
+    /// Restores mapped segments.
     pub fn restore(&self, segments: &[Mapped]) {
         for (segment, copy) in segments.iter().zip(&self.segments) {
             segment.write(copy.as_ref().expect("a mapped segment was copied"));
         }
     }
 
-    /// Changes bytes, as an instruction did.
+    /// Applies the store of one instruction.
     pub fn apply(&mut self, store: &Store) {
         let copy = self.segments[store.segment].as_mut().expect("a mapped segment was copied");
         copy[store.at..store.at + store.bytes.len()].copy_from_slice(&store.bytes);
     }
 
-    /// The copies of segments that are there, with their numbers.
+    /// Returns the copies of the existing segments, with their numbers.
     pub fn numbered_copies(&self) -> impl Iterator<Item = (usize, &Vec<u8>)> {
         self.segments.iter().enumerate().filter_map(|(number, copy)| Some((number, copy.as_ref()?)))
     }
 
-    /// The same pool under the keys of another configuration.
+    /// Returns the same pool under the keys of another configuration.
     pub fn moved_to(&self, conf: &ProcessConf) -> Image {
         let mut moved = self.clone();
         let table = blocks_in_copy();
@@ -336,8 +337,8 @@ impl Image {
             let name = offset_of!(Frozen, key);
             copy[name..name + 4].copy_from_slice(&key.0.to_le_bytes());
             let check = offset_of!(Frozen, check);
-            // SAFETY: a record of words, of which any bytes are a value; a copy is aligned as the allocator
-            // aligns large memory, and longer than the record.
+            // SAFETY: a record of words, for which any bytes are valid. The copy is longer than the
+            // record, and aligned because the allocator aligns large memory.
             let sum = unsafe { &*copy.as_ptr().cast::<Frozen>() }.sum();
             copy[check..check + 4].copy_from_slice(&sum.to_le_bytes());
             if number != 0 {
@@ -350,13 +351,13 @@ impl Image {
     }
 }
 
-/// What one instruction has stored: segment, offset in its copy, bytes.
+/// What one instruction stored: segment number, offset in its copy, bytes.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub segment: usize,
     pub at: usize,
     pub bytes: Vec<u8>,
-    /// Commit stores that were begun by then, see `reach`.
+    /// Number of commit stores begun by then; see `reach`.
     pub begun: usize,
 }
 
@@ -364,11 +365,11 @@ fn make(key: Key, number: usize, conf: &ProcessConf) -> Mapped {
     let len = if number == 0 { base_len() } else { conf.block_size.0 as usize };
     // SAFETY: integers only.
     let id = unsafe { libc::shmget(key.raw(), len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
-    assert!(id != -1, "cannot make {key}: {}", std::io::Error::last_os_error());
-    attach(key, number == 0, true).expect("it was made this moment")
+    assert!(id != -1, "cannot create {key}: {}", std::io::Error::last_os_error());
+    attach(key, number == 0, true).expect("the segment was just created")
 }
 
-/// Whether what is not watched of a pool's base is zero.
+/// Returns whether the unwatched parts of a pool's base are zero.
 pub fn is_zero_elsewhere(conf: &ProcessConf) -> bool {
     match conf.backend {
         BackendKind::Sysv => attach(conf.base_key, true, false).is_none_or(|base| base.is_zero_elsewhere()),

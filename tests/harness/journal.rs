@@ -1,8 +1,8 @@
-//! What a child says it will do and has done, in memory that outlives it.
+//! What a child announces and acknowledges, in memory that outlives it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Operations that fit.
+/// Maximum number of operations.
 pub const ROOM: usize = 8192;
 
 /// An operation and its operands.
@@ -10,7 +10,7 @@ pub const ROOM: usize = 8192;
 pub struct Entry {
     pub op: u64,
     pub operands: [u64; 4],
-    /// What came of it; `None` if the child did not live to say so.
+    /// The result; `None` if the child died before it wrote one.
     pub result: Option<u64>,
 }
 
@@ -22,8 +22,8 @@ const STATE: usize = 6;
 const INTENDED: u64 = 1;
 const DONE: u64 = 2;
 
-/// A ring that parent and child share. Its words are released in program order, which is the order in which
-/// a death leaves them.
+/// A ring that parent and child share. Its words are released in program order, and a death
+/// preserves that order.
 pub struct Journal {
     count: &'static AtomicU64,
     slots: &'static [Slot],
@@ -42,7 +42,7 @@ impl Journal {
         Journal { count: &all[0].words[0], slots: &all[1..] }
     }
 
-    /// Forgets everything.
+    /// Removes all entries.
     pub fn clear(&self) {
         for slot in &self.slots[..self.len()] {
             slot.words[STATE].store(0, Ordering::SeqCst);
@@ -50,12 +50,12 @@ impl Journal {
         self.count.store(0, Ordering::SeqCst);
     }
 
-    /// Operations that were begun.
+    /// Returns the number of announced operations.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::SeqCst) as usize
     }
 
-    /// Says what is about to be done. False if there is no more room.
+    /// Announces an operation. Returns false if the journal is full.
     pub fn intend(&self, op: u64, operands: [u64; 4]) -> bool {
         let Some(slot) = self.slots.get(self.len()) else { return false };
         slot.words[0].store(op, Ordering::Release);
@@ -67,14 +67,14 @@ impl Journal {
         true
     }
 
-    /// Says that it was done.
+    /// Acknowledges the last operation with its result.
     pub fn done(&self, result: u64) {
         let slot = &self.slots[self.len() - 1];
         slot.words[5].store(result, Ordering::Release);
         slot.words[STATE].store(DONE, Ordering::Release);
     }
 
-    /// All that was said.
+    /// Returns all entries.
     pub fn entries(&self) -> Vec<Entry> {
         let read = |slot: &Slot| {
             let word = |at: usize| slot.words[at].load(Ordering::SeqCst);

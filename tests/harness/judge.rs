@@ -1,4 +1,4 @@
-//! What is demanded of a pool that a kill has left.
+//! Checks the pool that a kill leaves.
 
 use super::content::{Content, Keyed, Late, Plain, add_types, resolves, words};
 use hotpool::conf::ProcessConf;
@@ -9,51 +9,54 @@ use hotpool::share::{Home, ShareError, Verdict, observe, remove_pool};
 use hotpool::{MemoryPoolMgr, PoolError};
 use std::collections::BTreeSet;
 
-/// What may be left of an operation.
+/// The states that an operation may leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Leaves {
-    /// The state before it or behind it.
+    /// The state before or after the operation.
     #[default]
     Either,
-    /// The same, and what owners left half written is forgotten once the start counts as ready.
+    /// The state before or after the operation; suspects may be forgotten once the start counts as
+    /// ready.
     Forgotten,
-    /// The state behind it: the next start does what was left to do.
+    /// The state after the operation: the next start completes it.
     Done,
-    /// The same, but for the objects that it writes through guards: these may be half written, and are named.
+    /// The state before or after the operation; objects written through guards may be half written,
+    /// and are then named.
     HalfWritten,
-    /// The same, and every object that was changed at all is named: a panic came before its end.
+    /// Like `HalfWritten`, and every changed object is named, because a panic interrupted the
+    /// operation.
     Torn,
-    /// A new pool, and the whole state before under the post-mortem keys.
+    /// A new pool, and the whole previous state under the post-mortem keys.
     Aside,
-    /// A pool in the making, or an empty one.
+    /// An unfinished pool, or an empty one.
     Nothing,
-    /// The pool, the rest of one that is to be removed, or nothing.
+    /// The pool, the rest of a pool that is being removed, or nothing.
     Ruins,
 }
 
-/// The states around an operation, and what is known of the owners before it.
+/// The states before and after an operation, and the facts about previous owners.
 #[derive(Clone, Default)]
 pub struct Expected {
     pub leaves: Leaves,
     pub before: Content,
     pub after: Content,
-    /// Handles that were freed before it.
+    /// Handles freed before the operation.
     pub dead: Vec<u64>,
-    /// What owners before left half written, see [`named`].
+    /// What previous owners left half written; see [`named`].
     pub suspects: BTreeSet<u64>,
-    /// The start that it runs in, or, if it is a start, the one before.
+    /// The epoch of the operation's start; if the operation is a start, that of the start before.
     pub epoch: u64,
-    /// How that start may have ended, other than that it died before it was ready.
+    /// How that start may have ended, besides dying before it was ready.
     pub ends: Vec<LastEnd>,
 }
 
-/// Bits of the handles, and numbers of the types, that a report names as half written.
+/// Returns the handle bits and type numbers that a report names as half written.
 pub fn named(report: &ResumeReport) -> BTreeSet<u64> {
     let objects = report.being_written.iter().map(|handle| handle.to_bits());
     objects.chain(report.types_being_written.iter().map(|id| u64::from(*id))).collect()
 }
 
-/// Opens what a kill has left and compares. The error is a violation of what the library promises.
+/// Opens the pool that a kill left, and compares. The error is a violation of a guarantee.
 pub fn judge(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
     if expected.leaves == Leaves::Ruins && is_ruin(conf)? {
         return Ok(());
@@ -63,8 +66,10 @@ pub fn judge(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
     opened(&mut pool, expected)
 }
 
-/// Opens it. A new pool that was begun in the place of one that was moved aside and then dies as well is in a crash
-/// loop of its own, and is refused, because there is no second place: it is opened without that word of the ini.
+/// Opens the pool.
+///
+/// A new pool whose predecessor was moved aside may be in a crash loop, too. It is refused, because
+/// the post-mortem keys are in use. It is then opened without the ini's crash-loop settings.
 pub fn open(conf: &ProcessConf, expected: &Expected) -> Result<MemoryPoolMgr, PoolError> {
     match MemoryPoolMgr::open(conf) {
         Err(PoolError::AsideTaken { .. }) if expected.leaves == Leaves::Aside => {
@@ -74,7 +79,7 @@ pub fn open(conf: &ProcessConf, expected: &Expected) -> Result<MemoryPoolMgr, Po
     }
 }
 
-/// The bytes as the kill has left them: sound, the last slot of a type to change free or not.
+/// Checks the bytes as the kill left them, before a start adopts them.
 pub fn unadopted(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
     match verify_pool(conf.base_key, &Home::of(conf)) {
         Ok(report) if report.is_sound() => Ok(()),
@@ -87,7 +92,7 @@ pub fn unadopted(conf: &ProcessConf, expected: &Expected) -> Result<(), String> 
     }
 }
 
-/// The pool that an open has made of it.
+/// Checks the pool that a start made of these bytes.
 pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), String> {
     sound(pool, "opened")?;
     let is_new = matches!(expected.leaves, Leaves::Nothing | Leaves::Aside);
@@ -112,7 +117,10 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
     match expected.leaves {
         Leaves::Done | Leaves::Aside if content == expected.after => {}
         Leaves::Done | Leaves::Aside => {
-            return Err(format!("a start left something undone: {}", content.difference(&expected.after)));
+            return Err(format!(
+                "a start did not complete the operation: {}",
+                content.difference(&expected.after)
+            ));
         }
         Leaves::HalfWritten | Leaves::Torn => {
             content.between(&expected.before, &expected.after, true, &named)?;
@@ -122,7 +130,7 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
     if expected.leaves == Leaves::Torn
         && let Some(id) = content.written_since(&expected.before).find(|id| !named(*id))
     {
-        return Err(format!("object {id:x} was being written when a panic came, and is not named"));
+        return Err(format!("object {id:x} was being written at the panic, but is not named"));
     }
     evidence(pool, &found, expected)?;
     if expected.leaves == Leaves::Aside {
@@ -137,7 +145,8 @@ pub fn opened(pool: &mut MemoryPoolMgr, expected: &Expected) -> Result<(), Strin
     goes_on(pool, &content, expected)
 }
 
-/// What is known of the owners before: what they left half written, how they ended, that they were there.
+/// Checks the evidence about previous owners: what they left half written, how they ended, and that
+/// they are recorded.
 fn evidence(pool: &MemoryPoolMgr, found: &BTreeSet<u64>, expected: &Expected) -> Result<(), String> {
     let report = pool.resume_report();
     let epochs: Vec<u64> = pool.starts().iter().map(|start| start.epoch).collect();
@@ -152,27 +161,27 @@ fn evidence(pool: &MemoryPoolMgr, found: &BTreeSet<u64>, expected: &Expected) ->
     let known = report.last_end == died || expected.ends.contains(&report.last_end);
     let last = report.epoch.saturating_sub(1);
     if last < expected.epoch || last > expected.epoch && report.last_end != died || !known {
-        return Err(format!("start {last} behind {} is said to be {:?}", expected.epoch, report.last_end));
+        return Err(format!("start {last} after {} is reported as {:?}", expected.epoch, report.last_end));
     }
     let mut starts = pool.starts().into_iter();
     let said = starts.any(|start| start.epoch == expected.epoch && start.ready.is_some());
     let may_forget = expected.leaves == Leaves::Forgotten && (was_ready || said);
     if let Some(lost) = expected.suspects.difference(found).next().filter(|_| !may_forget) {
-        return Err(format!("the suspect {lost:x} is forgotten"));
+        return Err(format!("the suspect {lost:x} was forgotten"));
     }
     let (before, after) = (&expected.before.objects, &expected.after.objects);
     let written = before.keys().filter(|id| before.get(id) != after.get(id));
     let written: BTreeSet<u64> = written.flat_map(|id| [*id, id >> 28 & 0x3ff]).collect();
-    // A walk names what it lends, changed or not.
+    // A walk names the objects it lends, whether they change or not.
     let walks = matches!(expected.leaves, Leaves::HalfWritten | Leaves::Torn);
     let may_be = |name: &u64| written.contains(name) || walks && written.contains(&(name >> 28 & 0x3ff));
     match found.difference(&expected.suspects).find(|name| !may_be(name)) {
-        Some(name) => Err(format!("{name:x} is named as half written, and nobody wrote it")),
+        Some(name) => Err(format!("{name:x} is named as half written, but was never written")),
         None => Ok(()),
     }
 }
 
-/// The configuration of the copy of a pool that was moved aside.
+/// Returns the configuration of the post-mortem copy of a pool.
 pub fn aside(conf: &ProcessConf) -> ProcessConf {
     let mut aside = conf.clone();
     aside.base_key = post_mortem(conf.base_key);
@@ -181,7 +190,8 @@ pub fn aside(conf: &ProcessConf) -> ProcessConf {
     aside
 }
 
-/// All that was there before is under the post-mortem keys, and no handle of it leads to anything here.
+/// Checks that the whole previous state is under the post-mortem keys, and that no handle from
+/// there resolves here.
 fn kept_aside(pool: &MemoryPoolMgr, expected: &Expected) -> Result<(), String> {
     if let Some(id) = expected.before.objects.keys().find(|id| resolves(pool, **id)) {
         return Err(format!("handle {id:x} of the pool that was moved aside resolves"));
@@ -210,10 +220,10 @@ fn sound(pool: &MemoryPoolMgr, when: &str) -> Result<(), String> {
     if report.is_sound() { Ok(()) } else { Err(format!("{when}: {report}")) }
 }
 
-/// The pool can be used as if nothing had happened.
+/// Checks that the pool can be used as if nothing had happened.
 fn goes_on(pool: &mut MemoryPoolMgr, content: &Content, expected: &Expected) -> Result<(), String> {
     const KEY: u64 = 0x6e6f_2073_7563_6821;
-    let failed = |error| format!("it does not go on: {error}");
+    let failed = |error| format!("the pool cannot be used: {error}");
     let plain = pool.alloc(Plain { words: words(1) }).map_err(failed)?;
     let keyed = pool.alloc_keyed(KEY, Keyed { words: words(2) }).map_err(failed)?;
     let given = [plain.to_bits(), keyed.to_bits()];
@@ -229,7 +239,7 @@ fn goes_on(pool: &mut MemoryPoolMgr, content: &Content, expected: &Expected) -> 
         return Err(format!("{id} cannot be freed"));
     }
     if pool.find::<Keyed>(KEY) != Some(keyed) || !pool.free(plain) || !pool.free_by_key::<Keyed>(KEY) {
-        return Err("what was made cannot be freed".into());
+        return Err("the new objects cannot be freed".into());
     }
     let more = content.objects.values().filter_map(|object| object.key).next_back();
     if let Some(key) = more {
@@ -238,8 +248,8 @@ fn goes_on(pool: &mut MemoryPoolMgr, content: &Content, expected: &Expected) -> 
     sound(pool, "used")
 }
 
-/// Whether a pool that was being removed is not one any more. Then its rest can be removed, and
-/// nothing of it stays.
+/// Returns whether the removal of a pool has begun. If so, checks that the rest can be removed,
+/// completely.
 fn is_ruin(conf: &ProcessConf) -> Result<bool, String> {
     let home = Home::of(conf);
     let look = |key| observe(key, &home).map_err(|error| error.to_string());

@@ -1,18 +1,19 @@
-//! Keys of a test's own, and what is under them removed when the test ends, also when it fails.
+//! Segment keys for one test. Everything under them is removed when the test ends, even if it
+//! fails.
 
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Keys of a pool, one for the base and the rest for blocks.
+/// The keys of a pool: the first for the base, the rest for blocks.
 pub struct Keys {
     first: u32,
     count: u32,
 }
 
 impl Keys {
-    /// Keys that no other process and no other test of this one has.
+    /// Reserves keys that no other process and no other test of this process uses.
     pub fn take(count: u32) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let first = NEXT.fetch_add(count, Ordering::Relaxed);
@@ -22,12 +23,12 @@ impl Keys {
         keys
     }
 
-    /// Key of the base.
+    /// Returns the key of the base.
     pub fn base(&self) -> Key {
         Key(self.first)
     }
 
-    /// A pool of `blocks` blocks under these keys.
+    /// Returns the configuration of a pool with `blocks` blocks under these keys.
     pub fn conf(&self, backend: BackendKind, block_bytes: u64, blocks: u32) -> ProcessConf {
         assert!(blocks < self.count);
         let keys: Vec<Key> = (1..=blocks).map(|n| Key(self.first + n)).collect();
@@ -37,7 +38,7 @@ impl Keys {
         conf
     }
 
-    /// Removes the segments and semaphores that are there.
+    /// Removes all segments and semaphores under these keys.
     pub fn remove(&self) {
         for key in self.first..self.first + self.count {
             remove_segment(Key(key));
@@ -45,12 +46,15 @@ impl Keys {
         remove_semaphores(self.base());
     }
 
-    /// Whether the kernel has undone what a dead process held: its lock and its mappings.
+    /// Checks that the kernel has released the lock and the mappings of a dead process.
     ///
-    /// The lock goes when the process dies. Its mappings go with its memory, which a reader of `/proc/<pid>/maps` or
-    /// `smaps` keeps while it reads, longer than the process lives: then no process has the segment in its
-    /// maps, and the count falls when the reader is done. A tool that lists pools attaches it for reading, too, and leaves
-    /// it. A living process that can write to it is a finding at once, and a segment that stays attached is one.
+    /// The lock is released when the process dies. Its mappings go with its memory. A reader of
+    /// `/proc/<pid>/maps` or `smaps` keeps that memory alive longer than the process. Then no
+    /// process has the segment in its maps, and the attach count falls when the reader is done. A
+    /// tool that lists pools attaches segments for reading, and detaches them.
+    ///
+    /// A live process that can write to the segment is a violation at once. So is a segment that
+    /// stays attached.
     pub fn are_let_go(&self) -> Result<(), String> {
         const PATIENCE: Duration = Duration::from_secs(20);
         let began = Instant::now();
@@ -69,17 +73,17 @@ impl Keys {
         }
     }
 
-    /// What is left of a dead process.
+    /// Checks once whether a dead process still holds its lock or a mapping.
     fn left(&self) -> Result<(), Left> {
         // SAFETY: integers only.
         let semid = unsafe { libc::semget(self.first as i32, 0, 0) };
-        // SAFETY: GETVAL takes no argument; without a set it fails.
+        // SAFETY: GETVAL takes no argument; it fails if the set does not exist.
         if semid != -1 && unsafe { libc::semctl(semid, 0, libc::GETVAL) } > 0 {
             return Err(Left::Locked);
         }
         for key in self.first..self.first + self.count {
             let Some(id) = shmid(Key(key)) else { continue };
-            // SAFETY: all zero is a value of it.
+            // SAFETY: all zero is a valid value of this struct.
             let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
             // SAFETY: IPC_STAT fills the record.
             unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) };
@@ -90,7 +94,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Keys under which there is a segment or a set of semaphores.
+    /// Returns the keys that have a segment or a set of semaphores.
     pub fn in_use(&self) -> Vec<Key> {
         let all = (self.first..self.first + self.count).map(Key);
         // SAFETY: integers only.
@@ -99,7 +103,7 @@ impl Keys {
     }
 }
 
-/// What a dead process still has.
+/// What a dead process still holds.
 enum Left {
     Locked,
     Attached(Key),
@@ -114,13 +118,13 @@ impl std::fmt::Display for Left {
     }
 }
 
-/// A process that can write to the segment under a key.
+/// Finds a process that can write to the segment under a key.
 fn process_with(key: Key) -> Option<i32> {
     let id = shmid(key)?.to_string();
     let wanted = format!("/SYSV{:08x}", key.0);
     let pids = std::fs::read_dir("/proc").ok()?.flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // The inode of a System V mapping is its number.
+    // The inode of a System V mapping is the shmid.
     let is_it = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         line.contains(&wanted) && fields.get(1) == Some(&"rw-s") && fields.get(4) == Some(&id.as_str())
@@ -137,14 +141,14 @@ impl Drop for Keys {
     }
 }
 
-/// Number of the segment under a key.
+/// Returns the shmid of the segment under a key.
 pub fn shmid(key: Key) -> Option<i32> {
     // SAFETY: integers only.
     let id = unsafe { libc::shmget(key.raw(), 0, 0) };
     (id != -1).then_some(id)
 }
 
-/// Removes the semaphores under a key, if there are any.
+/// Removes the semaphores under a key, if any.
 pub fn remove_semaphores(key: Key) {
     // SAFETY: integers only.
     let semid = unsafe { libc::semget(key.raw(), 0, 0) };
@@ -154,7 +158,7 @@ pub fn remove_semaphores(key: Key) {
     }
 }
 
-/// Removes the segment under a key, if there is one.
+/// Removes the segment under a key, if any.
 pub fn remove_segment(key: Key) {
     if let Some(id) = shmid(key) {
         // SAFETY: IPC_RMID takes no buffer.

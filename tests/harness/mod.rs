@@ -1,11 +1,12 @@
-//! What the crash tests share: pools small enough to be copied after every store, the operations to be
-//! killed, the ways to kill them, and the judgement of what is left.
+//! The parts that the crash tests share: pools small enough to copy after every store, the
+//! operations to kill, the ways to kill them, and the checks of the state that is left.
 //!
-//! Two ways lead to the states that a kill can leave. [`stepper`] runs a child under ptrace and kills it for
-//! real, so that everything the kernel does at a death is part of the test. [`trap`] runs an operation in
-//! this process with its memory protected, and notes what each single instruction stores: then the bytes that a kill
-//! behind any of them would leave are made by copying, thousands a second.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+//! The tests reach the states that a kill can leave in two ways. [`stepper`] runs a child under
+//! ptrace and kills it, so that everything the kernel does at a death is part of the test. [`trap`]
+//! runs an operation in this process with its memory protected, and records what each instruction
+//! stores. It then builds the bytes that a kill after each instruction would leave, thousands a
+//! second.
+#![allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
 
 #[cfg(target_arch = "x86_64")]
 pub mod calls;

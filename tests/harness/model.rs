@@ -1,46 +1,49 @@
-//! A pool as plain maps: random operations on both, and what may be left of one that was cut.
+//! A pool as plain maps: random operations on both, and the states that an interrupted one may
+//! leave.
 
 use super::content::{Content, Keyed, Object, Plain, Worn, words};
 use fastrand::Rng;
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr, PoolObject, TxError};
 use std::collections::{HashMap, HashSet};
 
-/// What an operation is.
+/// The operations, with their operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
-    /// Value.
+    /// Operand: value.
     Alloc = 1,
-    /// Handle.
+    /// Operand: handle.
     Free,
-    /// Key, value; of `Keyed`.
+    /// Operands: key, value. The type is `Keyed`.
     AllocKeyed,
-    /// Key, value; of `Keyed`.
+    /// Operands: key, value. The type is `Keyed`.
     ForceGet,
-    /// Key; of `Keyed`.
+    /// Operand: key. The type is `Keyed`.
     FreeByKey,
-    /// Key, value; of `Worn`.
+    /// Operands: key, value. The type is `Worn`.
     AllocWorn,
-    /// Handle, value: all words, through a guard.
+    /// Operands: handle, value. Writes all words through a guard.
     Write,
-    /// Handle, value: all words, all or nothing.
+    /// Operands: handle, value. Writes all words, all or nothing.
     Update,
-    /// Two handles that are written, one that is freed, value and tag.
+    /// Operands: two handles to write, one to free, value and tag.
     Tx,
-    /// Value: an object made in a transaction that fails.
+    /// Operand: value. Allocates an object in a transaction that fails.
     RolledBack,
-    /// The pool is closed and opened again.
+    /// Closes the pool and opens it again.
     Reopen,
-    /// The start is said to be a success.
+    /// Calls `ready()`.
     Ready,
-    /// Key, value, a handle that is freed or 0, tag: the key is given to a new object in a transaction.
+    /// Operands: key, value, a handle to free or 0, tag. Gives the key to a new object in a
+    /// transaction.
     TxKeyed,
-    /// Key, value: objects with keys made in a transaction that fails; the pool and its index may grow in it.
+    /// Operands: key, value. Allocates keyed objects in a transaction that fails; the pool and its
+    /// index may grow.
     TxGrows,
 }
 
-/// Result of an operation that gave no handle.
+/// The result of an operation that returned no handle.
 pub const NOTHING: u64 = 0;
-/// Result of one for which there was no room.
+/// The result of an operation that found the pool full.
 pub const FULL: u64 = u64::MAX;
 
 /// An operation with its operands.
@@ -50,11 +53,11 @@ pub struct Step {
     pub operands: [u64; 4],
 }
 
-/// What a pool has to hold.
+/// The expected state of a pool.
 #[derive(Clone, Default)]
 pub struct Model {
     pub content: Content,
-    /// Every handle that was ever given out, and those of them that were freed.
+    /// Every handle ever returned, and those that were freed.
     pub given: HashSet<u64>,
     pub dead: Vec<u64>,
     by_key: HashMap<(u16, u64), u64>,
@@ -87,16 +90,16 @@ fn type_of(bits: u64) -> u16 {
 }
 
 fn id<T: PoolObject>(bits: u64) -> Id<T> {
-    Id::from_bits(bits).expect("the model knows its handles")
+    Id::from_bits(bits).expect("the model has valid handles only")
 }
 
 impl Model {
-    /// A copy without the handles of the past.
+    /// Returns a copy without the handles of the past.
     pub fn objects_only(&self) -> Model {
         Model { content: self.content.clone(), by_key: self.by_key.clone(), ..Model::default() }
     }
 
-    /// A random step. `most` objects are aimed at, keys are below `keys`.
+    /// Returns a random step. It aims at `most` objects and uses keys below `keys`.
     pub fn random(&mut self, rng: &mut Rng, most: usize, keys: u64) -> Step {
         let value = rng.u64(..1 << 56);
         let picked = |rng: &mut Rng, model: &Model| {
@@ -130,7 +133,7 @@ impl Model {
         }
     }
 
-    /// Takes over that a step was done; an error if it cannot have come out so.
+    /// Applies a completed step. Returns an error if the result is impossible.
     pub fn apply(&mut self, step: Step, result: u64) -> Result<(), String> {
         let [a, b, c, d] = step.operands;
         if result == FULL {
@@ -143,14 +146,14 @@ impl Model {
                 match (self.holder(ty, a), result) {
                     (Some(held), found) if found == held || found == NOTHING => Ok(()),
                     (None, made) if made != NOTHING => self.made(made, Some(a), words::<13>(b).to_vec()),
-                    (held, found) => Err(format!("{step:x?} answered {found:x}, the model has {held:x?}")),
+                    (held, found) => Err(format!("{step:x?} returned {found:x}, the model has {held:x?}")),
                 }
             }
             Op::Free => self.freed(a),
             Op::FreeByKey => match (self.holder(Keyed::TYPE_ID, a), result) {
                 (Some(held), 1) => self.freed(held),
                 (None, NOTHING) => Ok(()),
-                (held, found) => Err(format!("{step:x?} answered {found:x}, the model has {held:x?}")),
+                (held, found) => Err(format!("{step:x?} returned {found:x}, the model has {held:x?}")),
             },
             Op::Write | Op::Update => self.written(a, b),
             Op::Tx => {
@@ -179,7 +182,7 @@ impl Model {
 
     fn made(&mut self, bits: u64, key: Option<u64>, words: Vec<u64>) -> Result<(), String> {
         if !self.given.insert(bits) {
-            return Err(format!("handle {bits:x} was given out twice"));
+            return Err(format!("handle {bits:x} was returned twice"));
         }
         if let Some(key) = key {
             self.by_key.insert((type_of(bits), key), bits);
@@ -198,20 +201,20 @@ impl Model {
     }
 
     fn written(&mut self, bits: u64, value: u64) -> Result<(), String> {
-        let object = self.content.objects.get_mut(&bits).ok_or("an object that is gone was written")?;
+        let object = self.content.objects.get_mut(&bits).ok_or("a freed object was written")?;
         let count = object.words.len();
         object.words.clear();
         object.words.extend_from_slice(&words::<14>(value)[..count]);
         Ok(())
     }
 
-    /// The object of a type that has a key.
+    /// Returns the object of a type with this key.
     pub fn holder(&self, ty: u16, key: u64) -> Option<u64> {
         self.by_key.get(&(ty, key)).copied()
     }
 
-    /// Decides from what is there whether a step that was cut has happened, and takes that over. The
-    /// error is what neither can be.
+    /// Decides by the state of the pool whether an interrupted step happened, and applies it if so.
+    /// Returns an error if the state is neither that before nor that after the step.
     pub fn settle(
         &mut self,
         step: Step,
@@ -228,12 +231,14 @@ impl Model {
             (Op::FreeByKey, []) => 1,
             (Op::Free | Op::Update | Op::Tx, []) => NOTHING,
             (Op::Write, []) => return self.half_written(step, found, named).map(|()| true),
-            _ => return Err(format!("{step:x?} was cut, and {new:x?} is new")),
+            _ => return Err(format!("{step:x?} was interrupted, and {new:x?} is new")),
         };
         let mut after = self.clone();
         after.apply(step, result)?;
         if after.content != *found {
-            return Err(format!("{step:x?} was cut, and what is left is neither before nor behind it"));
+            return Err(format!(
+                "{step:x?} was interrupted, and the state is neither that before nor that after"
+            ));
         }
         *self = after;
         Ok(true)
@@ -252,13 +257,13 @@ impl Model {
         Ok(())
     }
 
-    /// Handles that were freed and resolve.
+    /// Counts the freed handles that resolve.
     pub fn resurrected(&self, pool: &MemoryPoolMgr) -> usize {
         self.dead.iter().filter(|bits| super::content::resolves(pool, **bits)).count()
     }
 }
 
-/// Does a step on a pool; what came of it.
+/// Does a step on a pool and returns its result.
 pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
     let [a, b, c, d] = step.operands;
     let given = |result: Result<u64, AllocError>| match result {
@@ -281,7 +286,7 @@ pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
                 Keyed::TYPE_ID => pool.free(id::<Keyed>(a)),
                 _ => pool.free(id::<Worn>(a)),
             };
-            assert!(freed, "{a:x} is not there");
+            assert!(freed, "{a:x} does not exist");
             NOTHING
         }
         Op::Write => {
@@ -360,7 +365,7 @@ pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
             pool.ready().unwrap();
             NOTHING
         }
-        Op::Reopen => unreachable!("done by the caller, who has the pool"),
+        Op::Reopen => unreachable!("the caller reopens the pool"),
     }
 }
 

@@ -1,19 +1,19 @@
-//! Which commit stores of docs/layout.md were done, and which were not, when a kill came.
+//! Records which commit stores of docs/layout.md were done when a kill came.
 //!
-//! With the feature `mutants` the library logs each commit store by name in memory that parent and child share. A
-//! kill comes *before* the store number `n` of an operation if exactly the `n` stores before it are done, and
-//! *after* it if it is the last one that is done.
+//! With the feature `mutants` the library logs each commit store by name in memory that parent and
+//! child share. A kill comes *before* commit store `n` of an operation if exactly the `n` stores
+//! before it are done. It comes *after* commit store `n` if that is the last one done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For each commit store the tests that came before it and after it.
+/// For each commit store, the tests that killed before it and after it.
 #[derive(Default)]
 pub struct Reached {
     pub by: BTreeMap<usize, [BTreeSet<String>; 2]>,
 }
 
 impl Reached {
-    /// A kill when `done` stores of `log` were done.
+    /// Records a kill after the first `done` stores of `log`.
     pub fn kill(&mut self, test: &str, log: &[usize], done: usize) {
         if let Some(next) = log.get(done) {
             self.by.entry(*next).or_default()[0].insert(test.to_string());
@@ -48,22 +48,22 @@ mod board {
         })
     }
 
-    /// Forgets the log.
+    /// Clears the log.
     pub fn reset() {
         board()[..2].iter().for_each(|count| count.store(0, Ordering::SeqCst));
     }
 
-    /// Commit stores that were begun.
+    /// Returns how many commit stores were begun.
     pub fn begun() -> usize {
         board()[0].load(Ordering::SeqCst) as usize
     }
 
-    /// Commit stores that are done.
+    /// Returns how many commit stores are done.
     pub fn done() -> usize {
         board()[1].load(Ordering::SeqCst) as usize
     }
 
-    /// Their names in their order.
+    /// Returns the logged commit stores in their order.
     pub fn log() -> Vec<usize> {
         let entries = board()[2..].iter().take(begun());
         entries.map(|entry| entry.load(Ordering::SeqCst) as usize).collect()

@@ -1,4 +1,4 @@
-//! A scenario, killed at every point.
+//! Runs a scenario and kills it at every point.
 
 use super::image::{self, Image, Mapped};
 use super::judge::{self, Expected, Leaves};
@@ -17,22 +17,22 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// What was tried, and what went wrong.
+/// The number of kills, and the violations found.
 #[derive(Default)]
 pub struct Tally {
     pub points: u64,
     pub violations: u64,
-    /// The first that went wrong.
+    /// The first violation.
     pub first: Option<String>,
-    /// Ends at the first violation, and says nothing.
+    /// Stops at the first violation, and prints nothing.
     pub quick: bool,
-    /// Which commit stores the kills came before and after, with the feature `mutants`.
+    /// The commit stores that kills came before and after, with the feature `mutants`.
     pub reached: Reached,
-    /// Called with true before what is tested, and with false before what prepares it.
+    /// Called with true before the operation under test, and with false before preparations.
     pub arm: Option<Box<dyn Fn(bool)>>,
 }
 
-/// Violations of one scenario that are said in full.
+/// Number of violations of a scenario that are printed in full.
 const SAID: u64 = 3;
 
 impl Tally {
@@ -41,7 +41,7 @@ impl Tally {
         self.note(scenario.name, &place, result);
     }
 
-    /// Counts a point, and what is wrong with it.
+    /// Counts a kill, and the violation if there is one.
     pub fn note(&mut self, test: &str, place: &str, result: Result<(), String>) {
         self.points += 1;
         let Err(what) = result else { return };
@@ -85,7 +85,8 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         _ => path.changes.clone(),
     };
     let mut astray = 0;
-    // Bytes that were judged: between two stores a kill leaves the same, and only the kernel's part is looked at.
+    // The bytes judged so far. Between two stores a kill leaves the same bytes, so only the
+    // kernel's part is checked.
     let mut judged = HashSet::new();
     for place in places {
         if tally.is_over() {
@@ -98,7 +99,8 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
         let child = start_child(scenario, &conf, &world, tally);
         astray += u64::from(!child.run_to(&path, place));
         child.kill();
-        // A place is behind an instruction that changed a segment: what was begun by then is done.
+        // A kill comes after an instruction that changed a segment, so every store begun by then is
+        // done.
         tally.reached.kill(scenario.name, &log, reach::begun());
         tally.arm(true);
         let is_new = judged.insert(fingerprint(&Image::of_sysv(&conf), &OWNER));
@@ -106,15 +108,19 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
             true => judge::judge(&conf, &expected),
             false => keys.are_let_go(),
         };
-        tally.count(scenario, &|| format!("killed behind instruction {place} of {}", path.len()), result);
+        tally.count(scenario, &|| format!("killed after instruction {place} of {}", path.len()), result);
     }
     if scenario.leaves != Leaves::Ruins && !image::is_zero_elsewhere(&conf) {
-        tally.count(scenario, &|| "at the end".into(), Err("a store went where none belongs".into()));
+        tally.count(
+            scenario,
+            &|| "at the end".into(),
+            Err("a store hit a part of the base that is never written".into()),
+        );
     }
     if !tally.quick {
         let points = tally.points - points;
         println!(
-            "{:44} {:6} instructions, {:4} change something, {points:4} kills{}, {} violations, {:.1} s",
+            "{:44} {:6} instructions, {:4} change a segment, {points:4} kills{}, {} violations, {:.1} s",
             scenario.name,
             path.len(),
             path.changes.len(),
@@ -141,8 +147,10 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &T
     child
 }
 
-/// Steps through the operation once and notes which instructions change the segments. They are looked at
-/// from here; while the child is in the kernel they are not attached here, so that it finds what it would find alone.
+/// Steps through the operation once and records which instructions change the segments.
+///
+/// This process attaches the segments to compare them. While the child is in the kernel they are
+/// detached here, so that the child finds what it would find alone.
 fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Path {
     let child = start_child(scenario, conf, world, tally);
     let attach = || -> Vec<Option<Mapped>> {
@@ -178,10 +186,10 @@ fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -
     path
 }
 
-/// Resumes the bytes behind every store of the operation, and behind every store of these
-/// recoveries, `depth` recoveries deep.
+/// Resumes the bytes after every store of the operation, and after every store of these recoveries,
+/// `depth` recoveries deep.
 pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
-    // What makes and removes segments is killed for real.
+    // Operations that create and remove segments are killed in children instead.
     if scenario.makes_segments() {
         return;
     }
@@ -194,7 +202,7 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     let expected = scenario.around(&built, &conf, &world, &|| start.restore(&segments));
     start.restore(&segments);
     if scenario.leaves == Leaves::Aside {
-        // `around` has made the copy; the operation begins where there is none yet.
+        // `around` created the copy; the operation begins without one.
         let copy = image::find_heap(&judge::aside(&conf));
         start = start.with_zeros(&copy);
         segments.extend(copy);
@@ -220,7 +228,7 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     nest.tally.arm(false);
     start.restore(&segments);
     if scenario.leaves == Leaves::Aside {
-        // Made complete again, so that it can be removed.
+        // Complete the pool again, so that it can be removed.
         MemoryPoolMgr::open(&conf).and_then(MemoryPoolMgr::destroy).unwrap();
         MemoryPoolMgr::open(&judge::aside(&conf)).and_then(MemoryPoolMgr::destroy).unwrap();
         return;
@@ -228,25 +236,25 @@ pub fn kill_by_images(scenario: &Scenario, depth: u32, tally: &mut Tally) {
     MemoryPoolMgr::open(&built).and_then(MemoryPoolMgr::destroy).unwrap();
 }
 
-/// Bytes that a kill leaves: those before, and what some of the instructions have stored. They are put
-/// together only when they are looked at, because all of them together are gigabytes.
+/// The bytes that a kill leaves: those before the operation, and the stores of some instructions.
+/// They are built only when needed, because all of them together take gigabytes.
 struct Cut {
     start: Rc<Image>,
     stores: Rc<Vec<image::Store>>,
-    /// Commit stores of the operation.
+    /// The commit stores of the operation.
     log: Rc<Vec<usize>>,
     count: usize,
 }
 
 impl Cut {
-    /// A cut before the first of the stores and behind each of them.
+    /// Returns the states before the first store and after each store.
     fn all(start: Image, stores: Vec<image::Store>, log: Vec<usize>) -> Vec<Cut> {
         let (start, stores, log) = (Rc::new(start), Rc::new(stores), Rc::new(log));
         let cut = |count| Cut { start: start.clone(), stores: stores.clone(), log: log.clone(), count };
         (0..=stores.len()).map(cut).collect()
     }
 
-    /// Commit stores that were done.
+    /// Returns how many commit stores were done.
     fn done(&self) -> usize {
         self.count.checked_sub(1).map_or(0, |last| self.stores[last].begun)
     }
@@ -265,11 +273,11 @@ struct Nest<'a> {
     expected: Expected,
     tally: &'a mut Tally,
     seen: HashSet<u64>,
-    /// Commit stores of the last open.
+    /// The commit stores of the last open.
     opening: Vec<usize>,
 }
 
-/// Images of one level of recoveries of one scenario at the most; they are taken evenly.
+/// Maximum number of images for one level of recoveries of one scenario. They are chosen evenly.
 const LEVEL: usize = 120;
 
 impl Nest<'_> {
@@ -280,7 +288,7 @@ impl Nest<'_> {
             if self.tally.is_over() {
                 continue;
             }
-            // The same bytes, notes apart, are judged once.
+            // The same bytes, apart from notes, are judged once.
             self.tally.reached.kill(self.scenario.name, &cut.log, cut.done());
             if !self.seen.insert(fingerprint(&image, &TIMES)) {
                 continue;
@@ -297,7 +305,7 @@ impl Nest<'_> {
         }
     }
 
-    /// Resumes an image and judges; what the recovery stored.
+    /// Resumes an image and judges the pool. Returns the stores of the recovery.
     fn resume(&mut self, image: &Image, depth: u32) -> Vec<image::Store> {
         image.restore(self.segments);
         let mut result = judge::unadopted(self.conf, &self.expected);
@@ -307,12 +315,12 @@ impl Nest<'_> {
             Ok(mut pool) => result = result.and_then(|()| judge::opened(&mut pool, &self.expected)),
             Err(error) => result = result.and(Err(format!("the pool is refused: {error}"))),
         }
-        self.tally.count(self.scenario, &|| format!("image, {depth} levels above the last"), result);
+        self.tally.count(self.scenario, &|| format!("image, {depth} levels before the last"), result);
         stores
     }
 }
 
-/// Tells images apart by all bytes but those of some parts of the base.
+/// Returns a hash of all bytes, except some parts of the base.
 fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
     let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
     for (number, copy) in image.numbered_copies() {
@@ -329,11 +337,11 @@ fn fingerprint(image: &Image, but: &[Range<usize>]) -> u64 {
     hasher.finish()
 }
 
-/// Bytes of the base header that say who owns the pool, and since when.
+/// The bytes of the base header that name the owner, and the time of its start.
 const OWNER: [Range<usize>; 2] =
     [offset_of!(BaseHeader, owner_pid)..offset_of!(BaseHeader, boot_id), TIMES[1].start..TIMES[1].end];
 
-/// Bytes of the base header that say when something was.
+/// The bytes of the base header that hold times.
 const TIMES: [Range<usize>; 2] = [
     offset_of!(BaseHeader, owner_ticks)..offset_of!(BaseHeader, boot_id),
     offset_of!(BaseHeader, closed_wall)..offset_of!(BaseHeader, starts_clean),

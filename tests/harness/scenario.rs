@@ -1,4 +1,4 @@
-//! The operations that are killed, each with the pool it starts from.
+//! The operations that are killed, each with the pool it begins with.
 
 use super::content::{Content, Keyed, Late, Plain, Worn, add_types, words};
 use super::image::{Image, IndexLens};
@@ -16,11 +16,11 @@ pub struct World {
     pub plain: Vec<Id<Plain>>,
     pub keyed: Vec<Id<Keyed>>,
     pub worn: Vec<Id<Worn>>,
-    /// The key that the operation uses.
+    /// The user key that the operation uses.
     pub key: u64,
     /// Handles that were freed.
     pub dead: Vec<u64>,
-    /// The bytes that the operation starts from, if they are not those at the end of the build.
+    /// The bytes that the operation begins with, if they are not those at the end of the build.
     pub snapshot: Option<Rc<Image>>,
 }
 
@@ -28,16 +28,16 @@ pub type Build = fn(&mut MemoryPoolMgr, &mut World);
 type Warm = fn(&mut MemoryPoolMgr, &mut World);
 type Run = fn(&mut Option<MemoryPoolMgr>, &World);
 
-/// What is killed.
+/// The operation to kill.
 #[derive(Clone, Copy)]
 pub enum What {
     /// An operation on a pool that this process has opened and used before.
     Call(Warm, Run),
-    /// The same, ended by a panic through which the pool is dropped.
+    /// An operation that ends with a panic, which drops the pool.
     Panic(Warm, fn(&mut MemoryPoolMgr, &World)),
-    /// The open of what a process has left.
+    /// The open of a pool that a process has left.
     Open(Left),
-    /// The open where nothing is.
+    /// The open of a pool that does not exist.
     Cold,
 }
 
@@ -47,7 +47,7 @@ pub enum Left {
     Closed,
     Dropped,
     Died,
-    /// The next one gave up the last block, which was empty.
+    /// Dropped; the next owner then gave up the last block, which was empty.
     GaveUp,
 }
 
@@ -55,15 +55,15 @@ pub struct Scenario {
     pub name: &'static str,
     pub block_bytes: u64,
     pub blocks: u32,
-    /// Blocks that the ini names in addition when the pool is opened again.
+    /// Number of blocks that the ini names in addition when the pool is opened again.
     pub more_blocks: u32,
     pub build: Build,
     pub what: What,
     pub leaves: Leaves,
-    /// What the ini says otherwise when the pool is opened again.
+    /// Changes the ini when the pool is opened again.
     pub tune: fn(&mut ProcessConf),
-    /// Killed for real; the others are resumed from images alone, because it is long and enters the kernel
-    /// where a like one does.
+    /// Whether it is killed in a child. The others are only resumed from images, because they are
+    /// long and enter the kernel where a similar scenario does.
     pub real: bool,
 }
 
@@ -86,12 +86,12 @@ const fn opens(name: &'static str, build: Build, left: Left) -> Scenario {
     Scenario { blocks: 1, what: What::Open(left), leaves: Leaves::Done, ..call(name, build, cold, nothing) }
 }
 
-/// An open that is told by the ini what to do with a pool whose owner died; resumed from images alone.
+/// An open with other ini settings, of a pool whose owner died. It is only resumed from images.
 const fn tuned(name: &'static str, build: Build, tune: fn(&mut ProcessConf)) -> Scenario {
     Scenario { tune, real: false, ..opens(name, build, Left::Died) }
 }
 
-/// The closure of an operation panics. Unwinding is long: it is resumed from images alone.
+/// An operation whose closure panics. It is only resumed from images, because unwinding is long.
 const fn panics(name: &'static str, build: Build, run: fn(&mut MemoryPoolMgr, &World)) -> Scenario {
     let what = What::Panic(cold, run);
     Scenario { what, real: false, leaves: Leaves::Torn, ..call(name, build, cold, nothing) }
@@ -105,7 +105,7 @@ const fn large(scenario: Scenario) -> Scenario {
     Scenario { block_bytes: 256 << 10, blocks: 1, ..scenario }
 }
 
-/// All of them.
+/// All scenarios.
 pub const ALL: &[Scenario] = &[
     call("alloc, the first of its type", empty, cold, |p, _| alloc(p)),
     call("alloc", few, warm, |p, _| alloc(p)),
@@ -114,8 +114,8 @@ pub const ALL: &[Scenario] = &[
     call("alloc of the slot at hand", few, frees, |p, _| alloc(p)),
     call("alloc_keyed of the slot at hand", few, frees, alloc_keyed),
     call("alloc that fills a word of the map", |p, w| some(p, w, 62), warm, |p, _| alloc(p)),
-    call("alloc behind a full word", |p, w| some(p, w, 64), cold, |p, _| alloc(p)),
-    call("alloc that takes an extent", |p, w| some(p, w, 127), warm, |p, _| alloc(p)),
+    call("alloc after a full word", |p, w| some(p, w, 64), cold, |p, _| alloc(p)),
+    call("alloc that needs a new extent", |p, w| some(p, w, 127), warm, |p, _| alloc(p)),
     call("alloc that goes to the next block", |p, w| some(p, w, 7 * 128 - 1), warm, |p, _| alloc(p)),
     call("alloc_keyed, the first of its type", empty, cold, alloc_keyed),
     call("alloc_keyed", few, warm, alloc_keyed),
@@ -141,15 +141,15 @@ pub const ALL: &[Scenario] = &[
     )),
     large(call("alloc_keyed, more splits", splitting, splits, alloc_keyed)),
     call("force_get, found", few, cold, |p, w| force_get(p, w, 3)),
-    call("force_get, made", few, cold, |p, w| force_get(p, w, w.key)),
+    call("force_get, not found", few, cold, |p, w| force_get(p, w, w.key)),
     call("free", few, cold, |p, w| free(p, w, 2)),
     call("free, warm", few, warm, |p, w| free(p, w, 2)),
     call("free in a full word", |p, w| some(p, w, 100), warm, |p, w| free(p, w, 3)),
     call("free in a full extent", |p, w| some(p, w, 127), fill_extent, |p, w| free(p, w, 70)),
     call("free in an extent that was found full", |p, w| some(p, w, 300), cold, |p, w| free(p, w, 70)),
     call("free with another slot at hand", few, frees, |p, w| free(p, w, 2)),
-    call("free with one at hand of a full extent", |p, w| some(p, w, 300), frees, |p, w| free(p, w, 70)),
-    call("free with one at hand that an earlier owner left", holes, cold, |p, w| free(p, w, 2)),
+    call("free with one at hand in a full extent", |p, w| some(p, w, 300), frees, |p, w| free(p, w, 70)),
+    call("free with one at hand left by an earlier owner", holes, cold, |p, w| free(p, w, 2)),
     call("free in the last generation with one at hand", few, frees, |p, w| {
         assert!(pool(p).free(w.worn[1]));
     }),
@@ -415,11 +415,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { real: false, ..opens("open with a mark left behind", torn, Left::Dropped) },
     Scenario { real: false, ..opens("open with marks and suspects", torn_twice, Left::Died) },
     tuned("open with OnTorn = quarantine", torn, |conf| conf.resume.on_torn = OnTorn::Quarantine),
-    tuned("open with OnTorn = quarantine, some there already", torn_twice, |conf| {
+    tuned("open with OnTorn = quarantine, some quarantined before", torn_twice, |conf| {
         conf.resume.on_torn = OnTorn::Quarantine;
     }),
     tuned("open with OnCrashLoop = quarantine", torn, |conf| looping(conf, OnCrashLoop::Quarantine)),
-    tuned("open with OnCrashLoop = quarantine, by what was noted", noted, |conf| {
+    tuned("open with OnCrashLoop = quarantine, by the notes", noted, |conf| {
         looping(conf, OnCrashLoop::Quarantine);
     }),
     Scenario {
@@ -429,7 +429,7 @@ pub const ALL: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// The configuration that it is built with, and the one that it runs with.
+    /// Returns the configuration that builds the pool, and the one that the operation uses.
     pub fn confs(&self, keys: &Keys, backend: BackendKind) -> (ProcessConf, ProcessConf) {
         let built = keys.conf(backend, self.block_bytes, self.blocks);
         let mut conf = keys.conf(backend, self.block_bytes, self.blocks + self.more_blocks);
@@ -437,12 +437,12 @@ impl Scenario {
         (built, conf)
     }
 
-    /// Whether it makes or removes segments, of which there are no images.
+    /// Returns whether it creates or removes segments. Such scenarios have no images.
     pub fn makes_segments(&self) -> bool {
         matches!(self.what, What::Cold) || self.leaves == Leaves::Ruins || self.more_blocks != 0
     }
 
-    /// Builds the pool it starts from, and leaves it as it says.
+    /// Builds the pool that the operation begins with, and leaves it as the scenario requires.
     pub fn build(&self, built: &ProcessConf) -> World {
         let mut world = World { key: 0x4b45_5901, ..World::default() };
         if let What::Cold = self.what {
@@ -472,7 +472,7 @@ impl Scenario {
         world
     }
 
-    /// Opens the pool and does what comes before the operation.
+    /// Opens the pool and does what precedes the operation.
     pub fn warm(&self, conf: &ProcessConf, world: &World) -> (Option<MemoryPoolMgr>, World) {
         let mut world = world.clone();
         let (What::Call(warm, _) | What::Panic(warm, _)) = self.what else { return (None, world) };
@@ -482,25 +482,25 @@ impl Scenario {
         (Some(pool), world)
     }
 
-    /// The operation that is killed.
+    /// Runs the operation that is killed.
     #[inline(always)]
     pub fn run(&self, pool: &mut Option<MemoryPoolMgr>, conf: &ProcessConf, world: &World) {
         match self.what {
             What::Call(_, run) => run(pool, world),
             What::Panic(_, run) => {
-                let mut pool = pool.take().expect("the operation is given a pool");
+                let mut pool = pool.take().expect("the operation needs a pool");
                 let unwound = catch_unwind(AssertUnwindSafe(move || {
                     run(&mut pool, world);
                     drop(pool);
                 }));
-                assert!(unwound.is_err(), "it did not panic");
+                assert!(unwound.is_err(), "the operation did not panic");
             }
             What::Open(_) | What::Cold => *pool = Some(MemoryPoolMgr::open(conf).unwrap()),
         }
     }
 
-    /// What may be found before and behind the operation; the pool is used up. `restore` brings back what it starts
-    /// from.
+    /// Returns the expected states before and after the operation. The pool is used up; `restore`
+    /// brings back the bytes it begins with.
     pub fn around(
         &self,
         built: &ProcessConf,
@@ -518,7 +518,7 @@ impl Scenario {
             pool
         };
         if let What::Open(_) = self.what {
-            // As it is without the words of the ini that are tested.
+            // The state before is read with default settings.
             let plain = ProcessConf { resume: ResumeConf::default(), ..conf.clone() };
             let pool = open(if self.more_blocks == 0 { &plain } else { built });
             expected.before = Content::read(&pool).unwrap();
@@ -532,7 +532,7 @@ impl Scenario {
             return expected;
         }
         let (mut pool, world) = self.warm(conf, world);
-        let before = pool.as_ref().expect("it is opened for a call");
+        let before = pool.as_ref().expect("a call has an open pool");
         expected.before = Content::read(before).unwrap();
         expected.suspects = named(before.resume_report());
         expected.epoch = before.epoch();
@@ -552,7 +552,7 @@ impl Scenario {
 }
 
 fn pool(pool: &mut Option<MemoryPoolMgr>) -> &mut MemoryPoolMgr {
-    pool.as_mut().expect("the operation is given a pool")
+    pool.as_mut().expect("the operation needs a pool")
 }
 
 fn nothing(_: &mut Option<MemoryPoolMgr>, _: &World) {}
@@ -561,14 +561,14 @@ fn cold(_: &mut MemoryPoolMgr, _: &mut World) {}
 
 fn empty(_: &mut MemoryPoolMgr, _: &mut World) {}
 
-/// The current word of the map is known to the process.
+/// Makes the process cache the current map word.
 fn warm(pool: &mut MemoryPoolMgr, world: &mut World) {
     world.plain.push(pool.alloc(Plain { words: words(7) }).unwrap());
     let id = pool.alloc_keyed(777, Keyed { words: words(8) }).unwrap();
     world.keyed.push(id);
 }
 
-/// A slot of each type is at hand.
+/// Frees an object of each type, so that each type has a slot at hand.
 fn frees(pool: &mut MemoryPoolMgr, world: &mut World) {
     let id = world.plain[1];
     assert!(pool.free(id));
@@ -593,7 +593,7 @@ pub fn few(pool: &mut MemoryPoolMgr, world: &mut World) {
     world.worn = (0..3).map(|n| pool.alloc_keyed(n, Worn { words: words(n) }).unwrap()).collect();
 }
 
-/// One object of each type in quarantine.
+/// Puts one object of each type into quarantine.
 fn parked(pool: &mut MemoryPoolMgr, world: &mut World) {
     few(pool, world);
     for object in [world.plain[1].handle(), world.keyed[1].handle(), world.worn[1].handle()] {
@@ -610,7 +610,7 @@ fn holes(pool: &mut MemoryPoolMgr, world: &mut World) {
     }
 }
 
-/// Fills the extent, and finds it full.
+/// Fills the extent, and lets the process find it full.
 fn fill_extent(pool: &mut MemoryPoolMgr, world: &mut World) {
     for _ in 0..3 {
         warm(pool, world);
@@ -619,14 +619,14 @@ fn fill_extent(pool: &mut MemoryPoolMgr, world: &mut World) {
     }
 }
 
-/// A mark is left behind on the first object.
+/// Leaves the mark on the first object.
 pub fn torn(pool: &mut MemoryPoolMgr, world: &mut World) {
     few(pool, world);
     std::mem::forget(pool.get_mut(world.plain[0]));
 }
 
-/// One object was half written by an earlier owner and is in quarantine, one more by the last; a third is in quarantine
-/// by the program's word.
+/// Leaves one object torn by an earlier owner and quarantined, and one torn by the last owner. The
+/// program has quarantined a third one.
 fn torn_twice(pool: &mut MemoryPoolMgr, world: &mut World) {
     torn(pool, world);
     pool.quarantine(world.keyed[2].handle()).unwrap();
@@ -634,7 +634,7 @@ fn torn_twice(pool: &mut MemoryPoolMgr, world: &mut World) {
     std::mem::forget(pool.get_mut(world.keyed[1]));
 }
 
-/// The objects that a crash loop is about are those that were noted and allocated last.
+/// Makes the crash loop's candidates the objects that were noted and allocated last.
 fn noted(pool: &mut MemoryPoolMgr, world: &mut World) {
     few(pool, world);
     pool.note_object(world.plain[2]);
@@ -650,7 +650,8 @@ fn keyed(pool: &mut MemoryPoolMgr, world: &mut World, count: u64) {
     world.keyed = (0..count).map(|n| pool.alloc_keyed(n, Keyed { words: words(n) }).unwrap()).collect();
 }
 
-/// Makes objects with keys, writes to them and to one that was there, and gives a key to another object.
+/// Allocates keyed objects, writes to them and to an existing one, and gives a key to another
+/// object.
 fn tx_keyed(tx: &mut Tx<'_>, world: &World, count: u64) -> Result<(), TxError> {
     tx.get_mut(world.keyed[4])?.words[0] = 321;
     for key in 5_000_000..5_000_000 + count {
@@ -673,7 +674,8 @@ fn tx_many(tx: &mut Tx<'_>, world: &World) -> Result<(), TxError> {
     tx.free(world.plain[7])
 }
 
-/// What an insert did to an index: its words before and after, and whether all keys are found with one of them zero.
+/// The effect of an insert on an index: its words before and after. `needs` tells whether a key is
+/// lost if a word is zero.
 struct Insert<'a> {
     before: &'a [u64],
     after: &'a [u64],
@@ -685,39 +687,39 @@ impl Insert<'_> {
         self.before.iter().zip(self.after).filter(|(a, b)| a != b).count()
     }
 
-    /// Groups whose overflow has changed so.
+    /// Counts the groups whose overflow changed in this way.
     fn overflows(&self, how: fn(u64, u64) -> bool) -> usize {
         let words = self.before.iter().zip(self.after).step_by(8);
         words.filter(|(before, after)| how(**before, **after)).count()
     }
 }
 
-/// It went into a second group, and nothing else happened.
+/// The entry went into its second group, and nothing else changed.
 fn spills(insert: &Insert<'_>) -> bool {
     insert.changed() == 2 && insert.overflows(|before, after| after == before + 1) == 1
 }
 
-/// An entry left its first group for it.
+/// Another entry left its first group to make room.
 fn moves_away(insert: &Insert<'_>) -> bool {
     insert.changed() == 3 && insert.overflows(|before, after| after == before + 1) == 1
 }
 
-/// An entry went back to its first group for it.
+/// Another entry moved back to its first group.
 fn moves_home(insert: &Insert<'_>) -> bool {
     insert.overflows(|before, after| after + 1 == before) == 1
 }
 
-/// A group was split some of whose keys live in their second groups.
+/// A group was split, some of whose keys were in their second groups.
 fn splits_overflow(insert: &Insert<'_>) -> bool {
     let groups = insert.before.chunks_exact(8).zip(insert.after.chunks_exact(8)).enumerate();
     let mut new = groups.filter(|(_, (before, after))| before.iter().all(|word| *word == 0) && after[0] != 0);
     new.any(|(number, _)| (insert.needs)(number * 8))
 }
 
-/// Makes and frees objects with random keys until one is met whose insert is wanted. The operation starts from the bytes
-/// before it.
+/// Allocates and frees objects with random keys until an insert satisfies `wanted`. The operation
+/// begins with the bytes before that insert.
 fn search(pool: &mut MemoryPoolMgr, world: &mut World, fill: u64, wanted: fn(&Insert<'_>) -> bool) {
-    // Keys in a row are spread too evenly to fill a group.
+    // Consecutive keys are spread too evenly to fill a group.
     let mut random = fastrand::Rng::with_seed(fill);
     let mut keys: Vec<u64> = Vec::new();
     let lens = IndexLens::new(pool.conf(), u32::from(Keyed::TYPE_ID));
@@ -753,10 +755,10 @@ fn search(pool: &mut MemoryPoolMgr, world: &mut World, fill: u64, wanted: fn(&In
         }
         keys.push(key);
     }
-    panic!("no key is inserted as it is wanted");
+    panic!("no insert satisfied `wanted`");
 }
 
-/// The next key makes the index grow.
+/// Fills the index until the next key makes it grow.
 fn splitting(pool: &mut MemoryPoolMgr, world: &mut World) {
     for key in 0..1254 {
         world.keyed.push(pool.alloc_keyed(key, Keyed { words: words(key) }).unwrap());

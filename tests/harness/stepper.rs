@@ -1,14 +1,15 @@
-//! A child process that is stopped behind any of its instructions, and killed there.
+//! A child process that is stopped after any of its instructions, and killed there.
 //!
-//! The first run of an operation is stepped from instruction to instruction and its path noted. Later runs are
-//! forked from the same process, so that they take the same path at the same addresses: a breakpoint
-//! brings them near the place, single steps to it. A run that leaves the path is told by its address.
+//! The first run of an operation is single-stepped and its path recorded. Later runs are forked
+//! from the same process, so they take the same path at the same addresses. A breakpoint brings
+//! them near the target, single steps bring them to it. If a run leaves the path, its address shows
+//! it.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the C library takes for a request of `ptrace`.
+/// The type of a `ptrace` request in this C library.
 #[cfg(target_env = "gnu")]
 type Request = libc::c_uint;
 #[cfg(not(target_env = "gnu"))]
@@ -37,7 +38,7 @@ fn board() -> &'static Board {
     unsafe { &*(address as *const Board) }
 }
 
-/// Said by the child: from here on it is stepped.
+/// Called by the child: it is stepped from here on.
 #[inline(always)]
 pub fn begin() {
     board().phase.store(RUNNING, Ordering::SeqCst);
@@ -45,7 +46,7 @@ pub fn begin() {
     unsafe { std::arch::asm!("int3") };
 }
 
-/// Said by the child: the operation has returned.
+/// Called by the child: the operation has returned.
 #[inline(always)]
 pub fn end() {
     board().phase.store(DONE, Ordering::SeqCst);
@@ -53,23 +54,23 @@ pub fn end() {
     unsafe { std::arch::asm!("int3") };
 }
 
-/// A traced child, stopped.
+/// A traced child that is stopped.
 pub struct Child {
     pid: i32,
 }
 
 impl Child {
-    /// Forks a child that runs `run`, and returns when it has called `begin`.
+    /// Forks a child that runs `run`, and returns once it has called `begin`.
     pub fn start(run: impl FnOnce()) -> Child {
         board().phase.store(0, Ordering::SeqCst);
-        // SAFETY: this process has one thread, so that the child may do everything.
+        // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
-                // SAFETY: asks to be traced by the parent; no pointer is used.
+                // SAFETY: requests to be traced by the parent; no pointer is used.
                 unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-                // SAFETY: leaves without running what belongs to the parent.
+                // SAFETY: exits without running destructors or handlers of the parent.
                 unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
             }
             pid => {
@@ -90,7 +91,7 @@ impl Child {
         self.ask(libc::PTRACE_SETOPTIONS, 0, libc::PTRACE_O_EXITKILL as usize);
     }
 
-    /// Whether its operation has returned.
+    /// Returns whether the operation has returned.
     pub fn is_done(&self) -> bool {
         board().phase.load(Ordering::SeqCst) == DONE
     }
@@ -98,7 +99,7 @@ impl Child {
     fn wait(&self) {
         let mut status = 0;
         loop {
-            // SAFETY: a child of this process and a word for its status.
+            // SAFETY: waits for a child of this process, with a valid pointer for its status.
             let answer = unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
             if answer == self.pid {
                 break;
@@ -111,7 +112,7 @@ impl Child {
     }
 
     fn ask(&self, request: Request, address: usize, data: usize) -> i64 {
-        // SAFETY: the requests used here take integers, or a record that lives through the call.
+        // SAFETY: the requests used here take integers, or a record that outlives the call.
         unsafe { libc::ptrace(request, self.pid, address, data) }
     }
 
@@ -121,7 +122,7 @@ impl Child {
         self.wait();
     }
 
-    /// Address of the next instruction.
+    /// Returns the address of the next instruction.
     pub fn rip(&self) -> usize {
         let at = std::mem::offset_of!(libc::user_regs_struct, rip);
         self.ask(libc::PTRACE_PEEKUSER, at, 0) as usize
@@ -132,7 +133,7 @@ impl Child {
         self.ask(libc::PTRACE_POKEUSER, at, rip);
     }
 
-    /// Runs to a place of a path; false if it went another way.
+    /// Runs to a position of a path. Returns false if the child took another path.
     pub fn run_to(&self, path: &Path, place: usize) -> bool {
         let (near, hits) = path.near(place);
         if near != 0 {
@@ -150,7 +151,7 @@ impl Child {
                 self.set_rip(address);
                 if hit != hits {
                     self.step();
-                    // A repeated string instruction stays where it is.
+                    // A repeated string instruction keeps its address.
                     while self.rip() == address {
                         self.step();
                     }
@@ -163,7 +164,8 @@ impl Child {
         !self.is_done() && self.rip() == path.rips[place]
     }
 
-    /// Runs to the end of its next system call; what that may have done. `None` if the operation returned before.
+    /// Runs to the end of the next system call, and returns what it may have done. Returns `None`
+    /// if the operation ended first.
     pub fn to_call(&self) -> Option<Call> {
         for _ in 0..2 {
             assert_eq!(self.ask(libc::PTRACE_SYSCALL, 0, 0), 0, "{}", std::io::Error::last_os_error());
@@ -202,12 +204,12 @@ impl Child {
         Some(Call { changes, removes })
     }
 
-    /// Runs to the end of the call that makes the first segment. What is before it looks through all of `/proc`, which is
-    /// too long for single steps, and stores to no segment.
+    /// Runs to the end of the call that creates the first segment. The code before it reads all of
+    /// `/proc`, which is too long for single steps, and stores to no segment.
     pub fn to_creation(&self) {
         let register = |at| self.ask(libc::PTRACE_PEEKUSER, at, 0);
         loop {
-            assert!(self.to_call().is_some(), "it made no segment");
+            assert!(self.to_call().is_some(), "the operation created no segment");
             let call = register(std::mem::offset_of!(libc::user_regs_struct, orig_rax));
             let flags = register(std::mem::offset_of!(libc::user_regs_struct, rdx));
             if call == libc::SYS_shmget && flags & i64::from(libc::IPC_CREAT) != 0 {
@@ -216,7 +218,7 @@ impl Child {
         }
     }
 
-    /// Ends it with SIGKILL; returns when the kernel has torn it down.
+    /// Kills the child with SIGKILL, and returns once the kernel has removed it.
     pub fn kill(self) {
         drop(self);
     }
@@ -224,7 +226,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // SAFETY: a child of this process that is not reaped yet.
+        // SAFETY: the pid is a child of this process that is not reaped yet.
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
         let mut status = 0;
         loop {
@@ -240,26 +242,26 @@ impl Drop for Child {
 /// What a system call may have done.
 #[derive(Clone, Copy)]
 pub struct Call {
-    /// It is none of those that only look.
+    /// It is not a call that only reads.
     pub changes: bool,
     /// It removes a segment, semaphores or a file.
     pub removes: bool,
 }
 
-/// The addresses of the instructions of an operation, and which of them changed something.
+/// The addresses of an operation's instructions, and which of them changed something.
 pub struct Path {
     rips: Vec<usize>,
-    /// How often the address was reached before.
+    /// For each instruction, how often its address was reached before.
     hits: Vec<u32>,
-    /// Places behind an instruction that stored to a segment or entered the kernel.
+    /// The positions after an instruction that stored to a segment or entered the kernel.
     pub changes: Vec<usize>,
-    /// Code of the kernel's, into which no breakpoint can be written.
+    /// The kernel's code, into which no breakpoint can be written.
     vdso: Range<usize>,
 }
 
 impl Path {
-    /// Steps a child to the end of its operation. `changed` is asked after each instruction, and told
-    /// before and after each that enters the kernel.
+    /// Steps a child to the end of its operation. Calls `changed` after each instruction, and
+    /// before each one that enters the kernel.
     pub fn walk(child: &Child, mut changed: impl FnMut(Moment) -> bool) -> Path {
         let mut path = Path { rips: vec![child.rip()], hits: vec![0], changes: Vec::new(), vdso: vdso() };
         let mut seen: HashMap<usize, u32> = HashMap::new();
@@ -287,12 +289,13 @@ impl Path {
         }
     }
 
-    /// Number of instructions.
+    /// Returns the number of instructions.
     pub fn len(&self) -> usize {
         self.rips.len()
     }
 
-    /// A place before this one that a breakpoint reaches cheaply, and how often it is met before.
+    /// Returns an earlier position that a breakpoint reaches cheaply, and how often its address is
+    /// reached before.
     fn near(&self, place: usize) -> (usize, u32) {
         let from = place.saturating_sub(2000);
         let cost = |at: usize| self.hits[at] as usize * 8 + (place - at);
@@ -306,7 +309,7 @@ impl Path {
     }
 }
 
-/// When `Path::walk` asks.
+/// When `Path::walk` calls back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// The next instruction enters the kernel.
@@ -315,7 +318,8 @@ pub enum Moment {
     Behind,
 }
 
-/// Whether there is a `syscall` at an address of the child, which is one of this process, too.
+/// Returns whether the child has a `syscall` at an address. The child has the same text as this
+/// process.
 fn is_syscall(rip: usize) -> bool {
     // SAFETY: the child was forked from this process and runs the same text.
     let bytes = unsafe { std::ptr::read_unaligned(rip as *const [u8; 2]) };

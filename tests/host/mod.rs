@@ -1,5 +1,6 @@
-//! Settings of the host that tests change and put back: pages of 2 MiB, and whether the kernel may give them by itself.
-#![allow(dead_code, reason = "each test uses a part of it")]
+//! Host settings that tests change and restore: the number of 2 MiB pages, and whether the kernel
+//! may use transparent ones.
+#![allow(dead_code, reason = "each test uses only a part")]
 
 use super::skip::skipped;
 use std::fs::{self, File};
@@ -11,8 +12,8 @@ const RESERVED: &str = "/proc/sys/vm/nr_hugepages";
 const FREE: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
 const SHMEM: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
-/// The host's pages in the hands of one test, of this process or another one. A pool that is made of them is declared
-/// behind it, and so is gone when they are put back.
+/// The host's 2 MiB pages, held by one test of all processes. Declare a pool that uses them after
+/// this value, so that the pool is gone when they are restored.
 pub(crate) struct Host {
     restore: Vec<(&'static str, String)>,
     _file: File,
@@ -24,17 +25,17 @@ impl Host {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let file = File::create(std::env::temp_dir().join("hotpool-test-host-pages")).unwrap();
-        // SAFETY: a descriptor that is open.
+        // SAFETY: an open descriptor.
         assert_eq!(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) }, 0);
         Host { restore: Vec::new(), _file: file, _turn: turn }
     }
 
-    /// Pages that nobody has.
+    /// Returns the number of free pages.
     pub(crate) fn free(&self) -> u64 {
         fs::read_to_string(FREE).map_or(0, |text| text.trim().parse().unwrap())
     }
 
-    /// Sees to it that `pages` pages of 2 MiB are free; says SKIPPED where that cannot be had.
+    /// Makes sure that `pages` pages of 2 MiB are free. Prints SKIPPED if that is impossible.
     pub(crate) fn reserve(&mut self, pages: u64) -> bool {
         let before = fs::read_to_string(RESERVED).unwrap();
         let wanted = before.trim().parse::<u64>().unwrap() + pages;
@@ -44,13 +45,14 @@ impl Host {
         let enough = self.free() >= pages;
         if !enough {
             skipped(&format!(
-                "{pages} pages of 2 MiB are not to be had; run as root: sysctl vm.nr_hugepages={wanted}"
+                "{pages} pages of 2 MiB are not available; run as root: sysctl vm.nr_hugepages={wanted}"
             ));
         }
         enough
     }
 
-    /// Lets the kernel give pages of 2 MiB to shared memory that asks for them; says SKIPPED where that cannot be had.
+    /// Allows the kernel to back shared memory with transparent 2 MiB pages on request. Prints
+    /// SKIPPED if that is impossible.
     pub(crate) fn allow_transparent(&mut self) -> bool {
         let Some(before) =
             fs::read_to_string(SHMEM).ok().and_then(|text| text.split(['[', ']']).nth(1).map(str::to_owned))
@@ -72,7 +74,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         for (path, before) in self.restore.drain(..).rev() {
             if let Err(error) = fs::write(path, before.trim()) {
-                eprintln!("{path} could not be set back to {before}: {error}");
+                eprintln!("cannot restore {path} to {before}: {error}");
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Which files of the library import which: paths resolved through `use`, `super` and re-exports.
 //!
-//! A scanner, not a compiler: it knows `use` trees, `crate::`, `self::`, `super::`, names that a `use` has bound, and
-//! modules that a file declares. What a call of a method leads to it does not see.
+//! This is a scanner, not a compiler. It understands `use` trees, `crate::`, `self::`, `super::`, names
+//! bound by `use`, and modules that a file declares. It does not resolve method calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A file of the library: its path, and the text that is shipped, without comments.
+/// A file of the library: its path, and its shipped text without comments.
 pub(crate) struct Module<'a> {
     pub(crate) file: &'a str,
     pub(crate) text: String,
@@ -13,24 +13,24 @@ pub(crate) struct Module<'a> {
 
 type Path = Vec<String>;
 
-/// What one file says of names.
+/// The names that one file binds and uses.
 struct Names {
-    /// Names that a `use` binds, and what to.
+    /// The names that `use` binds, with their paths.
     bound: BTreeMap<String, Path>,
-    /// Modules of which a `use` binds everything.
+    /// The modules that `use` imports as a whole.
     globs: Vec<Path>,
-    /// Every path that the file names, as it is written.
+    /// Every path in the file, as it is written.
     named: Vec<Path>,
-    /// Whether the file has something besides `mod` and `use`.
+    /// Whether the file contains more than `mod` and `use`.
     is_node: bool,
 }
 
-/// From each file to those that it imports.
+/// The imports: for each file, the files that it imports.
 pub(crate) struct Graph {
     pub(crate) edges: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The module that a file is: `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`.
+/// Returns the module of a file: `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`.
 fn module_of(file: &str) -> Path {
     let rest = file.trim_start_matches("src/").trim_end_matches(".rs");
     let mut parts: Path = rest.split('/').map(str::to_string).collect();
@@ -47,7 +47,7 @@ enum Token {
     Path,
 }
 
-/// Words, `::` and other signs; texts in quotes are left out.
+/// Splits a text into words, `::` and other characters, without string literals.
 fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let (mut found, mut at) = (Vec::new(), 0);
@@ -79,7 +79,8 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// The paths of the tree that begins at `at`, each with the name that it binds; and where the tree ends.
+/// Collects the paths of the `use` tree at `at`, each with the name that it binds. Returns where the
+/// tree ends.
 fn tree(tokens: &[Token], mut at: usize, prefix: &Path, found: &mut Vec<(Path, String)>) -> usize {
     let mut path = prefix.clone();
     loop {
@@ -165,7 +166,7 @@ struct House {
 }
 
 impl House {
-    /// A path as `module` writes it, from the root; `None` if it leads out of the crate.
+    /// Returns a path of `module` relative to the root, or `None` if it leads out of the crate.
     fn absolute(&self, module: &Path, path: &Path) -> Option<Path> {
         let mut from = module.clone();
         let mut rest = path.as_slice();
@@ -183,7 +184,7 @@ impl House {
                 if let Some(bound) = names.bound.get(first).filter(|bound| *bound != path) {
                     let mut whole = bound.clone();
                     whole.extend_from_slice(&rest[1..]);
-                    // A name bound to itself leads out: `use log;`.
+                    // A name bound to itself leads out of the crate: `use log;`.
                     return (bound.first() != Some(&first.to_string()) || self.has_child(module, first))
                         .then(|| self.absolute(module, &whole))?;
                 }
@@ -203,7 +204,7 @@ impl House {
         self.files.contains_key(&child)
     }
 
-    /// The file in which the item of a path is, through re-exports.
+    /// Returns the file that defines the item of a path, through re-exports.
     fn resolve(&self, path: &Path, depth: u32) -> Option<&str> {
         let mut at = Path::new();
         for (number, segment) in path.iter().enumerate() {
@@ -233,7 +234,8 @@ impl House {
     }
 }
 
-/// Reads all files. Files that only declare and re-export are no nodes: what they re-export counts as where it is.
+/// Builds the graph of all files. Files that only declare and re-export are not nodes: a re-exported
+/// item counts as part of the file that defines it.
 pub(crate) fn graph(modules: &[Module<'_>]) -> Graph {
     let files =
         modules.iter().map(|module| (module_of(module.file), (module.file.to_string(), read(module))));
@@ -270,7 +272,7 @@ impl Graph {
         seen
     }
 
-    /// Files that import one another in a circle, each group with the imports inside it.
+    /// Returns the groups of files that import one another in a circle, with the imports inside each.
     pub(crate) fn cycles(&self) -> Vec<String> {
         let reach: BTreeMap<&str, BTreeSet<&str>> =
             self.edges.keys().map(|file| (file.as_str(), self.reaches(file))).collect();

@@ -1,6 +1,6 @@
-//! Processes that own a pool and do what they are told, by the public interface alone; killed and reaped
-//! when they are dropped.
-#![allow(dead_code, reason = "each test uses a part of it")]
+//! Processes that own a pool and execute commands through the public API. They are killed and
+//! reaped when they are dropped.
+#![allow(dead_code, reason = "each test uses only a part")]
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Sixteen pages, so that a large pool needs few of them.
+/// An object of sixteen pages, so that a large pool needs few objects.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 1)]
@@ -23,7 +23,7 @@ struct Tile {
     pages: [[u64; 512]; 16],
 }
 
-/// Many of them come and go.
+/// A keyed type, of which many objects are allocated and freed.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 2, keyed)]
@@ -32,7 +32,7 @@ struct Coin {
     owner: u64,
 }
 
-/// Keys of a pool of one block, and the pool removed with them.
+/// The keys of a pool of one block. Removes the pool when it is dropped.
 pub(crate) struct Keys {
     pub(crate) base: Key,
     pub(crate) home: Home,
@@ -44,7 +44,7 @@ impl Keys {
         Self::take_at(Home::sysv(), block_bytes)
     }
 
-    /// The same in another home, whose folder lives longer than the keys.
+    /// Reserves keys on another backend, whose folder outlives them.
     pub(crate) fn take_at(home: Home, block_bytes: u64) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl Keys {
         conf(self.base, self.block_bytes, wait_ms, &self.home)
     }
 
-    /// Asks an owner to open the pool.
+    /// Makes an owner open the pool. Returns its report or refusal.
     pub(crate) fn open_by(&self, owner: &mut Owner, wait_ms: u64) -> String {
         self.tell_to_open(owner, wait_ms);
         owner.answer()
@@ -67,7 +67,7 @@ impl Keys {
         owner.tell(&format!("open {} {} {wait_ms} {}", self.base.0, self.block_bytes, self.place()));
     }
 
-    /// Asks a process to remove the pool, as `hotpool rm` does.
+    /// Makes a process remove the pool, as `hotpool rm` does. Returns its result.
     pub(crate) fn remove_by(&self, process: &mut Owner) -> String {
         self.tell_to_remove(process);
         process.answer()
@@ -84,11 +84,11 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        // Owners in another PID namespace are killed and not waited for.
+        // Owners in another PID namespace are killed, but not reaped.
         let began = Instant::now();
         while let Err(error) = remove_pool(self.base, &self.home, false) {
             if began.elapsed() > Duration::from_secs(10) {
-                eprintln!("the pool under {} stays: {error}", self.base);
+                eprintln!("cannot remove the pool under {}: {error}", self.base);
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -104,13 +104,13 @@ fn conf(base: Key, block_bytes: u64, wait_ms: u64, home: &Home) -> ProcessConf {
     conf
 }
 
-/// What [`Keys::place`] says.
+/// Parses the result of [`Keys::place`].
 fn home(words: &[&str]) -> Home {
     let backend = BackendKind::ALL.into_iter().find(|kind| kind.name() == words[0]).unwrap();
     Home { backend, dir: words[1].into() }
 }
 
-/// A process of this test program that has the function `serve` as its only test.
+/// A process of this test program that runs only the test `serve`.
 pub(crate) struct Owner {
     child: Child,
     asks: ChildStdin,
@@ -128,18 +128,18 @@ impl Owner {
         Self::start_by(&mut Command::new(std::env::current_exe().unwrap()))
     }
 
-    /// The same by another build of this test program.
+    /// Launches an owner with another build of this test program.
     pub(crate) fn start_program(program: &std::ffi::OsStr) -> Self {
         Self::start_by(&mut Command::new(program))
     }
 
-    /// The same by another program, which is given the test program as its last argument.
+    /// Launches an owner through another program, which gets the test program as its last argument.
     pub(crate) fn start_under(program: &str, args: &[&str]) -> Self {
         Self::start_by(Command::new(program).args(args).arg(std::env::current_exe().unwrap()))
     }
 
-    /// The same as another user, which the superuser alone can start. The link leads to the program where no folder on
-    /// the way would.
+    /// Launches an owner as another user, which only the superuser can do. The link works even if that
+    /// user cannot search the folders of the program's path.
     pub(crate) fn start_as(user: u32) -> Self {
         Self::start_by(Command::new("/proc/self/exe").uid(user).gid(user).current_dir("/"))
     }
@@ -165,7 +165,7 @@ impl Owner {
     pub(crate) fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
-            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "the owner is gone");
+            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "the owner has ended");
             if let Some((_, answer)) = line.split_once(MARK) {
                 return answer.trim_end().to_string();
             }
@@ -177,7 +177,7 @@ impl Owner {
         self.answer()
     }
 
-    /// Pid of a child it forks, which lives until the end of this value.
+    /// Makes the owner fork a child that is killed when this value is dropped. Returns its pid.
     pub(crate) fn fork(&mut self) -> i32 {
         let pid = self.ask("fork").parse().unwrap();
         self.forked.push(pid);
@@ -185,16 +185,16 @@ impl Owner {
     }
 
     pub(crate) fn signal(&self, signal: i32) {
-        // SAFETY: integers; the pid is a child that is not reaped.
+        // SAFETY: integers only; the pid is a child that is not reaped yet.
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
-    /// Kills it and does not wait for its end.
+    /// Kills the owner without waiting for its end.
     pub(crate) fn kill(&self) {
         self.signal(libc::SIGKILL);
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the owner.
     pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
@@ -205,13 +205,13 @@ impl Drop for Owner {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for &pid in &self.forked {
-            // SAFETY: integers; the pid is a process that sleeps until it is killed.
+            // SAFETY: integers only; the pid is a process that sleeps until it is killed.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
     }
 }
 
-/// What the process of an [`Owner`] does; nothing in a process that is none.
+/// Runs the process of an [`Owner`]. Does nothing in any other process.
 pub(crate) fn serve() {
     if std::env::var_os(ROLE).is_none() {
         return;
@@ -246,11 +246,11 @@ pub(crate) fn serve() {
             "fork-and-touch" => {
                 let pid = fork(|| drop(touch(pool.as_mut().unwrap())));
                 let mut status = 0;
-                // SAFETY: a child of this process and a word for its status.
+                // SAFETY: waits for a child of this process, with a valid pointer for its status.
                 assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
                 say(&format!("signal {}", libc::WTERMSIG(status)));
             }
-            // The next program reads on where this one stops: what it was told before, it has read.
+            // The next program continues to read commands: this one has read all earlier ones.
             "exec" => panic!("{}", Command::new(std::env::current_exe().unwrap()).args(ARGS).exec()),
             "exec-sleep" => {
                 say("executing");
@@ -265,7 +265,7 @@ pub(crate) fn serve() {
     }
 }
 
-/// What the library has warned of.
+/// The warnings of the library.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Warnings;
@@ -289,7 +289,7 @@ fn open(conf: &ProcessConf) -> Result<MemoryPoolMgr, hotpool::PoolError> {
     Ok(pool)
 }
 
-/// Makes objects until there is no more room; gives how many.
+/// Allocates objects until the pool is full. Returns how many it holds.
 fn fill(pool: &mut MemoryPoolMgr) -> usize {
     while pool.alloc(Tile::zeroed()).is_ok() {}
     pool.len::<Tile>()
@@ -304,7 +304,8 @@ fn sum(pool: &MemoryPoolMgr) -> String {
     pool.iter::<Tile>().flat_map(|(_, tile)| tile.pages.iter().map(|page| page[0])).sum::<u64>().to_string()
 }
 
-/// Operations of all kinds for so long, from an empty type to a full one and back; gives how many.
+/// Runs operations of all kinds for this time, from an empty type to a full one and back. Returns
+/// how many.
 fn work(pool: &mut MemoryPoolMgr, time: Duration) -> u64 {
     pool.add_type::<Coin>().unwrap();
     let (mut random, began, mut done) = (fastrand::Rng::with_seed(7), Instant::now(), 0);
@@ -331,26 +332,27 @@ fn work(pool: &mut MemoryPoolMgr, time: Duration) -> u64 {
     done
 }
 
-/// System V segments that this process has mapped.
+/// Counts the System V segments that this process has mapped.
 fn mappings() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().filter(|line| line.contains("/SYSV")).count()
 }
 
-/// Forks a child that does `first` and then sleeps until it is killed.
+/// Forks a child that runs `first` and then sleeps until it is killed.
 fn fork(first: impl FnOnce()) -> i32 {
-    // SAFETY: the child stores to memory, or faults, and calls `pause`.
+    // SAFETY: the child only stores to memory, or faults, and calls `pause`.
     match unsafe { libc::fork() } {
         0 => {
-            // The runtime of Rust says something about a SIGSEGV, and may wait for what another thread holds.
-            // SAFETY: the default action has no code.
+            // Rust's runtime would print a message for a SIGSEGV, and might wait for a lock of another
+            // thread.
+            // SAFETY: the default action runs no code.
             unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            // SAFETY: the record lives through the call.
+            // SAFETY: the record outlives the call.
             unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
             first();
             loop {
-                // SAFETY: it takes nothing.
+                // SAFETY: the call takes no argument.
                 unsafe { libc::pause() };
             }
         }
@@ -358,35 +360,35 @@ fn fork(first: impl FnOnce()) -> i32 {
     }
 }
 
-/// Dies of a signal whose handler notes it in the pool and then lets it do what it does by default.
+/// Dies of a signal, whose handler notes it in the pool and then restores the default action.
 fn die_of(pool: &MemoryPoolMgr, signal: i32) {
     static POOL: AtomicPtr<MemoryPoolMgr> = AtomicPtr::new(std::ptr::null_mut());
     extern "C" fn note(signal: i32) {
-        // SAFETY: `die_of` has stored its pool there and does not return.
+        // SAFETY: `die_of` has stored its pool there, and never returns.
         unsafe { &*POOL.load(Ordering::Relaxed) }.note_signal(signal);
-        // SAFETY: the default action has no code; the signal comes again as soon as it is let through.
+        // SAFETY: the default action runs no code; the signal comes again once it is unblocked.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
-        // SAFETY: integers.
+        // SAFETY: integers only.
         unsafe { libc::raise(signal) };
     }
     POOL.store(std::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the record lives through the call.
+    // SAFETY: the record outlives the call.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
-    // SAFETY: the handler does a few stores and calls what a handler may.
+    // SAFETY: the handler makes a few stores and calls only async-signal-safe functions.
     unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
-    // SAFETY: integers.
+    // SAFETY: integers only.
     unsafe { libc::raise(signal) };
     loop {
         std::thread::park();
     }
 }
 
-/// Dies of SIGABRT in `folder`, with so much memory that its core dump takes a while.
+/// Dies of SIGABRT in `folder`, with enough memory to make its core dump slow.
 fn dump(folder: &str, bytes: usize) {
     std::env::set_current_dir(folder).unwrap();
     let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the record lives through the call.
+    // SAFETY: the record outlives the call.
     let allowed = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const unlimited) } == 0;
     let ballast = vec![1u8; bytes];
     println!(

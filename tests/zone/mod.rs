@@ -1,4 +1,4 @@
-//! A zone server of one's own: an ini with keys that nobody else has, and all of it removed at the end.
+//! A zone server for one test: an ini with unused keys, all removed at the end.
 
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::Key;
@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// One server after the other on one pool.
+/// A pool, and the servers that run on it one after the other.
 pub(crate) struct Zone {
     dir: tempfile::TempDir,
     base_key: Key,
@@ -18,11 +18,11 @@ pub(crate) struct Zone {
 }
 
 impl Zone {
-    /// An ini, and a server that has just said that it is ready.
+    /// Creates an ini and runs a server until it is ready.
     pub(crate) fn start() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "more zones than this range of keys is cut for");
+        assert!(number < 16, "this range of keys has room for 16 zones");
         let base = 0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | number << 2;
         let dir = tempfile::tempdir().unwrap();
         let ini = format!(
@@ -36,7 +36,7 @@ impl Zone {
         zone
     }
 
-    /// Starts a server on the pool as it is; gives what it says when it is ready.
+    /// Launches a server on the existing pool. Returns the line it prints when it is ready.
     pub(crate) fn restart(&mut self) -> String {
         let mut child = self.command("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -45,11 +45,11 @@ impl Zone {
         self.child = Some((child, output));
         let address = ready.strip_prefix("ready on ").and_then(|rest| rest.split(';').next());
         let port = address.and_then(|address| address.rsplit(':').next()).and_then(|port| port.parse().ok());
-        self.port = port.unwrap_or_else(|| panic!("the server said {ready:?}"));
+        self.port = port.unwrap_or_else(|| panic!("the server printed {ready:?}"));
         ready
     }
 
-    /// A server of the same ini, not started yet.
+    /// Returns the command of a server with the same ini.
     pub(crate) fn command(&self, listen: &str) -> Command {
         let mut command = Command::new(crate::example::built("zone_server"));
         command.arg("--conf").arg(self.dir.path().join("zone.ini")).arg("--listen").arg(listen);
@@ -66,7 +66,7 @@ impl Zone {
         child.wait().unwrap();
     }
 
-    /// Sends SIGTERM and gives how the server ended.
+    /// Sends SIGTERM and returns the exit status of the server.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.child.as_ref().unwrap().0.id().to_string();
         assert!(Command::new("kill").arg("-TERM").arg(pid).status().unwrap().success());
@@ -90,12 +90,12 @@ impl Drop for Zone {
             let _ = child.wait();
         }
         if let Err(error) = remove_pool(self.base_key, &Home::sysv(), false) {
-            eprintln!("the pool under {} stays: {error}", self.base_key);
+            eprintln!("cannot remove the pool under {}: {error}", self.base_key);
         }
     }
 }
 
-/// A client that speaks as much RESP as the tests need.
+/// A client that speaks only the RESP that the tests need.
 pub(crate) struct Client {
     pub(crate) stream: BufReader<TcpStream>,
 }
@@ -107,13 +107,13 @@ impl Client {
         Client { stream: BufReader::new(stream) }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
-    /// The next reply: strings, integers and errors with their mark, the parts of an array in one
-    /// line. `None` if the server is gone.
+    /// Reads the next reply: strings, integers and errors with their type mark, the parts of an
+    /// array in one line. Returns `None` if the server is gone.
     pub(crate) fn receive(&mut self) -> Option<String> {
         let mut line = String::new();
         self.stream.read_line(&mut line).ok()?;
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Sends one command and gives the reply to it.
+    /// Sends one command and returns its reply.
     pub(crate) fn ask(&mut self, command: &str) -> Option<String> {
         let words: Vec<&str> = command.split(' ').collect();
         let frame: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();

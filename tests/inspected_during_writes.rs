@@ -1,5 +1,5 @@
-//! A pool is looked at while somebody stores to it: its owner, who is never called damaged for it, and a scribbler, who
-//! leads no look to a panic, a hang or memory that is not the pool's (G11).
+//! A pool is inspected while a process writes to it (G11). An owner at work is never reported as
+//! damaged. Stray writes never lead an inspection to a panic, a hang or memory outside the pool.
 
 mod damage;
 mod owner;
@@ -12,14 +12,14 @@ use owner::{Keys, Owner};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Is an owner, in a process that was started as one.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn serve() {
     owner::serve();
 }
 
 #[test]
-fn an_owner_at_work_is_not_called_damaged() {
+fn a_working_owner_is_never_reported_as_damaged() {
     let keys = Keys::take(4 << 20);
     let mut owner = Owner::start();
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
@@ -27,13 +27,13 @@ fn an_owner_at_work_is_not_called_damaged() {
     let (began, mut looks, mut objects) = (Instant::now(), 0, 0);
     while began.elapsed() < Duration::from_millis(2500) {
         let report = verify_pool(keys.base, &Home::sysv()).unwrap();
-        assert!(report.live, "its owner was there all the time");
+        assert!(report.live, "the owner was alive all the time");
         assert!(report.is_sound(), "{report}");
         objects = objects.max(report.objects());
         looks += 1;
     }
     let done: u64 = owner.answer().parse().unwrap();
-    println!("{looks} looks during {done} operations, up to {objects} objects");
+    println!("{looks} inspections during {done} operations, up to {objects} objects");
     assert!(looks > 10 && done > 10_000 && objects > 100);
     owner.kill();
     owner.wait();
@@ -41,7 +41,7 @@ fn an_owner_at_work_is_not_called_damaged() {
     assert!(report.worst().is_none_or(|worst| worst < Severity::Warning), "{report}");
 }
 
-/// Ends the scribbler also where a look panics.
+/// Stops the stray writes even if an inspection panics.
 struct StopAtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtTheEnd<'_> {
@@ -50,7 +50,7 @@ impl Drop for StopAtTheEnd<'_> {
     }
 }
 
-/// Words of all kinds of places, over and over.
+/// Changes words of all kinds until `stop` is set. Returns the number of stores.
 fn scribble(image: &Image, seed: u64, stop: &AtomicBool) -> u64 {
     let mut random = fastrand::Rng::with_seed(seed);
     let (words, mut stores) = (image.words(), 0);
@@ -61,7 +61,7 @@ fn scribble(image: &Image, seed: u64, stop: &AtomicBool) -> u64 {
         if stores % 8 == 0 {
             damage::seal(image);
         }
-        // The look is to get somewhere.
+        // Restore the image now and then, so that an inspection gets past the first checks.
         if stores % 64 == 0 {
             words.iter().for_each(|(key, at, word)| _ = raw::poke(*key, *at, |_| *word));
         }
@@ -70,7 +70,7 @@ fn scribble(image: &Image, seed: u64, stop: &AtomicBool) -> u64 {
 }
 
 #[test]
-fn a_scribbler_leads_no_look_astray() {
+fn stray_writes_lead_no_inspection_astray() {
     let images = Images::make(0x7de0_0000);
     for (number, image) in [images.closed, images.cut].iter().enumerate() {
         image.plant();
@@ -92,7 +92,10 @@ fn a_scribbler_leads_no_look_astray() {
                 looks += 1;
             }
             drop(stop_at_the_end);
-            println!("{looks} looks during {} stores, the slowest {slowest:?}", scribbler.join().unwrap());
+            println!(
+                "{looks} inspections during {} stores, the slowest {slowest:?}",
+                scribbler.join().unwrap()
+            );
             assert!(looks > 20 && slowest < Duration::from_secs(1));
         });
     }
