@@ -153,7 +153,7 @@ mod tests {
         assert!(found.fix.starts_with("`sysctl vm.nr_hugepages=41`, "), "{}", found.fix);
         let found = huge_pages(&short.root(), &tries);
         assert_eq!((found.severity, found.fix.contains("=41`")), (Severity::Note, true));
-        // What there is goes to the one that cannot do without.
+        // The free pages go to the pool that cannot start without them.
         let both = Needs { insisted: vec![(Key(8), 2 << 20)], ..tries };
         assert_eq!(huge_pages(&short.root(), &both).severity, Severity::Note);
         assert_eq!(huge_pages(&Fake::with(&[]).root(), &on).severity, Severity::Error);

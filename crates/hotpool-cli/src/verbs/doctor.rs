@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 #[command(after_help = format!("\
 Examples:
   hotpool doctor                                 check what would remove waiting pools
-  hotpool doctor --conf config/memorypool.ini    check also whether the pools of this ini fit
+  hotpool doctor --conf config/memorypool.ini    also check whether the pools of this ini fit
   hotpool doctor --user game --json | jq -r '.findings[] | select(.severity == \"error\") | .fix'
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// Check also whether the pools of this ini fit; may be repeated
+    /// Also check whether the pools of this ini fit; may be repeated
     #[arg(long, value_name = "INI")]
     conf: Vec<PathBuf>,
 
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
-    /// Show also the checks that passed
+    /// Also show the checks that passed
     #[arg(long)]
     all: bool,
 

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 /// Check every byte of pools against the invariants of the layout
 ///
-/// Reads base and blocks and stores nothing, so it is safe to run next to a live server. There it reads again
-/// what looks wrong before it reports it, and reports sums that change meanwhile as notes. The time it takes
-/// grows with the pool.
+/// Reads base and blocks and stores nothing, so it is safe to run next to a live server. Then it reads
+/// suspicious bytes again before it reports them, and reports sums that change meanwhile as notes. The time it
+/// takes grows with the pool.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
