@@ -9,9 +9,9 @@ mod skip;
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::base_bytes;
-use hotpool::share::{Home, probe_sysv, remove_pool};
+use hotpool::share::{Home, LockFacts, observe, probe_sysv, remove_pool};
 use hotpool::units::{Bytes, Key};
-use hotpool::{MemoryPoolMgr, PoolObject};
+use hotpool::{AllocError, MemoryPoolMgr, PoolObject, TxError};
 use skip::skipped;
 use std::process::{Command, Stdio};
 
@@ -65,6 +65,20 @@ fn growth_into_a_full_file_system_names_it() {
 }
 
 #[test]
+fn a_growth_that_fails_in_a_transaction_leaves_nothing() {
+    if may_mount() {
+        run("growth-in-tx", 6, MOUNTS);
+    }
+}
+
+#[test]
+fn a_cold_start_that_fails_at_its_third_segment_leaves_nothing() {
+    if may_mount() {
+        run("third-segment", 7, MOUNTS);
+    }
+}
+
+#[test]
 fn a_missing_dev_shm_is_named() {
     if may_mount() {
         run("no-shm", 3, MOUNTS);
@@ -95,6 +109,15 @@ fn case() {
         "growth" => {
             (conf.backend, conf.dir) = (BackendKind::File, dir.into());
             growth(&conf, dir);
+        }
+        "growth-in-tx" => {
+            (conf.backend, conf.dir) = (BackendKind::File, dir.into());
+            growth_in_tx(&conf, dir);
+        }
+        "third-segment" => {
+            (conf.backend, conf.dir) = (BackendKind::File, dir.into());
+            conf.shm_keys.push(Key(base.0 + 2));
+            third_segment(&conf, dir);
         }
         "no-shm" => {
             conf.backend = BackendKind::Posix;
@@ -141,6 +164,61 @@ fn growth(conf: &ProcessConf, dir: &str) {
     assert!(error.contains(&format!("the file system of {dir} is full: ")), "{error}");
     assert!(error.contains("No space left on device"), "{error}");
     pool.destroy().unwrap();
+}
+
+fn growth_in_tx(conf: &ProcessConf, dir: &str) {
+    tmpfs(base_bytes(conf).next_multiple_of(4096) + (1 << 20), dir);
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Page>().unwrap();
+    let made: Vec<_> = std::iter::from_fn(|| pool.alloc(Page::zeroed()).ok()).collect();
+    let state = |pool: &MemoryPoolMgr| (pool.len::<Page>(), pool.capacity::<Page>(), pool.bytes_free());
+    let before = state(&pool);
+    for number in 0..20 {
+        let result: Result<(), TxError> = pool.tx(|tx| {
+            tx.get_mut(made[number])?.bytes[0] = 7;
+            tx.free(made[number + 1])?;
+            tx.commit_with(9)?;
+            tx.alloc(Page::zeroed()).map(drop)
+        });
+        let Err(TxError::Alloc(AllocError::Full(full))) = result else { panic!("{result:?}") };
+        assert!(full.remedy.contains(&format!("the file system of {dir} is full: ")), "{full}");
+        assert_eq!((state(&pool), pool.last_committed()), (before, 0), "something was left");
+    }
+    assert!(made.iter().all(|id| pool.get(*id).unwrap().bytes == [0; 512]));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    // A free slot is enough to go on, in this start and in the next one.
+    assert!(pool.free(made[3]));
+    pool.tx(|tx| tx.alloc(Page::zeroed())).unwrap();
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    pool.add_type::<Page>().unwrap();
+    assert_eq!(state(&pool), before);
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+/// A file system that grows by a page until all three segments fit.
+fn third_segment(conf: &ProcessConf, dir: &str) {
+    let base = base_bytes(conf).next_multiple_of(4096);
+    tmpfs(base, dir);
+    let mut failed = Vec::new();
+    let pool = (0..64).find_map(|page| {
+        mount(&["-o", &format!("remount,size={}", base + page * 4096), dir]);
+        match MemoryPoolMgr::open(conf) {
+            Ok(pool) => Some(pool),
+            Err(error) => {
+                failed.push(error.to_string());
+                let left: Vec<_> = std::fs::read_dir(dir).unwrap().collect();
+                assert!(left.is_empty(), "page {page}: {error}: {left:?}");
+                let facts = observe(conf.base_key, &Home::of(conf)).unwrap();
+                assert!(matches!(facts.lock, LockFacts::None), "page {page}: {error}: {:?}", facts.lock);
+                None
+            }
+        }
+    });
+    let last = failed.last().unwrap();
+    assert!(last.contains(&conf.shm_keys[1].to_string()), "it was another segment: {last}");
+    pool.unwrap().destroy().unwrap();
 }
 
 fn no_shm(conf: &ProcessConf, dir: &str) {

@@ -39,6 +39,7 @@ const UNSAFE: &[&str] = &[
     "src/pool/store/slot.rs",
     "src/pool/store/slots.rs",
     "src/pool/store/slots/named.rs",
+    "src/pool/store/type_table.rs",
     "src/pool/store/typed.rs",
     "src/pool/store/walk.rs",
     "src/pool/change/undo.rs",

@@ -20,6 +20,7 @@ use crate::pool::start::suspects;
 use crate::pool::store::base::Base;
 use crate::pool::store::extents::{Chains, Space};
 use crate::pool::store::type_state::TypeState;
+use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::types::{self, Setting};
 use crate::pool::store::wanted::Wanted;
 use crate::share::{ShareMgr, StartMode};
@@ -75,7 +76,7 @@ pub(crate) const PARTS: usize = 8;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MemoryPoolMgr {
-    pub(crate) types: Box<[Option<Box<TypeState>>; limits::TYPE_TABLE as usize]>,
+    pub(crate) types: TypeTable,
     pub(crate) space: Space,
     pub(crate) marks: [Mark; PARTS],
     /// The marks behind the first may have been left by guards that were leaked.
@@ -84,7 +85,7 @@ pub struct MemoryPoolMgr {
     pub(crate) undo: Undo,
     /// Objects that the transaction in flight has freed.
     pub(crate) freed: Seen,
-    /// Objects whose bytes its log has.
+    /// Objects that it has to do with: those whose bytes its log has, and those that it has freed.
     pub(crate) kept: Seen,
     chains: Chains,
     pub(crate) conf: ProcessConf,
@@ -121,8 +122,10 @@ impl MemoryPoolMgr {
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         conf.validate()?;
         let opening::Opened { share, base, space, chains, undo, report, farewell } = opening::open(conf)?;
+        let nothing =
+            TypeState::nothing(&base).ok_or_else(|| PoolError::corrupt(conf, "it has no table of types"))?;
         Ok(MemoryPoolMgr {
-            types: Box::new([const { None }; limits::TYPE_TABLE as usize]),
+            types: TypeTable::new(nothing),
             marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
             parts_marked: false,
             last_generation: limits::MAX_GENERATION,
@@ -215,18 +218,13 @@ impl MemoryPoolMgr {
             last_generation: self.last_generation,
         };
         let info = types::add(&setting, wanted)?;
-        let place = &mut self.types[usize::from(wanted.id)];
-        let state = match place {
-            Some(state) => state,
-            None => {
-                let mut state =
-                    TypeState::load(&self.base, info, &self.space, &self.chains).map_err(|what| {
-                        PoolError::corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name))
-                    })?;
-                state.settle();
-                place.insert(Box::new(state))
-            }
-        };
+        if self.types.get(wanted.id).is_none() {
+            let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
+                .map_err(|what| PoolError::corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name)))?;
+            state.settle();
+            self.types.insert(wanted.id, state);
+        }
+        let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };
         match state.slots.bound() {
             Some(other) if other != wanted.rust_type => {
                 return Err(PoolError::TypeIdTaken {
@@ -265,13 +263,16 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Tells once of types that the ini names and the program has not added.
+    /// Tells once of types that the ini names, or of which the pool holds objects, and that the program has not added.
     #[cold]
     fn tell_of_types(&mut self) {
-        let added = |name: &str| self.types.iter().flatten().any(|state| state.slots.info.name() == name);
-        for one in agree::never_added(&self.conf, added) {
-            self.tell(one);
+        let added = |name: &str| self.types.iter().any(|state| state.slots.info.name() == name);
+        let mut found = agree::never_added(&self.conf, added);
+        for info in self.base.used_types().filter(|info| !added(&info.name())) {
+            let objects = self.space.objects(&self.chains, &info);
+            found.extend((objects != 0).then(|| agree::left_behind(&self.conf, &info.name(), objects)));
         }
+        found.into_iter().for_each(|one| self.tell(one));
     }
 
     /// Tells once of a disagreement.
@@ -289,9 +290,7 @@ impl MemoryPoolMgr {
     /// [torn](Self::torn) stays named: closing repairs nothing.
     pub fn close(mut self) -> Result<(), PoolError> {
         self.marks.iter().for_each(Mark::forget);
-        for state in self.types.iter_mut().flatten() {
-            state.slots.name_none();
-        }
+        self.types.for_each_mut(|state| state.slots.name_none());
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());
         Commit::RunClosed.store(&header.run, RUN_CLOSED);

@@ -23,7 +23,7 @@ use crate::pool::error::PoolError;
 use crate::pool::start::adopt::{self, Found};
 use crate::pool::start::agree::{self, Stored};
 use crate::pool::start::breaker::{self, CrashLoop};
-use crate::pool::start::disagreement::{Disagreement, OTHER_PROCESS};
+use crate::pool::start::disagreement::{Disagreement, OF_THE_BASE};
 use crate::pool::start::elsewhere;
 use crate::pool::start::judging::{self, Pending};
 use crate::pool::start::move_aside;
@@ -117,7 +117,9 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     let begins_again = loops || move_aside::is_moved(&base.header);
     let told = compare(conf, &base, &prospect, begins_again)?;
     if begins_again {
-        return again(conf, prospect, base, crash_loop);
+        let mut opened = again(conf, prospect, base, crash_loop)?;
+        opened.report.told = told;
+        return Ok(opened);
     }
     let mut blocks = judging::blocks(conf, &base, &prospect)?;
     let (space, chains) = find_space(conf, &base, blocks.regions)?;
@@ -140,7 +142,7 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
 }
 
 /// Compares the ini with the pool; what does not fit refuses the start. Nothing has been stored yet. A pool that begins
-/// again becomes what the ini says, but it has to be that of this process.
+/// again becomes what the ini says, but for what its base keeps, and it has to be that of this process.
 fn compare(
     conf: &ProcessConf,
     base: &Base,
@@ -149,7 +151,7 @@ fn compare(
 ) -> Result<Vec<Disagreement>, PoolError> {
     let stored = Stored { base, facts: prospect.facts(), page: prospect.page() };
     let mut found = agree::compare(conf, &stored);
-    found.retain(|one| !begins_again || *one.rule == OTHER_PROCESS);
+    found.retain(|one| !begins_again || OF_THE_BASE.contains(&one.rule));
     agree::judge(found)
 }
 

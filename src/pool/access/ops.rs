@@ -10,6 +10,7 @@ use crate::pool::error::AllocError;
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::store::extents::Space;
 use crate::pool::store::type_state::TypeState;
+use crate::pool::store::type_table::TypeTable;
 
 /// What `force_get` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl<T> Forced<T> {
 impl MemoryPoolMgr {
     #[inline(always)]
     fn state<T: PoolObject>(&self) -> Option<&TypeState> {
-        self.types.get(usize::from(T::TYPE_ID))?.as_deref()
+        self.types.of::<T>()
     }
 
     /// Shared access to all objects of type `T`, the type looked up once: for hot loops.
@@ -80,7 +81,7 @@ impl MemoryPoolMgr {
         if self.parts_marked {
             self.forget_parts();
         }
-        let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
+        let state = self.types.of_mut::<T>()?;
         Some(ViewMut { typed: state.slots.typed_mut()?, index: &state.index, mark: &self.marks[0] })
     }
 
@@ -134,7 +135,7 @@ impl MemoryPoolMgr {
     pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
         loop {
-            if let Some(Some(state)) = self.types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut)
+            if let Some(state) = self.types.of_mut::<T>()
                 && let Some(mut typed) = state.slots.typed_mut::<T>()
                 && let Some(id) = typed.alloc(value)
             {
@@ -236,9 +237,7 @@ impl MemoryPoolMgr {
     /// All or nothing under a kill.
     #[inline]
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
-        let Some(Some(state)) = self.types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut) else {
-            return false;
-        };
+        let Some(state) = self.types.of_mut::<T>() else { return false };
         let Some(mut typed) = state.slots.typed_mut::<T>() else { return false };
         if planted(Mutant::FreeUnlinksFirst)
             && let (true, Some(slot)) = (T::KEYED, typed.shared().slots().slot(id.index()))
@@ -279,7 +278,7 @@ impl MemoryPoolMgr {
         }
         // First, while there is little that has to outlive a call.
         self.marks[0].begin(1);
-        let state = self.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?;
+        let state = self.types.of_mut::<T>()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
         Some(self.marks[0].begun(id, object))
     }
@@ -373,8 +372,6 @@ impl MemoryPoolMgr {
     }
 }
 
-pub(crate) type Types = [Option<Box<TypeState>>; crate::limits::TYPE_TABLE as usize];
-
 /// Makes an object with a key that no other has, apart from its caller: what is found is found with few instructions.
 #[inline(never)]
 fn make_keyed<T: PoolObject>(
@@ -418,14 +415,12 @@ pub(crate) fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), Al
 /// The state of type `T` and the space it grows into.
 #[inline(always)]
 pub(crate) fn parts<'a, T: PoolObject>(
-    types: &'a mut Types,
+    types: &'a mut TypeTable,
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
-    match types.get_mut(usize::from(T::TYPE_ID)).map(Option::as_deref_mut) {
-        // The state of another type under this number must not grow.
-        Some(Some(state)) if state.slots.typed::<T>().is_some() => Ok((state, space)),
-        _ => Err(AllocError::NotAdded(T::NAME)),
-    }
+    // The state of another type under this number must not grow.
+    let state = types.of_mut::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
+    Ok((state, space))
 }
 
 #[cold]
@@ -458,15 +453,14 @@ macro_rules! parts {
 
             fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_> {
                 const { assert!([$($number),+].len() <= PARTS) };
-                let ids = [$(usize::from($type::TYPE_ID)),+];
-                let states = match pool.types.get_disjoint_mut(ids) {
-                    Ok(states) => states,
-                    Err(_) => panic!("a type is named twice in views_mut, or its number is above 1023"),
+                let states = match pool.types.several_mut([$($type::TYPE_ID),+]) {
+                    Some(states) => states,
+                    None => panic!("a type is named twice in views_mut, or its number is above 1023"),
                 };
                 let mut states = states.into_iter();
                 let marks = &pool.marks;
                 ($({
-                    let state = states.next().and_then(|state| state.as_deref_mut());
+                    let state = states.next().flatten();
                     let view = state.and_then(|state| {
                         let typed = state.slots.typed_mut::<$type>()?;
                         Some(ViewMut { typed, index: &state.index, mark: &marks[$number] })

@@ -15,14 +15,14 @@ impl MemoryPoolMgr {
 
     /// A copy of an object in quarantine, to be looked at or repaired.
     pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
-        self.types.get(usize::from(T::TYPE_ID))?.as_deref()?.slots.typed::<T>()?.parked(id).copied()
+        self.types.of::<T>()?.slots.typed::<T>()?.parked(id).copied()
     }
 
     /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.
     ///
     /// All or nothing under a kill.
     pub fn quarantine(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
         state.park(object)?;
         suspects::settle(&self.base.header, Torn::Object(object));
@@ -34,7 +34,7 @@ impl MemoryPoolMgr {
     ///
     /// All or nothing under a kill.
     pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
         if planted(Mutant::ReleaseForgetsFirst) && state.is_parked(object) {
             forget(&self.base.header, object);
@@ -50,7 +50,7 @@ impl MemoryPoolMgr {
     ///
     /// All or nothing under a kill.
     pub fn drop_quarantined(&mut self, object: Handle) -> Result<(), QuarantineError> {
-        let state = self.types[usize::from(object.type_id())].as_deref_mut();
+        let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
         if planted(Mutant::DropForgetsFirst) && state.is_parked(object) {
             forget(&self.base.header, object);

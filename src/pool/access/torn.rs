@@ -60,7 +60,7 @@ impl MemoryPoolMgr {
 
     /// Whether an object lives or is in quarantine, as far as this process knows: a type that was not added may have it.
     fn may_live(&self, object: Handle) -> bool {
-        let state = self.types[usize::from(object.type_id())].as_deref();
+        let state = self.types.get(object.type_id());
         state.is_none_or(|state| state.is_parked(object) || state.lives(object))
     }
 }

@@ -9,6 +9,7 @@ use crate::pool::error::AllocError;
 use crate::pool::forensics::black_box::Event;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::store::type_state::TypeState;
+use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::typed::TypedMut;
 use crate::units::Bytes;
 
@@ -60,9 +61,9 @@ fn larger_log(undo_size: usize, needs: u64) -> String {
     }
 }
 
-impl States for [Option<Box<TypeState>>; limits::TYPE_TABLE as usize] {
+impl States for TypeTable {
     fn state(&mut self, id: u16) -> Option<&mut TypeState> {
-        self.get_mut(usize::from(id))?.as_deref_mut()
+        self.get_mut(id)
     }
 }
 
@@ -88,8 +89,8 @@ impl MemoryPoolMgr {
         id: Id<T>,
         f: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut tx = Tx::begin(self);
-        let result = tx.get_first_mut::<T, false>(id).map_err(E::from).and_then(f);
+        let tx = Tx::begin(self);
+        let result = tx.pool.first_mut::<T, false>(id).map_err(E::from).and_then(f);
         tx.end(result)
     }
 
@@ -155,8 +156,48 @@ impl MemoryPoolMgr {
     }
 }
 
-/// What ends a transaction but is seldom wanted takes the pool and not the `Tx`, which so need not be in memory.
+/// What takes the pool and not the `Tx`, which so need not be in memory.
 impl MemoryPoolMgr {
+    /// The object of a handle that the transaction in flight has neither freed nor asked for, and, if `AGAIN`, may ask for
+    /// again.
+    #[inline(always)]
+    fn first_mut<T: PoolObject, const AGAIN: bool>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
+        let Some(typed) = self.types.of_mut::<T>().and_then(|state| state.slots.typed_mut::<T>()) else {
+            return Err(not_added::<T>());
+        };
+        match typed.into_kept(id, &mut self.undo) {
+            Some(Ok(object)) => {
+                if AGAIN {
+                    self.kept.insert(id.handle());
+                }
+                Ok(object)
+            }
+            Some(Err(LogFull)) => Err(overflow(&mut self.undo, &self.conf, size_of::<T>())),
+            None => Err(TxError::Stale(id.handle())),
+        }
+    }
+
+    /// The object of a handle that the transaction in flight has freed or asked for already.
+    #[inline(never)]
+    fn kept_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
+        if self.freed.contains(id.handle()) {
+            return Err(self.not_there(id));
+        }
+        match self.types.of_mut::<T>().and_then(|state| state.slots.typed_mut::<T>()) {
+            Some(typed) => typed.into_mut(id).ok_or(TxError::Stale(id.handle())),
+            None => Err(not_added::<T>()),
+        }
+    }
+
+    /// Why the object of a handle cannot be had.
+    #[cold]
+    fn not_there<T: PoolObject>(&self, id: Id<T>) -> TxError {
+        match self.types.of::<T>() {
+            Some(_) => TxError::Stale(id.handle()),
+            None => not_added::<T>(),
+        }
+    }
+
     /// For whoever asks later which messages took effect before a death. Behind the commit, so that the box never says one
     /// too many; `last_committed` never says one too few.
     #[inline(never)]
@@ -167,7 +208,7 @@ impl MemoryPoolMgr {
     #[cold]
     #[inline(never)]
     fn finish_tx(&mut self) {
-        let finished = self.undo.finish(&mut *self.types);
+        let finished = self.undo.finish(&mut self.types);
         if let Err(what) = finished {
             log::error!("{}: a transaction could not be finished: {what}", self.base_key());
         }
@@ -176,19 +217,34 @@ impl MemoryPoolMgr {
     #[cold]
     #[inline(never)]
     fn roll_back_tx(&mut self) {
-        let undone = self.undo.rollback(&mut *self.types, &self.base.header.last_tag);
+        self.undo.overflow = 0;
+        let undone = self.undo.rollback(&mut self.types, &self.base.header.last_tag);
         if let Err(what) = undone {
             log::error!("{}: a transaction could not be rolled back: {what}", self.base_key());
         }
     }
 }
 
+/// Notes that a record with so many bytes of payload did not fit: whatever its closure returns, the transaction is rolled back.
 #[cold]
-fn too_large(undo: &Undo, conf: &ProcessConf, needs: u64) -> TxError {
-    TxError::TooLarge { capacity: undo.capacity(), undo_size: conf.undo_size.0 as usize, needs }
+#[inline(never)]
+fn overflow(undo: &mut Undo, conf: &ProcessConf, payload: usize) -> TxError {
+    undo.overflow = undo.with_another(payload);
+    too_large(undo, conf)
 }
 
 #[cold]
+#[inline(never)]
+fn too_large(undo: &Undo, conf: &ProcessConf) -> TxError {
+    TxError::TooLarge {
+        capacity: undo.capacity(),
+        undo_size: conf.undo_size.0 as usize,
+        needs: undo.overflow,
+    }
+}
+
+#[cold]
+#[inline(never)]
 fn not_added<T: PoolObject>() -> TxError {
     AllocError::NotAdded(T::NAME).into()
 }
@@ -208,8 +264,6 @@ fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
 /// only after the commit.
 pub struct Tx<'a> {
     pool: &'a mut MemoryPoolMgr,
-    /// Bytes of records with the one that did not fit; 0 as long as each did.
-    needs: u64,
     open: bool,
     /// What `commit_with` has replaced.
     old_tag: Option<u64>,
@@ -218,14 +272,14 @@ pub struct Tx<'a> {
 impl<'a> Tx<'a> {
     #[inline(always)]
     fn begin(pool: &'a mut MemoryPoolMgr) -> Self {
-        Tx { pool, needs: 0, open: true, old_tag: None }
+        Tx { pool, open: true, old_tag: None }
     }
 
     /// Commits what `Ok` stands for, rolls back on an error.
     #[inline(always)]
     fn end<R, E: From<TxError>>(mut self, result: Result<R, E>) -> Result<R, E> {
-        if self.needs != 0 && result.is_ok() {
-            return Err(too_large(&self.pool.undo, &self.pool.conf, self.needs).into());
+        if self.pool.undo.overflow != 0 && result.is_ok() {
+            return Err(too_large(&self.pool.undo, &self.pool.conf).into());
         }
         if result.is_ok() {
             self.open = false;
@@ -241,8 +295,7 @@ impl<'a> Tx<'a> {
 
     #[cold]
     fn full(&mut self, _: LogFull) -> TxError {
-        self.needs = self.pool.undo.with_another(0);
-        too_large(&self.pool.undo, &self.pool.conf, self.needs)
+        overflow(&mut self.pool.undo, &self.pool.conf, 0)
     }
 
     #[inline(always)]
@@ -261,63 +314,17 @@ impl<'a> Tx<'a> {
     /// # Errors
     ///
     /// [`TxError::Stale`], [`TxError::TooLarge`]; [`AllocError::NotAdded`] if the type was not added.
-    #[inline]
-    pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
-        if self.is_freed(id.handle()) {
-            return Err(self.not_there(id));
-        }
-        if self.pool.kept.contains(id.handle()) {
-            return self.get_kept_mut(id);
-        }
-        self.get_first_mut::<T, true>(id)
-    }
-
-    /// The object of a handle that this transaction has asked for already. Apart from its caller, which so stays small.
-    #[inline(never)]
-    fn get_kept_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
-        let pool = &mut *self.pool;
-        let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
-        let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
-            return Err(not_added::<T>());
-        };
-        typed.into_mut(id).ok_or(TxError::Stale(id.handle()))
-    }
-
-    /// Why the object of a handle cannot be had.
-    #[cold]
-    fn not_there<T: PoolObject>(&self, id: Id<T>) -> TxError {
-        match self.pool.try_view::<T>() {
-            Some(_) => TxError::Stale(id.handle()),
-            None => not_added::<T>(),
-        }
-    }
-
-    /// The object of a handle that this transaction has neither freed nor asked for yet, and, if `AGAIN`, may ask for again.
     #[inline(always)]
-    fn get_first_mut<T: PoolObject, const AGAIN: bool>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
-        let pool = &mut *self.pool;
-        let state = pool.types.get_mut(usize::from(T::TYPE_ID)).and_then(Option::as_deref_mut);
-        let Some(typed) = state.and_then(|state| state.slots.typed_mut::<T>()) else {
-            return Err(not_added::<T>());
-        };
-        match typed.into_kept(id, &mut pool.undo) {
-            Some(Ok(object)) => {
-                if AGAIN {
-                    pool.kept.insert(id.handle());
-                }
-                Ok(object)
-            }
-            Some(Err(LogFull)) => {
-                self.needs = pool.undo.with_another(size_of::<T>());
-                Err(too_large(&pool.undo, &pool.conf, self.needs))
-            }
-            None => Err(TxError::Stale(id.handle())),
+    pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
+        if self.pool.kept.contains(id.handle()) {
+            return self.pool.kept_mut(id);
         }
+        self.pool.first_mut::<T, true>(id)
     }
 
     #[inline(always)]
     fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
-        self.pool.types.get_mut(usize::from(T::TYPE_ID))?.as_deref_mut()?.slots.typed_mut()
+        self.pool.types.of_mut::<T>()?.slots.typed_mut()
     }
 
     /// Returns several objects at once, to be written.
@@ -405,8 +412,9 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     ///
-    /// [`AllocError::KeyExists`] if an object has the key that this transaction has not freed; as for
-    /// [`alloc`](Self::alloc).
+    /// [`AllocError::KeyExists`] if an object has the key that this transaction has not freed;
+    /// [`AllocError::Crowded`] if one transaction frees and makes the same key again more than about ten times: what it
+    /// frees keeps its place in the index until the commit. As for [`alloc`](Self::alloc).
     pub fn alloc_keyed<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Id<T>, TxError> {
         self.room_for_record()?;
         if let Some(holder) = self.find::<T>(key) {
@@ -428,11 +436,14 @@ impl<'a> Tx<'a> {
     /// [`TxError::Stale`], [`TxError::TooLarge`].
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> Result<(), TxError> {
         if self.get(id).is_none() {
-            return Err(self.not_there(id));
+            return Err(self.pool.not_there(id));
         }
         let noted = self.pool.undo.note(UndoKind::Free, id.to_bits());
         noted.map_err(|full| self.full(full))?;
         self.pool.freed.insert(id.handle());
+        if !self.pool.kept.contains(id.handle()) {
+            self.pool.kept.insert(id.handle());
+        }
         Ok(())
     }
 
@@ -464,5 +475,68 @@ impl Drop for Tx<'_> {
         if self.open {
             self.pool.roll_back_tx();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TxError;
+    use crate::conf::{BackendKind, ProcessConf};
+    use crate::object::PoolObject;
+    use crate::pool::error::AllocError;
+    use crate::pool::manager::MemoryPoolMgr;
+    use crate::pool::store::index::{Addressing, Hash};
+    use crate::units::{Bytes, Key};
+    use bytemuck::{Pod, Zeroable};
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    #[pool(id = 1, keyed)]
+    struct Item {
+        owner: u64,
+    }
+
+    /// Keys whose entries have both groups in common in an index of `size` groups and in every smaller one.
+    fn chosen(size: u64, seed: u64, count: usize) -> Vec<u64> {
+        let groups = |key: u64| {
+            let (addressing, hash) = (Addressing::new(size), Hash::of(key, seed));
+            (addressing.first(hash), addressing.second(hash))
+        };
+        (0..).filter(|key| groups(*key) == groups(0)).take(count).collect()
+    }
+
+    #[test]
+    fn seventeen_chosen_keys_in_one_transaction_are_refused_and_cost_nothing_lasting() {
+        let mut conf = ProcessConf::new("chosen", Key(0x7d8e_0000), Bytes(64 << 10), &[Key(0x7d8e_0001)]);
+        conf.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Item>().unwrap();
+        let kept = pool.alloc_keyed(u64::MAX, Item { owner: 9 }).unwrap();
+        let size = 2 * pool.types.of::<Item>().unwrap().index.capacity();
+        let keys = chosen(size, pool.base.header.geometry.hash_seed.load(), 17);
+        let free = pool.bytes_free();
+        for _ in 0..10 {
+            let mut made = 0;
+            let refused = pool.tx(|tx| {
+                for &key in &keys {
+                    tx.alloc_keyed(key, Item { owner: key })?;
+                    made += 1;
+                }
+                Ok::<_, TxError>(())
+            });
+            let Err(TxError::Alloc(error @ AllocError::Crowded { .. })) = refused else {
+                panic!("{refused:?}")
+            };
+            assert!(error.to_string().ends_with("or use other keys"), "{error}");
+            assert!((12..17).contains(&made), "{made}");
+            assert_eq!((pool.bytes_free(), pool.len::<Item>()), (free, 1));
+            assert!(keys.iter().all(|key| pool.find::<Item>(*key).is_none()));
+        }
+        // The same keys one by one are refused at the same one, and the others stay.
+        let made = keys.iter().take_while(|key| pool.alloc_keyed(**key, Item { owner: 0 }).is_ok()).count();
+        assert!((12..17).contains(&made), "{made}");
+        assert_eq!((pool.bytes_free(), pool.find::<Item>(u64::MAX)), (free, Some(kept)));
+        assert!(pool.verify().is_sound(), "{}", pool.verify());
+        pool.destroy().unwrap();
     }
 }

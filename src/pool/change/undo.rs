@@ -51,6 +51,8 @@ pub(crate) struct Undo {
     capacity: usize,
     used: usize,
     frees: bool,
+    /// Bytes that the records of the transaction in flight would have had with one that did not fit; 0 if each did.
+    pub(crate) overflow: u64,
     /// The records of the last walk, kept for their room: what ends a transaction allocates nothing.
     found: Vec<Record>,
 }
@@ -110,7 +112,15 @@ impl Undo {
         let head_bytes = size_of::<LaneHead>() as u64;
         let capacity = bytes.checked_sub(head_bytes).ok_or(outside)? & !7;
         let log = base.region.span(at + head_bytes, capacity).map_err(|_| outside)?;
-        Ok(Undo { head, log, capacity: capacity as usize, used: 0, frees: false, found: Vec::new() })
+        Ok(Undo {
+            head,
+            log,
+            capacity: capacity as usize,
+            used: 0,
+            frees: false,
+            overflow: 0,
+            found: Vec::new(),
+        })
     }
 
     /// Bytes that the records of a transaction can have.
@@ -139,12 +149,15 @@ impl Undo {
         if !self.has_room(size_of::<T>()) {
             return Err(LogFull);
         }
-        // SAFETY: there is room for the head and the payload.
-        let to = unsafe { self.log.add(self.used + RECORD_HEAD) };
+        // SAFETY: there is room for the head and the payload, and `used` is a multiple of 8.
+        let at = unsafe { self.log.add(self.used) };
+        // SAFETY: as above.
+        let to = unsafe { at.add(RECORD_HEAD) };
         // SAFETY: as many bytes as a `T` has, in the log; the object is mapped and elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(object.cast::<u8>().as_ptr(), to.as_ptr(), size_of::<T>()) };
         if !planted(Mutant::UndoKeepsNothing) {
-            self.publish(UndoKind::Bytes, handle.to_bits(), size_of::<T>());
+            // SAFETY: `at` is the end of the log, where there is room.
+            unsafe { self.publish(at, UndoKind::Bytes, handle.to_bits(), size_of::<T>()) };
         }
         Ok(())
     }
@@ -156,17 +169,22 @@ impl Undo {
             return Err(LogFull);
         }
         self.frees |= kind == UndoKind::Free;
-        self.publish(kind, operand, 0);
+        // SAFETY: there is room for the head, and `used` is a multiple of 8.
+        let at = unsafe { self.log.add(self.used) };
+        // SAFETY: `at` is the end of the log, where there is room.
+        unsafe { self.publish(at, kind, operand, 0) };
         Ok(())
     }
 
     /// Writes the head of a record whose payload is there, and counts it.
+    ///
+    /// # Safety
+    ///
+    /// `at` is the end of the records, and there is room for the head.
     #[inline(always)]
-    fn publish(&mut self, kind: UndoKind, operand: u64, payload: usize) {
-        // SAFETY: the caller has checked that there is room, and `used` is a multiple of 8.
-        let at = unsafe { self.log.add(self.used) }.cast::<[u64; 2]>();
-        // SAFETY: as above.
-        unsafe { at.write([kind.word(payload as u64), operand]) };
+    unsafe fn publish(&mut self, at: NonNull<u8>, kind: UndoKind, operand: u64, payload: usize) {
+        // SAFETY: as the caller says; the end of the records is a multiple of 8.
+        unsafe { at.cast::<[u64; 2]>().write([kind.word(payload as u64), operand]) };
         self.used += RECORD_HEAD + payload.next_multiple_of(8);
         Commit::UndoRecord.store(&self.head.tail, self.used as u64);
     }

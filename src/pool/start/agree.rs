@@ -6,8 +6,8 @@ use crate::limits::{self, HUGE_PAGE};
 use crate::pool::change::undo::{record_bytes, record_room, undo_size_for};
 use crate::pool::error::PoolError;
 use crate::pool::start::disagreement::{
-    BLOCK_DROPPED, BLOCK_GIVEN_UP, BLOCK_SIZE, Disagreement, MODE, NEVER_ADDED, NEVER_UPDATED, OBJECT_SIZE,
-    OTHER_PROCESS, PAGES, Rule, Severity, UNDO_SIZE,
+    BLOCK_DROPPED, BLOCK_GIVEN_UP, BLOCK_SIZE, Disagreement, LEFT_BEHIND, MODE, NEVER_ADDED, NEVER_UPDATED,
+    OBJECT_SIZE, OTHER_PROCESS, PAGES, Rule, Severity, UNDO_SIZE,
 };
 use crate::pool::store::base::Base;
 use crate::share::{Facts, Home};
@@ -207,6 +207,46 @@ pub(crate) fn never_added(conf: &ProcessConf, is_added: impl Fn(&str) -> bool) -
         Disagreement { place: of.place.clone(), ..found(conf, &NEVER_ADDED, said, next) }
     };
     missing.map(tell).collect()
+}
+
+/// A type of which the pool holds objects, and which the program has not added.
+pub(crate) fn left_behind(conf: &ProcessConf, name: &str, objects: u64) -> Disagreement {
+    let said = format!(
+        "the pool under {} holds {} of {name}, which the program has not added",
+        conf.base_key,
+        objects_of(objects)
+    );
+    let next = "add the type, or free its objects with a build that has it: they keep their memory".into();
+    found(conf, &LEFT_BEHIND, said, next)
+}
+
+/// What the types of the ini and those of the pool say of each other, as far as a tool can know: it does not see which
+/// types a program adds.
+pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement> {
+    let is_used = |name: &str| base.used_types().any(|info| info.name() == name);
+    let mut all = Vec::new();
+    if base.header.ready_wall.load() != 0 {
+        all = never_added(conf, is_used);
+    }
+    let unnamed = base.used_types().filter(|info| conf.type_conf(&info.name()).is_none());
+    // An ini without types says nothing of any.
+    for info in unnamed.filter(|info| !conf.types.is_empty() && info.len(false) != 0) {
+        let (name, objects) = (info.name(), objects_of(info.len(false)));
+        let said = format!(
+            "the pool under {} holds {objects} of {name}, which the ini does not name",
+            conf.base_key
+        );
+        let next = format!(
+            "put {name} back; if the program does not add it any more, free its objects with a build that does: they \
+             keep their memory"
+        );
+        all.push(found(conf, &LEFT_BEHIND, said, next));
+    }
+    all
+}
+
+fn objects_of(count: u64) -> String {
+    if count == 1 { "1 object".into() } else { format!("{count} objects") }
 }
 
 /// A place for people: `System V memory`, `/dev/shm`, a folder.

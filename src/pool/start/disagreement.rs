@@ -62,6 +62,8 @@ pub const PAGES: Rule = told("pages", "HugePages");
 pub const OBJECT_SIZE: Rule = told("object-size", "types");
 /// The program has not added a type that the ini names.
 pub const NEVER_ADDED: Rule = told("never-added", "types");
+/// The pool holds objects of a type that the program has not added, or that the ini no longer names.
+pub const LEFT_BEHIND: Rule = told("left-behind", "types");
 /// A pool in the key range of the ini belongs to none of its processes.
 pub const NOT_LISTED: Rule = told("not-listed", "ProcessList");
 
@@ -81,8 +83,12 @@ pub const RULES: &[&Rule] = &[
     &PAGES,
     &OBJECT_SIZE,
     &NEVER_ADDED,
+    &LEFT_BEHIND,
     &NOT_LISTED,
 ];
+
+/// What holds for a base that is kept while its pool begins again: its segment, with the undo log in it, stays.
+pub(crate) const OF_THE_BASE: &[&Rule] = &[&OTHER_PROCESS, &UNDO_SIZE, &MODE, &PAGES];
 
 /// The keys of the ini that a pool cannot contradict, each with the reason.
 pub const CANNOT: &[(&str, &str)] = &[
@@ -133,6 +139,49 @@ mod tests {
         assert_eq!(ruled.intersection(&cannot).count(), 0, "a key is in both");
         let codes: BTreeSet<&str> = RULES.iter().map(|rule| rule.code).collect();
         assert_eq!(codes.len(), RULES.len(), "a code is there twice");
+    }
+
+    /// Every word of a base that does not change, and the rule that compares it with the ini or why none does.
+    const GEOMETRY: &[(&str, &str)] = &[
+        ("block_bytes", "block-size"),
+        ("types_off", LAYOUT),
+        ("blocks_off", LAYOUT),
+        ("extents_off", LAYOUT),
+        ("schema_off", LAYOUT),
+        ("schema_bytes", LAYOUT),
+        ("lanes_off", LAYOUT),
+        ("lanes_bytes", "undo-size"),
+        ("starts_off", LAYOUT),
+        ("starts_bytes", LAYOUT),
+        ("black_box_off", LAYOUT),
+        ("black_box_bytes", LAYOUT),
+        ("queues_off", LAYOUT),
+        ("queues_bytes", LAYOUT),
+        ("max_types", LAYOUT),
+        ("max_blocks", LAYOUT),
+        ("max_extents", LAYOUT),
+        ("lanes", LAYOUT),
+        ("process", "other-process"),
+        ("hash_seed", "random"),
+        ("first_generation", "of the history of the pool"),
+        ("spare", "zero"),
+        ("check", "of the words above"),
+    ];
+    const LAYOUT: &str = "of the layout, whatever the ini says";
+
+    #[test]
+    fn every_word_of_a_base_that_the_ini_decides_has_a_rule() {
+        let source = include_str!("../../layout/header.rs");
+        let body = source.split("pub struct Geometry {").nth(1).and_then(|rest| rest.split("\n}").next());
+        let fields = body.unwrap_or_default().lines().filter_map(|line| line.strip_prefix("    pub "));
+        let fields: Vec<&str> = fields.filter_map(|line| line.split(':').next()).collect();
+        let known: Vec<&str> = GEOMETRY.iter().map(|(field, _)| *field).collect();
+        assert_eq!(fields, known);
+        let ruled: BTreeSet<&str> =
+            GEOMETRY.iter().map(|(_, rule)| *rule).filter(|rule| !rule.contains(' ')).collect();
+        let codes: BTreeSet<&str> = RULES.iter().map(|rule| rule.code).collect();
+        let reasons = BTreeSet::from(["random", "zero"]);
+        assert!(ruled.iter().all(|rule| codes.contains(rule) || reasons.contains(rule)), "{ruled:?}");
     }
 
     #[test]

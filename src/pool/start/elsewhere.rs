@@ -137,7 +137,9 @@ pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError
     let compared = Observed::steadily(conf.base_key, &Home::of(conf), |observed: &mut Observed| {
         let Ok(base) = Base::find(observed.base()) else { return Ok::<_, ShareError>(Vec::new()) };
         let stored = Stored { base: &base, facts: observed.facts(), page: observed.page() };
-        Ok(agree::compare(conf, &stored))
+        let mut found = agree::compare(conf, &stored);
+        found.extend(agree::compare_types(conf, &base));
+        Ok(found)
     });
     match compared {
         Ok(found) => Ok(found),

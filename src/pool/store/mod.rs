@@ -9,6 +9,7 @@ pub(crate) mod shape;
 pub(crate) mod slot;
 pub(crate) mod slots;
 pub(crate) mod type_state;
+pub(crate) mod type_table;
 pub(crate) mod typed;
 pub(crate) mod types;
 pub(crate) mod walk;

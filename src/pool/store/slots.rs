@@ -97,32 +97,47 @@ struct Place {
 }
 
 impl Slots {
-    /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
-    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
-        let shift = info.shift.load();
-        let word_bits = shift.min(6);
+    /// The slots of no type: none. `info` is not read.
+    pub(crate) fn nothing(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         Slots {
             starts: Vec::new(),
             numbers: Vec::new(),
             table,
             limit: 0,
-            extent_shift: INDEX_SHIFT + shift,
-            word_bits,
-            word_shift: shift - word_bits,
-            full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
+            extent_shift: INDEX_SHIFT,
+            word_bits: 0,
+            word_shift: 0,
+            full: 1,
             current: Current::NONE,
             named: 0,
             at_hand: std::ptr::null_mut(),
             len: 0,
             open: OpenWords::default(),
-            stride: info.stride.load() as usize,
+            stride: 0,
             info,
             header,
+            shape: Shape { type_id: 0, head: 0, align: 0, size: 0, extent_bytes: 0, map_bytes: 0 },
+            last_generation: 0,
+            first_generation: 0,
+            rust_type: None,
+            token: Token::NONE,
+        }
+    }
+
+    /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
+    pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
+        let shift = info.shift.load();
+        let word_bits = shift.min(6);
+        Slots {
+            extent_shift: INDEX_SHIFT + shift,
+            word_bits,
+            word_shift: shift - word_bits,
+            full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
+            stride: info.stride.load() as usize,
             shape: Shape::of(&info),
             last_generation: info.last_generation.load().into(),
             first_generation: header.geometry.first_generation().min(info.last_generation.load().into()) & !1,
-            rust_type: None,
-            token: Token::NONE,
+            ..Self::nothing(header, info, table)
         }
     }
 

@@ -40,6 +40,12 @@ impl TypeState {
         Ok(state)
     }
 
+    /// The state of no type; `None` if the base has no table of types.
+    pub(crate) fn nothing(base: &Base) -> Option<Self> {
+        let slots = Slots::nothing(base.header, base.types.at(0)?, base.extents);
+        Some(TypeState { slots, index: Index::new(0, 0) })
+    }
+
     /// A type without an extent.
     fn empty(base: &Base, info: At<TypeInfo>) -> Self {
         let seed = base.header.geometry.hash_seed.load();

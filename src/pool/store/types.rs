@@ -33,7 +33,7 @@ impl Setting<'_> {
 pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
     check_fit(setting, wanted)?;
     let base = setting.base;
-    let info = base.types.at(wanted.id.into()).ok_or_else(|| unfit(wanted, "its number is above 1023"))?;
+    let info = base.types.at(wanted.id.into()).ok_or_else(|| unfit_number(wanted))?;
     let used = base.used_types().any(|other| other.id.load() == u32::from(wanted.id));
     if used {
         check(&info, wanted.id, base.block_bytes()).map_err(|what| damaged(setting, wanted, what))?;
@@ -52,6 +52,11 @@ pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>
 fn damaged(setting: &Setting<'_>, wanted: &Wanted, what: &str) -> PoolError {
     let what = format!("type `{}`: {what}", wanted.name);
     PoolError::Corrupt { process: setting.conf.name.clone(), key: setting.key(), what }
+}
+
+/// The error of a type whose number no table has.
+pub(crate) fn unfit_number(wanted: &Wanted) -> PoolError {
+    unfit(wanted, "its number is above 1023")
 }
 
 fn unfit(wanted: &Wanted, why: &str) -> PoolError {

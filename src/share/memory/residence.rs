@@ -186,8 +186,12 @@ fn lock(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<Bytes, Memory
     Ok(all)
 }
 
-/// A pool that is there is not refused for its pages: it holds what nobody can restore.
+/// A pool that is there is not refused for its pages: it holds what nobody can restore. The start has told already if its
+/// base is of small ones (`pages` of the table where ini and pool disagree).
 fn warn_of_small(setting: &Setting, segments: &[SegmentPages]) {
+    if segments.first().is_some_and(|base| base.kind != PageKind::Reserved) {
+        return;
+    }
     let mut small = segments.iter().filter(|segment| segment.kind != PageKind::Reserved);
     let Some(first) = small.next() else { return };
     log::warn!(

@@ -16,6 +16,13 @@ struct Player {
     gold: u64,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[pool(id = 2)]
+struct Large {
+    words: [u64; 10_000],
+}
+
 /// Makes the pool of `conf` with a player in it, and closes it.
 fn fill(conf: &ProcessConf) {
     let mut pool = MemoryPoolMgr::open(conf).unwrap();
@@ -373,6 +380,57 @@ fn a_type_that_the_program_never_adds_is_told_once_it_is_ready() {
           remove the line"
         ]
     );
+}
+
+#[test]
+fn a_type_that_no_program_has_added_is_told_by_the_tools() {
+    let (bench, mut conf) = waiting();
+    conf.types = vec![type_conf("player", None), type_conf("monstre", None)];
+    tools_are_quiet(&bench, &conf);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Player>().unwrap();
+    pool.ready().unwrap();
+    tools_say(&bench, &conf, "never-added", "told", "monstre: the program has not added a type monstre");
+    pool.close().unwrap();
+    tools_say(&bench, &conf, "never-added", "told", "monstre: the program has not added a type monstre");
+}
+
+#[test]
+fn a_type_with_objects_that_nothing_names_any_more_is_told() {
+    let (bench, mut conf) = waiting();
+    tools_are_quiet(&bench, &conf);
+    conf.types = vec![type_conf("monster", None)];
+    tools_say(&bench, &conf, "left-behind", "told", "holds 1 object of player, which the ini does not name");
+    conf.types.clear();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.ready().unwrap();
+    let told: Vec<String> = pool.resume_report().told.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [format!(
+            "[zone] types: the pool under {} holds 1 object of player, which the program has not added; add the type, or \
+             free its objects with a build that has it: they keep their memory",
+            conf.base_key
+        )]
+    );
+    pool.add_type::<Player>().unwrap();
+    let all: Vec<_> = pool.iter::<Player>().map(|(id, _)| id).collect();
+    all.into_iter().for_each(|id| assert!(pool.free(id)));
+    pool.close().unwrap();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.ready().unwrap();
+    assert!(pool.resume_report().told.is_empty(), "nothing is left behind");
+}
+
+#[test]
+fn an_object_that_the_undo_log_cannot_hold_is_told() {
+    let bench = Bench::new();
+    let conf = ProcessConf { block_size: Bytes(256 << 10), ..bench.conf(0) };
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Large>().unwrap();
+    pool.close().unwrap();
+    tools_say(&bench, &conf, "never-updated", "told", "an object of large has 80000 bytes");
+    assert_eq!(start(&conf), (StartMode::Init, 0, vec!["never-updated"]));
 }
 
 #[test]
