@@ -22,14 +22,14 @@ macro_rules! commits {
 }
 
 commits! {
-    MakeBegins: "make a segment", "magic";
-    MakeEnds: "make a segment", "magic";
+    MakeBegins: "create a segment", "magic";
+    MakeEnds: "create a segment", "magic";
     AllocTally: "slot at hand", "tally";
     AllocHeader: "alloc", "header";
     FreeTally: "free", "tally";
     FreeHeader: "free", "header";
     RetireHeader: "retire", "header";
-    NoneNamed: "settle", "tally";
+    NoneNamed: "recover a type", "tally";
     Extent: "grow", "nextents";
     Type: "add_type", "ntypes";
     Block: "add a block", "nblocks";
