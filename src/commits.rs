@@ -1,8 +1,9 @@
 //! The commit stores of docs/layout.md, by name.
 //!
-//! Each store to a word whose trust is *commit* goes through `Commit::store`, so that the crash tests can tell, for
-//! each kill, which commit stores the dead process had done. Without the feature `mutants` a name costs
-//! nothing: only the store is left. `tests/tidy.rs` compares this list with docs/layout.md and with the code.
+//! Each store to a word whose trust is *commit* goes through `Commit::store`, so that the crash
+//! tests can tell for each kill which commit stores the dead process had done. Without the feature
+//! `mutants` a name costs nothing: only the store remains. `tests/tidy.rs` compares this list with
+//! docs/layout.md and the code.
 
 use crate::word::Word;
 
@@ -15,7 +16,7 @@ macro_rules! commits {
             $(#[doc = concat!("`", $word, "` in ", $operation)] $name,)+
         }
 
-        /// All of them: the operation in docs/layout.md, and the word.
+        /// All commit stores, each with its operation in docs/layout.md and its word.
         #[cfg(feature = "mutants")]
         pub const ALL: &[(Commit, &str, &str)] = &[$((Commit::$name, $operation, $word)),+];
     };
@@ -67,7 +68,7 @@ commits! {
 }
 
 impl Commit {
-    /// Stores the word that commits.
+    /// Stores the word and thereby commits.
     #[inline(always)]
     pub(crate) fn store(self, word: &Word, value: u64) {
         let changes = begun(self, word, value);
@@ -76,7 +77,7 @@ impl Commit {
     }
 }
 
-/// Where the commit stores of a process are logged: how many were begun, how many are done, and which.
+/// The log of a process's commit stores: how many were begun, how many are done, and which.
 #[cfg(feature = "mutants")]
 mod active {
     use super::Commit;
@@ -86,12 +87,12 @@ mod active {
 
     static BOARD: OnceLock<&'static [AtomicU32]> = OnceLock::new();
 
-    /// Logs from here on: two counts, then the names. What there is no room for is left out.
+    /// Logs all commit stores from now on: two counts, then the names, as many as fit.
     pub fn log_in(board: &'static [AtomicU32]) {
         let _ = BOARD.set(board);
     }
 
-    /// Whether the store changes the word. One that does not is not logged.
+    /// Logs the store and returns true if it changes the word; a store that does not is not logged.
     pub(super) fn begun(commit: Commit, word: &Word, value: u64) -> bool {
         let Some(board) = BOARD.get().filter(|_| word.load() != value) else { return false };
         let count = board[0].load(Ordering::SeqCst);

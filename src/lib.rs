@@ -1,7 +1,7 @@
 //! Typed object pools in shared memory that survive `kill -9`.
 #![deny(unsafe_code)]
 
-// So that the derive's paths (`::hotpool::…`) hold inside this crate too.
+// The derive's paths (`::hotpool::…`) must resolve inside this crate, too.
 extern crate self as hotpool;
 
 #[doc(hidden)]

@@ -1,11 +1,12 @@
-//! Planted mistakes, so that a test can show that the crash harness sees each of them.
+//! Bugs that a test build plants on purpose, so that a test shows that the crash harness detects
+//! each.
 //!
-//! They exist only with the feature `mutants`, which nothing but `tests/mutants.rs` turns on. Without
-//! it `planted` is a constant, and not a byte of code is left of them.
+//! They exist only with the feature `mutants`, which only `tests/mutants.rs` enables. Without it
+//! `planted` is a constant, and no code of them is left.
 
 macro_rules! mutants {
     ($($name:ident: $says:literal,)+) => {
-        /// A mistake in the order of stores.
+        /// A bug in the order of stores.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "named where they are planted"))]
         #[repr(u32)]
@@ -13,7 +14,7 @@ macro_rules! mutants {
             $(#[doc = $says] $name,)+
         }
 
-        /// All of them, each with what it does wrong.
+        /// All mutants, each with a description of its bug.
         #[cfg(feature = "mutants")]
         pub const ALL: &[(Mutant, &str)] = &[$((Mutant::$name, $says)),+];
     };
@@ -76,7 +77,7 @@ mod active {
 
     static ACTIVE: AtomicU32 = AtomicU32::new(u32::MAX);
 
-    /// Plants one, instead of the one before.
+    /// Plants this mutant instead of the previous one.
     pub fn plant(mutant: Option<Mutant>) {
         ACTIVE.store(mutant.map_or(u32::MAX, |mutant| mutant as u32), Ordering::SeqCst);
     }
@@ -92,7 +93,7 @@ pub use active::plant;
 #[cfg(feature = "mutants")]
 pub(crate) use active::planted;
 
-/// Whether a mistake is to be made: never.
+/// Returns whether a mutant is planted: never without the feature `mutants`.
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
 pub(crate) const fn planted(_: Mutant) -> bool {

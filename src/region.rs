@@ -1,19 +1,18 @@
-//! A mapping as base and length, and the way from an offset to a reference.
+//! Mappings as base and length, and the checked way from an offset to a reference.
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Region`] is made by a backend for memory that is mapped readable (and
-//! writable, where an owner uses it) for `len` bytes from `base`, page-aligned, and
-//! that stays mapped until the backend's segment is dropped. Inside the crate the
-//! segments are dropped last: `ShareMgr` is the last field of the pool, and nothing
-//! that holds a [`At`] or a raw pointer outlives the pool. Memory of a segment is
-//! only ever seen through atomics ([`Record`]) or through raw pointers whose use is
-//! proven in `pool/store/slot.rs`.
+//! A backend creates a [`Region`] for `len` bytes of memory from `base`, which is page-aligned. The
+//! memory is mapped readable, and for an owner also writable. It stays mapped until the backend's
+//! segment is dropped. Inside the crate the segments are dropped last: `ShareMgr` is the last field
+//! of the pool, and nothing that holds an [`At`] or a raw pointer outlives the pool. The memory of
+//! a segment is only accessed through atomics ([`Record`]), or through raw pointers whose use
+//! `pool/store/slot.rs` proves.
 //!
-//! All of it rests on there being one pool value: objects are lent as `&T` and `&mut T`, and the borrow
-//! checker keeps them apart through the one value that lends them. A second value of the same pool, in this process or
-//! another, would lend the same bytes again. `share/claim.rs` excludes it inside the process, and the owner lock
-//! (`share/owner.rs`) between processes.
+//! All of this relies on there being only one pool value. It lends objects as `&T` and `&mut T`,
+//! and the borrow checker keeps them apart through that value. A second value of the same pool, in
+//! this process or another, would lend the same bytes again. `share/claim.rs` excludes it inside
+//! the process, and the owner lock (`share/owner.rs`) excludes it between processes.
 #![allow(unsafe_code)]
 
 use crate::layout::Record;
@@ -21,7 +20,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// A mapped range of memory. Copies are equal; it owns nothing.
+/// A mapped range of memory, which it does not own. Copies are equivalent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Region {
     base: NonNull<u8>,
@@ -41,7 +40,7 @@ impl<T> Clone for At<T> {
 }
 impl<T> Copy for At<T> {}
 
-/// Records in a mapping, one behind the other.
+/// Consecutive records in a mapping.
 pub(crate) struct Table<T> {
     first: NonNull<T>,
     count: usize,
@@ -66,22 +65,22 @@ unsafe impl Send for Region {}
 pub(crate) struct OutOfBounds;
 
 impl Region {
-    /// A region of `len` mapped bytes.
+    /// Creates a region of `len` mapped bytes.
     ///
     /// # Safety
     ///
-    /// `base` is aligned to a page and the `len` bytes behind it stay mapped while
-    /// this value, a copy of it, or anything made from one of them is in use.
+    /// `base` is aligned to a page. The `len` bytes from `base` stay mapped while this value, a
+    /// copy of it, or anything derived from one of them is in use.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: u64) -> Self {
         Region { base, len }
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The record at `offset`.
+    /// Returns the record at `offset`.
     pub(crate) fn at<T: Record>(&self, offset: u64) -> Result<At<T>, OutOfBounds> {
         let pointer = self.span(offset, size_of::<T>() as u64)?;
         if !offset.is_multiple_of(align_of::<T>() as u64) {
@@ -90,7 +89,7 @@ impl Region {
         Ok(At { record: pointer.cast(), _marks: PhantomData })
     }
 
-    /// `count` records, one behind the other, from `offset`.
+    /// Returns `count` consecutive records from `offset`.
     pub(crate) fn table<T: Record>(&self, offset: u64, count: u64) -> Result<Table<T>, OutOfBounds> {
         let bytes = count.checked_mul(size_of::<T>() as u64).ok_or(OutOfBounds)?;
         let pointer = self.span(offset, bytes)?;
@@ -100,7 +99,7 @@ impl Region {
         Ok(Table { first: pointer.cast(), count: count as usize })
     }
 
-    /// The address of `bytes` bytes at `offset`, all of them inside the mapping.
+    /// Returns the address of `bytes` bytes at `offset`, all of which lie inside the mapping.
     pub(crate) fn span(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>, OutOfBounds> {
         match offset.checked_add(bytes) {
             // SAFETY: the offset is inside the mapping, which is one allocation.
@@ -110,9 +109,10 @@ impl Region {
     }
 }
 
-/// Tables of `1 << shift` records each, as one.
+/// Tables of `1 << shift` records each, indexed as one.
 pub(crate) struct Tables<T> {
-    /// Of each the address that record 0 of all would have if it reached down there.
+    /// For each table, the address that record 0 of all tables would have if this table extended
+    /// down to it.
     biased: Vec<*const T>,
     shift: u32,
     len: u64,
@@ -122,12 +122,12 @@ pub(crate) struct Tables<T> {
 unsafe impl<T: Record> Send for Tables<T> {}
 
 impl<T: Record> Tables<T> {
-    /// None yet.
+    /// Creates an empty list of tables.
     pub(crate) fn new(shift: u32) -> Self {
         Tables { biased: Vec::new(), shift, len: 0 }
     }
 
-    /// Adds one behind those that are there.
+    /// Appends a table.
     pub(crate) fn push(&mut self, table: &Table<T>) -> Result<(), OutOfBounds> {
         if table.len() as u64 != 1 << self.shift {
             return Err(OutOfBounds);
@@ -137,17 +137,17 @@ impl<T: Record> Tables<T> {
         Ok(())
     }
 
-    /// Each has `1 << shift` records.
+    /// Returns the binary logarithm of the records in each table.
     pub(crate) fn shift(&self) -> u32 {
         self.shift
     }
 
-    /// Records of all of them.
+    /// Returns the number of records in all tables.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The record `index` of all.
+    /// Returns the record `index` of all tables.
     #[inline(always)]
     pub(crate) fn get(&self, index: u64) -> Option<&T> {
         if index >= self.len {
@@ -162,15 +162,17 @@ impl<T: Record> Tables<T> {
 
 #[cfg(feature = "fuzzing")]
 impl Region {
-    /// Gives the memory the bytes of `content`, as far as it goes, and zeros behind them. Pages that have them already are
-    /// not stored to. Nobody else may be using the memory.
+    /// Copies `content` into the memory, as far as it reaches, and zeros after it.
+    ///
+    /// Pages that hold these bytes already are not written. No other code may use the memory
+    /// meanwhile.
     pub(crate) fn restore(&self, content: &[u8]) {
         const PAGE: usize = crate::limits::PAGE as usize;
         for at in (0..self.len as usize).step_by(PAGE) {
             let len = PAGE.min(self.len as usize - at);
             let have = content.get(at..).map_or(0, |rest| rest.len().min(len));
             let mut page = [0; PAGE];
-            let wanted = match have == PAGE {
+            let expected = match have == PAGE {
                 true => &content[at..at + PAGE],
                 false => {
                     page[..have].copy_from_slice(content.get(at..at + have).unwrap_or_default());
@@ -178,18 +180,18 @@ impl Region {
                 }
             };
             // SAFETY: `len` bytes from `at` are inside the mapping.
-            let start = unsafe { self.base.add(at) };
-            // SAFETY: as above, and the caller says that nobody stores to them now.
-            let found = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
-            if found != wanted {
-                found.copy_from_slice(wanted);
+            let begin = unsafe { self.base.add(at) };
+            // SAFETY: as above, and the caller guarantees that no other code uses the memory now.
+            let found = unsafe { std::slice::from_raw_parts_mut(begin.as_ptr(), len) };
+            if found != expected {
+                found.copy_from_slice(expected);
             }
         }
     }
 }
 
 impl<T: Record> At<T> {
-    /// A word of this record, as a value of its own.
+    /// Returns a part of this record as a value of its own.
     pub(crate) fn part<U: Record>(&self, pick: impl FnOnce(&T) -> &U) -> At<U> {
         At { record: NonNull::from(pick(self)), _marks: PhantomData }
     }
@@ -207,13 +209,13 @@ impl<T: Record> Deref for At<T> {
 }
 
 impl<T: Record> Table<T> {
-    /// Number of records.
+    /// Returns the number of records.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
-    /// The record `index`.
+    /// Returns the record `index`.
     #[inline(always)]
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         if index >= self.count {
@@ -225,7 +227,7 @@ impl<T: Record> Table<T> {
         Some(unsafe { record.as_ref() })
     }
 
-    /// The record `index` as a value of its own.
+    /// Returns the record `index` as a value of its own.
     pub(crate) fn at(&self, index: usize) -> Option<At<T>> {
         self.get(index).map(|record| At { record: NonNull::from(record), _marks: PhantomData })
     }

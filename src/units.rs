@@ -1,13 +1,13 @@
-//! Quantities that must not be mixed up: System V keys and sizes in bytes.
+//! Quantities that must not be mixed up: segment keys and sizes in bytes.
 
 use std::fmt;
 
-/// A System V IPC key. Prints as the operator writes it: `0x48500100`.
+/// A System V IPC key, which prints as an operator writes it: `0x48500100`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u32);
 
 impl Key {
-    /// What `shmget` and `semget` take.
+    /// Returns the key as `shmget` and `semget` expect it.
     pub fn raw(self) -> i32 {
         self.0 as i32
     }
@@ -25,7 +25,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A size in bytes. Prints in the largest unit that divides it: `64M`, `1000`.
+/// A size in bytes, which prints in the largest unit that divides it: `64M`, `1000`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -46,7 +46,7 @@ impl fmt::Debug for Bytes {
     }
 }
 
-/// Rounds up to a multiple of `unit`, a power of two; `None` where that overflows.
+/// Rounds up to a multiple of `unit`, a power of two; returns `None` on overflow.
 pub(crate) const fn round_up(n: u64, unit: u64) -> Option<u64> {
     match n.checked_add(unit - 1) {
         Some(sum) => Some(sum & !(unit - 1)),

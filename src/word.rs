@@ -1,18 +1,16 @@
-//! The only door to atomics: the words that a segment is made of.
+//! The words that a segment consists of: the only access to atomics.
 //!
-//! A segment has one writer, so no word needs a lock prefix or a fence of the
-//! processor. What it needs is that the compiler neither drops nor moves a store:
-//! a process that is killed leaves exactly the stores that retired, in program
-//! order. `Word::store` is therefore fenced against the compiler on both sides;
-//! `Word::fill` is not, and serves fields that are invisible until a later
-//! `store` publishes them.
+//! A segment has one writer, so no word needs a lock prefix or a fence of the processor. It needs
+//! the compiler neither to drop nor to move a store: a killed process leaves exactly the stores
+//! that retired, in program order. `Word::store` therefore has a compiler fence on both sides.
+//! `Word::fill` has none: it serves fields that are invisible until a later `store` publishes them.
 //!
-//! Behind an edge the compiler has forgotten whatever it has read. Hot paths therefore read what
-//! they need before their first `store`.
+//! After a fence the compiler cannot reuse values that it has read before. Hot paths therefore read
+//! what they need before their first `store`.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-/// An edge that no load or store is moved across by the compiler.
+/// A compiler fence: the compiler moves no load or store across it.
 #[inline(always)]
 pub(crate) fn edge() {
     compiler_fence(Ordering::SeqCst);
@@ -25,14 +23,16 @@ macro_rules! word {
         pub struct $name($atomic);
 
         impl $name {
-            /// A word of the process's own.
-            #[allow(dead_code, reason = "only one of the two widths is used outside of segments")]
+            /// Creates a word in the process's own memory.
+            #[allow(dead_code, reason = "only one of the two widths is used outside segments")]
             pub(crate) const fn new(value: $int) -> Self {
                 Self(<$atomic>::new(value))
             }
 
-            /// Reads the word; another process may be writing it. Orders nothing: the owner needs no
-            /// order among its own loads, and an observer may see any mixture of old and new.
+            /// Reads the word, which another process may be writing.
+            ///
+            /// It orders nothing. The owner needs no order among its own loads, and an observer may
+            /// see any mixture of old and new.
             #[inline(always)]
             pub fn load(&self) -> $int {
                 self.0.load(Ordering::Relaxed)
@@ -46,7 +46,7 @@ macro_rules! word {
                 edge();
             }
 
-            /// Writes a word that nothing can reach yet.
+            /// Writes a word that no reader can reach yet.
             #[inline(always)]
             pub(crate) fn fill(&self, value: $int) {
                 self.0.store(value, Ordering::Relaxed);

@@ -249,7 +249,7 @@ fn a_child_whose_addresses_another_handler_took_aborts_with_a_message() {
     });
     if let Some(output) = output {
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("a forked child cannot be kept out of the memory of the pool"), "{said}");
+        assert!(said.contains("cannot keep a forked child out of the pool's memory"), "{said}");
     }
 }
 

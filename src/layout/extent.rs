@@ -3,31 +3,33 @@ use crate::limits::LINE;
 use crate::units::round_up;
 use crate::word::{Half, Word};
 
-/// What an extent holds.
+/// What an extent holds: slots of a type, or groups of its index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExtentKind {
-    /// Slots of a type, with their map in front.
+    /// Slots of a type, preceded by their map.
     Slots,
-    /// Groups of a type's index.
+    /// Groups of the type's index.
     Index,
 }
 
-/// A run of pages of one block that belongs to one type. The table only grows: an
-/// entry is written beyond `nextents`, then `nextents` is stored.
+/// One entry of the table of extents: a run of bytes in a block that belongs to one type.
+///
+/// The table only grows: an entry is written past `nextents`, then `nextents` is stored.
 #[repr(C)]
 #[derive(Debug)]
 pub struct ExtentRec {
-    /// Number of the type, and bit 16 set for an extent of its index.
+    /// Type number, with bit 16 set if the extent belongs to the type's index.
     pub owner: Half,
-    /// Counts the extents of this kind of this type from 0.
+    /// Position of this extent among the type's extents of the same kind, from 0.
     pub ordinal: Half,
-    /// Number of the block.
+    /// Block number.
     pub block: Half,
-    /// 1: no slot was free when last looked at. A hint: 0 is always right.
+    /// 1 if no slot was free when an alloc last searched this extent. A hint: 0 is always correct.
     pub full: Half,
-    /// First byte in the block's segment, a multiple of the page.
+    /// Offset of the first byte in the block's segment, a multiple of the cache line and of the
+    /// type's alignment.
     pub offset: Word,
-    /// Length in bytes, a multiple of the page.
+    /// Length in bytes, a multiple of the cache line.
     pub bytes: Word,
 }
 
@@ -36,12 +38,12 @@ record!(ExtentRec, 32);
 const INDEX: u32 = 1 << 16;
 
 impl ExtentRec {
-    /// The `owner` word.
+    /// Returns the `owner` word of an extent.
     pub(crate) fn owner_word(type_id: u16, kind: ExtentKind) -> u32 {
         u32::from(type_id) | if kind == ExtentKind::Index { INDEX } else { 0 }
     }
 
-    /// Type and kind, `None` if the word is no such pair.
+    /// Returns the type number and kind in `owner`; `None` if the word encodes no such pair.
     pub fn parse_owner(&self) -> Option<(u16, ExtentKind)> {
         let word = self.owner.load();
         let kind = if word & INDEX != 0 { ExtentKind::Index } else { ExtentKind::Slots };
@@ -49,7 +51,10 @@ impl ExtentRec {
     }
 }
 
-/// Bytes of the map in front of `1 << shift` slots of `stride` bytes, and of the whole extent; `None` if that overflows.
+/// Returns the bytes of the map before `1 << shift` slots of `stride` bytes, and of the whole
+/// extent.
+///
+/// Returns `None` on overflow.
 pub(crate) fn slots_extent(shift: u32, stride: u64, align: u64) -> Option<(u64, u64)> {
     let map = round_up((1u64 << shift).div_ceil(64) * 8, align.max(LINE))?;
     let slots = stride.checked_shl(shift).filter(|bytes| bytes >> shift == stride)?;

@@ -1,57 +1,58 @@
 use super::{checksum, record};
 use crate::word::{Half, Word};
 
-/// First word of a segment whose creation has begun and not ended.
+/// Magic word of a segment whose creation has begun and not ended.
 pub const MAGIC_MAKING: u64 = u64::from_le_bytes(*b"HOTPMAKE");
-/// First word of a segment that is complete.
+/// Magic word of a complete segment.
 pub const MAGIC_READY: u64 = u64::from_le_bytes(*b"HOTPOOL1");
-/// First word of a base segment whose pool is being destroyed.
+/// Magic word of a base segment whose pool is being removed.
 pub const MAGIC_GONE: u64 = u64::from_le_bytes(*b"HOTPGONE");
 
-/// `draft`: what follows the first 64 bytes of an unfinished segment holds nothing.
+/// Value of `draft`: the bytes after the first 64 of this unfinished segment hold nothing.
 pub const DRAFT: u32 = u32::from_le_bytes(*b"DRFT");
 
-/// Version of everything behind the frozen bytes.
+/// Version of the layout of all bytes after the frozen ones.
 pub const LAYOUT_VERSION: u32 = 1;
-/// `kind` of a base segment.
+/// Value of `kind` in a base segment.
 pub const BASE_KIND: u32 = 1;
-/// `kind` of a block segment.
+/// Value of `kind` in a block.
 pub const BLOCK_KIND: u32 = 2;
 
-/// The first 64 bytes of every segment, the same in every version for ever, so that
-/// any build can tell what it has found.
+/// The first 64 bytes of every segment, which stay the same in every layout version.
 ///
-/// The first store into a new segment sets `magic` to [`MAGIC_MAKING`], the last
-/// one of its creation to [`MAGIC_READY`]; everything between is written once.
+/// Any build of hotpool can therefore identify a segment. The first store into a new segment sets
+/// `magic` to [`MAGIC_MAKING`], and the last store of its creation sets it to [`MAGIC_READY`]. The
+/// other fields, except `draft`, are written once, between those two.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Frozen {
-    /// One of the three magic words; the word that commits a creation.
+    /// One of the three magic words. Storing [`MAGIC_READY`] commits a creation.
     pub magic: Word,
-    /// Version of the bytes behind these.
+    /// Layout version of the bytes after these.
     pub layout: Half,
-    /// Base or block.
+    /// [`BASE_KIND`] or [`BLOCK_KIND`].
     pub kind: Half,
-    /// Identity of the pool, random, the same in the base and all its blocks.
+    /// Random identity of the pool, the same in the base and all its blocks.
     pub pool_id: [Word; 2],
-    /// Size of the segment that was asked for.
+    /// Requested size of the segment in bytes.
     pub bytes: Word,
-    /// Its key.
+    /// Segment key.
     pub key: Half,
-    /// Number of the block; 0 in the base.
+    /// Block number; 0 in the base.
     pub index: Half,
-    /// When it was made, nanoseconds of the wall clock.
+    /// Time of creation, in nanoseconds of the wall clock.
     pub created: Word,
     /// CRC-32C of the words from `layout` to `created`.
     pub check: Half,
-    /// [`DRAFT`] while a creation writes more than these bytes, or while a segment is emptied; else zero.
+    /// [`DRAFT`] while a creation writes past these bytes, or while the segment is being emptied;
+    /// else zero.
     pub draft: Half,
 }
 
 record!(Frozen, 64);
 
 impl Frozen {
-    /// What `check` has to be.
+    /// Computes the expected value of `check`.
     pub fn sum(&self) -> u32 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
         checksum([

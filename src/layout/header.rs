@@ -2,18 +2,18 @@ use super::{Frozen, checksum, record};
 use crate::limits;
 use crate::word::{Half, Word};
 
-/// `run`: the pool was closed by its owner, or never opened.
+/// Value of `run`: the last owner closed the pool, or no owner has opened it.
 pub const RUN_CLOSED: u64 = 0;
-/// `run`: an owner attached and has not called `ready()` yet.
+/// Value of `run`: an owner attached and has not called `ready()` yet.
 pub const RUN_STARTING: u64 = 1;
-/// `run`: the owner is serving.
+/// Value of `run`: the owner is serving.
 pub const RUN_READY: u64 = 2;
 
-/// Where the parts of the base segment lie. Written once, under `check`.
+/// Offsets and sizes of the parts of the base segment, written once and covered by `check`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Geometry {
-    /// Size of every block.
+    /// Size of every block in bytes.
     pub block_bytes: Word,
     /// Offset of `TypeInfo[]`.
     pub types_off: Word,
@@ -21,25 +21,25 @@ pub struct Geometry {
     pub blocks_off: Word,
     /// Offset of `ExtentRec[]`.
     pub extents_off: Word,
-    /// Offset and size of the schema texts.
+    /// Offset of the schema texts.
     pub schema_off: Word,
-    /// See `schema_off`.
+    /// Bytes reserved for the schema texts.
     pub schema_bytes: Word,
-    /// Offset and size of the lanes with their undo logs. Reserved.
+    /// Offset of the lanes, each with its undo log.
     pub lanes_off: Word,
-    /// See `lanes_off`.
+    /// Bytes of the lanes.
     pub lanes_bytes: Word,
-    /// Offset and size of the ring of starts (`StartRec`).
+    /// Offset of the ring of starts (`StartRec`).
     pub starts_off: Word,
-    /// See `starts_off`.
+    /// Bytes of the ring of starts.
     pub starts_bytes: Word,
-    /// Offset and size of the black box (`NoteRing`, `NoteRec`).
+    /// Offset of the black box (`NoteRing`, `NoteRec`).
     pub black_box_off: Word,
-    /// See `black_box_off`.
+    /// Bytes of the black box.
     pub black_box_bytes: Word,
-    /// Offset and size of the directory of queues. Reserved.
+    /// Offset of the directory of queues, which is reserved.
     pub queues_off: Word,
-    /// See `queues_off`.
+    /// Bytes of the directory of queues, which is reserved.
     pub queues_bytes: Word,
     /// Entries of `TypeInfo[]`.
     pub max_types: Half,
@@ -47,15 +47,17 @@ pub struct Geometry {
     pub max_blocks: Half,
     /// Entries of `ExtentRec[]`.
     pub max_extents: Half,
-    /// Number of lanes. Reserved.
+    /// Number of lanes, 1.
     pub lanes: Half,
-    /// Name of the process in the ini, zero-padded.
+    /// Process name, zero-padded.
     pub process: [Word; 4],
-    /// Seed of the hash of user keys, random, so that nobody can choose keys that collide.
+    /// Random seed of the hash of user keys, so that an attacker cannot choose keys that collide.
     pub hash_seed: Word,
-    /// Slots begin behind this generation, even: no handle of a pool that was moved aside is beyond it.
+    /// Even generation after which slots begin.
+    ///
+    /// No handle of a pool that was moved aside has a higher one.
     pub first_generation: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare: [Word; 1],
     /// CRC-32C of all the words above.
     pub check: Word,
@@ -64,12 +66,12 @@ pub struct Geometry {
 record!(Geometry, 192);
 
 impl Geometry {
-    /// The generation that slots begin behind.
+    /// Returns the generation after which slots begin.
     pub(crate) fn first_generation(&self) -> u64 {
         self.first_generation.load() & u64::from(limits::MAX_GENERATION) & !1
     }
 
-    /// What `check` has to be.
+    /// Computes the expected value of `check`.
     pub fn sum(&self) -> u64 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
         let offsets = [
@@ -98,68 +100,72 @@ impl Geometry {
 #[repr(C)]
 #[derive(Debug)]
 pub struct BaseHeader {
-    /// What any build can read.
+    /// The bytes that every version can read.
     pub frozen: Frozen,
-    /// Where everything is.
+    /// Offsets and sizes of all other parts.
     pub geometry: Geometry,
 
-    /// Generation of starts: counts the owners this pool has had. Storing it is what
-    /// makes an attach the owner's.
+    /// Number of owners that this pool has had. Storing it commits an attach.
     pub epoch: Word,
-    /// One of the `RUN_` words; how the last owner left.
+    /// One of the `RUN_` values: how far the last owner got.
     pub run: Word,
     /// Pid of the owner, in its own PID namespace.
     pub owner_pid: Word,
-    /// Start time of that pid in clock ticks since boot, so that a reused pid is not taken for it.
+    /// Start time of that pid in clock ticks since boot, which tells it from a later process with
+    /// the same pid.
     pub owner_ticks: Word,
-    /// When the owner attached: nanoseconds of the wall clock.
+    /// Time when the owner attached, in nanoseconds of the wall clock.
     pub start_wall: Word,
-    /// The same on the boot clock, which counts suspended time and starts at zero.
+    /// Time when the owner attached, in nanoseconds of the boot clock.
+    ///
+    /// The boot clock begins at zero and counts suspended time.
     pub start_boot: Word,
-    /// Which boot that was (`/proc/sys/kernel/random/boot_id`).
+    /// Boot in which the owner attached (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: [Word; 2],
-    /// When an owner last closed the pool, wall clock; 0 if none has.
+    /// Time when an owner last closed the pool, in nanoseconds of the wall clock; 0 if none has.
     pub closed_wall: Word,
-    /// When an owner last called `ready()`, wall clock; 0 if none has.
+    /// Time when an owner last called `ready()`, in nanoseconds of the wall clock; 0 if none has.
     pub ready_wall: Word,
-    /// Starts that found the pool closed.
+    /// Number of starts that found the pool closed.
     pub starts_clean: Word,
-    /// Starts that found that the last owner had died.
+    /// Number of starts that found that the last owner had died.
     pub starts_crashed: Word,
-    /// Tag of the last committed transaction. Reserved.
+    /// Tag of the last transaction that was committed with a tag.
     pub last_tag: Word,
-    /// IPC namespace of the owner (its inode); 0 where the kernel does not say.
+    /// IPC namespace of the owner (its inode); 0 if the kernel does not report it.
     pub ipc_namespace: Word,
-    /// 1: all of this has been moved aside and holds nothing any more. Storing it commits the move.
+    /// 1 if the whole pool was moved aside and this base holds nothing any more. Storing it commits
+    /// the move.
     pub moved: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare_state: Word,
 
-    /// Blocks in use. Storing it commits a new block.
+    /// Number of blocks in use. Storing it commits a new block.
     pub nblocks: Word,
-    /// Extents in use. Storing it commits a new extent.
+    /// Number of extents in use. Storing it commits a new extent.
     pub nextents: Word,
-    /// Types in use. Storing it commits a new type.
+    /// Number of types in use. Storing it commits a new type.
     pub ntypes: Word,
     /// Bytes of schema text in use.
     pub schema_used: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare_growth: [Word; 4],
 
-    /// The last operation on a slot: `zero:46 op:2 zero:6 type:10`, for the post-mortem.
+    /// The last operation on a slot, for the post-mortem: `zero:46 op:2 zero:6 type:10`.
     pub last: Word,
-    /// The split of an index group in flight: type << 32 | new group; 0 if none.
+    /// The index group that an interrupted or running split adds: `type << 32 | group`; 0 if none.
     pub split: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare_op: [Word; 6],
 
-    /// Objects that are being written through a guard; 0 where none.
+    /// Objects that a guard or walk is writing; 0 in unused entries.
     pub marks: [Word; limits::MARKS],
-    /// Objects that were being written when an owner died or a panic dropped their guard, kept until they are settled.
+    /// Objects that were being written when an owner died or a panic dropped their guard, until
+    /// they are settled.
     pub suspects: [Word; limits::MARKS],
-    /// Zero.
+    /// Reserved, zero.
     pub spare_lanes: [Word; 256],
-    /// Handles of the objects that are in quarantine; one counts only if its slot says so too.
+    /// Handles of the objects in quarantine. An entry counts only if the header of its slot agrees.
     pub quarantine: [Word; limits::MARKS],
     /// Type numbers in the order in which they were added.
     pub order: [Half; limits::TYPE_TABLE as usize],
@@ -168,6 +174,6 @@ pub struct BaseHeader {
 record!(BaseHeader, 8192);
 
 impl BaseHeader {
-    /// Offset in the segment of the seed's block size, for tools that know nothing else.
+    /// Size of this header in bytes, and thus the offset of the first table.
     pub const BYTES: u64 = size_of::<Self>() as u64;
 }

@@ -1,33 +1,37 @@
 use super::record;
 use crate::word::Word;
 
-/// The head of a lane: the undo log of the transaction in flight follows it.
+/// The head of a lane, followed by the undo log of the current transaction.
 #[repr(C)]
 #[derive(Debug)]
 pub struct LaneHead {
-    /// Bytes of log in use; bit 63 set once the transaction is committed and its frees are being
-    /// done; 0 if there is none in flight. The word that commits.
+    /// Bytes of log in use; 0 if no transaction is open.
+    ///
+    /// Bit 63 is set once the transaction is committed and until its frees are done. Storing this
+    /// word commits a transaction.
     pub tail: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare: [Word; 7],
 }
 
 record!(LaneHead, 64);
 
-/// `tail`: the transaction is committed.
+/// Bit of `tail` that is set once the transaction is committed.
 pub(crate) const COMMITTED: u64 = 1 << 63;
 
-/// What a record of an undo log says. Its first word is `kind | bytes of the payload << 8`, its second
-/// is the operand, and the payload follows, padded to whole words.
+/// The kinds of records in an undo log.
+///
+/// The first word of a record is `kind | payload bytes << 8`, the second is the operand. The
+/// payload follows, padded to whole words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum UndoKind {
-    /// The object of a handle had these bytes.
+    /// The object with this handle had these bytes.
     Bytes,
-    /// An object was made; the operand is its handle.
+    /// An object was allocated; the operand is its handle.
     Alloc,
-    /// The object of a handle is to be freed at the commit.
+    /// The object with this handle is to be freed at the commit.
     Free,
-    /// The last committed tag was the operand.
+    /// The operand is the tag that was committed last before this transaction.
     Tag,
 }
 
@@ -42,7 +46,8 @@ impl UndoKind {
         payload << 8 | kind
     }
 
-    /// Kind and bytes of payload; `None` if the word is none of ours.
+    /// Returns the kind and the bytes of payload; `None` if the word is not the first word of a
+    /// record.
     pub(crate) fn parse(word: u64) -> Option<(Self, u64)> {
         let kind = match word & 0xff {
             1 => UndoKind::Bytes,

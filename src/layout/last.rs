@@ -1,7 +1,8 @@
 use crate::limits::MAX_TYPE_ID;
 
-/// The operation on a slot that was the last one: which, and of which type. It serves the post-mortem alone; the
-/// slot is the one that the tally of the type names.
+/// The last operation on a slot, and the type of that slot.
+///
+/// Only the post-mortem reads it. The tally of the type names the slot.
 ///
 /// ```text
 /// 63..18 zero | 17..16 operation | 15..10 zero | 9..0 type
@@ -22,19 +23,19 @@ const ALLOC: u64 = 1 << 16;
 const FREE: u64 = 2 << 16;
 
 impl Last {
-    /// The word of an alloc.
+    /// Returns the word that records an alloc.
     #[inline(always)]
     pub(crate) const fn alloc(type_id: u16) -> u64 {
         ALLOC | type_id as u64
     }
 
-    /// The word of a free.
+    /// Returns the word that records a free.
     #[inline(always)]
     pub(crate) const fn free(type_id: u16) -> u64 {
         FREE | type_id as u64
     }
 
-    /// What a word found in a segment says; `None` if it says nothing.
+    /// Decodes a word of a segment; `None` if it encodes no operation.
     pub(crate) fn parse(word: u64) -> Option<Self> {
         let type_id = u16::try_from(word & 0xffff).ok().filter(|id| *id != 0 && *id <= MAX_TYPE_ID)?;
         match word & !0xffff {

@@ -1,8 +1,8 @@
-//! The bytes of a segment, and nothing else: no behaviour lives here.
+//! The bytes of a segment, without any behaviour.
 //!
-//! `docs/layout.md` is the one prose copy; `tests/layout.rs` compares the two.
-//! Every record is made of atomics alone, has explicit widths and no padding, and
-//! any bytes are a valid value of it: what they mean is checked by whoever reads.
+//! `docs/layout.md` describes the same bytes in prose; `tests/layout.rs` compares the two. Every
+//! record consists of atomics alone, has fields of explicit width and no padding. Any bytes are a
+//! valid value of a record: its reader checks what they mean.
 //!
 //! # What the unsafe code here relies on
 //!
@@ -44,8 +44,7 @@ pub use type_info::TypeInfo;
 
 use crate::word::{Half, Word};
 
-/// A struct of a segment: `repr(C)`, made of [`Word`] and [`Half`] alone, without
-/// padding.
+/// A record of a segment: `repr(C)`, made of [`Word`] and [`Half`] alone, without padding.
 ///
 /// # Safety
 ///
@@ -67,7 +66,7 @@ pub(crate) use record;
 record!(Word, 8);
 record!(Half, 4);
 
-/// Text in whole words, cut to fit, padded with zeros.
+/// Stores a text in whole words, truncated to fit and padded with zeros.
 pub(crate) fn fill_text(words: &[Word], text: &str) {
     let mut bytes = text.as_bytes().iter().copied();
     for word in words {
@@ -79,13 +78,13 @@ pub(crate) fn fill_text(words: &[Word], text: &str) {
     }
 }
 
-/// Text out of whole words, up to the first zero; bytes that are no UTF-8 are shown as such.
+/// Returns the text in whole words up to the first zero byte; invalid UTF-8 is replaced.
 pub(crate) fn text(words: &[Word]) -> String {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.load().to_le_bytes()).take_while(|b| *b != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// CRC-32C of a run of words.
+/// Computes the CRC-32C of a sequence of words.
 pub(crate) fn checksum(words: impl IntoIterator<Item = u64>) -> u32 {
     words.into_iter().fold(0, |sum, word| crc32c::crc32c_append(sum, &word.to_le_bytes()))
 }

@@ -3,30 +3,30 @@ use crate::word::Word;
 
 /// One note of the black box.
 ///
-/// The note number `n` since the pool was made lies at place `n % count`, and counts when
-/// `NoteRing::count` is above `n`.
+/// Note `n` since the pool was created is at position `n % 2047`, and counts once `NoteRing::count`
+/// is above `n`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NoteRec {
-    /// Low 32 bits of its number below, its tag above.
+    /// Low 32 bits of the note's number in the low half, its tag in the high half.
     pub number_tag: Word,
-    /// When, nanoseconds of the coarse monotonic clock.
+    /// Time of the note, in nanoseconds of the coarse monotonic clock.
     pub nanos: Word,
-    /// Whatever the tag says.
+    /// First operand; its meaning depends on the tag.
     pub a: Word,
-    /// Whatever the tag says.
+    /// Second operand; its meaning depends on the tag.
     pub b: Word,
 }
 
 record!(NoteRec, 32);
 
-/// The first bytes of the black box.
+/// The head of the black box, followed by its notes.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NoteRing {
-    /// Notes since the pool was made. Storing it commits a note.
+    /// Number of notes since the pool was created. Storing it commits a note.
     pub count: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare: [Word; 3],
 }
 

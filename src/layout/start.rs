@@ -1,57 +1,57 @@
 use super::record;
 use crate::word::{Half, Word};
 
-/// `before`: there was no start before this one.
+/// Value of `before`: this was the first start of the pool.
 pub const BEFORE_NONE: u32 = 0;
-/// `before`: the last owner had called `close()`.
+/// Value of `before`: the last owner had called `close()`.
 pub const BEFORE_CLOSED: u32 = 1;
-/// `before`: the last owner died before it was ready.
+/// Value of `before`: the last owner died before it was ready.
 pub const BEFORE_DIED_STARTING: u32 = 2;
-/// `before`: the last owner died while it was serving.
+/// Value of `before`: the last owner died while it was serving.
 pub const BEFORE_DIED_READY: u32 = 3;
-/// `before`: the last owner dropped its pool without `close()` before it was ready.
+/// Value of `before`: the last owner dropped its pool without `close()` before it was ready.
 pub const BEFORE_LEFT_STARTING: u32 = 4;
-/// `before`: the last owner dropped its pool without `close()` after it was ready.
+/// Value of `before`: the last owner dropped its pool without `close()` after it was ready.
 pub const BEFORE_LEFT_READY: u32 = 5;
 
-/// `end`: it runs, or it died and could not say so.
+/// Value of `end`: the owner is running, or it died without recording an end.
 pub const END_NONE: u32 = 0;
-/// `end`: it called `close()`.
+/// Value of `end`: the owner called `close()`.
 pub const END_CLOSED: u32 = 1;
-/// `end`: its pool was dropped without `close()`.
+/// Value of `end`: the owner dropped its pool without `close()`.
 pub const END_DROPPED: u32 = 2;
-/// `end`: its pool was dropped by a panic.
+/// Value of `end`: a panic dropped the pool.
 pub const END_PANICKED: u32 = 3;
 
-/// `end`: it went because of the signal whose number is on top of this.
+/// Base of the values of `end` for a signal: the owner recorded that signal `end - 256` ends it.
 pub const END_SIGNAL: u32 = 256;
 
-/// One start of a pool, in the ring of starts at place `epoch % 64`.
+/// The record of one start of a pool, at position `epoch % 64` in the ring of starts.
 ///
-/// It is written while `BaseHeader::epoch` still counts one less, so nobody reads it before the store
-/// to that word.
+/// It is written while `BaseHeader::epoch` is still one lower, so no reader trusts it before that
+/// word is stored.
 #[repr(C)]
 #[derive(Debug)]
 pub struct StartRec {
-    /// Which start; 0 while the record is written.
+    /// Epoch of this start; 0 while the record is being written.
     pub epoch: Word,
-    /// When the owner attached, nanoseconds of the wall clock.
+    /// Time when the owner attached, in nanoseconds of the wall clock.
     pub start_wall: Word,
-    /// The same on the boot clock.
+    /// Time when the owner attached, in nanoseconds of the boot clock.
     pub start_boot: Word,
-    /// Which boot that was: the first 32 bits of its identity.
+    /// First 32 bits of the boot's identity.
     pub boot: Half,
     /// Pid of the owner, in its own PID namespace.
     pub pid: Half,
-    /// One of the `BEFORE_` words.
+    /// One of the `BEFORE_` values.
     pub before: Half,
-    /// One of the `END_` words.
+    /// One of the `END_` values.
     pub end: Half,
-    /// When the owner before ended, wall clock, as far as pool or kernel know; 0 if they do not.
+    /// Time when the previous owner ended, in nanoseconds of the wall clock; 0 if unknown.
     pub before_wall: Word,
-    /// When this owner called `ready()`, wall clock; 0 if it has not.
+    /// Time when this owner called `ready()`, in nanoseconds of the wall clock; 0 if it has not.
     pub ready_wall: Word,
-    /// When this owner said its `end`, wall clock.
+    /// Time when this owner stored `end`, in nanoseconds of the wall clock.
     pub end_wall: Word,
 }
 

@@ -1,17 +1,18 @@
 use crate::limits::{GENERATION_BITS, GENERATION_MASK, INDEX_BITS, INDEX_SHIFT};
 
-/// How many objects a type has, and which of its slots was the last to change, in one word.
+/// The number of objects of a type, and the slot that changed last, in one word.
 ///
 /// ```text
 /// 63..38 slot | 37..28 type | 27 a slot is named | 26 zero | 25..0 objects
 /// ```
 ///
-/// The named slot is counted as if an object lived in it. Whether one does is for its header to say, which so
-/// decides three things at once: whether there is an object, how many there are, and whether the slot is free although
-/// its bit in the map is set. An alloc or a free of the named slot changes nothing but that header.
+/// The named slot is counted as if an object lived in it. The header of that slot decides whether
+/// one does. This decides three things at once: whether the object exists, how many objects the
+/// type has, and whether the slot is free although its bit in the map is set. An alloc or a free of
+/// the named slot therefore stores nothing but that header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
-    /// Objects, one of them in the named slot.
+    /// Number of objects, counting the named slot as live.
     pub(crate) counted: u64,
     pub(crate) named: Option<u32>,
 }
@@ -21,25 +22,25 @@ const NAMED: u64 = 1 << (GENERATION_BITS - 1);
 const _: () = assert!(INDEX_BITS < GENERATION_BITS - 1);
 
 impl Tally {
-    /// The word of so many objects and no slot named.
+    /// Returns the word for `len` objects and no named slot.
     #[inline(always)]
     pub(crate) const fn of(len: u64) -> u64 {
         len
     }
 
-    /// The word of so many objects, one of them in the slot that a header or handle names.
+    /// Returns the word for `len` objects, one of them in the slot that `header` or a handle names.
     #[inline(always)]
     pub(crate) const fn naming(len: u64, header: u64) -> u64 {
         header & !GENERATION_MASK | NAMED | len
     }
 
-    /// What a word says.
+    /// Decodes a word.
     pub(crate) fn parse(word: u64) -> Self {
         let named = (word & NAMED != 0).then_some((word >> INDEX_SHIFT) as u32);
         Tally { counted: word & LEN_MASK, named }
     }
 
-    /// Objects there are, if one lives in the named slot or not.
+    /// Returns the number of objects; `lives` tells whether one lives in the named slot.
     pub(crate) fn len(self, lives: bool) -> u64 {
         self.counted.saturating_sub(u64::from(self.named.is_some() && !lives))
     }

@@ -1,66 +1,68 @@
 use super::{Tally, checksum, record};
 use crate::word::{Half, Word};
 
-/// One type of a pool. Index in the table is its number.
+/// One type of a pool. Its index in the table is the type number.
 #[repr(C)]
 #[derive(Debug)]
 pub struct TypeInfo {
-    /// Its own number; 0 while the entry is unused.
+    /// The type number; 0 while the entry is unused.
     pub id: Half,
     /// Bit 0: objects have a user key.
     pub flags: Half,
-    /// Fingerprint of the struct's fields.
+    /// Fingerprint of the fields of the struct.
     pub fingerprint: Word,
-    /// Bytes of an object.
+    /// Size of an object in bytes.
     pub size: Word,
     /// Bytes from one slot to the next.
     pub stride: Word,
     /// Bytes of a slot before its object.
     pub head: Half,
-    /// Alignment of an object.
+    /// Alignment of an object in bytes.
     pub align: Half,
-    /// An extent holds `1 << shift` slots.
+    /// Binary logarithm of the slots in an extent.
     pub shift: Half,
-    /// An extent of the index holds `1 << group_shift` groups.
+    /// Binary logarithm of the groups in an extent of the index.
     pub group_shift: Half,
-    /// Bytes of an extent of slots, whole pages.
+    /// Bytes of an extent of slots, a multiple of the cache line.
     pub extent_bytes: Word,
-    /// Bytes of an extent before its first slot: the map of which slots are used.
+    /// Bytes of an extent before its first slot: the map and its padding.
     pub map_bytes: Word,
     /// Bytes of an extent of the index.
     pub index_bytes: Word,
-    /// Last generation of a slot, odd.
+    /// Last generation of a slot, odd. The slot is retired when that life ends.
     pub last_generation: Half,
-    /// Bytes of the schema text.
+    /// Bytes of the schema text; 0 if it was not kept.
     pub schema_len: Half,
     /// Offset of the schema text in the base segment.
     pub schema_off: Word,
-    /// Name, zero-padded.
+    /// Name of the type, zero-padded.
     pub name: [Word; 6],
-    /// Zero.
+    /// Reserved, zero.
     pub spare_fixed: [Word; 6],
     /// CRC-32C of all the words above.
     pub check: Word,
 
-    /// Live objects, and the slot that was the last to change: `slot:26 type:10 named:1 zero:1 objects:26`.
+    /// Live objects, and the slot that changed last: `slot:26 type:10 named:1 zero:1 objects:26`.
     pub tally: Word,
-    /// Slots below this one have been used at some time, the last of them perhaps only kept at hand.
+    /// Slots below this number have been used at least once, or the highest of them is only at
+    /// hand.
     pub high_water: Word,
-    /// Slots used up: count << 32 | the last one's number + 1.
+    /// Retired slots: `count << 32 | number of the last one + 1`.
     pub retired: Word,
-    /// Groups of the index in use. Storing it commits a split.
+    /// Number of groups of the index in use. Storing it commits a split.
     pub groups: Word,
-    /// Zero.
+    /// Reserved, zero.
     pub spare_hot: [Word; 4],
 }
 
 record!(TypeInfo, 256);
 
-/// `flags`: objects of the type have a user key.
+/// Bit of `flags` that is set if objects of the type have a user key.
 pub(crate) const FLAG_KEYED: u32 = 1;
 
 impl TypeInfo {
-    /// All its words, each read once: for a reader beside whom others may be storing.
+    /// Copies the record, reading each word once, for readers of a pool that another process may be
+    /// writing.
     pub(crate) fn copy(&self) -> TypeInfo {
         let half = |of: &Half| Half::new(of.load());
         let word = |of: &Word| Word::new(of.load());
@@ -92,27 +94,29 @@ impl TypeInfo {
         }
     }
 
-    /// Whether objects of the type have a user key.
+    /// Returns whether objects of the type have a user key.
     pub fn keyed(&self) -> bool {
         self.flags.load() & FLAG_KEYED != 0
     }
 
-    /// The slot that was the last to change, if one is named: only its header says whether an object lives in it.
+    /// Returns the slot that changed last, if the tally names one.
+    ///
+    /// Only the header of that slot decides whether an object lives in it.
     pub fn named(&self) -> Option<u32> {
         Tally::parse(self.tally.load()).named
     }
 
-    /// Live objects, if one lives in the named slot or not.
+    /// Returns the number of live objects; `lives` tells whether one lives in the named slot.
     pub fn len(&self, lives: bool) -> u64 {
         Tally::parse(self.tally.load()).len(lives)
     }
 
-    /// Name, as far as it is text.
+    /// Returns the name; invalid UTF-8 is replaced.
     pub fn name(&self) -> String {
         super::text(&self.name)
     }
 
-    /// What `check` has to be.
+    /// Computes the expected value of `check`.
     pub fn sum(&self) -> u64 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
         let fixed = [

@@ -1,11 +1,11 @@
-//! What every type of a pool has to keep to, checked while the program is compiled.
+//! The limits that every type of a pool must keep, checked at compile time.
 
 use crate::limits;
 use crate::object::{PoolObject, SchemaText};
 
-/// Fails to compile unless `T` keeps to the limits of a pool.
+/// Fails to compile unless `T` keeps the limits of a pool.
 ///
-/// The derive calls it for its struct. A [`PoolObject`] written by hand should too:
+/// The derive calls it for its struct. Call it for a [`PoolObject`] that you implement by hand:
 ///
 /// ```compile_fail,E0080
 /// # use hotpool::{PoolObject, object::{Field, Schema}};

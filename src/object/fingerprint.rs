@@ -1,11 +1,11 @@
-//! Fingerprints: 64 bits that differ where two layouts differ.
+//! Fingerprints: 64 bits that differ if two layouts differ.
 
 use crate::object::Field;
 
-/// A fingerprint in the making: FNV-1a over what it is given, in a `const`.
+/// A hasher (FNV-1a) that computes the fingerprint of a layout in a `const`.
 ///
-/// Fingerprints are stored in segments, so what it computes is part of the format.
-/// Texts go in with their length, so that no two sequences of calls feed the same bytes.
+/// Fingerprints are stored in segments, so the result is part of the format. Each text is preceded
+/// by its length, so that different sequences of calls never hash the same bytes.
 ///
 /// ```
 /// use hotpool::object::Fingerprint;
@@ -17,30 +17,32 @@ use crate::object::Field;
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Starts with the kind of what is fingerprinted: `u64`, `array`, `struct`.
+    /// Begins a fingerprint with the kind of thing it describes, such as `u64`, `array` or
+    /// `struct`.
     pub const fn new(kind: &str) -> Self {
         Fingerprint(0xcbf2_9ce4_8422_2325).text(kind)
     }
 
-    /// Goes on with a text.
+    /// Adds a text.
     pub const fn text(self, text: &str) -> Self {
         self.number(text.len() as u64).bytes(text.as_bytes())
     }
 
-    /// Goes on with a number, such as a size or another fingerprint.
+    /// Adds a number, such as a size or another fingerprint.
     pub const fn number(self, number: u64) -> Self {
         self.bytes(&number.to_le_bytes())
     }
 
-    /// The fingerprint of all of it.
+    /// Returns the fingerprint of everything that was added.
     pub const fn finish(self) -> u64 {
         self.0
     }
 
-    /// The fingerprint of a struct: its size, and the name, fingerprint and offset of each field.
+    /// Returns the fingerprint of a struct: its size, and the name, fingerprint and offset of each
+    /// field.
     ///
-    /// The struct's own name is left out, so that renaming a Rust type keeps the objects
-    /// of a running server: a type of a pool is known by its number and its name there.
+    /// The name of the struct is left out, so that renaming a Rust type keeps the objects of a
+    /// running server. A pool identifies a type by its type number and its name in the pool.
     pub const fn of_struct(fields: &[Field], size: usize) -> u64 {
         let mut all = Fingerprint::new("struct").number(size as u64);
         let mut at = 0;

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 
-/// The life of a slot, whatever its type: what the slot's own header holds while it lives.
+/// A handle of an object of any type, equal to the header of its slot while the object lives.
 ///
 /// ```text
 /// 63..38 slot | 37..28 type | 27..0 generation (odd)
@@ -16,20 +16,21 @@ use std::num::NonZeroU64;
 ///
 /// Prints as `type:slot v generation`, for example `7:1042v3`.
 ///
-/// A handle does not name its pool: all 64 bits are taken. A handle of one pool resolves in another pool if
-/// an object of the same type lives there in the same slot and in the same generation, and then it is that other
-/// object. No check can tell. Send the pool's key or process along with a handle that leaves its pool.
+/// All 64 bits are in use, so a handle does not name its pool. In another pool it resolves to
+/// another object if one of the same type lives there in the same slot and generation. No check can
+/// detect this. If a handle leaves its pool, send the process name or base key along with it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Handle(NonZeroU64);
 
-/// The bit of the generation that is set while the slot is live.
+/// Bit of the generation that is set while the slot is live.
 pub(crate) const LIVE: u64 = 1;
 const TYPE_MASK: u64 = (1 << limits::TYPE_BITS) - 1;
 
 impl Handle {
-    /// The handle with these bits, `None` if no object can have it: a type number of 0,
-    /// an even generation.
+    /// Returns the handle with these bits; `None` if no object can have it.
+    ///
+    /// No object has the type number 0 or an even generation.
     #[inline]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let type_id = bits >> TYPE_SHIFT & TYPE_MASK;
@@ -37,31 +38,31 @@ impl Handle {
         NonZeroU64::new(bits).filter(|_| live && type_id != 0).map(Handle)
     }
 
-    /// Its bits, to be stored or sent.
+    /// Returns the bits of the handle, to be stored or sent.
     #[inline]
     pub fn to_bits(self) -> u64 {
         self.0.get()
     }
 
-    /// Number of the slot inside its type.
+    /// Returns the number of the slot within its type.
     #[inline]
     pub fn index(self) -> u32 {
         (self.to_bits() >> INDEX_SHIFT) as u32
     }
 
-    /// Number of the type.
+    /// Returns the type number.
     #[inline]
     pub fn type_id(self) -> u16 {
         (self.to_bits() >> TYPE_SHIFT & TYPE_MASK) as u16
     }
 
-    /// Life of the slot, odd.
+    /// Returns the generation of the slot, which is odd.
     #[inline]
     pub fn generation(self) -> u32 {
         (self.to_bits() & GENERATION_MASK) as u32
     }
 
-    /// The same life as a handle of type `T`, `None` if it belongs to another type.
+    /// Returns the handle as a handle of type `T`; `None` if it belongs to another type.
     #[inline]
     pub fn typed<T: PoolObject>(self) -> Option<Id<T>> {
         (self.type_id() == T::TYPE_ID).then_some(Id { handle: self, _type: PhantomData })
@@ -82,9 +83,9 @@ impl fmt::Debug for Handle {
 
 /// The handle of an object of type `T`: 64 bits, `Copy`, valid across restarts.
 ///
-/// Once its object is freed it never resolves again, whatever the slot holds later.
-/// It keeps nothing alive and frees nothing. It means nothing in another pool, where it may
-/// resolve to another object: see [`Handle`].
+/// Once its object is freed, it never resolves again, whatever the slot holds later. It keeps
+/// nothing alive and frees nothing. In another pool it may resolve to another object: see
+/// [`Handle`].
 #[repr(transparent)]
 pub struct Id<T> {
     handle: Handle,
@@ -92,25 +93,25 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
-    /// The handle without its type.
+    /// Returns the handle without its Rust type.
     #[inline]
     pub fn handle(self) -> Handle {
         self.handle
     }
 
-    /// Its bits, to be stored in another object or sent; [`Id::from_bits`] is the way back.
+    /// Returns the bits of the handle, to be stored or sent; [`Id::from_bits`] is the inverse.
     #[inline]
     pub fn to_bits(self) -> u64 {
         self.handle.to_bits()
     }
 
-    /// Number of the slot inside its type.
+    /// Returns the number of the slot within its type.
     #[inline]
     pub fn index(self) -> u32 {
         self.handle.index()
     }
 
-    /// Life of the slot, odd.
+    /// Returns the generation of the slot, which is odd.
     #[inline]
     pub fn generation(self) -> u32 {
         self.handle.generation()
@@ -118,25 +119,27 @@ impl<T> Id<T> {
 }
 
 impl<T: PoolObject> Id<T> {
-    /// The handle of the life that follows in a free slot, whose header names type `T`.
+    /// Returns the handle of the next object in a free slot, whose header names type `T`.
     #[inline(always)]
     pub(crate) fn of_next_life(free: u64) -> Self {
         Id { handle: Handle(NonZeroU64::MIN | free), _type: PhantomData }
     }
 
-    /// The handle that the header of slot `index` is, if an object of type `T` lives there; `None` also if it is that of
-    /// another slot.
+    /// Returns the handle in the header of slot `index`, if an object of type `T` lives there.
+    ///
+    /// Returns `None` also if the header is the one of another slot.
     #[inline(always)]
     pub(crate) fn of_slot(header: u64, index: u32) -> Option<Self> {
-        let wanted = u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
-        if header & !(GENERATION_MASK ^ LIVE) != wanted {
+        let expected = u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
+        if header & !(GENERATION_MASK ^ LIVE) != expected {
             return None;
         }
         NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
     }
 
-    /// The handle with these bits; `None` if no object of type `T` can have it. Whether the
-    /// object is still there is for `get` to say.
+    /// Returns the handle with these bits; `None` if no object of type `T` can have it.
+    ///
+    /// It does not check whether the object still exists: `get` does.
     #[inline]
     pub fn from_bits(bits: u64) -> Option<Self> {
         Handle::from_bits(bits)?.typed()

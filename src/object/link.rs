@@ -1,9 +1,10 @@
-//! Links: handles that objects hold of each other.
+//! Links: handles that are fields of objects.
 //!
 //! # What the unsafe code here relies on
 //!
-//! This file implements `bytemuck`'s unsafe traits for a generic type, which no derive can do. A [`Link`] is a `u64` and nothing else, and any `u64` is a link. What
-//! a link's bits mean is looked at only when [`Link::id`] is asked, and checked there.
+//! This file implements `bytemuck`'s unsafe traits for a generic type, which no derive can do. A
+//! [`Link`] is a `u64` and nothing else, and any `u64` is a link. Only [`Link::id`] interprets the
+//! bits, and it checks them.
 #![allow(unsafe_code)]
 
 use crate::object::{Field, Fingerprint, Id, PoolObject, Schema};
@@ -11,7 +12,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// A field that names another object, or none: an [`Id`] that may be zero, so that it is plain data.
+/// A field that names another object, or none: an [`Id`] that may be zero, so that it is plain
+/// data.
 ///
 /// ```
 /// use bytemuck::{Pod, Zeroable};
@@ -30,7 +32,7 @@ use std::marker::PhantomData;
 /// assert_eq!(last.next.id(), None);
 /// ```
 ///
-/// It keeps nothing alive: once the object is freed, its id no longer resolves.
+/// A link keeps nothing alive: once the object is freed, its handle no longer resolves.
 #[repr(transparent)]
 pub struct Link<T> {
     bits: u64,
@@ -45,26 +47,28 @@ unsafe impl<T> bytemuck::Zeroable for Link<T> {}
 unsafe impl<T: 'static> bytemuck::Pod for Link<T> {}
 
 impl<T> Link<T> {
-    /// The link that names no object.
+    /// Returns the link that names no object.
     pub const fn none() -> Self {
         Link { bits: 0, _type: PhantomData }
     }
 
-    /// Whether it is [`Link::none`].
+    /// Returns whether this is [`Link::none`].
     pub const fn is_none(self) -> bool {
         self.bits == 0
     }
 }
 
 impl<T: PoolObject> Link<T> {
-    /// The object's handle. `None` for [`Link::none`], and for bits that no handle of a `T` has.
+    /// Returns the handle of the object.
+    ///
+    /// Returns `None` for [`Link::none`], and for bits that no handle of a `T` has.
     pub fn id(self) -> Option<Id<T>> {
         Id::from_bits(self.bits)
     }
 }
 
-/// The number of `T` counts, its fields do not: a list whose nodes link to each other has
-/// a fingerprint, and a change of `T` is reported where `T` itself is.
+/// The fingerprint covers the type number of `T`, not its fields. So a list whose nodes link to
+/// each other has a fingerprint, and a change of `T` is reported for `T` alone.
 impl<T: PoolObject> Schema for Link<T> {
     const FINGERPRINT: u64 = Fingerprint::new("link").number(T::TYPE_ID as u64).finish();
     const FIELDS: &'static [Field] = &[];

@@ -1,4 +1,4 @@
-//! What a program puts into a pool: types, their schemas, and handles to objects.
+//! Types that a program keeps in a pool, their schemas, and handles to objects.
 
 mod admit;
 mod fingerprint;
@@ -18,7 +18,7 @@ pub use schema::{Field, Schema, TypeDesc};
 pub use schema_diff::{Difference, diff};
 pub use schema_text::{SchemaError, SchemaText, StoredField};
 
-/// A plain struct that lives in the slots of a pool.
+/// A plain struct whose objects live in the slots of a pool.
 ///
 /// Derive it on a `#[repr(C)]` struct that is [`bytemuck::Pod`]:
 ///
@@ -39,9 +39,12 @@ pub use schema_text::{SchemaError, SchemaText, StoredField};
 /// assert!(Player::KEYED);
 /// ```
 ///
-/// `id` is the type's number in every pool, 1 to 1023, and never changes; `name`
-/// (by default the struct's own in snake case) is what operators see and what the
-/// ini calls it; `keyed` gives each object a `u64` key of the user's.
+/// The attributes mean:
+///
+/// - `id` is the type number in every pool, 1 to 1023, and never changes.
+/// - `name` is what operators see and what the ini uses; by default, the struct's name in snake
+///   case.
+/// - `keyed` gives each object a user key, a `u64`.
 #[diagnostic::on_unimplemented(
     message = "a pool cannot hold objects of type `{Self}`",
     label = "does not derive `PoolObject`",
@@ -49,10 +52,10 @@ pub use schema_text::{SchemaError, SchemaText, StoredField};
             above the struct, with a number from 1 to 1023 that no other type of the pool has"
 )]
 pub trait PoolObject: bytemuck::Pod + Schema {
-    /// Number of the type, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
+    /// Type number, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
     const TYPE_ID: u16;
     /// Name of the type, at most [`limits::MAX_TYPE_NAME`](crate::limits::MAX_TYPE_NAME) bytes.
     const NAME: &'static str;
-    /// Whether objects are found by a user key.
+    /// Whether objects have a user key.
     const KEYED: bool;
 }

@@ -1,45 +1,45 @@
-//! What a type looks like: the fields that a later build compares its own with.
+//! Schemas: the fields of a type, which a later build compares with its own.
 
 use crate::object::Fingerprint;
 
 /// One field of a struct.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
-    /// Name in the source; its number in a tuple struct.
+    /// Name in the source; the field's number in a tuple struct.
     pub name: &'static str,
-    /// Its type.
+    /// Type of the field.
     pub desc: TypeDesc,
-    /// Bytes from the start of the struct.
+    /// Bytes from the beginning of the struct.
     pub offset: usize,
 }
 
-/// A type: how the source writes it, its size, and the fingerprint of its insides.
+/// A type as a field has it: its source text, its size, and the fingerprint of its layout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TypeDesc {
-    /// As written in the source: `u64`, `[f32; 3]`, `Vec3`.
+    /// Name as written in the source: `u64`, `[f32; 3]`, `Vec3`.
     pub name: &'static str,
-    /// Bytes.
+    /// Size in bytes.
     pub size: usize,
-    /// Equal for types whose fields have the same names, types and offsets.
+    /// Fingerprint, equal for types whose fields have the same names, types and offsets.
     pub fingerprint: u64,
-    /// The fields inside, as in [`Schema::FIELDS`].
+    /// Fields of the type, as in [`Schema::FIELDS`].
     pub fields: &'static [Field],
-    /// How many times it is an array, as in [`Schema::RANK`].
+    /// Number of array dimensions, as in [`Schema::RANK`].
     pub rank: usize,
 }
 
 impl TypeDesc {
-    /// `T`, which the source writes as `name`.
+    /// Describes `T`, which the source writes as `name`.
     pub const fn of<T: Schema>(name: &'static str) -> Self {
         let size = size_of::<T>();
         TypeDesc { name, size, fingerprint: T::FINGERPRINT, fields: T::FIELDS, rank: T::RANK }
     }
 }
 
-/// A type whose layout is known field by field: integers, floats, [`Link`](crate::object::Link)s,
-/// arrays of them, and structs that derive [`PoolObject`](crate::PoolObject) or `Schema`.
+/// A type whose layout hotpool records field by field.
 ///
-/// Derive it for structs inside others:
+/// These are integers, floats, [`Link`](crate::object::Link)s, arrays of them, and structs that
+/// derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs inside others:
 ///
 /// ```
 /// use hotpool::object::Schema;
@@ -56,27 +56,31 @@ impl TypeDesc {
 /// assert_eq!(Vec3::FIELDS[2].offset, 8);
 /// ```
 ///
-/// `bool`, `char` and enums have none, because memory that another build has written
-/// may hold a value which they do not allow; pointers, references and what owns memory
-/// none, because they mean nothing to the next process; `usize` none, because its width is the
-/// machine's.
+/// These types have no schema:
+///
+/// - `bool`, `char` and enums, because memory that another build wrote may hold an invalid value;
+/// - pointers, references and types that own memory, because they mean nothing to the next process;
+/// - `usize`, because its width depends on the machine.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of an object in a pool",
-    label = "has no `Schema`, by which a later build knows what these bytes are",
+    label = "has no `Schema`, from which a later build learns what these bytes mean",
     note = "integers of fixed width, `f32`, `f64`, `Link<T>` and arrays of them can",
     note = "for `bool`, `char` or an enum write an integer such as `u8` or `u32`, \
             for `usize` write `u32` or `u64`, for a handle `Id<T>` write `Link<T>`",
     note = "a struct of your own can with `#[repr(C)]` and `#[derive(hotpool::object::Schema)]`"
 )]
 pub trait Schema: Sized {
-    /// Equal for types whose fields have the same names, types and offsets, to any depth.
+    /// Fingerprint, equal for types whose fields have the same names, types and offsets, to any
+    /// depth.
     ///
-    /// The names of structs do not count; [`Fingerprint::of_struct`] says why.
+    /// The names of structs do not count; [`Fingerprint::of_struct`] explains why.
     const FINGERPRINT: u64;
-    /// The fields in order of their offset, of an array those of its element; empty where
-    /// there is no struct inside.
+    /// Fields in the order of their offsets; for an array, those of its element.
+    ///
+    /// Empty if the type contains no struct.
     const FIELDS: &'static [Field];
-    /// 0 for what is no array, 1 for `[T; N]`, 2 for an array of arrays.
+    /// Number of array dimensions: 0 for a type that is no array, 1 for `[T; N]`, 2 for an array of
+    /// arrays.
     const RANK: usize = 0;
 }
 

@@ -1,11 +1,11 @@
-//! Differences between the schema that a segment holds and the one of this build.
+//! Differences between the schema in a segment and the schema of this build.
 
 use crate::object::schema_text::flatten;
 use crate::object::{Field, StoredField};
 use std::collections::HashMap;
 use std::fmt;
 
-/// One thing that changed; prints as a sentence for the operator.
+/// One change between two schemas; prints as a sentence for the operator.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Difference {
@@ -27,8 +27,9 @@ pub enum Difference {
         /// In this build.
         is: StoredField,
     },
-    /// A field's type is written the same and has the same size, but means something else: a link to
-    /// a type that has another number now, an alias of another type.
+    /// A field's type has the same name and size, but another meaning.
+    ///
+    /// It is, for example, a link to a type whose type number changed, or an alias of another type.
     Inside {
         /// As stored.
         was: StoredField,
@@ -73,7 +74,7 @@ impl fmt::Display for Difference {
             Difference::Inside { was, is } => {
                 write!(
                     f,
-                    "field `{}` is still {} at byte {}, but its inside changed",
+                    "field `{}` is still {} at byte {}, but its contents changed",
                     was.name, is.type_name, is.offset
                 )
             }
@@ -82,10 +83,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What changed from `old`, as a segment holds it, to `new`, as this build has it; empty where
-/// the fingerprints of the two are equal.
+/// Returns the differences between `old`, the fields in a segment, and `new`, those of this build.
 ///
-/// A struct inside that moved as a whole is one difference, and so is one that is new or gone.
+/// The list is empty if the two fingerprints are equal.
+///
+/// A nested struct that moved as a whole is one difference, and so is one that is new or gone.
 ///
 /// ```
 /// use hotpool::object::{Schema, SchemaText, diff};
@@ -115,21 +117,21 @@ pub fn diff(old: &[StoredField], old_size: u64, new: &[Field], new_size: u64) ->
     found
 }
 
-/// The lines of one struct: its fields, each with the lines inside it right behind.
+/// The lines of one struct: its fields, each followed by the lines inside it.
 #[derive(Clone, Copy)]
 struct Level<'a> {
     lines: &'a [StoredField],
-    /// Where the struct begins in the object.
+    /// Offset of the struct in the object.
     start: u64,
 }
 
-/// A field and the lines inside it.
+/// A field, with the lines of the fields inside it.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     field: &'a StoredField,
     inside: &'a [StoredField],
-    /// Bytes from the start of the struct it is in. Wraps for a damaged text that
-    /// has a field begin before its struct; it is then merely unequal.
+    /// Bytes from the beginning of the enclosing struct. Wraps if a damaged text puts a field
+    /// before its struct; the value then merely compares unequal.
     from_start: u64,
 }
 
@@ -163,7 +165,7 @@ fn compare(found: &mut Vec<Difference>, old: Level<'_>, new: Level<'_>) {
             None => found.push(Difference::New(is.field.clone())),
         }
     }
-    // In the order of the text, which a map does not keep.
+    // In the order of the text, which the map does not keep.
     let gone = old.parts().filter(|part| stored.contains_key(part.field.name.as_str()));
     found.extend(gone.map(|part| Difference::Gone(part.field.clone())));
 }
@@ -200,7 +202,7 @@ mod tests {
     use crate::object::{Link, PoolObject, Schema, SchemaText};
     use proptest::prelude::*;
 
-    /// The sentences for an operator whose segment holds `Old` and whose server is built with `New`.
+    /// Returns the sentences for an operator whose segment holds `Old` and whose server has `New`.
     fn report<Old: Schema, New: Schema>() -> String {
         let old = SchemaText::parse(&SchemaText::of::<Old>()).unwrap();
         let differences = diff(&old, size_of::<Old>() as u64, New::FIELDS, size_of::<New>() as u64);
@@ -208,7 +210,7 @@ mod tests {
         differences.iter().map(|difference| format!("{difference}\n")).collect()
     }
 
-    /// Structs of one version of a server.
+    /// Declares the structs of one version of a server.
     macro_rules! version {
         ($version:ident { $(struct $name:ident { $($field:ident: $ty:ty),* $(,)? })* }) => {
             mod $version {
@@ -374,7 +376,7 @@ mod tests {
         }
         guild!(v1, 7);
         guild!(v2, 8);
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"field `guild` is still Link<Guild> at byte 0, but its inside changed");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"field `guild` is still Link<Guild> at byte 0, but its contents changed");
     }
 
     fn line() -> impl Strategy<Value = StoredField> {

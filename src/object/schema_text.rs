@@ -1,11 +1,11 @@
-//! The schema of a type as text: what a build stores in the segment for later builds to read.
+//! The text form of a schema, which a build stores in the segment for later builds.
 
 use crate::limits;
 use crate::object::{Field, Schema};
 use std::collections::HashSet;
 use std::fmt;
 
-/// The text form of a schema: a line per field, which ends with a newline.
+/// The text form of a schema: one line for each field, ending with a newline.
 ///
 /// ```text
 /// 0 8 2b03fdd28e27f29b u64 uid
@@ -13,9 +13,9 @@ use std::fmt;
 /// 8 4 866570d230e6ffe1 f32 pos.x
 /// ```
 ///
-/// Offset in the object, size, fingerprint, type as the source writes it, name. A field that is
-/// a struct is followed by the fields inside it, `pos.x`; one that is an array of structs by
-/// those of its first element, `slots[].count`.
+/// A line holds the offset in the object, the size in bytes, the fingerprint, the type as the
+/// source writes it, and the name. The fields inside a struct follow it, such as `pos.x`. An array
+/// of structs is followed by the fields of its first element, such as `slots[].count`.
 ///
 /// ```
 /// use hotpool::object::{Schema, SchemaText};
@@ -36,44 +36,44 @@ use std::fmt;
 #[derive(Debug)]
 pub enum SchemaText {}
 
-/// One line of a [`SchemaText`]: a field, or a field inside one.
+/// One line of a [`SchemaText`]: a field of the object, or a field of a nested struct.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredField {
-    /// Bytes from the start of the object.
+    /// Bytes from the beginning of the object.
     pub offset: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Of its type.
+    /// Fingerprint of the field's type.
     pub fingerprint: u64,
-    /// Its type as the source that stored it wrote it.
+    /// Type as written in the source of the build that stored the text.
     pub type_name: String,
-    /// Its name and before it the names of the fields it is inside of: `uid`, `pos.x`, `slots[].count`.
+    /// Name, preceded by the names of the enclosing fields: `uid`, `pos.x`, `slots[].count`.
     pub name: String,
 }
 
-/// Why a text is no schema.
+/// Reasons why a text is not a schema.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// It is longer than a segment has room for.
+    /// The text is longer than the room for it in a segment.
     #[error(
-        "a stored schema of {bytes} bytes is longer than the {} that one may have",
+        "a stored schema of {bytes} bytes is longer than the limit of {} bytes",
         limits::MAX_SCHEMA_BYTES
     )]
     TooLong {
-        /// Its length.
+        /// Length of the text in bytes.
         bytes: usize,
     },
-    /// A line is none of `offset size fingerprint type name`.
-    #[error("line {line} of a stored schema is damaged: it should read `{wanted}`", wanted = SchemaError::FORM)]
+    /// A line does not have the form `offset size fingerprint type name`.
+    #[error("line {line} of a stored schema is damaged: expected `{expected}`", expected = SchemaError::FORM)]
     Line {
-        /// Counted from 1.
+        /// Line number, counted from 1.
         line: usize,
     },
     /// Two lines name the same field.
-    #[error("line {line} of a stored schema is damaged: it names a field for the second time")]
+    #[error("line {line} of a stored schema is damaged: it repeats the name of a field")]
     Repeated {
-        /// Counted from 1.
+        /// Line number, counted from 1.
         line: usize,
     },
 }
@@ -83,19 +83,24 @@ impl SchemaError {
 }
 
 impl SchemaText {
-    /// The text for `T`. A `T` whose text would be longer than a segment has room for does not compile.
+    /// Returns the text for `T`.
+    ///
+    /// A `T` whose text would exceed [`limits::MAX_SCHEMA_BYTES`] does not compile.
     pub fn of<T: Schema>() -> String {
         const { assert!(Self::len_of::<T>() <= limits::MAX_SCHEMA_BYTES as usize) };
         flatten(T::FIELDS).iter().map(|field| format!("{field}\n")).collect()
     }
 
-    /// Bytes of the text for `T`.
+    /// Returns the length of the text for `T` in bytes.
     pub const fn len_of<T: Schema>() -> usize {
         len_of_lines(T::FIELDS, 0, 0)
     }
 
-    /// The fields that a text lists. Any text that is not one that [`SchemaText::of`] could have
-    /// written is an error.
+    /// Returns the fields that a text lists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for any text that [`SchemaText::of`] could not have written.
     pub fn parse(text: &str) -> Result<Vec<StoredField>, SchemaError> {
         if text.len() as u64 > limits::MAX_SCHEMA_BYTES {
             return Err(SchemaError::TooLong { bytes: text.len() });
@@ -116,7 +121,8 @@ impl SchemaText {
 }
 
 impl StoredField {
-    /// Reads one line. The type is what is left in the middle: only it may have spaces.
+    /// Parses one line. Only the type, which is what remains between the other columns, may contain
+    /// spaces.
     fn parse(line: &str) -> Option<Self> {
         let (offset, rest) = line.split_once(' ')?;
         let (size, rest) = rest.split_once(' ')?;
@@ -130,9 +136,10 @@ impl StoredField {
             name: name.to_owned(),
         };
         field.offset.checked_add(field.size)?;
-        // A control character could move the cursor of the terminal that the text is printed to.
+        // A control character could move the cursor of the terminal that shows the text.
         let printable = !line.contains(char::is_control) && !type_name.is_empty() && !name.is_empty();
-        // Numbers have other spellings, `+8` and `08`; ours is the one that prints the same line.
+        // Numbers have other spellings, such as `+8` and `08`; only the one that prints the same
+        // line is valid.
         (printable && field.to_string() == line).then_some(field)
     }
 }
@@ -144,7 +151,7 @@ impl fmt::Display for StoredField {
     }
 }
 
-/// The fields and the fields inside them, each under the one it is inside of.
+/// Returns the fields and the fields inside them, each after its enclosing field.
 pub(super) fn flatten(fields: &[Field]) -> Vec<StoredField> {
     let mut lines = Vec::new();
     push_lines(&mut lines, fields, 0, "");
@@ -167,7 +174,7 @@ fn push_lines(lines: &mut Vec<StoredField>, fields: &[Field], start: u64, prefix
     }
 }
 
-/// What [`push_lines`] writes, counted at compile time.
+/// Computes at compile time the bytes that [`push_lines`] produces.
 const fn len_of_lines(fields: &[Field], start: usize, prefix: usize) -> usize {
     const SPACES_AND_NEWLINE: usize = 5;
     const FINGERPRINT: usize = 16;
@@ -273,11 +280,11 @@ mod tests {
         let bytes = limits::MAX_SCHEMA_BYTES as usize + 1;
         let error = SchemaText::parse(&"x".repeat(bytes)).unwrap_err();
         assert_eq!(error, SchemaError::TooLong { bytes });
-        insta::assert_snapshot!(error, @"a stored schema of 16385 bytes is longer than the 16384 that one may have");
-        insta::assert_snapshot!(SchemaError::Line { line: 3 }, @"line 3 of a stored schema is damaged: it should read `offset size fingerprint type name`");
+        insta::assert_snapshot!(error, @"a stored schema of 16385 bytes is longer than the limit of 16384 bytes");
+        insta::assert_snapshot!(SchemaError::Line { line: 3 }, @"line 3 of a stored schema is damaged: expected `offset size fingerprint type name`");
     }
 
-    /// Lines that are nearly good, so that the parser is reached behind its first checks.
+    /// Generates nearly valid lines, so that the parser gets past its first checks.
     fn nearly_a_line() -> impl Strategy<Value = String> {
         let number = || prop_oneof![any::<u64>().prop_map(|n| n.to_string()), "[0-9+-]{0,3}"];
         let fingerprint = prop_oneof![any::<u64>().prop_map(|n| format!("{n:016x}")), "[0-9a-fA-F]{15,17}"];

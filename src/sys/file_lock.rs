@@ -1,25 +1,26 @@
-//! Locks on open files: those of open file descriptions, which the kernel calls OFD locks.
+//! Locks on open file descriptions, which the kernel calls OFD locks.
 //!
-//! Such a lock belongs to what one `open` made, and to all descriptors and mappings that keep it. It
-//! conflicts between two opens of one process as it does between two processes, in whatever namespaces they
-//! are, and the kernel gives it back when the last descriptor and the last mapping are gone.
+//! Such a lock belongs to one open file description, and to all descriptors and mappings that keep
+//! it. It conflicts between two opens in one process as it does between two processes, in any
+//! namespaces. The kernel releases it when the last descriptor and the last mapping are closed.
 //!
 //! # What the unsafe code here relies on
 //!
-//! `fcntl` with `F_OFD_SETLK` and `F_OFD_GETLK` takes a pointer to a `flock`, which lives through the call, and
-//! touches nothing else. The descriptor is open, because the `File` is borrowed.
+//! `fcntl` with `F_OFD_SETLK` and `F_OFD_GETLK` gets a pointer to a `flock`, which outlives the
+//! call, and accesses nothing else. The descriptor is open, because the `File` is borrowed.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Locks one byte of a file, without waiting; `false` if another open file has it locked. The file is open
-/// for writing, and the byte need not be there.
+/// Locks one byte of a file without waiting; returns `false` if another open file has locked it.
+///
+/// The file must be open for writing. The byte need not exist.
 pub(crate) fn try_lock(file: &File, byte: u64) -> io::Result<bool> {
-    let mut wanted = flock(byte)?;
+    let mut lock = flock(byte)?;
     // SAFETY: see the top of this file.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut wanted) } {
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) } {
         -1 => match io::Error::last_os_error() {
             error if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
             error => Err(error),
@@ -28,7 +29,7 @@ pub(crate) fn try_lock(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
-/// Whether another open file has this byte locked. The file may be open for reading alone.
+/// Returns whether another open file has locked this byte. The file may be open for reading only.
 pub(crate) fn is_locked(file: &File, byte: u64) -> io::Result<bool> {
     let mut found = flock(byte)?;
     // SAFETY: see the top of this file.
@@ -38,10 +39,10 @@ pub(crate) fn is_locked(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
-/// A lock for writing on one byte.
+/// Returns a write lock on one byte.
 fn flock(byte: u64) -> io::Result<libc::flock> {
     let start = libc::off_t::try_from(byte).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: it is made of integers.
+    // SAFETY: the struct consists of integers.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;

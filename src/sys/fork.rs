@@ -1,36 +1,40 @@
-//! What a forked child must not have: mappings of segments, and descriptors that hold a lock.
+//! Keeps from a forked child what it must not have: mappings of segments, and descriptors that hold
+//! a lock.
 //!
-//! `MADV_DONTFORK` keeps a mapping out of a child and leaves a hole in its address space. The child's copy
-//! of the pool still points there, and the allocator would fill the hole with memory of the child: a
-//! write through the copy would land in it. So a handler of `pthread_atfork` puts pages without
-//! any access into every hole before `fork` returns in the child. A use of the pool there ends with
-//! SIGSEGV, and nothing is mapped there any more, however long the child lives.
+//! `MADV_DONTFORK` keeps a mapping out of a child and leaves a hole in its address space. The
+//! child's copy of the pool still points there. The allocator of the child would fill the hole with
+//! other memory, and a write through the copy would corrupt it. So a handler of `pthread_atfork`
+//! maps inaccessible pages into every hole before `fork` returns in the child. Using the pool there
+//! ends with SIGSEGV, and nothing else is ever mapped there, however long the child lives.
 //!
-//! | a thread is | another thread forks | the child |
+//! | state of a thread | when another thread forks | the child |
 //! |---|---|---|
-//! | before [`Section::enter`] | at once | has no mapping and no descriptor: there was none |
-//! | in a section | when the section has ended | has pages without access where the segment was attached |
+//! | before [`Section::enter`] | at once | has no mapping and no descriptor, because none existed |
+//! | in a section | when the section has ended | has inaccessible pages where the segment was attached |
 //! | after a detach in a section | at once | has nothing there |
 //!
-//! A process that calls `vfork` or `posix_spawn`, as [`std::process::Command`] does, runs no handler and needs none:
-//! the child shares the memory of its parent until it executes another program.
+//! A process that calls `vfork` or `posix_spawn`, as [`std::process::Command`] does, runs no
+//! handler and needs none: the child shares the memory of its parent until it executes another
+//! program.
 //!
-//! Two ways to a child pass this by. A raw `clone` runs no handler: the child has the holes. A fork that has begun before
-//! the first section of the process, and takes its copy while that section runs, can leave the child a mapping that
-//! nothing in it leads to.
+//! Two kinds of children bypass this. A raw `clone` runs no handler, so the child has the holes. A
+//! fork that began before the first section of the process, and copies it while that section runs,
+//! can leave the child a mapping that nothing in it refers to.
 //!
 //! # What the unsafe code here relies on
 //!
-//! `TABLE` is only touched by the thread that holds `LOCK`: in a section, or between the handlers `prepare` and
-//! `parent` of a fork. In the child, the one thread there is holds it on, and finds the table as the parent
-//! had it. That is why the handlers allocate nothing, free nothing and wait for nothing in the child: between `fork` and `exec`,
-//! a child of a process with threads may call what a signal handler may call, and no more.
-//! All signals are blocked while the lock is held, so that no handler of a signal can fork in
-//! between and wait for its own thread. A section runs no code of the program but its allocator.
+//! Only the thread that holds `LOCK` accesses `TABLE`: in a section, or between the handlers
+//! `prepare` and `parent` of a fork. In the child, its only thread holds the lock, and finds the
+//! table as the parent left it. The handlers therefore neither allocate, free nor wait in the
+//! child: between `fork` and `exec`, a child of a process with threads may only call what a signal
+//! handler may call. All signals are blocked while the lock is held, so that no signal handler can
+//! fork meanwhile and wait for its own thread. A section runs no code of the program except its
+//! allocator.
 //!
-//! In the child, `mmap` is given ranges that this process had attached. `MAP_FIXED_NOREPLACE` never maps over anything. `MAP_FIXED` is
-//! used for a range that the kernel refused to keep from children alone: the mapping there is the child's copy of the segment.
-//! A descriptor in the table is open, is owned by its [`OwnFile`], and is not touched by the copy of that in the child.
+//! In the child, `mmap` gets ranges that this process had attached. `MAP_FIXED_NOREPLACE` never
+//! maps over anything. `MAP_FIXED` is used only for a range that the kernel refused to keep from
+//! children: the mapping there is the child's copy of the segment. A descriptor in the table is
+//! open and owned by its [`OwnFile`]; the copy of that [`OwnFile`] in the child does not use it.
 #![allow(unsafe_code)]
 
 use crate::limits::PAGE;
@@ -45,42 +49,42 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How often this process or one of those that it comes from was forked off.
+/// Number of forks between the first process of this ancestry and this process.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// The process that made a value, as opposed to a child that has a copy of it.
+/// The process that created a value, as opposed to a child that has a copy of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// Not enough: the first process of each PID namespace is 1.
+    /// Not sufficient alone: the first process of each PID namespace is 1.
     pid: u32,
-    /// Not enough: a raw `clone` runs no handler.
+    /// Not sufficient alone: a raw `clone` runs no handler.
     forks: u32,
 }
 
 impl Origin {
-    /// This process.
+    /// Returns the identity of this process.
     pub(crate) fn here() -> Self {
         Origin { pid: super::pid(), forks: FORKS.load(Ordering::Relaxed) }
     }
 
-    /// Whether the value is used by the process that made it.
+    /// Returns whether the process that created the value is this one.
     pub(crate) fn is_here(self) -> bool {
         self == Origin::here()
     }
 }
 
-/// What the children do not get.
+/// What children do not get.
 struct Table {
-    /// By address: bytes, and whether a child has a copy of the mapping all the same.
+    /// By address: the bytes, and whether a child inherits the mapping all the same.
     ranges: BTreeMap<usize, (usize, Inherited)>,
     descriptors: BTreeSet<RawFd>,
-    /// Signals that the forking thread had blocked.
+    /// Signals that were blocked in the forking thread.
     mask: MaybeUninit<libc::sigset_t>,
-    /// The C library knows the handlers.
+    /// Whether the handlers are registered with the C library.
     registered: bool,
 }
 
-/// Whether a child has the mapping, because the kernel refused to keep it out.
+/// Whether a child inherits a mapping, because the kernel refused to keep it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inherited {
     No,
@@ -100,18 +104,20 @@ impl Table {
 
 struct Locked(UnsafeCell<Table>);
 
-// SAFETY: only who holds `LOCK` touches the table.
+// SAFETY: only the holder of `LOCK` accesses the table.
 unsafe impl Sync for Locked {}
 
 static TABLE: Locked = Locked(UnsafeCell::new(Table::new()));
 
-/// The process that has the table, 0 if it is free. Every process has a lock of its own: one that names another process
-/// was copied by a fork that no handler has seen.
+/// Pid of the process that holds the table, 0 if it is free.
+///
+/// Every process has a lock of its own. One that names another process was copied by a fork without
+/// handlers.
 static LOCK: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    /// Between `prepare` and `parent` or `child`. If a fork met the registration of the handlers, its child has
-    /// registered them twice.
+    /// Set between `prepare` and `parent` or `child`. A fork during the registration of the
+    /// handlers leaves a child that has registered them twice.
     static FORKING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -124,14 +130,15 @@ fn acquire() {
         let taken =
             holder != me && LOCK.compare_exchange(holder, me, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if taken {
-            // SAFETY: this thread holds the lock. The copy of the table may be half changed, so it is not dropped.
+            // SAFETY: this thread holds the lock. The copied table may be half changed, so it is
+            // not dropped.
             unsafe { TABLE.0.get().write(Table::new()) };
             return;
         }
         tries += 1;
         match tries {
             ..TRIES => std::thread::yield_now(),
-            // A thread of higher priority would not let the holder run.
+            // The holder may have a lower priority and must get to run.
             _ => std::thread::sleep(PAUSE),
         }
     }
@@ -141,12 +148,12 @@ fn release() {
     LOCK.store(0, Ordering::Release);
 }
 
-/// Blocks all signals of this thread; gives those that were blocked before.
+/// Blocks all signals of this thread and returns the mask from before.
 fn block_signals() -> MaybeUninit<libc::sigset_t> {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: it fills the set that it is given.
+    // SAFETY: the call fills the set.
     unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: it reads the one set, which is filled, and fills the other.
+    // SAFETY: the call reads the first set, which is filled, and fills the other.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
     before
 }
@@ -156,8 +163,9 @@ fn unblock_signals(before: &MaybeUninit<libc::sigset_t>) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
 }
 
-/// As long as it lives, no thread of this process forks: what is attached or opened in it can be entered in the table before
-/// a child gets a copy. The handlers of `fork` wait for it.
+/// A span in which no thread of this process forks; the handlers of `fork` wait for its end.
+///
+/// What is attached or opened in it can be entered in the table before a child gets a copy.
 pub(crate) struct Section {
     mask: MaybeUninit<libc::sigset_t>,
     /// The mask belongs to the thread.
@@ -165,14 +173,15 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// Begins one, when no other thread is in one or forks. It is not entered twice by one thread.
+    /// Waits until no other thread is in a section or forks, and begins one. A thread must not
+    /// enter it twice.
     pub(crate) fn enter() -> io::Result<Self> {
         let mask = block_signals();
         acquire();
         let section = Section { mask, _thread: PhantomData };
         let registered = section.with(|table| table.registered);
         if !registered {
-            // SAFETY: the handlers have no argument, unwind never, and stay in the program.
+            // SAFETY: the handlers take no argument, never unwind, and stay in the program.
             let code = unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
             if code != 0 {
                 return Err(io::Error::from_raw_os_error(code));
@@ -195,7 +204,7 @@ impl Section {
         }
     }
 
-    /// Forgets a mapping, which is detached in this section.
+    /// Removes a mapping that is detached in this section.
     pub(crate) fn release(&self, range: &Region) {
         if let Ok(start) = range.span(0, 0) {
             self.with(|table| table.ranges.remove(&start.as_ptr().addr()));
@@ -210,8 +219,11 @@ impl Drop for Section {
     }
 }
 
-/// An open file that no forked child has: the copy in the child is closed before `fork` returns there. For descriptors that
-/// hold a lock, which a child would keep when its parent dies.
+/// An open file that no forked child has: the copy in the child is closed before `fork` returns
+/// there.
+///
+/// It serves descriptors that hold a lock, which a child would otherwise keep after its parent
+/// dies.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
     file: ManuallyDrop<File>,
@@ -219,7 +231,7 @@ pub(crate) struct OwnFile {
 }
 
 impl OwnFile {
-    /// What `open` opens. It may take its lock in there, too.
+    /// Wraps the file that `open` returns. The closure may lock it, too.
     pub(crate) fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
         let section = Section::enter()?;
         let file = open()?;
@@ -227,7 +239,7 @@ impl OwnFile {
         Ok(OwnFile { file: ManuallyDrop::new(file), origin: Origin::here() })
     }
 
-    /// The file; `None` in a child, where the number may be that of another file by now.
+    /// Returns the file; `None` in a child, where the number may belong to another file by now.
     pub(crate) fn file(&self) -> Option<&File> {
         self.origin.is_here().then_some(&*self.file)
     }
@@ -238,13 +250,13 @@ impl Drop for OwnFile {
         if !self.origin.is_here() {
             return;
         }
-        // It was entered for the open already, so that nothing is left that could fail.
+        // Entering cannot fail here: `open` has registered the handlers already.
         let section = Section::enter();
-        // SAFETY: it is taken here and nowhere else.
+        // SAFETY: the file is taken only here.
         let file = unsafe { ManuallyDrop::take(&mut self.file) };
         if let Ok(section) = section {
             section.with(|table| table.descriptors.remove(&file.as_raw_fd()));
-            // Its number can be that of another file as soon as the section has ended.
+            // Closed inside the section: once it ends, another file may get the number.
             drop(file);
         }
     }
@@ -272,15 +284,15 @@ extern "C" fn child() {
         return;
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: the one thread of this process has gone on with the lock that `prepare` took.
+    // SAFETY: the only thread of this process still holds the lock that `prepare` acquired.
     let table = unsafe { &mut *TABLE.0.get() };
-    // Children of this child have what it has: no descriptor, and the pages that are put there now.
-    // Dropping the sets would call the allocator.
+    // Children of this child inherit no descriptor, and inherit the pages that are mapped below, so
+    // the table becomes empty. Dropping the sets would call the allocator.
     let ranges = ManuallyDrop::new(mem::take(&mut table.ranges));
     let descriptors = ManuallyDrop::new(mem::take(&mut table.descriptors));
     fence(&ranges);
     for &descriptor in descriptors.iter() {
-        // SAFETY: a number; the copy of its owner does not use it in this process.
+        // SAFETY: an integer; the copy of the `OwnFile` does not use it in this process.
         unsafe { libc::close(descriptor) };
     }
     leave();
@@ -293,7 +305,7 @@ fn leave() {
     unblock_signals(&mask);
 }
 
-/// Puts pages without access where the parent has segments, one mapping for neighbours.
+/// Maps inaccessible pages where the parent has segments, with one mapping for adjacent ranges.
 fn fence(ranges: &BTreeMap<usize, (usize, Inherited)>) {
     let mut run: Option<(usize, usize)> = None;
     for (&start, &(bytes, inherited)) in ranges {
@@ -318,24 +330,26 @@ fn cover_run(run: Option<(usize, usize)>) {
     }
 }
 
-fn cover(start: usize, bytes: usize, place: libc::c_int) {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | place;
-    let wanted = std::ptr::without_provenance_mut(start);
+fn cover(start: usize, bytes: usize, fixed: libc::c_int) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+    let address = std::ptr::without_provenance_mut(start);
     // SAFETY: see the top of this file.
-    let got = unsafe { libc::mmap(wanted, bytes, libc::PROT_NONE, flags, -1, 0) };
-    if got != wanted {
+    let got = unsafe { libc::mmap(address, bytes, libc::PROT_NONE, flags, -1, 0) };
+    if got != address {
         give_up();
     }
 }
 
-/// Another handler of `fork` has mapped memory into the hole, or address space is short. The child must not
-/// go on: its copy of the pool points to that memory.
+/// Aborts the child.
+///
+/// Another handler of `fork` mapped memory into the hole, or the address space is exhausted. The
+/// child must not continue: its copy of the pool points to that memory.
 #[cold]
 fn give_up() -> ! {
-    let text = "hotpool: a forked child cannot be kept out of the memory of the pool, and ends\n";
-    // SAFETY: it reads so many bytes of the text.
+    let text = "hotpool: cannot keep a forked child out of the pool's memory: the child aborts\n";
+    // SAFETY: the call reads `text.len()` bytes of the text.
     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
-    // SAFETY: it takes nothing, and a signal handler may call it.
+    // SAFETY: it takes no argument, and a signal handler may call it.
     unsafe { libc::abort() }
 }
 
@@ -344,15 +358,15 @@ mod tests {
     use super::*;
     use std::os::fd::{FromRawFd, IntoRawFd};
 
-    /// Forks a child that does `act` and ends with what it gives; gives its exit code.
+    /// Forks a child that runs `act` and exits with its result; returns the exit code.
     fn in_a_child(act: impl FnOnce() -> i32) -> i32 {
-        // SAFETY: the child does what a signal handler may, and `_exit`.
+        // SAFETY: the child does only what a signal handler may do, and calls `_exit`.
         match unsafe { libc::fork() } {
-            // SAFETY: it takes an integer.
+            // SAFETY: an integer.
             0 => unsafe { libc::_exit(act()) },
             pid => {
                 let mut status = 0;
-                // SAFETY: a child of this process and a word for its status.
+                // SAFETY: a child of this process, and a valid place for its status.
                 assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
                 assert!(libc::WIFEXITED(status), "it ended by {}", libc::WTERMSIG(status));
                 libc::WEXITSTATUS(status)
@@ -373,7 +387,7 @@ mod tests {
             let closed = !is_open(number) && own.file().is_none();
             // SAFETY: integers.
             let again = unsafe { libc::dup2(2, number) } == number;
-            // SAFETY: the child has a copy of it, and drops it once.
+            // SAFETY: the child has its own copy, and drops it once.
             drop(unsafe { std::ptr::read(&raw const own) });
             i32::from(closed) | i32::from(again && is_open(number)) << 1
         });
@@ -386,14 +400,14 @@ mod tests {
         let own = OwnFile::open(|| File::open("/dev/null")).unwrap();
         let number = own.file().unwrap().as_raw_fd();
         drop(own);
-        // SAFETY: integers; the number is one that no other test can be given.
+        // SAFETY: integers; no other test gets a number this high.
         let other = unsafe { libc::fcntl(2, libc::F_DUPFD, 900) };
         assert!(other >= 900);
         let section = Section::enter().unwrap();
         assert!(!section.with(|table| table.descriptors.contains(&number)));
         drop(section);
         assert_eq!(in_a_child(|| i32::from(is_open(other))), 1);
-        // SAFETY: it was opened here and belongs to nobody else.
+        // SAFETY: the descriptor was opened here and has no other owner.
         drop(unsafe { File::from_raw_fd(other) });
     }
 
@@ -403,7 +417,7 @@ mod tests {
         let forker = std::thread::spawn(|| in_a_child(|| 0));
         let file = File::open("/dev/null").unwrap();
         section.with(|table| table.descriptors.insert(file.as_raw_fd()));
-        // What would be seen if it did not wait: a child that has the descriptor.
+        // If the fork did not wait, the child would have the descriptor.
         for _ in 0..1000 {
             std::thread::yield_now();
             assert!(!forker.is_finished());
@@ -412,27 +426,28 @@ mod tests {
         section.with(|table| table.descriptors.remove(&number));
         drop(section);
         assert_eq!(forker.join().unwrap(), 0);
-        // SAFETY: it was opened here and belongs to nobody else.
+        // SAFETY: the descriptor was opened here and has no other owner.
         drop(unsafe { File::from_raw_fd(number) });
     }
 
-    /// Signals are as they were after a section and after a fork, in both processes.
+    /// The signal mask is unchanged after a section and after a fork, in both processes.
     #[test]
     fn the_signals_that_were_blocked_are_those_that_are() {
         let blocked = || {
             let mut mask = MaybeUninit::uninit();
-            // SAFETY: it fills the set.
+            // SAFETY: the call fills the set.
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr()) };
-            // SAFETY: a set, as it was filled.
+            // SAFETY: the set is filled.
             let is_in = |signal| i32::from(unsafe { libc::sigismember(mask.as_ptr(), signal) } == 1);
             is_in(libc::SIGUSR1) | is_in(libc::SIGTERM) << 1
         };
         let mut mine = MaybeUninit::uninit();
-        // SAFETY: it fills the set.
+        // SAFETY: the call fills the set.
         unsafe { libc::sigemptyset(mine.as_mut_ptr()) };
-        // SAFETY: it adds to the set.
+        // SAFETY: the call adds to the filled set.
         unsafe { libc::sigaddset(mine.as_mut_ptr(), libc::SIGUSR1) };
-        // SAFETY: it reads the set; the mask is that of this thread, which ends with the test.
+        // SAFETY: the call reads the set; the mask belongs to this thread, which ends with the
+        // test.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mine.as_ptr(), std::ptr::null_mut()) };
         let section = Section::enter().unwrap();
         assert_eq!(blocked(), 3);
@@ -440,7 +455,7 @@ mod tests {
         assert_eq!((blocked(), in_a_child(blocked), blocked()), (1, 1, 1));
     }
 
-    /// Both halves of what tells a copy from its original.
+    /// Tests both halves of what tells a copy from its original.
     #[test]
     fn a_child_is_not_where_a_value_of_its_parent_was_made() {
         let origin = Origin::here();

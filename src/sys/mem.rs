@@ -2,50 +2,50 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! `madvise` and `mlock2` are called on ranges of a [`Region`] only, which are mapped as long as the
-//! region is in use and begin at a page. `MADV_DONTFORK`, `MADV_DONTDUMP`, `MADV_HUGEPAGE`,
-//! `MADV_POPULATE_WRITE`, `mlock2` and `mincore` change no byte. `MADV_REMOVE` turns bytes to zero, which is a store
-//! like any other: segments are only seen through atomics and raw pointers, and any bytes are
-//! a valid record.
+//! `madvise`, `mlock2` and `mincore` are called only on ranges of a [`Region`], which begin at a
+//! page and are mapped while the region is in use. `MADV_DONTFORK`, `MADV_DONTDUMP`,
+//! `MADV_HUGEPAGE`, `MADV_POPULATE_WRITE`, `mlock2` and `mincore` change no byte. `MADV_REMOVE`
+//! sets bytes to zero, which is a store like any other: segments are only accessed through atomics
+//! and raw pointers, and any bytes are a valid record.
 #![allow(unsafe_code)]
 
 use crate::region::Region;
 use crate::sys::BYTES_ONLY;
 use std::io;
 
-/// What can be asked of the kernel about a range of a mapping.
+/// Advice to the kernel about a range of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
-    /// A forked child does not have the mapping.
+    /// Keeps the mapping out of forked children.
     DontFork,
-    /// A core dump leaves the mapping out.
+    /// Leaves the mapping out of core dumps.
     DontDump,
-    /// Pages of 2 MiB, where the host allows them.
+    /// Uses pages of 2 MiB if the host allows them.
     HugePage,
-    /// Every page gets memory now. Want of memory is an error here, where a store would
-    /// raise SIGBUS.
+    /// Populates every page now, so that out of memory is an error here and not a SIGBUS at a later
+    /// store.
     PopulateWrite,
-    /// The pages go back to the kernel; the bytes read as zero.
+    /// Returns the pages to the kernel; the bytes then read as zero.
     Remove,
-    /// Nobody may read or write the pages any more.
+    /// Makes the pages inaccessible.
     #[cfg(feature = "fuzzing")]
     Fence,
 }
 
 impl Advice {
-    /// Whether anybody can see by the bytes that it was given.
+    /// Returns whether the effect of the advice shows in the bytes.
     fn changes_bytes(self) -> bool {
         !matches!(self, Advice::DontFork | Advice::DontDump | Advice::PopulateWrite)
     }
 }
 
-/// Gives `advice` for `bytes` bytes at `offset`, which is a multiple of the page size.
+/// Gives `advice` for `bytes` bytes at `offset`, a multiple of the page size.
 pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
     if bytes == 0 || (BYTES_ONLY && !advice.changes_bytes()) {
         return Ok(());
     }
     let start = region.span(offset, bytes).map_err(|_| outside())?;
-    // Miri does not know the call. Private memory is refused what changes bytes by the kernel, too.
+    // Miri lacks the call. The kernel, too, refuses advice that changes bytes for private memory.
     if cfg!(miri) {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -57,15 +57,16 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         Advice::Remove => libc::MADV_REMOVE,
         #[cfg(feature = "fuzzing")]
         Advice::Fence => {
-            // SAFETY: inside a live mapping; who asks for it looks at those pages as little as anybody else.
+            // SAFETY: inside a live mapping; the caller does not access these pages any more
+            // either.
             return match unsafe { libc::mprotect(start.as_ptr().cast(), bytes as usize, libc::PROT_NONE) } {
                 0 => Ok(()),
                 _ => Err(io::Error::last_os_error()),
             };
         }
     };
-    // SAFETY: `Region::span` says that the range is inside a live mapping; none of
-    // them unmaps it, and the one that changes bytes is covered at the top of this file.
+    // SAFETY: `Region::span` checked that the range is inside a live mapping. None of these unmaps
+    // it, and the paragraph at the top of this file covers the one that changes bytes.
     match unsafe { libc::madvise(start.as_ptr().cast(), bytes as usize, advice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -73,17 +74,19 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
 }
 
 fn outside() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "outside of the mapping")
+    io::Error::new(io::ErrorKind::InvalidInput, "the range is outside the mapping")
 }
 
-/// Gives memory to every page of the range, so that want of it is an error here and not a
-/// SIGBUS at a later store: EFAULT, where the file system is full. A kernel before 5.14 cannot be asked; there it does
-/// nothing.
+/// Populates every page of the range, so that out of memory is an error here and not a later
+/// SIGBUS.
+///
+/// The error is EFAULT if the file system is full. A kernel before 5.14 lacks the call; the
+/// function then does nothing.
 pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
     try_populate(region, offset, bytes).map(drop)
 }
 
-/// The same, and whether the kernel could be asked.
+/// Populates every page of the range; returns whether the kernel supports the call.
 pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Result<bool> {
     match advise(region, offset, bytes, Advice::PopulateWrite) {
         Ok(()) => Ok(true),
@@ -92,24 +95,27 @@ pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Resu
     }
 }
 
-/// Which pages of the range are in RAM: a byte a page, 0 for one that is not. A page that is not may be swapped out.
-/// The range begins at a page.
+/// Returns one byte for each page of the range: 1 if the page is in RAM, 0 if not.
+///
+/// A page that is not in RAM may be swapped out. The range must begin at a page.
 pub(crate) fn resident(region: &Region, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
     let start = region.span(offset, bytes).map_err(|_| outside())?;
     let mut pages = vec![0u8; bytes.div_ceil(crate::limits::PAGE) as usize];
-    // SAFETY: inside a live mapping; the kernel writes a byte for each page of the range, for which there is room.
+    // SAFETY: inside a live mapping; the kernel writes one byte for each page, for which the vector
+    // has room.
     match unsafe { libc::mincore(start.as_ptr().cast(), bytes as usize, pages.as_mut_ptr()) } {
         0 => Ok(pages.into_iter().map(|page| page & 1).collect()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Keeps the whole region in RAM until it is unmapped: what has memory now, and what gets it later. Looks at the
-/// limit for all of it at once and gives memory to nothing.
+/// Locks the whole region in RAM until it is unmapped, including pages that are populated later.
+///
+/// The kernel checks the limit for all bytes at once, and populates nothing.
 pub(crate) fn lock(region: &Region) -> io::Result<()> {
     const ON_FAULT: u32 = 1;
     let (start, bytes) = (region.span(0, region.len()).map_err(|_| outside())?, region.len() as usize);
-    // The C library has no function for it on every target.
+    // The C library has no function for this call on every target.
     // SAFETY: the range is a live mapping; locking it changes no byte of it.
     match unsafe { libc::syscall(libc::SYS_mlock2, start.as_ptr(), bytes, ON_FAULT) } {
         0 => Ok(()),

@@ -1,5 +1,6 @@
-//! Kernel calls: System V segments and semaphores, memory advice, pages, forks, `/proc`. Knows keys and
-//! numbers, and nothing of pools.
+//! Kernel calls: System V segments and semaphores, memory advice, pages, forks, `/proc`.
+//!
+//! This module handles keys and numbers, and has no notion of pools.
 
 pub(crate) mod clock;
 pub(crate) mod file_lock;
@@ -15,26 +16,28 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A fuzz target judges bytes: the kernel is not asked about the process, which would take longer than that.
-/// Miri has no kernel to ask.
+/// Whether the kernel must not be queried about processes.
+///
+/// A fuzz target only judges bytes, and the queries would take longer than that. Miri has no
+/// kernel.
 pub(crate) const BYTES_ONLY: bool = cfg!(any(fuzzing, miri));
 
-/// This process.
+/// Returns the pid of this process.
 pub(crate) fn pid() -> u32 {
     if BYTES_ONLY { 1 } else { std::process::id() }
 }
 
-/// Nanoseconds of the wall clock since 1970.
+/// Returns the nanoseconds of the wall clock since 1970.
 pub(crate) fn wall_nanos() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64)
 }
 
-/// Seconds of the wall clock since 1970.
+/// Returns the seconds of the wall clock since 1970.
 pub(crate) fn wall_seconds() -> u64 {
     wall_nanos() / 1_000_000_000
 }
 
-/// Two random words, from the kernel.
+/// Returns two random words from the kernel.
 pub(crate) fn random_id() -> io::Result<[u64; 2]> {
     use std::io::Read;
     let mut bytes = [0; 16];
@@ -43,7 +46,7 @@ pub(crate) fn random_id() -> io::Result<[u64; 2]> {
     Ok([word(0), word(8)])
 }
 
-/// Name of a user out of `/etc/passwd`; `None` where another service knows the users.
+/// Returns the name of a user from `/etc/passwd`; `None` if another service manages the users.
 pub(crate) fn user_name(uid: u32) -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     users.lines().find_map(|line| {
@@ -53,7 +56,7 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-/// The IPC namespace of this process, as the inode that stands for it; 0 where the kernel does not say.
+/// Returns the inode of this process's IPC namespace; 0 if the kernel does not report it.
 pub(crate) fn ipc_namespace() -> u64 {
     use std::os::unix::fs::MetadataExt;
     if BYTES_ONLY {
@@ -62,7 +65,7 @@ pub(crate) fn ipc_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/ipc").map_or(0, |namespace| namespace.ino())
 }
 
-/// Identity of this boot; zero where the kernel does not say. No process sees two of them.
+/// Returns the identity of this boot, read once; zero if the kernel does not report it.
 pub(crate) fn boot_id() -> [u64; 2] {
     static BOOT: OnceLock<[u64; 2]> = OnceLock::new();
     *BOOT.get_or_init(read_boot_id)
@@ -75,14 +78,14 @@ fn read_boot_id() -> [u64; 2] {
     [half(0..16), half(16..32)]
 }
 
-/// Whether the kernel has this version or a later one; not known is no.
+/// Returns whether the kernel has this version or a later one; false if its version is unknown.
 pub(crate) fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = read_short("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
-/// A file of `/proc` that is known to be short, in one read.
+/// Reads a file of `/proc`, at most 1,024 bytes, in one call.
 pub(crate) fn read_short(path: &str) -> io::Result<String> {
     use std::io::Read;
     let mut bytes = [0; 1024];

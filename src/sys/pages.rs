@@ -1,4 +1,4 @@
-//! The pages that mappings are made of, as `/proc` and `/sys` tell it.
+//! The pages of mappings, as `/proc` and `/sys` report them.
 
 use crate::limits::HUGE_PAGE;
 use std::fs;
@@ -9,18 +9,19 @@ use std::io;
 pub(crate) struct Mapping {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Bytes of its smallest page.
+    /// Size of the mapping's smallest page in bytes.
     pub(crate) page: u64,
-    /// Bytes that are on transparent pages of 2 MiB, of those that this process has touched.
+    /// Bytes on transparent huge pages, of those that this process has touched.
     pub(crate) transparent: u64,
 }
 
-/// All mappings of this process, in the order of their addresses. Takes the longer the more of them is touched.
+/// Returns all mappings of this process in address order. The time grows with the number of touched
+/// pages.
 pub(crate) fn mappings() -> io::Result<Vec<Mapping>> {
     Ok(parse(&fs::read_to_string("/proc/self/smaps")?))
 }
 
-/// The mapping that has `address` in it.
+/// Returns the mapping that contains `address`.
 pub(crate) fn containing(mappings: &[Mapping], address: u64) -> Option<Mapping> {
     let next = mappings.partition_point(|mapping| mapping.start <= address);
     mappings.get(next.checked_sub(1)?).copied().filter(|mapping| address < mapping.end)
@@ -36,29 +37,30 @@ fn parse(text: &str) -> Vec<Mapping> {
             ("ShmemPmdMapped" | "FilePmdMapped" | "AnonHugePages", Some(mapping)) => {
                 mapping.transparent += bytes().unwrap_or(0);
             }
-            // A head has its colon in the number of the device; a field has a capital first.
+            // A header line has its colon in the device number; a field begins with a capital
+            // letter.
             _ => found.extend(range(line).map(|(start, end)| Mapping { start, end, ..Mapping::default() })),
         }
     }
     found
 }
 
-/// Start and end in the head of a mapping.
+/// Returns begin and end from the header line of a mapping.
 fn range(line: &str) -> Option<(u64, u64)> {
     let (start, end) = line.split(' ').next()?.split_once('-')?;
     Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
 }
 
-/// How many pages of 2 MiB the host has reserved for those who ask for them.
+/// Numbers of huge pages of 2 MiB that the host has reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reserved {
-    /// All of them.
+    /// All reserved pages.
     pub(crate) total: u64,
-    /// Those that nobody has or has been promised.
+    /// Pages that are neither in use nor promised to a mapping.
     pub(crate) free: u64,
 }
 
-/// Asks the host; `None` if it has no such pages at all.
+/// Reads the numbers of reserved huge pages; `None` if the host has no support for them.
 pub(crate) fn reserved() -> Option<Reserved> {
     let folder = format!("/sys/kernel/mm/hugepages/hugepages-{}kB", HUGE_PAGE >> 10);
     let number = |name: &str| super::read_short(&format!("{folder}/{name}")).ok()?.trim().parse::<u64>().ok();
@@ -69,17 +71,17 @@ pub(crate) fn reserved() -> Option<Reserved> {
     })
 }
 
-/// Bytes that this process may lock; `None` for any number.
+/// Returns the bytes that this process may lock; `None` if unlimited.
 pub(crate) fn lock_limit() -> Option<u64> {
     limit("Max locked memory")
 }
 
-/// Bytes of the largest file that this process may make; `None` for any number.
+/// Returns the largest file in bytes that this process may create; `None` if unlimited.
 pub(crate) fn file_limit() -> Option<u64> {
     limit("Max file size")
 }
 
-/// Bytes that this process may map; `None` for any number.
+/// Returns the bytes that this process may map; `None` if unlimited.
 pub(crate) fn address_limit() -> Option<u64> {
     limit("Max address space")
 }

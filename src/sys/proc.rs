@@ -1,23 +1,22 @@
-//! What `/proc` says: of processes, of their mappings, of the segments of the host.
+//! Processes, their mappings, and the segments of the host, as `/proc` reports them.
 
 use crate::sys::sysv::{self, ShmStat};
 use std::fmt;
 use std::fs;
 use std::io;
 
-/// What a process is doing, as far as it matters to whoever waits for it.
+/// What a process is doing, as far as it matters to a process that waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
-    /// It runs or sleeps.
+    /// The process runs or sleeps.
     Running,
-    /// It is stopped by a signal or a debugger, and can go on at any moment.
+    /// A signal or a debugger has stopped the process; it can continue at any moment.
     Stopped,
-    /// The kernel is tearing it down, or writes its core dump.
+    /// The kernel is tearing the process down or writing its core dump.
     Exiting,
-    /// It is dead, and its parent has not asked for its exit code.
+    /// The process is dead, and its parent has not collected its exit code.
     Zombie,
-    /// There is no such process where this one can look: it lives in another PID namespace,
-    /// or ended this moment.
+    /// The process is not visible here: it is in another PID namespace, or has just ended.
     NotVisible,
 }
 
@@ -33,23 +32,24 @@ impl fmt::Display for ProcessState {
     }
 }
 
-/// One process.
+/// One process, as `/proc` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its pid, 0 if the kernel does not show it to this PID namespace.
+    /// Pid; 0 if the kernel does not show it to this PID namespace.
     pub pid: i32,
-    /// What it is doing.
+    /// What the process is doing.
     pub state: ProcessState,
-    /// Name of its command, empty if it is not visible.
+    /// Name of the command; empty if the process is not visible.
     pub command: String,
-    /// When it started, clock ticks since boot; tells a pid from the same pid used again.
+    /// Start time in clock ticks since boot, which tells the process from a later one with the same
+    /// pid.
     pub start_ticks: u64,
-    /// How long it has been there, in seconds.
+    /// Seconds since the process started.
     pub age: u64,
 }
 
 impl Process {
-    /// Looks at `pid` now.
+    /// Reads the present state of process `pid`.
     pub fn look(pid: i32) -> Process {
         let line = match pid {
             _ if super::BYTES_ONLY => None,
@@ -85,7 +85,7 @@ impl fmt::Display for Process {
     }
 }
 
-/// A span of time as an operator says it: `5 s`, `3 min`, `2 h`, `9 d`.
+/// A time span in seconds, which prints as an operator writes it: `5 s`, `3 min`, `2 h`, `9 d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Age(pub(crate) u64);
 
@@ -100,8 +100,10 @@ impl fmt::Display for Age {
     }
 }
 
-/// What the threads of a process are doing whose first one has ended; `None` if all have, or are about to. A thread that
-/// a fatal signal has been sent to is on its way.
+/// Returns the state of a live thread of a process whose first thread has ended.
+///
+/// Returns `None` if all threads have ended or are about to. A thread with a pending SIGKILL is
+/// about to.
 fn thread_state(pid: i32) -> Option<ProcessState> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let ids = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -120,10 +122,12 @@ fn thread_state(pid: i32) -> Option<ProcessState> {
     ids.filter_map(state).find(living)
 }
 
-/// Reads a line of `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at
-/// the last one.
+/// Parses a line of `/proc/PID/stat`.
+///
+/// The command name may contain spaces and parentheses: it ends at the last parenthesis.
 fn parse_stat(pid: i32, line: &str) -> Option<Process> {
-    // PF_EXITING, PF_POSTCOREDUMP and PF_DUMPCORE of the flags: who dumps core will not run again.
+    // Flags PF_EXITING, PF_POSTCOREDUMP and PF_DUMPCORE: a process that dumps core will not run
+    // again.
     const EXITING: u64 = 0x4 | 0x8 | 0x200;
     let (head, tail) = line.rsplit_once(')')?;
     let command = head.split_once('(')?.1.to_string();
@@ -140,39 +144,40 @@ fn parse_stat(pid: i32, line: &str) -> Option<Process> {
     Some(Process { pid, state, command, start_ticks, age })
 }
 
-/// Seconds since boot, suspended time included, the clock of start times.
+/// Returns the seconds since boot, suspended time included: the clock of start times.
 fn uptime() -> u64 {
     super::boot_nanos() / 1_000_000_000
 }
 
-/// Pids of all processes that have a shared mapping for writing of which `wanted` says that
-/// it is the one, by path and inode. Processes that this one may not look into are left out.
-pub(crate) fn writers(wanted: impl Fn(&str, u64) -> bool) -> Vec<i32> {
+/// Returns the pids of all processes that have a shared writable mapping for which `is_it` holds.
+///
+/// The closure gets path and inode. Processes that this one may not inspect are left out.
+pub(crate) fn writers(is_it: impl Fn(&str, u64) -> bool) -> Vec<i32> {
     let mut pids: Vec<i32> =
-        mappings_of(wanted).into_iter().filter(|(_, writes)| *writes).map(|(pid, _)| pid).collect();
+        mappings_of(is_it).into_iter().filter(|(_, writes)| *writes).map(|(pid, _)| pid).collect();
     pids.dedup();
     pids
 }
 
-/// Pid of this process as `/proc` has it, which may be that of another PID namespace.
+/// Returns the pid of this process in `/proc`, which may be that of another PID namespace.
 pub(crate) fn self_pid() -> Option<i32> {
     fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
 }
 
-/// Pids of all processes that have a shared mapping of which `wanted` says that it is the one, once a mapping, and
-/// whether it is one for writing.
-pub(crate) fn mappings_of(wanted: impl Fn(&str, u64) -> bool) -> Vec<(i32, bool)> {
+/// Returns one entry for each shared mapping for which `is_it` holds: the pid, and whether it is
+/// writable.
+pub(crate) fn mappings_of(is_it: impl Fn(&str, u64) -> bool) -> Vec<(i32, bool)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let of_process = |pid: i32| {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        let found = maps.lines().filter_map(parse_map).filter(|(path, inode, _)| wanted(path, *inode));
+        let found = maps.lines().filter_map(parse_map).filter(|(path, inode, _)| is_it(path, *inode));
         found.map(|(_, _, writes)| (pid, writes)).collect::<Vec<_>>()
     };
     pids.flat_map(of_process).collect()
 }
 
-/// Path and inode of a line of `/proc/PID/maps`, if it is a shared mapping, and whether it is one for writing.
+/// Returns path, inode and writability from a line of `/proc/PID/maps`, if the mapping is shared.
 fn parse_map(line: &str) -> Option<(&str, u64, bool)> {
     let mut rest = line;
     let mut field = || {
@@ -188,25 +193,25 @@ fn parse_map(line: &str) -> Option<(&str, u64, bool)> {
 /// A row of `/proc/sysvipc/shm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShmRow {
-    /// Key; 0 if the segment is removed or private.
+    /// Segment key; 0 if the segment is removed or private.
     pub(crate) key: u32,
     pub(crate) shmid: i32,
     /// Permission bits and `SHM_DEST`.
     pub(crate) mode: u32,
 }
 
-/// The segments of this IPC namespace.
+/// Returns the segments of this IPC namespace.
 pub(crate) fn segments() -> io::Result<Vec<ShmRow>> {
     let text = fs::read_to_string("/proc/sysvipc/shm")?;
     Ok(text.lines().skip(1).filter_map(parse_row).collect())
 }
 
-/// Whether the kernel removes a segment of this IPC namespace when nobody has it attached any more.
+/// Returns whether the kernel removes a segment of this IPC namespace at its last detach.
 pub(crate) fn removes_at_last_detach() -> bool {
     super::read_short("/proc/sys/kernel/shm_rmid_forced").is_ok_and(|text| text.trim() == "1")
 }
 
-/// What a row of `/proc/sysvipc/shm` says of memory, in bytes.
+/// The memory of a segment in bytes, from a row of `/proc/sysvipc/shm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShmMemory {
     pub(crate) shmid: i32,
@@ -214,13 +219,13 @@ pub(crate) struct ShmMemory {
     pub(crate) swap: u64,
 }
 
-/// The memory of the segments of this IPC namespace.
+/// Returns the memory of the segments of this IPC namespace.
 pub(crate) fn segment_memory() -> io::Result<Vec<ShmMemory>> {
     let text = fs::read_to_string("/proc/sysvipc/shm")?;
     Ok(text.lines().skip(1).filter_map(parse_memory).collect())
 }
 
-/// Bytes of a segment that are swapped out; `None` if the system does not say.
+/// Returns the bytes of a segment that are swapped out; `None` if the kernel does not report them.
 pub(crate) fn swapped(shmid: i32) -> Option<u64> {
     segment_memory().ok()?.into_iter().find(|row| row.shmid == shmid).map(|row| row.swap)
 }
@@ -234,14 +239,14 @@ fn parse_memory(line: &str) -> Option<ShmMemory> {
     })
 }
 
-/// Keys of the semaphores of this IPC namespace that have one.
+/// Returns the keys of the semaphore sets of this IPC namespace, except those without a key.
 pub(crate) fn semaphore_keys() -> io::Result<Vec<u32>> {
     let text = fs::read_to_string("/proc/sysvipc/sem")?;
     let key = |line: &str| Some(line.split_whitespace().next()?.parse::<i32>().ok()? as u32);
     Ok(text.lines().skip(1).filter_map(key).filter(|key| *key != 0).collect())
 }
 
-/// User and number of semaphores of a set of this IPC namespace, whether it may be looked at or not.
+/// Returns the user and the number of semaphores of a set, even if this process may not access it.
 pub(crate) fn semaphores_of(semid: i32) -> Option<(u32, u32)> {
     let text = fs::read_to_string("/proc/sysvipc/sem").ok()?;
     text.lines().skip(1).find_map(|line| user_and_count(line, semid))
@@ -254,13 +259,14 @@ fn user_and_count(line: &str, semid: i32) -> Option<(u32, u32)> {
     Some((uid, count))
 }
 
-/// What `IPC_STAT` would say of a segment of this IPC namespace, for a user who may not ask.
+/// Returns what `IPC_STAT` reports of a segment, even if this process may not access it.
 pub(crate) fn segment_stat(shmid: i32) -> Option<ShmStat> {
     let text = fs::read_to_string("/proc/sysvipc/shm").ok()?;
     text.lines().skip(1).find_map(|line| parse_segment(line, shmid))
 }
 
-/// The columns: key, shmid, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime, ctime.
+/// Parses a row: key, shmid, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime,
+/// ctime.
 fn parse_segment(line: &str, shmid: i32) -> Option<ShmStat> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
@@ -279,7 +285,7 @@ fn parse_segment(line: &str, shmid: i32) -> Option<ShmStat> {
     })
 }
 
-/// Key and shmid are printed as signed decimals, the mode in octal.
+/// Parses a row; key and shmid are printed as signed decimals, the mode in octal.
 fn parse_row(line: &str) -> Option<ShmRow> {
     let mut fields = line.split_whitespace();
     let key = fields.next()?.parse::<i32>().ok()? as u32;

@@ -1,10 +1,10 @@
-//! Where a file has bytes, where it has holes, and how many more its file system takes.
+//! Data and holes of a file, and the free bytes of its file system.
 //!
 //! # What the unsafe code here relies on
 //!
-//! `lseek` takes an open descriptor and integers, and moves nothing but the position of that descriptor.
-//! `statvfs` reads a string that ends with a zero and fills a record of its own type, and so does `fstatfs` for a descriptor;
-//! all of them live through the call.
+//! `lseek` takes an open descriptor and integers, and changes nothing but the position of that
+//! descriptor. `statvfs` reads a string that ends with a zero and fills a record of its own type, and
+//! so does `fstatfs` for a descriptor; all of them outlive the call.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -14,18 +14,19 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The first offset from `from` on that has bytes; `None` if there is a hole up to the end. A file system that does
-/// not know calls everything bytes.
+/// Returns the first offset at or after `from` that has data; `None` if a hole extends to the end.
+///
+/// A file system without holes reports everything as data.
 pub(crate) fn next_bytes(file: &File, from: u64) -> io::Result<Option<u64>> {
     seek(file, from, libc::SEEK_DATA)
 }
 
-/// The first offset from `from` on that is in a hole, or the end of the file.
+/// Returns the first offset at or after `from` that lies in a hole, or the end of the file.
 pub(crate) fn next_hole(file: &File, from: u64) -> io::Result<Option<u64>> {
     seek(file, from, libc::SEEK_HOLE)
 }
 
-/// Bytes that are free for this user on the file system of a path.
+/// Returns the bytes that are free for this user on the file system of `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let name = CString::new(path.as_os_str().as_bytes())?;
     let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
@@ -33,7 +34,7 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     if unsafe { libc::statvfs(name.as_ptr(), found.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was zeroed before the call filled it, and it is made of integers.
+    // SAFETY: the record was zeroed before the call filled it, and it consists of integers.
     let found = unsafe { found.assume_init() };
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

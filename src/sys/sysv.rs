@@ -2,11 +2,11 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! The calls take integers, and pointers to values of this file's own frames, which live
-//! through the call and have the C library's types, or the kernel's where a binding lacks one. `shmat` chooses the address itself, so it
-//! never maps over anything; what it returns is owned by one [`Attached`], which detaches it
-//! once. `semctl` is variadic: each call passes the argument that its command is documented to take,
-//! or none.
+//! The calls take integers, and pointers to local values, which outlive the call and have the C
+//! library's types, or the kernel's if the Rust binding lacks one. `shmat` chooses the address
+//! itself, so it never maps over anything. One [`Attached`] owns the mapping that it returns, and
+//! detaches it once. `semctl` is variadic: each call passes the argument that its command is
+//! documented to take, or none.
 #![allow(unsafe_code)]
 
 use crate::units::Key;
@@ -14,10 +14,10 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// Bit of a segment's mode: it is removed and lives on until its last detach.
+/// Bit in a segment's mode that is set once it is removed; the segment stays until its last detach.
 pub(crate) const SHM_DEST: u32 = 0o1000;
 
-/// What IPC_STAT says of a segment.
+/// What IPC_STAT reports of a segment. Times are in seconds of the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShmStat {
     pub(crate) bytes: u64,
@@ -33,16 +33,16 @@ pub(crate) struct ShmStat {
     pub(crate) last_detach: u64,
 }
 
-/// What IPC_STAT says of a set of semaphores.
+/// What IPC_STAT reports of a semaphore set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SemStat {
     pub(crate) uid: u32,
     pub(crate) count: u32,
-    /// When an operation last succeeded; 0 if none has.
+    /// Time of the last successful operation in seconds of the wall clock; 0 if there was none.
     pub(crate) last_op: u64,
 }
 
-/// A segment in the address space of this process; detached on drop.
+/// A segment in the address space of this process, which a drop detaches.
 #[derive(Debug)]
 pub(crate) struct Attached {
     base: NonNull<u8>,
@@ -56,12 +56,12 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // SAFETY: the address came from `shmat` and this value is its one owner.
+        // SAFETY: the address came from `shmat`, and this value is its only owner.
         unsafe { libc::shmdt(self.base.as_ptr().cast()) };
     }
 }
 
-/// An answer of -1 as the error it stands for.
+/// Turns a result of -1 into the error that `errno` names.
 fn checked(answer: i32) -> io::Result<i32> {
     match answer {
         -1 => Err(io::Error::last_os_error()),
@@ -69,7 +69,7 @@ fn checked(answer: i32) -> io::Result<i32> {
     }
 }
 
-/// An answer of ENOENT as `None`.
+/// Turns the error ENOENT into `None`.
 fn optional<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     match answer {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
@@ -77,18 +77,23 @@ fn optional<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Key 0 is IPC_PRIVATE: it finds nothing and makes something nobody finds again.
+/// Returns the raw key, and an error for key 0.
+///
+/// Key 0 is IPC_PRIVATE: it finds nothing, and creates a segment that no process can find again.
 fn named(key: Key) -> io::Result<i32> {
     match key.raw() {
-        libc::IPC_PRIVATE => Err(io::Error::new(io::ErrorKind::InvalidInput, "key 0 names nothing")),
+        libc::IPC_PRIVATE => Err(io::Error::new(io::ErrorKind::InvalidInput, "key 0 names no segment")),
         raw => Ok(raw),
     }
 }
 
-/// Makes a private segment and a private set of semaphores and removes them again: the call that was refused, and its
-/// answer.
+/// Creates and removes a private segment and a private semaphore set.
+///
+/// # Errors
+///
+/// Returns the name of the call that was refused, and its error.
 pub(crate) fn probe() -> Result<(), (&'static str, io::Error)> {
-    // SAFETY: integers only; nobody else finds what has no key.
+    // SAFETY: integers only; no other process can find a segment without a key.
     let shmid =
         checked(unsafe { libc::shmget(libc::IPC_PRIVATE, 1, 0o600) }).map_err(|error| ("shmget", error))?;
     shm_remove(shmid).map_err(|error| ("shmctl", error))?;
@@ -98,17 +103,19 @@ pub(crate) fn probe() -> Result<(), (&'static str, io::Error)> {
     sem_remove(semid).map_err(|error| ("semctl", error))
 }
 
-/// The segment under `key`.
+/// Returns the shmid of the segment under `key`.
 pub(crate) fn shm_find(key: Key) -> io::Result<Option<i32>> {
     let key = named(key)?;
     // SAFETY: integers only.
     optional(checked(unsafe { libc::shmget(key, 0, 0) }))
 }
 
-/// Makes a segment; fails if there is one. `huge` asks for reserved pages of 2 MiB: the kernel rounds the mapping up to
-/// whole ones, and answers to `IPC_STAT` with the size that was asked for.
+/// Creates a segment; fails if the key is in use.
+///
+/// `huge` requests reserved pages of 2 MiB: the kernel rounds the mapping up to whole ones, and
+/// reports the requested size by `IPC_STAT`.
 pub(crate) fn shm_create(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Result<i32> {
-    // `SHM_HUGETLB` and `SHM_HUGE_2MB`, which the Rust binding does not have.
+    // `SHM_HUGETLB | SHM_HUGE_2MB`, which the Rust binding lacks.
     const HUGE_2M: i32 = 0o4000 | 21 << 26;
     let key = named(key)?;
     let pages = if huge { HUGE_2M } else { 0 };
@@ -117,12 +124,12 @@ pub(crate) fn shm_create(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Res
     checked(unsafe { libc::shmget(key, bytes as usize, flags) })
 }
 
-/// Facts of a segment.
+/// Returns what IPC_STAT reports of a segment.
 pub(crate) fn shm_stat(shmid: i32) -> io::Result<ShmStat> {
     let mut ds = std::mem::MaybeUninit::<libc::shmid_ds>::zeroed();
-    // SAFETY: IPC_STAT fills a `shmid_ds`, and `ds` is one.
+    // SAFETY: IPC_STAT fills a `shmid_ds`, the type of `ds`.
     checked(unsafe { libc::shmctl(shmid, libc::IPC_STAT, ds.as_mut_ptr()) })?;
-    // SAFETY: it was zeroed before the kernel filled it, and it is made of integers.
+    // SAFETY: it was zeroed before the kernel filled it, and it consists of integers.
     let ds = unsafe { ds.assume_init() };
     Ok(ShmStat {
         bytes: ds.shm_segsz as u64,
@@ -146,23 +153,25 @@ pub(crate) fn shm_attach(shmid: i32, writable: bool) -> io::Result<Attached> {
     if base.addr() == usize::MAX {
         return Err(io::Error::last_os_error());
     }
-    NonNull::new(base.cast()).map(|base| Attached { base }).ok_or_else(|| io::Error::other("mapped at 0"))
+    NonNull::new(base.cast())
+        .map(|base| Attached { base })
+        .ok_or_else(|| io::Error::other("the segment was attached at address 0"))
 }
 
-/// Removes a segment; what is attached stays until it is detached.
+/// Removes a segment; its mappings stay until they are detached.
 pub(crate) fn shm_remove(shmid: i32) -> io::Result<()> {
     // SAFETY: IPC_RMID takes no buffer.
     checked(unsafe { libc::shmctl(shmid, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
 }
 
-/// The set of semaphores under `key`.
+/// Returns the semid of the semaphore set under `key`.
 pub(crate) fn sem_find(key: Key) -> io::Result<Option<i32>> {
     let key = named(key)?;
     // SAFETY: integers only.
     optional(checked(unsafe { libc::semget(key, 0, 0) }))
 }
 
-/// Makes a set of semaphores, all of them zero; fails if there is one.
+/// Creates a semaphore set, all of it zero; fails if the key is in use.
 pub(crate) fn sem_create(key: Key, count: i32, mode: u32) -> io::Result<i32> {
     let key = named(key)?;
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as i32;
@@ -170,13 +179,14 @@ pub(crate) fn sem_create(key: Key, count: i32, mode: u32) -> io::Result<i32> {
     checked(unsafe { libc::semget(key, count, flags) })
 }
 
-/// What `IPC_STAT` fills for a set of semaphores: `struct semid64_ds` of the kernel, which both C libraries pass
-/// through. The Rust binding has it for one of the two.
+/// The kernel's `struct semid64_ds`, which IPC_STAT fills for a semaphore set.
+///
+/// Both C libraries pass it through; the Rust binding has it for only one of them.
 #[repr(C)]
 struct SemidDs {
     perm: libc::ipc_perm,
     otime: libc::time_t,
-    /// Only x86-64 has room behind each time.
+    /// Only x86-64 has padding after each time.
     #[cfg(target_arch = "x86_64")]
     _otime_high: u64,
     ctime: libc::time_t,
@@ -198,58 +208,64 @@ const _: () = {
     assert!(offset_of!(SemidDs, count) == offset_of!(semid_ds, sem_nsems));
 };
 
-/// Facts of a set.
+/// Returns what IPC_STAT reports of a semaphore set.
 pub(crate) fn sem_stat(semid: i32) -> io::Result<SemStat> {
     let ds = sem_ds(semid)?;
     Ok(SemStat { uid: ds.perm.uid, count: ds.count as u32, last_op: ds.otime as u64 })
 }
 
-/// Gives a set to another user.
+/// Makes another user the owner of a semaphore set.
 #[cfg(test)]
 pub(crate) fn sem_give(semid: i32, uid: u32) -> io::Result<()> {
     let mut ds = sem_ds(semid)?;
     ds.perm.uid = uid;
-    // SAFETY: IPC_SET reads a `semid_ds`; `SemidDs` is one.
+    // SAFETY: IPC_SET reads a `semid_ds`, the layout of `SemidDs`.
     checked(unsafe { libc::semctl(semid, 0, libc::IPC_SET, &raw mut ds) }).map(drop)
 }
 
 fn sem_ds(semid: i32) -> io::Result<SemidDs> {
     let mut ds = std::mem::MaybeUninit::<SemidDs>::zeroed();
-    // SAFETY: IPC_STAT takes a pointer to a `semid_ds` and fills it; `SemidDs` is one.
+    // SAFETY: IPC_STAT takes a pointer to a `semid_ds` and fills it; `SemidDs` has that layout.
     checked(unsafe { libc::semctl(semid, 0, libc::IPC_STAT, ds.as_mut_ptr()) })?;
-    // SAFETY: it was zeroed before the kernel filled it, and it is made of integers.
+    // SAFETY: it was zeroed before the kernel filled it, and it consists of integers.
     Ok(unsafe { ds.assume_init() })
 }
 
-/// Value of a semaphore.
+/// Returns the value of a semaphore.
 pub(crate) fn sem_value(semid: i32, number: i32) -> io::Result<u32> {
     // SAFETY: GETVAL takes no argument.
     checked(unsafe { libc::semctl(semid, number, libc::GETVAL) }).map(|value| value as u32)
 }
 
-/// Process that last changed a semaphore; 0 if this PID namespace does not show it.
+/// Returns the pid of the process that last changed a semaphore; 0 if this PID namespace does not
+/// show it.
 pub(crate) fn sem_pid(semid: i32, number: i32) -> io::Result<i32> {
     // SAFETY: GETPID takes no argument.
     checked(unsafe { libc::semctl(semid, number, libc::GETPID) })
 }
 
-/// Sets a semaphore.
+/// Sets the value of a semaphore.
 pub(crate) fn sem_set(semid: i32, number: i32, value: i32) -> io::Result<()> {
     // SAFETY: SETVAL takes an int.
     checked(unsafe { libc::semctl(semid, number, libc::SETVAL, value) }).map(drop)
 }
 
-/// Removes a set; whoever waits for it is told EIDRM.
+/// Removes a semaphore set; processes that wait for it get EIDRM.
 pub(crate) fn sem_remove(semid: i32) -> io::Result<()> {
     // SAFETY: IPC_RMID takes no argument.
     checked(unsafe { libc::semctl(semid, 0, libc::IPC_RMID) }).map(drop)
 }
 
-/// One step of a [`sem_op`]: semaphore and change, 0 to wait for zero. The kernel undoes every
-/// change when the process ends.
+/// One step of a [`sem_op`]: the semaphore and the change, 0 to wait for zero.
+///
+/// The kernel undoes every change when the process ends.
 pub(crate) type Step = (u16, i16);
 
-/// Does all of `steps` or none; waits up to `wait` for it to be possible, `EAGAIN` after that.
+/// Performs all of `steps` or none.
+///
+/// # Errors
+///
+/// Returns `EAGAIN` if the steps do not become possible within `wait`.
 pub(crate) fn sem_op(semid: i32, steps: &[Step], wait: Duration) -> io::Result<()> {
     let flag = |change: i16| if change == 0 { 0 } else { libc::SEM_UNDO as i16 };
     let mut ops: Vec<libc::sembuf> = steps
@@ -260,25 +276,25 @@ pub(crate) fn sem_op(semid: i32, steps: &[Step], wait: Duration) -> io::Result<(
         tv_sec: wait.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: wait.subsec_nanos().into(),
     };
-    // The C library has a function for it, its Rust binding has not on every target.
-    // SAFETY: `ops` is `ops.len()` operations and `wait` a timespec; both outlive the call.
+    // The C library has a function for this call; its Rust binding lacks it on some targets.
+    // SAFETY: `ops` has `ops.len()` operations, and `wait` is a timespec; both outlive the call.
     let answer =
         unsafe { libc::syscall(libc::SYS_semtimedop, semid, ops.as_mut_ptr(), ops.len(), &raw const wait) };
     checked(answer as i32).map(drop)
 }
 
-/// User whose rights this process has.
+/// Returns the effective user of this process.
 pub(crate) fn effective_uid() -> u32 {
-    // SAFETY: it takes nothing and cannot fail.
+    // SAFETY: it takes no argument and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// Clock ticks a second, the unit of start times in `/proc`.
+/// Returns the clock ticks per second, the unit of start times in `/proc`.
 pub(crate) fn ticks_per_second() -> u64 {
     if cfg!(miri) {
         return 100;
     }
-    // SAFETY: it takes an integer.
+    // SAFETY: an integer.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|t| *t != 0).unwrap_or(100)
 }
