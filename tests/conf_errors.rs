@@ -87,7 +87,7 @@ fn a_file_without_an_end() {
     let error = ConfMgr::load("/dev/zero").unwrap_err();
     assert_snapshot!(shown(error), @"
     too-large
-      /dev/zero: is larger than 16M, which no ini of hotpool is; is it another file?
+      /dev/zero: is larger than 16M, the limit for an ini; is it another file?
     ");
 }
 
@@ -138,7 +138,7 @@ fn a_long_line_is_truncated() {
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
     unknown-key
-      a.ini:10:1: [zone] player: there is no such key here; known are FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:10:1: [zone] player: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     "#);
 }
 
@@ -146,7 +146,7 @@ fn a_long_line_is_truncated() {
 fn a_key_before_the_first_section() {
     assert_snapshot!(mistake("[common]", "BlockSize = 64M\n[common]"), @"
     outside-section
-      a.ini:1:1: this key stands before the first [section]; move it below the section it belongs to
+      a.ini:1:1: this key comes before the first [section]; move it below the section to which it belongs
     ");
 }
 
@@ -154,9 +154,9 @@ fn a_key_before_the_first_section() {
 fn a_section_that_is_repeated() {
     assert_snapshot!(mistake("[world]", "[zone]"), @"
     section-missing
-      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+      a.ini:2:21: [common] ProcessList: lists world, but has no section [world]; add the section or remove the name
     repeated-section
-      a.ini:12:2: [zone]: the section is there already, at a.ini:4: [zone]; merge the two or rename one
+      a.ini:12:2: [zone]: the section already exists at a.ini:4: [zone]; merge the two or rename one
     ");
 }
 
@@ -164,7 +164,7 @@ fn a_section_that_is_repeated() {
 fn a_key_that_is_repeated() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBlockSize = 32M"), @"
     repeated-key
-      a.ini:7:1: [zone] BlockSize: the key is there already, at a.ini:6: [zone] BlockSize; remove one of the two
+      a.ini:7:1: [zone] BlockSize: the key already exists at a.ini:6: [zone] BlockSize; remove one of the two
     ");
 }
 
@@ -172,7 +172,7 @@ fn a_key_that_is_repeated() {
 fn a_type_that_is_repeated() {
     assert_snapshot!(mistake("player = 5000 x 12K", "player = 5000\nplayer = 5000"), @"
     repeated-key
-      a.ini:11:1: [zone.types] player: the key is there already, at a.ini:10: [zone.types] player; remove one of the two
+      a.ini:11:1: [zone.types] player: the key already exists at a.ini:10: [zone.types] player; remove one of the two
     ");
 }
 
@@ -180,7 +180,7 @@ fn a_type_that_is_repeated() {
 fn a_key_without_a_value() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize ="), @"
     no-value
-      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, or one with K, M or G behind it
+      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, optionally followed by K, M or G
     ");
 }
 
@@ -188,7 +188,7 @@ fn a_key_without_a_value() {
 fn a_value_that_is_a_comment() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = ; 64M"), @"
     no-value
-      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, or one with K, M or G behind it
+      a.ini:6:12: [zone] BlockSize: has no value; expected a whole number of bytes, optionally followed by K, M or G
     ");
 }
 
@@ -196,11 +196,11 @@ fn a_value_that_is_a_comment() {
 fn an_ini_without_a_process_list() {
     assert_snapshot!(mistake("ProcessList = zone, world", ""), @"
     no-process-list
-      a.ini:1:2: [common]: there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world
+      a.ini:1:2: [common]: has no ProcessList; write [common] and, below it, for example ProcessList = zone, world
     ");
     assert_snapshot!(report(""), @"
     no-process-list
-      a.ini: there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world
+      a.ini: has no ProcessList; write [common] and, below it, for example ProcessList = zone, world
     ");
 }
 
@@ -256,7 +256,7 @@ fn too_many_processes() {
 fn a_listed_process_without_a_section() {
     assert_snapshot!(mistake("zone, world", "zone, world, match"), @"
     section-missing
-      a.ini:2:28: [common] ProcessList: lists match, but there is no section [match]; add the section or remove the name
+      a.ini:2:28: [common] ProcessList: lists match, but has no section [match]; add the section or remove the name
     ");
 }
 
@@ -272,7 +272,7 @@ fn a_section_that_is_not_listed() {
 fn a_process_that_is_misspelt() {
     assert_snapshot!(mistake("[world]", "[wolrd]"), @"
     section-missing
-      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world] (did you mean wolrd?); add the section or remove the name
+      a.ini:2:21: [common] ProcessList: lists world, but has no section [world] (did you mean wolrd?); add the section or remove the name
     section-not-listed
       a.ini:12:2: [wolrd]: ProcessList does not list this process (did you mean world?); add it there or remove the section
     ");
@@ -290,7 +290,7 @@ fn types_of_a_process_that_is_not_listed() {
 fn a_dotted_section_that_is_not_types() {
     assert_snapshot!(mistake("[zone.types]", "[zone.type]"), @"
     unknown-section
-      a.ini:9:2: [zone.type]: there is no such kind of section; the types of a process are in [zone.types]
+      a.ini:9:2: [zone.type]: is an unknown kind of section; the types of a process belong in [zone.types]
     ");
 }
 
@@ -298,15 +298,15 @@ fn a_dotted_section_that_is_not_types() {
 fn an_unknown_key() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
     unknown-key
-      a.ini:7:1: [zone] block_size: there is no such key here (did you mean BlockSize?); known are FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] block_size: is an unknown key (did you mean BlockSize?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
     unknown-key
-      a.ini:7:1: [zone] Colour: there is no such key here; known are FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     ");
     assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
     unknown-key
-      a.ini:2:1: [common] Colour: there is no such key here; known are ProcessList
+      a.ini:2:1: [common] Colour: is an unknown key; this section has ProcessList
     ");
 }
 
@@ -348,11 +348,11 @@ fn a_name_of_the_longest_length() {
 fn an_invalid_name() {
     assert_snapshot!(mistake("zone, world", "zone, world, 7th"), @r#"
     bad-name
-      a.ini:2:28: [common] ProcessList: "7th" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+      a.ini:2:28: [common] ProcessList: "7th" is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -
     "#);
     assert_snapshot!(mistake("zone, world", "zone world"), @r#"
     bad-name
-      a.ini:2:15: [common] ProcessList: "zone world" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+      a.ini:2:15: [common] ProcessList: "zone world" is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -
     section-not-listed
       a.ini:4:2: [zone]: ProcessList does not list this process; add it there or remove the section
     types-not-listed
@@ -362,7 +362,7 @@ fn an_invalid_name() {
     "#);
     assert_snapshot!(mistake("player", "player one"), @r#"
     bad-name
-      a.ini:10:1: [zone.types] player one: "player one" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII
+      a.ini:10:1: [zone.types] player one: "player one" is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -
     "#);
 }
 
@@ -370,7 +370,7 @@ fn an_invalid_name() {
 fn a_process_called_common() {
     assert_snapshot!(mistake("zone, world", "zone, world, common"), @"
     reserved-name
-      a.ini:2:28: [common] ProcessList: no process can be called common, which is the section of ProcessList; choose another name
+      a.ini:2:28: [common] ProcessList: a process cannot be called common, the section of ProcessList; choose another name
     ");
 }
 
@@ -378,11 +378,11 @@ fn a_process_called_common() {
 fn an_extra_comma() {
     assert_snapshot!(mistake("zone, world", "zone, , world"), @"
     empty-item
-      a.ini:2:21: [common] ProcessList: item 2 of the list is empty; remove a comma or write what is missing
+      a.ini:2:21: [common] ProcessList: item 2 of the list is empty; remove a comma or add the missing item
     ");
     assert_snapshot!(mistake("0x48500101, 0x48500102", "0x48500101, 0x48500102,"), @"
     empty-item
-      a.ini:7:36: [zone] ShmKeys: item 3 of the list is empty; remove a comma or write what is missing
+      a.ini:7:36: [zone] ShmKeys: item 3 of the list is empty; remove a comma or add the missing item
     ");
 }
 
@@ -398,7 +398,7 @@ fn values_that_are_not_numbers() {
     "#);
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64MB"), @r#"
     not-a-number
-      a.ini:6:13: [zone] BlockSize: "64MB" is not a whole number of bytes, or one with K, M or G behind it
+      a.ini:6:13: [zone] BlockSize: "64MB" is not a whole number of bytes, optionally followed by K, M or G
     "#);
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nOwnerWaitMs = 6s"), @r#"
     not-a-number
@@ -414,11 +414,11 @@ fn values_that_are_not_numbers() {
     "#);
     assert_snapshot!(mistake("5000 x 12K", "5000 x 12Q"), @r#"
     not-a-number
-      a.ini:10:17: [zone.types] player: "12Q" is not a whole number of bytes, or one with K, M or G behind it
+      a.ini:10:17: [zone.types] player: "12Q" is not a whole number of bytes, optionally followed by K, M or G
     "#);
     assert_snapshot!(mistake("5000 x 12K", "5000 x"), @"
     no-value
-      a.ini:10:16: [zone.types] player: has no value; expected a whole number of bytes, or one with K, M or G behind it
+      a.ini:10:16: [zone.types] player: has no value; expected a whole number of bytes, optionally followed by K, M or G
     ");
 }
 
@@ -466,7 +466,7 @@ fn words_that_are_not_among_the_choices() {
 fn the_key_zero() {
     assert_snapshot!(mistake("0x48500102", "0x0"), @r#"
     private-key
-      a.ini:7:25: [zone] ShmKeys: "0x0" is IPC_PRIVATE, a key that no restarted process finds again; choose another, such as 0x48500100
+      a.ini:7:25: [zone] ShmKeys: "0x0" is IPC_PRIVATE, a key that a restarted process cannot find again; choose another, such as 0x48500100
     "#);
 }
 
@@ -474,11 +474,11 @@ fn the_key_zero() {
 fn a_key_twice_in_one_section() {
     assert_snapshot!(mistake("0x48500102", "0x48500100"), @"
     key-twice
-      a.ini:7:25: [zone] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+      a.ini:7:25: [zone] ShmKeys: 0x48500100 is already used at a.ini:5: [zone] BaseKey; every segment needs a key of its own: change one of the two
     ");
     assert_snapshot!(mistake("0x48500102", "0x48500101"), @"
     key-twice
-      a.ini:7:25: [zone] ShmKeys: 0x48500101 is taken at a.ini:7: [zone] ShmKeys; every segment needs a key of its own, change one of the two
+      a.ini:7:25: [zone] ShmKeys: 0x48500101 is already used at a.ini:7: [zone] ShmKeys; every segment needs a key of its own: change one of the two
     ");
 }
 
@@ -486,7 +486,7 @@ fn a_key_twice_in_one_section() {
 fn a_key_twice_in_two_sections_once_decimal() {
     assert_snapshot!(mistake("0x48500201", "1213202689"), @"
     key-twice
-      a.ini:15:13: [world] ShmKeys: 0x48500101 is taken at a.ini:7: [zone] ShmKeys; every segment needs a key of its own, change one of the two
+      a.ini:15:13: [world] ShmKeys: 0x48500101 is already used at a.ini:7: [zone] ShmKeys; every segment needs a key of its own: change one of the two
     ");
 }
 
@@ -495,9 +495,9 @@ fn a_key_used_three_times_names_its_first_position_each_time() {
     let text = SOUND.replacen("0x48500102", "0x48500100", 1).replacen("0x48500201", "0x48500100", 1);
     assert_snapshot!(report(&text), @"
     key-twice
-      a.ini:7:25: [zone] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+      a.ini:7:25: [zone] ShmKeys: 0x48500100 is already used at a.ini:5: [zone] BaseKey; every segment needs a key of its own: change one of the two
     key-twice
-      a.ini:15:13: [world] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+      a.ini:15:13: [world] ShmKeys: 0x48500100 is already used at a.ini:5: [zone] BaseKey; every segment needs a key of its own: change one of the two
     ");
 }
 
@@ -514,7 +514,7 @@ fn a_key_twice_in_two_files() {
     let error = ConfMgr::load_fleet(&files).unwrap_err();
     assert_snapshot!(shown_without(folder.path(), error), @"
     key-twice
-      b.ini:6:11: [match] ShmKeys: 0x48500201 is taken at a.ini:15: [world] ShmKeys; every segment needs a key of its own, change one of the two
+      b.ini:6:11: [match] ShmKeys: 0x48500201 is already used at a.ini:15: [world] ShmKeys; every segment needs a key of its own: change one of the two
     ");
 }
 
@@ -531,7 +531,7 @@ fn too_many_blocks() {
     let many: Vec<String> = (0..4097).map(|i| format!("{}", 0x4900_0000 + i)).collect();
     assert_snapshot!(mistake("0x48500101, 0x48500102", &many.join(",")), @"
     too-many-blocks
-      a.ini:7:13: [zone] ShmKeys: names 4097 keys; a pool has at most 4096 blocks, raise BlockSize instead
+      a.ini:7:13: [zone] ShmKeys: names 4097 keys; a pool has at most 4096 blocks: raise BlockSize instead
     ");
     assert!(
         ConfMgr::parse(&SOUND.replacen("0x48500101, 0x48500102", &many[1..].join(","), 1), "a.ini").is_ok()
@@ -550,7 +550,7 @@ fn a_block_that_is_not_whole_pages() {
 fn a_block_smaller_than_its_largest_object() {
     assert_snapshot!(mistake("5000 x 12K", "1 x 64M"), @"
     block-too-small
-      a.ini:10:14: [zone.types] player: an object of 64M needs a block of 65544K with its slot and the pages of the block; BlockSize is 64M, raise it to 65544K or more
+      a.ini:10:14: [zone.types] player: an object of 64M needs a block of 65544K; BlockSize is 64M: raise it to 65544K or more
     ");
 }
 
@@ -566,7 +566,7 @@ fn the_smallest_block_for_an_object() {
     assert!(ConfMgr::parse(&text.replacen("5000 x 12K", "1 x 69560", 1), "a.ini").is_ok());
     assert_snapshot!(report(&text.replacen("5000 x 12K", "1 x 69561", 1)), @"
     block-too-small
-      a.ini:10:14: [zone.types] player: an object of 69561 needs a block of 76K with its slot and the pages of the block; BlockSize is 72K, raise it to 76K or more
+      a.ini:10:14: [zone.types] player: an object of 69561 needs a block of 76K; BlockSize is 72K: raise it to 76K or more
     ");
 }
 
@@ -574,11 +574,11 @@ fn the_smallest_block_for_an_object() {
 fn types_that_cannot_fit() {
     assert_snapshot!(mistake("5000 x 12K", "20000 x 12K"), @"
     types-too-big
-      a.ini:6:13: [zone] BlockSize: the types need at least 235M, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
+      a.ini:6:13: [zone] BlockSize: the types need at least 235M, but at most 127M fit into 2 blocks of 64M; raise BlockSize, add ShmKeys, or lower a capacity
     ");
     assert_snapshot!(mistake("5000 x 12K", "66584576 x 60M"), @"
     types-too-big
-      a.ini:6:13: [zone] BlockSize: the types need at least 3901441G, and 2 blocks of 64M have room for 127M at most; raise BlockSize, name more ShmKeys, or lower a capacity
+      a.ini:6:13: [zone] BlockSize: the types need at least 3901441G, but at most 127M fit into 2 blocks of 64M; raise BlockSize, add ShmKeys, or lower a capacity
     ");
 }
 
@@ -603,7 +603,7 @@ fn too_many_types() {
 fn a_mode_that_locks_the_owner_out() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = 0400"), @r#"
     mode-locks-owner
-      a.ini:7:8: [zone] Mode: "0400" would keep the owner out of its own pool; add 0600
+      a.ini:7:8: [zone] Mode: "0400" denies the owner access to its own pool; add 0600
     "#);
 }
 
@@ -611,7 +611,7 @@ fn a_mode_that_locks_the_owner_out() {
 fn a_mode_with_other_bits() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = 0755"), @r#"
     mode-bits
-      a.ini:7:8: [zone] Mode: "0755" has bits beyond 0666, which mean nothing here; write read (4) and write (2) bits only
+      a.ini:7:8: [zone] Mode: "0755" has bits outside 0666; use only the bits for read (4) and write (2)
     "#);
 }
 
@@ -627,7 +627,7 @@ fn a_file_backend_without_a_folder() {
 fn a_folder_without_the_file_backend() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nDir = /srv/pools"), @"
     dir-unused
-      a.ini:7:7: [zone] Dir: only Backend = file has a folder; set that or remove Dir
+      a.ini:7:7: [zone] Dir: only Backend = file uses a folder; set it or remove Dir
     ");
 }
 
@@ -635,7 +635,7 @@ fn a_folder_without_the_file_backend() {
 fn a_relative_folder() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nBackend = file\nDir = pools"), @r#"
     dir-not-absolute
-      a.ini:8:7: [zone] Dir: "pools" is not an absolute path, so a restart elsewhere would find nothing; begin it with /
+      a.ini:8:7: [zone] Dir: "pools" is not an absolute path, so a start from another folder would not find the pool; begin it with /
     "#);
 }
 
@@ -644,11 +644,11 @@ fn a_process_missing_from_the_ini() {
     let conf = ConfMgr::parse(SOUND, "a.ini").unwrap();
     assert_snapshot!(shown(conf.process("zonee").unwrap_err()), @r#"
     no-such-process
-      a.ini: there is no process "zonee" (did you mean zone?); there are zone, world
+      a.ini: has no process "zonee" (did you mean zone?); its processes are zone, world
     "#);
     assert_snapshot!(shown(conf.process("match").unwrap_err()), @r#"
     no-such-process
-      a.ini: there is no process "match"; there are zone, world
+      a.ini: has no process "match"; its processes are zone, world
     "#);
 }
 
@@ -659,7 +659,7 @@ fn an_unlisted_process_is_checked_too() {
     section-not-listed
       a.ini:12:2: [world]: ProcessList does not list this process; add it there or remove the section
     key-twice
-      a.ini:15:13: [world] ShmKeys: 0x48500100 is taken at a.ini:5: [zone] BaseKey; every segment needs a key of its own, change one of the two
+      a.ini:15:13: [world] ShmKeys: 0x48500100 is already used at a.ini:5: [zone] BaseKey; every segment needs a key of its own: change one of the two
     ");
 }
 
@@ -667,7 +667,7 @@ fn an_unlisted_process_is_checked_too() {
 fn keys_after_a_malformed_header_do_not_join_the_section_before() {
     assert_snapshot!(mistake("[world]", "[world"), @r#"
     section-missing
-      a.ini:2:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+      a.ini:2:21: [common] ProcessList: lists world, but has no section [world]; add the section or remove the name
     malformed-line
       a.ini:12:1: "[world" is neither [section], nor Key = value, nor a comment that starts with ; or #
     "#);
@@ -692,15 +692,15 @@ monster = 1 x 0
     not-whole-pages
       a.ini:3:13: [zone] BlockSize: 65537 is not a multiple of 4096; the nearest are 64K and 68K
     key-twice
-      a.ini:4:11: [zone] ShmKeys: 0x00000007 is taken at a.ini:2: [zone] BaseKey; every segment needs a key of its own, change one of the two
+      a.ini:4:11: [zone] ShmKeys: 0x00000007 is already used at a.ini:2: [zone] BaseKey; every segment needs a key of its own: change one of the two
     not-a-number
       a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
     unknown-key
-      a.ini:5:1: [zone] Colour: there is no such key here; known are FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:5:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
     malformed-line
       a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
     section-missing
-      a.ini:9:21: [common] ProcessList: lists world, but there is no section [world]; add the section or remove the name
+      a.ini:9:21: [common] ProcessList: lists world, but has no section [world]; add the section or remove the name
     out-of-range
       a.ini:11:15: [world.types] monster: "0" is out of range; expected 1 to 1024G
     "#);
@@ -724,7 +724,7 @@ fn invalid_crash_loop_settings() {
 fn must_be_hot_contradicts_a_cold_crash_loop_policy() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"
     hot-and-cold
-      a.ini:17:13: [world] MustBeHot: refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise
+      a.ini:17:13: [world] MustBeHot: contradicts OnCrashLoop = cold, which causes a cold start; change one of the two
     ");
 }
 
@@ -744,6 +744,6 @@ fn invalid_memory_settings() {
 fn huge_pages_required_on_a_backend_without_reserved_pages() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nBackend = posix\nHugePages = on"), @"
     huge-not-reserved
-      a.ini:17:13: [world] HugePages: pages of 2 MiB can be insisted on with Backend = sysv only, not posix; set HugePages = try
+      a.ini:17:13: [world] HugePages: requires reserved pages, which only Backend = sysv has, not posix; set HugePages = try
     ");
 }

@@ -114,11 +114,11 @@ fn keys_and_names_of_a_configuration_in_code_are_checked() {
     };
     assert_eq!(
         first(|conf| conf.name = "a b".into()),
-        "[zone]: \"a b\" is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII"
+        "[zone]: \"a b\" is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -"
     );
     assert!(first(|conf| conf.name = "common".into()).contains("no process can be called common"));
     assert!(first(|conf| conf.name = "z".repeat(32)).contains("has 32 bytes; at most 31 fit"));
-    assert!(first(|conf| conf.shm_keys.push(conf.base_key)).contains("is taken at [zone] BaseKey"));
+    assert!(first(|conf| conf.shm_keys.push(conf.base_key)).contains("is already used at [zone] BaseKey"));
     assert!(
         first(|conf| conf.shm_keys.push(Key(0))).contains("[zone] ShmKeys: \"0x00000000\" is IPC_PRIVATE")
     );

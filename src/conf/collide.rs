@@ -1,4 +1,4 @@
-//! Keys that two segments would share.
+//! Segment keys that two segments would share.
 
 use super::problem::{Problem, ProblemKind};
 use super::process::Place;
@@ -6,7 +6,7 @@ use crate::units::Key;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// One mention of a key in an ini.
+/// One mention of a segment key in an ini.
 #[derive(Clone, Debug)]
 pub(super) struct KeyUse {
     pub(super) key: Key,
@@ -14,7 +14,7 @@ pub(super) struct KeyUse {
     pub(super) column: usize,
 }
 
-/// A problem for every mention of a key after its first.
+/// Returns a problem for every mention of a key after its first.
 pub(super) fn collisions<'a>(uses: impl IntoIterator<Item = &'a KeyUse>) -> Vec<Problem> {
     let mut owners: HashMap<Key, &KeyUse> = HashMap::new();
     let mut problems = Vec::new();

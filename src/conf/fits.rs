@@ -1,7 +1,7 @@
-//! Whether the types of the ini can fit the blocks of the ini.
+//! Checks whether the types of the ini can fit the blocks of the ini.
 //!
-//! Only what no program could make fit is refused here. What a type really takes is known
-//! when it is added, and checked there again.
+//! Only what no program could make fit is refused here. The exact size of a type is known when it
+//! is added, and is checked again then.
 
 use super::problem::ProblemKind;
 use super::process::TypeConf;
@@ -9,24 +9,27 @@ use crate::layout::slots_extent;
 use crate::limits::PAGE;
 use crate::units::{Bytes, round_up};
 
-/// The least bytes of a slot before its object: the handle word.
+/// Fewest bytes of a slot before its object: the slot header.
 const SLOT_HEAD_LEAST: u64 = 8;
 
-/// The smallest block that holds one object: the page of the block's header, and an extent of one
-/// slot. `None` if that overflows.
+/// Returns the bytes of the smallest block for one object: the block's header page and an extent of
+/// one slot.
+///
+/// Returns `None` on overflow.
 fn block_for(object: u64) -> Option<u64> {
     let stride = round_up(object.checked_add(SLOT_HEAD_LEAST)?, 8)?;
     let (_map, extent) = slots_extent(0, stride, 8)?;
     round_up(extent.checked_add(PAGE)?, PAGE)
 }
 
-/// What is wrong with objects of this size in blocks of that size.
+/// Checks whether objects of this size fit blocks of that size.
 pub(super) fn object(object: Bytes, block: Bytes) -> Option<ProblemKind> {
     let needed = Bytes(block_for(object.0).unwrap_or(u64::MAX));
     (needed > block).then_some(ProblemKind::BlockTooSmall { object, needed, block })
 }
 
-/// What is wrong with the sum of all types. Types whose size the ini does not say count nothing.
+/// Checks whether all types fit the blocks. Types whose object size the ini does not state count as
+/// 0.
 pub(super) fn total(types: &[TypeConf], block: Bytes, blocks: usize) -> Option<ProblemKind> {
     let least = |t: &TypeConf| {
         let slot = round_up(t.object_bytes?.checked_add(SLOT_HEAD_LEAST)?, 8)?;

@@ -1,20 +1,24 @@
 //! The lines of an ini: sections and entries, each with its line and column.
 //!
-//! A scanner of our own, because the readers there are lose what an operator needs:
-//! rust-ini swallows the section that follows a line without `=`, configparser merges
-//! repeated sections in silence, serde_ini is from 2019, and none of them keeps columns.
+//! This is a scanner of our own, because existing readers lose what an operator needs: rust-ini
+//! swallows the section that follows a line without `=`, configparser merges repeated sections
+//! silently, serde_ini is from 2019, and none of them keeps columns.
 //!
 //! The rules:
-//! - A line is blank, a comment, a `[section]`, or `Key = value`. Nothing continues on the next line.
-//! - A `;` or `#` at the start of a line, or after white space, begins a comment to the end of the line.
-//! - White space around names, `=` and values means nothing. There are no quotes and no escapes.
-//! - A control character outside a comment makes its line a bad one: no name that is printed later has one.
-//! - A byte order mark at the start of the text and a carriage return at the end of a line mean nothing.
+//! - A line is blank, a comment, a `[section]`, or `Key = value`. Nothing continues on the next
+//!   line.
+//! - A `;` or `#` at the beginning of a line, or after white space, begins a comment to the end of
+//!   the line.
+//! - White space around names, `=` and values is ignored. There are no quotes and no escapes.
+//! - A control character outside a comment makes its line malformed: no name that is printed later
+//!   has one.
+//! - A byte order mark at the beginning of the text and a carriage return at the end of a line are
+//!   ignored.
 //! - Lines and columns count from 1; columns count characters.
 
 use super::problem::{Found, ProblemKind};
 
-/// A piece of text, and the line and column at which it starts.
+/// A piece of text, with the line and column at which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span<'a> {
     pub(super) text: &'a str,
@@ -23,21 +27,21 @@ pub(super) struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    /// The same without white space at its ends.
+    /// Returns the span without white space at its ends.
     fn trimmed(self) -> Self {
         let front = self.text.trim_start();
         let skipped = self.text[..self.text.len() - front.len()].chars().count();
         Span { text: front.trim_end(), column: self.column + skipped, ..self }
     }
 
-    /// What stands before and after the first `mark`.
+    /// Splits the span at the first `mark` and trims both parts.
     pub(super) fn split(self, mark: char) -> Option<(Self, Self)> {
         let (before, after) = self.text.split_once(mark)?;
         let column = self.column + before.chars().count() + 1;
         Some((Span { text: before, ..self }.trimmed(), Span { text: after, column, ..self }.trimmed()))
     }
 
-    /// The items of a comma list. A list of nothing has no items.
+    /// Returns the items of a comma-separated list. An empty list has no items.
     pub(super) fn items(self) -> Vec<Self> {
         let mut items = Vec::new();
         let mut rest = self;
@@ -52,7 +56,7 @@ impl<'a> Span<'a> {
     }
 }
 
-/// One `Key = value`.
+/// One `Key = value` line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
     pub(super) key: Span<'a>,
@@ -62,11 +66,11 @@ pub(super) struct Entry<'a> {
 /// A `[section]` and its entries, in the order of the text.
 #[derive(Clone, Debug)]
 pub(super) struct Section<'a> {
-    /// Without its brackets. Empty for the lines below a header that is malformed, which
-    /// belong to no section that could be named.
+    /// Name without its brackets. Empty for the lines below a malformed header, which belong to no
+    /// section.
     pub(super) name: Span<'a>,
     pub(super) entries: Vec<Entry<'a>>,
-    /// Lines below its header that are none of what the rules allow.
+    /// Malformed lines below the header.
     pub(super) malformed: Vec<Span<'a>>,
 }
 
@@ -76,17 +80,17 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A line that is none of what the rules allow.
+/// A line that breaks the rules.
 #[derive(Debug)]
 pub(super) struct BadLine<'a> {
     pub(super) at: Span<'a>,
-    /// The section it stands in, empty before the first.
+    /// Name of the section that contains the line; empty before the first section.
     pub(super) section: &'a str,
     pub(super) kind: ProblemKind,
 }
 
-/// Splits a text into sections. A bad line is reported and skipped; a section that is
-/// repeated is returned twice.
+/// Splits a text into sections. Malformed lines are reported and skipped; a repeated section
+/// appears twice.
 pub(super) fn scan(text: &str) -> (Vec<Section<'_>>, Vec<BadLine<'_>>) {
     let mut sections: Vec<Section<'_>> = Vec::new();
     let mut bad = Vec::new();

@@ -1,26 +1,26 @@
-//! Which key a segment of a fleet has: the bit plan.
+//! The key plan: which segment key each segment of a fleet has.
 //!
 //! ```text
 //! 31      24 23      16 15  12 11   8 7        0
 //! |  0x48   |  world   | zone | proc |  block   |
 //! ```
 //!
-//! The fields fall on hexadecimal digits, so that a key in `ipcs` can be read: `0x48500103`
-//! is world 0x50, zone 0, process 1, block 3. Block 0 is the base segment. The tag is not zero,
-//! so no key is `IPC_PRIVATE`. A coordinate that does not fit is an error and never wraps: two
-//! places of a fleet cannot have one key.
+//! The fields fall on hexadecimal digits, so that a key in `ipcs` is readable: `0x48500103` is
+//! world 0x50, zone 0, process 1, block 3. Block 0 is the base segment. The tag is not zero, so no
+//! key is `IPC_PRIVATE`. Coordinates that do not fit are an error and never wrap, so two segments
+//! of a fleet cannot have the same key.
 
 use crate::units::Key;
 
-/// The first eight bits of every key of the plan: `H`.
+/// First eight bits of every key of the plan: `H`.
 pub const TAG: u8 = 0x48;
-/// Worlds are numbered from 0 to this.
+/// Largest number of a world; the first is 0.
 pub const MAX_WORLD: u32 = field_max(WORLD_BITS);
-/// Zones of one world are numbered from 0 to this.
+/// Largest number of a zone in its world; the first is 0.
 pub const MAX_ZONE: u32 = field_max(ZONE_BITS);
-/// Processes of one zone are numbered from 0 to this.
+/// Largest number of a process in its zone; the first is 0.
 pub const MAX_PROCESS: u32 = field_max(PROCESS_BITS);
-/// Blocks of one process are numbered from 1 to this; 0 is the base segment.
+/// Largest number of a block of a process; the first is 1, and 0 is the base segment.
 pub const MAX_BLOCK: u32 = field_max(BLOCK_BITS);
 
 const BLOCK_BITS: u32 = 8;
@@ -39,32 +39,38 @@ const fn field_max(bits: u32) -> u32 {
     (1 << bits) - 1
 }
 
-/// The place of one segment in a fleet.
+/// The position of one segment in a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Coordinates {
-    /// World, to [`MAX_WORLD`].
+    /// World, at most [`MAX_WORLD`].
     pub world: u32,
-    /// Zone of the world, to [`MAX_ZONE`].
+    /// Zone in the world, at most [`MAX_ZONE`].
     pub zone: u32,
-    /// Process of the zone, to [`MAX_PROCESS`].
+    /// Process in the zone, at most [`MAX_PROCESS`].
     pub process: u32,
-    /// 0 for the base segment, else the number of the block, to [`MAX_BLOCK`].
+    /// 0 for the base segment, else the block number, at most [`MAX_BLOCK`].
     pub block: u32,
 }
 
-/// A coordinate for which the plan has no bits.
+/// The error for a coordinate that exceeds its bits in the key plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {found} does not fit the key plan, which numbers them from 0 to {max}")]
+#[error("{field} {found} does not fit the key plan, which has room for 0 to {max}")]
 pub struct OutOfPlan {
     /// `world`, `zone`, `process` or `block`.
     pub field: &'static str,
-    /// What was asked for.
+    /// The requested value.
     pub found: u32,
-    /// The largest there is.
+    /// The largest value.
     pub max: u32,
 }
 
-/// The key of a segment. Fails if a coordinate is larger than its field.
+/// Returns the segment key for these coordinates.
+///
+/// # Errors
+///
+/// Fails if a coordinate is larger than its field.
+///
+/// # Examples
 ///
 /// ```
 /// use hotpool::conf::key_plan::{Coordinates, key};
@@ -88,11 +94,11 @@ pub const fn key(at: Coordinates) -> Result<Key, OutOfPlan> {
         }
         i += 1;
     }
-    let place = at.world << WORLD_SHIFT | at.zone << ZONE_SHIFT | at.process << PROCESS_SHIFT | at.block;
-    Ok(Key((TAG as u32) << TAG_SHIFT | place))
+    let bits = at.world << WORLD_SHIFT | at.zone << ZONE_SHIFT | at.process << PROCESS_SHIFT | at.block;
+    Ok(Key((TAG as u32) << TAG_SHIFT | bits))
 }
 
-/// The place that a key stands for, `None` if it is no key of the plan.
+/// Returns the coordinates of a segment key; `None` if the key is not of the key plan.
 pub const fn coordinates(key: Key) -> Option<Coordinates> {
     if key.0 >> TAG_SHIFT != TAG as u32 {
         return None;
@@ -104,8 +110,10 @@ pub const fn coordinates(key: Key) -> Option<Coordinates> {
         block: key.0 & MAX_BLOCK,
     })
 }
-/// Where a pool is copied to when a crash loop moves it aside (`OnCrashLoop = cold`): the same key with the top bit
-/// turned, so `0xc8` instead of the tag `0x48`. Nothing of the plan is there.
+/// Returns the post-mortem key of a segment key, to which `OnCrashLoop = cold` copies the pool.
+///
+/// It is the same key with the top bit inverted, so the tag is `0xc8` instead of `0x48`. The key
+/// plan uses no such key.
 pub fn post_mortem(key: Key) -> Key {
     Key(key.0 ^ 1 << 31)
 }

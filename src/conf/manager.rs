@@ -1,4 +1,4 @@
-//! ConfMgr: the processes of one ini.
+//! `ConfMgr`: the processes of one ini.
 
 use super::collide::{KeyUse, collisions};
 use super::nearest::nearest;
@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// The processes that one ini declares, validated. Plain data: it opens no segment.
+/// The validated processes of one ini, as plain data. It opens no segment.
 ///
 /// ```
 /// use hotpool::ConfMgr;
@@ -43,28 +43,37 @@ pub struct ConfMgr {
 }
 
 impl ConfMgr {
-    /// Reads an ini. Fails with everything that is wrong with it, see [`ProblemKind`].
+    /// Reads and validates an ini.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the ini, see [`ProblemKind`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfError> {
         let path = path.as_ref();
         Self::parse(&read_text(path)?, path)
     }
 
-    /// Reads the text of an ini; `file` is the name its errors give. Fails like [`ConfMgr::load`].
+    /// Validates the text of an ini; `file` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the text, see [`ProblemKind`].
     pub fn parse(text: &str, file: impl AsRef<Path>) -> Result<Self, ConfError> {
         let mut one = Self::parse_fleet([(text, file)])?;
         Ok(one.swap_remove(0))
     }
 
-    /// Reads the inis of processes that run on one host, in the order given, and finds the keys
-    /// that two of them use.
+    /// Reads the inis of all processes that run on one host, in the order given.
     ///
-    /// Fails with everything that is wrong with any of them.
+    /// # Errors
+    ///
+    /// Returns every problem of any ini, and every segment key that two of them use.
     pub fn load_fleet(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Vec<Self>, ConfError> {
         let mut fleet = Fleet::default();
         let mut names: HashMap<PathBuf, PathBuf> = HashMap::new();
         for path in paths {
             let path = path.as_ref();
-            // A path that cannot be resolved cannot be read either, and that is reported below.
+            // A path that cannot be resolved cannot be read either, which is reported below.
             let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             match names.get(&real) {
                 Some(first) => {
@@ -81,7 +90,11 @@ impl ConfMgr {
         fleet.finish()
     }
 
-    /// The same for texts that are in memory, each with its file name.
+    /// Validates the texts of several inis, each with its file name, like [`ConfMgr::load_fleet`].
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of any text, and every segment key that two of them use.
     pub fn parse_fleet<T, P>(files: impl IntoIterator<Item = (T, P)>) -> Result<Vec<Self>, ConfError>
     where
         T: AsRef<str>,
@@ -94,17 +107,21 @@ impl ConfMgr {
         fleet.finish()
     }
 
-    /// The name it was read under.
+    /// Returns the path or name under which the ini was read.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The processes in the order of `ProcessList`.
+    /// Returns the processes in the order of `ProcessList`.
     pub fn processes(&self) -> &[ProcessConf] {
         &self.processes
     }
 
-    /// One process. Fails if the ini has none of that name; the error lists those there are.
+    /// Returns the process with this name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the ini has no such process; the error lists the processes that it has.
     pub fn process(&self, name: &str) -> Result<&ProcessConf, ConfError> {
         self.processes.iter().find(|process| process.name == name).ok_or_else(|| {
             let names = || self.processes.iter().map(|process| process.name.as_str());
@@ -118,13 +135,13 @@ impl ConfMgr {
     }
 }
 
-/// Several inis while they are read.
+/// Several inis while they are being read.
 #[derive(Default)]
 struct Fleet {
     files: Vec<ConfMgr>,
     keys: Vec<KeyUse>,
     problems: Vec<Problem>,
-    /// Files in the order given, which is the order of the problems.
+    /// Files in the order given, which is the order of their problems.
     order: Vec<PathBuf>,
 }
 
@@ -137,7 +154,7 @@ impl Fleet {
         self.order.push(file.to_owned());
     }
 
-    /// Takes note of a file that has no text.
+    /// Records a file that could not be read.
     fn refuse(&mut self, file: &Path, error: ConfError) {
         self.problems.extend(error.into_problems());
         self.order.push(file.to_owned());
@@ -156,12 +173,12 @@ impl Fleet {
     }
 }
 
-/// A problem with a file as a whole.
+/// Creates a problem with a file as a whole.
 fn whole(file: &Path, kind: ProblemKind) -> Problem {
     Problem { place: Place { file: file.to_owned(), ..Place::default() }, column: 0, kind }
 }
 
-/// The text of a file. Reads no more than an ini can have, so that `/dev/zero` is an error too.
+/// Reads the text of a file, up to the size limit of an ini, so that `/dev/zero` is an error too.
 fn read_text(path: &Path) -> Result<String, ConfError> {
     let bytes = read_some(path)
         .map_err(|error| whole(path, ProblemKind::Unreadable { reason: error.to_string() }))?;
@@ -179,7 +196,8 @@ fn read_text(path: &Path) -> Result<String, ConfError> {
 }
 
 fn read_some(path: &Path) -> io::Result<Vec<u8>> {
-    // The open would wait until a process writes to it. The pipe of `<(...)` has no name of its own.
+    // Opening a named pipe would wait for a writer. The pipe of `<(...)` has no path of its own, so
+    // it passes.
     if fs::canonicalize(path).and_then(fs::metadata).is_ok_and(|found| found.file_type().is_fifo()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe, not a file"));
     }

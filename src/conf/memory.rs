@@ -1,22 +1,23 @@
-//! What pages a pool is made of, and when it gets its memory.
+//! The kind of pages of a pool, and when they are populated.
 
-/// Whether a pool is made of pages of 2 MiB.
+/// Whether a pool uses pages of 2 MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HugePages {
-    /// Of the pages that the kernel gives by itself.
+    /// The default pages of the kernel.
     #[default]
     Off,
-    /// Of reserved ones where the host has them, else of transparent ones where it allows them, else of small ones.
+    /// Reserved pages if the host has them, else transparent huge pages if it allows them, else
+    /// small pages.
     Try,
-    /// Of reserved ones; a start that would have to make a segment without them is refused.
+    /// Reserved pages only; a start that cannot create a segment with them is refused.
     On,
 }
 
 impl HugePages {
-    /// All of them, in the order in which they are documented.
+    /// All values, in the order in which they are documented.
     pub const ALL: [Self; 3] = [Self::Off, Self::Try, Self::On];
 
-    /// The word that stands for it in the ini.
+    /// Returns the word for this value in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -26,13 +27,13 @@ impl HugePages {
     }
 }
 
-/// What a start does about the memory of a pool.
+/// Settings for the memory of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryConf {
-    /// Pages of segments that are made; those that are there keep what they have.
+    /// Kind of pages of new segments; existing segments keep theirs.
     pub huge_pages: HugePages,
-    /// Whether every page gets its memory before `open` returns.
+    /// Whether `open` populates every page before it returns.
     pub prefault: bool,
-    /// Whether the pool is kept in RAM while it has an owner. Gives every page its memory, too.
+    /// Whether the pool is locked in RAM while it has an owner. This populates every page, too.
     pub lock_memory: bool,
 }

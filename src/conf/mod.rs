@@ -1,6 +1,7 @@
-//! ConfMgr: memorypool.ini to validated plain data. Knows no segment.
+//! `ConfMgr`: from memorypool.ini to validated plain data, without any notion of segments.
 //!
-//! Every key, its default and its range are in `docs/operating.md`; the rules for lines are in `ini`.
+//! `docs/operating.md` describes every ini key, its default and its range; `ini` describes the
+//! lines.
 
 mod collide;
 mod fits;

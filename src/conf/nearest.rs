@@ -1,14 +1,15 @@
-//! The name that was probably meant.
+//! Guesses which known name a mistyped name stands for.
 
-/// The known name nearest to `typed`, if it is near enough to be a slip of the hand:
-/// one edit for every three letters, capitals aside.
+/// Returns the known name nearest to `typed`, if a slip of the hand explains the difference.
+///
+/// It allows one edit for every three letters and ignores case.
 pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let typed = Letters::of(typed)?;
     let near = known.into_iter().filter_map(|name| {
         let letters = Letters::of(name)?;
         let length = letters.len.max(typed.len);
         let allowed = (length / 3).max(1).min(length.saturating_sub(1));
-        // No edit makes up for more than one letter of the difference in length.
+        // The edits are at least the difference in length.
         if letters.len.abs_diff(typed.len) > allowed {
             return None;
         }
@@ -18,10 +19,10 @@ pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
     near.min_by_key(|(edits, _)| *edits).map(|(_, name)| name.to_owned())
 }
 
-/// Longer names are noise, and the distance is quadratic.
+/// Longest name in letters. Longer names are noise, and the distance is quadratic.
 const MOST: usize = 64;
 
-/// A name in small letters.
+/// The letters of a name in lower case.
 struct Letters {
     letters: [char; MOST],
     len: usize,
@@ -42,9 +43,9 @@ impl Letters {
     }
 }
 
-/// Letters to insert, remove, replace, or swap with their neighbour; three rows of the table at a time.
+/// Returns the number of letters to insert, remove, replace, or swap with their neighbour.
 fn distance(a: &[char], b: &[char]) -> usize {
-    // No distance is above 64.
+    // No distance exceeds 64.
     let mut before_last = [0; MOST + 1];
     let mut last: [u8; MOST + 1] = std::array::from_fn(|letters| letters as u8);
     for i in 0..a.len() {

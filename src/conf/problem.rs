@@ -1,4 +1,4 @@
-//! What can be wrong with an ini, one variant each, and the error that carries all of it.
+//! Problems of an ini, one variant each, and the error that carries them.
 
 use super::process::Place;
 use crate::limits;
@@ -6,7 +6,7 @@ use crate::units::{Bytes, Key};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Everything that is wrong with an ini, or with several that were loaded together.
+/// Every problem of an ini, or of several that were loaded together.
 ///
 /// Displays one line for each problem, in the order of the files and their lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct ConfError {
 }
 
 impl ConfError {
-    /// `None` if nothing is wrong.
+    /// Returns the error; `None` if the list of problems is empty.
     pub(super) fn of(problems: Vec<Problem>) -> Option<Self> {
         (!problems.is_empty()).then_some(ConfError { problems })
     }
@@ -24,7 +24,7 @@ impl ConfError {
         self.problems
     }
 
-    /// The problems; at least one.
+    /// Returns the problems, of which there is at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -48,16 +48,17 @@ impl fmt::Display for ConfError {
 
 impl std::error::Error for ConfError {}
 
-/// One thing that is wrong, and where.
+/// One problem of an ini, and its position.
 ///
-/// Displays as `file:line:column: [section] key: what is wrong; what to do`.
+/// Displays as `file:line:column: [section] key: problem; next step`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where. Line 0 means the whole file, an empty section the text before the first.
+    /// File, line, section and key. Line 0 means the whole file, an empty section the text before
+    /// the first.
     pub place: Place,
-    /// Column in characters, from 1; 0 if there is none.
+    /// Column in characters, from 1; 0 if the problem has none.
     pub column: usize,
-    /// What.
+    /// Kind of the problem.
     pub kind: ProblemKind,
 }
 
@@ -81,7 +82,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A piece of an ini as it is shown: quoted, cut to 40 characters, control characters escaped.
+/// A quoted piece of an ini, as it is shown: at most 40 characters, control characters escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found(String);
 
@@ -89,11 +90,11 @@ impl Found {
     const SHOWN: usize = 40;
 
     pub(super) fn new(text: &str) -> Self {
-        // One character more, to know whether there is more.
+        // One more character than is shown, to detect that the text is longer.
         Found(text.chars().take(Self::SHOWN + 1).collect())
     }
 
-    /// The value as it displays.
+    /// Returns the text that `value` displays.
     pub(super) fn of(value: &dyn fmt::Display) -> Self {
         Self::new(&value.to_string())
     }
@@ -108,330 +109,334 @@ impl fmt::Display for Found {
     }
 }
 
-/// A question to be put into a message, nothing if no known name is near.
+/// Returns a question for a message; empty if no known name is near.
 fn did_you_mean(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
 }
 
-/// A size that came out of a sum, in a unit that can be read.
+/// Returns a computed size in a readable unit, rounded by `divide`.
 fn rounded(size: Bytes, divide: impl Fn(u64, u64) -> u64) -> Bytes {
     let unit = [1 << 30, 1 << 20, 1 << 10].into_iter().find(|unit| size.0 >= 8 * unit).unwrap_or(1);
     Bytes(divide(size.0, unit).saturating_mul(unit))
 }
 
-/// A list in a sentence.
+/// Returns the names as a list for a sentence.
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// What can be wrong. Each message is one sentence, with the next step where there is one.
+/// The kinds of problems. Each message is one sentence, with the next step if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProblemKind {
     /// The file could not be opened or read.
     #[error("cannot be read: {reason}")]
     Unreadable {
-        /// What the system said.
+        /// Reason that the system reported.
         reason: String,
     },
-    /// The file is larger than any ini can be.
-    #[error("is larger than {max}, which no ini of hotpool is; is it another file?")]
+    /// The file exceeds the size limit of an ini.
+    #[error("is larger than {max}, the limit for an ini; is it another file?")]
     TooLarge {
         /// The limit.
         max: Bytes,
     },
-    /// A byte of the file is not part of any character.
+    /// A byte of the file is not valid UTF-8.
     #[error("is not UTF-8 from here on; save the file as UTF-8")]
     NotUtf8,
-    /// The same file was named twice in one fleet.
+    /// One file was given twice in a fleet.
     #[error("is the same file as {}; name it once", first.display())]
     FileTwice {
-        /// The other name.
+        /// The path under which it was given first.
         first: PathBuf,
     },
 
-    /// A line that is none of what an ini has.
+    /// A line is neither a section, an entry nor a comment.
     #[error("{found} is neither [section], nor Key = value, nor a comment that starts with ; or #")]
     MalformedLine {
         /// The line.
         found: Found,
     },
-    /// A key before the first section.
-    #[error("this key stands before the first [section]; move it below the section it belongs to")]
+    /// A key precedes the first section.
+    #[error("this key comes before the first [section]; move it below the section to which it belongs")]
     OutsideSection,
-    /// A section that was there before.
-    #[error("the section is there already, at {first}; merge the two or rename one")]
+    /// A section name occurs twice.
+    #[error("the section already exists at {first}; merge the two or rename one")]
     RepeatedSection {
-        /// The first one.
+        /// Position of the first section.
         first: Place,
     },
-    /// A key that was there before in the same section.
-    #[error("the key is there already, at {first}; remove one of the two")]
+    /// A key occurs twice in a section.
+    #[error("the key already exists at {first}; remove one of the two")]
     RepeatedKey {
-        /// The first one.
+        /// Position of the first key.
         first: Place,
     },
-    /// A key with nothing behind its `=`.
+    /// A key has no value after its `=`.
     #[error("has no value; expected {expected}")]
     NoValue {
-        /// What values look like.
+        /// Form of the value.
         expected: &'static str,
     },
 
-    /// `[common]` or its `ProcessList` is not there.
-    #[error("there is no ProcessList; write [common] and below it, for example, ProcessList = zone, world")]
+    /// `[common]` or its `ProcessList` is missing.
+    #[error("has no ProcessList; write [common] and, below it, for example ProcessList = zone, world")]
     NoProcessList,
-    /// A section has the `ProcessList` and is not called `common`.
+    /// A section other than `common` has the `ProcessList`.
     #[error("has the ProcessList, which belongs in [common]; rename the section to [common]")]
     CommonMisspelt,
-    /// `ProcessList` names nobody.
+    /// `ProcessList` names no process.
     #[error("names no process; write, for example, ProcessList = zone, world")]
     EmptyProcessList,
-    /// A process that is in `ProcessList` twice.
+    /// `ProcessList` names a process twice.
     #[error("lists {name} twice; remove one")]
     ListedTwice {
-        /// The process.
+        /// Process name.
         name: String,
     },
-    /// More processes than one ini may have.
+    /// `ProcessList` names more processes than one ini may have.
     #[error("lists {found} processes; one ini has at most {}", limits::MAX_PROCESSES)]
     TooManyProcesses {
-        /// How many there are.
+        /// Number of processes.
         found: usize,
     },
-    /// A listed process that has no section.
+    /// A listed process has no section.
     #[error(
-        "lists {name}, but there is no section [{name}]{}; add the section or remove the name",
+        "lists {name}, but has no section [{name}]{}; add the section or remove the name",
         did_you_mean(nearest)
     )]
     SectionMissing {
-        /// The process.
+        /// Process name.
         name: String,
-        /// The unlisted section that was probably meant.
+        /// Name of an unlisted section that was probably meant.
         nearest: Option<String>,
     },
-    /// A section of a process that is not listed.
+    /// A section belongs to a process that is not listed.
     #[error(
         "ProcessList does not list this process{}; add it there or remove the section",
         did_you_mean(nearest)
     )]
     SectionNotListed {
-        /// The listed name that was probably meant.
+        /// Listed name that was probably meant.
         nearest: Option<String>,
     },
-    /// Types of a process that is not listed.
+    /// A section of types belongs to a process that is not listed.
     #[error(
         "ProcessList does not list the process {process} of these types{}; add it there or remove the section",
         did_you_mean(nearest)
     )]
     TypesNotListed {
-        /// The process.
+        /// Process name.
         process: String,
-        /// The listed name that was probably meant.
+        /// Listed name that was probably meant.
         nearest: Option<String>,
     },
-    /// A dotted section that is no `.types`.
-    #[error("there is no such kind of section; the types of a process are in [{process}.types]")]
+    /// A section with a dot in its name does not end in `.types`.
+    #[error("is an unknown kind of section; the types of a process belong in [{process}.types]")]
     UnknownSection {
-        /// The part before the dot.
+        /// Part of the name before the dot.
         process: String,
     },
 
-    /// A key that the section does not have.
-    #[error("there is no such key here{}; known are {}", did_you_mean(nearest), known.join(", "))]
+    /// A section has an unknown key.
+    #[error("is an unknown key{}; this section has {}", did_you_mean(nearest), known.join(", "))]
     UnknownKey {
-        /// The key that was probably meant.
+        /// Key that was probably meant.
         nearest: Option<String>,
-        /// The keys there are.
+        /// Keys of the section.
         known: &'static [&'static str],
     },
-    /// A key that every process needs.
+    /// A required key is missing.
     #[error("is missing; write, for example, {example}")]
     MissingKey {
-        /// A line that would do.
+        /// Line that would be valid.
         example: &'static str,
     },
-    /// A name that does not fit the segment.
+    /// A name is longer than its room in the segment.
     #[error("the name {found} has {length} bytes; at most {max} fit")]
     NameTooLong {
         /// The name.
         found: Found,
-        /// Its length in bytes.
+        /// Length in bytes.
         length: usize,
-        /// The longest there may be.
+        /// Largest length in bytes.
         max: usize,
     },
-    /// A name with characters that names do not have.
-    #[error("{found} is no name; a name starts with a letter or _ and has letters, digits, _ and - of ASCII")]
+    /// A name contains characters that names may not have.
+    #[error(
+        "{found} is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -"
+    )]
     BadName {
         /// The name.
         found: Found,
     },
-    /// A process called `common`.
-    #[error("no process can be called common, which is the section of ProcessList; choose another name")]
+    /// A process is called `common`.
+    #[error("a process cannot be called common, the section of ProcessList; choose another name")]
     ReservedName,
 
-    /// A comma too many in a list.
-    #[error("item {item} of the list is empty; remove a comma or write what is missing")]
+    /// An item of a list is empty.
+    #[error("item {item} of the list is empty; remove a comma or add the missing item")]
     EmptyItem {
-        /// Number of the item, from 1.
+        /// Position of the item, from 1.
         item: usize,
     },
-    /// Not a number as the key wants it.
+    /// A value is not a number of the form that the key requires.
     #[error("{found} is not {expected}")]
     NotANumber {
-        /// What is there.
+        /// The value.
         found: Found,
-        /// What numbers of this key look like.
+        /// Form of the value.
         expected: &'static str,
     },
-    /// A number beyond what the key allows.
+    /// A number is out of range for its key.
     #[error("{found} is out of range; expected {min} to {max}")]
     OutOfRange {
-        /// What is there.
+        /// The value.
         found: Found,
-        /// The least allowed, as it would be written.
+        /// Smallest allowed value, as the ini would state it.
         min: String,
-        /// The most allowed, as it would be written.
+        /// Largest allowed value, as the ini would state it.
         max: String,
     },
-    /// A word that is none of those the key takes.
+    /// A word is not one of the words that the key accepts.
     #[error("{found} is not one of {}{}", choices.join(", "), did_you_mean(nearest))]
     NotAChoice {
-        /// What is there.
+        /// The value.
         found: Found,
-        /// The words there are.
+        /// The accepted words.
         choices: Vec<&'static str>,
-        /// The word that was probably meant.
+        /// Word that was probably meant.
         nearest: Option<String>,
     },
 
-    /// The key 0.
+    /// A segment key is 0.
     #[error(
-        "{found} is IPC_PRIVATE, a key that no restarted process finds again; choose another, such as 0x48500100"
+        "{found} is IPC_PRIVATE, a key that a restarted process cannot find again; choose another, such as 0x48500100"
     )]
     PrivateKey {
-        /// As it was written.
+        /// The value.
         found: Found,
     },
-    /// A key that two segments would share.
-    #[error("{key} is taken at {first}; every segment needs a key of its own, change one of the two")]
+    /// Two segments would share a segment key.
+    #[error("{key} is already used at {first}; every segment needs a key of its own: change one of the two")]
     KeyTwice {
-        /// The key.
+        /// The segment key.
         key: Key,
-        /// Who has it.
+        /// Position of its first use.
         first: Place,
     },
-    /// `ShmKeys` without a key.
+    /// `ShmKeys` names no key.
     #[error(
         "names no key, so the pool would have no block; write, for example, ShmKeys = 0x48500101, 0x48500102"
     )]
     EmptyShmKeys,
-    /// More blocks than a pool can have.
-    #[error("names {found} keys; a pool has at most {} blocks, raise BlockSize instead", limits::MAX_BLOCKS)]
+    /// `ShmKeys` names more blocks than a pool can have.
+    #[error("names {found} keys; a pool has at most {} blocks: raise BlockSize instead", limits::MAX_BLOCKS)]
     TooManyBlocks {
-        /// How many there are.
+        /// Number of blocks.
         found: usize,
     },
 
-    /// A block size that is no whole number of pages.
+    /// A size is not a whole number of pages.
     #[error("{found} is not a multiple of {}; the nearest are {below} and {above}", limits::PAGE)]
     NotWholePages {
-        /// What is there.
+        /// The size.
         found: Bytes,
-        /// Rounded down.
+        /// The size rounded down.
         below: Bytes,
-        /// Rounded up.
+        /// The size rounded up.
         above: Bytes,
     },
-    /// An object that fits no block.
+    /// An object does not fit into a block.
     #[error(
-        "an object of {object} needs a block of {needed} with its slot and the pages of the block; \
-         BlockSize is {block}, raise it to {needed} or more"
+        "an object of {object} needs a block of {needed}; \
+         BlockSize is {block}: raise it to {needed} or more"
     )]
     BlockTooSmall {
-        /// Bytes of the object.
+        /// Size of the object.
         object: Bytes,
-        /// Smallest block that holds one.
+        /// Smallest block that holds one object.
         needed: Bytes,
-        /// `BlockSize`.
+        /// `BlockSize` of the ini.
         block: Bytes,
     },
-    /// Types that fit not even when packed without a gap.
+    /// The types do not fit into the blocks, even packed without a gap.
     #[error(
-        "the types need at least {needed}, and {blocks} of {block} have room for {room} at most; \
-         raise BlockSize, name more ShmKeys, or lower a capacity",
+        "the types need at least {needed}, but at most {room} fit into {blocks} of {block}; \
+         raise BlockSize, add ShmKeys, or lower a capacity",
         needed = rounded(*needed, u64::div_ceil),
         blocks = if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") },
         room = rounded(*room, |bytes, unit| bytes / unit)
     )]
     TypesTooBig {
-        /// Least bytes of all the slots.
+        /// Smallest size of all slots together.
         needed: Bytes,
         /// Number of `ShmKeys`.
         blocks: usize,
-        /// `BlockSize`.
+        /// `BlockSize` of the ini.
         block: Bytes,
-        /// Bytes of all blocks without their header pages.
+        /// Size of all blocks without their header pages.
         room: Bytes,
     },
-    /// More types than a pool can number.
+    /// A process has more types than a pool can have.
     #[error("has {found} types; a pool has at most {}", limits::MAX_TYPE_ID)]
     TooManyTypes {
-        /// How many there are.
+        /// Number of types.
         found: usize,
     },
 
-    /// A mode under which the owner could not open its own pool.
-    #[error("{found} would keep the owner out of its own pool; add 0600")]
+    /// A mode would deny the owner access to its own pool.
+    #[error("{found} denies the owner access to its own pool; add 0600")]
     ModeLocksOwner {
-        /// What is there.
+        /// The mode.
         found: Found,
     },
-    /// A mode with bits that mean nothing for shared memory.
-    #[error("{found} has bits beyond 0666, which mean nothing here; write read (4) and write (2) bits only")]
+    /// A mode has bits that have no meaning for shared memory.
+    #[error("{found} has bits outside 0666; use only the bits for read (4) and write (2)")]
     ModeBits {
-        /// What is there.
+        /// The mode.
         found: Found,
     },
 
-    /// The file backend without a folder.
+    /// The `file` backend has no folder.
     #[error("Backend = file needs a folder for its segments; write, for example, Dir = /var/lib/hotpool")]
     DirMissing,
-    /// A folder that nobody would use.
-    #[error("only Backend = file has a folder; set that or remove Dir")]
+    /// A folder is given that the backend does not use.
+    #[error("only Backend = file uses a folder; set it or remove Dir")]
     DirUnused,
-    /// A folder that depends on where the process was started.
-    #[error("{found} is not an absolute path, so a restart elsewhere would find nothing; begin it with /")]
+    /// A folder is relative, so it depends on the working directory of the process.
+    #[error(
+        "{found} is not an absolute path, so a start from another folder would not find the pool; begin it with /"
+    )]
     DirNotAbsolute {
-        /// What is there.
+        /// The folder.
         found: Found,
     },
 
-    /// Pages of 2 MiB insisted on, of a backend that cannot have them reserved.
-    #[error("pages of 2 MiB can be insisted on with Backend = sysv only, not {backend}; set HugePages = try")]
+    /// Reserved pages are required from a backend that cannot have them.
+    #[error("requires reserved pages, which only Backend = sysv has, not {backend}; set HugePages = try")]
     HugeNotReserved {
-        /// `Backend`.
+        /// `Backend` of the ini.
         backend: &'static str,
     },
 
-    /// A pool that must be hot, and shall start cold.
-    #[error("refuses the cold start that OnCrashLoop = cold asks for; set one of the two otherwise")]
+    /// A pool must start hot, and shall start cold in a crash loop.
+    #[error("contradicts OnCrashLoop = cold, which causes a cold start; change one of the two")]
     HotAndCold,
 
-    /// A process was asked for that the ini does not have.
-    #[error("there is no process {asked}{}; there are {}", did_you_mean(nearest), listed(names))]
+    /// The ini has no process with the requested name.
+    #[error("has no process {asked}{}; its processes are {}", did_you_mean(nearest), listed(names))]
     NoSuchProcess {
-        /// Who was asked for.
+        /// The requested name.
         asked: Found,
-        /// The name that was probably meant.
+        /// Name that was probably meant.
         nearest: Option<String>,
-        /// The names there are.
+        /// Names of the processes in the ini.
         names: Vec<String>,
     },
 }
 
 impl ProblemKind {
-    /// A word for programs, which stays while messages are reworded.
+    /// Returns a word for programs, which stays the same when messages are reworded.
     pub fn code(&self) -> &'static str {
         use ProblemKind::*;
         match self {

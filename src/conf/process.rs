@@ -1,4 +1,4 @@
-//! What one process of a deployment is given: plain data, validated.
+//! The validated configuration of one process, as plain data.
 
 use super::memory::MemoryConf;
 use super::resume::ResumeConf;
@@ -7,16 +7,16 @@ use crate::units::{Bytes, Key};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where something was said: file, line, section and key.
+/// The position of a setting: file, line, section and key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The ini; empty if the configuration was made by a program.
+    /// The ini; empty if a program created the configuration.
     pub file: PathBuf,
     /// Line, from 1; 0 if there is none.
     pub line: usize,
     /// Section without its brackets.
     pub section: String,
-    /// Key, empty where the section itself is meant.
+    /// Key; empty if the section itself is meant.
     pub key: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where the memory of a pool comes from.
+/// The kind of memory of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendKind {
     /// System V shared memory; the default.
@@ -40,18 +40,18 @@ pub enum BackendKind {
     Sysv,
     /// POSIX shared memory, `/dev/shm`.
     Posix,
-    /// Files in `Dir`, mapped.
+    /// Mapped files in the folder `Dir`.
     File,
-    /// Memory of the process itself: nothing survives it. For tests, and to turn shared
+    /// Memory of the process itself, which does not outlive it: for tests, and to turn shared
     /// memory off.
     Heap,
 }
 
 impl BackendKind {
-    /// All of them, in the order in which they are documented.
+    /// All values, in the order in which they are documented.
     pub const ALL: [Self; 4] = [Self::Sysv, Self::Posix, Self::File, Self::Heap];
 
-    /// The word that stands for it in the ini.
+    /// Returns the word for this value in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sysv => "sysv",
@@ -62,10 +62,10 @@ impl BackendKind {
     }
 }
 
-/// What of a pool goes into the core dump of its owner.
+/// Which parts of a pool the core dump of its owner contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CoreDump {
-    /// Nothing.
+    /// No part.
     #[default]
     None,
     /// The base segment.
@@ -75,10 +75,10 @@ pub enum CoreDump {
 }
 
 impl CoreDump {
-    /// All of them, in the order in which they are documented.
+    /// All values, in the order in which they are documented.
     pub const ALL: [Self; 3] = [Self::None, Self::Header, Self::Full];
 
-    /// The word that stands for it in the ini.
+    /// Returns the word for this value in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -88,70 +88,74 @@ impl CoreDump {
     }
 }
 
-/// What the ini says of one type (`[zone.types]`, `player = 5000 x 12K`).
+/// The ini entry of one type (`[zone.types]`, `player = 5000 x 12K`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeConf {
     /// Name of the type.
     pub name: String,
-    /// Objects for which memory is taken when the type is added. More can be made as long as
-    /// the blocks have room.
+    /// Number of objects for which `add_type` allocates memory.
+    ///
+    /// A program can allocate more while the blocks have room.
     pub capacity: u32,
-    /// Bytes of one object, if the ini says so: then it is compared with the program's.
+    /// Size of one object in bytes, if the ini states it; `add_type` compares it with the
+    /// program's.
     pub object_bytes: Option<u64>,
-    /// Where it is said.
+    /// Position of the entry.
     pub place: Place,
 }
 
-/// What one process of a deployment is given.
+/// The configuration of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessConf {
-    /// Name of the process, its section.
+    /// Process name, which is the name of its section.
     pub name: String,
-    /// Name that the process had when its pool was made, if it has another one since.
+    /// Process name when the pool was created, if it has changed since.
     pub former_name: Option<String>,
-    /// Key of the base segment and of the owner semaphore.
+    /// Segment key of the base segment, and key of the owner semaphores.
     pub base_key: Key,
     /// Size of every block.
     pub block_size: Bytes,
-    /// Keys of the blocks.
+    /// Segment keys of the blocks.
     pub shm_keys: Vec<Key>,
-    /// Where the memory comes from.
+    /// Kind of memory.
     pub backend: BackendKind,
-    /// Folder of the segments of the `file` backend.
+    /// Folder of the segments for the `file` backend.
     pub dir: PathBuf,
-    /// Permission bits of segments and semaphore.
+    /// Permission bits of segments and semaphores.
     pub mode: u32,
-    /// How long a start waits for a dying owner, in milliseconds.
+    /// Milliseconds that a start waits for a dying owner.
     pub owner_wait_ms: u64,
-    /// What goes into a core dump.
+    /// Parts of the pool in a core dump.
     pub core_dump: CoreDump,
-    /// Room for the undo log of a transaction. Takes effect when a pool is made.
+    /// Room for the undo log of a transaction. Takes effect when a pool is created.
     pub undo_size: Bytes,
-    /// What its memory is like.
+    /// Kind of pages, and when they are populated.
     pub memory: MemoryConf,
-    /// What a start does with a pool that keeps killing its owner, or that is not there.
+    /// How a start treats crash loops, torn objects and missing pools.
     pub resume: ResumeConf,
-    /// Types of which the ini says something.
+    /// Types that the ini mentions.
     pub types: Vec<TypeConf>,
-    /// Where the section, `BaseKey`, `BlockSize` and each of `ShmKeys` is said.
+    /// Positions of the section, `BaseKey`, `BlockSize` and `ShmKeys`.
     pub places: Places,
 }
 
-/// Where the parts of a [`ProcessConf`] are said.
+/// The positions of the parts of a [`ProcessConf`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// The section.
+    /// Position of the section.
     pub section: Place,
-    /// `BaseKey`.
+    /// Position of `BaseKey`.
     pub base_key: Place,
-    /// `BlockSize`.
+    /// Position of `BlockSize`.
     pub block_size: Place,
-    /// `ShmKeys`.
+    /// Position of `ShmKeys`.
     pub shm_keys: Place,
 }
 
 impl ProcessConf {
-    /// A configuration made by a program, with the default of every optional key.
+    /// Creates a configuration with the default of every optional key.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use hotpool::conf::ProcessConf;
@@ -186,7 +190,7 @@ impl ProcessConf {
         }
     }
 
-    /// What the ini says of the type `name`.
+    /// Returns the ini entry of the type `name`.
     pub fn type_conf(&self, name: &str) -> Option<&TypeConf> {
         self.types.iter().find(|t| t.name == name)
     }

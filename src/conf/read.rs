@@ -1,4 +1,4 @@
-//! One text to the processes it declares and the problems it has.
+//! Reads one text into the processes that it declares and the problems that it has.
 
 use super::collide::KeyUse;
 use super::ini::{self, Section};
@@ -16,16 +16,16 @@ const COMMON: &str = "common";
 const COMMON_KEYS: &[&str] = &["ProcessList"];
 const TYPES: &str = "types";
 
-/// What one text says, wrong or right.
+/// The contents of one text, valid or not.
 pub(super) struct Draft {
-    /// The processes without a problem of their own.
+    /// Processes without problems of their own.
     pub(super) processes: Vec<ProcessConf>,
-    /// Every key of every process, also of those with problems.
+    /// Every segment key of every process, including processes with problems.
     pub(super) keys: Vec<KeyUse>,
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads a whole text. Collisions of keys are for the caller to find, who may have more texts.
+/// Reads a whole text. The caller finds keys that collide, because it may have more texts.
 pub(super) fn read(text: &str, file: &Path) -> Draft {
     let mut report = Report::new(file);
     let (sections, bad_lines) = ini::scan(text);
@@ -61,7 +61,9 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
     Draft { processes, keys, problems }
 }
 
-/// The section that is meant to be `[common]`, if there is none of that name: its list says what else is wrong.
+/// Returns the section that is meant to be `[common]`, if none has that name.
+///
+/// Its list is read, so that the other problems are found, too.
 fn misspelt_common<'s, 'a>(sections: &'s [Section<'a>]) -> Option<&'s Section<'a>> {
     let has_list =
         |section: &&Section<'_>| section.entries.iter().any(|entry| entry.key.text == "ProcessList");
@@ -69,8 +71,10 @@ fn misspelt_common<'s, 'a>(sections: &'s [Section<'a>]) -> Option<&'s Section<'a
     sections.iter().filter(|_| !is_there).find(has_list)
 }
 
-/// The names of all processes: those that are listed, then those that are not and yet have
-/// keys of a process, so that what is wrong with them is not reported one start later.
+/// Returns the names of all processes.
+///
+/// These are the listed ones, then the unlisted ones whose section has keys of a process. Their
+/// problems are thus reported now, and not one start later.
 fn names<'a>(sections: &[Section<'a>], listed: &[Spot<'a>]) -> Vec<&'a str> {
     let listed = || listed.iter().map(|spot| spot.span.text).filter(|name| *name != COMMON);
     let unlisted = sections.iter().filter(|section| section::is_process(section));
@@ -78,13 +82,15 @@ fn names<'a>(sections: &[Section<'a>], listed: &[Spot<'a>]) -> Vec<&'a str> {
         let process = *name != COMMON && !name.contains('.');
         process && !listed().any(|other| other == *name)
     });
-    // No more than could be listed, so that a hostile text does not keep us for long.
+    // No more than could be listed, which bounds the time for a hostile text.
     listed().chain(unlisted.take(limits::MAX_PROCESSES)).collect()
 }
 
-/// Sections with every name once and every key once. What is repeated is put on record, and
-/// the first one counts. A repeated section adds its entries to the first, so that nothing
-/// is reported as missing that stands in the second. What stands below a malformed header is left out.
+/// Merges sections, so that each name and each key occurs once.
+///
+/// Repetitions are reported, and the first occurrence counts. A repeated section adds its entries
+/// to the first, so that none of them is reported as missing. Lines below a malformed header are
+/// left out.
 fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section<'a>> {
     let mut merged: Vec<Section<'a>> = Vec::new();
     let mut numbers: HashMap<&str, usize> = HashMap::new();
@@ -106,7 +112,7 @@ fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section
                     let first = report.place(*first);
                     report.add(spot, ProblemKind::RepeatedKey { first });
                 }
-                // The repeated section says it all.
+                // The report about the repeated section covers it.
                 Some(_) => {}
                 None => {
                     keys.insert((number, entry.key.text), (spot, section.name.line));
@@ -118,8 +124,7 @@ fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section
     merged
 }
 
-/// Every name of `ProcessList` once, also those that are no proper names; `None` if there is
-/// no list.
+/// Returns every name of `ProcessList` once, including invalid names; `None` if there is no list.
 fn process_list<'a>(common: Option<&Section<'a>>, report: &mut Report<'_>) -> Option<Vec<Spot<'a>>> {
     let Some(common) = common else {
         report.add_whole(ProblemKind::NoProcessList);
@@ -156,7 +161,7 @@ fn process_list<'a>(common: Option<&Section<'a>>, report: &mut Report<'_>) -> Op
     Some(listed)
 }
 
-/// Reports sections that are not listed and listed processes that have no section.
+/// Reports sections that are not listed, and listed processes without a section.
 fn check_names(sections: &[&Section<'_>], listed: &[Spot<'_>], report: &mut Report<'_>) {
     let is_listed = |name: &str| listed.iter().any(|spot| spot.span.text == name);
     let has_section = |name: &str| sections.iter().any(|section| section.name.text == name);

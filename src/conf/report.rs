@@ -1,31 +1,31 @@
-//! Where the problems of one file are collected, each with its place.
+//! Collects the problems of one file, each with its position.
 
 use super::ini::{Entry, Span};
 use super::problem::{Problem, ProblemKind};
 use super::process::Place;
 use std::path::Path;
 
-/// A piece of the ini, and the section and key it belongs to.
+/// A piece of the ini, with its section and key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot<'a> {
     pub(super) section: &'a str,
-    /// Empty where the section itself is meant.
+    /// Empty if the section itself is meant.
     pub(super) key: &'a str,
     pub(super) span: Span<'a>,
 }
 
 impl<'a> Spot<'a> {
-    /// The section's own line.
+    /// Returns the spot of a section header.
     pub(super) fn section(name: Span<'a>) -> Self {
         Spot { section: name.text, key: "", span: name }
     }
 
-    /// The value of an entry.
+    /// Returns the spot of an entry's value.
     pub(super) fn value(section: &'a str, entry: Entry<'a>) -> Self {
         Spot { section, key: entry.key.text, span: entry.value }
     }
 
-    /// Another piece of the same key.
+    /// Returns another piece of the same key.
     pub(super) fn at(self, span: Span<'a>) -> Self {
         Spot { span, ..self }
     }
@@ -56,13 +56,13 @@ impl<'f> Report<'f> {
         self.problems.push(Problem { place, column: spot.span.column, kind });
     }
 
-    /// About the file as a whole.
+    /// Adds a problem of the file as a whole.
     pub(super) fn add_whole(&mut self, kind: ProblemKind) {
         let place = Place { file: self.file.to_owned(), ..Place::default() };
         self.problems.push(Problem { place, column: 0, kind });
     }
 
-    /// The value, or `None` after its problem is on record.
+    /// Returns the value, or reports its problem and returns `None`.
     pub(super) fn keep<T>(&mut self, spot: Spot<'_>, value: Result<T, ProblemKind>) -> Option<T> {
         value.map_err(|kind| self.add(spot, kind)).ok()
     }

@@ -1,24 +1,24 @@
-//! What a start does with a pool that keeps killing its owner, or that is not there.
+//! How a start treats crash loops, torn objects and missing pools.
 
 use crate::limits;
 
-/// What to do when owner after owner has died before it was ready.
+/// The response to a crash loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnCrashLoop {
-    /// Refuse to start, and change nothing.
+    /// Refuses the start, and changes nothing.
     #[default]
     Fail,
-    /// Resume without the objects that were last worked on.
+    /// Resumes without the objects that were written last.
     Quarantine,
-    /// Copy the pool to its post-mortem keys and start empty.
+    /// Copies the pool to its post-mortem keys and begins an empty one.
     Cold,
 }
 
 impl OnCrashLoop {
-    /// All of them, in the order in which they are documented.
+    /// All values, in the order in which they are documented.
     pub const ALL: [Self; 3] = [Self::Fail, Self::Quarantine, Self::Cold];
 
-    /// The word that stands for it in the ini.
+    /// Returns the word for this value in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fail => "fail",
@@ -28,21 +28,21 @@ impl OnCrashLoop {
     }
 }
 
-/// What to do with objects that were being written when an owner died.
+/// The response to torn objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTorn {
-    /// Name them in the report.
+    /// Names them in the report.
     #[default]
     Report,
-    /// Name them, and keep them out of reach.
+    /// Names them in the report, and puts them into quarantine.
     Quarantine,
 }
 
 impl OnTorn {
-    /// All of them, in the order in which they are documented.
+    /// All values, in the order in which they are documented.
     pub const ALL: [Self; 2] = [Self::Report, Self::Quarantine];
 
-    /// The word that stands for it in the ini.
+    /// Returns the word for this value in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Report => "report",
@@ -51,18 +51,19 @@ impl OnTorn {
     }
 }
 
-/// How a start treats what it finds.
+/// Settings for starts: crash loops, torn objects and missing pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeConf {
-    /// So many owners in a row that died before they were ready are a crash loop; 0: nothing is.
+    /// Number of consecutive owners that died before `ready()` that is a crash loop; 0 turns the
+    /// breaker off.
     pub max_crash_resumes: u32,
-    /// Only starts of the last so many seconds count.
+    /// Seconds of the window in which starts count.
     pub crash_window_sec: u64,
-    /// What to do in a crash loop.
+    /// Response to a crash loop.
     pub on_crash_loop: OnCrashLoop,
     /// Whether a start that would be cold is refused.
     pub must_be_hot: bool,
-    /// What to do with objects that were being written.
+    /// Response to torn objects.
     pub on_torn: OnTorn,
 }
 

@@ -1,4 +1,4 @@
-//! What each value may be. The ini and a configuration made by a program obey the same rules.
+//! The rules for each value, the same for an ini and for a configuration that a program created.
 //!
 //! Every rule takes the value and a way to show it: the text of the ini, or the value itself.
 
@@ -15,24 +15,24 @@ use std::path::Path;
 
 type Ruled<T> = Result<T, ProblemKind>;
 
-/// Objects of one type that the ini can set aside.
+/// Allowed capacities of a type.
 pub(super) const CAPACITY: RangeInclusive<u32> = 0..=limits::MAX_CAPACITY;
-/// Bytes of one object.
+/// Allowed sizes of one object.
 pub(super) const OBJECT_BYTES: RangeInclusive<Bytes> = Bytes(1)..=Bytes(limits::MAX_BLOCK_BYTES);
-/// `OwnerWaitMs`.
+/// Allowed values of `OwnerWaitMs`.
 pub(super) const OWNER_WAIT_MS: RangeInclusive<u64> = 0..=limits::MAX_OWNER_WAIT_MS;
-/// `MaxCrashResumes`.
+/// Allowed values of `MaxCrashResumes`.
 pub(super) const CRASH_RESUMES: RangeInclusive<u32> = 0..=limits::MAX_CRASH_RESUMES;
-/// `CrashWindowSec`.
+/// Allowed values of `CrashWindowSec`.
 pub(super) const CRASH_WINDOW_SEC: RangeInclusive<u64> = 1..=limits::MAX_CRASH_WINDOW_SEC;
-/// `BlockSize`.
+/// Allowed values of `BlockSize`.
 pub(super) const BLOCK_SIZE: RangeInclusive<Bytes> =
     Bytes(limits::MIN_BLOCK_BYTES)..=Bytes(limits::MAX_BLOCK_BYTES);
-/// `UndoSize`.
+/// Allowed values of `UndoSize`.
 pub(super) const UNDO_SIZE: RangeInclusive<Bytes> =
     Bytes(limits::MIN_UNDO_BYTES)..=Bytes(limits::MAX_UNDO_BYTES);
 
-/// The value, if `range` has it.
+/// Returns the value if it is in `range`.
 pub(super) fn within<T: Ord + Display>(
     value: Option<T>,
     range: &RangeInclusive<T>,
@@ -45,7 +45,7 @@ pub(super) fn within<T: Ord + Display>(
     })
 }
 
-/// A key that a restarted process finds again.
+/// Returns the key if a restarted process can find it again.
 pub(super) fn key(key: Key, shown: &dyn Display) -> Ruled<Key> {
     match key {
         Key(0) => Err(ProblemKind::PrivateKey { found: Found::of(shown) }),
@@ -53,7 +53,7 @@ pub(super) fn key(key: Key, shown: &dyn Display) -> Ruled<Key> {
     }
 }
 
-/// How many blocks a pool can have.
+/// Checks the number of blocks.
 pub(super) fn blocks(count: usize) -> Ruled<()> {
     match count {
         0 => Err(ProblemKind::EmptyShmKeys),
@@ -62,7 +62,7 @@ pub(super) fn blocks(count: usize) -> Ruled<()> {
     }
 }
 
-/// A size in `range` that is a whole number of pages.
+/// Returns the size if it is in `range` and a whole number of pages.
 pub(super) fn whole_pages(
     size: Option<Bytes>,
     range: &RangeInclusive<Bytes>,
@@ -76,7 +76,7 @@ pub(super) fn whole_pages(
     Err(ProblemKind::NotWholePages { found: size, below: Bytes(below), above: Bytes(below + limits::PAGE) })
 }
 
-/// Permission bits: read and write for the owner, and what of 0066 is asked for.
+/// Returns the mode if it has 0600, and no bits outside 0666.
 pub(super) fn mode(mode: u32, shown: &dyn Display) -> Ruled<u32> {
     match mode {
         _ if mode & !0o666 != 0 => Err(ProblemKind::ModeBits { found: Found::of(shown) }),
@@ -85,7 +85,7 @@ pub(super) fn mode(mode: u32, shown: &dyn Display) -> Ruled<u32> {
     }
 }
 
-/// Backend and folder, which only make sense together.
+/// Checks backend and folder together.
 pub(super) fn dir(backend: BackendKind, dir: Option<&Path>) -> Ruled<()> {
     match (backend, dir) {
         (BackendKind::File, None) => Err(ProblemKind::DirMissing),
@@ -97,7 +97,7 @@ pub(super) fn dir(backend: BackendKind, dir: Option<&Path>) -> Ruled<()> {
     }
 }
 
-/// Only System V segments can be made of reserved pages.
+/// Checks that only System V segments are required to have reserved pages.
 pub(super) fn memory(memory: &MemoryConf, backend: BackendKind) -> Ruled<()> {
     match (memory.huge_pages, backend) {
         (HugePages::On, backend) if backend != BackendKind::Sysv => {
@@ -107,7 +107,7 @@ pub(super) fn memory(memory: &MemoryConf, backend: BackendKind) -> Ruled<()> {
     }
 }
 
-/// A pool that must be hot cannot be moved aside.
+/// Checks that a pool that must be hot is not moved aside.
 pub(super) fn resume(resume: &ResumeConf) -> Ruled<()> {
     match (resume.on_crash_loop, resume.must_be_hot) {
         (OnCrashLoop::Cold, true) => Err(ProblemKind::HotAndCold),
@@ -115,7 +115,7 @@ pub(super) fn resume(resume: &ResumeConf) -> Ruled<()> {
     }
 }
 
-/// How many types a pool can have.
+/// Checks the number of types.
 pub(super) fn types(count: usize) -> Ruled<()> {
     match count {
         found if found > limits::MAX_TYPE_ID as usize => Err(ProblemKind::TooManyTypes { found }),
@@ -123,12 +123,12 @@ pub(super) fn types(count: usize) -> Ruled<()> {
     }
 }
 
-/// An object that a block has room for.
+/// Returns the size if a block has room for such an object.
 pub(super) fn object(size: Bytes, block: Option<Bytes>) -> Ruled<Bytes> {
     block.and_then(|block| fits::object(size, block)).map_or(Ok(size), Err)
 }
 
-/// The name of a process.
+/// Returns the text if it is a valid process name.
 pub(super) fn process_name(text: &str) -> Ruled<&str> {
     match text {
         "common" => Err(ProblemKind::ReservedName),
@@ -136,7 +136,7 @@ pub(super) fn process_name(text: &str) -> Ruled<&str> {
     }
 }
 
-/// The name of a process or of a type, at most `max` bytes.
+/// Returns the text if it is a valid name of a process or type of at most `max` bytes.
 pub(super) fn name(text: &str, max: usize) -> Ruled<&str> {
     let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
     let starts = text.bytes().next().is_some_and(letter);

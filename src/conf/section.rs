@@ -1,4 +1,4 @@
-//! The section of one process, and the section of its types, to a [`ProcessConf`].
+//! Reads the section of one process, and the section of its types, into a [`ProcessConf`].
 
 use super::collide::KeyUse;
 use super::fits;
@@ -15,7 +15,7 @@ use crate::limits;
 use crate::units::{Bytes, Key};
 use std::path::{Path, PathBuf};
 
-/// The keys of a process, in the order in which they are documented.
+/// The ini keys of a process, in the order in which they are documented.
 pub(crate) const KEYS: &[&str] = &[
     "FormerName",
     "BaseKey",
@@ -43,14 +43,15 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The value of a key, `None` if the section does not say.
+    /// Returns the value of a key; `None` if the section does not have it.
     fn get(&self, key: &str) -> Option<Spot<'a>> {
         let entry = self.section.entries.iter().find(|entry| entry.key.text == key)?;
         Some(Spot::value(self.section.name.text, *entry))
     }
 
-    /// The value of a key that every process needs; its absence is put on record, unless a line
-    /// that is on record already looks like an attempt at it.
+    /// Returns the value of a required key, and reports its absence.
+    ///
+    /// Its absence is not reported if a line that was reported already looks like an attempt at it.
     fn require(&self, key: &'static str, example: &'static str, report: &mut Report<'_>) -> Option<Spot<'a>> {
         let found = self.get(key);
         let attempted = || {
@@ -66,8 +67,7 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// The value of an optional key: its default if the section does not say, `None` if it says
-    /// something wrong.
+    /// Returns the value of an optional key: its default if it is absent, `None` if it is invalid.
     fn optional<T>(
         &self,
         key: &str,
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reports every key of a section that is not among `known`.
+/// Reports every key of a section that is not in `known`.
 pub(super) fn check_keys(section: &Section<'_>, known: &'static [&'static str], report: &mut Report<'_>) {
     for entry in section.entries.iter().filter(|entry| !known.contains(&entry.key.text)) {
         let spot = Spot { span: entry.key, ..Spot::value(section.name.text, *entry) };
@@ -91,12 +91,14 @@ pub(super) fn check_keys(section: &Section<'_>, known: &'static [&'static str], 
     }
 }
 
-/// Whether a section has a key of a process.
+/// Returns whether a section has an ini key of a process.
 pub(super) fn is_process(section: &Section<'_>) -> bool {
     section.entries.iter().any(|entry| KEYS.contains(&entry.key.text))
 }
 
-/// A process, `None` if a part of it is wrong. Its keys are appended to `keys` in either case.
+/// Reads a process; returns `None` if a part of it is invalid.
+///
+/// Its segment keys are appended to `keys` in either case.
 pub(super) fn process(
     section: &Section<'_>,
     types: Option<&Section<'_>>,
@@ -173,7 +175,7 @@ fn many_keys(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) ->
     parsed.into_iter().collect()
 }
 
-/// The items of a list; `None` in the place of an empty one, after it is on record.
+/// Returns the items of a list, with `None` instead of an empty one, which is reported.
 pub(super) fn named_items<'a>(
     spot: Spot<'a>,
     items: &[Span<'a>],
@@ -190,7 +192,7 @@ pub(super) fn named_items<'a>(
     named.collect()
 }
 
-/// Backend and folder, which only make sense together.
+/// Reads backend and folder, which are checked together.
 fn backend(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<(BackendKind, PathBuf)> {
     let parse = |text: &str| values::choice(text, &BackendKind::ALL, BackendKind::name);
     let kind = fields.optional("Backend", BackendKind::Sysv, parse, report)?;
@@ -210,7 +212,7 @@ fn core_dump(text: &str) -> Result<CoreDump, ProblemKind> {
     values::choice(text, &CoreDump::ALL, CoreDump::name)
 }
 
-/// Pages and memory. Only System V segments can be had of reserved pages.
+/// Reads the settings of pages and memory.
 fn memory(fields: &Fields<'_>, backend: Option<BackendKind>, report: &mut Report<'_>) -> Option<MemoryConf> {
     let pages = |text: &str| values::choice(text, &HugePages::ALL, HugePages::name);
     let huge_pages = fields.optional("HugePages", HugePages::Off, pages, report);
@@ -223,7 +225,7 @@ fn memory(fields: &Fields<'_>, backend: Option<BackendKind>, report: &mut Report
     Some(conf)
 }
 
-/// What to do in a crash loop, and with a pool that is not there.
+/// Reads the settings for crash loops, torn objects and missing pools.
 fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     let default = ResumeConf::default();
     let resumes = |text: &str| values::number(text, &rules::CRASH_RESUMES);
@@ -248,7 +250,7 @@ fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     Some(conf)
 }
 
-/// All types of a process, `None` if one is wrong.
+/// Reads all types of a process; returns `None` if one is invalid.
 pub(super) fn types(
     section: &Section<'_>,
     block_size: Option<Bytes>,
@@ -272,7 +274,7 @@ pub(super) fn types(
     sound.then_some(types)
 }
 
-/// `5000` or `5000 x 12K`.
+/// Reads `5000` or `5000 x 12K`.
 fn type_sizes(
     value: Spot<'_>,
     block_size: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! The rules of the ini, applied to a configuration that a program made.
+//! Applies the rules of the ini to a configuration that a program created.
 
 use super::collide::{KeyUse, collisions};
 use super::fits;
@@ -10,11 +10,13 @@ use crate::units::Bytes;
 use std::fmt::Display;
 
 impl ProcessConf {
-    /// Checks every value by the rules of the ini. Opening a pool does it first.
+    /// Checks every value by the rules of the ini. Opening a pool calls it first.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its section and key.
+    /// Returns every problem, each with its section and key.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use hotpool::conf::ProcessConf;
@@ -35,7 +37,7 @@ impl ProcessConf {
         ConfError::of(found).map_or(Ok(()), Err)
     }
 
-    /// The place of a key of the process: that of the ini, if the ini has said where it is.
+    /// Returns the position of an ini key of the process, as far as it is known.
     fn place(&self, key: &str) -> Place {
         let places = &self.places;
         let known = [&places.base_key, &places.block_size, &places.shm_keys];
@@ -55,7 +57,7 @@ impl ProcessConf {
         rule("UndoSize", rules::whole_pages(Some(*undo), &rules::UNDO_SIZE, undo).err());
         rule("Mode", rules::mode(self.mode, &format_args!("{:04o}", self.mode)).err());
         rule("OwnerWaitMs", range(self.owner_wait_ms, &rules::OWNER_WAIT_MS));
-        // A folder that is not given is an empty path here.
+        // An empty path stands for an absent folder.
         let dir = (!self.dir.as_os_str().is_empty()).then_some(self.dir.as_path());
         rule("Dir", rules::dir(self.backend, dir).err());
         rule("HugePages", rules::memory(&self.memory, self.backend).err());
@@ -86,7 +88,8 @@ impl ProcessConf {
         if let Err(kind) = rules::types(self.types.len()) {
             return found.push(problem(self.places.section.clone(), kind));
         }
-        // What the sizes are compared with has its own problem if it breaks a rule.
+        // A block size that breaks a rule has a problem of its own, and is not compared with
+        // objects.
         let block = Some(self.block_size).filter(|size| rules::BLOCK_SIZE.contains(size));
         found.extend(self.types.iter().filter_map(|of| Some(problem(of.place.clone(), broken(of, block)?))));
         let mut sorted: Vec<&TypeConf> = self.types.iter().collect();
@@ -111,7 +114,7 @@ fn range<T: Ord + Display + Copy>(value: T, range: &std::ops::RangeInclusive<T>)
     rules::within(Some(value), range, &value).err()
 }
 
-/// The first rule that the line of a type breaks.
+/// Returns the first rule that a type breaks.
 fn broken(of: &TypeConf, block: Option<Bytes>) -> Option<ProblemKind> {
     let name = rules::name(&of.name, limits::MAX_TYPE_NAME).err();
     let capacity = || range(of.capacity, &rules::CAPACITY);

@@ -1,4 +1,4 @@
-//! Text of one value to what it means.
+//! Parses the text of single values.
 
 use super::nearest::nearest;
 use super::problem::{Found, ProblemKind};
@@ -10,11 +10,11 @@ use std::ops::RangeInclusive;
 type Parsed<T> = Result<T, ProblemKind>;
 
 pub(super) const A_KEY: &str = "a key in decimal, or in hexadecimal after 0x";
-pub(super) const A_SIZE: &str = "a whole number of bytes, or one with K, M or G behind it";
+pub(super) const A_SIZE: &str = "a whole number of bytes, optionally followed by K, M or G";
 pub(super) const A_NUMBER: &str = "a whole number";
 pub(super) const A_MODE: &str = "permission bits in octal, such as 0600";
 
-/// A number of decimal digits alone. More digits than fit are a number too, only out of every range.
+/// Parses a number of decimal digits alone. More digits than fit yield a number out of every range.
 fn digits(text: &str) -> Option<u128> {
     let all = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     all.then(|| text.parse().unwrap_or(u128::MAX))
@@ -27,13 +27,13 @@ fn not(text: &str, expected: &'static str) -> ProblemKind {
     }
 }
 
-/// A decimal number.
+/// Parses a decimal number.
 pub(super) fn number<T: TryFrom<u128> + Ord + Display>(text: &str, range: &RangeInclusive<T>) -> Parsed<T> {
     let number = digits(text).ok_or_else(|| not(text, A_NUMBER))?;
     rules::within(T::try_from(number).ok(), range, &text)
 }
 
-/// A key of System V. A decimal that begins with 0 is refused: C would read it as octal.
+/// Parses a System V key. A decimal that begins with 0 is refused: C would read it as octal.
 pub(super) fn key(text: &str) -> Parsed<Key> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let number = match hex {
@@ -50,7 +50,7 @@ pub(super) fn key(text: &str) -> Parsed<Key> {
     }
 }
 
-/// A size: `65536`, `64K`, `64M`, `1G`; the units are powers of 1024. `None` if no word has it.
+/// Parses a size: `65536`, `64K`, `64M`, `1G`, with powers of 1024; `None` if it exceeds 64 bits.
 fn size(text: &str) -> Parsed<Option<Bytes>> {
     let (count, unit) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
@@ -62,36 +62,36 @@ fn size(text: &str) -> Parsed<Option<Bytes>> {
     Ok(u64::try_from(count.saturating_mul(unit)).ok().map(Bytes))
 }
 
-/// A size in `range`.
+/// Parses a size in `range`.
 pub(super) fn bytes(text: &str, range: &RangeInclusive<Bytes>) -> Parsed<Bytes> {
     rules::within(size(text)?, range, &text)
 }
 
-/// The size of a block: whole pages.
+/// Parses the size of a block, a whole number of pages.
 pub(super) fn block_size(text: &str) -> Parsed<Bytes> {
     rules::whole_pages(size(text)?, &rules::BLOCK_SIZE, &text)
 }
 
-/// The size of an undo log: a whole number of pages.
+/// Parses the size of an undo log, a whole number of pages.
 pub(super) fn undo_size(text: &str) -> Parsed<Bytes> {
     rules::whole_pages(size(text)?, &rules::UNDO_SIZE, &text)
 }
 
-/// Permission bits in octal.
+/// Parses permission bits in octal.
 pub(super) fn mode(text: &str) -> Parsed<u32> {
     let octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
     if !octal {
         return Err(not(text, A_MODE));
     }
-    // More digits than fit are bits beyond 0666 too.
+    // More digits than fit are bits outside 0666, too.
     rules::mode(u32::from_str_radix(text, 8).unwrap_or(u32::MAX), &text)
 }
 
-/// One of a few words, each with what it stands for.
+/// Parses one of a closed list of words.
 pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'static str) -> Parsed<T> {
     let choices = || all.iter().map(|meaning| word(*meaning));
     all.iter().copied().find(|meaning| word(*meaning) == text).ok_or_else(|| match text {
-        "" => ProblemKind::NoValue { expected: "one of its words" },
+        "" => ProblemKind::NoValue { expected: "one of its allowed words" },
         _ => ProblemKind::NotAChoice {
             found: Found::new(text),
             choices: choices().collect(),
@@ -100,7 +100,7 @@ pub(super) fn choice<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'stati
     })
 }
 
-/// `yes` or `no`. Who writes `on` is not asked whether that was to be `no`.
+/// Parses `yes` or `no`. It suggests no correction: `on` is as near to `no` as to `on` itself.
 pub(super) fn yes_or_no(text: &str) -> Parsed<bool> {
     let answer = choice(text, &[false, true], |yes| if yes { "yes" } else { "no" });
     answer.map_err(|kind| match kind {

@@ -24,13 +24,16 @@ use crate::object::{PoolObject, SchemaText};
 /// const _: () = hotpool::object::admit::<Player>();
 /// ```
 pub const fn admit<T: PoolObject>() {
-    assert!(T::TYPE_ID >= 1 && T::TYPE_ID <= limits::MAX_TYPE_ID, "the type's id is not one of 1 to 1023");
+    assert!(
+        T::TYPE_ID >= 1 && T::TYPE_ID <= limits::MAX_TYPE_ID,
+        "the type number is not in the range 1 to 1023"
+    );
     assert!(is_name(T::NAME), "the type's name is not 1 to 47 of a-z, 0-9 and _");
-    assert!(size_of::<T>() > 0, "an object has to have bytes");
-    assert!(align_of::<T>() <= limits::MAX_ALIGN, "an object cannot be aligned to more than 4096 bytes");
+    assert!(size_of::<T>() > 0, "an object must have at least 1 byte");
+    assert!(align_of::<T>() <= limits::MAX_ALIGN, "the alignment of an object is more than 4096 bytes");
     assert!(
         SchemaText::len_of::<T>() <= limits::MAX_SCHEMA_BYTES as usize,
-        "the schema's text is longer than 16 KiB: use fewer fields, or arrays of them"
+        "the schema text is longer than 16 KiB: use fewer fields, or arrays of them"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What `#[pool(..)]` says.
+//! Parses `#[pool(..)]`.
 
 use crate::problems::Problems;
 use crate::snake::snake_case;
@@ -9,16 +9,16 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, Field, Ident, Lit, Meta, Path, Token};
 
-/// `hotpool::limits::MAX_TYPE_ID`, which the code that is generated compares again.
+/// Copy of `hotpool::limits::MAX_TYPE_ID`; the generated code compares the number again.
 const MAX_ID: u16 = 1023;
-/// `hotpool::limits::MAX_TYPE_NAME`, likewise.
+/// Copy of `hotpool::limits::MAX_TYPE_NAME`; the generated code compares the name again.
 const MAX_NAME: usize = 47;
 
 const WRITE_ID: &str =
     "write `#[pool(id = 7)]` with a number from 1 to 1023 that no other type of the pool has";
 const WRITE_NAME: &str = "write `name = \"player\"` with 1 to 47 of `a-z`, `0-9` and `_`";
 
-/// What a type is in every pool.
+/// The validated keys of `#[pool(..)]`.
 pub(crate) struct Args {
     pub(crate) id: u16,
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     pub(crate) krate: Path,
 }
 
-/// What the attributes say, before it is known whether it is all there.
+/// The keys that the attributes have, before it is checked that they are complete.
 #[derive(Default)]
 struct Said {
     id: Option<Meta>,
@@ -36,10 +36,10 @@ struct Said {
     krate: Option<Meta>,
 }
 
-/// Reads the `#[pool(..)]` of a struct; several are read as one.
+/// Parses the `#[pool(..)]` of a struct; several attributes are read as one.
 pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args> {
     let said = Said::by(input, problems);
-    // All of them before the first `?`, so that each reports its problem.
+    // All of them are parsed before the first `?`, so that each reports its problem.
     let id = id(said.id.as_ref(), &input.ident, problems);
     let name = name(said.name.as_ref(), &input.ident, problems);
     let keyed = keyed(said.keyed.as_ref(), problems);
@@ -47,17 +47,16 @@ pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args
     Some(Args { id: id?, name: name?, keyed: keyed?, krate: krate? })
 }
 
-/// Reads the `#[pool(..)]` of a struct that is a part of objects: it says at most where the crate is.
+/// Parses the `#[pool(..)]` of a nested struct, in which only the path of the crate counts.
 pub(crate) fn parse_part(input: &DeriveInput, problems: &mut Problems) -> Option<Path> {
-    // Beside the derive of `PoolObject`, which makes the same schema, the compiler says what is wrong.
+    // If the struct derives `PoolObject`, too, the compiler reports the duplicate schema.
     krate(Said::by(input, problems).krate.as_ref(), problems)
 }
 
-/// Refuses `#[pool(..)]` on fields, which would be read by nobody.
+/// Refuses `#[pool(..)]` on fields, where it would have no effect.
 pub(crate) fn refuse_on_fields(fields: &[&Field], problems: &mut Problems) {
     for attr in fields.iter().flat_map(|field| pool_attributes(&field.attrs)) {
-        problems
-            .under(attr, "`#[pool(..)]` says something about the whole struct: write it above the struct");
+        problems.under(attr, "`#[pool(..)]` applies to the whole struct: write it above the struct");
     }
 }
 
@@ -66,7 +65,7 @@ fn pool_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
 }
 
 impl Said {
-    /// What all attributes of a struct say, as one.
+    /// Reads all attributes of a struct as one.
     fn by(input: &DeriveInput, problems: &mut Problems) -> Self {
         let mut said = Said::default();
         for attr in pool_attributes(&input.attrs) {
@@ -80,7 +79,7 @@ impl Said {
 
     fn take(&mut self, meta: Meta, problems: &mut Problems) {
         let key = key_of(meta.path());
-        let place = match key.as_str() {
+        let entry = match key.as_str() {
             "id" => &mut self.id,
             "name" => &mut self.name,
             "keyed" => &mut self.keyed,
@@ -91,10 +90,10 @@ impl Said {
                     .under(meta.path(), format_args!("`#[pool(..)]` has no key `{key}`: {known}"));
             }
         };
-        if place.is_some() {
-            return problems.under(meta.path(), format_args!("`{key}` is said twice: remove one"));
+        if entry.is_some() {
+            return problems.under(meta.path(), format_args!("`{key}` is given twice: remove one"));
         }
-        *place = Some(meta);
+        *entry = Some(meta);
     }
 }
 
@@ -104,7 +103,7 @@ fn key_of(path: &Path) -> String {
 
 fn id(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<u16> {
     let Some(meta) = said else {
-        problems.under(ident, format_args!("a type of a pool has a number that never changes: {WRITE_ID}"));
+        problems.under(ident, format_args!("a type of a pool needs a number that never changes: {WRITE_ID}"));
         return None;
     };
     let Some(Lit::Int(number)) = literal(meta) else {
@@ -124,7 +123,7 @@ fn name(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<S
         return checked_name(name, ident.span(), problems);
     };
     let Some(Lit::Str(text)) = literal(meta) else {
-        problems.at(place(meta), format_args!("a name is a text in quotes: {WRITE_NAME}"));
+        problems.at(place(meta), format_args!("a name is a string in quotes: {WRITE_NAME}"));
         return None;
     };
     checked_name(text.value(), text.span(), problems)
@@ -150,7 +149,8 @@ fn keyed(said: Option<&Meta>, problems: &mut Problems) -> Option<bool> {
     }
 }
 
-/// Where the generated code finds the crate: `::hotpool`, unless a program has renamed it.
+/// Returns the path of the crate in the generated code: `::hotpool`, unless the program has renamed
+/// it.
 fn krate(said: Option<&Meta>, problems: &mut Problems) -> Option<Path> {
     let Some(meta) = said else { return Some(syn::parse_quote!(::hotpool)) };
     let path = match literal(meta) {
@@ -164,7 +164,7 @@ fn krate(said: Option<&Meta>, problems: &mut Problems) -> Option<Path> {
     path
 }
 
-/// The literal after `key =`, also one that a `macro_rules` variable stands for.
+/// Returns the literal after `key =`, including one that a `macro_rules` variable stands for.
 fn literal(meta: &Meta) -> Option<&Lit> {
     let Meta::NameValue(pair) = meta else { return None };
     let mut value = &pair.value;
@@ -178,7 +178,7 @@ fn literal(meta: &Meta) -> Option<&Lit> {
     }
 }
 
-/// Where the value is, or should be.
+/// Returns the span of the value, or of the key if it has none.
 fn place(meta: &Meta) -> Span {
     match meta {
         Meta::NameValue(pair) => pair.value.span(),

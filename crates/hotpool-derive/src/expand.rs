@@ -1,4 +1,4 @@
-//! The code that the derives write.
+//! Generates the code of the derives.
 
 use crate::problems::Problems;
 use crate::type_name::type_name;
@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Field, Ident, Index, Member, Path};
 
-/// `#[derive(PoolObject)]`.
+/// Expands `#[derive(PoolObject)]`.
 pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let fields = shape::fields(input, &mut problems);
@@ -35,7 +35,7 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-/// `#[derive(Schema)]`.
+/// Expands `#[derive(Schema)]`.
 pub(crate) fn schema(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let fields = shape::fields(input, &mut problems);
@@ -58,7 +58,7 @@ fn schema_impl(krate: &Path, ident: &Ident, fields: &[&Field]) -> TokenStream {
     }
 }
 
-/// Where a field is in its struct, and its name.
+/// Returns how to access a field, and its name.
 fn member(at: usize, field: &Field) -> (Member, String) {
     match &field.ident {
         Some(ident) => (Member::Named(ident.clone()), ident.unraw().to_string()),
@@ -66,7 +66,7 @@ fn member(at: usize, field: &Field) -> (Member, String) {
     }
 }
 
-/// Fails to compile at the field after which there are bytes that belong to none.
+/// Generates assertions that fail to compile at a field that is followed by padding.
 fn dense(ident: &Ident, fields: &[&Field]) -> TokenStream {
     let checks = fields.iter().enumerate().map(|(at, field)| {
         let ((here, name), ty) = (member(at, field), &field.ty);
@@ -78,7 +78,7 @@ fn dense(ident: &Ident, fields: &[&Field]) -> TokenStream {
             None => (quote!(::core::mem::size_of::<#ident>()), "and the end of the struct".into()),
         };
         let why = format!(
-            "padding between `{name}` {before}: a pool keeps no bytes that belong to no field; order the fields by \
+            "padding between `{name}` {before}: every byte of an object must belong to a field; order the fields by \
              alignment, or add a field such as `_pad: [u8; 4]` there"
         );
         quote_spanned! {field.span()=>
@@ -94,7 +94,7 @@ fn dense(ident: &Ident, fields: &[&Field]) -> TokenStream {
 fn field_value(krate: &Path, at: usize, field: &Field) -> TokenStream {
     let (member, name) = member(at, field);
     let (ty, written) = (&field.ty, type_name(&field.ty));
-    // The span is the type's, so that a type without a schema is marked in the user's own line.
+    // With the type's span, an error about a type without a schema points at the user's own line.
     let desc = quote_spanned! {ty.span()=> #krate::object::TypeDesc::of::<#ty>(#written) };
     quote! {
         #krate::object::Field {

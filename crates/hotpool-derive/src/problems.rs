@@ -1,9 +1,9 @@
-//! Problems found so far, so that one compile shows them all.
+//! Collects problems, so that one compilation shows them all.
 
 use proc_macro2::Span;
 use quote::ToTokens;
 
-/// A list of compile errors that is only looked at once everything has been checked.
+/// A list of compile errors, to be returned after all checks.
 #[derive(Default)]
 pub(crate) struct Problems(Option<syn::Error>);
 
@@ -13,12 +13,12 @@ impl Problems {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds a problem at a place of its own.
+    /// Adds a problem at a span.
     pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(syn::Error::new(span, message));
     }
 
-    /// Adds an error that the parser has raised.
+    /// Adds an error of the parser.
     pub(crate) fn push(&mut self, error: syn::Error) {
         match &mut self.0 {
             Some(first) => first.combine(error),
@@ -26,7 +26,7 @@ impl Problems {
         }
     }
 
-    /// `found`, unless there was a problem. It is `None` only where there was one.
+    /// Returns `found`, or the problems if there are any. `found` may be `None` only if there are.
     pub(crate) fn unless_any<T>(self, found: Option<T>) -> syn::Result<T> {
         match (self.0, found) {
             (None, Some(found)) => Ok(found),

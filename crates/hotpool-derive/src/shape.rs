@@ -1,10 +1,10 @@
-//! Which structs have a layout that every build agrees on.
+//! Checks that a struct has a layout that every build agrees on.
 
 use crate::problems::Problems;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Meta, Token};
 
-/// Checks that `input` is a struct with a fixed layout and gives back its fields.
+/// Checks that `input` is a struct with a fixed layout, and returns its fields.
 pub(crate) fn fields<'a>(input: &'a DeriveInput, problems: &mut Problems) -> Option<Vec<&'a Field>> {
     check_generics(input, problems);
     let fields = match &input.data {
@@ -29,7 +29,7 @@ pub(crate) fn fields<'a>(input: &'a DeriveInput, problems: &mut Problems) -> Opt
 
 fn check_generics(input: &DeriveInput, problems: &mut Problems) {
     if !input.generics.params.is_empty() {
-        let why = "generics cannot be in a pool: a type there has one number, one name and one layout; \
+        let why = "a generic struct cannot be in a pool: a type has one number, one name and one layout; \
                    write one struct for each type you store";
         problems.under(&input.generics.params, why);
     }

@@ -1,6 +1,7 @@
-//! The default name of a type: that of its struct in snake case.
+//! The default name of a type: the name of its struct in snake case.
 
-/// `HttpSession` and `HTTPSession` are `http_session`, `Vec3` is `vec3`, `PlayerV2` is `player_v2`.
+/// Converts to snake case: `HttpSession` and `HTTPSession` to `http_session`, `PlayerV2` to
+/// `player_v2`.
 pub(crate) fn snake_case(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut snake = String::new();
@@ -13,8 +14,9 @@ pub(crate) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Whether an upper-case letter between these two begins a word: after a lower-case letter or a digit it
-/// does, in a run of upper-case ones only the last does.
+/// Returns whether an upper-case letter between these two begins a word.
+///
+/// It does after a lower-case letter or a digit, and as the last of several upper-case letters.
 fn starts_word(before: char, after: Option<&char>) -> bool {
     before.is_lowercase()
         || before.is_numeric()
@@ -39,8 +41,8 @@ mod tests {
             ("A", "a"),
             ("AB", "ab"),
         ];
-        for (name, wanted) in cases {
-            assert_eq!(snake_case(name), wanted);
+        for (name, expected) in cases {
+            assert_eq!(snake_case(name), expected);
         }
     }
 }

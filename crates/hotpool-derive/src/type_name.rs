@@ -1,11 +1,11 @@
-//! The text of a type as the source writes it.
+//! The text of a type, as the source writes it.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// `[f32; 3]`, `Link<Guild>`: the source's own words, with the spaces that rustfmt would set.
+/// Returns the source text of a type, such as `[f32; 3]`, with spaces as rustfmt sets them.
 ///
-/// On one line whatever the source does, because schemas are stored as a line per field.
+/// The text has one line, because schemas are stored as one line per field.
 pub(crate) fn type_name(ty: &syn::Type) -> String {
     let mut text = String::new();
     write_tokens(&mut text, ty.to_token_stream());
@@ -43,7 +43,7 @@ fn brackets(delimiter: Delimiter) -> (&'static str, &'static str) {
         Delimiter::Parenthesis => ("(", ")"),
         Delimiter::Brace => ("{ ", " }"),
         Delimiter::Bracket => ("[", "]"),
-        // What a `macro_rules` variable was replaced by.
+        // The replacement of a `macro_rules` variable.
         Delimiter::None => ("", ""),
     }
 }
@@ -63,8 +63,8 @@ mod tests {
             ("[u8; \"two\n lines\".len()]", "[u8; \"two lines\".len()]"),
             ("[u8; limits::MAX as usize]", "[u8; limits::MAX as usize]"),
         ];
-        for (source, wanted) in cases {
-            assert_eq!(type_name(&syn::parse_str(source).unwrap()), wanted);
+        for (source, expected) in cases {
+            assert_eq!(type_name(&syn::parse_str(source).unwrap()), expected);
         }
     }
 }
