@@ -1,7 +1,7 @@
-//! `describe`: what the base of a pool says of its blocks and types, copied without a store.
+//! Describes the blocks and types of a pool as its base records them, without a store.
 //!
-//! The base is input: whatever it holds, the copy ends and reads inside the mapping only. Nothing is
-//! believed to fit together; whether it does is what `verify` says.
+//! The base is input: whatever it holds, the copy ends and reads only inside the mapping.
+//! `describe` does not check whether the facts fit together; `verify` does.
 
 use crate::inspect::tables::is_live;
 use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
@@ -15,19 +15,19 @@ use crate::units::{Bytes, Key};
 use crate::word::Word;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why a pool cannot be described.
+/// Reasons why a pool cannot be described.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescribeError {
-    /// Its base cannot be attached, or is of another layout.
+    /// The base cannot be attached, or has another layout.
     #[error(transparent)]
     Share(#[from] ShareError),
-    /// The base holds bytes that no pool of ours has.
+    /// The base holds bytes that no pool has.
     #[error("the base segment under {key} is damaged: {what}")]
     Corrupt {
-        /// Its key.
+        /// Segment key of the base.
         key: Key,
-        /// What makes no sense.
+        /// Rule that the bytes break.
         what: &'static str,
     },
 }
@@ -35,89 +35,93 @@ pub enum DescribeError {
 /// A pool as its base describes it.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// Its head, its owner, and what the system says of the base.
+    /// Header of the base, its owner, and the facts that the system reports.
     pub facts: Facts,
-    /// The pages that the base is made of; `None` where the system does not say.
+    /// Kind of the base's pages; `None` if the system does not report it.
     pub base_pages: Option<PageKind>,
     /// Size of every block.
     pub block_bytes: Bytes,
-    /// Extents in use.
+    /// Number of extents in use.
     pub extents: u64,
-    /// Starts that found the pool closed.
+    /// Number of starts that found the pool closed.
     pub starts_clean: u64,
-    /// Starts that found that the last owner had died.
+    /// Number of starts that found that the last owner had died.
     pub starts_crashed: u64,
-    /// The blocks, by their numbers.
+    /// Blocks in the order of their numbers.
     pub blocks: Vec<BlockShape>,
-    /// The types, in the order in which they were added.
+    /// Types in the order in which they were added.
     pub types: Vec<TypeShape>,
 }
 
 /// A block as the base describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockShape {
-    /// Its number.
+    /// Block number.
     pub index: u32,
-    /// Key of its segment.
+    /// Segment key.
     pub key: Key,
-    /// The ini gave it up while it was empty.
+    /// Whether the block was given up while it was empty.
     pub vacant: bool,
-    /// Extents in it.
+    /// Number of extents in the block.
     pub extents: u64,
-    /// Bytes that extents have taken, with what alignment has left between them.
+    /// Bytes allocated to extents, including alignment gaps between them.
     pub taken: Bytes,
-    /// Bytes that no extent has taken; 0 if it was given up.
+    /// Bytes that no extent has; 0 if the block was given up.
     pub free: Bytes,
 }
 
 /// A type as the base describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeShape {
-    /// Its number.
+    /// Type number.
     pub id: u16,
-    /// Its name.
+    /// Name of the type.
     pub name: String,
-    /// What in its entry makes no sense, if something does not. The numbers then mean little.
+    /// Rule that the entry breaks; `None` if it breaks none. The other fields are unreliable if it
+    /// does.
     pub problem: Option<&'static str>,
     /// Whether objects have a user key.
     pub keyed: bool,
-    /// Bytes of an object.
+    /// Size of an object in bytes.
     pub object_bytes: u64,
     /// Bytes from one slot to the next.
     pub stride: u64,
-    /// Alignment of an object.
+    /// Alignment of an object in bytes.
     pub align: u32,
-    /// Fingerprint of its fields.
+    /// Fingerprint of the fields.
     pub fingerprint: u64,
-    /// Live objects.
+    /// Number of live objects.
     pub live: u64,
-    /// Slots that have been used at some time.
+    /// Number of slots that have been used at least once.
     pub high_water: u64,
-    /// Slots that memory was taken for.
+    /// Number of slots that have memory.
     pub capacity: u64,
-    /// Slots that are used up.
+    /// Number of retired slots.
     pub retired: u64,
-    /// Extents of slots.
+    /// Number of extents of slots.
     pub slot_extents: u64,
-    /// Extents of its index.
+    /// Number of extents of the index.
     pub index_extents: u64,
-    /// Bytes of all its extents.
+    /// Bytes of all extents.
     pub bytes: u64,
-    /// Groups of its index in use.
+    /// Number of groups of the index in use.
     pub groups: u64,
-    /// Bytes of its schema text; 0 if there was no room to keep it.
+    /// Bytes of the schema text; 0 if it was not kept.
     pub schema_bytes: u32,
-    /// The fields of an object as the schema text lists them; `None` if it was not kept or is damaged.
+    /// Fields of an object from the schema text; `None` if the text was not kept or is damaged.
     pub fields: Option<Vec<StoredField>>,
 }
 
-/// Reads what the base under `key` says of its pool: attached for reading, registered as an
-/// observer, nothing is stored, and of the blocks only those are attached that hold the last slot of a type to change. A pool whose owner is running may be
-/// looked at too; its numbers are then those of slightly different moments.
+/// Reads what the base under `key` records about its pool.
+///
+/// The base is attached for reading, as an observer, and nothing is stored. Of the blocks, only
+/// those with the named slot of a type are attached. If an owner is running meanwhile, the numbers
+/// are from slightly different moments.
 ///
 /// # Errors
 ///
-/// There is no pool of this layout under the key, it may not be read, or the base makes no sense.
+/// Fails if there is no pool of this layout under the key, if it may not be read, or if the base is
+/// damaged.
 pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError> {
     Observed::steadily(key, home, |observed| describe_observed(key, observed))
 }
@@ -138,7 +142,7 @@ fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, D
     Ok(Description { base_pages, ..describe(&base, facts, &mut lives) })
 }
 
-/// What the header of the named slot of a type holds. Only its block is attached, through `block`.
+/// Returns the header of the named slot of a type. `block` attaches only the block of that slot.
 fn named_header(base: &Base, info: &TypeInfo, block: &mut dyn FnMut(Key) -> Option<Region>) -> Option<u64> {
     let (index, shift) = (info.named()?, info.shift.load());
     let (owner, ordinal) = (info.id.load(), index.checked_shr(shift)?);
@@ -170,12 +174,12 @@ fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool)
     }
 }
 
-/// What the table of extents adds up to, in one pass.
+/// The sums over the table of extents, computed in one pass.
 #[derive(Default)]
 struct Sums {
-    /// Per block: extents, and where the last one ends.
+    /// For each block: number of extents, and end of the last one.
     blocks: BTreeMap<u32, (u64, u64)>,
-    /// Per type, for slots and index: extents and their bytes.
+    /// For each type, separately for slots and index: number of extents, and their bytes.
     types: BTreeMap<(u16, bool), (u64, u64)>,
 }
 
@@ -218,7 +222,7 @@ fn blocks(base: &Base, sums: &Sums) -> Vec<BlockShape> {
 }
 
 fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeShape {
-    // A number that fits no type is that of no entry, and `check` says so.
+    // A number that is no type number fits no entry, which `check` reports.
     let id = u16::try_from(info.id.load()).unwrap_or(0);
     let of = |index| sums.types.get(&(id, index)).copied().unwrap_or_default();
     let ((slot_extents, slot_bytes), (index_extents, index_bytes)) = (of(false), of(true));
@@ -297,7 +301,7 @@ mod tests {
         assert_eq!(told.blocks.iter().map(|block| block.extents).sum::<u64>(), told.extents);
     }
 
-    /// Words that bring arithmetic to its ends, and others.
+    /// Returns a word that drives arithmetic to its limits, or a random one.
     fn word(random: &mut fastrand::Rng) -> u64 {
         match random.u32(..4) {
             0 => u64::MAX,
@@ -318,7 +322,8 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let mut described = 0;
         for round in 0..120 {
-            // Behind the geometry, whose checksum would stop it: the first tables, more, or all.
+            // Past the geometry, whose checksum would stop the test: the first tables, more, or
+            // all.
             let ends = [0x3000, 0x10_0000, region.len()];
             for _ in 0..random.usize(1..200) {
                 let at = random.u64(32..ends[round % 3] / 8) as usize;

@@ -1,16 +1,16 @@
-//! What a walk over a pool's bytes has found.
+//! The findings of a verification.
 
 use crate::units::Key;
 use std::fmt;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing is wrong: a hint that leads nowhere, an object that was being written.
+    /// No problem: a stale hint, or an object that was being written.
     Note,
-    /// Something that no release of the library does, and that nothing depends on.
+    /// A state that no release of the library creates, and on which nothing depends.
     Warning,
-    /// An invariant of the layout does not hold.
+    /// A broken invariant of the layout.
     Damage,
 }
 
@@ -24,16 +24,16 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Where a finding lies, as far as that can be said.
+/// The position of a finding, as precisely as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Number of the type.
+    /// Type number.
     pub type_id: Option<u16>,
-    /// Number of the slot in its type.
+    /// Slot number within its type.
     pub slot: Option<u32>,
-    /// Key of the segment.
+    /// Segment key.
     pub segment: Option<Key>,
-    /// Byte in the segment.
+    /// Offset in the segment in bytes.
     pub offset: Option<u64>,
 }
 
@@ -52,14 +52,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that a walk has found.
+/// One finding of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// Where it is.
+    /// Position of the finding.
     pub place: Place,
-    /// What it is, in words.
+    /// Description of the finding.
     pub what: String,
 }
 
@@ -69,78 +69,82 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was counted of one type.
+/// The counts for one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeReport {
-    /// Number of the type.
+    /// Type number.
     pub id: u16,
-    /// Its name.
+    /// Name of the type.
     pub name: String,
-    /// Slots that memory was taken for.
+    /// Number of slots that have memory.
     pub slots: u64,
-    /// Slots in which an object lives.
+    /// Number of slots in which an object lives.
     pub live: u64,
-    /// Slots that are used up.
+    /// Number of retired slots.
     pub retired: u64,
-    /// Groups of its index in use.
+    /// Number of groups of the index in use.
     pub groups: u64,
-    /// Entries of its index that lead to no live object with their key. They do no harm and go when
-    /// their place is wanted.
+    /// Number of index entries that lead to no live object with their key.
+    ///
+    /// They are harmless, and are overwritten when their entry is needed.
     pub stale_entries: u64,
 }
 
-/// What a walk over a pool has found and counted.
+/// The findings and counts of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Key of the base segment.
+    /// Segment key of the base.
     pub key: Key,
-    /// Name of the process that owns the pool.
+    /// Process name of the pool.
     pub process: String,
-    /// Whether it had an owner while it was walked over. Then sums were in motion, and a finding
-    /// about one object was looked at several times before it was believed.
+    /// Whether an owner was running meanwhile.
+    ///
+    /// The sums were then in motion, and a finding about one object was confirmed by repeated
+    /// readings.
     pub live: bool,
-    /// It took an extent, a block or a type while it was walked over, in each of several walks: what was to
-    /// be found behind that is left out.
+    /// Whether the pool gained an extent, a block or a type during each of several passes.
+    ///
+    /// Findings after that moment are left out.
     pub grew: bool,
-    /// Blocks in use.
+    /// Number of blocks in use.
     pub blocks: u64,
-    /// Extents in use.
+    /// Number of extents in use.
     pub extents: u64,
-    /// The types, in the order in which they were added.
+    /// Counts of the types, in the order in which they were added.
     pub types: Vec<TypeReport>,
-    /// What was found, in the order of the walk.
+    /// Findings in the order in which they were made.
     pub findings: Vec<Finding>,
-    /// Findings beyond those that are kept.
+    /// Number of findings that were not kept.
     pub left_out: u64,
-    /// As bad as this, or less: no kept one gives way to it.
-    pub(crate) settled: Option<Severity>,
+    /// Worst severity that found no room: no kept finding is less severe.
+    pub(crate) no_room_for: Option<Severity>,
 }
 
-/// Findings kept of one walk: enough to see the pattern of any damage.
+/// Most findings kept: enough to see the pattern of any damage.
 const MOST: usize = 1000;
 
 impl Report {
-    /// Whether nothing worse than notes was found.
+    /// Returns whether there is no finding worse than a note.
     pub fn is_sound(&self) -> bool {
         self.worst().is_none_or(|worst| worst == Severity::Note)
     }
 
-    /// The worst that was found.
+    /// Returns the worst severity of all findings.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 
-    /// Findings that are no notes.
+    /// Returns the findings that are not notes.
     pub fn problems(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity != Severity::Note)
     }
 
-    /// Live objects of all types.
+    /// Returns the number of live objects of all types.
     pub fn objects(&self) -> u64 {
         self.types.iter().map(|t| t.live).sum()
     }
 
-    /// Keeps a finding. Where there is no more room a note gives way to what is worse.
+    /// Adds a finding. If the list is full, it replaces a less severe one.
     pub(crate) fn add(&mut self, severity: Severity, place: Place, what: impl Into<String>) {
         let finding = Finding { severity, place, what: what.into() };
         if self.findings.len() < MOST {
@@ -148,16 +152,16 @@ impl Report {
             return;
         }
         self.left_out += 1;
-        if self.settled >= Some(severity) {
+        if self.no_room_for >= Some(severity) {
             return;
         }
         match self.findings.iter_mut().rfind(|kept| kept.severity < severity) {
             Some(kept) => *kept = finding,
-            None => self.settled = Some(severity),
+            None => self.no_room_for = Some(severity),
         }
     }
 
-    /// Whether one more finding would not be kept anyway.
+    /// Returns whether the list of findings is full.
     pub(crate) fn is_full(&self) -> bool {
         self.findings.len() >= MOST
     }
@@ -168,15 +172,18 @@ impl fmt::Display for Report {
         let found = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
         let verdict = if self.is_sound() { "sound" } else { "NOT sound" };
         write!(f, "{} {}: {verdict}", self.key, self.process)?;
-        write!(f, ", {} objects of {} types", self.objects(), self.types.len())?;
-        write!(f, " in {} blocks and {} extents", self.blocks, self.extents)?;
+        let objects = plural(self.objects(), "object");
+        write!(f, ", {objects} of {}", plural(self.types.len() as u64, "type"))?;
+        write!(f, " in {} and {}", plural(self.blocks, "block"), plural(self.extents, "extent"))?;
         let (damage, warnings) = (found(Severity::Damage), found(Severity::Warning));
-        write!(f, "; {damage} damaged, {warnings} warnings, {} notes", found(Severity::Note))?;
+        let (warnings, notes) =
+            (plural(warnings as u64, "warning"), plural(found(Severity::Note) as u64, "note"));
+        write!(f, "; {damage} damaged, {warnings}, {notes}")?;
         if self.live {
             write!(f, "; its owner was running")?;
         }
         if self.grew {
-            write!(f, ", and it grew: look again")?;
+            write!(f, ", and the pool grew meanwhile: verify it again")?;
         }
         for finding in &self.findings {
             write!(f, "\n  {finding}")?;
@@ -186,4 +193,9 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Returns a number with its noun, which gets an `s` unless the number is 1.
+pub(crate) fn plural(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

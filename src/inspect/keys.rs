@@ -1,4 +1,4 @@
-//! The index of a keyed type: every live object is reached by its key.
+//! Checks the index of a keyed type: every live object is found by its key.
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::lane;
@@ -11,19 +11,20 @@ use crate::word::Word;
 
 const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
 
-/// The groups of a type's index that are in use.
+/// The groups in use of a type's index.
 pub(crate) struct Groups {
     extents: Vec<Table<Group>>,
     shift: u32,
     count: u64,
     addressing: Addressing,
     seed: u64,
-    /// Per group how many live objects have their first choice there and their only entry in their second.
+    /// For each group: live objects with their first choice there and their only entry in their
+    /// second choice.
     spilled: Vec<u32>,
 }
 
 impl Groups {
-    /// The groups of a type; none if it has no user keys.
+    /// Returns the groups of a type; none if it is not keyed.
     pub(crate) fn find(walk: &mut Walk<'_>, ty: &Type) -> Self {
         let shift = ty.info.group_shift.load();
         let found: Result<Vec<_>, OutOfBounds> =
@@ -32,12 +33,15 @@ impl Groups {
             walk.damage(place_of(ty), "an extent of its index is too short");
             Vec::new()
         });
-        let said = ty.now.groups.load();
+        let counted = ty.now.groups.load();
         let capacity = (extents.len() as u64) << shift;
-        if said > capacity {
-            walk.damage(place_of(ty), format!("its index uses {said} groups and has {capacity}"));
+        if counted > capacity {
+            walk.damage(
+                place_of(ty),
+                format!("its index counts {counted} groups, but has room for {capacity}"),
+            );
         }
-        let count = said.min(capacity);
+        let count = counted.min(capacity);
         Groups {
             extents,
             shift,
@@ -48,7 +52,7 @@ impl Groups {
         }
     }
 
-    /// Groups in use.
+    /// Returns the number of groups in use.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
@@ -60,27 +64,27 @@ impl Groups {
         self.extents.get((number >> self.shift) as usize)?.get((number & ((1 << self.shift) - 1)) as usize)
     }
 
-    /// Checks that the object in slot `index`, whose key is `key`, is found by it.
+    /// Checks that the index leads from `key` to the object in slot `index`.
     pub(crate) fn reach(&mut self, walk: &mut Walk<'_>, place: Place, header: &Word, key: &Word, index: u64) {
         let seen = header.load();
         if !is_live(seen) {
             return;
         }
-        let mut result = self.look(key.load(), index);
+        let mut result = self.search(key.load(), index);
         for _ in 0..if walk.is_live() && !walk.report.is_full() { 8 } else { 0 } {
             if result.is_ok() || header.load() != seen || walk.has_grown() {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_micros(200));
             self.refresh(walk, place);
-            result = self.look(key.load(), index);
+            result = self.search(key.load(), index);
         }
         match result {
-            // It was freed during the last look.
+            // The object was freed during the last reading.
             Err(_) if header.load() != seen => {}
             Err(what) => walk.damage(place, format!("the key {}: {what}", key.load())),
             Ok(Reached { twice: true, .. }) => {
-                walk.report.add(Severity::Note, place, "two entries of the index lead to it");
+                walk.report.add(Severity::Note, place, "two index entries lead to it");
             }
             Ok(Reached { spilled_from: Some(group), .. }) => {
                 if let Some(count) = self.spilled.get_mut(group as usize) {
@@ -91,7 +95,7 @@ impl Groups {
         }
     }
 
-    /// Takes over the number of groups of an index that grows meanwhile.
+    /// Updates the number of groups, because the index may be growing.
     fn refresh(&mut self, walk: &Walk<'_>, place: Place) {
         let info = place.type_id.and_then(|id| walk.base.types.get(id.into()));
         let capacity = (self.extents.len() as u64) << self.shift;
@@ -100,26 +104,26 @@ impl Groups {
         self.spilled.resize(self.count as usize, 0);
     }
 
-    fn look(&self, key: u64, index: u64) -> Result<Reached, &'static str> {
+    fn search(&self, key: u64, index: u64) -> Result<Reached, &'static str> {
         let hash = Hash::of(key, self.seed);
         let (first, second) = (self.addressing.first(hash), self.addressing.second(hash));
-        let Some(home) = self.group(first) else { return Err("the index has no group for it") };
-        let Some(other) = self.group(second) else { return Err("the index has no group for it") };
-        let wanted = u32::try_from(index).map_or(0, |index| hash.entry(index));
-        let count = |group: &Group| group.entries.iter().filter(|entry| entry.load() == wanted).count();
+        let Some(home) = self.group(first) else { return Err("the index has no group for this key") };
+        let Some(other) = self.group(second) else { return Err("the index has no group for this key") };
+        let expected = u32::try_from(index).map_or(0, |index| hash.entry(index));
+        let count = |group: &Group| group.entries.iter().filter(|entry| entry.load() == expected).count();
         let here = count(home);
         let there = if first == second { 0 } else { count(other) };
         match (here, there) {
-            (0, 0) => Err("no entry of the index leads from it to this object"),
+            (0, 0) => Err("no index entry leads from this key to the object"),
             (0, _) if home.overflow.load() == 0 => {
-                Err("its entry is in its second group, and the first says that none is")
+                Err("its entry is in its second group, but its first group counts no such entry")
             }
             (0, n) => Ok(Reached { twice: n > 1, spilled_from: Some(first) }),
             (n, m) => Ok(Reached { twice: n + m > 1, spilled_from: None }),
         }
     }
 
-    /// Checks the groups themselves, when all objects are known; the number of stale entries.
+    /// Checks the groups after all objects are known; returns the number of stale entries.
     pub(crate) fn finish(&self, walk: &mut Walk<'_>, ty: &Type) -> u64 {
         let mut stale = 0;
         for number in 0..self.count {
@@ -128,7 +132,7 @@ impl Groups {
             let counted = group.overflow.load();
             if counted < spilled.into() {
                 let what = format!(
-                    "group {number} of its index says that {counted} of its entries are in their second group, {spilled} are"
+                    "index group {number} counts {counted} of its entries as stored in their second group, but {spilled} are"
                 );
                 walk.wrong_sum(place_of(ty), what);
             }
@@ -156,12 +160,12 @@ impl Groups {
             && !lane::is_cut(walk)
         {
             let place = Place { slot: u32::try_from(index).ok(), ..place_of(ty) };
-            walk.damage(place, format!("slot {other} has the same key, {key}"));
+            walk.damage(place, format!("slot {other} has the same user key, {key}"));
         }
         !here || !leads
     }
 
-    /// Another live object with the same key, whose entry is in the same group and behind this one.
+    /// Returns another live object with the same key, whose entry is later in these groups.
     fn same_key(&self, ty: &Type, number: u64, key: u64, index: u64) -> Option<u64> {
         let hash = Hash::of(key, self.seed);
         let other = if self.addressing.first(hash) == number { self.addressing.second(hash) } else { number };
@@ -175,13 +179,13 @@ impl Groups {
     }
 }
 
-/// How an object is reached by its key.
+/// How the index leads to an object.
 struct Reached {
     twice: bool,
     spilled_from: Option<u64>,
 }
 
-/// The key of the object in slot `index`, if one lives there.
+/// Returns the user key of the object in slot `index`, if one lives there.
 fn key_of(ty: &Type, index: u32) -> Option<u64> {
     let shift = ty.info.shift.load();
     let extent = ty.slots.get((index >> shift) as usize)?;

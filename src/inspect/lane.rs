@@ -1,4 +1,4 @@
-//! The undo log of a transaction that was cut.
+//! Checks the undo log of an interrupted transaction.
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::tables::{Type, Walk};
@@ -9,7 +9,7 @@ use crate::region::Region;
 use crate::word::Word;
 use std::collections::BTreeMap;
 
-/// Checks that the log can be rolled back or finished by whoever attaches next.
+/// Checks that the next start can roll the transaction back or finish it.
 pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let g = &walk.base.header.geometry;
     let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
@@ -18,7 +18,7 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let room = bytes.checked_sub(size_of::<LaneHead>() as u64).map(|room| room & !7);
     let log = at.checked_add(size_of::<LaneHead>() as u64);
     let (Some(head), Some(room), Some(log)) = (head, room, log) else {
-        walk.damage(place, "its undo log lies outside of the segment");
+        walk.damage(place, "the undo log lies outside the segment");
         return;
     };
     let tail = head.tail.load();
@@ -26,7 +26,7 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
         return;
     }
     if walk.pool.standing == Standing::Owned {
-        walk.damage(place, "a transaction was not ended");
+        walk.damage(place, "a transaction is still open");
         return;
     }
     let used = tail & !COMMITTED;
@@ -34,7 +34,8 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     match fits.then(|| records(&walk.base.region, types, log, used)) {
         Some(Ok(count)) => {
             let ends = if tail & COMMITTED != 0 { "finishes it" } else { "rolls it back" };
-            let what = format!("a transaction of {count} records was cut; the next start {ends}");
+            let what =
+                format!("a transaction was interrupted after {count} undo records; the next start {ends}");
             walk.report.add(Severity::Note, place, what);
         }
         Some(Err(what)) => walk.damage(place, what),
@@ -42,16 +43,17 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     }
 }
 
-/// Walks over the records; how many there are.
+/// Checks the records and returns their number.
 fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> Result<u64, &'static str> {
     let word =
-        |at: u64| base.at::<Word>(log + at).map(|word| word.load()).map_err(|_| "the undo log is cut off");
+        |at: u64| base.at::<Word>(log + at).map(|word| word.load()).map_err(|_| "the undo log is truncated");
     let (mut at, mut count) = (0, 0);
     while at < used {
         if used - at < 16 {
-            return Err("a record of the undo log is cut off");
+            return Err("a record of the undo log is truncated");
         }
-        let (kind, payload) = UndoKind::parse(word(at)?).ok_or("a record of the undo log has no kind")?;
+        let (kind, payload) =
+            UndoKind::parse(word(at)?).ok_or("a record of the undo log has an unknown kind")?;
         let operand = word(at + 8)?;
         at += 16;
         if payload > used - at {
@@ -62,7 +64,7 @@ fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> R
             (UndoKind::Tag, _) => {}
             (_, None) => return Err("a record of the undo log names no object"),
             (UndoKind::Bytes, Some(ty)) if payload != ty.info.size.load() => {
-                return Err("a record of the undo log has not the size of its object");
+                return Err("a record of the undo log does not have the size of its object");
             }
             _ => {}
         }
@@ -72,8 +74,9 @@ fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> R
     Ok(count)
 }
 
-/// Whether a transaction may have been cut: then two objects may have one key, of which the next start
-/// frees one.
+/// Returns whether a transaction may have been interrupted.
+///
+/// Two objects may then have the same key, one of which the next start frees.
 pub(crate) fn is_cut(walk: &Walk<'_>) -> bool {
     let head = walk.base.region.at::<LaneHead>(walk.base.header.geometry.lanes_off.load());
     walk.pool.standing != Standing::Owned && head.is_ok_and(|head| head.tail.load() != 0)

@@ -1,4 +1,4 @@
-//! Looks into a pool from outside, without a store to it: what is there, and whether it is sound.
+//! Inspects a pool from outside, without a store: what it contains, and whether it is sound.
 
 mod describe;
 mod finding;

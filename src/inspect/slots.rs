@@ -1,6 +1,6 @@
-//! The slots of a type: each in exactly one place, and the sums over them.
+//! Checks the slots of a type, and the sums over them.
 
-use crate::inspect::finding::{Place, TypeReport};
+use crate::inspect::finding::{Place, TypeReport, plural};
 use crate::inspect::keys::Groups;
 use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
 use crate::limits;
@@ -10,24 +10,26 @@ use crate::region::{OutOfBounds, Table};
 use crate::word::Word;
 use std::time::Duration;
 
-/// How often something about one object is looked at again while an owner is running, and how
-/// long after. An operation takes well under a microsecond.
-const LOOKS: u32 = 8;
+/// How often the check of one object is repeated while an owner is running, and after which pause.
+///
+/// An operation takes well under a microsecond.
+const READINGS: u32 = 8;
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// What is known of the slots of a type, besides what the report says.
+/// Sums over the slots of a type that are not in the report.
 #[derive(Default)]
 struct Sums {
     live: u64,
     retired: u64,
-    /// One more than the highest slot whose header is not zero.
+    /// Number of the highest slot whose header is not zero, plus one.
     used: u64,
-    /// What the slot is that the tally names.
+    /// Whether an object lives in the named slot.
+    /// Whether the named slot is retired.
     named_lives: bool,
     named_retired: bool,
 }
 
-/// One extent, its parts found inside the block.
+/// The parts of one extent, checked to lie inside the block.
 struct Parts {
     map: Table<Word>,
     first_slot: u64,
@@ -119,11 +121,11 @@ fn check_extent(
     let full = walk.base.extents.get(extent.number).map_or(0, |rec| rec.full.load());
     if full == 1 && free && !walk.is_live() {
         let place = Place { segment: Some(extent.key), offset: Some(extent.offset), ..place_of(ty) };
-        walk.damage(place, format!("extent {} is said to be full and is not", extent.number));
+        walk.damage(place, format!("extent {} is marked as full, but has a free slot", extent.number));
     }
 }
 
-/// A slot and its bit.
+/// A slot, with its bit in the map.
 struct Slot<'a> {
     header: &'a Word,
     map: &'a Word,
@@ -145,8 +147,8 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
         sums.used = slot.index + 1;
     }
     let mut problem = slot_problem(ty, slot);
-    let looks = if walk.is_live() && !walk.report.is_full() { LOOKS } else { 0 };
-    for _ in 0..looks {
+    let readings = if walk.is_live() && !walk.report.is_full() { READINGS } else { 0 };
+    for _ in 0..readings {
         if problem.is_none() || walk.has_grown() {
             return;
         }
@@ -158,7 +160,7 @@ fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sum
     }
 }
 
-/// The handle of the object in quarantine that a slot holds.
+/// Returns the handle of the object in quarantine that a slot holds.
 fn parked_object(ty: &Type, header: u64, index: u64) -> Option<Handle> {
     let of_type = header >> TYPE_SHIFT & u64::from(limits::MAX_TYPE_ID) == u64::from(ty.id);
     let place = index << INDEX_SHIFT | u64::from(ty.id) << TYPE_SHIFT;
@@ -166,64 +168,68 @@ fn parked_object(ty: &Type, header: u64, index: u64) -> Option<Handle> {
     (is_parked(header) && of_type).then(|| Handle::from_bits(bits)).flatten()
 }
 
-/// What is wrong with a slot, looked at once.
+/// Returns what is wrong with a slot, by one reading.
 fn slot_problem(ty: &Type, slot: &Slot<'_>) -> Option<String> {
     let header = slot.header.load();
     let used = slot.map.load() >> slot.bit & 1 != 0;
     if slot.index >= limits::MAX_SLOTS.into() {
-        return (header != 0).then(|| "no handle can name it, and it was used".into());
+        return (header != 0).then(|| "no handle can name it, but it has been used".into());
     }
     let generation = header & GENERATION_MASK;
-    // In quarantine it names its type, and not its slot.
+    // The header of a slot in quarantine names its type, but not its slot.
     let parked =
         is_parked(header) && header >> TYPE_SHIFT & u64::from(limits::MAX_TYPE_ID) == u64::from(ty.id);
     if header != 0 && header != RETIRED && !parked {
-        let wanted = slot.index << (INDEX_SHIFT - TYPE_SHIFT) | u64::from(ty.id);
-        if header >> TYPE_SHIFT != wanted {
+        let expected = slot.index << (INDEX_SHIFT - TYPE_SHIFT) | u64::from(ty.id);
+        if header >> TYPE_SHIFT != expected {
             return Some(format!("its header {header:#x} is that of another slot"));
         }
         let last = u64::from(ty.info.last_generation.load());
         if generation > last {
-            return Some(format!("its generation {generation} is beyond the last one, {last}"));
+            return Some(format!("its generation {generation} exceeds the last one, {last}"));
         }
         if generation == 0 {
             return Some("its header has no generation".into());
         }
     }
     if header != 0 && slot.index >= ty.now.high_water.load() {
-        return Some("it was used, and the type says that no slot from here on was".into());
+        return Some("it has been used, but is at or above the high water of its type".into());
     }
     let taken = is_live(header) || header == RETIRED || parked;
-    // The slot that was the last to change keeps its bit when it is freed.
+    // A free keeps the bit of the slot that it names.
     let is_at_hand = !taken && ty.now.named().map(u64::from) == Some(slot.index);
     if taken == used || is_at_hand {
         return None;
     }
     Some(match (is_live(header), taken) {
-        (true, _) => "an object lives in it, and the map calls it free".into(),
-        (_, true) if parked => "it is in quarantine, and the map calls it free".into(),
-        (_, true) => "it is used up, and the map calls it free".into(),
-        _ => "it is free, and the map calls it used: it is lost".into(),
+        (true, _) => "an object lives in it, but the map marks it as free".into(),
+        (_, true) if parked => "it is in quarantine, but the map marks it as free".into(),
+        (_, true) => "it is retired, but the map marks it as free".into(),
+        _ => "it is free, but the map marks it as used: the slot is leaked".into(),
     })
 }
 
 fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
     let len = ty.now.len(sums.named_lives);
     if len != sums.live {
-        walk.wrong_sum(place_of(ty), format!("it counts {len} objects, {} live in it", sums.live));
+        let counted = plural(len, "object");
+        walk.wrong_sum(place_of(ty), format!("its tally counts {counted}, but {} are live", sums.live));
     }
     let retired = ty.now.retired.load() >> 32;
     if retired.abs_diff(sums.retired) > u64::from(sums.named_retired) {
-        walk.wrong_sum(place_of(ty), format!("it counts {retired} slots as used up, {} are", sums.retired));
+        walk.wrong_sum(
+            place_of(ty),
+            format!("it counts {retired} slots as retired, but {} are retired", sums.retired),
+        );
     }
     let high_water = ty.now.high_water.load();
-    // The last one may have been at hand and never used.
+    // The highest slot may have been at hand and never used.
     if high_water > slots {
-        walk.wrong_sum(place_of(ty), format!("it has used {high_water} slots, and has {slots}"));
+        walk.wrong_sum(place_of(ty), format!("its high water is {high_water}, but it has {slots} slots"));
     } else if high_water > sums.used + 1 && !walk.is_live() {
         walk.wrong_sum(
             place_of(ty),
-            format!("it says that {high_water} slots were used, {} were", sums.used),
+            format!("its high water is {high_water}, but the used slots end at {}", sums.used),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of the base segment: header, types, blocks, extents, marks.
+//! Checks the tables of the base segment: header, types, blocks, extents, marks.
 
 use crate::inspect::finding::{Place, Report, Severity, TypeReport};
 use crate::inspect::keys::Groups;
@@ -19,39 +19,40 @@ use crate::word::Word;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::offset_of;
 
-/// An extent that lies where it should.
+/// An extent whose position has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) block: Region,
     pub(crate) key: Key,
     pub(crate) offset: u64,
-    /// Its number in the table.
+    /// Number of the extent in the table.
     pub(crate) number: usize,
 }
 
-/// One type with its extents in their order.
+/// One type, with its extents in their order.
 pub(crate) struct Type {
     pub(crate) id: u16,
-    /// As it was when it was checked: what is stored to it later leads no walk astray.
+    /// Copy from the moment of its check: later stores of the owner cannot mislead the
+    /// verification.
     pub(crate) info: TypeInfo,
-    /// For the words that change.
+    /// The record in the segment, for the words that change.
     pub(crate) now: At<TypeInfo>,
     pub(crate) slots: Vec<Extent>,
     pub(crate) index: Vec<Extent>,
 }
 
-/// A walk under way.
+/// A running verification.
 pub(crate) struct Walk<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) base: &'a Base,
     pub(crate) report: Report,
-    /// What [`tables`](Tables) said when it began.
+    /// Sizes of the tables at its beginning.
     pub(crate) began: Tables,
-    /// Objects in quarantine that it came by.
+    /// Objects in quarantine that were found in slots.
     pub(crate) parked: Vec<(Place, Handle)>,
 }
 
-/// How many blocks, extents and types there are.
+/// The numbers of blocks, extents and types.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tables([u64; 3]);
 
@@ -63,7 +64,7 @@ impl Tables {
 }
 
 impl Walk<'_> {
-    /// Nothing is said of a pool that grows meanwhile: what does not hold may have been true.
+    /// Reports damage, unless the pool has grown meanwhile: a broken rule may then have held.
     pub(crate) fn damage(&mut self, place: Place, what: impl Into<String>) {
         self.find(Severity::Damage, place, what);
     }
@@ -74,13 +75,15 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether its owner has added an extent, a block or a type since the walk began: then there are objects that it does not
-    /// see, and their keys and sums are not those that it counts.
+    /// Returns whether the owner has added an extent, a block or a type since the verification
+    /// began.
+    ///
+    /// The verification then misses objects, so keys and sums may not agree.
     pub(crate) fn has_grown(&self) -> bool {
         self.is_live() && Tables::of(self.base) != self.began
     }
 
-    /// A sum that does not hold: damage, unless somebody is storing to the pool meanwhile.
+    /// Reports a wrong sum: damage, or a note while an owner is storing to the pool.
     pub(crate) fn wrong_sum(&mut self, place: Place, what: String) {
         let severity = if self.is_live() { Severity::Note } else { Severity::Damage };
         self.report.add(severity, place, what);
@@ -91,13 +94,13 @@ impl Walk<'_> {
     }
 }
 
-/// Keys of the blocks that a base names, as far as it makes sense.
+/// Returns the segment keys of the blocks that a base names; none if the base is damaged.
 pub(crate) fn block_keys(base: &Region) -> Vec<Key> {
     let Ok(base) = Base::find(*base) else { return Vec::new() };
     (0..base.nblocks()).filter_map(|n| base.blocks.get(n)).map(|block| Key(block.key.load())).collect()
 }
 
-/// Walks over a whole pool.
+/// Verifies a whole pool.
 pub(crate) fn walk(pool: &Pool) -> Report {
     let mut report = Report { key: pool.key, live: pool.standing == Standing::Live, ..Report::default() };
     let place = Place { segment: Some(pool.key), offset: Some(0), ..Place::default() };
@@ -116,7 +119,8 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     report.extents = base.header.nextents.load();
     let mut walk = Walk { pool, base: &base, report, began: Tables::of(&base), parked: Vec::new() };
     if base.header.moved.load() != 0 {
-        let what = "it was moved aside to its post-mortem keys and holds nothing; the next start begins anew";
+        let what =
+            "the pool was moved aside to its post-mortem keys and holds nothing; the next start is cold";
         walk.report.add(Severity::Note, place, what);
         return walk.report;
     }
@@ -137,24 +141,24 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     walk.report
 }
 
-/// What is wrong with the first 64 bytes of a segment.
+/// Returns what is wrong with the first 64 bytes of a segment.
 fn frozen(region: &Region, key: Key, kind: u32, index: u32) -> Option<String> {
     let Ok(frozen) = region.at::<Frozen>(0) else {
-        return Some("it is shorter than its first 64 bytes".into());
+        return Some("the segment is shorter than 64 bytes".into());
     };
-    let wrong = |what: &str, found: u64, wanted: u64| {
-        (found != wanted).then(|| format!("its {what} is {found:#x} and should be {wanted:#x}"))
+    let wrong = |what: &str, found: u64, expected: u64| {
+        (found != expected).then(|| format!("its {what} is {found:#x}, expected {expected:#x}"))
     };
     wrong("first word", frozen.magic.load(), MAGIC_READY)
         .or_else(|| wrong("checksum", frozen.check.load().into(), frozen.sum().into()))
         .or_else(|| wrong("layout version", frozen.layout.load().into(), LAYOUT_VERSION.into()))
         .or_else(|| wrong("kind", frozen.kind.load().into(), kind.into()))
         .or_else(|| wrong("key", frozen.key.load().into(), key.0.into()))
-        .or_else(|| wrong("number", frozen.index.load().into(), index.into()))
+        .or_else(|| wrong("block number", frozen.index.load().into(), index.into()))
         .or_else(|| wrong("size", frozen.bytes.load(), region.len()))
 }
 
-/// The words of the header that the pool does not check when it is opened.
+/// Checks the words of the header that a start does not check.
 fn header(walk: &mut Walk<'_>) {
     let header = walk.base.header;
     let place = |offset: usize| Place {
@@ -166,11 +170,15 @@ fn header(walk: &mut Walk<'_>) {
     let (at_split, at_last) = (place(offset_of!(BaseHeader, split)), place(offset_of!(BaseHeader, last)));
     let run = header.run.load();
     if ![RUN_CLOSED, RUN_STARTING, RUN_READY].contains(&run) {
-        walk.find(Severity::Warning, at_run, format!("the word that says how its last owner left is {run}"));
+        walk.find(
+            Severity::Warning,
+            at_run,
+            format!("the word `run`, the state of the last owner, has the invalid value {run}"),
+        );
     }
     let used = header.schema_used.load();
     if used > header.geometry.schema_bytes.load() {
-        walk.find(Severity::Damage, at_used, "it counts more schema text than there is room for");
+        walk.find(Severity::Damage, at_used, "the schema texts are longer than their room");
     }
     let split = header.split.load();
     if split != 0 && !walk.is_live() {
@@ -182,16 +190,16 @@ fn header(walk: &mut Walk<'_>) {
         });
         let (severity, what) = match (known, walk.pool.standing) {
             (true, Standing::Left) => {
-                (Severity::Note, "the split of an index group was cut; the next start ends it")
+                (Severity::Note, "the split of an index group was interrupted; the next start completes it")
             }
-            (true, _) => (Severity::Damage, "a split of an index group was not ended"),
-            (false, _) => (Severity::Damage, "the split in flight names no group that could be split"),
+            (true, _) => (Severity::Damage, "a split of an index group is still open"),
+            (false, _) => (Severity::Damage, "the word `split` names no group that could be split"),
         };
         walk.find(severity, at_split, what);
     }
     let word = header.last.load();
     if word != 0 && Last::parse(word).is_none() {
-        walk.find(Severity::Warning, at_last, "the last operation makes no sense");
+        walk.find(Severity::Warning, at_last, "the word `last` encodes no operation");
     }
 }
 
@@ -202,13 +210,13 @@ fn blocks(walk: &mut Walk<'_>) {
         let (key, state) = (Key(block.key.load()), block.state.load());
         let place = Place { segment: Some(key), ..Place::default() };
         if block.index.load() as usize != number {
-            walk.damage(place, format!("block {number} says that it is block {}", block.index.load()));
+            walk.damage(place, format!("block {number} has the block number {}", block.index.load()));
         }
         if ![BLOCK_ACTIVE, BLOCK_VACANT].contains(&state) {
-            walk.damage(place, format!("block {number} has the state {state}, which has no meaning"));
+            walk.damage(place, format!("block {number} has the state {state}, which is invalid"));
         }
         if !keys.insert(key) {
-            walk.damage(place, format!("block {number} has the key of another block"));
+            walk.damage(place, format!("block {number} has the segment key of another block"));
         }
         match walk.pool.blocks.get(number) {
             Some(Ok(region)) => block_segment(walk, place, *region, number),
@@ -216,12 +224,12 @@ fn blocks(walk: &mut Walk<'_>) {
             Some(Err(why)) => {
                 let used = walk.base.taken(number as u32) != 0;
                 let then = match used {
-                    true => "objects are in it",
+                    true => "it holds objects",
                     false => "it is empty, so a start without its key in ShmKeys keeps all objects",
                 };
                 walk.damage(place, format!("block {number} cannot be read: {why}; {then}"));
             }
-            None => walk.damage(place, format!("block {number} was added while the walk began")),
+            None => walk.damage(place, format!("block {number} was added when the verification began")),
         }
     }
 }
@@ -234,7 +242,10 @@ fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usiz
         return;
     }
     if region.len() != walk.base.block_bytes() {
-        walk.damage(place, format!("it has {} bytes, a block has {}", region.len(), walk.base.block_bytes()));
+        walk.damage(
+            place,
+            format!("its size is {} bytes, expected {} bytes", region.len(), walk.base.block_bytes()),
+        );
     }
     let ids = |region: &Region| {
         let frozen = region.at::<Frozen>(0).ok()?;
@@ -245,7 +256,7 @@ fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usiz
     }
 }
 
-/// The types that make sense, by number.
+/// Returns the types with valid entries, by type number.
 fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
     let header = walk.base.header;
     let count = (header.ntypes.load() as usize).min(header.order.len());
@@ -266,7 +277,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
         let room = header.geometry.schema_off.load();
         let room = room..room.saturating_add(header.geometry.schema_bytes.load());
         if len != 0 && !(room.contains(&start) && start.saturating_add(len) <= room.end) {
-            walk.find(Severity::Warning, place, "its schema text lies outside of the texts");
+            walk.find(Severity::Warning, place, "its schema text lies outside the area of schema texts");
         }
         if len != 0 {
             let end = start.saturating_add(len).saturating_sub(room.start);
@@ -274,7 +285,7 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
         }
         let ty = Type { id, info, now, slots: Vec::new(), index: Vec::new() };
         if types.insert(id, ty).is_some() {
-            walk.damage(place, "it is counted twice");
+            walk.damage(place, "it occurs twice in the list of types");
         }
     }
     let used = header.schema_used.load();
@@ -286,15 +297,17 @@ fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
         };
         let (severity, what) = match used > texts_end {
             true => (Severity::Note, format!("{} bytes of schema text belong to no type", used - texts_end)),
-            false => (Severity::Damage, "a type has schema text beyond what is used of it".into()),
+            false => (Severity::Damage, "the schema text of a type lies past the bytes in use".into()),
         };
         walk.find(severity, place, what);
     }
     types
 }
 
-/// Gives each extent to its type. Extents of a block follow one another, so one that is wrong takes
-/// only those behind it with it, and no byte is walked over twice.
+/// Assigns each extent to its type.
+///
+/// Extents of a block follow one another, so an invalid one invalidates only those after it in the
+/// block, and no byte is checked twice.
 fn extents(walk: &mut Walk<'_>, types: &mut BTreeMap<u16, Type>) {
     let count = (walk.base.header.nextents.load() as usize).min(walk.base.extents.len());
     let mut used = vec![limits::PAGE; walk.base.nblocks()];
@@ -320,30 +333,30 @@ fn extent(
     rec: &ExtentRec,
     number: usize,
 ) -> Result<(), &'static str> {
-    let (id, kind) = rec.parse_owner().ok_or("it has no owner")?;
+    let (id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
     let ty = types.get_mut(&id).ok_or("its type is not in use")?;
-    let (chain, wanted) = match kind {
+    let (chain, expected) = match kind {
         ExtentKind::Slots => (&mut ty.slots, ty.info.extent_bytes.load()),
         ExtentKind::Index => (&mut ty.index, ty.info.index_bytes.load()),
     };
     let block = rec.block.load() as usize;
     let used = used.get_mut(block).ok_or("its block does not exist")?;
     let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
-    if bytes != wanted || bytes == 0 || bytes % limits::LINE != 0 {
-        return Err("its length is not that of its type");
+    if bytes != expected || bytes == 0 || bytes % limits::LINE != 0 {
+        return Err("its length does not match its type");
     }
     let end = offset.checked_add(bytes).filter(|end| *end <= walk.base.block_bytes());
-    let end = end.ok_or("it ends outside of its block")?;
+    let end = end.ok_or("it ends outside its block")?;
     let unit = u64::from(ty.info.align.load()).max(limits::LINE);
     if Some(offset) != round_up(*used, unit) {
-        return Err("it does not follow the one before it in its block");
+        return Err("it does not follow the previous extent of its block");
     }
     *used = end;
     if rec.ordinal.load() as usize != chain.len() {
         return Err("it is out of order");
     }
     if kind == ExtentKind::Index && !ty.info.keyed() {
-        return Err("it is an index of a type without user keys");
+        return Err("it is an index extent of a type without user keys");
     }
     let region = walk.pool.blocks.get(block).and_then(|region| region.as_ref().ok());
     let region = region.ok_or("its block cannot be read")?;
@@ -352,14 +365,14 @@ fn extent(
     Ok(())
 }
 
-/// Objects that are said to be, or to have been, in the middle of being written.
+/// Reports the objects that are or were being written.
 fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let header = walk.base.header;
     let lists = [
         (&header.marks, "is being written"),
         (&header.suspects, "was being written when an owner died or panicked"),
     ];
-    for (list, said) in lists {
+    for (list, state) in lists {
         for word in list.iter().map(Word::load).filter(|word| *word != 0) {
             let id = (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID;
             let slot = (word >> INDEX_SHIFT) as u32;
@@ -369,9 +382,9 @@ fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
             let one = Handle::from_bits(word).is_some() && u64::from(slot) < capacity;
             let place = Place { type_id: Some(id), slot: one.then_some(slot), ..Place::default() };
             match (ty, one || whole) {
-                (Some(_), true) => walk.report.add(Severity::Note, place, said),
+                (Some(_), true) => walk.report.add(Severity::Note, place, state),
                 _ => {
-                    let what = format!("the mark {word:#x} names nothing that could be written");
+                    let what = format!("the mark {word:#x} names no object");
                     walk.find(Severity::Warning, place, what);
                 }
             }
@@ -379,7 +392,7 @@ fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     }
 }
 
-/// Holds the list of quarantine against the slots that are in it.
+/// Compares the quarantine list with the slots in quarantine.
 fn quarantine(walk: &mut Walk<'_>) {
     if walk.is_live() {
         return;
@@ -388,7 +401,10 @@ fn quarantine(walk: &mut Walk<'_>) {
     let listed: HashSet<u64> = listed.iter().map(Word::load).filter(|word| *word != 0).collect();
     let parked = std::mem::take(&mut walk.parked);
     for (place, object) in parked.iter().filter(|(_, object)| !listed.contains(&object.to_bits())) {
-        walk.damage(*place, format!("object {object} is in quarantine, and the list does not name it"));
+        walk.damage(
+            *place,
+            format!("object {object} is in quarantine, but the quarantine list does not name it"),
+        );
     }
     let parked: HashSet<u64> = parked.iter().map(|(_, object)| object.to_bits()).collect();
     for word in listed.difference(&parked) {
@@ -398,24 +414,24 @@ fn quarantine(walk: &mut Walk<'_>) {
             ..Place::default()
         };
         let severity = if walk.pool.standing == Standing::Left { Severity::Note } else { Severity::Damage };
-        let what = format!("the list of quarantine names {word:#x}, which is not in quarantine");
+        let what = format!("the quarantine list names {word:#x}, which is not in quarantine");
         walk.find(severity, place, what);
     }
 }
 
-/// Puts what was counted of the types into the order in which they were added.
+/// Sorts the counts of the types into the order in which the types were added.
 fn order(walk: &mut Walk<'_>) {
     let order = walk.base.header.order.iter().map(|id| id.load()).collect::<Vec<_>>();
     let rank = |ty: &TypeReport| order.iter().position(|id| *id == u32::from(ty.id));
     walk.report.types.sort_by_key(rank);
 }
 
-/// The type's own words of a place.
+/// Returns the position of a type as a whole.
 pub(crate) fn place_of(ty: &Type) -> Place {
     Place { type_id: Some(ty.id), ..Place::default() }
 }
 
-/// Whether a header word is that of a live object.
+/// Returns whether a slot header is that of a live object.
 pub(crate) fn is_live(header: u64) -> bool {
     header & LIVE != 0
 }

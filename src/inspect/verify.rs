@@ -1,8 +1,8 @@
-//! `verify`: every invariant of `docs/layout.md`, checked over all bytes of a pool without a store.
+//! `verify`: checks every invariant of `docs/layout.md` over all bytes of a pool, without a store.
 //!
-//! The segments are input: whatever they hold, the walk ends, reads inside its mappings only, and
-//! says what it has found. It reads the tables and slots by itself and shares with the pool only
-//! the layout records and the arithmetic of the index.
+//! The segments are input: whatever they hold, the verification ends, and reads only inside its
+//! mappings. It reads the tables and slots by itself. It shares with the pool only the layout
+//! records and the arithmetic of the index.
 
 use crate::inspect::finding::Report;
 use crate::inspect::tables;
@@ -11,48 +11,49 @@ use crate::region::Region;
 use crate::share::{Home, LockFacts, Observed, ShareError};
 use crate::units::Key;
 
-/// What a walk is given: the segments of a pool, and who is at them.
+/// The input of a verification: the segments of a pool, and whether it has an owner.
 pub(crate) struct Pool {
     pub(crate) key: Key,
     pub(crate) base: Region,
-    /// By the number of the block; `None` where the segment could not be had, and why.
+    /// Blocks by number; the reason if a segment could not be attached.
     pub(crate) blocks: Vec<Result<Region, String>>,
     pub(crate) standing: Standing,
 }
 
-/// Who is at the pool, which decides what may be in motion.
+/// Who uses the pool, which decides what may be in motion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Its owner asks, between two operations: nothing is half done.
+    /// The owner itself verifies, between two operations: every operation is complete.
     Owned,
-    /// It has no owner. A split of an index group may be half done.
+    /// The pool has no owner. An operation may have been interrupted.
     Left,
-    /// Another process is its owner and goes on meanwhile.
+    /// Another process is the owner and continues meanwhile.
     Live,
 }
 
-/// Walks over the pool whose base is under `key`: attached for reading, registered as an observer,
-/// nothing is stored. A pool whose owner is running may be looked at too.
+/// Verifies the pool whose base is under `key`.
+///
+/// The segments are attached for reading, as an observer, and nothing is stored. An owner may be
+/// running meanwhile. Problems inside the pool are in the report.
 ///
 /// # Errors
 ///
-/// There is no pool of ours under the key, or it may not be read. What is wrong inside the
-/// pool is in the report.
+/// Fails if there is no pool made by hotpool under the key, or if it may not be read.
 pub fn verify_pool(key: Key, home: &Home) -> Result<Report, ShareError> {
-    let mut report = look(key, home)?;
-    for _ in 1..LOOKS {
+    let mut report = verify_once(key, home)?;
+    for _ in 1..PASSES {
         if !report.grew {
             break;
         }
-        report = look(key, home)?;
+        report = verify_once(key, home)?;
     }
     Ok(report)
 }
 
-/// How often a pool that grows meanwhile is walked over.
-const LOOKS: u32 = 8;
+/// Most passes over a pool that grows meanwhile.
+const PASSES: u32 = 8;
 
-fn look(key: Key, home: &Home) -> Result<Report, ShareError> {
+fn verify_once(key: Key, home: &Home) -> Result<Report, ShareError> {
     Observed::steadily(key, home, |observed| Ok(walk(key, observed)))
 }
 
@@ -69,11 +70,12 @@ fn walk(key: Key, observed: &mut Observed) -> Report {
 }
 
 impl MemoryPoolMgr {
-    /// Walks over all bytes of the pool and checks every invariant: for tests, and for a server that
-    /// wants to know. Takes time in proportion to the pool; stores nothing.
+    /// Verifies all bytes of the pool and checks every invariant, without a store.
+    ///
+    /// The time is proportional to the size of the pool.
     pub fn verify(&self) -> Report {
         let blocks = (0..self.base.nblocks())
-            .map(|number| self.space.region(number).ok_or_else(|| "it is given up".to_string()))
+            .map(|number| self.space.region(number).ok_or_else(|| "the block was given up".to_string()))
             .collect();
         tables::walk(&Pool {
             key: self.base_key(),

@@ -75,7 +75,7 @@ fn the_code_is_that_of_the_worst_finding() {
     let answer = verify();
     assert_eq!(answer.code, 6, "{}", answer.out);
     let row = answer.out.lines().find(|line| line.starts_with("  damage ")).unwrap();
-    assert!(row.contains(" type 1 ") && row.ends_with("it counts 5 objects, 3 live in it"), "{row}");
+    assert!(row.contains(" type 1 ") && row.ends_with("its tally counts 5 objects, but 3 are live"), "{row}");
 
     let json = bench.hotpool(&["verify", "--json", "--key", &key.to_string()]).json();
     let pool = &json["pools"][0];
@@ -85,7 +85,7 @@ fn the_code_is_that_of_the_worst_finding() {
     let damage = findings.iter().find(|finding| finding["severity"] == "damage").unwrap();
     assert_eq!(
         (&damage["type_id"], &damage["what"]),
-        (&1.into(), &"it counts 5 objects, 3 live in it".into())
+        (&1.into(), &"its tally counts 5 objects, but 3 are live".into())
     );
 }
 
