@@ -1,4 +1,4 @@
-//! What can be read of objects of one type, whoever holds the pool.
+//! `Read`: read access to the objects of one type, the same for a pool, its views and transactions.
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::view::{View, ViewMut};
@@ -13,9 +13,10 @@ mod sealed {
     impl<T> Sealed for super::ViewMut<'_, T> {}
 }
 
-/// Reads objects of type `T`: of a pool, of a view of it, or inside a transaction, which sees its own changes.
+/// Reads objects of type `T`: in a pool, in a view of it, or in a transaction, which sees its own
+/// changes.
 ///
-/// Code that only reads takes any of them:
+/// Code that only reads accepts any of them:
 ///
 /// ```
 /// # use bytemuck::{Pod, Zeroable};
@@ -49,7 +50,7 @@ mod sealed {
 ///
 /// A type that was not added has no objects. The trait is sealed.
 pub trait Read<T: PoolObject>: sealed::Sealed {
-    /// Returns the object of a handle; `None` if it was freed.
+    /// Returns the object with this handle; `None` if it was freed.
     fn get(&self, id: Id<T>) -> Option<&T>;
     /// Finds the handle of the object with a user key.
     fn find(&self, key: u64) -> Option<Id<T>>;

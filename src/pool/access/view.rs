@@ -20,30 +20,31 @@ impl<T> Clone for View<'_, T> {
 impl<T> Copy for View<'_, T> {}
 
 impl<'a, T: PoolObject> View<'a, T> {
-    /// The object of a handle; `None` if it was freed.
+    /// Returns the object with this handle; `None` if it was freed.
     #[inline(always)]
     pub fn get(self, id: Id<T>) -> Option<&'a T> {
         self.typed.get(id)
     }
 
-    /// The handle of the object with a user key.
+    /// Returns the handle of the object with this user key.
     #[inline(always)]
     pub fn find(self, key: u64) -> Option<Id<T>> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         self.look_up(key).map(|(id, _)| id)
     }
 
-    /// The object with a user key.
+    /// Returns the object with this user key.
     #[inline(always)]
     pub fn get_by_key(self, key: u64) -> Option<&'a T> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         self.index.find(key, |slot| self.typed.object_carrying(slot, key))
     }
 
-    /// The handle of the object with a user key of which `wanted` says so.
-    pub(crate) fn find_where(self, key: u64, wanted: impl Fn(Id<T>) -> bool) -> Option<Id<T>> {
+    /// Returns the handle of the object with this user key that satisfies `predicate`.
+    pub(crate) fn find_where(self, key: u64, predicate: impl Fn(Id<T>) -> bool) -> Option<Id<T>> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        let found = self.index.find(key, |slot| self.typed.carrying(slot, key).filter(|(id, _)| wanted(*id)));
+        let found =
+            self.index.find(key, |slot| self.typed.carrying(slot, key).filter(|(id, _)| predicate(*id)));
         found.map(|(id, _)| id)
     }
 
@@ -52,48 +53,49 @@ impl<'a, T: PoolObject> View<'a, T> {
         self.index.find(key, |slot| self.typed.carrying(slot, key))
     }
 
-    /// The user key of an object.
+    /// Returns the user key of an object; `None` if it was freed.
     pub fn key(self, id: Id<T>) -> Option<u64> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         self.typed.get(id)?;
         self.typed.slots().slot(id.index()).map(|slot| slot.key().load())
     }
 
-    /// All live objects, in the order of their slots.
+    /// Iterates over all live objects in the order of their slots.
     #[inline]
     pub fn iter(self) -> Iter<'a, T> {
         Iter::new(self.typed)
     }
 
-    /// Live objects.
+    /// Returns the number of live objects.
     #[inline]
     pub fn len(self) -> usize {
         self.typed.slots().len() as usize
     }
 
-    /// Whether there is no live object.
+    /// Returns whether there is no live object.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Slots that memory has been taken for.
+    /// Returns the number of slots that have memory.
     pub fn capacity(self) -> usize {
         self.typed.slots().capacity() as usize
     }
 
-    /// The most slots that were ever in use, counted from the lowest.
+    /// Returns the number of slots that have ever been used.
     pub fn high_water(self) -> usize {
         self.typed.slots().info.high_water.load() as usize
     }
 
-    /// Slots whose generations are used up. They are never used again.
+    /// Returns the number of retired slots, which are never used again.
     pub fn retired(self) -> usize {
         (self.typed.slots().info.retired.load() >> 32) as usize
     }
 }
 
-/// Exclusive access to the objects of type `T`, beside that to other types. Objects are read and
-/// written; to make or free some, borrow the pool as a whole.
+/// Exclusive access to the objects of type `T`, which can be borrowed beside other types.
+///
+/// It reads and writes objects. To allocate or free objects, borrow the pool as a whole.
 pub struct ViewMut<'a, T> {
     pub(crate) typed: TypedMut<'a, T>,
     pub(crate) index: &'a Index,
@@ -101,26 +103,26 @@ pub struct ViewMut<'a, T> {
 }
 
 impl<'a, T: PoolObject> ViewMut<'a, T> {
-    /// The same, shared.
+    /// Returns shared access to the same objects.
     #[inline(always)]
     pub fn view(&self) -> View<'_, T> {
         View { typed: self.typed.shared(), index: self.index }
     }
 
-    /// The object of a handle; `None` if it was freed.
+    /// Returns the object with this handle; `None` if it was freed.
     #[inline(always)]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         self.typed.shared().get(id)
     }
 
-    /// The object of a handle, to be written.
+    /// Returns a guard to write the object with this handle; `None` if it was freed.
     #[inline(always)]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<RefMut<'_, T>> {
         let object = self.typed.reborrow().into_mut(id)?;
         Some(self.mark.only(id, object))
     }
 
-    /// Several objects at once, to be written; `None` if a handle is stale or given twice.
+    /// Returns guards to write several objects; `None` if a handle is stale or occurs twice.
     pub fn get_several_mut<const N: usize>(&mut self, ids: [Id<T>; N]) -> Option<[RefMut<'_, T>; N]> {
         ViewMut { typed: self.typed.reborrow(), index: self.index, mark: self.mark }.into_several(ids)
     }
@@ -151,23 +153,23 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
         false
     }
 
-    /// The handle of the object with a user key.
+    /// Returns the handle of the object with this user key.
     #[inline(always)]
     pub fn find(&self, key: u64) -> Option<Id<T>> {
         self.view().find(key)
     }
 
-    /// All live objects, in the order of their slots.
+    /// Iterates over all live objects in the order of their slots.
     pub fn iter(&self) -> Iter<'_, T> {
         self.view().iter()
     }
 
-    /// All live objects, to be written.
+    /// Iterates over guards to write all live objects, in the order of their slots.
     pub fn iter_mut(&mut self) -> IterMut<'_, T> {
         ViewMut { typed: self.typed.reborrow(), index: self.index, mark: self.mark }.into_iter_mut()
     }
 
-    /// Calls `f` with each live object, which is marked as being written for that time.
+    /// Calls `f` with each live object, which is marked as being written meanwhile.
     #[inline]
     pub fn for_each(&mut self, mut f: impl FnMut(Id<T>, &mut T)) {
         let mark = LoansMark::new(self.mark);
@@ -177,12 +179,12 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
         });
     }
 
-    /// Live objects.
+    /// Returns the number of live objects.
     pub fn len(&self) -> usize {
         self.view().len()
     }
 
-    /// Whether there is no live object.
+    /// Returns whether there is no live object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

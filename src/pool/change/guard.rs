@@ -1,18 +1,19 @@
-//! Exclusive references that leave a mark in the segment while they live.
+//! Guards: exclusive references that leave a mark in the segment while they exist.
 //!
-//! A mark is a word of the segment. A guard stores its object there and clears the word when it is
-//! dropped. If it is dropped because its scope unwinds, the object may be half written: the word
-//! moves to the suspects instead (`suspects.rs`), where the next guard does not write over it.
+//! A mark is a word of the segment. A guard stores the handle of its object there, and clears the
+//! word when it is dropped. If it is dropped because its scope unwinds, the object may be half
+//! written. The word then moves to the suspects (`suspects.rs`), where the next guard does not
+//! overwrite it.
 //!
-//! | | names | cleared by |
+//! | borrow | the mark names | the mark is cleared by |
 //! |---|---|---|
 //! | one guard | its object | its drop |
 //! | several guards of one borrow | their type | the drop of the last one |
 //! | the guards of `iter_mut` | the object handed out last, or the type if several are kept | the end of walk and guards |
 //! | `for_each`, `sweep` | the object that the closure is called with | the end of the walk |
 //!
-//! A borrow that begins while its thread unwinds already (a `Drop` that uses the pool) is not cut by that
-//! unwinding, and leaves no suspect.
+//! A borrow that begins while its thread is already unwinding (in a `Drop` that uses the pool) is
+//! not interrupted by that unwinding, and leaves no suspect.
 
 use crate::commits::Commit;
 use crate::layout::BaseHeader;
@@ -25,23 +26,28 @@ use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::thread::panicking;
 
-/// A word of `marks` and the guards that share it. With one guard alive the word names its
-/// object; with several it names the whole type, which is less exact and never wrong.
+/// A word of `marks`, and the guards that share it.
+///
+/// With one guard the word names its object. With several it names the whole type, which is less
+/// exact but never wrong.
 pub(crate) struct Mark {
     word: At<Word>,
     header: At<BaseHeader>,
-    /// Guards and walks that are alive.
+    /// Number of guards and walks that exist.
     live: Cell<u32>,
-    /// Not 0 if the borrow that they belong to began while the thread was unwinding. Beside `live` and as wide, so
-    /// that a borrow begins with one store.
+    /// Not 0 if the borrow to which they belong began while the thread was unwinding.
+    ///
+    /// It lies next to `live` and has the same width, so that a borrow begins with one store.
     in_unwind: Cell<u32>,
-    /// Bit a suspect: those that guards of this mark have left.
+    /// Entries of the list of suspects that guards of this mark have left, one bit each.
     left: Cell<u64>,
 }
 
 impl Mark {
-    /// The mark `number`. The pool borrowed as a whole uses the first; of its parts borrowed side
-    /// by side each has its own.
+    /// Creates the mark `number`.
+    ///
+    /// A borrow of the whole pool uses the first mark. Parts that are borrowed side by side have
+    /// one mark each.
     pub(crate) fn new(header: &At<BaseHeader>, number: usize) -> Self {
         Mark {
             word: header.part(|h| &h.marks[number]),
@@ -52,14 +58,14 @@ impl Mark {
         }
     }
 
-    /// Marks an object as being written by the only guard there can be.
+    /// Marks an object as being written by the only guard of this borrow.
     #[inline(always)]
     pub(crate) fn only<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         self.begin(1);
         self.begun(id, object)
     }
 
-    /// The same in a borrow that was begun for it.
+    /// Marks an object as being written, in a borrow that `begin` has begun for it.
     #[inline(always)]
     pub(crate) fn begun<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
         if !planted(Mutant::WriteWithoutMark) {
@@ -68,7 +74,9 @@ impl Mark {
         RefMut { object, mark: self }
     }
 
-    /// Begins a borrow with so many guards and walks. The pool is borrowed anew, so those that were leaked are forgotten.
+    /// Begins a borrow with `live` guards and walks.
+    ///
+    /// The pool is borrowed anew, so guards that were leaked no longer count.
     #[inline(always)]
     pub(crate) fn begin(&self, live: u32) {
         self.live.set(live);
@@ -78,7 +86,7 @@ impl Mark {
         }
     }
 
-    /// Forgets guards that were leaked, and what they have marked: none can be alive.
+    /// Clears what leaked guards have marked: the caller ensures that no guard exists.
     pub(crate) fn forget(&self) {
         self.begin(0);
         if self.word.load() != 0 {
@@ -86,7 +94,7 @@ impl Mark {
         }
     }
 
-    /// Marks several objects as being written, by all the guards there can be.
+    /// Marks several objects as being written by all the guards of this borrow.
     #[inline(always)]
     pub(crate) fn several<'a, T: PoolObject, const N: usize>(
         &'a self,
@@ -102,7 +110,7 @@ impl Mark {
         objects.map(|object| RefMut { object, mark: self })
     }
 
-    /// One guard more, while another one is kept.
+    /// Counts one more guard while others exist.
     #[cold]
     #[inline(never)]
     fn beside_others(&self, type_id: u16) {
@@ -110,7 +118,7 @@ impl Mark {
         Commit::MarkSet.store(&self.word, Torn::whole_type(type_id));
     }
 
-    /// One guard or walk less.
+    /// Counts one guard or walk less.
     #[inline(always)]
     fn end_one(&self) {
         let live = self.live.get() - 1;
@@ -120,7 +128,7 @@ impl Mark {
         }
     }
 
-    /// The same for one that is dropped while the thread unwinds: what it was writing becomes a suspect.
+    /// Counts one guard or walk less while the thread unwinds: its object becomes a suspect.
     #[cold]
     #[inline(never)]
     fn end_one_in_unwind(&self) {
@@ -131,26 +139,27 @@ impl Mark {
             }
             match suspects::add(&self.header, word) {
                 Some(entry) => self.left.set(self.left.get() | 1 << entry),
-                // The word itself stays, until a guard of this mark writes over it.
+                // The list is full: the word itself stays, until a guard of this mark overwrites
+                // it.
                 None => return self.live.set(self.live.get() - 1),
             }
         }
         self.end_one();
     }
 
-    /// Bit a suspect: those that guards of this mark have left in this run.
+    /// Returns the suspects that guards of this mark have left in this run, one bit each.
     pub(crate) fn left(&self) -> u64 {
         self.left.get()
     }
 }
 
-/// An object that is being written.
+/// A guard: an exclusive reference to an object that is marked as being written.
 ///
-/// While the guard lives the segment says so: if the process dies now, the next one finds
-/// the object named in [`ResumeReport::being_written`](crate::ResumeReport::being_written),
-/// because some of its fields may be new and some old. The same holds if the guard is dropped because its scope
-/// unwinds, whether the panic is caught or not; see [`MemoryPoolMgr::torn`](crate::MemoryPoolMgr::torn). Writes through
-/// the guard cost nothing extra; taking and dropping it is a few stores.
+/// If the process dies while the guard exists, the next start names the object in
+/// [`ResumeReport::being_written`](crate::ResumeReport::being_written), because it may be half
+/// written. The same holds if the guard is dropped because its scope unwinds, whether the panic is
+/// caught or not; see [`MemoryPoolMgr::torn`](crate::MemoryPoolMgr::torn). Writes through the guard
+/// cost nothing extra; creating and dropping it takes a few stores.
 pub struct RefMut<'a, T> {
     object: &'a mut T,
     mark: &'a Mark,
@@ -188,7 +197,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for RefMut<'_, T> {
     }
 }
 
-/// The mark of a walk that hands out guards. It outlives each of them or is outlived by them.
+/// The mark of a walk that hands out guards, which may be dropped before or after the walk.
 pub(crate) struct GuardsMark<'a>(&'a Mark);
 
 impl<'a> GuardsMark<'a> {
@@ -212,7 +221,7 @@ impl<'a> GuardsMark<'a> {
 }
 
 impl Drop for GuardsMark<'_> {
-    /// What a panic cuts are the guards, and each of them says so for itself.
+    /// A panic interrupts the guards, not the walk, and each guard leaves its own suspect.
     #[inline(always)]
     fn drop(&mut self) {
         self.0.end_one();
@@ -228,7 +237,7 @@ impl<'a> LoansMark<'a> {
         LoansMark(mark)
     }
 
-    /// Marks the next object; the one before is written no more.
+    /// Marks the next object; the previous one is no longer written.
     #[inline(always)]
     pub(crate) fn lend<T: PoolObject>(&self, id: Id<T>) {
         Commit::MarkSet.store(&self.0.word, id.to_bits());

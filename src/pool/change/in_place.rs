@@ -1,6 +1,7 @@
-//! Makes objects in their slots, for those that are too large for a stack.
+//! Allocation in place, for objects that are too large for the stack.
 //!
-//! The object is never a value of the program: its slot is zeroed, a closure fills it, and the store of an `alloc` commits it.
+//! The object is never a value of the program: its slot is zeroed, a closure fills it, and the
+//! commit store of an `alloc` commits it.
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::ops::{at_hand, parts};
@@ -9,14 +10,17 @@ use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::store::slot::Slot;
 
 impl MemoryPoolMgr {
-    /// Makes an object in place: its slot is zeroed, then `fill` is called with it.
+    /// Allocates an object in place: zeroes its slot, then calls `fill` with it.
     ///
-    /// [`alloc`](Self::alloc) takes its object by value, so an object has to fit on the stack of the thread, in a debug build
-    /// several times. This one needs no stack for it. To write such an object later, use [`get_mut`](Self::get_mut) or
-    /// [`update`](Self::update): they lend it where it lies.
+    /// [`alloc`](Self::alloc) takes its object by value, so the object must fit on the stack of the
+    /// thread, several times in a debug build. This method needs no stack for it. To write such an
+    /// object later, use [`get_mut`](Self::get_mut) or [`update`](Self::update), which lend it in
+    /// place.
     ///
-    /// All or nothing under a kill: the object is there as `fill` has left it, or its slot is still free. The same holds
-    /// if `fill` panics.
+    /// The allocation is all or nothing under a kill: either the object exists as `fill` has left
+    /// it, or its slot is still free. The same holds if `fill` panics.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use bytemuck::{Pod, Zeroable};
@@ -46,7 +50,7 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// As for [`alloc`](Self::alloc). `fill` is not called then.
+    /// Fails as [`alloc`](Self::alloc) does. `fill` is not called then.
     pub fn alloc_zeroed_with<T: PoolObject>(
         &mut self,
         fill: impl FnOnce(&mut T),
@@ -60,13 +64,14 @@ impl MemoryPoolMgr {
         typed.and_then(|mut typed| typed.alloc_zeroed(fill, |_, _| ())).ok_or(AllocError::NotAdded(T::NAME))
     }
 
-    /// Makes an object in place that is found by `key`.
+    /// Allocates an object with a user key in place, as
+    /// [`alloc_zeroed_with`](Self::alloc_zeroed_with) does.
     ///
-    /// As [`alloc_zeroed_with`](Self::alloc_zeroed_with), the key included.
+    /// The user key belongs to the same all-or-nothing allocation.
     ///
     /// # Errors
     ///
-    /// As for [`alloc_keyed`](Self::alloc_keyed). `fill` is not called then.
+    /// Fails as [`alloc_keyed`](Self::alloc_keyed) does. `fill` is not called then.
     pub fn alloc_keyed_zeroed_with<T: PoolObject>(
         &mut self,
         key: u64,
@@ -80,11 +85,11 @@ impl MemoryPoolMgr {
             return Err(AllocError::KeyExists { key, holder: holder.handle() });
         }
         at_hand(state, space)?;
-        let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
+        let entry = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
         let index = &state.index;
         let link = |slot: Slot, id: Id<T>| {
             slot.key().store(key);
-            index.link(place, id.index());
+            index.link(entry, id.index());
         };
         let typed = state.slots.typed_mut::<T>();
         typed.and_then(|mut typed| typed.alloc_zeroed(fill, link)).ok_or(AllocError::NotAdded(T::NAME))

@@ -1,29 +1,31 @@
-//! A set of handles that a transaction has to do with: those it has freed, and those whose bytes its log has.
+//! A set of handles in a transaction: those it has freed, or those whose bytes its log has.
 //!
-//! Few are looked through one by one, many are also in a table with open addressing, so that a transaction over any
-//! number of objects takes time in proportion to them. What was used is cleared, and its room kept: a transaction of a
-//! size that was seen before allocates nothing. What small transactions need is inline.
+//! A small set is searched linearly. A larger one also has a table with open addressing, so that a
+//! transaction takes time in proportion to its objects. Clearing keeps the memory: a transaction
+//! that is no larger than an earlier one allocates nothing. Small sets are stored inline.
 
 use crate::object::Handle;
 
-/// So many are looked through one by one.
+/// Largest size that is searched linearly.
 const FEW: usize = 8;
 
 /// A set of handles.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Handles in the set.
+    /// Number of handles in the set.
     len: usize,
-    /// The first of them.
+    /// The first handles.
     few: [u64; FEW],
-    /// Those behind.
+    /// The handles after the first [`FEW`].
     rest: Vec<u64>,
-    /// All, once they are more than few. A power of two of places, at most half of them taken; 0 in those that are not.
+    /// All handles, once there are more than [`FEW`]; 0 in free entries.
+    ///
+    /// Its size is a power of two, and at most half of the entries are used.
     table: Vec<u64>,
 }
 
 impl Seen {
-    /// Forgets all.
+    /// Removes all handles.
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         if self.len > FEW {
@@ -39,7 +41,7 @@ impl Seen {
         self.table.clear();
     }
 
-    /// Whether a handle is in the set.
+    /// Returns whether a handle is in the set.
     #[inline(always)]
     pub(crate) fn contains(&self, handle: Handle) -> bool {
         match self.len {
@@ -53,7 +55,7 @@ impl Seen {
     fn has(&self, bits: u64) -> bool {
         match self.few.get(..self.len) {
             Some(few) => few.contains(&bits),
-            None => self.table.get(self.place(bits)).is_some_and(|found| *found != 0),
+            None => self.table.get(self.position(bits)).is_some_and(|found| *found != 0),
         }
     }
 
@@ -61,7 +63,7 @@ impl Seen {
     #[inline(always)]
     pub(crate) fn insert(&mut self, handle: Handle) {
         match self.few.get_mut(self.len) {
-            Some(place) => *place = handle.to_bits(),
+            Some(entry) => *entry = handle.to_bits(),
             None => self.insert_among_many(handle.to_bits()),
         }
         self.len += 1;
@@ -86,14 +88,14 @@ impl Seen {
     }
 
     fn put(&mut self, bits: u64) {
-        let at = self.place(bits);
-        if let Some(place) = self.table.get_mut(at) {
-            *place = bits;
+        let at = self.position(bits);
+        if let Some(entry) = self.table.get_mut(at) {
+            *entry = bits;
         }
     }
 
-    /// The place of a handle in the table, or the free one where it would be.
-    fn place(&self, bits: u64) -> usize {
+    /// Returns the position of a handle in the table, or that of the free entry for it.
+    fn position(&self, bits: u64) -> usize {
         let mask = self.table.len() - 1;
         let hash = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut at = (hash ^ hash >> 32) as usize & mask;
@@ -103,7 +105,7 @@ impl Seen {
         at
     }
 
-    /// The handles of a type.
+    /// Returns the handles of a type.
     pub(crate) fn of_type(&self, type_id: u16) -> impl Iterator<Item = Handle> + '_ {
         let few = self.few.iter().take(self.len);
         let handles = few.chain(&self.rest).filter_map(|bits| Handle::from_bits(*bits));

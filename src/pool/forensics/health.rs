@@ -1,24 +1,24 @@
-//! Whether the pool of a running process is still the one that a restart will find.
+//! Health: whether a restart will find the pool of this running process.
 
 use crate::pool::manager::MemoryPoolMgr;
 use crate::share::Loss;
 use crate::units::Key;
 use std::fmt;
 
-/// What a look at a running pool has found.
+/// The result of a check of a running pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// What is wrong; nothing, if all is well.
+    /// Losses that were found; empty if the pool is healthy.
     pub losses: Vec<Loss>,
 }
 
 impl Health {
-    /// Whether nothing is wrong.
+    /// Returns whether there is no loss.
     pub fn is_good(&self) -> bool {
         self.losses.is_empty()
     }
 
-    /// Whether objects will be lost when this process ends.
+    /// Returns whether objects will be lost when this process ends.
     pub fn objects_at_risk(&self) -> bool {
         self.losses
             .iter()
@@ -31,20 +31,21 @@ impl fmt::Display for Health {
         match self.losses.as_slice() {
             [] => f.write_str("good"),
             losses => {
-                let said: Vec<String> = losses.iter().map(Loss::to_string).collect();
-                f.write_str(&said.join("\n"))
+                let texts: Vec<String> = losses.iter().map(Loss::to_string).collect();
+                f.write_str(&texts.join("\n"))
             }
         }
     }
 }
 
 impl MemoryPoolMgr {
-    /// Looks whether segments and semaphores are still there: a few microseconds, to be called every
-    /// few seconds.
+    /// Checks whether segments and semaphores still exist, in a few microseconds. Call it every few
+    /// seconds.
     ///
-    /// Somebody may remove them under a running server: `ipcrm`, systemd-logind with `RemoveIPC=yes`, the end of
-    /// a container's IPC namespace. The process does not notice; its objects live on until it ends, and then they
-    /// are gone. Each [`Loss`] says what to do while there is time.
+    /// They may be removed while the server runs: by `ipcrm`, by systemd-logind with
+    /// `RemoveIPC=yes`, or by the end of a container's IPC namespace. The process does not notice:
+    /// its objects stay until it ends, and then they are lost. Each [`Loss`] states what to do
+    /// while there is time.
     pub fn health(&self) -> Health {
         let mut losses = self.share.losses();
         let epoch = self.base.header.epoch.load();

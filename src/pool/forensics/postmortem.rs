@@ -1,4 +1,5 @@
-//! What a process was doing when it died, read out of its pool without changing a byte of it.
+//! The post-mortem: what a process was doing when it died, read from its pool without changing a
+//! byte.
 
 use crate::layout::{Last, Op, RUN_CLOSED, RUN_READY};
 use crate::object::Handle;
@@ -11,19 +12,19 @@ use crate::sys;
 use crate::units::Key;
 use crate::word::Word;
 
-/// Why a pool cannot be read.
+/// Reasons why a pool cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostMortemError {
-    /// Its base cannot be attached.
+    /// The base cannot be attached.
     #[error(transparent)]
     Share(#[from] ShareError),
-    /// The base holds bytes that no pool of ours has.
+    /// The base holds bytes that no pool has.
     #[error("the base segment under {key} is damaged: {what}")]
     Corrupt {
-        /// Its key.
+        /// Segment key of the base.
         key: Key,
-        /// What makes no sense.
+        /// Rule that the bytes break.
         what: &'static str,
     },
 }
@@ -31,37 +32,37 @@ pub enum PostMortemError {
 /// An operation on a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastOperation {
-    /// Whether it makes an object; otherwise it frees one.
+    /// Whether it is an alloc; otherwise it is a free.
     pub alloc: bool,
-    /// Number of the type.
+    /// Type number.
     pub type_id: u16,
-    /// Name of the type, empty if the pool does not know it.
+    /// Name of the type; empty if the pool does not have it.
     pub type_name: String,
-    /// Number of the slot.
+    /// Slot number.
     pub slot: u32,
 }
 
-/// An object, or any of a type, that is marked as being written.
+/// An object that is marked as being written, or a type of which any object may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BeingWritten {
-    /// Which; `None` if several were, and any of the type may be meant.
+    /// Handle of the object; `None` if several objects of the type were being written.
     pub object: Option<Handle>,
-    /// Number of the type.
+    /// Type number.
     pub type_id: u16,
-    /// Name of the type, empty if the pool does not know it.
+    /// Name of the type; empty if the pool does not have it.
     pub type_name: String,
-    /// It was left by an earlier owner, or by a panic, and nothing has settled it since.
+    /// Whether an earlier owner or a panic left it, and nothing has settled it since.
     pub earlier: bool,
 }
 
-/// What a pool says of its last owner.
+/// What a pool records about its last owner.
 #[derive(Clone, Debug)]
 pub struct PostMortem {
-    /// Key of the base.
+    /// Segment key of the base.
     pub key: Key,
-    /// Process of the ini.
+    /// Process name.
     pub process: String,
-    /// The owner that has the pool now; `None` if nobody has.
+    /// The present owner; `None` if the pool has none.
     pub owner: Option<Process>,
     /// Pid of the last owner.
     pub pid: u64,
@@ -69,27 +70,33 @@ pub struct PostMortem {
     pub closed: bool,
     /// Whether the last owner was ready.
     pub ready: bool,
-    /// When the last owner ended, nanoseconds of the wall clock; `None` while it lives, and where nobody knows any more
-    /// because others have looked at the segment since. The kernel counts in seconds.
+    /// Time when the last owner ended, in nanoseconds of the wall clock.
+    ///
+    /// `None` while it runs, or if other processes have attached the segment since, which
+    /// overwrites the kernel's record. The kernel's times have a resolution of one second.
     pub ended: Option<u64>,
-    /// IPC namespace of the last owner, as the inode that stands for it; 0 where it could not tell.
+    /// Inode of the IPC namespace of the last owner; 0 if unknown.
     pub ipc_namespace: u64,
-    /// The operation on a slot that was the last one, or the one that was cut; `None` if it had done none.
+    /// The last operation on a slot, completed or interrupted; `None` if there was none.
     pub operation: Option<LastOperation>,
-    /// Objects that were being written through guards.
+    /// Objects that are marked as being written, and suspects.
     pub being_written: Vec<BeingWritten>,
     /// Objects in quarantine.
     pub quarantined: Vec<Handle>,
-    /// The notes of the black box, the oldest first.
+    /// Notes of the black box, the oldest first.
     pub notes: Vec<Note>,
-    /// The ring of starts, the oldest first.
+    /// Ring of starts, the oldest first.
     pub starts: Vec<Start>,
-    /// When this was read, nanoseconds of the wall clock.
+    /// Time when this was read, in nanoseconds of the wall clock.
     pub read_at: u64,
 }
 
 impl PostMortem {
     /// Reads the pool under `key`, whether it has an owner or not.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the base cannot be attached, or is damaged.
     pub fn read(key: Key, home: &Home) -> Result<Self, PostMortemError> {
         Observed::steadily(key, home, |observed| {
             let base = Base::find(observed.base()).map_err(|what| PostMortemError::Corrupt { key, what })?;
@@ -130,20 +137,21 @@ impl PostMortem {
     }
 }
 
-/// When the last owner said its end, or when the kernel saw it detach the segment.
+/// Returns when the last owner recorded its end, or when the kernel saw it detach the segment.
 fn ended(facts: &Facts, starts: &[Start], pid: u64) -> Option<u64> {
-    let said = starts.last().and_then(|start| start.ended);
+    let recorded = starts.last().and_then(|start| start.ended);
     let segment = facts.segment.as_ref()?;
     let last = segment.last_pid.is_none_or(|last| last as u64 == pid);
-    said.or_else(|| segment.last_detach.filter(|_| last).map(|seconds| seconds.saturating_mul(1_000_000_000)))
+    recorded
+        .or_else(|| segment.last_detach.filter(|_| last).map(|seconds| seconds.saturating_mul(1_000_000_000)))
 }
 
-/// The IPC namespace of this process, to be compared with [`PostMortem::ipc_namespace`].
+/// Returns the IPC namespace of this process, to be compared with [`PostMortem::ipc_namespace`].
 pub fn ipc_namespace() -> u64 {
     sys::ipc_namespace()
 }
 
-/// The last operation on a slot, and the slot of its type that was the last to change.
+/// Returns the last operation, with the slot that the tally of its type names.
 fn last_operation(base: &Base) -> Option<LastOperation> {
     let last = Last::parse(base.header.last.load())?;
     let slot = base.types.get(last.type_id.into())?.named()?;

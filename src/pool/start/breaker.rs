@@ -1,26 +1,27 @@
-//! The crash-loop breaker: is it the state that kills one owner after the other?
+//! The crash-loop breaker: detects a state that kills one owner after another.
 
 use crate::conf::{OnCrashLoop, ProcessConf};
 use crate::pool::start::starts::{Now, Start};
 use std::time::Duration;
 
-/// Owners in a row that died before they were ready.
+/// Consecutive owners that died before they were ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrashLoop {
-    /// How many.
+    /// Number of such owners.
     pub crashes: u32,
-    /// Since the first of them attached.
+    /// Time since the first of them attached.
     pub since: Duration,
-    /// Until so few of them are in the window that they are none any more.
+    /// Time until enough of them have left the window that this is no crash loop any more.
     pub passes_in: Duration,
-    /// What was done about it.
+    /// Configured response.
     pub policy: OnCrashLoop,
 }
 
-/// Whether the starts that a pool has seen are a crash loop. The last one is over: who asks holds the lock.
+/// Returns the crash loop that the ring of starts shows, if it shows one.
 ///
-/// Counted from the last start backwards, up to one that was ready or that is too long ago. Starts that left
-/// in order are passed over: they say nothing of the state.
+/// The last start is over, because the caller holds the owner lock. Starts are counted backwards,
+/// until one that was ready or that is before the window. Starts that ended cleanly are skipped:
+/// they tell nothing about the state.
 pub(crate) fn crash_loop(conf: &ProcessConf, starts: &[Start], now: Now) -> Option<CrashLoop> {
     let resume = &conf.resume;
     let window = Duration::from_secs(resume.crash_window_sec);

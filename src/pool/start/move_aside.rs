@@ -1,19 +1,20 @@
-//! Moving a pool aside: its state is copied to the post-mortem keys, then its own segments begin anew.
+//! Moving a pool aside: its state is copied to the post-mortem keys, then its segments are emptied.
 //!
-//! A System V segment cannot be given another key, so the state is copied: the base, and of each block what
-//! types have taken. The copy is a pool of its own, with keys and an identity that follow from the original's
-//! (`key_plan::post_mortem`), so that `hotpool ls`, `postmortem` and `rm` know it, and a program can open it.
+//! A System V segment cannot change its key, so the state is copied: the base, and the allocated
+//! part of each block. The copy is a pool of its own, with keys and an identity that derive from
+//! the original's (`key_plan::post_mortem`). So `hotpool ls`, `postmortem` and `rm` handle it, and
+//! a program can open it.
 //!
-//! | step | a kill behind it leaves |
+//! | step | state if killed after this step |
 //! |---|---|
-//! | the blocks are copied, each from `HOTPMAKE` to `HOTPOOL1` | the pool as it was; copies that the next try makes again |
-//! | the base is copied last | the pool as it was, and a complete copy, which the next try takes as it is |
-//! | `moved` is stored | the copy; the next start goes on from here, whatever the ini says by then |
-//! | the blocks are marked `HOTPMAKE` | the same |
-//! | the base is marked `HOTPMAKE` | the beginning of a new pool, as of any creation that was cut |
+//! | the blocks are copied, each from `HOTPMAKE` to `HOTPOOL1` | the pool unchanged; copies that the next attempt writes again |
+//! | the base is copied last | the pool unchanged, and a complete copy, which the next attempt keeps |
+//! | `moved` is stored | the copy; the next start continues from here, whatever the ini says by then |
+//! | the blocks are marked `HOTPMAKE` | as after `moved` |
+//! | the base is marked `HOTPMAKE` | the beginning of a new pool, as after any interrupted creation |
 //!
-//! It takes the time to copy what is in use, about a second for each 2 GiB, and as much memory as that; want of
-//! memory is an error that changes nothing.
+//! A move takes the time to copy the bytes in use, about 1 s for each 2 GiB, and as much memory.
+//! Out of memory is an error that changes nothing.
 
 use crate::commits::Commit;
 use crate::conf::ProcessConf;
@@ -32,7 +33,7 @@ use crate::units::{Bytes, Key};
 use crate::word::Word;
 use std::time::Instant;
 
-/// Judges what is under the post-mortem keys of a pool, before anything is stored.
+/// Judges the segments under the post-mortem keys of a pool, before the first store.
 pub(crate) fn check(
     conf: &ProcessConf,
     base: &Base,
@@ -53,7 +54,8 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Copies a pool to its post-mortem keys, and returns that of the base. Nothing of the pool is changed.
+/// Copies a pool to its post-mortem keys, and returns that of the base. The pool itself does not
+/// change.
 pub(crate) fn copy(
     conf: &ProcessConf,
     base: &Base,
@@ -65,7 +67,7 @@ pub(crate) fn copy(
     let taken = |error| taken(conf, error);
     let key = post_mortem(conf.base_key);
     if share.judge_copy(key, None, base.region.len()).map_err(taken)? == Standing::Complete {
-        log::warn!("{}: the copy under {key} is complete", conf.name);
+        log::warn!("{}: keeping the complete copy under {key}", conf.name);
         return Ok(key);
     }
     let used: u64 = (0..base.nblocks()).map(|number| space.block_used(number)).sum();
@@ -85,14 +87,14 @@ pub(crate) fn copy(
         share
             .copy_aside(key, Some(number as u32), bytes, end, &mut |to| copy_range(&region, to, PAGE, end))
             .map_err(taken)?;
-        log::warn!("{}: block {number} is copied to {key}", conf.name);
+        log::warn!("{}: copied block {number} to {key}", conf.name);
     }
     copy_base(conf, base, space, chains, share)?;
-    log::warn!("{}: copied to {key} in {} ms", conf.name, began.elapsed().as_millis());
+    log::warn!("{}: copied the pool to {key} in {} ms", conf.name, began.elapsed().as_millis());
     Ok(key)
 }
 
-/// Copies the base, which makes the copy complete.
+/// Copies the base, which completes the copy.
 fn copy_base(
     conf: &ProcessConf,
     base: &Base,
@@ -110,7 +112,7 @@ fn copy_base(
     copied.map_err(|error| taken(conf, error))
 }
 
-/// What is under a post-mortem key is not ours to write over.
+/// Turns a refusal of a post-mortem key into the error that it is taken.
 #[cold]
 fn taken(conf: &ProcessConf, error: ShareError) -> PoolError {
     match error {
@@ -123,7 +125,8 @@ fn taken(conf: &ProcessConf, error: ShareError) -> PoolError {
     }
 }
 
-/// Copies words to memory that is zero. A word that is zero is not stored, so that its page takes no memory.
+/// Copies words to memory that is zero. Zero words are not stored, so that their pages stay
+/// unpopulated.
 fn copy_range(from: &Region, to: &Region, start: u64, end: u64) {
     let words = (end - start) / size_of::<Word>() as u64;
     let (Ok(from), Ok(to)) = (from.table::<Word>(start, words), to.table::<Word>(start, words)) else {
@@ -139,7 +142,7 @@ fn copy_range(from: &Region, to: &Region, start: u64, end: u64) {
     }
 }
 
-/// The copy of the base names the copies of the blocks.
+/// Changes the segment keys of the blocks in the copied base to their post-mortem keys.
 fn rename_blocks(base: &Base, space: &Space, to: &Region) {
     let blocks_off = base.header.geometry.blocks_off.load();
     let Ok(blocks) = to.table::<BlockBase>(blocks_off, base.nblocks() as u64) else { return };
@@ -152,8 +155,9 @@ fn rename_blocks(base: &Base, space: &Space, to: &Region) {
     }
 }
 
-/// The first even generation that no handle of the pool has reached. Slots that are used up are not counted: handles of
-/// theirs come back only where a slot is used up again.
+/// Returns the first even generation that no handle of the pool has reached.
+///
+/// Retired slots do not count: their handles can only return if a slot is used up again.
 fn beyond(base: &Base, space: &Space, chains: &Chains) -> u64 {
     let of_type = |info: At<TypeInfo>| {
         let slots = u32::try_from(info.high_water.load()).unwrap_or(u32::MAX);
@@ -164,29 +168,30 @@ fn beyond(base: &Base, space: &Space, chains: &Chains) -> u64 {
     ((highest + 2) & !1).max(base.header.geometry.first_generation())
 }
 
-/// The copy tells those who begin in the place of the original where generations begin.
+/// Stores in the copy where the generations of the pool that replaces the original begin.
 fn keep_generation(to: &Region, first_generation: u64) {
     let Ok(header) = to.at::<BaseHeader>(0) else { return };
     header.geometry.first_generation.fill(first_generation);
     header.geometry.check.fill(header.geometry.sum());
 }
 
-/// Where generations begin in a new pool: behind those of one that was moved aside. It is asked of the copy, because a
-/// beginning that is cut keeps nothing.
+/// Returns where the generations of a new pool begin: after those of a pool that was moved aside.
+///
+/// It reads the copy, because an interrupted creation keeps nothing.
 pub(crate) fn first_generation(conf: &ProcessConf) -> u64 {
     let copy = Observed::attach(post_mortem(conf.base_key), &Home::of(conf)).ok();
     let base = copy.as_ref().and_then(|copy| Base::find(copy.base()).ok());
     base.map_or(0, |base| base.header.geometry.first_generation())
 }
 
-/// Says that the copy is complete, and that what is here holds nothing any more.
+/// Commits the move: the copy is complete, and this pool holds nothing any more.
 pub(crate) fn mark(header: &BaseHeader) {
     if !planted(Mutant::MoveWithoutMark) {
         Commit::Moved.store(&header.moved, 1);
     }
 }
 
-/// Whether the state of a pool has been moved, and what is here holds nothing any more.
+/// Returns whether a pool was moved aside and holds nothing any more.
 pub(crate) fn is_moved(header: &BaseHeader) -> bool {
     header.moved.load() != 0
 }
@@ -211,7 +216,7 @@ mod tests {
         value: u64,
     }
 
-    /// A pool in a crash loop, with 4000 objects in two blocks.
+    /// Creates a pool in a crash loop, with 4,000 objects in two blocks.
     fn looping() -> ProcessConf {
         static NEXT: AtomicU32 = AtomicU32::new(0x7c30_0000);
         let at = NEXT.fetch_add(16, Ordering::Relaxed);
@@ -219,7 +224,7 @@ mod tests {
         conf.backend = BackendKind::Heap;
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Cell>().unwrap();
-        // Of which each lives in the third life of its slot or later.
+        // Each object lives at least in the second life of its slot.
         for value in 0..4000 {
             (0..value % 4 + 1).for_each(|_| _ = pool.alloc(Cell { value }).map(|id| pool.free(id)));
             pool.alloc(Cell { value }).unwrap();
@@ -257,14 +262,14 @@ mod tests {
         cut(&base, &space, &chains, &mut share);
     }
 
-    /// As a start leaves a segment that was cut when it had begun to empty it.
+    /// Marks a segment as a start does before it empties it.
     fn mark_unfinished(region: &Region) {
         let frozen = region.at::<Frozen>(0).unwrap();
         frozen.draft.store(crate::layout::DRAFT);
         frozen.magic.store(crate::layout::MAGIC_MAKING);
     }
 
-    /// As it leaves one that it has emptied.
+    /// Empties a segment as a start does.
     fn empty(region: &Region) {
         mark_unfinished(region);
         let words = (64..region.len()).step_by(8);

@@ -1,16 +1,17 @@
-//! From a user key to a slot: a table of groups, each one cache line of seven entries.
+//! The index of a keyed type, from user key to slot: a table of groups, each one cache line with 7
+//! entries.
 //!
-//! The truth about a key is the slot that carries it. An entry is a hint of 38 bits of
-//! hash and 26 of slot number, believed only after a look at the slot, so no order of
-//! stores and no kill between them can make it lie: an entry too many is ignored and
-//! swept up when its place is wanted, and one too few cannot be, because an entry is
-//! written before its slot is committed and taken out after its slot has died.
+//! The slot that carries a key is the truth. An entry is a hint, with 38 bits of hash and 26 bits
+//! of slot number, and it is trusted only after the slot was read. So no order of stores, and no
+//! kill between them, can make it wrong. A stale entry is ignored, and swept when its room is
+//! needed. A missing entry cannot occur: an entry is written before its slot is committed, and
+//! cleared after the object is freed.
 //!
-//! A key may live in either of two groups, its first choice and its second; that keeps
-//! groups from overflowing far beyond the fill at which the table grows. The table grows a group
-//! at a time (linear hashing): entries that belong to the new group are copied there,
-//! `TypeInfo::groups` commits, the old copies are taken out. Nothing is ever rehashed at
-//! once, so an insert costs at most two such splits.
+//! A key may be stored in either of two groups, its first or its second choice. This keeps groups
+//! from overflowing far beyond the fill at which the table grows. The table grows by one group at a
+//! time (linear hashing): the entries of the new group are copied there, `TypeInfo::groups`
+//! commits, and the old copies are cleared. The table is never rehashed as a whole, so an insert
+//! costs at most two splits.
 
 use crate::commits::Commit;
 use crate::layout::Group;
@@ -24,35 +25,38 @@ use crate::region::{OutOfBounds, Tables};
 use crate::word::Word;
 use std::cell::Cell;
 
-/// The part of an entry that is the number of its slot and 1.
+/// Bits of an entry for the slot number plus 1.
 const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// Entries of a group.
 const ENTRIES: u64 = 7;
-/// Splits that an insert makes at the most while the table doubles.
+/// Most splits for one insert while the table doubles.
 const SPLITS: u64 = 2;
-/// The table begins to double when so many of ten entries are in use, and has then doubled
-/// before it is much fuller. (In the middle, groups that are not split yet hold twice as much.)
+/// Entries in use, out of ten, at which the table begins to double.
+///
+/// It has then doubled before it is much fuller. Meanwhile, groups that are not split yet hold
+/// twice as many entries.
 const FILL: u64 = 7;
 
 /// The index of one type.
 pub(crate) struct Index {
     tables: Tables<Group>,
     seed: u64,
-    /// Groups in use: `TypeInfo::groups`, but never more than memory is there for.
+    /// Groups in use: `TypeInfo::groups`, limited to the groups that have memory.
     groups: Cell<u64>,
-    /// See `Addressing`.
+    /// Copy of `Addressing::mask`.
     mask: Cell<u64>,
-    /// The table grows as long as there are so many objects; 0 while it doubles.
+    /// Number of objects from which on the table grows; 0 while it doubles.
     grows_at: Cell<u64>,
 }
 
-/// What is stored of the hash of a key, 38 bits, where an entry has them; both choices of a group follow from it.
+/// The 38 bits of a key's hash that an entry stores. They determine both choices of a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// A multiplication folded to 64 bits (as in wyhash, public domain); the seed is random for each
-    /// pool, so that nobody can know which keys meet.
+    /// Hashes a key by a multiplication that is folded to 64 bits (as in wyhash, public domain).
+    ///
+    /// The seed is random for each pool, so that an attacker cannot find keys that collide.
     #[inline(always)]
     pub(crate) fn of(key: u64, seed: u64) -> Self {
         Hash(fold(key ^ seed, 0x9e37_79b9_7f4a_7c15) & !SLOT_MASK)
@@ -63,13 +67,13 @@ impl Hash {
         self.0 | (u64::from(slot) + 1)
     }
 
-    /// Its 38 bits as a number.
+    /// Returns the 38 bits as a number.
     #[inline(always)]
     fn number(self) -> u64 {
         self.0 >> INDEX_BITS
     }
 
-    /// The upper 32 bits of it.
+    /// Returns the upper 32 of the 38 bits.
     #[inline(always)]
     pub(crate) fn upper(self) -> u32 {
         (self.0 >> 32) as u32
@@ -86,11 +90,11 @@ fn fold(a: u64, b: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-/// How many groups there are, and where a hash belongs among them.
+/// The number of groups, which determines the groups of a hash.
 #[derive(Clone, Copy)]
 pub(crate) struct Addressing {
     groups: u64,
-    /// The next power of two, less 1.
+    /// The next power of two, minus 1.
     mask: u64,
 }
 
@@ -99,49 +103,52 @@ impl Addressing {
         Addressing { groups, mask: groups.max(2).next_power_of_two() - 1 }
     }
 
-    /// Linear hashing: the hash modulo the next power of two, or modulo half of it where that
-    /// group does not exist yet.
+    /// Returns the group of a hash, by linear hashing.
+    ///
+    /// It is the hash modulo the next power of two, or modulo half of it if that group does not
+    /// exist yet.
     #[inline(always)]
     fn address(self, hash: u64) -> u64 {
         let wide = hash & self.mask;
         if wide < self.groups { wide } else { hash & self.mask >> 1 }
     }
 
-    /// The group of first choice.
+    /// Returns the group of first choice.
     #[inline(always)]
     pub(crate) fn first(self, hash: Hash) -> u64 {
         self.address(hash.number())
     }
 
-    /// The group of second choice; may be the same.
+    /// Returns the group of second choice, which may be the same.
     #[inline(always)]
     pub(crate) fn second(self, hash: Hash) -> u64 {
         self.address(fold(hash.number(), 0x9fb2_1c65_1e98_df25))
     }
 
-    /// The other one of the two groups of an entry that is in group `number`.
+    /// Returns the other group of an entry that is in group `number`.
     fn other(self, hash: Hash, number: u64) -> u64 {
         let first = self.first(hash);
         if first == number { self.second(hash) } else { first }
     }
 }
 
-/// Where `Index::reserve` has made room for one entry.
+/// A free entry that `Index::reserve` has found.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     group: u64,
     entry: usize,
-    /// First choice, if the place is in the second.
+    /// Group of first choice, if the entry is in the second.
     spilled_from: Option<u64>,
     hash: Hash,
 }
 
-/// Why there is no place for an entry.
+/// Reasons why there is no free entry for a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NoPlace {
     /// The index needs one more extent.
     Memory,
-    /// No extent would help: both groups stay full of entries that belong nowhere else.
+    /// Another extent would not help: both groups stay full of entries that fit into no other
+    /// group.
     Crowded,
 }
 
@@ -156,7 +163,7 @@ impl Index {
         }
     }
 
-    /// Adds a run of extents behind those that are there.
+    /// Appends a run of extents.
     pub(crate) fn push(&mut self, run: &Extents) -> Result<(), OutOfBounds> {
         let bytes = self.extent_bytes();
         for n in 0..u64::from(run.count) {
@@ -166,17 +173,17 @@ impl Index {
         Ok(())
     }
 
-    /// Groups that memory is there for.
+    /// Returns the number of groups that have memory.
     pub(crate) fn capacity(&self) -> u64 {
         self.tables.len()
     }
 
-    /// Bytes of an extent.
+    /// Returns the bytes of an extent.
     pub(crate) fn extent_bytes(&self) -> u64 {
         (size_of::<Group>() as u64) << self.tables.shift()
     }
 
-    /// Number of extents.
+    /// Returns the number of extents.
     pub(crate) fn extents(&self) -> u32 {
         (self.tables.len() >> self.tables.shift()) as u32
     }
@@ -195,8 +202,9 @@ impl Index {
         self.groups.get()
     }
 
-    /// Takes over the number of groups that the type says it uses. To be called when an extent was
-    /// added and when the number has changed.
+    /// Reads the number of groups from the type.
+    ///
+    /// Call it after an extent was added, or after the number has changed.
     pub(crate) fn refresh(&self, slots: &Slots) {
         let groups = slots.info.groups.load().min(self.capacity());
         self.groups.set(groups);
@@ -204,31 +212,32 @@ impl Index {
         self.grows_at.set(if groups.is_power_of_two() { groups * ENTRIES * FILL / 10 } else { 0 });
     }
 
-    /// What `look` finds in the slot that carries `key`; `look` is given slots that may.
+    /// Returns what `probe` finds in the slot that carries `key`; `probe` gets candidate slots.
     #[inline(always)]
-    pub(crate) fn find<R>(&self, key: u64, look: impl Fn(u32) -> Option<R>) -> Option<R> {
+    pub(crate) fn find<R>(&self, key: u64, probe: impl Fn(u32) -> Option<R>) -> Option<R> {
         let hash = Hash::of(key, self.seed);
         let first = self.group(self.addressing().first(hash))?;
-        match find_in(first, hash, &look) {
-            None if first.overflow.load() != 0 => find_in(self.second(hash)?, hash, &look),
+        match find_in(first, hash, &probe) {
+            None if first.overflow.load() != 0 => find_in(self.second(hash)?, hash, &probe),
             found => found,
         }
     }
 
-    /// The second group of a hash.
+    /// Returns the second group of a hash.
     #[cold]
     #[inline(never)]
     fn second(&self, hash: Hash) -> Option<&Group> {
         self.group(self.addressing().second(hash))
     }
 
-    /// Whether one more entry wants more memory than there is.
+    /// Returns whether one more entry needs another extent.
     pub(crate) fn wants_extent(&self, slots: &Slots) -> bool {
         self.groups() + SPLITS > self.capacity() && self.is_growing(slots)
     }
 
-    /// A place for the entry of `key` where nothing has to be done for it: the table does not grow, and there is one in
-    /// the group of first choice.
+    /// Returns a free entry for `key`, if that takes no preparation.
+    ///
+    /// The table must not be growing, and the group of first choice must have a free entry.
     #[inline(always)]
     pub(crate) fn place_at_once(&self, slots: &Slots, key: u64) -> Option<Place> {
         if self.is_growing(slots) {
@@ -262,8 +271,11 @@ impl Index {
         }
     }
 
-    /// Whether the groups of `hash` are full of entries that would be together in a table of twice the size, too: those of
-    /// one key that was freed and made again in a transaction, or of keys that were chosen to meet.
+    /// Returns whether the groups of `hash` are full of entries that would still share them in a
+    /// larger table.
+    ///
+    /// These are entries of one key that a transaction freed and allocated again, or keys chosen to
+    /// collide.
     #[cold]
     fn is_crowded(&self, hash: Hash) -> bool {
         let doubled = Addressing::new(self.groups() * 2);
@@ -292,8 +304,9 @@ impl Index {
         }
     }
 
-    /// Takes out the entries that lead from `key` to a slot that has died. May be cut
-    /// anywhere and done again.
+    /// Clears the entries that lead from `key` to a slot whose object was freed.
+    ///
+    /// It may be interrupted at any point, and repeated.
     #[inline(always)]
     pub(crate) fn unlink(&self, key: u64, slot: u32) {
         let hash = Hash::of(key, self.seed);
@@ -312,7 +325,7 @@ impl Index {
         }
     }
 
-    /// A free entry of a group; entries that lead nowhere are swept up if it is full.
+    /// Returns a free entry of a group. If the group is full, stale entries are swept first.
     fn room(&self, slots: &Slots, number: u64) -> Option<usize> {
         let group = self.group(number)?;
         free_entry(group).or_else(|| {
@@ -323,7 +336,8 @@ impl Index {
         })
     }
 
-    /// Clears an entry whose slot is dead or carries another key, or that belongs elsewhere.
+    /// Clears an entry if it is stale: its slot is not live or has another key, or it belongs
+    /// elsewhere.
     fn sweep(&self, slots: &Slots, number: u64, entry: &Word) {
         let word = entry.load();
         let hash = Hash::of_entry(word);
@@ -333,14 +347,14 @@ impl Index {
         }
     }
 
-    /// Whether an entry leads to a live slot whose key has its hash.
+    /// Returns whether an entry leads to a live slot whose key has its hash.
     fn leads_to(&self, slots: &Slots, word: u64) -> bool {
         let index = (word & SLOT_MASK).wrapping_sub(1);
         let Some(slot) = u32::try_from(index).ok().and_then(|index| slots.slot(index)) else { return false };
         Slot::is_live(slot.header().load()) && Hash::of(slot.key().load(), self.seed) == Hash::of_entry(word)
     }
 
-    /// Moves one entry of a full group to the other group that it may live in.
+    /// Moves one entry of a full group to its other group.
     fn push_out(&self, slots: &Slots, number: u64) -> bool {
         let Some(group) = self.group(number) else { return false };
         for entry in &group.entries {
@@ -377,7 +391,7 @@ impl Index {
         false
     }
 
-    /// Puts the first groups to use, or, where the table is filled, one or two more.
+    /// Begins to use the first groups, or adds one or two groups if the table is full enough.
     #[inline(always)]
     fn start_and_split(&self, slots: &Slots) {
         if self.groups() == 0 && self.capacity() != 0 {
@@ -392,13 +406,13 @@ impl Index {
         }
     }
 
-    /// Whether the table is doubling, or has to begin to.
+    /// Returns whether the table is doubling or must begin to.
     #[inline(always)]
     fn is_growing(&self, slots: &Slots) -> bool {
         slots.len() >= self.grows_at.get()
     }
 
-    /// Puts one more group to use. False if there is no memory for it.
+    /// Adds one group; returns false if it has no memory.
     #[cold]
     fn split(&self, slots: &Slots) -> bool {
         let to = self.groups();
@@ -432,7 +446,7 @@ impl Index {
         true
     }
 
-    /// Takes the entries out of the old group that have been copied to the new one.
+    /// Clears the entries of the old group that have been copied to the new one.
     fn leave(&self, split: Split) {
         let (Some(old), Some(new)) = (self.group(split.from), self.group(split.to)) else { return };
         for entry in &old.entries {
@@ -443,7 +457,7 @@ impl Index {
         }
     }
 
-    /// Ends a split that a kill has cut: `to` is the group that was being added.
+    /// Completes an interrupted split; `to` is the group that was being added.
     pub(crate) fn end_split(&self, to: u64) {
         if to != 0 && to + 1 == self.groups() {
             self.leave(Split::new(to));
@@ -451,7 +465,7 @@ impl Index {
     }
 }
 
-/// One group becoming two.
+/// The split of one group into two.
 #[derive(Clone, Copy)]
 struct Split {
     from: u64,
@@ -466,7 +480,7 @@ impl Split {
         Split { from, to, before: Addressing::new(to), after: Addressing::new(to + 1) }
     }
 
-    /// Whether an entry of the old group belongs into the new one.
+    /// Returns whether an entry of the old group belongs to the new one.
     fn moves(&self, word: u64) -> bool {
         let hash = Hash::of_entry(word);
         match self.before.first(hash) == self.from {
@@ -476,28 +490,28 @@ impl Split {
     }
 }
 
-/// Groups that hold `entries` without the table having to grow.
+/// Returns the number of groups that hold `entries` entries before the table grows.
 pub(crate) fn groups_for(entries: u32) -> u64 {
     (u64::from(entries) * 10).div_ceil(ENTRIES * FILL).next_power_of_two()
 }
 
 #[inline(always)]
-fn find_in<R>(group: &Group, hash: Hash, look: &impl Fn(u32) -> Option<R>) -> Option<R> {
+fn find_in<R>(group: &Group, hash: Hash, probe: &impl Fn(u32) -> Option<R>) -> Option<R> {
     for (_, entry) in Hits::new(group, hash.upper()) {
-        if let Some(found) = look((entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
+        if let Some(found) = probe((entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
             return Some(found);
         }
     }
     None
 }
 
-/// The first free entry of a group.
+/// Returns the first free entry of a group.
 #[inline(always)]
 fn free_entry(group: &Group) -> Option<usize> {
     Hits::new(group, 0).find(|(_, entry)| entry.load() == 0).map(|(at, _)| at)
 }
 
-/// Clears every entry that equals `word`; whether there was one.
+/// Clears every entry that equals `word`; returns whether there was one.
 #[inline(always)]
 fn clear(group: &Group, word: u64) -> bool {
     let mut found = false;

@@ -1,19 +1,19 @@
-//! Which words of a type's map may have a free slot: the process's own summary of the map.
+//! The words of a type's map that may have a free slot: a summary in the process's own memory.
 //!
-//! A bit set may be wrong, one that is not set never is: a word is closed when it was
-//! found full, and opened before a slot of it is free. Three levels, so that the lowest open
-//! word is three steps away however large the type is.
+//! A set bit may be wrong, but a clear bit never is: a word is closed when it was found full, and
+//! opened before one of its slots becomes free. With three levels, the lowest open word is found in
+//! three steps, however large the type is.
 
-/// A set of words, kept so that its lowest member is found at once.
+/// A set of words whose lowest member is found in constant time.
 #[derive(Default)]
 pub(crate) struct OpenWords {
     words: u32,
-    /// Bit a word; bit a `u64` of the level below; the same again.
+    /// One bit for each word, and then for each `u64` of the level below.
     levels: [Vec<u64>; 3],
 }
 
 impl OpenWords {
-    /// Adds `count` words behind those there are, all of them open.
+    /// Appends `count` words, all of them open.
     pub(crate) fn push(&mut self, count: u32) {
         let mut range = self.words as usize..(self.words + count) as usize;
         self.words += count;
@@ -24,19 +24,19 @@ impl OpenWords {
         }
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     #[cfg(test)]
     pub(crate) fn len(&self) -> u32 {
         self.words
     }
 
-    /// Whether a word may have a free slot.
+    /// Returns whether a word may have a free slot.
     #[inline(always)]
     pub(crate) fn is_open(&self, word: u32) -> bool {
         self.levels[0].get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 != 0)
     }
 
-    /// Says that a word may have a free slot.
+    /// Records that a word may have a free slot.
     pub(crate) fn open(&mut self, word: u32) {
         let mut at = word as usize;
         for level in &mut self.levels {
@@ -50,7 +50,7 @@ impl OpenWords {
         }
     }
 
-    /// Says that `count` words from `first` on have no free slot.
+    /// Records that `count` words from `first` on have no free slot.
     pub(crate) fn close(&mut self, first: u32, count: u32) {
         let (mut at, end) = (first as usize, (first + count) as usize);
         while at < end {
@@ -64,7 +64,7 @@ impl OpenWords {
         }
     }
 
-    /// The same for a word of the lowest level.
+    /// Records in the upper levels that a `u64` of the lowest level is zero.
     fn close_above(&mut self, mut at: usize) {
         for level in &mut self.levels[1..] {
             let Some(bits) = level.get_mut(at / 64) else { return };
@@ -76,7 +76,7 @@ impl OpenWords {
         }
     }
 
-    /// The lowest open word.
+    /// Returns the lowest open word.
     pub(crate) fn first(&self) -> Option<u32> {
         let [bottom, middle, top] = &self.levels;
         let at = lowest(top.iter().position(|bits| *bits != 0)?, top)?;
@@ -84,8 +84,9 @@ impl OpenWords {
         lowest(at, bottom).map(|word| word as u32)
     }
 
-    /// Whether none of `count` words from `first` is open. Looked at from the end: words are closed
-    /// from the start, so that the last one mostly answers.
+    /// Returns whether none of `count` words from `first` on is open.
+    ///
+    /// It begins at the end: words are closed from the beginning, so the last one usually decides.
     pub(crate) fn all_closed(&self, first: u32, count: u32) -> bool {
         (first..first + count).rev().all(|word| !self.is_open(word))
     }

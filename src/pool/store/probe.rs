@@ -1,10 +1,10 @@
-//! Which of the seven entries of a group may lead to a key: all compared at once.
+//! Compares the seven entries of a group with a hash at once.
 //!
 //! # What the unsafe code here relies on
 //!
-//! SSE2 is part of every x86-64 processor. A group is eight words of 64 bytes in all, the count first and the entries
-//! behind it, and begins where a cache line does. It is read as plain bytes: the index is used by the owner of the
-//! pool alone, who is the only one to store to it.
+//! SSE2 is part of every x86-64 processor. A group has 64 bytes in eight words, the overflow count
+//! first and then the entries, and is aligned to a cache line. It is read as plain bytes: only the
+//! owner of the pool uses the index, and no other process stores to it.
 #![allow(unsafe_code)]
 
 use crate::layout::Group;
@@ -14,15 +14,17 @@ use std::mem::offset_of;
 const _: () =
     assert!(size_of::<Group>() == 64 && align_of::<Group>() == 64 && offset_of!(Group, entries) == 8);
 
-/// The entries of a group whose upper half is a given one, with their places: 32 of the 38 bits of a hash. That they
-/// lead where that hash does is for the slot to say.
+/// The entries of a group whose upper half equals a given one, with their positions.
+///
+/// The upper half has 32 of the 38 bits of a hash. Only the slot tells whether an entry leads to
+/// the key.
 pub(crate) struct Hits<'a> {
     group: &'a Group,
-    /// Bit `2 n + 1` for word `n` of the group, the count being word 0: never set for it.
+    /// Bit `2 n + 1` for word `n` of the group; never set for word 0, the overflow count.
     bits: u32,
 }
 
-/// The bits that stand for entries.
+/// Bits that stand for entries.
 const ENTRY_BITS: u32 = 0b1010_1010_1010_1000;
 
 impl<'a> Hits<'a> {
@@ -48,7 +50,7 @@ impl<'a> Iterator for Hits<'a> {
         let bit = self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
         let words: *const Word = std::ptr::from_ref(self.group).cast();
-        // SAFETY: it is bit 2 n + 1 with n from 1 to 7, so this leads to word n of the group.
+        // SAFETY: the bit is 2 n + 1 with n from 1 to 7, so this leads to word n of the group.
         let word = unsafe { words.byte_add((bit - 1) * 4) };
         // SAFETY: as above.
         Some((bit / 2 - 1, unsafe { &*word }))
@@ -56,12 +58,12 @@ impl<'a> Iterator for Hits<'a> {
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
-fn one_by_one(group: &Group, wanted: u32) -> u32 {
-    let bit = |(at, entry): (usize, &Word)| u32::from((entry.load() >> 32) as u32 == wanted) << (2 * at + 3);
+fn one_by_one(group: &Group, upper: u32) -> u32 {
+    let bit = |(at, entry): (usize, &Word)| u32::from((entry.load() >> 32) as u32 == upper) << (2 * at + 3);
     group.entries.iter().enumerate().map(bit).sum()
 }
 
-/// With instructions that every processor of the architecture has.
+/// The comparison with SSE2.
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use crate::layout::Group;
@@ -70,20 +72,21 @@ mod sse2 {
         _mm_set1_epi32, _mm_shuffle_ps,
     };
 
-    /// Two bits for each word of the group.
+    /// Returns two bits for each word of the group.
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn matches(group: &Group, wanted: u32) -> u32 {
+    pub(super) fn matches(group: &Group, upper: u32) -> u32 {
         let quarters = std::ptr::from_ref(group).cast::<[__m128i; 4]>();
-        // SAFETY: a group has as many bytes and a wider alignment, and nobody stores to it meanwhile.
+        // SAFETY: a group has as many bytes and a wider alignment, and no process stores to it
+        // meanwhile.
         let [a, b, c, d] = unsafe { quarters.read() };
-        let wanted = _mm_set1_epi32(wanted as i32);
-        let first = _mm_cmpeq_epi32(upper_halves(a, b), wanted);
-        let last = _mm_cmpeq_epi32(upper_halves(c, d), wanted);
+        let expected = _mm_set1_epi32(upper as i32);
+        let first = _mm_cmpeq_epi32(upper_halves(a, b), expected);
+        let last = _mm_cmpeq_epi32(upper_halves(c, d), expected);
         _mm_movemask_epi8(_mm_packs_epi32(first, last)) as u32
     }
 
-    /// The upper halves of four words.
+    /// Returns the upper halves of four words.
     #[inline]
     #[target_feature(enable = "sse2")]
     fn upper_halves(low: __m128i, high: __m128i) -> __m128i {
@@ -103,8 +106,8 @@ mod tests {
             let group = Group { overflow: Word::new(u64::MAX), entries: entries.map(Word::new) };
             let upper = (entries.get(pick).copied().unwrap_or(other) >> 32) as u32;
             prop_assert_eq!(Hits::new(&group, upper).bits, one_by_one(&group, upper));
-            let wanted = entries.into_iter().enumerate().filter(|(_, entry)| (entry >> 32) as u32 == upper);
-            prop_assert!(Hits::new(&group, upper).map(|(at, word)| (at, word.load())).eq(wanted));
+            let expected = entries.into_iter().enumerate().filter(|(_, entry)| (entry >> 32) as u32 == upper);
+            prop_assert!(Hits::new(&group, upper).map(|(at, word)| (at, word.load())).eq(expected));
         }
     }
 }

@@ -1,62 +1,64 @@
-//! One slot, and the way to it.
+//! One slot, and how to get from a handle to it.
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Slot`] is made for an address at which `Slots` has found a slot: 16 mapped bytes or more, aligned to 8, its
-//! header in front. [`Ways`] are handed out by `Slots::ways` alone, so for every slot below `limit` the address of
-//! its extent is there and biased as `slots.rs` says. The mapping outlives both.
+//! A [`Slot`] is created for an address at which `Slots` has found a slot: at least 16 mapped
+//! bytes, aligned to 8, that begin with its header. Only `Slots::ways` creates [`Ways`], so for
+//! every slot below `limit` the address of its extent exists, biased as `slots.rs` describes. The
+//! mapping outlives both.
 #![allow(unsafe_code)]
 
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE};
 use crate::word::Word;
 use std::ptr::NonNull;
 
-/// Header of a slot whose generations are used up: type 0, so that no handle equals it, and even.
+/// Header of a retired slot: type 0, so that no handle equals it, and even.
 pub(crate) const RETIRED: u64 = u64::MAX << INDEX_SHIFT | (GENERATION_MASK - 1);
 
-/// Header of the slot of an object in quarantine: no handle equals it, it is even, and its type tells it
-/// from a retired one.
+/// Returns the header of a slot whose object is in quarantine.
+///
+/// It is even, no handle equals it, and its type tells it from the header of a retired slot.
 pub(crate) fn parked(object: Handle) -> u64 {
     u64::MAX << INDEX_SHIFT | object.to_bits() & !(u64::MAX << INDEX_SHIFT) & !LIVE
 }
 
-/// Whether a header is that of a slot in quarantine.
+/// Returns whether a header is that of a slot in quarantine.
 pub(crate) fn is_parked(header: u64) -> bool {
     header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
 }
 
-/// A slot.
+/// The address of a slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) start: NonNull<u8>,
 }
 
 impl Slot {
-    /// The slot's header word.
+    /// Returns the header of the slot.
     #[inline(always)]
     pub(crate) fn header(&self) -> &Word {
-        // SAFETY: a slot starts with its header, aligned to 8, mapped as long as the pool is.
+        // SAFETY: a slot begins with its header, aligned to 8, and is mapped while the pool exists.
         unsafe { self.start.cast().as_ref() }
     }
 
-    /// The user key of the object, meaningful for a keyed type.
+    /// Returns the user key of the object, which is valid for a keyed type.
     #[inline(always)]
     pub(crate) fn key(&self) -> &Word {
         // SAFETY: every slot is at least 16 bytes long.
         let word = unsafe { self.start.add(8) };
-        // SAFETY: aligned to 8 and mapped as long as the pool is. Only keyed types have an index that
-        // leads here; in their slots this word is no part of the object.
+        // SAFETY: aligned to 8, and mapped while the pool exists. Only keyed types have an index
+        // that leads here; in their slots this word is not part of the object.
         unsafe { word.cast().as_ref() }
     }
 
-    /// Whether a header word is that of a live object.
+    /// Returns whether a header is that of a live object.
     #[inline(always)]
     pub(crate) fn is_live(header: u64) -> bool {
         header & LIVE != 0
     }
 }
 
-/// What leads from a handle to its slot, by value, so that a loop keeps it in registers.
+/// The data to get from a handle to its slot, by value, so that a loop keeps it in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Ways<'a> {
     pub(crate) starts: &'a [*mut u8],
@@ -65,11 +67,11 @@ pub(crate) struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// The slot `index`.
+    /// Returns the slot `index`.
     ///
     /// # Safety
     ///
-    /// `stride` is that of the slots.
+    /// `stride` is the stride of the slots.
     #[inline(always)]
     pub(crate) unsafe fn slot_at(&self, index: u32, stride: usize) -> Option<Slot> {
         if index >= (self.limit >> INDEX_SHIFT) as u32 {
@@ -79,15 +81,15 @@ impl Ways<'_> {
         // SAFETY: `limit` is the number of extents shifted, and `index` is below it.
         let biased = unsafe { *self.starts.get_unchecked(extent as usize) };
         let start = biased.wrapping_add(index as usize * stride);
-        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
+        // SAFETY: with the bias undone, `start` lies inside the extent of the slot.
         Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
     }
 
-    /// The slot that a handle's bits name.
+    /// Returns the slot that the bits of a handle name.
     ///
     /// # Safety
     ///
-    /// `stride` is that of the slots.
+    /// `stride` is the stride of the slots.
     #[inline(always)]
     pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
         if bits >= self.limit {
@@ -96,7 +98,7 @@ impl Ways<'_> {
         // SAFETY: `limit` is the number of extents shifted, and `bits` is below it.
         let biased = unsafe { *self.starts.get_unchecked((bits >> self.extent_shift) as usize) };
         let start = biased.wrapping_add((bits >> INDEX_SHIFT) as usize * stride);
-        // SAFETY: the bias undone, `start` lies inside the extent of the slot.
+        // SAFETY: with the bias undone, `start` lies inside the extent of the slot.
         Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
     }
 }

@@ -1,21 +1,21 @@
-//! The slot of a type that was the last to change: how slots are taken and given back.
+//! The named slot: how slots are allocated and freed.
 //!
-//! `TypeInfo::tally` names the slot that was the last to change, and counts it as if an object lived in it; see
-//! `layout/tally.rs`. If its object has died, its bit is left as it is and the slot is *at hand*: the next
-//! alloc takes it, and only the next free of another slot clears its bit.
+//! `TypeInfo::tally` names the slot that changed last, and counts it as if an object lived in it;
+//! see `layout/tally.rs`. If its object was freed, its bit stays set and the slot is *at hand*: the
+//! next alloc takes it. Only the next free of another slot clears its bit.
 //!
-//! | step | a kill behind it leaves |
+//! | step | state if killed after this step |
 //! |---|---|
 //! | no slot is at hand: a free one is named, then its bit is set | it is named and free; the next owner clears its bit |
 //! | alloc: the header of the slot at hand is stored | the object |
-//! | free of another slot: the bit of the one at hand is cleared | it is named and free, as before |
-//! | the slot to be freed is named | it is named and lives |
-//! | its header is stored | it is free and named |
+//! | free of another slot: the bit of the slot at hand is cleared | it is named and free, as before |
+//! | the slot to be freed is named | it is named and live |
+//! | its header is stored | it is named and free |
 //!
 //! # What the unsafe code here relies on
 //!
-//! What `slots.rs` says of addresses. `current.map` is a word of the map or `NO_WORD`; `named` is below the limit
-//! while `at_hand` leads to its slot.
+//! The rules in `slots.rs` for addresses. `current.map` is a word of the map or `NO_WORD`; `named`
+//! is below the limit while `at_hand` leads to its slot.
 #![allow(unsafe_code)]
 
 use super::{Current, Slots};
@@ -28,24 +28,24 @@ use crate::word::Word;
 use std::ptr::NonNull;
 
 impl Slots {
-    /// Live objects.
+    /// Returns the number of live objects.
     #[inline(always)]
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether a slot is at hand for an alloc.
+    /// Returns whether a slot is at hand for an alloc.
     #[inline(always)]
     pub(crate) fn is_at_hand(&self) -> bool {
         !self.at_hand.is_null()
     }
 
-    /// The slot at hand, which stays at hand.
+    /// Returns the slot at hand, which stays at hand.
     pub(crate) fn at_hand(&self) -> Option<Slot> {
         NonNull::new(self.at_hand).map(|start| Slot { start })
     }
 
-    /// The slot at hand and what its header holds. The caller makes an object in it.
+    /// Takes the slot at hand and returns it with its header. The caller allocates an object in it.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Option<(Slot, u64)> {
         let start = NonNull::new(self.at_hand)?;
@@ -54,13 +54,14 @@ impl Slots {
         Some((Slot { start }, self.named))
     }
 
-    /// The slot that `take` has returned holds `header` now.
+    /// Records that the slot that `take` has returned now holds `header`.
     #[inline(always)]
     pub(crate) fn took(&mut self, header: u64) {
         self.named = header;
     }
 
-    /// Takes a slot out of the map to have it at hand. False if the memory there is has none free.
+    /// Takes a slot out of the map to have it at hand; returns false if the present memory has no
+    /// free slot.
     #[inline(never)]
     pub(crate) fn refill(&mut self) -> bool {
         loop {
@@ -78,20 +79,20 @@ impl Slots {
             let index = self.first_of_word(self.current.number) + at;
             let Some(slot) = self.slot(index) else { return false };
             let old = slot.header().load();
-            // Headers of retired slots and of those in quarantine have no slot's number.
+            // Headers of retired slots and of slots in quarantine have no slot number.
             if Slot::is_live(old) || old >= u64::MAX << INDEX_SHIFT {
                 self.mend_taken(index);
                 continue;
             }
-            let place = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
-            self.named = place | (old & GENERATION_MASK).max(self.first_generation);
+            let bits_above = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
+            self.named = bits_above | (old & GENERATION_MASK).max(self.first_generation);
             self.at_hand = slot.start.as_ptr();
             self.keep_at_hand(word, bits | 1 << at, index);
             return true;
         }
     }
 
-    /// Names the slot at hand, then says in the map that it is used; `bits` is its word with its bit set.
+    /// Names the slot at hand, then sets its bit in the map; `bits` is the word with the bit set.
     #[inline(always)]
     fn keep_at_hand(&mut self, word: &Word, bits: u64, index: u32) {
         let info = self.info;
@@ -110,15 +111,21 @@ impl Slots {
         }
     }
 
-    /// The map calls a slot free that is not: a stray write changed the map. What the header says stays, the bit is mended.
+    /// Mends the map after a stray write marked a used slot as free. The header decides, so the bit
+    /// is set.
     #[cold]
     fn mend_taken(&mut self, index: u32) {
-        log::error!("{} slot {index} is taken but was marked free; the mark is mended", self.info.name());
+        log::error!(
+            "{} slot {index} is used, but the map marked it as free; the map is corrected",
+            self.info.name()
+        );
         self.mend(index, true);
     }
 
-    /// Takes over what the tally says: how many objects there are, and the slot that was the last to change. If
-    /// that is free, the caller has to settle it before anything else.
+    /// Reads the tally: the number of objects, and the named slot.
+    ///
+    /// It returns that slot if it is free; the caller must then recover the type before anything
+    /// else.
     pub(crate) fn recall(&mut self) -> Option<(u32, Slot)> {
         let tally = Tally::parse(self.info.tally.load());
         let found = tally.named.and_then(|index| Some((index, self.slot(index)?)));
@@ -129,57 +136,61 @@ impl Slots {
         found.filter(|_| !lives)
     }
 
-    /// Names no slot; the one at hand gets its bit cleared.
+    /// Names no slot, and clears the bit of the slot at hand.
     pub(crate) fn name_none(&mut self) {
         self.put_back();
         self.named = 0;
         Commit::NoneNamed.store(&self.info.tally, Tally::of(self.len));
     }
 
-    /// Names the slot of `object`, and counts an object in it, for a change of its header. No slot is at
-    /// hand then.
+    /// Names the slot of `object`, and counts an object in it, for a change of its header.
+    ///
+    /// No slot is at hand after this.
     pub(crate) fn name(&mut self, object: Handle, len: u64, commit: Commit) {
         self.put_back();
         self.named = object.to_bits();
         commit.store(&self.info.tally, Tally::naming(len, object.to_bits()));
     }
 
-    /// Names no slot any more: the one that was named is neither free nor in use, and there are `len` objects.
+    /// Names no slot any more: the named one is neither free nor in use, and the type has `len`
+    /// objects.
     pub(crate) fn leave(&mut self, len: u64) {
         self.len = len;
         self.name_none();
     }
 
-    /// The named slot holds `header` from now on, and there are `len` objects.
+    /// Records that the named slot now holds `header`, and that the type has `len` objects.
     pub(crate) fn changed(&mut self, slot: Slot, header: u64, len: u64) {
         (self.named, self.len) = (header, len);
         self.at_hand = if Slot::is_live(header) { std::ptr::null_mut() } else { slot.start.as_ptr() };
     }
 
-    /// Has no slot at hand: the one there was gets its bit cleared. It is named until the next one is.
+    /// Clears the bit of the slot at hand, so that none is. The slot stays named until the next one
+    /// is.
     #[inline(always)]
     fn put_back(&mut self) {
         if self.at_hand.is_null() {
             return;
         }
         self.at_hand = std::ptr::null_mut();
-        // SAFETY: `release` and `refill` found it below the limit.
-        let place = unsafe { self.place(self.named) };
-        if place.used == self.full {
-            self.reopen(place.number);
+        // SAFETY: `release` and `refill` found the slot below the limit.
+        let position = unsafe { self.place(self.named) };
+        if position.used == self.full {
+            self.reopen(position.number);
         }
-        // SAFETY: `place` found it: the word of the map that speaks of the slot.
-        unsafe { &*place.map }.store(place.used & !(1 << place.at));
-        if place.number < self.current.number {
-            self.current = Current { number: place.number, map: place.map };
+        // SAFETY: `place` found it: the word of the map that has the slot's bit.
+        unsafe { &*position.map }.store(position.used & !(1 << position.at));
+        if position.number < self.current.number {
+            self.current = Current { number: position.number, map: position.map };
         }
     }
 
-    /// Ends the life that the handle `bits` names, and returns its slot; `None` if it is not going on.
+    /// Frees the object with the handle `bits`, and returns its slot; `None` if the handle does not
+    /// resolve.
     ///
     /// # Safety
     ///
-    /// `stride` is that of these slots.
+    /// `stride` is the stride of these slots.
     #[inline(always)]
     pub(crate) unsafe fn release(&mut self, type_id: u16, bits: u64, stride: usize) -> Option<Slot> {
         // SAFETY: the stride is that of these slots.
@@ -194,7 +205,7 @@ impl Slots {
         Some(slot)
     }
 
-    /// The last steps of a free: the slot is named, dies and is at hand.
+    /// Completes a free: names the slot, stores its header, and has the slot at hand.
     #[inline(always)]
     fn end_life(&mut self, type_id: u16, bits: u64, slot: Slot) {
         let (header, info, len) = (self.header, self.info, self.len);
@@ -212,7 +223,8 @@ impl Slots {
         self.len = len.saturating_sub(1);
     }
 
-    /// The same where another slot is at hand, which goes back to the map first, or the slot ends its last life.
+    /// Frees an object while another slot is at hand, whose bit is cleared first, or retires the
+    /// slot.
     #[inline(never)]
     fn release_slowly(&mut self, type_id: u16, bits: u64, slot: Slot) -> Slot {
         if !planted(Mutant::FreeForgetsOther) {
@@ -231,13 +243,13 @@ impl Slots {
         slot
     }
 
-    /// The same where the Rust type is not known.
+    /// Frees an object whose Rust type is unknown.
     pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
         // SAFETY: the stride is that of these slots.
         unsafe { self.release(self.type_id(), handle.to_bits(), self.stride) }
     }
 
-    /// Ends the life of a slot in its last generation: its bit stays, it is never used again.
+    /// Retires a slot in its last generation: its bit stays set, and it is never used again.
     #[cold]
     #[inline(never)]
     pub(crate) fn retire(&self, slot: Slot, index: u32) {
@@ -245,7 +257,7 @@ impl Slots {
         self.count_retired(index);
     }
 
-    /// Counts slot `index` as retired, once, however often it is called for it in a row.
+    /// Counts slot `index` as retired, once, however often it is called in a row for it.
     pub(crate) fn count_retired(&self, index: u32) {
         let word = self.info.retired.load();
         let last = u64::from(index) + 1;
