@@ -116,7 +116,7 @@ fn keys_and_names_of_a_configuration_in_code_are_checked() {
         first(|conf| conf.name = "a b".into()),
         "[zone]: \"a b\" is not a valid name; a name begins with a letter or _ and consists of ASCII letters, digits, _ and -"
     );
-    assert!(first(|conf| conf.name = "common".into()).contains("no process can be called common"));
+    assert!(first(|conf| conf.name = "common".into()).contains("a process cannot be called common"));
     assert!(first(|conf| conf.name = "z".repeat(32)).contains("has 32 bytes; at most 31 fit"));
     assert!(first(|conf| conf.shm_keys.push(conf.base_key)).contains("is already used at [zone] BaseKey"));
     assert!(
@@ -124,7 +124,7 @@ fn keys_and_names_of_a_configuration_in_code_are_checked() {
     );
     let twice = || vec![type_conf("npc", 1, None), type_conf("npc", 2, None)];
     let conf = ProcessConf { types: twice(), ..base.clone() };
-    assert!(conf.validate().unwrap_err().to_string().contains("the key is there already"));
+    assert!(conf.validate().unwrap_err().to_string().contains("the key already exists"));
     let many: Vec<Key> = (1..=limits::MAX_BLOCKS + 1).map(Key).collect();
     let conf = ProcessConf { shm_keys: many, ..base };
     assert!(conf.validate().unwrap_err().to_string().contains("names 4097 keys"));
