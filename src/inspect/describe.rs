@@ -3,11 +3,11 @@
 //! The base is input: whatever it holds, the copy ends and reads only inside the mapping.
 //! `describe` does not check whether the facts fit together; `verify` does.
 
-use crate::inspect::tables::is_live;
 use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
 use crate::pool::store::base::Base;
+use crate::pool::store::slot::Slot;
 use crate::pool::store::{shape, types};
 use crate::region::Region;
 use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
@@ -137,7 +137,7 @@ fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, D
     let mut blocks = BTreeMap::new();
     let mut lives = |info: &TypeInfo| {
         let mut block = |key: Key| *blocks.entry(key).or_insert_with(|| observed.block(key).ok());
-        named_header(&base, info, &mut block).is_some_and(is_live)
+        named_header(&base, info, &mut block).is_some_and(Slot::is_live)
     };
     Ok(Description { base_pages, ..describe(&base, facts, &mut lives) })
 }

@@ -2,10 +2,11 @@
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::lane;
-use crate::inspect::tables::{Type, Walk, is_live, place_of};
+use crate::inspect::walk::{Type, Walk, place_of};
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::pool::store::index::{Addressing, Hash};
+use crate::pool::store::slot::Slot;
 use crate::region::{OutOfBounds, Region, Table};
 use crate::word::Word;
 
@@ -67,7 +68,7 @@ impl Groups {
     /// Checks that the index leads from `key` to the object in slot `index`.
     pub(crate) fn reach(&mut self, walk: &mut Walk<'_>, place: Place, header: &Word, key: &Word, index: u64) {
         let seen = header.load();
-        if !is_live(seen) {
+        if !Slot::is_live(seen) {
             return;
         }
         let mut result = self.search(key.load(), index);
@@ -193,7 +194,7 @@ fn key_of(ty: &Type, index: u32) -> Option<u64> {
     let offset = extent.offset.checked_add(ty.info.map_bytes.load())?.checked_add(at)?;
     let word = |block: &Region, offset| block.at::<Word>(offset).ok().map(|word| word.load());
     let header = word(&extent.block, offset)?;
-    if !is_live(header) {
+    if !Slot::is_live(header) {
         return None;
     }
     word(&extent.block, offset.checked_add(8)?)

@@ -1,8 +1,7 @@
 //! Checks the undo log of an interrupted transaction.
 
 use crate::inspect::finding::{Place, Severity};
-use crate::inspect::tables::{Type, Walk};
-use crate::inspect::verify::Standing;
+use crate::inspect::walk::{Standing, Type, Walk};
 use crate::layout::{COMMITTED, LaneHead, UndoKind};
 use crate::object::Handle;
 use crate::region::Region;

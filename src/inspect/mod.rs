@@ -7,6 +7,7 @@ mod lane;
 mod slots;
 mod tables;
 mod verify;
+mod walk;
 
 pub use describe::{BlockShape, DescribeError, Description, TypeShape, describe_pool};
 pub use finding::{Finding, Place, Report, Severity, TypeReport};

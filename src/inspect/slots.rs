@@ -2,10 +2,10 @@
 
 use crate::inspect::finding::{Place, TypeReport, plural};
 use crate::inspect::keys::Groups;
-use crate::inspect::tables::{Extent, Type, Walk, is_live, place_of};
+use crate::inspect::walk::{Extent, Type, Walk, place_of};
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
-use crate::pool::store::slot::{RETIRED, is_parked};
+use crate::pool::store::slot::{self as store, RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
 use crate::word::Word;
 use std::time::Duration;
@@ -111,7 +111,7 @@ fn check_extent(
             let slot = Slot { header: &header, map: word, bit, index };
             check_slot(walk, ty, place, &slot, sums);
             if ty.info.keyed()
-                && is_live(header.load())
+                && store::Slot::is_live(header.load())
                 && let Ok(key) = extent.block.at::<Word>(offset + 8)
             {
                 groups.reach(walk, place, &header, &key, index);
@@ -135,9 +135,9 @@ struct Slot<'a> {
 
 fn check_slot(walk: &mut Walk<'_>, ty: &Type, place: Place, slot: &Slot<'_>, sums: &mut Sums) {
     let header = slot.header.load();
-    sums.live += u64::from(is_live(header));
+    sums.live += u64::from(store::Slot::is_live(header));
     if ty.now.named().map(u64::from) == Some(slot.index) {
-        (sums.named_lives, sums.named_retired) = (is_live(header), header == RETIRED);
+        (sums.named_lives, sums.named_retired) = (store::Slot::is_live(header), header == RETIRED);
     }
     sums.retired += u64::from(header == RETIRED);
     if let Some(object) = parked_object(ty, header, slot.index) {
@@ -195,13 +195,13 @@ fn slot_problem(ty: &Type, slot: &Slot<'_>) -> Option<String> {
     if header != 0 && slot.index >= ty.now.high_water.load() {
         return Some("it has been used, but is at or above the high water of its type".into());
     }
-    let taken = is_live(header) || header == RETIRED || parked;
+    let taken = store::Slot::is_live(header) || header == RETIRED || parked;
     // A free keeps the bit of the slot that it names.
     let is_at_hand = !taken && ty.now.named().map(u64::from) == Some(slot.index);
     if taken == used || is_at_hand {
         return None;
     }
-    Some(match (is_live(header), taken) {
+    Some(match (store::Slot::is_live(header), taken) {
         (true, _) => "an object lives in it, but the map marks it as free".into(),
         (_, true) if parked => "it is in quarantine, but the map marks it as free".into(),
         (_, true) => "it is retired, but the map marks it as free".into(),

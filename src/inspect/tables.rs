@@ -4,95 +4,20 @@ use crate::inspect::finding::{Place, Report, Severity, TypeReport};
 use crate::inspect::keys::Groups;
 use crate::inspect::lane;
 use crate::inspect::slots;
-use crate::inspect::verify::{Pool, Standing};
+use crate::inspect::walk::{Extent, Pool, Standing, Tables, Type, Walk};
 use crate::layout::{
     BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen,
-    LAYOUT_VERSION, Last, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo,
+    LAYOUT_VERSION, Last, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING,
 };
 use crate::limits;
-use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::store::base::Base;
 use crate::pool::store::shape;
-use crate::region::{At, Region};
+use crate::region::Region;
 use crate::units::{Key, round_up};
 use crate::word::Word;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::offset_of;
-
-/// An extent whose position has been checked.
-#[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    pub(crate) block: Region,
-    pub(crate) key: Key,
-    pub(crate) offset: u64,
-    /// Number of the extent in the table.
-    pub(crate) number: usize,
-}
-
-/// One type, with its extents in their order.
-pub(crate) struct Type {
-    pub(crate) id: u16,
-    /// Copy from the moment of its check: later stores of the owner cannot mislead the
-    /// verification.
-    pub(crate) info: TypeInfo,
-    /// The record in the segment, for the words that change.
-    pub(crate) now: At<TypeInfo>,
-    pub(crate) slots: Vec<Extent>,
-    pub(crate) index: Vec<Extent>,
-}
-
-/// A running verification.
-pub(crate) struct Walk<'a> {
-    pub(crate) pool: &'a Pool,
-    pub(crate) base: &'a Base,
-    pub(crate) report: Report,
-    /// Sizes of the tables at its beginning.
-    pub(crate) began: Tables,
-    /// Objects in quarantine that were found in slots.
-    pub(crate) parked: Vec<(Place, Handle)>,
-}
-
-/// The numbers of blocks, extents and types.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tables([u64; 3]);
-
-impl Tables {
-    fn of(base: &Base) -> Self {
-        let header = &base.header;
-        Tables([header.nblocks.load(), header.nextents.load(), header.ntypes.load()])
-    }
-}
-
-impl Walk<'_> {
-    /// Reports damage, unless the pool has grown meanwhile: a broken rule may then have held.
-    pub(crate) fn damage(&mut self, place: Place, what: impl Into<String>) {
-        self.find(Severity::Damage, place, what);
-    }
-
-    pub(crate) fn find(&mut self, severity: Severity, place: Place, what: impl Into<String>) {
-        if !self.has_grown() {
-            self.report.add(severity, place, what);
-        }
-    }
-
-    /// Returns whether the owner has added an extent, a block or a type since the verification
-    /// began.
-    ///
-    /// The verification then misses objects, so keys and sums may not agree.
-    pub(crate) fn has_grown(&self) -> bool {
-        self.is_live() && Tables::of(self.base) != self.began
-    }
-
-    /// Reports a wrong sum: damage, or a note while an owner is storing to the pool.
-    pub(crate) fn wrong_sum(&mut self, place: Place, what: String) {
-        let severity = if self.is_live() { Severity::Note } else { Severity::Damage };
-        self.report.add(severity, place, what);
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
-        self.pool.standing == Standing::Live
-    }
-}
 
 /// Returns the segment keys of the blocks that a base names; none if the base is damaged.
 pub(crate) fn block_keys(base: &Region) -> Vec<Key> {
@@ -424,14 +349,4 @@ fn order(walk: &mut Walk<'_>) {
     let order = walk.base.header.order.iter().map(|id| id.load()).collect::<Vec<_>>();
     let rank = |ty: &TypeReport| order.iter().position(|id| *id == u32::from(ty.id));
     walk.report.types.sort_by_key(rank);
-}
-
-/// Returns the position of a type as a whole.
-pub(crate) fn place_of(ty: &Type) -> Place {
-    Place { type_id: Some(ty.id), ..Place::default() }
-}
-
-/// Returns whether a slot header is that of a live object.
-pub(crate) fn is_live(header: u64) -> bool {
-    header & LIVE != 0
 }

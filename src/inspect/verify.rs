@@ -6,30 +6,10 @@
 
 use crate::inspect::finding::Report;
 use crate::inspect::tables;
+use crate::inspect::walk::{Pool, Standing};
 use crate::pool::MemoryPoolMgr;
-use crate::region::Region;
 use crate::share::{Home, LockFacts, Observed, ShareError};
 use crate::units::Key;
-
-/// The input of a verification: the segments of a pool, and whether it has an owner.
-pub(crate) struct Pool {
-    pub(crate) key: Key,
-    pub(crate) base: Region,
-    /// Blocks by number; the reason if a segment could not be attached.
-    pub(crate) blocks: Vec<Result<Region, String>>,
-    pub(crate) standing: Standing,
-}
-
-/// Who uses the pool, which decides what may be in motion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// The owner itself verifies, between two operations: every operation is complete.
-    Owned,
-    /// The pool has no owner. An operation may have been interrupted.
-    Left,
-    /// Another process is the owner and continues meanwhile.
-    Live,
-}
 
 /// Verifies the pool whose base is under `key`.
 ///

@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::word::{Half, Word};
 
 /// One block of a pool: a segment of `block_bytes` bytes under a key of `ShmKeys`.

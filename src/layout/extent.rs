@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::limits::LINE;
 use crate::units::round_up;
 use crate::word::{Half, Word};

@@ -1,4 +1,4 @@
-use super::{checksum, record};
+use super::record::{checksum, record};
 use crate::word::{Half, Word};
 
 /// Magic word of a segment whose creation has begun and not ended.

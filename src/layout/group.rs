@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::word::Word;
 
 /// One cache line of the index that maps a type's user keys to slots.

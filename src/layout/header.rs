@@ -1,4 +1,5 @@
-use super::{Frozen, checksum, record};
+use super::frozen::Frozen;
+use super::record::{checksum, record};
 use crate::limits;
 use crate::word::{Half, Word};
 

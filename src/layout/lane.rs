@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::word::Word;
 
 /// The head of a lane, followed by the undo log of the current transaction.

@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::word::Word;
 
 /// One note of the black box.

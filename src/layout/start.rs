@@ -1,4 +1,4 @@
-use super::record;
+use super::record::record;
 use crate::word::{Half, Word};
 
 /// Value of `before`: this was the first start of the pool.

@@ -1,4 +1,5 @@
-use super::{Tally, checksum, record};
+use super::record::{checksum, record};
+use super::tally::Tally;
 use crate::word::{Half, Word};
 
 /// One type of a pool. Its index in the table is the type number.
@@ -113,7 +114,7 @@ impl TypeInfo {
 
     /// Returns the name; invalid UTF-8 is replaced.
     pub fn name(&self) -> String {
-        super::text(&self.name)
+        super::text::text(&self.name)
     }
 
     /// Computes the expected value of `check`.

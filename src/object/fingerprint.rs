@@ -1,7 +1,5 @@
 //! Fingerprints: 64 bits that differ if two layouts differ.
 
-use crate::object::Field;
-
 /// A hasher (FNV-1a) that computes the fingerprint of a layout in a `const`.
 ///
 /// Fingerprints are stored in segments, so the result is part of the format. Each text is preceded
@@ -38,22 +36,6 @@ impl Fingerprint {
         self.0
     }
 
-    /// Returns the fingerprint of a struct: its size, and the name, fingerprint and offset of each
-    /// field.
-    ///
-    /// The name of the struct is left out, so that renaming a Rust type keeps the objects of a
-    /// running server. A pool identifies a type by its type number and its name in the pool.
-    pub const fn of_struct(fields: &[Field], size: usize) -> u64 {
-        let mut all = Fingerprint::new("struct").number(size as u64);
-        let mut at = 0;
-        while at < fields.len() {
-            let field = &fields[at];
-            all = all.text(field.name).number(field.desc.fingerprint).number(field.offset as u64);
-            at += 1;
-        }
-        all.finish()
-    }
-
     const fn bytes(mut self, bytes: &[u8]) -> Self {
         let mut at = 0;
         while at < bytes.len() {
@@ -67,7 +49,7 @@ impl Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::TypeDesc;
+    use crate::object::{Field, TypeDesc};
 
     fn field(name: &'static str, of: u64, offset: usize) -> Field {
         let desc = TypeDesc { name: "T", size: 4, fingerprint: of, fields: &[], rank: 0 };

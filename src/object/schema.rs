@@ -36,6 +36,24 @@ impl TypeDesc {
     }
 }
 
+impl Fingerprint {
+    /// Returns the fingerprint of a struct: its size, and the name, fingerprint and offset of each
+    /// field.
+    ///
+    /// The name of the struct is left out, so that renaming a Rust type keeps the objects of a
+    /// running server. A pool identifies a type by its type number and its name in the pool.
+    pub const fn of_struct(fields: &[Field], size: usize) -> u64 {
+        let mut all = Fingerprint::new("struct").number(size as u64);
+        let mut at = 0;
+        while at < fields.len() {
+            let field = &fields[at];
+            all = all.text(field.name).number(field.desc.fingerprint).number(field.offset as u64);
+            at += 1;
+        }
+        all.finish()
+    }
+}
+
 /// A type whose layout hotpool records field by field.
 ///
 /// These are integers, floats, [`Link`](crate::object::Link)s, arrays of them, and structs that

@@ -3,7 +3,8 @@
 //! The errno alone misleads. ENOSPC of System V memory is a limit of the kernel, and that of a file is a full disk;
 //! ENOMEM may be a limit of this process. So the advice depends on the call, the errno and where the segment is.
 
-use super::backend::{Backend, Home, segment_name};
+use super::backend::{Backend, segment_name};
+use super::home::Home;
 use crate::conf::BackendKind;
 use crate::sys::{pages, sparse};
 use crate::units::{Bytes, Key};

@@ -17,9 +17,9 @@
 //! start uses tells whether the mapping keeps the lock. That byte is not enough on an overlay: a process that is just
 //! being spawned has a copy of the descriptor until it executes its program. `docs/owner.md` has the steps of a start.
 
-use super::owner::Wait;
 use super::owner_error::OwnerError;
 use super::segment::Segment;
+use super::wait::Wait;
 use crate::limits::{self, PAGE};
 use crate::sys;
 use crate::sys::file_lock::{is_locked, try_lock};

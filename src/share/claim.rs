@@ -11,7 +11,7 @@
 //! has one claim for all of them, and two pools of one base key cannot be open at once, as their
 //! semaphores already demand. Memory of the process has keys of its own.
 
-use super::owner::Wait;
+use super::wait::Wait;
 use crate::sys;
 use crate::units::Key;
 use std::collections::BTreeMap;

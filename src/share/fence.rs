@@ -5,10 +5,12 @@
 //! are registered, and their mappings cannot write.
 
 use super::backend::{Access, Backend};
-use super::facts::Head;
-use super::owner::{OwnerError, OwnerLock, Wait};
+use super::head::Head;
+use super::owner::OwnerLock;
+use super::owner_error::OwnerError;
 use super::rivals;
 use super::segment::Segment;
+use super::wait::Wait;
 use crate::conf::BackendKind;
 use crate::limits;
 use crate::units::Key;

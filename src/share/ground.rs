@@ -2,15 +2,18 @@
 
 use super::backend::{Access, Backend};
 use super::blank;
+use super::error::{ShareError, refused, system};
 use super::facts::{self, Facts, Want};
 use super::fence;
+use super::lock_facts::LockFacts;
 use super::making::{self, Filling, Identity};
-use super::manager::{ShareError, refused, system};
 use super::memory::pages;
-use super::memory::residence::Setting;
-use super::owner::{self, LockFacts, OwnerLock, Wait, Whose};
+use super::memory::setting::Setting;
+use super::owner::{self, OwnerLock};
+use super::owner_set::Whose;
 use super::segment::Segment;
 use super::verdict::Verdict;
+use super::wait::Wait;
 use crate::conf::{BackendKind, CoreDump, HugePages, MemoryConf};
 use crate::layout::{BASE_KIND, BLOCK_KIND, Frozen};
 use crate::limits::{self, PAGE};

@@ -2,6 +2,7 @@
 //! the process. For tests, and to turn shared memory off.
 
 use super::backend::{Access, Backend, SegmentFacts, replaced};
+use super::heap_memory::Memory;
 use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::sys::{self, sysv};
@@ -11,7 +12,6 @@ use crate::{
     limits::PAGE,
     sys::mem::{self, Advice},
 };
-use memmap2::{MmapMut, MmapRaw};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,26 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// Memory of this process.
 #[derive(Debug)]
 pub(crate) struct HeapBackend;
-
-/// Zeros, as they come from the kernel.
-#[derive(Debug)]
-pub(super) struct Memory {
-    map: MmapRaw,
-    /// Where the segment begins.
-    at: usize,
-    bytes: u64,
-}
-
-impl Memory {
-    fn new(bytes: u64) -> io::Result<Self> {
-        Ok(Memory { map: MmapRaw::from(MmapMut::map_anon(bytes as usize)?), at: 0, bytes })
-    }
-
-    /// Address and length of the segment.
-    pub(super) fn extent(&self) -> (*mut u8, u64) {
-        (self.map.as_mut_ptr().wrapping_add(self.at), self.bytes)
-    }
-}
 
 #[derive(Debug)]
 struct Entry {

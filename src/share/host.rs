@@ -1,16 +1,23 @@
 //! All pools of a host, and the removal of one: for operators.
 
-use super::backend::{Access, Backend, Home};
-use super::facts::{Facts, Head, Want};
+use super::backend::{Access, Backend};
+use super::error::{ShareError, refused, system};
+use super::facts::{Facts, Want};
 use super::fence;
+use super::head::Head;
+use super::home::Home;
 use super::host_list::list_pools;
 use super::listing::observe_pool;
+use super::lock_facts::LockFacts;
 use super::look::observe;
 use super::making;
-use super::manager::{ShareError, refused, remove_if, system};
-use super::owner::{LockFacts, OwnerError, OwnerLock, Wait, Whose};
+use super::manager::remove_if;
+use super::owner::OwnerLock;
+use super::owner_error::OwnerError;
+use super::owner_set::Whose;
 use super::rivals;
 use super::verdict::Verdict;
+use super::wait::Wait;
 use crate::conf::BackendKind;
 use crate::layout::{BLOCK_KIND, MAGIC_GONE};
 use crate::mutants::{Mutant, planted};

@@ -1,10 +1,12 @@
 //! Everything of hotpool in one home: pools, and blocks whose base is gone.
 
-use super::backend::Home;
-use super::facts::{Facts, Head};
+use super::facts::Facts;
+use super::head::Head;
+use super::home::Home;
 use super::listing::{PoolFacts, observe_pool};
+use super::lock_facts::LockFacts;
 use super::look::observe;
-use super::owner::{self, LockFacts, Whose};
+use super::owner_set::{self, Whose};
 use super::verdict::Verdict;
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::BLOCK_KIND;
@@ -190,7 +192,7 @@ impl Scan {
 
 /// Whether a key has owner semaphores of hotpool, or some of another user that look like it.
 fn is_owned(key: Key) -> bool {
-    match owner::look(key, Whose::Any) {
+    match owner_set::look(key, Whose::Any) {
         Ok(LockFacts::Foreign(set)) => set.is_denied,
         found => found.is_ok_and(|lock| lock != LockFacts::None),
     }

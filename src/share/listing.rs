@@ -1,9 +1,10 @@
 //! A pool as an operator sees it: the base looked into, its blocks only counted.
 
-use super::backend::{Access, Backend, Home, SegmentFacts};
+use super::backend::{Access, Backend, SegmentFacts};
 use super::facts::Facts;
+use super::home::Home;
+use super::lock_facts::LockFacts;
 use super::look::{self, Sight};
-use super::owner::LockFacts;
 use super::rivals;
 use crate::layout::{BaseHeader, ExtentRec};
 use crate::limits;

@@ -5,9 +5,12 @@
 //! again until two looks in a row agree. The words of a base that are compared change with every
 //! start, `ready()` and close, so what did not differ did not change in between.
 
-use super::backend::{Access, Home, SegmentFacts};
-use super::facts::{self, Facts, Head, Reading};
-use super::owner::{self, LockFacts, Stamp};
+use super::backend::{Access, SegmentFacts};
+use super::facts::{self, Facts, Reading};
+use super::head::Head;
+use super::home::Home;
+use super::lock_facts::LockFacts;
+use super::owner_set::{self, Stamp};
 use super::rivals;
 use crate::conf::BackendKind;
 use crate::layout::MAGIC_GONE;
@@ -64,7 +67,7 @@ pub(super) fn sight(key: Key, home: &Home) -> io::Result<Sight> {
     if home.backend == BackendKind::Heap {
         return Ok(Sight { facts: facts::observe(key, home)?, stamp: None });
     }
-    let stamp = owner::stamp(key)?;
+    let stamp = owner_set::stamp(key)?;
     let mut facts = facts::observe(key, home)?;
     // Who is attached and who of them is an observer has to be of one moment in itself.
     let (observers, found) = rivals::count(&*home.open(), key)?;

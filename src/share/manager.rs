@@ -1,15 +1,19 @@
 //! ShareMgr: the segments of one pool, in the hands of their one owner.
 
-use super::advice::{self, Site};
 use super::backend::Backend;
-use super::facts::{Facts, Head, Want};
+use super::error::{ShareError, system};
+use super::facts::{Facts, Want};
+use super::head::Head;
+
 use super::ground::{self, BlockWant, Ground, Judged, Made, Making, Standing};
+use super::lock_facts::LockFacts;
 use super::loss::Loss;
 use super::making::{self, Filling, Identity};
-use super::memory::residence::{self, MemoryError, MemoryReport, Setting};
-use super::owner::{OwnerError, OwnerLock};
+use super::memory::MemoryReport;
+use super::memory::residence;
+use super::memory::setting::Setting;
+use super::owner::OwnerLock;
 use super::segment::Segment;
-use super::verdict::Verdict;
 use crate::layout::{BASE_KIND, BLOCK_KIND, MAGIC_GONE};
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
@@ -17,7 +21,6 @@ use crate::sys;
 use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use std::fmt;
-use std::io;
 
 /// Whether a pool begins or goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,86 +29,6 @@ pub enum StartMode {
     Init,
     /// It was there, closed or crashed: every committed object is.
     Resume,
-}
-
-/// Why a pool's segments are not had.
-#[derive(Debug, thiserror::Error)]
-pub enum ShareError {
-    /// The owner lock was not had.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
-    /// What was found under the key is not what can be used.
-    #[error("{}; {}", verdict.reason(facts), verdict.next(facts))]
-    Refused {
-        /// What it is.
-        verdict: Verdict,
-        /// What is known of it.
-        facts: Box<Facts>,
-    },
-    /// There is no pool to resume, and the configuration refuses to begin one.
-    #[error("{}, and MustBeHot = yes refuses to make a new pool", verdict.reason(facts))]
-    Cold {
-        /// What is there.
-        verdict: Verdict,
-        /// What is known of it.
-        facts: Box<Facts>,
-    },
-    /// Another start made new semaphores or took these over while this one attached: one of the two has
-    /// to leave.
-    #[error(
-        "the owner semaphores under {key} were removed or changed while this process attached; find who runs \
-         `ipcrm`, or what else in this process opens the pool, then start again"
-    )]
-    Overtaken {
-        /// Key of the base segment.
-        key: Key,
-    },
-    /// A start of another namespace made or removed the base at the same moment.
-    #[error(
-        "another start made or removed the base under {key} at the same moment, from another namespace or container; \
-         run `hotpool ls`, then start again"
-    )]
-    Outrun {
-        /// Key of the base segment.
-        key: Key,
-    },
-    /// The memory of the pool is not had as the ini asks for it.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// The system refused.
-    #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", advice::segment(call, source, *bytes, site.as_deref()))]
-    System {
-        /// Key of the segment.
-        key: Key,
-        /// Its size, 0 where it is not known.
-        bytes: Bytes,
-        /// What was asked for.
-        call: &'static str,
-        /// Its answer.
-        source: io::Error,
-        /// Where the segment is, if that is known.
-        site: Option<Box<Site>>,
-    },
-}
-
-impl ShareError {
-    /// Adds where the segment is to an error of the system: what helps depends on it. Looks at the file system, so it is
-    /// called before anything is taken back.
-    #[cold]
-    pub(crate) fn at(mut self, backend: &dyn Backend) -> Self {
-        let (key, source) = match &mut self {
-            ShareError::System { site: Some(_), .. } => return self,
-            ShareError::System { key, source, .. }
-            | ShareError::Memory(MemoryError::Prefault { key, source, .. }) => (*key, source),
-            _ => return self,
-        };
-        let found = Site::of(backend, key);
-        *source = found.meaning(std::mem::replace(source, io::ErrorKind::Other.into()));
-        if let ShareError::System { site, .. } = &mut self {
-            *site = Some(Box::new(found));
-        }
-        self
-    }
 }
 
 /// The segments of one pool and the right to write to them.
@@ -289,7 +212,7 @@ impl ShareMgr {
                 remove_if(backend, key, ours)?;
                 continue;
             }
-            let facts = Facts::collect(backend, key, Want::default(), super::LockFacts::None);
+            let facts = Facts::collect(backend, key, Want::default(), LockFacts::None);
             let facts = facts.map_err(system(key, 0, "look at"))?;
             if facts.head().is_some_and(|head| head.is_hotpool() && ours(head)) {
                 making::empty(&ground::attach(backend, &facts)?);
@@ -374,8 +297,7 @@ pub(super) fn remove_if(
     ours: impl Fn(&Head) -> bool,
 ) -> Result<bool, ShareError> {
     let unknown = |call| system(key, 0, call);
-    let facts =
-        Facts::collect(backend, key, Want::default(), super::LockFacts::None).map_err(unknown("look at"))?;
+    let facts = Facts::collect(backend, key, Want::default(), LockFacts::None).map_err(unknown("look at"))?;
     match (&facts.segment, facts.head()) {
         (Some(segment), Some(head)) if !segment.removed && head.is_hotpool() && ours(head) => {
             backend.remove(key, segment).map_err(unknown("remove"))?;
@@ -383,12 +305,4 @@ pub(super) fn remove_if(
         }
         _ => Ok(false),
     }
-}
-
-pub(super) fn refused(verdict: Verdict, facts: Facts) -> ShareError {
-    ShareError::Refused { verdict, facts: Box::new(facts) }
-}
-
-pub(super) fn system(key: Key, bytes: u64, call: &'static str) -> impl FnOnce(io::Error) -> ShareError {
-    move |source| ShareError::System { key, bytes: Bytes(bytes), call, source, site: None }
 }

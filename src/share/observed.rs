@@ -1,9 +1,11 @@
 //! A pool as an observer has it: attached for reading, whoever owns it.
 
-use super::backend::{Access, Backend, Home};
-use super::facts::{Facts, Head};
+use super::backend::{Access, Backend};
+use super::error::{ShareError, refused, system};
+use super::facts::Facts;
+use super::head::Head;
+use super::home::Home;
 use super::look::{self, observe};
-use super::manager::{ShareError, refused, system};
 use super::memory::pages::SegmentPages;
 use super::observer::Observer;
 use super::segment::Segment;

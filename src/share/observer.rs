@@ -6,7 +6,7 @@
 //! kernel names the process that last changed a semaphore: if that was this process before the look
 //! and still is after it, no other process has changed the number in between.
 
-use super::owner::{MAGIC, OBSERVERS, SET_MAGIC, Whose, inspect};
+use super::owner_set::{MAGIC, OBSERVERS, SET_MAGIC, Whose, inspect};
 use crate::sys::sysv;
 use crate::units::Key;
 use std::io;

@@ -1,11 +1,13 @@
 //! Blocks whose base is gone: nothing leads to their objects any more.
 
-use super::backend::Home;
-use super::facts::{Facts, Head, Want};
+use super::error::{ShareError, system};
+use super::facts::{Facts, Want};
+use super::head::Head;
+use super::home::Home;
 use super::host::{Removed, refuse_rivals};
 use super::host_list::list_pools;
-use super::manager::{ShareError, remove_if, system};
-use super::owner::LockFacts;
+use super::lock_facts::LockFacts;
+use super::manager::remove_if;
 use super::verdict::Verdict;
 use crate::layout::BLOCK_KIND;
 use crate::units::Key;

@@ -23,117 +23,22 @@
 use super::backend::{Access, Backend, SegmentFacts};
 use super::base_lock::{self, BaseLock};
 use super::claim::{Claim, Space};
-use super::facts::Head;
+use super::head::Head;
+use super::lock_facts::LockFacts;
 use super::observer;
-pub use super::owner_error::OwnerError;
+use super::owner_error::OwnerError;
+use super::owner_set::{
+    MAGIC, OBSERVERS, OWNER, SEMAPHORES, SET_MAGIC, Whose, inspect, look, read, vanished,
+};
+use super::wait::Wait;
 use crate::limits;
-use crate::sys::proc::{self, Process, ProcessState};
+use crate::sys::proc::Process;
 use crate::sys::{self, sysv};
 use crate::units::Key;
 use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-const OWNER: i32 = 0;
-pub(super) const OBSERVERS: i32 = 1;
-pub(super) const MAGIC: i32 = 2;
-const SEMAPHORES: u32 = 3;
-/// Value of the third semaphore of our sets, `HP`.
-pub(crate) const SET_MAGIC: u32 = 0x4850;
-
-/// A set of semaphores under our key that is not ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignSet {
-    /// Number the kernel knows it by.
-    pub semid: i32,
-    /// User who owns it.
-    pub uid: u32,
-    /// What is wrong with it.
-    pub why: String,
-    /// This user may not look at it, so that nothing more is known of it.
-    pub is_denied: bool,
-}
-
-/// What the set of semaphores says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LockFacts {
-    /// There is none: the pool has no owner.
-    None,
-    /// Somebody else uses the key for semaphores.
-    Foreign(ForeignSet),
-    /// Ours, and no process is the owner.
-    Free {
-        /// Observers that are attached.
-        observers: u32,
-    },
-    /// A process is the owner.
-    Held {
-        /// Which.
-        holder: Process,
-        /// Observers that are attached.
-        observers: u32,
-    },
-    /// Whoever collected the facts is the owner.
-    Ours {
-        /// Observers that are attached.
-        observers: u32,
-    },
-}
-
-impl LockFacts {
-    /// The same with so many observers less.
-    pub(crate) fn without(mut self, less: u32) -> Self {
-        if let LockFacts::Free { observers }
-        | LockFacts::Held { observers, .. }
-        | LockFacts::Ours { observers } = &mut self
-        {
-            *observers = observers.saturating_sub(less);
-        }
-        self
-    }
-
-    /// Observers that are registered.
-    pub fn observers(&self) -> u32 {
-        match self {
-            LockFacts::None | LockFacts::Foreign(_) => 0,
-            LockFacts::Free { observers }
-            | LockFacts::Held { observers, .. }
-            | LockFacts::Ours { observers } => *observers,
-        }
-    }
-}
-
-/// Until when a start waits for a dying owner, and since when it does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    since: Instant,
-    most: Duration,
-}
-
-impl Wait {
-    /// Up to `ms` milliseconds from now.
-    pub(crate) fn ms(ms: u64) -> Self {
-        Wait { since: Instant::now(), most: Duration::from_millis(ms.min(limits::MAX_OWNER_WAIT_MS)) }
-    }
-
-    pub(crate) fn left(&self) -> Duration {
-        self.most.saturating_sub(self.since.elapsed())
-    }
-
-    pub(crate) fn spent_ms(&self) -> u64 {
-        self.since.elapsed().as_millis() as u64
-    }
-}
-
-/// Whose set is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// The user's own: for a server.
-    Own,
-    /// Anybody's who uses hotpool: for an operator with the right to.
-    Any,
-}
+use std::time::Duration;
 
 /// The right to be the only one who writes to a pool. Given back on drop, by the process that took it
 /// and no other. The fields are in the order in which they are dropped.
@@ -391,72 +296,6 @@ pub(crate) fn look_at(backend: &dyn Backend, key: Key, whose: Whose) -> io::Resu
     Ok(LockFacts::Held { holder, observers: lock.observers() })
 }
 
-/// What the set under `key` says; changes nothing.
-pub(crate) fn look(key: Key, whose: Whose) -> io::Result<LockFacts> {
-    let Some(semid) = sysv::sem_find(key)? else { return Ok(LockFacts::None) };
-    match read(semid, whose) {
-        Err(error) if vanished(&error) => Ok(LockFacts::None),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => denied(semid, error),
-        other => other,
-    }
-}
-
-/// A set of another user that this one may not look at.
-fn denied(semid: i32, error: io::Error) -> io::Result<LockFacts> {
-    let Some((uid, count)) = proc::semaphores_of(semid) else { return Err(error) };
-    let why = format!("this process runs as uid {} and may not look at them", sysv::effective_uid());
-    let set = ForeignSet { is_denied: count == SEMAPHORES, ..foreign_set(semid, uid, why) };
-    Ok(LockFacts::Foreign(set))
-}
-
-fn foreign_set(semid: i32, uid: u32, why: String) -> ForeignSet {
-    ForeignSet { semid, uid, why, is_denied: false }
-}
-
-fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
-    if let Some(foreign) = inspect(semid, whose)? {
-        return Ok(LockFacts::Foreign(foreign));
-    }
-    let observers = sysv::sem_value(semid, OBSERVERS)?;
-    loop {
-        let count = sysv::sem_value(semid, OWNER)?;
-        if count == 0 {
-            return Ok(LockFacts::Free { observers });
-        }
-        let pid = sysv::sem_pid(semid, OWNER)?;
-        let holder = Process::look(pid);
-        // A dying process gives the lock back before it disappears: one that has disappeared and still
-        // seems to hold it has ended between the two looks.
-        let gone = holder.state == ProcessState::NotVisible && pid != 0;
-        let held = || {
-            Ok::<_, io::Error>(sysv::sem_value(semid, OWNER)? == count && sysv::sem_pid(semid, OWNER)? == pid)
-        };
-        if !gone || held()? {
-            return Ok(LockFacts::Held { holder, observers });
-        }
-    }
-}
-
-/// Which set a key leads to and who last changed its first semaphore: differs after every change of
-/// owner but one by a process that was the last already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) semid: i32,
-    count: u32,
-    pid: i32,
-}
-
-/// The stamp of the set under `key`; `None` if there is no set, or it may not be read.
-pub(crate) fn stamp(key: Key) -> io::Result<Option<Stamp>> {
-    let Some(semid) = sysv::sem_find(key)? else { return Ok(None) };
-    let read =
-        || Ok(Stamp { semid, count: sysv::sem_value(semid, OWNER)?, pid: sysv::sem_pid(semid, OWNER)? });
-    match read() {
-        Err(error) if vanished(&error) || error.raw_os_error() == Some(libc::EACCES) => Ok(None),
-        other => other.map(Some),
-    }
-}
-
 /// The set under `key`, and whether it was made here. `None` if it vanished in between.
 fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>, OwnerError> {
     let found = sysv::sem_find(key).map_err(system(key, "find"))?;
@@ -475,34 +314,6 @@ fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>
         Ok(Some(set)) => Err(OwnerError::Foreign { key, set }),
         Err(error) if vanished(&error) => Ok(None),
         Err(error) => Err(system(key, "read")(error)),
-    }
-}
-
-/// Tells a set that is not ours. One that its maker did not come to mark is ours: it has never
-/// been used, and whoever comes next marks it.
-pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>> {
-    let me = sysv::effective_uid();
-    let of_another = |uid| Ok(Some(foreign_set(semid, uid, format!("this process runs as uid {me}"))));
-    let stat = match sysv::sem_stat(semid) {
-        Err(error) if whose == Whose::Own && error.raw_os_error() == Some(libc::EACCES) => {
-            return proc::semaphores_of(semid)
-                .map(|(uid, _)| uid)
-                .filter(|uid| *uid != me)
-                .map_or(Err(error), of_another);
-        }
-        other => other?,
-    };
-    let foreign = |why: String| Ok(Some(foreign_set(semid, stat.uid, why)));
-    if stat.count != SEMAPHORES {
-        return foreign(format!("it has {} semaphores, not {SEMAPHORES}", stat.count));
-    }
-    if whose == Whose::Own && stat.uid != me {
-        return of_another(stat.uid);
-    }
-    match sysv::sem_value(semid, MAGIC)? {
-        SET_MAGIC => Ok(None),
-        0 if stat.last_op == 0 => Ok(None),
-        other => foreign(format!("its third semaphore is {other}, not {SET_MAGIC}")),
     }
 }
 
@@ -576,10 +387,6 @@ fn swap(semid: i32, from: u32, to: u32) -> io::Result<()> {
     let owner = OWNER as u16;
     let steps = [(owner, -(from as i16)), (owner, 0), (owner, to as i16)];
     sysv::sem_op(semid, &steps[..if to == 0 { 2 } else { 3 }], Duration::ZERO)
-}
-
-pub(super) fn vanished(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
 }
 
 fn system(key: Key, call: &'static str) -> impl FnOnce(io::Error) -> OwnerError {

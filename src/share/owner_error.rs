@@ -1,7 +1,7 @@
 //! Why a process does not become the owner, as an operator reads it.
 
 use super::advice;
-use super::owner::ForeignSet;
+use super::lock_facts::ForeignSet;
 use crate::sys::proc::{Process, ProcessState};
 use crate::units::Key;
 use std::io;

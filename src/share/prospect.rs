@@ -1,14 +1,17 @@
 //! A pool that a start has looked at and not touched: the lock is held, and every segment is as it was found.
 
-use super::backend::Home;
+use super::error::{ShareError, system};
 use super::facts::Facts;
 use super::fence;
 use super::ground::{self, BlockWant, Ground, Judged, Making, Standing};
+use super::home::Home;
 use super::making::Identity;
-use super::manager::{ShareError, ShareMgr, StartMode, system};
-use super::memory::residence::Setting;
-use super::owner::{OwnerLock, Wait, Whose};
+use super::manager::{ShareMgr, StartMode};
+use super::memory::setting::Setting;
+use super::owner::OwnerLock;
+use super::owner_set::Whose;
 use super::segment::Segment;
+use super::wait::Wait;
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::BASE_KIND;
 use crate::limits::PAGE;

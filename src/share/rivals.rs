@@ -2,7 +2,9 @@
 
 use super::backend::{Access, Backend, SegmentFacts};
 use super::observer;
-use super::owner::{self, OwnerError, OwnerLock};
+use super::owner::OwnerLock;
+use super::owner_error::OwnerError;
+use super::owner_set::vanished;
 use crate::conf::BackendKind;
 use crate::sys;
 use crate::sys::proc::{self, Process};
@@ -50,7 +52,7 @@ fn or_without_a_set(
     counted: io::Result<(u32, Option<SegmentFacts>)>,
 ) -> io::Result<(u32, Option<SegmentFacts>)> {
     match counted {
-        Err(error) if owner::vanished(&error) => Ok((0, backend.stat(key)?)),
+        Err(error) if vanished(&error) => Ok((0, backend.stat(key)?)),
         counted => counted,
     }
 }

@@ -8,7 +8,7 @@
 //! used inside the crate only while the segment lives (see `region.rs`).
 #![allow(unsafe_code)]
 
-use super::heap::Memory;
+use super::heap_memory::Memory;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
 use crate::sys::fork::{Inherited, Origin, Section};

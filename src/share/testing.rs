@@ -8,8 +8,9 @@
 //! a record that IPC_STAT has just filled.
 #![allow(unsafe_code)]
 
-use super::backend::Home;
-use super::manager::{ShareError, ShareMgr, StartMode};
+use super::error::ShareError;
+use super::home::Home;
+use super::manager::{ShareMgr, StartMode};
 use super::observer::Observer;
 use super::{BlockWant, Facts, Prospect, Removed, Standing, observe};
 use crate::conf::{BackendKind, ProcessConf};
@@ -140,7 +141,7 @@ impl ShareMgr {
         let judged = self.judge_block(&BlockWant { key, index, bytes, pool_id: self.pool_id() })?;
         match judged.standing() {
             Standing::Complete => self.keep_block(judged),
-            _ => Err(super::manager::refused(judged.facts().verdict(), judged.facts().clone())),
+            _ => Err(super::error::refused(judged.facts().verdict(), judged.facts().clone())),
         }
     }
 

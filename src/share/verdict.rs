@@ -1,8 +1,9 @@
 //! What a found segment is: one pure function from facts to a closed list of answers, and what
 //! each of them says to an operator.
 
-use super::facts::{Facts, Head, Reading};
-use super::owner::LockFacts;
+use super::facts::{Facts, Reading, may_be_a_beginning};
+use super::head::Head;
+use super::lock_facts::LockFacts;
 use crate::conf::BackendKind;
 use crate::layout::{
     BASE_KIND, BLOCK_KIND, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY,
@@ -111,6 +112,13 @@ impl Damage {
     }
 }
 
+impl Facts {
+    /// What it all means.
+    pub fn verdict(&self) -> Verdict {
+        judge(self)
+    }
+}
+
 /// Decides. The order is the point: whose key it is, whether somebody lives there, whose
 /// memory it is, whether it is ours at all, whether it is sound, whether it is the one that is wanted, and
 /// only then how it was left.
@@ -169,7 +177,7 @@ fn judge_unfinished(facts: &Facts, head: &Head) -> Verdict {
         let why = format!("it is not complete, and attached {times} by a process that is no tool of ours");
         return Verdict::Foreign { why };
     }
-    if !marked && !super::facts::may_be_a_beginning(facts.backend, &facts.want, &facts.lock) {
+    if !marked && !may_be_a_beginning(facts.backend, &facts.want, &facts.lock) {
         let why = "its first 64 bytes are zero, and no owner semaphores tell that hotpool made it";
         return Verdict::Foreign { why: why.into() };
     }

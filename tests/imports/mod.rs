@@ -181,12 +181,12 @@ impl House {
             }
             Some(first) => {
                 let names = &self.files.get(module)?.1;
-                if let Some(bound) = names.bound.get(first).filter(|bound| *bound != path) {
+                // A name that a `use` binds to a path of the same beginning is a module here, or leads out: `use log;`.
+                let bound = names.bound.get(first).filter(|bound| bound[0] != *first);
+                if let Some(bound) = bound {
                     let mut whole = bound.clone();
                     whole.extend_from_slice(&rest[1..]);
-                    // A name bound to itself leads out of the crate: `use log;`.
-                    return (bound.first() != Some(&first.to_string()) || self.has_child(module, first))
-                        .then(|| self.absolute(module, &whole))?;
+                    return self.absolute(module, &whole);
                 }
                 if !self.has_child(module, first) {
                     return None;

@@ -1,11 +1,14 @@
 //! The memory of a pool's segments: which pages, how many of them in RAM, and what locks them there.
 
+pub(crate) mod error;
 pub(crate) mod pages;
 pub(crate) mod prefault;
 pub(crate) mod residence;
+pub(crate) mod setting;
 mod table;
 
+pub use error::MemoryError;
 pub use pages::{PageKind, SegmentPages};
 pub use prefault::Prefaulted;
-pub use residence::{MemoryError, MemoryReport};
+pub use residence::MemoryReport;
 pub use table::{Memory, MemoryTable};

@@ -1,10 +1,11 @@
 //! Which pages a pool's segments are made of: asked for when they are made, reported as they are.
 
-use crate::conf::{BackendKind, HugePages, ProcessConf};
+use crate::conf::{BackendKind, HugePages};
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::share::backend::Backend;
-use crate::share::manager::ShareError;
-use crate::share::memory::residence::{MemoryError, Setting};
+use crate::share::error::{ShareError, system};
+use crate::share::memory::error::MemoryError;
+use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
 use crate::sys::mem::Advice;
 use crate::sys::pages::{self, Mapping};
@@ -72,10 +73,9 @@ pub(crate) fn create(
     let is_file = matches!(backend.kind(), BackendKind::Posix | BackendKind::File);
     if is_file && pages::file_limit().is_some_and(|limit| bytes > limit) {
         let too_large = io::Error::from_raw_os_error(libc::EFBIG);
-        return Err(crate::share::manager::system(key, bytes, "make")(too_large));
+        return Err(system(key, bytes, "make")(too_large));
     }
-    let small =
-        || backend.create(key, bytes, mode).map_err(crate::share::manager::system(key, bytes, "make"));
+    let small = || backend.create(key, bytes, mode).map_err(system(key, bytes, "make"));
     let wanted = setting.conf.huge_pages;
     if wanted == HugePages::Off {
         return small();
@@ -115,11 +115,6 @@ fn refused(setting: &Setting, key: Key, bytes: u64, source: io::Error) -> ShareE
         remedy,
     }
     .into()
-}
-
-/// Pages of 2 MiB that all segments of a pool take.
-pub(crate) fn huge_needed(conf: &ProcessConf, base_bytes: u64) -> u64 {
-    base_bytes.div_ceil(HUGE_PAGE) + conf.block_size.0.div_ceil(HUGE_PAGE) * conf.shm_keys.len() as u64
 }
 
 /// Asks for transparent pages where the segment has no reserved ones. A kernel that has none refuses, and nothing is

@@ -2,7 +2,8 @@
 
 use crate::limits::PAGE;
 use crate::region::Region;
-use crate::share::memory::residence::{MemoryError, Setting};
+use crate::share::memory::error::MemoryError;
+use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
 use crate::sys::mem;
 use crate::units::{Bytes, Key};

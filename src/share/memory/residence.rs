@@ -1,108 +1,15 @@
 //! What of a pool is in RAM when a start goes on: pages that get their memory, locks, and what came of it.
 
-use crate::conf::{HugePages, MemoryConf, Place, ProcessConf};
+use crate::conf::{HugePages, MemoryConf};
 use crate::limits::PAGE;
-use crate::share::memory::pages::{self, PageKind, SegmentPages};
+use crate::share::memory::error::MemoryError;
+use crate::share::memory::pages::{PageKind, SegmentPages};
 use crate::share::memory::prefault::{self, Prefaulted};
+use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::fmt;
-use std::io;
-
-/// What the ini asks for, and where.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Setting {
-    pub(crate) conf: MemoryConf,
-    /// Pages of 2 MiB that all segments of the pool take.
-    pub(crate) huge_needed: u64,
-    section: Place,
-}
-
-impl Setting {
-    pub(crate) fn of(conf: &ProcessConf, base_bytes: u64) -> Self {
-        Setting {
-            conf: conf.memory,
-            huge_needed: pages::huge_needed(conf, base_bytes),
-            section: conf.places.section.clone(),
-        }
-    }
-
-    /// A key of the process, at the line of its section.
-    pub(crate) fn place(&self, key: &str) -> Place {
-        Place { key: key.into(), ..self.section.clone() }
-    }
-}
-
-/// Why the memory of a pool is not had as the ini asks for it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MemoryError {
-    /// There are no reserved pages of 2 MiB for a segment that has to be made of them.
-    #[error(
-        "{place} = on, and the segment under {key} of size {bytes} cannot be made of pages of 2 MiB: {source}; the host \
-         has {total}, of which {free} are free, and the pool takes {needed}; {remedy}, or set HugePages = try"
-    )]
-    HugePages {
-        /// `HugePages` of the process.
-        place: Place,
-        /// Key of the segment.
-        key: Key,
-        /// Its size.
-        bytes: Bytes,
-        /// The kernel's answer.
-        source: io::Error,
-        /// Pages that nobody has.
-        free: u64,
-        /// Pages that the host has.
-        total: u64,
-        /// Pages that all segments of the pool take.
-        needed: u64,
-        /// What would help.
-        remedy: String,
-    },
-    /// There is no memory for all pages.
-    #[error(
-        "{place} = yes, and there is no memory for all pages of the segment under {key} of size {bytes}: {source}, with \
-         {done} of {all} done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it \
-         more, name fewer ShmKeys, or set {} = no", place.key
-    )]
-    Prefault {
-        /// `Prefault` or `LockMemory` of the process.
-        place: Place,
-        /// Key of the segment.
-        key: Key,
-        /// Its size.
-        bytes: Bytes,
-        /// Bytes of the pool that had memory by then.
-        done: Bytes,
-        /// Bytes of the pool.
-        all: Bytes,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The pool cannot be locked in RAM.
-    #[error(
-        "{place} = yes, and the segment under {key} of size {bytes} cannot be locked in RAM: {source}; the pool has {all}, \
-         and locked memory is limited to {}; set `ulimit -l {}` or LimitMEMLOCK={} in the unit (more if the program \
-         locks memory of its own), give the server CAP_IPC_LOCK, or set LockMemory = no",
-        limit.map_or("no number".into(), |limit| limit.to_string()), all.0.div_ceil(1024), all.0
-    )]
-    Lock {
-        /// `LockMemory` of the process.
-        place: Place,
-        /// Key of the segment.
-        key: Key,
-        /// Its size.
-        bytes: Bytes,
-        /// Bytes that are to be locked.
-        all: Bytes,
-        /// `RLIMIT_MEMLOCK`, `None` if there is no limit.
-        limit: Option<Bytes>,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-}
 
 /// What a start did about the memory of a pool: only what the ini asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What segments take of the machine's memory, from the system's own books: nothing is attached.
 
 use crate::conf::BackendKind;
-use crate::share::backend::{Home, SegmentFacts, segment_name};
+use crate::share::backend::{SegmentFacts, segment_name};
+use crate::share::home::Home;
 use crate::sys::proc;
 use crate::units::Bytes;
 use std::collections::BTreeMap;

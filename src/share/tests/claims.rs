@@ -4,8 +4,10 @@
 use crate::conf::{BackendKind, ProcessConf};
 use crate::limits;
 use crate::share::claim;
-use crate::share::owner::{OwnerLock, Wait, Whose};
+use crate::share::owner::OwnerLock;
+use crate::share::owner_set::Whose;
 use crate::share::testing::{BASE, Bench, MADE_AT, Servant, open, word};
+use crate::share::wait::Wait;
 use crate::share::{OwnerError, ShareError, ShareMgr, StartMode};
 use crate::sys::sysv;
 use std::sync::Barrier;

@@ -3,8 +3,10 @@
 
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
-use crate::share::owner::{OwnerLock, Wait, Whose};
+use crate::share::owner::OwnerLock;
+use crate::share::owner_set::Whose;
 use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
+use crate::share::wait::Wait;
 use crate::share::{ShareError, ShareMgr, StartMode, Verdict, remove_pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -2,8 +2,10 @@
 //! Shown with processes that race, stop, fork, die and are not reaped.
 
 use crate::conf::{BackendKind, CoreDump};
-use crate::share::owner::{OwnerLock, Wait, Whose};
+use crate::share::owner::OwnerLock;
+use crate::share::owner_set::Whose;
 use crate::share::testing::{BASE, Bench, Servant, open};
+use crate::share::wait::Wait;
 use crate::share::{LockFacts, OwnerError, ProcessState, ShareError, StartMode, Verdict};
 use crate::sys::proc::Process;
 use crate::sys::sysv;

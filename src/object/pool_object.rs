@@ -1,0 +1,45 @@
+//! What a type must be for a pool to keep it.
+
+use crate::object::Schema;
+
+/// A plain struct whose objects live in the slots of a pool.
+///
+/// Derive it on a `#[repr(C)]` struct that is [`bytemuck::Pod`]:
+///
+/// ```
+/// use bytemuck::{Pod, Zeroable};
+/// use hotpool::PoolObject;
+///
+/// #[repr(C)]
+/// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+/// #[pool(id = 1, keyed)]
+/// struct Player {
+///     uid: u64,
+///     hp: i32,
+///     level: u32,
+/// }
+///
+/// assert_eq!(Player::NAME, "player");
+/// assert!(Player::KEYED);
+/// ```
+///
+/// The attributes mean:
+///
+/// - `id` is the type number in every pool, 1 to 1023, and never changes.
+/// - `name` is what operators see and what the ini uses; by default, the struct's name in snake
+///   case.
+/// - `keyed` gives each object a user key, a `u64`.
+#[diagnostic::on_unimplemented(
+    message = "a pool cannot hold objects of type `{Self}`",
+    label = "does not derive `PoolObject`",
+    note = "write `#[repr(C)]`, `#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]` and `#[pool(id = ..)]` \
+            above the struct, with a number from 1 to 1023 that no other type of the pool has"
+)]
+pub trait PoolObject: bytemuck::Pod + Schema {
+    /// Type number, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
+    const TYPE_ID: u16;
+    /// Name of the type, at most [`limits::MAX_TYPE_NAME`](crate::limits::MAX_TYPE_NAME) bytes.
+    const NAME: &'static str;
+    /// Whether objects have a user key.
+    const KEYED: bool;
+}
