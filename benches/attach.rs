@@ -1,7 +1,9 @@
-//! What it costs to open a pool again, by the number of its objects: the user time of `open` and `add_type`, the
-//! wall time of both in a fresh process, and that of `shmat` alone.
+//! Measures the cost of opening a pool again, by its number of objects: the user time of `open` and
+//! `add_type`, the wall time of both in a fresh process, and the wall time of `shmat` alone.
 //!
-//! `cargo bench --bench attach`. The user time must not grow with the objects. The kernel tells it by its
+//! Run `cargo bench --bench attach`. The user time must not grow with the number of objects. The
+//! kernel counts it in clock ticks, so the bench takes the mean of thousands of attaches, each with
+//! its detach.
 //! clock tick, so it is the mean of thousands of attaches in a row, each with its detach.
 
 use bytemuck::{Pod, Zeroable};
@@ -12,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
-/// Attaches in a row, so that the clock tick does not matter.
+/// Number of attaches in a row, so that the clock tick does not matter.
 const IN_A_ROW: u32 = 4000;
 
 #[repr(C)]
@@ -27,19 +29,19 @@ fn conf(base: u32, count: u64) -> ProcessConf {
     ProcessConf::new("attach", Key(base), bytes, &[Key(base + 1)])
 }
 
-/// User time of this process so far.
+/// Returns the user time of this process so far.
 fn user() -> Duration {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer leads to a `rusage`.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
-    // SAFETY: all zeroes is a valid one, and the call may have filled it.
+    // SAFETY: all zeroes is a valid `rusage`, and the call may have filled it.
     let time = unsafe { usage.assume_init() }.ru_utime;
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
 
-/// Time of an `shmat` of the segment under `key`.
+/// Measures an `shmat` of the segment under `key`.
 fn shmat(key: u32) -> Duration {
-    // SAFETY: integers alone.
+    // SAFETY: integers only.
     let id = unsafe { libc::shmget(key as i32, 0, 0) };
     let start = Instant::now();
     // SAFETY: the kernel chooses the address.
@@ -50,7 +52,7 @@ fn shmat(key: u32) -> Duration {
     time
 }
 
-/// In the child: attaches, and says how long it took in nanoseconds.
+/// Runs in the child: attaches and prints the times in nanoseconds.
 fn attach(base: u32, count: u64) {
     let mapped = shmat(base + 1);
     let start = Instant::now();
@@ -62,7 +64,7 @@ fn attach(base: u32, count: u64) {
     println!("{} {} {}", opened.as_nanos(), wall.as_nanos(), mapped.as_nanos());
 }
 
-/// User time of an attach, as the mean of many.
+/// Returns the user time of an attach, as the mean of many.
 fn user_time(conf: &ProcessConf) -> Duration {
     let before = user();
     for _ in 0..IN_A_ROW {

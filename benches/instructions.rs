@@ -1,11 +1,14 @@
-//! Instructions that an operation takes, counted by callgrind: the same on a busy machine as on a quiet one.
+//! Counts the instructions of each operation with callgrind. The counts are the same on a busy
+//! machine as on an idle one.
 //!
-//! `cargo bench --bench instructions` compares with `benches/instructions.json` and fails if an operation takes more than
-//! 101 % of what it took then; counts of another compiler are shown and not judged. `-- --json` prints a new file. Needs valgrind.
-//! Guards and transactions over several objects are shown and not judged: they pay for evidence that a panic leaves, and
-//! for a log that holds each object once.
+//! `cargo bench --bench instructions` compares with `benches/instructions.json` and fails if an
+//! operation takes more than 101 % of its earlier count. Counts from another compiler are shown,
+//! but not judged. `-- --json` prints a new file. The bench needs valgrind.
 //!
-//! Each operation runs in two processes, with and without its rounds, so that what is left of the difference is the
+//! Guards and transactions over several objects are shown, but not judged. They pay for the
+//! evidence that a panic leaves, and for a log that holds each object once.
+//!
+//! Each operation runs in two processes, with and without its rounds. The difference is the
 //! operation and the loop around it.
 
 use bytemuck::{Pod, Zeroable};
@@ -19,7 +22,7 @@ use std::process::{Command, ExitCode};
 
 const ROUNDS: u64 = 20_000;
 const OBJECTS: u64 = 1000;
-/// Rounds of a walk, each over all objects.
+/// Number of rounds of an iteration; each visits all objects.
 const WALKS: u64 = 20;
 
 #[repr(C)]
@@ -72,7 +75,7 @@ impl Bench {
 
 type Op = (&'static str, u64, fn(&mut Bench, u64));
 
-/// Every operation, how many of them a round makes, and the round.
+/// All operations: the name, the number of operations in a round, and the round.
 const OPS: [Op; 12] = [
     ("get", 1, |bench, round| {
         black_box(bench.pool.get(bench.id(round)).unwrap().words[3]);
@@ -131,9 +134,9 @@ fn rounds_of(op: &Op) -> u64 {
     if op.1 == 1 { ROUNDS } else { WALKS }
 }
 
-/// Runs one operation; what callgrind counts.
+/// Runs one operation, for callgrind to count.
 fn child(name: &str, rounds: u64) {
-    let op = OPS.iter().find(|op| op.0 == name).expect("an operation of the table");
+    let op = OPS.iter().find(|op| op.0 == name).expect("the operation is in the table");
     let mut bench = Bench::new();
     for round in 0..rounds {
         op.2(&mut bench, round);
@@ -141,7 +144,7 @@ fn child(name: &str, rounds: u64) {
     bench.pool.destroy().unwrap();
 }
 
-/// Instructions of a whole process with so many rounds, as callgrind sums them up.
+/// Returns the instructions of a whole process with this many rounds, as callgrind sums them up.
 fn count(name: &str, rounds: u64) -> Result<u64, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let run = Command::new("valgrind")
@@ -155,7 +158,8 @@ fn count(name: &str, rounds: u64) -> Result<u64, String> {
     sum.filter(|_| run.status.success()).ok_or_else(|| format!("callgrind failed: {text}"))
 }
 
-/// Instructions of one operation. The hash of a pool is seeded at random, so the lowest of three counts.
+/// Returns the instructions of one operation. The hash of a pool has a random seed, so this is the
+/// lowest of three counts.
 fn measure(op: &Op) -> Result<f64, String> {
     let mut lowest = f64::MAX;
     for _ in 0..3 {
@@ -166,7 +170,7 @@ fn measure(op: &Op) -> Result<f64, String> {
     Ok((lowest * 10.0).round() / 10.0)
 }
 
-/// Counts and the compiler that made the code.
+/// The counts, and the compiler that built the code.
 #[derive(Serialize, Deserialize)]
 struct Counts {
     rustc: String,
@@ -182,8 +186,8 @@ fn measure_all() -> Result<Counts, String> {
 
 fn main() -> ExitCode {
     if let Ok(order) = std::env::var("HOTPOOL_COUNT") {
-        let (name, rounds) = order.split_once(' ').expect("a name and a number");
-        child(name, rounds.parse().expect("a number"));
+        let (name, rounds) = order.split_once(' ').expect("HOTPOOL_COUNT holds a name and a number");
+        child(name, rounds.parse().expect("the rounds are a number"));
         return ExitCode::SUCCESS;
     }
     let counts = match measure_all() {
@@ -194,14 +198,16 @@ fn main() -> ExitCode {
         }
     };
     if std::env::args().any(|arg| arg == "--json") {
-        println!("{}", serde_json::to_string_pretty(&counts).expect("numbers"));
+        println!("{}", serde_json::to_string_pretty(&counts).expect("numbers are valid JSON"));
         return ExitCode::SUCCESS;
     }
-    let earlier = serde_json::from_str(include_str!("instructions.json")).expect("JSON of an earlier run");
+    let earlier = serde_json::from_str(include_str!("instructions.json"))
+        .expect("the file holds the JSON of an earlier run");
     report(&counts, &earlier)
 }
 
-/// Prints the table; fails if the same compiler makes an operation take more than it did.
+/// Prints the table. Fails if the same compiler makes an operation take more instructions than
+/// before.
 fn report(counts: &Counts, earlier: &Counts) -> ExitCode {
     println!("{:20} {:>12} {:>12} {:>8}", "operation", "instructions", "earlier", "ratio");
     let mut worse = Vec::new();
@@ -211,19 +217,19 @@ fn report(counts: &Counts, earlier: &Counts) -> ExitCode {
             continue;
         };
         println!("{name:20} {found:12.1} {before:12.1} {:8.3}", found / before);
-        // Counts are rounded to a tenth.
+        // The counts are rounded to a tenth.
         if *found > before * 1.01 + 0.1 && !NOT_JUDGED.contains(&name.as_str()) {
             worse.push(name.as_str());
         }
     }
     if counts.rustc != earlier.rustc {
-        println!("not judged: this is {}, the earlier counts are of {}", counts.rustc, earlier.rustc);
+        println!("not judged: this is {}, the earlier counts are from {}", counts.rustc, earlier.rustc);
         return ExitCode::SUCCESS;
     }
     match worse.is_empty() {
         true => ExitCode::SUCCESS,
         false => {
-            eprintln!("more instructions than 101 % of before: {}", worse.join(", "));
+            eprintln!("more than 101 % of the earlier instructions: {}", worse.join(", "));
             ExitCode::FAILURE
         }
     }

@@ -1,7 +1,7 @@
-//! Whether a change made the hot paths faster or slower, in seconds: get, alloc and free, and
-//! iteration of 64-byte objects against slotmap and slab, in turn in the same run.
+//! Shows within seconds whether a change made the hot paths faster or slower. Compares get, alloc
+//! and free, and iteration of 64-byte objects with slotmap and slab, in turn in the same run.
 //!
-//! `cargo bench --bench quick`. `crates/hotpool-bench` measures everything else.
+//! Run `cargo bench --bench quick`. `crates/hotpool-bench` measures everything else.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
@@ -28,7 +28,7 @@ impl Object {
     }
 }
 
-/// A store and the handles of its objects in random order.
+/// A store, and the handles of its objects in random order.
 trait Store {
     fn get(&self) -> u64;
     fn pair(&mut self);
@@ -132,7 +132,7 @@ impl Store for Slabs {
     }
 }
 
-/// The same order for everyone.
+/// Shuffles in the same order for every store.
 fn shuffle<T>(items: &mut [T]) {
     let mut state = 1u64;
     for last in (1..items.len()).rev() {
@@ -141,7 +141,7 @@ fn shuffle<T>(items: &mut [T]) {
     }
 }
 
-/// Nanoseconds of one element where a call of `f` does `elements` of them.
+/// Returns the nanoseconds for one element, if a call of `f` processes `elements` of them.
 fn round(elements: usize, mut f: impl FnMut()) -> f64 {
     let (start, mut done) = (Instant::now(), 0);
     while start.elapsed() < ROUND {
@@ -152,7 +152,7 @@ fn round(elements: usize, mut f: impl FnMut()) -> f64 {
     start.elapsed().as_nanos() as f64 / done as f64
 }
 
-/// Medians of the three, measured in turn.
+/// Returns the medians of the three stores, measured in turn.
 fn medians(elements: usize, mut calls: [&mut dyn FnMut(); 3]) -> [f64; 3] {
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
-//! What all-or-nothing costs: plain writes against `update` and transactions, and allocs and frees outside and inside of
-//! one, in turn in the same run. The last line is JSON.
+//! Measures the cost of all-or-nothing: plain writes against `update` and transactions, and alloc
+//! and free outside and inside a transaction, in turn in the same run. The last line is JSON.
 //!
-//! `cargo bench --bench update`; another number of rounds behind `--`.
+//! Run `cargo bench --bench update`. An argument after `--` sets the number of rounds.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 41;
 const ROUND: Duration = Duration::from_millis(3);
-/// Objects of a size, in the caches of one core.
+/// Number of objects of each size; they fit into the caches of one core.
 const OBJECTS: u64 = 1000;
 
 #[repr(C)]
@@ -57,7 +57,7 @@ impl Object for Large {
     }
 }
 
-/// A pool with objects of one size, and one of them after the other.
+/// A pool with objects of one size, which are used one after the other.
 struct Bench<T> {
     pool: MemoryPoolMgr,
     ids: Vec<Id<T>>,
@@ -75,7 +75,7 @@ impl<T: Object> Bench<T> {
         Bench { pool, ids, next: 0 }
     }
 
-    /// Far from the one before, so that no write waits for the last one.
+    /// Returns an object far from the previous one, so that no write waits for the last one.
     fn id(&mut self) -> Id<T> {
         self.next = (self.next + 377) % self.ids.len();
         self.ids[self.next]
@@ -143,26 +143,26 @@ impl<T: Object> Bench<T> {
     }
 }
 
-/// What is measured, and what it is compared with.
+/// The name of a row, the row that it is compared with, and the operation.
 type Row<T> = (&'static str, Option<usize>, fn(&mut Bench<T>));
 
 fn rows<T: Object>() -> [Row<T>; 8] {
     [
         ("get_mut, 3 fields written", None, Bench::write),
-        ("the same in update", Some(0), Bench::update),
+        ("update of 3 fields", Some(0), Bench::update),
         ("get_mut of two objects", None, Bench::write_two),
-        ("the same in a tx", Some(2), Bench::tx_two),
-        ("the same with a tag", Some(3), Bench::tx_two_tagged),
+        ("two objects in a tx", Some(2), Bench::tx_two),
+        ("two objects in a tx with a tag", Some(3), Bench::tx_two_tagged),
         ("alloc and free, twice", None, |bench| {
             bench.pair();
             bench.pair();
         }),
-        ("the same, one free and one alloc in a tx", Some(5), Bench::tx_pair),
-        ("the same, and two objects written in it", Some(6), Bench::tx_pair_and_two),
+        ("alloc and free, and free and alloc in a tx", Some(5), Bench::tx_pair),
+        ("the same tx, and two objects written in it", Some(6), Bench::tx_pair_and_two),
     ]
 }
 
-/// Nanoseconds of one call.
+/// Returns the nanoseconds of one call.
 fn round<T>(bench: &mut Bench<T>, call: fn(&mut Bench<T>)) -> f64 {
     let (start, mut calls) = (Instant::now(), 0);
     while start.elapsed() < ROUND {
@@ -172,7 +172,8 @@ fn round<T>(bench: &mut Bench<T>, call: fn(&mut Bench<T>)) -> f64 {
     start.elapsed().as_nanos() as f64 / f64::from(calls)
 }
 
-/// The medians of the rows, and those of the differences within a round, which what else the machine does moves less.
+/// Returns the medians of the rows, and of the differences within a round, which other load on the
+/// machine affects less.
 fn measure<T: Object>(number: u32, rounds: usize) -> Vec<(&'static str, f64, Option<f64>)> {
     let mut bench = Bench::<T>::new(number);
     let rows = rows::<T>();

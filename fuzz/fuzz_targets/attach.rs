@@ -1,4 +1,4 @@
-//! Damaged pools are opened, their types added, verified and closed.
+//! Opens damaged pools, adds their types, verifies them and closes them.
 #![no_main]
 
 #[path = "../../tests/damage/mod.rs"]

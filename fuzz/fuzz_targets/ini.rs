@@ -1,4 +1,4 @@
-//! `ConfMgr::parse` on any text.
+//! Calls `ConfMgr::parse` on any text.
 #![no_main]
 
 use hotpool::ConfMgr;

@@ -1,4 +1,4 @@
-//! Damaged pools, some damaged further while they are open, are worked with.
+//! Works with damaged pools, some of which are damaged further while they are open.
 #![no_main]
 
 #[path = "../../tests/damage/mod.rs"]

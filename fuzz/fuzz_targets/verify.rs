@@ -1,4 +1,4 @@
-//! Damaged pools, and any bytes, are looked at from outside.
+//! Inspects damaged pools, and any bytes, from outside.
 #![no_main]
 
 #[path = "../../tests/damage/mod.rs"]

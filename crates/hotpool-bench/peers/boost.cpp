@@ -1,4 +1,5 @@
-// Boost.Interprocess: objects from a cached_node_allocator by raw pointer, and an unordered_map in the segment for keys.
+// Boost.Interprocess: objects from a cached_node_allocator by raw pointer, and an unordered_map in
+// the segment for keys.
 #include "peer.hpp"
 #include <boost/functional/hash.hpp>
 #include <boost/interprocess/allocators/allocator.hpp>
@@ -48,7 +49,7 @@ template <size_t SIZE> struct ByKey {
 template <size_t SIZE> int run(size_t population, bool by_key) {
     std::string name = "hotpool-bench-boost-" + std::to_string(getpid());
     Segment segment(ipc::create_only, name.c_str(), population * (SIZE + 128) * 2 + (64 << 20));
-    // It stays mapped, and is gone with the process whatever happens.
+    // The mapping ends with the process, whatever happens.
     ipc::shared_memory_object::remove(name.c_str());
     if (by_key) {
         ByKey<SIZE> store(segment);
@@ -59,7 +60,7 @@ template <size_t SIZE> int run(size_t population, bool by_key) {
 }
 
 int main(int argc, char** argv) {
-    // The bench asks whether the program can run at all.
+    // The bench checks whether the program can run at all.
     if (argc == 1) return 0;
     size_t size = strtoull(argv[1], nullptr, 10), population = strtoull(argv[2], nullptr, 10);
     bool by_key = std::string(argv[3]) == "keyed";

@@ -1,7 +1,8 @@
-// What the programs of other languages share: the random numbers and the talk with the bench.
+// The shared part of the programs of other languages: the random numbers and the protocol with the
+// bench.
 //
-// A program is started with the bytes of an object and a population, fills it and answers
-// `OP COUNT` with `DONE NANOSECONDS`, or with `none` for an operation it does not have.
+// A program is launched with the bytes of an object and a population. It fills the population and
+// answers `OP COUNT` with `DONE NANOSECONDS`, or with `none` for an operation it does not support.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-// As in src/rng.rs.
+// The same numbers as src/rng.rs.
 inline uint64_t mix(uint64_t number) {
     uint64_t z = number * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -27,7 +28,7 @@ struct Rng {
     }
 };
 
-// An object of SIZE bytes, every word of which is written when it is made.
+// An object of SIZE bytes. Every word is written when it is created.
 template <size_t SIZE> struct Object {
     uint64_t words[SIZE / 8];
     explicit Object(uint64_t seed) {
@@ -35,7 +36,7 @@ template <size_t SIZE> struct Object {
     }
 };
 
-// Keeps the compiler from leaving out what a value depends on.
+// Keeps the compiler from eliminating what a value depends on.
 template <class T> inline void consume(const T& value) { asm volatile("" : : "r,m"(value) : "memory"); }
 
 struct Lap {

@@ -29,7 +29,7 @@ template <size_t SIZE> struct ByHandle {
 template <size_t SIZE> int run(size_t population) {
     std::string file = "/dev/shm/hotpool-bench-pmdk-" + std::to_string(getpid());
     PMEMobjpool* pool = pmemobj_create(file.c_str(), "bench", population * (SIZE + 128) * 2 + (64 << 20), 0600);
-    // It stays mapped, and is gone with the process whatever happens.
+    // The mapping ends with the process, whatever happens.
     unlink(file.c_str());
     if (!pool) {
         std::cerr << pmemobj_errormsg() << std::endl;
@@ -40,7 +40,7 @@ template <size_t SIZE> int run(size_t population) {
 }
 
 int main(int argc, char** argv) {
-    // The bench asks whether the program can run at all.
+    // The bench checks whether the program can run at all.
     if (argc == 1) return 0;
     size_t size = strtoull(argv[1], nullptr, 10), population = strtoull(argv[2], nullptr, 10);
     switch (size) {

@@ -1,4 +1,4 @@
-//! The rows as charts, the ones we lose included.
+//! Draws the rows as charts, including those that hotpool loses.
 
 use crate::growth::Attach;
 use crate::row::Row;
@@ -10,13 +10,14 @@ use std::path::Path;
 
 const WIDTH: u32 = 900;
 const ROW: u32 = 22;
-/// Room for the title and the scale.
+/// Height of the title and the scale.
 const FRAME: u32 = 90;
-/// hotpool takes less time, more time.
+/// Colours of rows in which hotpool takes less time, and more time.
 const WON: RGBColor = RGBColor(46, 125, 80);
 const LOST: RGBColor = RGBColor(178, 64, 52);
 
-/// Draws one chart for each size and population, and one for each operation that was measured at several populations.
+/// Draws one chart for each size and population, and one for each operation that was measured at
+/// several populations.
 pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let populations: BTreeSet<(usize, usize)> = rows.iter().map(|row| (row.size, row.n)).collect();
@@ -39,7 +40,7 @@ pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws how an attach grows: one line for each of what there can be many of.
+/// Draws how the cost of an attach grows: one line each for objects, types and blocks.
 pub fn attach(lines: &[Attach], folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join("growth-attach.svg");
@@ -79,7 +80,7 @@ fn canvas(file: &Path, height: u32) -> anyhow::Result<DrawingArea<SVGBackend<'_>
     Ok(area)
 }
 
-/// A bar for each row, from 1 to its ratio, to the left where hotpool is faster.
+/// Draws a bar for each row, from 1 to its ratio; to the left if hotpool is faster.
 fn ratios(rows: &[&Row], title: &str, file: &Path) -> anyhow::Result<()> {
     let area = canvas(file, FRAME + ROW * rows.len() as u32)?;
     let least = rows.iter().map(|row| row.ratio).fold(0.5, f64::min) / 1.5;
@@ -115,7 +116,7 @@ fn short(ratio: f64) -> String {
     if ratio < 0.1 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
 }
 
-/// A line for hotpool and one for each peer: nanoseconds over the population.
+/// Draws a line for hotpool and one for each peer: nanoseconds by population.
 fn growth(rows: &[&Row], title: &str, file: &Path) -> anyhow::Result<()> {
     let area = canvas(file, 460)?;
     let times = || rows.iter().flat_map(|row| [row.hotpool_ns, row.peer_ns]);

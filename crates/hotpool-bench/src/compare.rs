@@ -1,4 +1,4 @@
-//! hotpool against each peer, operation by operation.
+//! Compares hotpool with each peer, operation by operation.
 
 use crate::goals::goal;
 use crate::measure::{Effort, duel};
@@ -9,21 +9,21 @@ use crate::row::Row;
 use crate::subject::Subject;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What is compared.
+/// The comparisons to make.
 pub struct Plan {
-    /// Operations.
+    /// The operations.
     pub ops: Vec<Op>,
-    /// Peers.
+    /// The peers.
     pub peers: Vec<Peer>,
-    /// Size of an object and number of objects.
+    /// The size of an object and the number of objects.
     pub populations: Vec<(usize, usize)>,
-    /// How long and how often.
+    /// The duration and number of rounds.
     pub effort: Effort,
-    /// On which processor.
+    /// The processor to run on.
     pub pin: Pin,
 }
 
-/// Measures all of it.
+/// Measures all operations against all peers.
 pub fn compare(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     let bar = ProgressBar::new((plan.populations.len() * plan.peers.len()) as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?);
@@ -40,8 +40,8 @@ pub fn compare(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// All operations against one peer. A store outside of the process has one population for all of
-/// them, one inside of it has one for each kind.
+/// Measures all operations against one peer. A store outside the process has one population for all
+/// operations; a store inside the process has one for each kind.
 fn versus(plan: &Plan, peer: Peer, size: usize, count: usize) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut kept: Option<Box<dyn Subject>> = None;

@@ -1,10 +1,10 @@
-//! What the ratios are to be at most.
+//! The goals: the largest ratio allowed for an operation and a peer.
 
 use crate::op::Op;
 use crate::pages;
 use crate::peer::Peer;
 
-/// Populations of a goal.
+/// The populations that a goal applies to.
 type Range = std::ops::RangeInclusive<usize>;
 
 const SMALL: Range = 0..=10_000;
@@ -12,7 +12,7 @@ const LARGE: Range = 5_000_000..=usize::MAX;
 const MANY: Range = 1_000_000..=usize::MAX;
 const ALL: Range = 0..=usize::MAX;
 
-/// Objects that are measured at 64 bytes; restarts at whatever the profile has.
+/// Goals for objects of 64 bytes, and for restarts with the objects of the profile.
 const GOALS: &[(Op, Peer, Range, f64)] = &[
     (Op::GetRand, Peer::Slotmap, SMALL, 1.1),
     (Op::GetRand, Peer::Slotmap, LARGE, 0.9),
@@ -45,7 +45,7 @@ const GOALS: &[(Op, Peer, Range, f64)] = &[
     (Op::FirstTick, Peer::File, ALL, 0.1),
 ];
 
-/// Goals on pages of 2 MiB, where they are others.
+/// Goals on pages of 2 MiB, if they differ.
 const HUGE: &[(Op, Peer, Range, f64)] = &[
     (Op::GetRand, Peer::Slotmap, LARGE, 0.5),
     (Op::GetDep, Peer::Slotmap, LARGE, 0.6),
@@ -55,11 +55,11 @@ const HUGE: &[(Op, Peer, Range, f64)] = &[
     (Op::TakeOver, Peer::TearDown, MANY, 3.3),
 ];
 
-/// The same for larger objects.
+/// Goals for larger objects.
 const LONG: &[(Op, Peer, Range, f64)] = &[(Op::ReadAll, Peer::PlainReads, 100_000..=usize::MAX, 1.03)];
 
-/// The goal for a ratio, if there is one. None is set where the population lives in the processor's last cache: there
-/// the same loop differs by a factor of three from run to run.
+/// Returns the goal for a ratio, if there is one. No goal is set for populations that fit the
+/// processor's last cache: there, the same loop differs by a factor of three from run to run.
 pub fn goal(op: Op, peer: Peer, size: usize, n: usize) -> Option<f64> {
     let restart = matches!(op, Op::FirstObject | Op::FirstTick | Op::TakeOver);
     let fits = |goal: &&(Op, Peer, Range, f64)| (goal.0, goal.1) == (op, peer) && goal.2.contains(&n);

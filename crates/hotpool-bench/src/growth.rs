@@ -1,5 +1,5 @@
-//! How the cost of an attach grows with the objects, the types and the blocks of a pool, and what
-//! memory an object takes.
+//! Measures how the cost of an attach grows with the objects, types and blocks of a pool, and how
+//! much memory an object takes.
 
 use crate::many::{ADD, Add};
 use crate::object::{Keyed64, Object, Plain64};
@@ -14,21 +14,21 @@ use hotpool::conf::ProcessConf;
 use std::time::Instant;
 
 const OBJECTS: [usize; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
-/// What a quick run leaves out is above.
+/// The largest number of objects in a quick run.
 const QUICK: usize = 100_000;
 const SPREAD: usize = 1_000_000;
 const TYPES: [usize; 4] = [1, 10, 100, 1_000];
 const BLOCKS: [u32; 4] = [1, 4, 16, 64];
 
-/// Time of an attach, by what there is.
+/// The time of an attach, by one quantity that grows.
 pub struct Attach {
-    /// What grows.
+    /// The quantity.
     pub by: &'static str,
-    /// How many there are, and nanoseconds.
+    /// Pairs of a count and nanoseconds.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Measures and prints; returns what a chart shows.
+/// Measures and prints. Returns the points for a chart.
 pub fn run(rounds: usize, quick: bool) -> anyhow::Result<Vec<Attach>> {
     let mut lines = Vec::new();
     let most = if quick { QUICK } else { usize::MAX };
@@ -66,7 +66,8 @@ fn point(count: usize, nanos: anyhow::Result<f64>) -> anyhow::Result<(f64, f64)>
     Ok((count as f64, nanos?))
 }
 
-/// Median time to open a pool of `objects` objects and `types` more types of one object each.
+/// Returns the median time to open a pool of `objects` objects and `types` more types with one
+/// object each.
 fn attach(conf: &ProcessConf, objects: usize, types: usize, rounds: usize) -> anyhow::Result<f64> {
     let adds: Vec<Add> = ADD.iter().flatten().copied().take(types).collect();
     let mut pool = MemoryPoolMgr::open(conf)?;
@@ -113,7 +114,8 @@ fn keyed() -> anyhow::Result<f64> {
     held(pool)
 }
 
-/// Bytes that a pool's types have taken, for each byte of the objects. Removes the pool.
+/// Returns the bytes that a pool's types have allocated, for each byte of the objects. Removes the
+/// pool.
 fn held(pool: MemoryPoolMgr) -> anyhow::Result<f64> {
     let held = pool.conf().block_size.0 - pool.bytes_free().0;
     pool.destroy()?;

@@ -1,6 +1,6 @@
 //! Measures hotpool and its peers in the same run.
 #![deny(unsafe_code)]
-// In a program `pub` says what a file offers to the others; nothing else could reach it.
+// In a program, `pub` marks what a file offers to the others; no other crate can reach it.
 #![allow(unreachable_pub)]
 
 mod charts;

@@ -1,4 +1,4 @@
-//! A thousand types that differ in their number alone.
+//! A thousand types that differ only in their number.
 //!
 //! # What the unsafe code here relies on
 //!
@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 use hotpool::object::{Field, Fingerprint, Schema};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 
-/// Type number `ID`.
+/// The type with number `ID`.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 pub struct Many<const ID: u16>(pub u64);
@@ -37,12 +37,12 @@ impl<const ID: u16> PoolObject for Many<ID> {
     const TYPE_ID: u16 = ID;
     const NAME: &'static str = match std::str::from_utf8(&Self::DIGITS) {
         Ok(name) => name,
-        Err(_) => panic!("digits are text"),
+        Err(_) => panic!("digits are UTF-8"),
     };
     const KEYED: bool = false;
 }
 
-/// Adds a type to a pool; with `true` makes an object of it too.
+/// Adds a type to a pool. With `true`, allocates one object as well.
 pub type Add = fn(&mut MemoryPoolMgr, bool) -> Result<(), PoolError>;
 
 fn add<const ID: u16>(pool: &mut MemoryPoolMgr, fill: bool) -> Result<(), PoolError> {
@@ -66,7 +66,7 @@ macro_rules! ten {
     };
 }
 
-/// The types, ten by ten.
+/// The types, in groups of ten.
 pub const ADD: &[[Add; 10]] = ten!(
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33
     34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64

@@ -1,31 +1,31 @@
-//! Two subjects, one operation, rounds in turn.
+//! Measures two subjects in one operation, with alternating rounds.
 
 use crate::op::Op;
 use crate::stats::Spread;
 use crate::subject::Subject;
 use std::time::Duration;
 
-/// How long and how often is measured.
+/// The duration and number of rounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Rounds of each of the two.
+    /// Number of rounds for each of the two subjects.
     pub rounds: usize,
-    /// What a round is to take.
+    /// Target duration of a round.
     pub round: Duration,
 }
 
-/// What the rounds gave.
+/// The result of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Duel {
     /// Nanoseconds of hotpool.
     pub hotpool: Spread,
     /// Nanoseconds of the peer.
     pub peer: Spread,
-    /// Of each round the one through the other.
+    /// The ratio of hotpool to the peer in each round.
     pub ratio: Spread,
 }
 
-/// Measures an operation; `None` if one of the two does not have it.
+/// Measures an operation. Returns `None` if one of the two subjects does not support it.
 pub fn duel(
     hotpool: &mut dyn Subject,
     peer: &mut dyn Subject,
@@ -55,13 +55,13 @@ pub fn duel(
     }))
 }
 
-/// How often an operation is done in `target`; warms up on the way.
+/// Returns how often an operation runs in `target`. Warms up on the way.
 fn calibrate(subject: &mut dyn Subject, op: Op, target: Duration) -> anyhow::Result<usize> {
     let mut count = 16;
     loop {
         let mut lap = subject.run(op, count)?;
         if op != Op::Fill {
-            // One lap may have been interrupted: the faster of two counts.
+            // A lap may have been interrupted, so take the faster of two.
             let again = subject.run(op, count)?;
             lap = if again.nanos() < lap.nanos() { again } else { lap };
         }
@@ -72,7 +72,7 @@ fn calibrate(subject: &mut dyn Subject, op: Op, target: Duration) -> anyhow::Res
         if op == Op::Fill {
             return Ok(1);
         }
-        // An operation that does less than it is asked for has no more to do.
+        // An operation that returns a smaller count has no more elements.
         if lap.count < count {
             return Ok(lap.count.max(1));
         }

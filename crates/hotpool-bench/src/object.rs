@@ -1,21 +1,21 @@
-//! The objects that are measured: four sizes, each with and without a user key.
+//! The measured objects: four sizes, each with and without a user key.
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::PoolObject;
 
-/// An object whose words are all written when it is made and whose first two are used.
+/// An object whose words are all written when it is created, and whose first two words are used.
 pub trait Object: PoolObject {
-    /// Makes one; every word is written.
+    /// Creates an object; every word is written.
     fn new(seed: u64) -> Self;
-    /// What a read consumes.
+    /// Returns what a read consumes.
     fn value(&self) -> u64;
-    /// What a read of all of it consumes.
+    /// Returns what a read of the whole object consumes.
     fn sum(&self) -> u64;
-    /// What an update writes.
+    /// Sets what an update writes.
     fn set_value(&mut self, value: u64);
-    /// Bits of the handle of another object.
+    /// Returns the bits of another object's handle.
     fn next(&self) -> u64;
-    /// Sets them.
+    /// Sets the bits of another object's handle.
     fn set_next(&mut self, bits: u64);
 }
 

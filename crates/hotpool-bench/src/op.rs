@@ -1,9 +1,10 @@
-//! The operations that are measured, by name.
+//! The measured operations, by name.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// An operation. Its time is that of one element: a get, a pair of alloc and free, one object visited.
+/// An operation. Its time is that of one element: one get, one pair of alloc and free, one visited
+/// object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -12,7 +13,7 @@ pub enum Op {
     GetSeq,
     /// Get by handle, in random order.
     GetRand,
-    /// Get by the handle that the object before holds.
+    /// Get by the handle that the previous object holds.
     GetDep,
     /// Visit all objects; every slot is live.
     Iter100,
@@ -20,38 +21,39 @@ pub enum Op {
     ReadAll,
     /// Alloc and free of the same slot.
     PairHot,
-    /// Visit all objects; half of the slots, at random, are free.
+    /// Visit all objects; half of the slots are free, at random.
     Iter50,
-    /// Visit all objects; nine of ten slots, at random, are free.
+    /// Visit all objects; nine of ten slots are free, at random.
     Iter10,
-    /// Free half of the objects at random, then alloc as many.
+    /// Free half of the objects at random, then alloc the same number.
     Batch,
     /// Free a random object, then alloc one.
     ChurnRand,
     /// Get by a 64-bit user key, in random order.
     GetKey,
-    /// Get by key or make: 98 of 100 are there.
+    /// Get by key, or create: 98 of 100 exist.
     ForceGet,
-    /// The mix of operations of a tick.
+    /// The mix of operations in a tick.
     Tick,
-    /// Alloc up to the whole population, from nothing.
+    /// Alloc the whole population into an empty store.
     Fill,
-    /// From the start of a fresh process to the first object read.
+    /// From the launch of a fresh process to the first object read.
     FirstObject,
-    /// From the start of a fresh process to the end of a first tick over all players.
+    /// From the launch of a fresh process to the end of a first tick over all players.
     FirstTick,
-    /// From SIGKILL to the owner of a large pool, which has touched all of it, to the first object of a fresh process.
+    /// From a SIGKILL of the owner of a large, fully touched pool to the first object read by a
+    /// fresh process.
     TakeOver,
 }
 
-/// What an operation works on.
+/// What an operation needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Objects by handle.
     Slots,
     /// Objects by key and handle.
     Keyed,
-    /// Nothing yet.
+    /// An empty store.
     Fill,
     /// Fresh processes.
     Restart,
@@ -60,7 +62,7 @@ pub enum Kind {
 }
 
 impl Op {
-    /// What it works on.
+    /// Returns what the operation needs.
     pub fn kind(self) -> Kind {
         match self {
             Op::GetKey | Op::ForceGet | Op::Tick => Kind::Keyed,
@@ -71,7 +73,7 @@ impl Op {
         }
     }
 
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }

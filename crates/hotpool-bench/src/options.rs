@@ -13,64 +13,66 @@ use std::time::Duration;
 #[derive(Parser, Debug)]
 #[command(name = "hotpool-bench")]
 pub struct Options {
-    /// 64-byte objects only, few and short rounds: under a minute
+    /// Only 64-byte objects, with few and short rounds: less than a minute
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
-    /// Every size and population, longer rounds: a quarter of an hour for slotmap alone, hours for all peers
+    /// All sizes and populations, with longer rounds: a quarter of an hour for slotmap alone, hours
+    /// for all peers
     #[arg(long)]
     pub full: bool,
-    /// Operations, separated by commas
+    /// Operations to measure, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "OP")]
     pub only: Vec<Op>,
-    /// Peers, separated by commas
+    /// Peers to compare with, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "PEER")]
     pub peer: Vec<Peer>,
-    /// Sizes of an object: 64, 256, 1024, 4096
+    /// Object sizes: 64, 256, 1024, 4096
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     pub size: Vec<usize>,
-    /// Populations
+    /// Numbers of objects
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub objects: Vec<usize>,
-    /// Rounds of each of the two
+    /// Rounds for each of the two subjects
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// Milliseconds of a round
+    /// Duration of a round in milliseconds
     #[arg(long)]
     pub round_ms: Option<u64>,
-    /// Writes the rows as JSON
+    /// Writes the rows to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draws the charts as SVG; in a full run into docs/img if not said
+    /// Draws the charts as SVG into this folder [default in a full run: docs/img]
     #[arg(long, value_name = "DIR")]
     pub charts: Option<PathBuf>,
-    /// Pages of the pools
+    /// Page size of the pools
     #[arg(long, value_enum, default_value = "small")]
     pub pages: Pages,
     /// Runs a whole zone instead
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
-    /// Measures how an attach grows with objects, types and blocks instead, and what memory an object takes
+    /// Measures instead how an attach grows with objects, types and blocks, and how much memory an
+    /// object takes
     #[arg(long)]
     pub growth: bool,
-    /// Ticks of the zone
+    /// Number of ticks of the zone
     #[arg(long, default_value_t = 3000)]
     pub ticks: usize,
-    /// Players of the zone that fresh processes come back to
+    /// Number of players in the zone that fresh processes resume
     #[arg(long)]
     pub players: Option<usize>,
-    /// GiB of the pool whose owner is killed; 8 in a full run
+    /// Size in GiB of the pool whose owner is killed [default in a full run: 8]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub gib: Option<u64>,
-    /// The processor to run on; the last one if not said
+    /// Processor to run on [default: the last one]
     #[arg(long)]
     pub cpu: Option<usize>,
 }
 
-/// Most bytes of all objects of a population.
+/// Maximum number of bytes of all objects in a population.
 const MOST_BYTES: usize = 8 << 30;
 
 impl Options {
-    /// Operations to measure.
+    /// Returns the operations to measure.
     pub fn ops(&self) -> Vec<Op> {
         match self.only.is_empty() {
             true => Op::value_variants().to_vec(),
@@ -78,7 +80,7 @@ impl Options {
         }
     }
 
-    /// Peers to measure.
+    /// Returns the peers to measure.
     pub fn peers(&self) -> Vec<Peer> {
         match self.peer.is_empty() {
             true => Peer::value_variants().to_vec(),
@@ -86,7 +88,7 @@ impl Options {
         }
     }
 
-    /// Sizes and populations to measure.
+    /// Returns the sizes and populations to measure.
     pub fn populations(&self) -> Vec<(usize, usize)> {
         let sizes = match self.size.as_slice() {
             [] if self.full => &[64, 256, 1024, 4096][..],
@@ -104,7 +106,7 @@ impl Options {
         all.filter(|(size, count)| size * count <= MOST_BYTES).collect()
     }
 
-    /// Bytes of the pool whose owner is killed.
+    /// Returns the bytes of the pool whose owner is killed.
     pub fn take_over_bytes(&self) -> u64 {
         let mebibytes = match self.gib {
             Some(gib) => gib << 10,
@@ -115,17 +117,17 @@ impl Options {
         mebibytes << 20
     }
 
-    /// Players of the zone that fresh processes come back to.
+    /// Returns the number of players in the zone that fresh processes resume.
     pub fn players(&self) -> usize {
         self.players.unwrap_or(if self.quick { 200 } else { 2000 })
     }
 
-    /// Where the charts go.
+    /// Returns the folder for the charts.
     pub fn charts(&self) -> Option<PathBuf> {
         self.charts.clone().or_else(|| self.full.then(|| "docs/img".into()))
     }
 
-    /// How long and how often to measure.
+    /// Returns the duration and number of rounds.
     pub fn effort(&self) -> Effort {
         let (rounds, millis) = match (self.quick, self.full) {
             (true, _) => (5, 2),

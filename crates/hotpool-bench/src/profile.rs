@@ -1,4 +1,4 @@
-//! Whole zones, tick by tick: the load of a server at 30 ticks a second, as fast as it goes.
+//! Runs a whole zone, tick by tick: the load of a server at 30 ticks a second, as fast as possible.
 
 use crate::report::time;
 use crate::restart::population::{Item, Monster, Part, Player, Session, Timer, Visitor, each_type};
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// What a tick does, a thirtieth of what one MMO zone does in a second.
+/// The operations of a tick: a thirtieth of what an MMO zone does in a second.
 const GETS: usize = 9_167;
 const STALE_ONE_IN: usize = 20;
 const GETS_BY_KEY: usize = 2_500;
@@ -25,19 +25,19 @@ const PAIRS: usize = 167;
 const FORCED: usize = 117;
 const FORCED_MISS_ONE_IN: usize = 50;
 const MONSTERS: usize = 1_000;
-/// Ticks between two looks at every item.
+/// Number of ticks between two walks over all items.
 const SCAN: usize = 150;
 
-/// A zone.
+/// The zone to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     /// One MMO zone: 2,000 players, 18,000 monsters, 160,000 of 900,000 items.
     M,
-    /// A big one: 5,000 players, 100,000 monsters, 210,000 of 2,100,000 items.
+    /// A large zone: 5,000 players, 100,000 monsters, 210,000 of 2,100,000 items.
     L,
 }
 
-/// A type with a user key: who is who.
+/// A keyed type: the accounts.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
 #[pool(id = 120, keyed)]
@@ -53,7 +53,7 @@ impl Profile {
         }
     }
 
-    /// Objects of a type that are there, and slots that were used at some time.
+    /// Returns the number of live objects of a type, and of slots that were ever used.
     fn count<P: Part>(self) -> (usize, usize) {
         let (monsters, items, slots, timers) = match self {
             Profile::M => (18_000, 160_000, 900_000, 30_000),
@@ -81,7 +81,7 @@ impl Profile {
             }
         }
         let mut sum = Sum(self, self.accounts() * 400 + (64 << 20));
-        // Adding up does not fail.
+        // The sum cannot fail.
         _ = each_type(&mut sum);
         let keys = segments::keys(2);
         let bytes = Bytes((sum.1 as u64 * 9 / 8).next_multiple_of(1 << 20));
@@ -109,7 +109,7 @@ struct Zone {
 }
 
 impl Visitor for Zone {
-    /// Fills a type up to the slots it has had, and frees down at random to what is there.
+    /// Fills a type up to the used slots, then frees random objects down to the live ones.
     fn visit<P: Part>(&mut self) -> anyhow::Result<()> {
         self.pool.add_type::<P>()?;
         let (live, slots) = self.profile.count::<P>();
@@ -127,7 +127,7 @@ impl Visitor for Zone {
     }
 }
 
-/// Goes over every part of every player.
+/// Visits every part of every player.
 struct VisitPlayers<'a> {
     pool: &'a mut MemoryPoolMgr,
     sum: u64,
@@ -217,7 +217,7 @@ impl Zone {
         Ok(())
     }
 
-    /// One that logs in for the first time, and out again.
+    /// Logs in a new account, and out again.
     fn new_account(&mut self) -> anyhow::Result<u64> {
         let key = mix(self.rng.next() | 1 << 63);
         let id = self.pool.force_get(key, Account::zeroed())?.into_inner();
@@ -225,7 +225,7 @@ impl Zone {
         Ok(id.to_bits())
     }
 
-    /// Bytes that the pool holds for an object, beyond its own.
+    /// Returns how many bytes the pool uses for an object beyond the object's own.
     fn overhead(&self) -> f64 {
         let conf = self.pool.conf();
         let held = conf.block_size.0 * conf.shm_keys.len() as u64 - self.pool.bytes_free().0;
@@ -237,7 +237,7 @@ fn value<P: Part>(part: &P) -> u64 {
     bytemuck::bytes_of(part)[..8].try_into().map_or(0, u64::from_le_bytes)
 }
 
-/// Runs a zone for so many ticks and prints how long they took.
+/// Runs a zone for this many ticks and prints how long they took.
 pub fn run(profile: Profile, ticks: usize) -> anyhow::Result<()> {
     let mut zone = Zone::new(profile)?;
     zone.tick(0)?;
@@ -260,7 +260,7 @@ pub fn run(profile: Profile, ticks: usize) -> anyhow::Result<()> {
         "p99",
         "p99.9",
         "slowest",
-        "beyond its own bytes",
+        "overhead of the pool",
     ]);
     let at = |place| time(quantile(&times, place));
     table.add_row([
@@ -271,9 +271,9 @@ pub fn run(profile: Profile, ticks: usize) -> anyhow::Result<()> {
         at(0.99),
         at(0.999),
         at(1.0),
-        format!("{:.1} B an object", zone.overhead()),
+        format!("{:.1} B for each object", zone.overhead()),
     ]);
     println!("{table}");
-    println!("holes of freed items and timers count as bytes beyond their own");
+    println!("the overhead includes the holes of freed items and timers");
     Ok(zone.pool.destroy()?)
 }

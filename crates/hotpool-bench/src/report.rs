@@ -1,4 +1,4 @@
-//! The rows as a table.
+//! Prints the rows as a table.
 
 use crate::row::Row;
 use comfy_table::presets::NOTHING;
@@ -39,7 +39,7 @@ pub fn print(rows: &[Row]) {
     println!("ratio: hotpool / peer, lower is better; {} goals met, {} missed", met.len(), missed.len());
 }
 
-/// A duration in the unit that suits it.
+/// Formats a duration in a suitable unit.
 pub fn time(nanos: f64) -> String {
     match nanos {
         n if n < 1e3 => format!("{n:.1} ns"),

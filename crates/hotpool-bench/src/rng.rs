@@ -1,10 +1,10 @@
-//! Random numbers, the same for everyone who is measured.
+//! Random numbers, the same for every subject.
 
-/// SplitMix64: small enough to be written again in the programs of other languages.
+/// SplitMix64: small enough to be repeated in the programs of other languages.
 #[derive(Clone)]
 pub struct Rng(u64);
 
-/// Mixes a number; different numbers stay different.
+/// Mixes a number. Different numbers stay different.
 #[inline(always)]
 pub fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -14,18 +14,18 @@ pub fn mix(number: u64) -> u64 {
 }
 
 impl Rng {
-    /// The sequence that starts at `seed`.
+    /// Returns the sequence that begins at `seed`.
     pub fn new(seed: u64) -> Self {
         Rng(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(1);
         mix(self.0)
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         ((u128::from(self.next()) * limit as u128) >> 64) as usize
     }

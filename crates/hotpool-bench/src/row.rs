@@ -1,34 +1,34 @@
-//! One measured line.
+//! One measured row.
 
 use serde::{Deserialize, Serialize};
 
-/// What hotpool and a peer took for one operation, in interleaved rounds of the same run.
+/// The times of hotpool and a peer for one operation, in interleaved rounds of the same run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// Name of the operation.
     pub op: String,
     /// Bytes of an object.
     pub size: usize,
-    /// Objects of the population.
+    /// Number of objects in the population.
     pub n: usize,
     /// Nanoseconds of hotpool, median of the rounds.
     pub hotpool_ns: f64,
-    /// Who is compared with.
+    /// Name of the peer.
     pub peer: String,
-    /// Its nanoseconds.
+    /// Nanoseconds of the peer, median of the rounds.
     pub peer_ns: f64,
-    /// hotpool through peer, median over the rounds. Lower is better.
+    /// Ratio of hotpool to the peer, median of the rounds. Lower is better.
     pub ratio: f64,
-    /// A quarter of the rounds had a ratio below.
+    /// Lower quartile of the ratio.
     pub ratio_low: f64,
-    /// A quarter of the rounds had a ratio above.
+    /// Upper quartile of the ratio.
     pub ratio_high: f64,
-    /// What the ratio is to be at most, where a goal is set.
+    /// The largest ratio allowed, if a goal is set.
     pub goal: Option<f64>,
 }
 
 impl Row {
-    /// Whether the goal is met; `None` without one.
+    /// Returns whether the goal is met; `None` without a goal.
     pub fn meets_goal(&self) -> Option<bool> {
         self.goal.map(|goal| self.ratio <= goal)
     }

@@ -1,9 +1,10 @@
-//! A folder in memory for the files of peers, gone with the value.
+//! A folder in memory for the files of peers, removed when it is dropped.
 
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// On tmpfs where there is one, so that nobody pays for a disk: what is compared survives a kill, not a power cut.
+/// Creates a folder, on tmpfs if possible, so that no peer waits for a disk: the comparison is
+/// about surviving a kill, not a power cut.
 pub fn folder() -> anyhow::Result<TempDir> {
     let prefix = prefix();
     let builder = tempfile::Builder::new().prefix(&prefix).to_owned();
@@ -12,12 +13,12 @@ pub fn folder() -> anyhow::Result<TempDir> {
 
 const MEMORY: &str = "/dev/shm";
 
-/// Names of this process's folders begin so.
+/// Returns the prefix of this process's folders.
 fn prefix() -> String {
     format!("hotpool-bench-{}-", std::process::id())
 }
 
-/// Removes what this process has left, for where nothing is dropped.
+/// Removes the folders of this process, for exits that do not run destructors.
 pub fn remove_all() {
     let prefix = prefix();
     for place in [PathBuf::from(MEMORY), std::env::temp_dir()] {

@@ -1,16 +1,16 @@
-//! Keys for the pools of this process, and their removal whatever happens.
+//! Keys for the pools of this process, and the removal of the pools whatever happens.
 //!
 //! # What the unsafe code here relies on
 //!
-//! The System V calls take and give integers alone. Removed is only what lies under keys that
-//! carry this process's own number.
+//! The System V calls take and return only integers. Only segments under keys that contain this
+//! process's own number are removed.
 #![allow(unsafe_code)]
 
 use crate::scratch;
 use hotpool::units::Key;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// All keys of the bench start with this byte; 16 bits of the pid and a number of 8 bits follow.
+/// The first byte of all keys of the bench; 16 bits of the pid and 8 bits of a number follow.
 const FIRST: u32 = 0x7b00_0000;
 const KEYS: u32 = 256;
 
@@ -18,8 +18,8 @@ fn first() -> Key {
     Key(FIRST | (std::process::id() & 0xffff) << 8)
 }
 
-/// Keys one behind the other that no pool alive in this process uses: at most two pools are alive at once, and
-/// none has more than 65 keys.
+/// Returns consecutive keys that no live pool of this process uses. At most two pools are alive at
+/// once, and none has more than 65 keys.
 pub fn keys(count: u32) -> Vec<Key> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let place = |next: u32| if next % KEYS + count > KEYS { next.next_multiple_of(KEYS) } else { next };
@@ -28,7 +28,7 @@ pub fn keys(count: u32) -> Vec<Key> {
     (start..start + count).map(|number| Key(first().0 + number)).collect()
 }
 
-/// Removes what this process has left under its keys.
+/// Removes everything under the keys of this process.
 pub fn remove_all() {
     for number in 0..KEYS {
         remove(Key(first().0 + number));
@@ -36,13 +36,13 @@ pub fn remove_all() {
 }
 
 fn remove(key: Key) {
-    // SAFETY: integers alone.
+    // SAFETY: integers only.
     let segment = unsafe { libc::shmget(key.raw(), 0, 0) };
     if segment >= 0 {
         // SAFETY: IPC_RMID ignores the pointer.
         unsafe { libc::shmctl(segment, libc::IPC_RMID, std::ptr::null_mut()) };
     }
-    // SAFETY: integers alone.
+    // SAFETY: integers only.
     let semaphores = unsafe { libc::semget(key.raw(), 0, 0) };
     if semaphores >= 0 {
         // SAFETY: IPC_RMID takes no fourth argument.
@@ -54,7 +54,7 @@ fn remove(key: Key) {
 pub struct Sweep(());
 
 impl Sweep {
-    /// Also for the signals that end a process.
+    /// Installs the handler for the signals that end a process.
     pub fn new() -> anyhow::Result<Self> {
         ctrlc::set_handler(|| {
             remove_all();

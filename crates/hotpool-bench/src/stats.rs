@@ -1,18 +1,18 @@
-//! Medians and how far the rounds lie apart.
+//! Medians and quartiles.
 
-/// The middle of some numbers and the quarter of them on either side.
+/// The median and the quartiles of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// A quarter is below.
+    /// The lower quartile.
     pub low: f64,
-    /// Half is below.
+    /// The median.
     pub median: f64,
-    /// Three quarters are below.
+    /// The upper quartile.
     pub high: f64,
 }
 
 impl Spread {
-    /// Of at least one number.
+    /// Returns the spread of at least one number.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -20,8 +20,7 @@ impl Spread {
     }
 }
 
-/// The number in sorted `numbers` that the fraction `at` of them does not exceed, between two neighbours where it
-/// falls between them.
+/// Returns the quantile `at` of sorted `numbers`, interpolated between neighbours.
 pub fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);

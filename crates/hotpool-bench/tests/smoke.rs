@@ -1,4 +1,5 @@
-//! The bench runs: every operation gives a row with times and a ratio. How good they are is not judged.
+//! The bench runs: every operation yields a row with times and a ratio. The test does not judge
+//! them.
 
 use serde_json::Value;
 use std::process::Command;
@@ -16,7 +17,7 @@ fn rows(arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn every_operation_gives_a_row_with_its_ratio() {
+fn every_operation_yields_a_row_with_its_ratio() {
     let rows = rows(&["--peer", "slotmap,lmdb,file,plain-reads,tear-down"]);
     for op in [
         "get_seq",
@@ -46,7 +47,7 @@ fn every_operation_gives_a_row_with_its_ratio() {
 }
 
 #[test]
-fn what_is_asked_for_is_what_is_measured() {
+fn only_selected_operations_and_peers_are_measured() {
     let rows = rows(&["--peer", "slab,hashbrown", "--only", "get_rand,tick"]);
     let found: Vec<_> =
         rows.iter().map(|row| (row["op"].as_str().unwrap(), row["peer"].as_str().unwrap())).collect();

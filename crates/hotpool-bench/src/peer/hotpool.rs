@@ -10,14 +10,15 @@ use hotpool::units::Bytes;
 use hotpool::{Id, MemoryPoolMgr};
 use std::marker::PhantomData;
 
-/// A pool with one type of objects, removed when it is dropped. Loops of reads go through a view. A type with keys has
-/// its capacity configured, as a server would.
+/// A pool with one type, removed when it is dropped. Loops of reads go through a view. A keyed type
+/// has its capacity configured, as in a server.
 pub struct Pool<O> {
     pool: Option<MemoryPoolMgr>,
     _type: PhantomData<O>,
 }
 
-/// The configuration of a pool with room for `count` objects of `bytes` bytes in `blocks` blocks.
+/// Returns the configuration of a pool with room for `count` objects of `bytes` bytes in `blocks`
+/// blocks.
 pub fn conf(count: usize, bytes: usize, blocks: u32) -> ProcessConf {
     let room = (count * (bytes + 48)) as u64 * 5 / 4 / u64::from(blocks) + (2 << 20);
     let keys = segments::keys(blocks + 1);
@@ -40,19 +41,19 @@ impl<O: Object> Pool<O> {
 
     #[inline(always)]
     fn pool(&self) -> &MemoryPoolMgr {
-        self.pool.as_ref().expect("there until it is dropped")
+        self.pool.as_ref().expect("the pool exists until it is dropped")
     }
 
     #[inline(always)]
     fn pool_mut(&mut self) -> &mut MemoryPoolMgr {
-        self.pool.as_mut().expect("there until it is dropped")
+        self.pool.as_mut().expect("the pool exists until it is dropped")
     }
 }
 
 impl<O> Drop for Pool<O> {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.destroy().expect("a pool of the bench's own can be removed");
+            pool.destroy().expect("the bench can remove its own pool");
         }
     }
 }
@@ -141,7 +142,7 @@ impl<O: Object> Keyed<O> for Pool<O> {
     }
 }
 
-/// The same pool, read through `pool.get` instead of a view.
+/// A pool that is read through `pool.get` instead of a view.
 pub struct PlainPool<O>(Pool<O>);
 
 impl<O: Object> Slots<O> for PlainPool<O> {

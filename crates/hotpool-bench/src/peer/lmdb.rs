@@ -1,8 +1,8 @@
-//! LMDB: a thousand operations a transaction, no flushes, on tmpfs.
+//! LMDB: a thousand operations in each transaction, no flushes, on tmpfs.
 //!
 //! # What the unsafe code here relies on
 //!
-//! An environment is opened once in a process, on files in a folder that nobody else knows.
+//! A process opens an environment once, on files in a folder that no other process knows.
 #![allow(unsafe_code)]
 
 use crate::keeper::{Change, Keeper, value};
@@ -12,7 +12,7 @@ use heed::types::{Bytes, U64};
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, IntegerComparator};
 use tempfile::TempDir;
 
-/// An environment with one data base of integer keys.
+/// An environment with one database of integer keys.
 pub struct Lmdb {
     env: Env,
     objects: Database<U64<NativeEndian>, Bytes, IntegerComparator>,
@@ -21,12 +21,13 @@ pub struct Lmdb {
 }
 
 impl Lmdb {
-    /// An empty one for `count` objects of `size` bytes.
+    /// Creates an empty database for `count` objects of `size` bytes.
     pub fn new(size: usize, count: usize) -> anyhow::Result<Self> {
         let folder = scratch::folder()?;
         let mut options = EnvOpenOptions::new();
         options.map_size(((size + 64) * count * 4 + (64 << 20)).next_multiple_of(1 << 20));
-        // SAFETY: without flushes a power cut may damage the files, which nobody needs then.
+        // SAFETY: without flushes a power cut may damage the files, but they are not needed after
+        // one.
         unsafe { options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_READ_AHEAD) };
         // SAFETY: see the top of this file.
         let env = unsafe { options.open(folder.path()) }?;

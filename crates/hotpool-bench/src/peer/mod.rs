@@ -1,4 +1,4 @@
-//! Who hotpool is compared with.
+//! The peers that hotpool is compared with.
 
 mod boxes;
 pub mod hotpool;
@@ -22,30 +22,30 @@ use crate::slots::Slots;
 use crate::subject::Subject;
 use clap::ValueEnum;
 
-/// Which subject is wanted.
+/// Describes the subject to create.
 #[derive(Clone, Copy)]
 pub struct Want {
-    /// What its operations work on.
+    /// What its operations need.
     pub kind: Kind,
     /// Bytes of an object.
     pub size: usize,
-    /// Objects of the population.
+    /// Number of objects in the population.
     pub count: usize,
-    /// Where the bench runs, so that servers do not.
+    /// The processor of the bench, which servers avoid.
     pub pin: Pin,
 }
 
 /// A peer, or hotpool itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Peer {
-    /// hotpool through views.
+    /// hotpool, through views.
     #[value(skip)]
     Hotpool,
-    /// hotpool through `pool.get`, to see what a view saves.
+    /// hotpool, through `pool.get`, to show what a view saves.
     HotpoolPlain,
-    /// slotmap; hashbrown beside it for keys.
+    /// slotmap, with a hashbrown map for keys.
     Slotmap,
-    /// slab; hashbrown beside it for keys.
+    /// slab, with a hashbrown map for keys.
     Slab,
     /// sharded-slab.
     ShardedSlab,
@@ -59,36 +59,36 @@ pub enum Peer {
     Redb,
     /// SQLite.
     Sqlite,
-    /// Redis over a unix socket, a round trip an operation.
+    /// Redis over a Unix socket, one round trip for each operation.
     Redis,
-    /// Redis over a unix socket, pipelines of 100.
+    /// Redis over a Unix socket, in pipelines of 100.
     RedisPipe,
     /// Boost.Interprocess.
     Boost,
     /// PMDK's libpmemobj without flushes.
     Pmdk,
-    /// Memory that is read in a row.
+    /// Memory that is read sequentially.
     PlainReads,
     /// A program that does nothing.
     EmptyProgram,
     /// A file with all objects, read into memory.
     File,
-    /// The kernel, which takes a killed process apart.
+    /// The kernel, tearing down a killed process.
     TearDown,
 }
 
 impl Peer {
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(|| "hotpool".into(), |value| value.get_name().to_owned())
     }
 
-    /// Whether it has one population for all kinds of operations.
+    /// Returns whether it has one population for all kinds of operations.
     pub fn has_one_population(self) -> bool {
         matches!(self, Peer::Lmdb | Peer::Redb | Peer::Sqlite | Peer::Redis | Peer::RedisPipe)
     }
 
-    /// Why it cannot be measured on this host; `None` if it can.
+    /// Returns why it cannot be measured on this host, or `None` if it can.
     pub fn missing(self) -> Option<&'static str> {
         match self {
             Peer::Boost if program::BOOST.build().is_none() => Some("needs a C++ compiler and libboost-dev"),
@@ -100,7 +100,8 @@ impl Peer {
         }
     }
 
-    /// A subject with a population; `None` if the peer does not have this kind of operation.
+    /// Returns a subject with a population, or `None` if the peer does not support this kind of
+    /// operation.
     pub fn subject(self, what: Want) -> anyhow::Result<Option<Box<dyn Subject>>> {
         let Want { kind, size, count, pin } = what;
         match self {

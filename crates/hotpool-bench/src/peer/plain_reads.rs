@@ -1,11 +1,12 @@
-//! Memory read in a row: as many bytes as the slots of a pool have. What no iteration can be faster than.
+//! Memory that is read sequentially: as many bytes as the slots of a pool have. No iteration can be
+//! faster.
 
 use crate::op::Op;
 use crate::subject::{Lap, Subject};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Bytes of a slot beside its object.
+/// Bytes of a slot before its object.
 const HEAD: usize = 8;
 
 /// Memory without structure.
@@ -15,7 +16,7 @@ pub struct PlainReads {
 }
 
 impl PlainReads {
-    /// As much as `count` slots for objects of `size` bytes.
+    /// Allocates as much memory as `count` slots for objects of `size` bytes.
     pub fn new(size: usize, count: usize) -> Self {
         PlainReads { words: vec![1; (size + HEAD) / 8 * count], objects: count }
     }

@@ -1,5 +1,5 @@
-//! Peers of other languages: built with the host's compiler where their headers are, and run beside
-//! the bench in turn with it.
+//! Peers in other languages. They are built with the host's compiler if their headers are
+//! installed, and run in turn with the bench.
 
 use crate::op::{Kind, Op};
 use crate::subject::{Lap, Subject};
@@ -12,9 +12,9 @@ use std::time::Duration;
 /// A program in `peers/`.
 #[derive(Clone, Copy)]
 pub struct Source {
-    /// Its file, without `.cpp`.
+    /// The name of its file, without `.cpp`.
     pub name: &'static str,
-    /// Libraries that it is linked with.
+    /// The libraries that it is linked with.
     pub libraries: &'static [&'static str],
 }
 
@@ -24,7 +24,8 @@ pub const BOOST: Source = Source { name: "boost", libraries: &["-lrt", "-lpthrea
 pub const PMDK: Source = Source { name: "pmdk", libraries: &["-lpmemobj"] };
 
 impl Source {
-    /// The program, built if it is older than its source; `None` if the host cannot build or run it.
+    /// Returns the program, built if it is older than its source, or `None` if the host cannot
+    /// build or run it.
     pub fn build(self) -> Option<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
         let source = folder.join(self.name).with_extension("cpp");
@@ -44,7 +45,7 @@ impl Source {
     }
 }
 
-/// A program that runs, with its population.
+/// A running program with its population.
 pub struct Program {
     child: Child,
     questions: Option<ChildStdin>,
@@ -52,17 +53,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts one with `count` objects of `size` bytes.
+    /// Launches a program with `count` objects of `size` bytes.
     pub fn start(source: Source, kind: Kind, size: usize, count: usize) -> anyhow::Result<Self> {
-        let program = source.build().context("it was built a moment ago")?;
+        let program = source.build().context("the program can no longer be built")?;
         let keyed = if kind == Kind::Keyed { "keyed" } else { "plain" };
         let mut command = Command::new(program);
         command.args([&size.to_string(), &count.to_string(), keyed]);
-        // Not everything here is persistent memory, and nothing has to be flushed to survive a kill.
+        // The memory here is not persistent, and does not need to be flushed to survive a kill.
         command.env("PMEM_IS_PMEM_FORCE", "1").env("PMEM_NO_FLUSH", "1");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let questions = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().context("it was asked for")?);
+        let answers = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut program = Program { child, questions, answers };
         ensure!(program.answer()? == "ready", "{} did not start", source.name);
         Ok(program)
@@ -90,13 +91,13 @@ impl Subject for Program {
     }
 
     fn run(&mut self, op: Op, count: usize) -> anyhow::Result<Lap> {
-        self.ask(op, count)?.context("prepare has asked for the operation")
+        self.ask(op, count)?.context("the program does not support the operation")
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Nobody asks any more: it removes its memory and ends.
+        // The end of its input makes the program remove its memory and end.
         self.questions = None;
         _ = self.child.wait();
     }

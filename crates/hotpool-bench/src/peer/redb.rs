@@ -1,4 +1,4 @@
-//! redb: a thousand operations a transaction, each committed at once, on tmpfs.
+//! redb: a thousand operations in each transaction, each committed at once, on tmpfs.
 
 use crate::keeper::{Change, Keeper, value};
 use crate::scratch;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 const OBJECTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("objects");
 
-/// A data base with one table.
+/// A database with one table.
 pub struct Redb {
     database: Database,
     object: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// An empty one for objects of `size` bytes.
+    /// Creates an empty database for objects of `size` bytes.
     pub fn new(size: usize) -> anyhow::Result<Self> {
         let folder = scratch::folder()?;
         let database = Database::create(folder.path().join("objects"))?;

@@ -1,4 +1,4 @@
-//! Redis over a unix socket, with the smallest client there can be.
+//! Redis over a Unix socket, with a minimal client.
 
 use crate::keeper::{Change, Keeper, value};
 use crate::pin::Pin;
@@ -11,23 +11,23 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a server may take to answer for the first time.
+/// The time within which a server must answer first.
 const START: Duration = Duration::from_secs(10);
 
-/// A server of the bench's own, without persistence; it ends with the value.
+/// A server without persistence. It ends when this is dropped.
 pub struct Server {
     child: Child,
     folder: TempDir,
 }
 
 impl Server {
-    /// Whether there is one to start.
+    /// Returns whether redis-server is installed.
     pub fn is_installed() -> bool {
         let quiet = || Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         quiet().is_ok_and(|status| status.success())
     }
 
-    /// Starts one beside the bench and waits until it answers.
+    /// Launches a server beside the bench and waits until it answers.
     pub fn start(pin: Pin) -> anyhow::Result<Self> {
         let folder = scratch::folder()?;
         let mut command = Command::new("redis-server");
@@ -42,7 +42,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Returns the path of its socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
@@ -50,13 +50,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing left to do.
+        // The server may have ended already.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// A connection.
+/// A connection to a server.
 pub struct Client {
     socket: BufReader<UnixStream>,
     message: Vec<u8>,
@@ -65,7 +65,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects; `batch` commands go out in one message. Objects have `size` bytes.
+    /// Connects. One message holds `batch` commands, and objects have `size` bytes.
     pub fn connect(socket: &Path, size: usize, batch: usize) -> anyhow::Result<Self> {
         let socket = BufReader::with_capacity(1 << 20, UnixStream::connect(socket)?);
         Ok(Client { socket, message: Vec::new(), object: vec![0; size], batch })
@@ -78,7 +78,7 @@ impl Client {
         Ok(self.bulk()?.to_vec())
     }
 
-    /// Reads several objects, asked for in one message.
+    /// Reads several objects, requested in one message.
     pub fn get_all(&mut self, keys: &[u64], mut f: impl FnMut(&[u8])) -> anyhow::Result<()> {
         for key in keys {
             self.command(&[b"GET", &key.to_le_bytes()]);
@@ -110,7 +110,7 @@ impl Client {
     fn line(&mut self) -> anyhow::Result<String> {
         let mut line = String::new();
         self.socket.read_line(&mut line)?;
-        ensure!(!line.starts_with('-') && !line.is_empty(), "redis-server says {line:?}");
+        ensure!(!line.starts_with('-') && !line.is_empty(), "redis-server replied {line:?}");
         Ok(line)
     }
 
@@ -166,14 +166,14 @@ impl Keeper for Client {
     }
 }
 
-/// A server and a connection to it.
+/// A server, with a connection to it.
 pub struct Redis {
     client: Client,
     _server: Server,
 }
 
 impl Redis {
-    /// An empty one for objects of `size` bytes.
+    /// Launches an empty server for objects of `size` bytes.
     pub fn new(size: usize, batch: usize, pin: Pin) -> anyhow::Result<Self> {
         let server = Server::start(pin)?;
         Ok(Redis { client: Client::connect(&server.socket(), size, batch)?, _server: server })

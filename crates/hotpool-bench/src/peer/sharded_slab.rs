@@ -1,4 +1,4 @@
-//! sharded-slab: made for many threads, measured with one. It hands out shared guards only.
+//! sharded-slab: designed for many threads, measured with one. It returns only shared guards.
 
 use crate::object::Object;
 use crate::slots::Slots;

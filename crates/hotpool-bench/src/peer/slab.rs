@@ -1,4 +1,5 @@
-//! slab, alone and with a hashbrown map beside it. Its handles are indices: a stale one is not noticed.
+//! slab, alone and with a hashbrown map for keys. Its handles are indices, so it does not detect a
+//! stale one.
 
 use crate::keyed::Keyed;
 use crate::object::Object;

@@ -1,4 +1,4 @@
-//! slotmap, alone and with a hashbrown map beside it.
+//! slotmap, alone and with a hashbrown map for keys.
 
 use crate::keyed::Keyed;
 use crate::object::Object;

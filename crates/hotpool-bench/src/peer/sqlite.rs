@@ -1,11 +1,12 @@
-//! SQLite: prepared statements, a thousand operations a transaction, WAL without flushes, on tmpfs.
+//! SQLite: prepared statements, a thousand operations in each transaction, WAL without flushes, on
+//! tmpfs.
 
 use crate::keeper::{Change, Keeper, value};
 use crate::scratch;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-/// A data base with one table.
+/// A database with one table.
 pub struct Sqlite {
     connection: Connection,
     object: Vec<u8>,
@@ -13,7 +14,7 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// An empty one for objects of `size` bytes.
+    /// Creates an empty database for objects of `size` bytes.
     pub fn new(size: usize) -> anyhow::Result<Self> {
         let folder = scratch::folder()?;
         let connection = Connection::open(folder.path().join("objects"))?;

@@ -16,12 +16,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Keys that are asked of a server in one message.
+/// Number of keys requested from a server in one message.
 const PIPE: usize = 100;
-/// Largest object of the zone.
+/// Bytes of the largest object of the zone.
 const LARGEST: usize = 32 << 10;
 
-/// Nanoseconds of a clock that all processes share.
+/// Returns the nanoseconds of a clock that all processes share.
 pub fn now() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     read_clock(&mut time);
@@ -34,9 +34,11 @@ fn read_clock(time: &mut libc::timespec) {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time) };
 }
 
-/// Does what `Store::arguments` says; prints the moments as JSON.
+/// Runs a child with the arguments of `Store::arguments`. Prints the moments as JSON.
 pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let [peer, place, players] = arguments else { bail!("a child is told a peer, a place and players") };
+    let [peer, place, players] = arguments else {
+        bail!("a child needs a peer, a place and a number of players")
+    };
     if [take_over::OWNER, take_over::SUCCESSOR].contains(&peer.as_str()) {
         take_over::run(peer, place.parse()?, players.parse()?)?;
         return Ok(ExitCode::SUCCESS);
@@ -64,7 +66,7 @@ fn from_pool(base: u32, population: Population) -> anyhow::Result<Moments> {
     Ok(moments)
 }
 
-/// Attaches type by type and goes over all objects of a player's at once, over the others as a tick would.
+/// Attaches type by type. Visits all parts of a player at once, and other objects as a tick would.
 struct PoolZone {
     pool: MemoryPoolMgr,
     first: Option<f64>,
@@ -89,7 +91,8 @@ impl Visitor for PoolZone {
     }
 }
 
-/// Objects of a type that one tick visits: every part of every player, others in slices.
+/// Returns how many objects of a type one tick visits: every part of every player, others in
+/// slices.
 fn ticked<P: Part>() -> usize {
     if P::FOR_TEN == 10 { usize::MAX } else { 1000 }
 }
@@ -133,13 +136,13 @@ fn from_peer(peer: Peer, place: &Path, population: Population) -> anyhow::Result
             first_object = now();
             each_type(&mut ReloadRedis { client, population, sum: &mut sum })?;
         }
-        _ => bail!("{} keeps nothing for the next process", peer.name()),
+        _ => bail!("{} does not keep objects for the next process", peer.name()),
     }
     black_box(sum);
     Ok(Moments { first_object, first_tick: now() })
 }
 
-/// Puts what `next` reads into a slotmap for each type and ticks.
+/// Puts what `next` reads into a slotmap for each type, and runs a tick.
 struct Reload<'a, F> {
     next: F,
     population: Population,
@@ -156,7 +159,7 @@ impl<F: FnMut(u64, usize, &mut dyn FnMut(&[u8])) -> anyhow::Result<()>> Visitor 
             })?;
         }
         *self.sum += tick(&mut objects);
-        // The process goes on with them.
+        // The process would keep the objects.
         std::mem::forget(objects);
         Ok(())
     }
@@ -166,7 +169,7 @@ fn tick<P: Part>(objects: &mut SlotMap<DefaultKey, P>) -> u64 {
     objects.values_mut().take(ticked::<P>()).map(P::touch).sum()
 }
 
-/// The same from a server, which is asked for many at once.
+/// Reloads from a server, with many objects in each request.
 struct ReloadRedis<'a> {
     client: Client,
     population: Population,

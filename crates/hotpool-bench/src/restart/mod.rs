@@ -1,5 +1,5 @@
-//! From the start of a fresh process to its first object and its first tick: hotpool against loading the same
-//! objects from a server, a data base or a file.
+//! Measures the time from the launch of a fresh process to its first object and its first tick.
+//! hotpool is compared with loading the same objects from a server, a database or a file.
 
 mod child;
 pub mod population;
@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use std::process::{Command, Stdio};
 use store::Store;
 
-/// Bytes of a row of a restart: objects of many sizes, so none in particular.
+/// The size in a row of a restart: 0, because the objects have many sizes.
 const MIXED: usize = 0;
 
-/// When a fresh process had done what, nanoseconds since its start was asked for.
+/// The moments of a fresh process, in nanoseconds since its launch was requested.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Moments {
     /// The first object was read.
@@ -31,7 +31,7 @@ pub struct Moments {
     pub first_tick: f64,
 }
 
-/// Measures fresh processes over `players` players and what belongs to them.
+/// Measures fresh processes over `players` players and their objects.
 pub fn measure(
     ops: &[Op],
     peers: &[Peer],
@@ -75,7 +75,7 @@ pub fn measure(
     Ok(rows)
 }
 
-/// Starts this program again as a child that reads from a store.
+/// Launches this program again as a child that reads from a store.
 fn spawn(store: &Store) -> anyhow::Result<Moments> {
     let mut command = Command::new(std::env::current_exe()?);
     let start = child::now();

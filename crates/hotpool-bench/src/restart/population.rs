@@ -3,20 +3,20 @@
 use bytemuck::{Pod, Zeroable};
 use hotpool::PoolObject;
 
-/// How many there are; everything follows from the players.
+/// The size of a population; everything follows from the number of players.
 #[derive(Clone, Copy, Debug)]
 pub struct Population {
-    /// Players.
+    /// Number of players.
     pub players: usize,
 }
 
 /// An object of the zone.
 pub trait Part: PoolObject {
-    /// Objects of the type for each ten players.
+    /// Number of objects of the type for each ten players.
     const FOR_TEN: usize;
-    /// Makes one.
+    /// Creates an object.
     fn new(number: u64) -> Self;
-    /// What a tick does to it.
+    /// Does what a tick does to the object.
     fn touch(&mut self) -> u64;
 }
 
@@ -43,7 +43,7 @@ macro_rules! parts {
             }
         )+
 
-        /// Does something for every type.
+        /// Calls the visitor for every type.
         pub fn each_type<V: Visitor>(visitor: &mut V) -> anyhow::Result<()> {
             $(visitor.visit::<$name>()?;)+
             Ok(())
@@ -51,9 +51,9 @@ macro_rules! parts {
     };
 }
 
-/// What is done for every type.
+/// An operation to perform for every type.
 pub trait Visitor {
-    /// For one of them.
+    /// Performs it for one type.
     fn visit<P: Part>(&mut self) -> anyhow::Result<()>;
 }
 
@@ -75,12 +75,12 @@ parts! {
 }
 
 impl Population {
-    /// Objects of one type.
+    /// Returns the number of objects of one type.
     pub fn count<P: Part>(self) -> usize {
         self.players * P::FOR_TEN / 10
     }
 
-    /// All objects.
+    /// Returns the number of all objects.
     pub fn objects(self) -> usize {
         struct Count(Population, usize);
         impl Visitor for Count {
@@ -90,12 +90,12 @@ impl Population {
             }
         }
         let mut count = Count(self, 0);
-        // Counting does not fail.
+        // The count cannot fail.
         each_type(&mut count).map_or(0, |()| count.1)
     }
 }
 
-/// The key of an object in stores that know keys alone.
+/// Returns the key of an object, for stores that have only keys.
 pub fn key<P: Part>(number: usize) -> u64 {
     u64::from(P::TYPE_ID) << 32 | number as u64
 }

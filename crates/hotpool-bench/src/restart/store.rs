@@ -1,4 +1,4 @@
-//! Where the objects of a zone wait for the next process.
+//! The stores in which the objects of a zone wait for the next process.
 
 use super::population::{Part, Population, Visitor, each_type, key};
 use crate::peer::Peer;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// Bytes of the largest object of the zone.
 const LARGEST: usize = 32 << 10;
 
-/// A store with all objects, and what keeps it there.
+/// A store with all objects, and the values that keep it alive.
 pub struct Store {
     peer: Peer,
     place: PathBuf,
@@ -28,17 +28,17 @@ pub struct Store {
     _pool: Option<Removed>,
 }
 
-/// A pool that is removed at the end.
+/// A pool that is removed when this is dropped.
 struct Removed(ProcessConf);
 
 impl Drop for Removed {
     fn drop(&mut self) {
         let removed = MemoryPoolMgr::open(&self.0).and_then(MemoryPoolMgr::destroy);
-        removed.expect("a pool of the bench's own can be removed");
+        removed.expect("the bench can remove its own pool");
     }
 }
 
-/// The configuration of the pool under given keys.
+/// Returns the configuration of the pool under given keys.
 pub fn conf(base: u32, population: Population) -> ProcessConf {
     let bytes = (population.players * 3 * LARGEST + population.objects() * 128) as u64 + (16 << 20);
     let bytes = Bytes(bytes.next_multiple_of(HUGE_PAGE));
@@ -46,7 +46,7 @@ pub fn conf(base: u32, population: Population) -> ProcessConf {
 }
 
 impl Store {
-    /// A pool.
+    /// Creates a pool with all objects.
     pub fn hotpool(population: Population) -> anyhow::Result<Self> {
         let conf = conf(segments::keys(2)[0].0, population);
         let mut fill = FillPool { pool: MemoryPoolMgr::open(&conf)?, population };
@@ -61,7 +61,7 @@ impl Store {
         Store { peer, place, population, _folder: None, _server: None, _pool: None }
     }
 
-    /// What a peer reloads from; `None` if it is not compared here.
+    /// Creates the store that a peer reloads from. Returns `None` if the peer is not compared here.
     pub fn of(peer: Peer, population: Population, pin: Pin) -> anyhow::Result<Option<Self>> {
         let folder = scratch::folder()?;
         let place = folder.path().join("objects");
@@ -91,7 +91,7 @@ impl Store {
         }))
     }
 
-    /// What a child is told.
+    /// Returns the arguments of a child.
     pub fn arguments(&self) -> [String; 4] {
         let place = self.place.display().to_string();
         ["--child".into(), self.peer.name(), place, self.population.players.to_string()]

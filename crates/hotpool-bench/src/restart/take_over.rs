@@ -1,5 +1,6 @@
-//! From the kill of a process that has touched every page of a large pool to the first object of the next one, and how
-//! long the kernel takes to tear such a process down.
+//! Measures the time from the kill of a process that has touched every page of a large pool to the
+//! first object of the next process. Also measures how long the kernel takes to tear such a process
+//! down.
 
 use super::child::now;
 use crate::goals::goal;
@@ -19,9 +20,9 @@ use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-/// What a child is told to be, in front of a key and a size.
+/// The role of the process to kill, as an argument before a key and a size.
 pub const OWNER: &str = "owner";
-/// The same for the process that comes next.
+/// The role of the next process.
 pub const SUCCESSOR: &str = "successor";
 
 fn conf(base: u32, bytes: u64) -> ProcessConf {
@@ -29,7 +30,8 @@ fn conf(base: u32, bytes: u64) -> ProcessConf {
     ProcessConf { memory: pages::memory(), ..ProcessConf::new("bench", Key(base), bytes, &[Key(base + 1)]) }
 }
 
-/// Kills owners of a pool of `bytes` bytes, `rounds` times for the next process and as often for the kernel alone.
+/// Kills owners of a pool of `bytes` bytes: `rounds` times with a next process, and as often for
+/// the kernel alone.
 pub fn measure(bytes: u64, rounds: usize, pin: Pin) -> anyhow::Result<Row> {
     let base = segments::keys(2)[0].0;
     let objects = fill(&conf(base, bytes))?;
@@ -53,7 +55,7 @@ pub fn measure(bytes: u64, rounds: usize, pin: Pin) -> anyhow::Result<Row> {
     })
 }
 
-/// A pool full of objects; returns how many there are.
+/// Creates a pool full of objects. Returns their number.
 fn fill(conf: &ProcessConf) -> anyhow::Result<usize> {
     let mut pool = MemoryPoolMgr::open(conf)?;
     pool.add_type::<Plain4K>()?;
@@ -69,7 +71,7 @@ fn fill(conf: &ProcessConf) -> anyhow::Result<usize> {
     Ok(objects)
 }
 
-/// Nanoseconds from the kill to the first object of the next process.
+/// Returns the nanoseconds from the kill to the first object of the next process.
 fn next_object(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<f64> {
     let mut owner = owner(base, bytes, pin)?;
     let mut next = child(SUCCESSOR, base, bytes)?;
@@ -78,12 +80,12 @@ fn next_object(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<f64> {
     let mut next = next.stdout(Stdio::piped()).spawn()?;
     owner.wait()?;
     let mut answer = String::new();
-    next.stdout.take().context("it was asked for")?.read_to_string(&mut answer)?;
+    next.stdout.take().context("no standard output")?.read_to_string(&mut answer)?;
     ensure!(next.wait()?.success(), "the next owner failed");
     Ok(answer.trim().parse::<f64>()? - start)
 }
 
-/// Nanoseconds from the kill until the kernel has taken the process apart.
+/// Returns the nanoseconds from the kill until the kernel has torn the process down.
 fn tear_down(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<f64> {
     let mut owner = owner(base, bytes, pin)?;
     let start = now();
@@ -98,17 +100,17 @@ fn child(role: &str, base: u32, bytes: u64) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// A process that has every page of the pool mapped.
+/// Launches a process that has every page of the pool mapped.
 fn owner(base: u32, bytes: u64, pin: Pin) -> anyhow::Result<Child> {
     let mut command = child(OWNER, base, bytes)?;
     let mut owner = pin.beside(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut answer = String::new();
-    BufReader::new(owner.stdout.take().context("it was asked for")?).read_line(&mut answer)?;
+    BufReader::new(owner.stdout.take().context("no standard output")?).read_line(&mut answer)?;
     ensure!(answer.trim() == "ready", "the owner failed");
     Ok(owner)
 }
 
-/// What a child does that was told to be one of the two.
+/// Runs a child in one of the two roles.
 pub fn run(role: &str, base: u32, bytes: u64) -> anyhow::Result<()> {
     let mut conf = conf(base, bytes);
     conf.memory.prefault = role == OWNER;
@@ -121,7 +123,7 @@ pub fn run(role: &str, base: u32, bytes: u64) -> anyhow::Result<()> {
         return Ok(pool.close()?);
     }
     println!("ready");
-    // Until it is killed.
+    // Wait to be killed.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -1,14 +1,14 @@
-//! Round and round over a list.
+//! Endless laps over a list.
 
-/// Where the next lap over a list starts, so that a short lap does not find in the cache what the
-/// one before has read.
+/// The position at which the next lap over a list begins. Laps continue, so that a short one does
+/// not find in the cache what the previous one read.
 #[derive(Default)]
 pub struct Cycle {
     at: usize,
 }
 
 impl Cycle {
-    /// The next `count` places of a list of `len`, as ranges.
+    /// Returns the next `count` positions of a list of `len`, as ranges.
     pub fn take(&mut self, len: usize, count: usize) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let (mut at, mut left) = (self.at % len.max(1), count);
         self.at = (at + count) % len.max(1);
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::single_range_in_vec_init, reason = "one range is what is expected")]
-    fn laps_go_on_where_the_last_one_ended() {
+    fn laps_continue_where_the_last_one_ended() {
         let mut cycle = Cycle::default();
         let parts = |cycle: &mut Cycle, count| cycle.take(10, count).collect::<Vec<_>>();
         assert_eq!(parts(&mut cycle, 4), [0..4]);

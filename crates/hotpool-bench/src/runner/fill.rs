@@ -1,4 +1,4 @@
-//! Filling empty stores.
+//! Fills empty stores.
 
 use crate::object::Object;
 use crate::op::Op;
@@ -8,14 +8,14 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-/// Fills an empty store of objects by handle each time.
+/// Fills an empty store of objects by handle in each lap.
 pub struct FillSlots<S, O> {
     count: usize,
     _types: PhantomData<(S, O)>,
 }
 
 impl<S: Slots<O>, O: Object> FillSlots<S, O> {
-    /// With `count` objects.
+    /// Returns a runner for `count` objects.
     pub fn new(count: usize) -> Self {
         FillSlots { count, _types: PhantomData }
     }

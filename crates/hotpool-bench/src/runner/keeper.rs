@@ -1,4 +1,4 @@
-//! Loops over stores outside of the process.
+//! Loops over stores outside the process.
 
 use super::cycle::Cycle;
 use crate::keeper::{Change, Keeper};
@@ -100,7 +100,7 @@ impl<K: Keeper> Subject for KeeperRunner<K> {
             Op::PairHot => self.pair(count),
             Op::ChurnRand => self.churn(count),
             Op::Iter100 => Ok(self.visit()?.unwrap_or_default()),
-            _ => anyhow::bail!("{} is no operation on a data base", op.name()),
+            _ => anyhow::bail!("{} is not an operation on a database", op.name()),
         }
     }
 }

@@ -10,10 +10,10 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-/// Of so many force_gets one finds nothing.
+/// One of this many force_gets finds no object.
 const MISS_ONE_IN: usize = 50;
 
-/// What a tick consists of, in thousandths: the rates of one MMO zone, 459,000 operations a second.
+/// The steps of a tick, in thousandths: the rates of one MMO zone with 459,000 operations a second.
 const MIX: [(Step, usize); 6] = [
     (Step::Get, 570),
     (Step::GetStale, 30),
@@ -33,15 +33,15 @@ enum Step {
     Pair,
 }
 
-/// A store of objects by key with `count` objects in it.
+/// A store of objects by key, with `count` objects.
 pub struct KeyedRunner<K: Keyed<O>, O: Object> {
     store: K,
-    /// Keys and handles, each in a random order of its own.
+    /// Keys and handles, each in its own random order.
     keys: Vec<u64>,
     handles: Vec<K::Handle>,
     stale: Vec<K::Handle>,
     steps: Vec<Step>,
-    /// Mixed, a key that was never there.
+    /// Mixed, it is a key that was never used.
     next_key: u64,
     keys_cycle: Cycle,
     handles_cycle: Cycle,
@@ -91,7 +91,8 @@ impl<K: Keyed<O>, O: Object> KeyedRunner<K, O> {
         Lap { count, time: start.elapsed() }
     }
 
-    /// In stretches behind which what was made is removed, out of the time: the population stays what it is.
+    /// Runs in stretches. After each, the new objects are removed, outside the measured time, so
+    /// that the population stays the same.
     fn force_get(&mut self, count: usize) -> Lap {
         let stretch = (5 * self.keys.len()).max(MISS_ONE_IN);
         let mut all = Lap::default();
@@ -192,7 +193,7 @@ impl<K: Keyed<O>, O: Object> Subject for KeyedRunner<K, O> {
             Op::GetKey => self.get_key(count),
             Op::ForceGet => self.force_get(count),
             Op::Tick => self.tick(count),
-            _ => anyhow::bail!("{} is no operation on objects by key", op.name()),
+            _ => anyhow::bail!("{} is not an operation on objects by key", op.name()),
         })
     }
 }

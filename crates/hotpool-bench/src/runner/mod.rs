@@ -1,4 +1,4 @@
-//! The loops that are timed.
+//! The timed loops.
 
 mod cycle;
 mod fill;

@@ -10,15 +10,15 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-/// Objects that an iteration between holes leaves at least, so that there is something to visit.
+/// The least number of objects that thinning leaves, so that an iteration has one to visit.
 const FEWEST: usize = 1;
 
-/// A store of objects by handle with `count` objects in it.
+/// A store of objects by handle, with `count` objects.
 pub struct SlotsRunner<S: Slots<O>, O: Object> {
     store: S,
-    /// In the order of the allocs, as long as nothing was freed.
+    /// The handles in the order of the allocs, until an object is freed.
     handles: Vec<S::Handle>,
-    /// The live ones in random order.
+    /// The live handles in random order.
     shuffled: Vec<S::Handle>,
     count: usize,
     cycle: Cycle,
@@ -51,7 +51,7 @@ impl<S: Slots<O>, O: Object> SlotsRunner<S, O> {
         Lap { count, time: start.elapsed() }
     }
 
-    /// Makes one ring of all objects, in random order.
+    /// Links all objects into one ring, in random order.
     fn chain(&mut self) -> bool {
         let followers = self.shuffled.iter().cycle().skip(1);
         let pairs = self.shuffled.iter().zip(followers);
@@ -135,7 +135,7 @@ impl<S: Slots<O>, O: Object> SlotsRunner<S, O> {
         Lap { count: visited, time: start.elapsed() }
     }
 
-    /// Frees or makes objects until `live` are there.
+    /// Frees or allocates objects until `live` of them are left.
     fn thin(&mut self, live: usize) {
         while self.shuffled.len() > live {
             if let Some(handle) = self.shuffled.pop() {
@@ -180,7 +180,7 @@ impl<S: Slots<O>, O: Object> Subject for SlotsRunner<S, O> {
             Op::Batch => self.batch(count),
             Op::Iter100 | Op::Iter50 | Op::Iter10 => self.visit(count, O::value),
             Op::ReadAll => self.visit(count, O::sum),
-            _ => anyhow::bail!("{} is no operation on objects by handle", op.name()),
+            _ => anyhow::bail!("{} is not an operation on objects by handle", op.name()),
         })
     }
 }
