@@ -1,7 +1,7 @@
-//! What the command prints and how it ends, for what people type.
+//! The output and exit code of the command for typical command lines.
 //!
 //! The sessions are in `cmd/`. `TRYCMD=overwrite cargo test -p hotpool-cli --test commands`
-//! writes down what the command prints now; read the difference before you commit it.
+//! records the current output; check the difference before you commit it.
 
 #[test]
 fn sessions() {

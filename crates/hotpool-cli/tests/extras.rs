@@ -1,4 +1,4 @@
-//! Completion scripts and man pages: shells and man accept them, and `install-extras` puts them in place.
+//! Completion scripts and man pages: shells and man accept them, and `install-extras` installs them.
 //! A shell or a formatter that is not installed is reported as SKIPPED.
 
 use std::collections::BTreeSet;
@@ -70,7 +70,9 @@ fn each_shell_accepts_its_completion_script() {
             Some(checked) => {
                 assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {checked:?}");
             }
-            None => eprintln!("SKIPPED: {shell} is not installed: the syntax of its completion script"),
+            None => eprintln!(
+                "SKIPPED: {shell} is not installed: the syntax of its completion script is not checked"
+            ),
         }
     }
 }
@@ -86,7 +88,7 @@ fn bash_completes_verbs_and_options() {
         run("bash", &["-c", &asked]).map(|output| stdout(&output))
     };
     let Some(verbs) = complete("hotpool in", 1) else {
-        eprintln!("SKIPPED: bash is not installed: the completion of verbs");
+        eprintln!("SKIPPED: bash is not installed: the completion of verbs is not checked");
         return;
     };
     assert_eq!(verbs, "init inspect install-extras\n");
@@ -165,7 +167,7 @@ fn install_extras_goes_to_the_home_folder_by_default() {
     let path = home.path().to_str().unwrap();
     stdout(&install(&[], path));
     assert!(home.path().join(".local/share/man/man1/hotpool.1").exists());
-    // The shell leaves this tilde alone.
+    // The shell does not expand this tilde.
     stdout(&install(&["--prefix=~/other"], path));
     assert!(home.path().join("other/share/man/man1/hotpool.1").exists());
 
@@ -176,7 +178,7 @@ fn install_extras_goes_to_the_home_folder_by_default() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_an_error_of_the_environment() {
+fn a_file_that_cannot_be_written_is_an_environment_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("share"), "a file").unwrap();
     let failed = hotpool(&["install-extras", "--prefix", folder.path().to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! `hotpool gen` keeps files as they should be: whole, checked, and only those that changed.
+//! `hotpool gen` writes whole, checked files, and only those that changed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ fn text(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stdout.clone()).unwrap())
 }
 
-/// A folder with the values of the tests: two worlds of two zones.
+/// Returns a folder with the values of the tests: two worlds with two zones each.
 fn deployment() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/gen.in");
@@ -29,7 +29,7 @@ fn deployment() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_ini_in_the_repository_is_what_gen_prints() {
+fn the_ini_in_the_repository_matches_gen() {
     let (code, printed) = text(&hotpool(&repository(), &["gen"]));
     assert_eq!(code, 0);
     assert_eq!(printed, fs::read_to_string(repository().join("config/memorypool.ini")).unwrap());
@@ -38,21 +38,21 @@ fn the_ini_in_the_repository_is_what_gen_prints() {
 }
 
 #[test]
-fn the_inis_in_the_repository_are_sound_together() {
+fn the_inis_in_the_repository_do_not_collide() {
     let (code, printed) =
         text(&hotpool(&repository(), &["check", "config/memorypool.ini", "config/memorypool.full.ini"]));
     assert_eq!(code, 0, "{printed}");
 }
 
 #[test]
-fn the_template_of_the_tests_is_that_of_the_repository() {
+fn the_template_of_the_tests_matches_the_repository() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/gen.in/memorypool.ini.tmpl");
     let there = repository().join("memorypool.ini.tmpl");
     assert_eq!(fs::read_to_string(here).unwrap(), fs::read_to_string(there).unwrap());
 }
 
 #[test]
-fn a_fleet_is_written_checked_and_kept() {
+fn a_fleet_is_written_and_checked_and_unchanged_files_are_kept() {
     let folder = deployment();
     let run = |args: &[&str]| text(&hotpool(folder.path(), &[&["gen", "--out", "inis"], args].concat()));
     let states = |word: &str| {
@@ -74,7 +74,7 @@ fn a_fleet_is_written_checked_and_kept() {
 
     let (code, printed) = run(&[]);
     assert_eq!((code, printed.matches("written").count()), (0, 1), "{printed}");
-    assert_eq!(fs::metadata(&other).unwrap().ino(), untouched, "a file that is right is left alone");
+    assert_eq!(fs::metadata(&other).unwrap().ino(), untouched, "a correct file is not rewritten");
 
     let inis: Vec<String> =
         ["w1z0", "w1z1", "w2z0", "w2z1"].map(|zone| format!("inis/memorypool.{zone}.ini")).into();
@@ -84,7 +84,7 @@ fn a_fleet_is_written_checked_and_kept() {
 }
 
 #[test]
-fn an_ini_of_a_zone_that_is_gone_is_named_and_left_alone() {
+fn an_ini_of_a_removed_zone_is_named_and_kept() {
     let folder = deployment();
     fs::create_dir(folder.path().join("inis")).unwrap();
     let gone = folder.path().join("inis/memorypool.w9z0.ini");
@@ -108,7 +108,7 @@ fn one_world_and_one_zone_can_be_chosen() {
 }
 
 #[test]
-fn values_that_make_an_unsound_ini_write_nothing() {
+fn invalid_values_write_no_ini() {
     let folder = deployment();
     let output = hotpool(folder.path(), &["gen", "--config", "config/bad_size.toml", "--out", "inis"]);
     assert_eq!(output.status.code(), Some(1));
@@ -116,7 +116,7 @@ fn values_that_make_an_unsound_ini_write_nothing() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_the_environments_fault() {
+fn a_folder_that_cannot_be_created_is_an_environment_error() {
     let folder = deployment();
     fs::write(folder.path().join("inis"), "a file").unwrap();
     let output = hotpool(folder.path(), &["gen", "--out", "inis"]);
@@ -141,7 +141,7 @@ fn init_writes_files_that_check_and_gen_accept() {
     assert_eq!(generated.status.code(), Some(0), "{generated:?}");
     for file in STARTER {
         let [here, there] = [&game, &repository()].map(|root| fs::read_to_string(root.join(file)).unwrap());
-        assert_eq!(here, there, "{file} is that of the repository");
+        assert_eq!(here, there, "{file} is the same as in the repository");
     }
     let (code, printed) = text(&hotpool(&game, &["init"]));
     assert_eq!((code, printed.matches("unchanged").count()), (0, 4), "{printed}");
@@ -158,16 +158,16 @@ fn init_replaces_an_existing_file_only_with_force() {
     assert_eq!((refused.status.code(), refused.stdout.len()), (Some(4), 0), "{refused:?}");
     assert!(said.contains("config/deploy.toml") && said.contains("--force"), "{said}");
     assert_eq!(fs::read_to_string(&values).unwrap(), "mine");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was written");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no file was written");
 
     assert_eq!(hotpool(folder.path(), &["init", "--force"]).status.code(), Some(0));
     assert!(fs::read_to_string(&values).unwrap().contains("[fleet]"));
 }
 
-/// A reader that goes after the first line, as `head -1` does: no panic, and the exit code is
-/// still the verdict.
+/// If the reader closes the pipe early, as `head -1` does, the command does not panic and its exit code
+/// is still the result.
 #[test]
-fn a_closed_pipe_is_no_panic() {
+fn a_closed_pipe_is_not_a_panic() {
     for (args, code) in [
         (&["check", "config/memorypool.ini"][..], 0),
         (&["check", "--json", "config/memorypool.ini"][..], 0),

@@ -1,4 +1,4 @@
-//! `hotpool postmortem` and `hotpool doctor` on pools and hosts that are really there.
+//! `hotpool postmortem` and `hotpool doctor` on real pools and on a host in a folder.
 
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
@@ -14,7 +14,7 @@ impl Site {
         Site(conf(0x5400_0000 | (std::process::id() & 0xffff) << 8 | number << 4))
     }
 
-    /// An ini that names the pool.
+    /// Writes an ini that names the pool.
     fn ini(&self, folder: &Path) -> String {
         let path = folder.join("zone.ini");
         let (base, block) = (self.0.base_key, self.0.shm_keys[0]);
@@ -48,7 +48,7 @@ fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The server, when this program is started as one; nothing otherwise.
+/// Runs as the server if this process was launched as one.
 #[test]
 fn server() {
     let Ok(base) = std::env::var("HOTPOOL_TEST_SERVER") else { return };
@@ -59,7 +59,7 @@ fn server() {
 }
 
 #[test]
-fn a_dead_server_is_told_of_in_words_and_in_json() {
+fn a_dead_server_is_reported_in_text_and_in_json() {
     let site = Site::new(0);
     let mut server = Command::new(std::env::current_exe().unwrap());
     server.args(["--exact", "server"]).env("HOTPOOL_TEST_SERVER", site.0.base_key.0.to_string());
@@ -93,7 +93,7 @@ fn a_dead_server_is_told_of_in_words_and_in_json() {
 }
 
 #[test]
-fn a_running_server_is_told_of_and_goes_on() {
+fn a_running_server_is_reported_without_disturbance() {
     let site = Site::new(1);
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let words = text(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]));
@@ -109,7 +109,7 @@ struct Player {
 }
 
 #[test]
-fn what_a_panic_of_this_owner_tore_is_not_put_down_to_an_earlier_one() {
+fn an_object_torn_by_a_panic_of_this_owner_is_not_blamed_on_an_earlier_one() {
     let site = Site::new(3);
     let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
     pool.add_type::<Player>().unwrap();
@@ -125,7 +125,7 @@ fn what_a_panic_of_this_owner_tore_is_not_put_down_to_an_earlier_one() {
 }
 
 #[test]
-fn a_pool_that_is_not_there_is_a_problem_and_a_process_too() {
+fn a_missing_pool_and_a_missing_process_are_problems() {
     let site = Site::new(2);
     let told = hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]);
     assert_eq!(told.status.code(), Some(7));
@@ -141,7 +141,7 @@ fn a_pool_that_is_not_there_is_a_problem_and_a_process_too() {
     assert_eq!(hotpool(&["postmortem"]).status.code(), Some(2));
 }
 
-/// A host that removes segments, in a folder.
+/// Writes the files of a host that removes segments.
 fn bad_host(folder: &Path) {
     let write = |path: &str, text: &str| {
         let path = folder.join(path);
@@ -154,7 +154,7 @@ fn bad_host(folder: &Path) {
 }
 
 #[test]
-fn doctor_ends_with_one_where_something_has_to_be_mended_and_says_how() {
+fn doctor_exits_with_one_and_the_remedy_if_something_needs_attention() {
     let folder = tempfile::tempdir().unwrap();
     bad_host(folder.path());
     let root = folder.path().to_str().unwrap();
@@ -181,7 +181,7 @@ fn doctor_ends_with_one_where_something_has_to_be_mended_and_says_how() {
 }
 
 #[test]
-fn doctor_looks_at_the_pools_of_an_ini() {
+fn doctor_checks_the_pools_of_an_ini() {
     let site = Site::new(3);
     drop(MemoryPoolMgr::open(&site.0).unwrap());
     let folder = tempfile::tempdir().unwrap();

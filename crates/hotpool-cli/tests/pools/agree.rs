@@ -1,5 +1,5 @@
-//! The ini and a waiting pool disagree: what the start makes of it, and what `ls` and `doctor` say. One test for each row
-//! of the table in `docs/operating.md`, in its order.
+//! Disagreements between the ini and an existing pool: what the start does, and what `ls` and `doctor`
+//! report. There is one test for each row of the table in `docs/operating.md`, in the same order.
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
@@ -23,7 +23,7 @@ struct Large {
     words: [u64; 10_000],
 }
 
-/// Makes the pool of `conf` with a player in it, and closes it.
+/// Creates the pool of `conf` with a player, and closes it.
 fn fill(conf: &ProcessConf) {
     let mut pool = MemoryPoolMgr::open(conf).unwrap();
     pool.add_type::<Player>().unwrap();
@@ -31,7 +31,7 @@ fn fill(conf: &ProcessConf) {
     pool.close().unwrap();
 }
 
-/// A pool with a player in it, closed.
+/// Creates a closed pool with a player.
 fn waiting() -> (Bench, ProcessConf) {
     let bench = Bench::new();
     let conf = bench.conf(0);
@@ -39,7 +39,7 @@ fn waiting() -> (Bench, ProcessConf) {
     (bench, conf)
 }
 
-/// The code and the words of the refusal of a start.
+/// Returns the code and the message of a refused start.
 fn refusal(conf: &ProcessConf) -> (&'static str, String) {
     match MemoryPoolMgr::open(conf).map(|pool| pool.resume_report().clone()) {
         Err(PoolError::Disagrees(found)) => (found.rule.code, found.to_string()),
@@ -47,7 +47,7 @@ fn refusal(conf: &ProcessConf) -> (&'static str, String) {
     }
 }
 
-/// Mode and objects of a start, and the codes of what it tells.
+/// Returns the mode of a start, its number of objects, and the codes of the disagreements it reports.
 fn start(conf: &ProcessConf) -> (StartMode, u64, Vec<&'static str>) {
     let pool = MemoryPoolMgr::open(conf).unwrap_or_else(|error| panic!("{error}"));
     let report = pool.resume_report();
@@ -59,7 +59,7 @@ fn is_hot(conf: &ProcessConf) {
     assert_eq!(start(conf), (StartMode::Resume, 1, vec![]));
 }
 
-/// An ini of `conf`, as `ls` and `doctor` read it.
+/// Writes an ini for `conf`, for `ls` and `doctor`.
 fn ini(bench: &Bench, conf: &ProcessConf) -> String {
     let keys: Vec<String> = conf.shm_keys.iter().map(Key::to_string).collect();
     let mut text = format!(
@@ -90,7 +90,7 @@ fn ini(bench: &Bench, conf: &ProcessConf) -> String {
     path.display().to_string()
 }
 
-/// What `ls` and `doctor` say of `conf`: the code is among it with this severity, and both say `words`.
+/// Checks that `ls` and `doctor` report this code with this severity, and that `ls` prints `words`.
 fn tools_say(bench: &Bench, conf: &ProcessConf, code: &str, severity: &str, words: &str) {
     let ini = ini(bench, conf);
     let ls = bench.hotpool(&["ls", "--conf", &ini]);
@@ -111,7 +111,7 @@ fn doctor_says(bench: &Bench, ini: &str, code: &str, severity: &str) {
     assert_eq!(found.unwrap_or_else(|| panic!("{code}: {json:#}"))["severity"], severity);
 }
 
-/// `ls` says nothing of a disagreement.
+/// Checks that `ls` reports no disagreement.
 fn tools_are_quiet(bench: &Bench, conf: &ProcessConf) {
     let json = bench.hotpool(&["ls", "--json", "--conf", &ini(bench, conf)]).json();
     assert_eq!(json["pools"][0]["disagreements"].as_array().unwrap().len(), 0, "{json:#}");
@@ -122,13 +122,13 @@ fn type_conf(name: &str, object_bytes: Option<u64>) -> TypeConf {
     TypeConf { name: name.into(), capacity: 1, object_bytes, place }
 }
 
-/// Nothing is under a key in a home.
+/// Returns whether a key has no segment on a backend.
 fn is_empty(key: Key, home: &Home) -> bool {
     observe(key, home).unwrap().segment.is_none()
 }
 
 #[test]
-fn the_pool_of_another_process_is_refused_until_it_is_called_a_former_name() {
+fn the_pool_of_another_process_is_refused_unless_it_is_a_former_name() {
     let (bench, conf) = waiting();
     let mut world = bench.conf(1);
     world.name = "world".into();
@@ -150,14 +150,14 @@ fn the_pool_of_another_process_is_refused_until_it_is_called_a_former_name() {
     tools_say(&bench, &swapped, "other-process", "refused", "is that of the process \"world\"");
     is_hot(&conf);
     is_hot(&world);
-    // The process was renamed.
+    // Rename the process.
     let renamed = ProcessConf { name: "city".into(), former_name: Some("world".into()), ..world };
     is_hot(&renamed);
     tools_are_quiet(&bench, &renamed);
 }
 
 #[test]
-fn a_changed_backend_is_refused_while_the_pool_waits_in_the_old_one() {
+fn a_changed_backend_is_refused_while_the_old_one_has_the_pool() {
     let (bench, conf) = waiting();
     let posix = ProcessConf { backend: BackendKind::Posix, ..conf.clone() };
     let key = conf.base_key;
@@ -170,18 +170,18 @@ fn a_changed_backend_is_refused_while_the_pool_waits_in_the_old_one() {
              Backend = sysv, or give its objects up with `hotpool rm --key {key}` and start cold"
         )
     );
-    assert!(is_empty(key, &Home::of(&posix)), "something was made");
+    assert!(is_empty(key, &Home::of(&posix)), "a segment was created");
     let file = ProcessConf { backend: BackendKind::File, dir: bench.folder().to_path_buf(), ..conf.clone() };
     assert_eq!(refusal(&file).0, "other-backend");
-    assert!(is_empty(key, &Home::of(&file)), "something was made");
+    assert!(is_empty(key, &Home::of(&file)), "a segment was created");
     tools_say(&bench, &posix, "other-backend", "refused", "waits under");
     is_hot(&conf);
     assert_eq!(bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]).code, 0);
-    assert_eq!(start(&posix), (StartMode::Init, 0, vec![]), "the way to go on");
+    assert_eq!(start(&posix), (StartMode::Init, 0, vec![]), "the remedy works");
 }
 
 #[test]
-fn the_pool_of_a_stranger_in_another_backend_is_no_reason_to_refuse() {
+fn the_pool_of_another_process_on_another_backend_does_not_refuse_a_start() {
     let (bench, conf) = waiting();
     let first = ProcessConf { name: "world".into(), backend: BackendKind::Posix, ..conf.clone() };
     let (mode, objects, _) = start(&first);
@@ -196,7 +196,7 @@ fn the_pool_of_a_stranger_in_another_backend_is_no_reason_to_refuse() {
         host.out
     );
     assert!(host.out.contains(&format!("{key} exists in System V memory and in /dev/shm")), "{}", host.out);
-    // The removal of one leaves the other, and the semaphores of both.
+    // Removing one pool leaves the other, and the semaphores of both.
     let answer = bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]);
     assert!(answer.code == 0 && !answer.out.contains("semaphores"), "{}", answer.out);
     assert!(!raw::is_there(key) && raw::has_semaphores(key));
@@ -208,7 +208,7 @@ fn the_pool_of_a_stranger_in_another_backend_is_no_reason_to_refuse() {
 }
 
 #[test]
-fn a_changed_folder_is_told() {
+fn a_changed_folder_is_reported() {
     let bench = Bench::new();
     let (old, new) = (bench.folder().join("old"), bench.folder().join("new"));
     fs::create_dir(&old).and_then(|()| fs::create_dir(&new)).unwrap();
@@ -223,7 +223,7 @@ fn a_changed_folder_is_told() {
     assert!(pool.resume_report().to_string().contains("the ini and the pool disagree in Dir"));
     pool.destroy().unwrap();
     is_hot(&conf);
-    // A first start has nobody before it.
+    // A first start has no earlier owner.
     MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
     assert_eq!(start(&conf), (StartMode::Init, 0, vec![]));
 }
@@ -246,7 +246,7 @@ fn a_changed_base_key_is_refused_while_the_old_base_has_the_blocks() {
     tools_say(&bench, &moved, "other-base", "refused", "has the block");
     is_hot(&conf);
     assert_eq!(bench.hotpool(&["rm", "--key", &key.to_string(), "--yes"]).code, 0);
-    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "the way to go on");
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "the remedy works");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_block_key_moved_to_another_process_is_refused() {
     let mut world = bench.conf(1);
     world.name = "world".into();
     fill(&world);
-    // Block 1 of zone is named by world now.
+    // Now world names block 1 of zone.
     let mut more = world.clone();
     more.shm_keys.push(conf.shm_keys[1]);
     let (code, said) = refusal(&more);
@@ -272,14 +272,14 @@ fn a_block_key_moved_to_another_process_is_refused() {
 }
 
 #[test]
-fn a_pool_of_the_same_name_under_another_key_is_told() {
+fn a_pool_of_the_same_name_under_another_key_is_reported() {
     let bench = Bench::new();
     let conf = ProcessConf { name: format!("zone_{:x}", bench.base(0).0), ..bench.conf(0) };
     fill(&conf);
     let moved = ProcessConf { base_key: bench.base(1), shm_keys: vec![bench.block(1, 0)], ..conf.clone() };
     let words = format!("there is no pool under {}, and one of the name", moved.base_key);
     tools_say(&bench, &moved, "same-name", "told", &words);
-    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "a start touches no other pool");
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "a start does not touch another pool");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn another_block_size_is_refused() {
 }
 
 #[test]
-fn a_block_in_use_that_is_not_named_is_refused_and_an_empty_one_told() {
+fn a_dropped_block_is_refused_if_used_and_reported_if_empty() {
     let (bench, conf) = waiting();
     let without = |number: usize| {
         let keys: Vec<Key> =
@@ -308,12 +308,12 @@ fn a_block_in_use_that_is_not_named_is_refused_and_an_empty_one_told() {
     is_hot(&conf);
     tools_say(&bench, &without(1), "block-given-up", "told", "the pool gives it up");
     assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec!["block-given-up"]));
-    assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec![]), "done, and not told again");
+    assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec![]), "a block given up is not reported again");
     is_hot(&conf);
 }
 
 #[test]
-fn the_order_of_the_keys_and_more_of_them_are_no_disagreement() {
+fn reordered_and_additional_keys_are_not_a_disagreement() {
     let (bench, mut conf) = waiting();
     conf.shm_keys.reverse();
     conf.shm_keys.insert(0, bench.block(0, 2));
@@ -322,7 +322,7 @@ fn the_order_of_the_keys_and_more_of_them_are_no_disagreement() {
 }
 
 #[test]
-fn another_undo_size_is_told() {
+fn another_undo_size_is_reported() {
     let (bench, mut conf) = waiting();
     conf.undo_size = Bytes(128 << 10);
     tools_say(&bench, &conf, "undo-size", "told", "keeps its undo log of 64K, the ini says 128K");
@@ -330,7 +330,7 @@ fn another_undo_size_is_told() {
 }
 
 #[test]
-fn a_mode_that_lets_more_in_is_told_and_one_that_lets_fewer_in_refused() {
+fn a_wider_mode_is_reported_and_a_narrower_one_refused() {
     let (bench, mut conf) = waiting();
     conf.mode = 0o660;
     tools_say(&bench, &conf, "mode", "told", "keeps its mode 0600, the ini says 0660");
@@ -345,7 +345,7 @@ fn a_mode_that_lets_more_in_is_told_and_one_that_lets_fewer_in_refused() {
 }
 
 #[test]
-fn pages_that_the_pool_was_not_made_of_are_told() {
+fn other_pages_than_those_of_the_pool_are_reported() {
     let (bench, mut conf) = waiting();
     conf.memory.huge_pages = HugePages::On;
     tools_say(&bench, &conf, "pages", "told", "keeps its small pages, the ini says on");
@@ -353,7 +353,7 @@ fn pages_that_the_pool_was_not_made_of_are_told() {
 }
 
 #[test]
-fn another_size_of_an_object_is_told_and_refused_by_add_type() {
+fn another_object_size_is_reported_and_refused_by_add_type() {
     let (bench, mut conf) = waiting();
     conf.types = vec![type_conf("player", Some(16))];
     tools_say(&bench, &conf, "object-size", "told", "have 8 bytes, the ini says 16");
@@ -364,7 +364,7 @@ fn another_size_of_an_object_is_told_and_refused_by_add_type() {
 }
 
 #[test]
-fn a_type_that_the_program_never_adds_is_told_once_it_is_ready() {
+fn a_type_that_the_program_never_adds_is_reported_by_ready() {
     let (_bench, mut conf) = waiting();
     conf.types = vec![type_conf("player", None), type_conf("monstre", None)];
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
@@ -383,7 +383,7 @@ fn a_type_that_the_program_never_adds_is_told_once_it_is_ready() {
 }
 
 #[test]
-fn a_type_that_no_program_has_added_is_told_by_the_tools() {
+fn a_type_that_no_program_adds_is_reported_by_the_tools() {
     let (bench, mut conf) = waiting();
     conf.types = vec![type_conf("player", None), type_conf("monstre", None)];
     tools_are_quiet(&bench, &conf);
@@ -396,7 +396,7 @@ fn a_type_that_no_program_has_added_is_told_by_the_tools() {
 }
 
 #[test]
-fn a_type_with_objects_that_nothing_names_any_more_is_told() {
+fn a_type_with_objects_that_nothing_names_is_reported() {
     let (bench, mut conf) = waiting();
     tools_are_quiet(&bench, &conf);
     conf.types = vec![type_conf("monster", None)];
@@ -419,11 +419,11 @@ fn a_type_with_objects_that_nothing_names_any_more_is_told() {
     pool.close().unwrap();
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.ready().unwrap();
-    assert!(pool.resume_report().told.is_empty(), "nothing is left behind");
+    assert!(pool.resume_report().told.is_empty(), "no type is left behind");
 }
 
 #[test]
-fn an_object_that_the_undo_log_cannot_hold_is_told() {
+fn an_object_too_large_for_the_undo_log_is_reported() {
     let bench = Bench::new();
     let conf = ProcessConf { block_size: Bytes(256 << 10), ..bench.conf(0) };
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
@@ -434,9 +434,9 @@ fn an_object_that_the_undo_log_cannot_hold_is_told() {
 }
 
 #[test]
-fn a_pool_of_a_process_that_the_ini_no_longer_lists_is_told_by_the_doctor() {
+fn a_pool_of_an_unlisted_process_is_reported_by_doctor() {
     let bench = Bench::new();
-    // A world and a zone of the key plan for this test alone.
+    // This test has its own world and zone of the key plan.
     let zone = 0x48d0_0000 | (std::process::id() & 0xff) << 12;
     let conf = |process: u32, name: &str| {
         let base = zone | process << 8;

@@ -1,4 +1,4 @@
-//! Pools in System V memory for one test: keys of its own, gone at its end whatever it came to.
+//! System V pools for one test, under its own keys. They are removed at its end, even if it fails.
 
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
@@ -9,17 +9,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Tells a child of a test what to open: base key and number of blocks.
+/// Tells a child of a test which base key to open, and how far to go.
 const CHILD: &str = "HOTPOOL_TEST_CHILD";
 const BLOCK: u64 = 64 << 10;
 
-/// Keys of one test, a folder, and the command.
+/// The keys of one test, a folder, and the command.
 pub(crate) struct Bench {
     first: u32,
     folder: tempfile::TempDir,
 }
 
-/// What the command answered.
+/// The result of the command.
 pub(crate) struct Answer {
     pub(crate) code: i32,
     pub(crate) out: String,
@@ -34,7 +34,7 @@ impl Bench {
         Bench { first, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Key of base `pool`, 0 to 7; its blocks have the next ones.
+    /// Returns the key of base `pool`, 0 to 7. Its blocks use the next keys.
     pub(crate) fn base(&self, pool: u32) -> Key {
         Key(self.first + 8 * pool)
     }
@@ -47,22 +47,22 @@ impl Bench {
         conf_of(self.base(pool), 2)
     }
 
-    /// A pool with two blocks.
+    /// Opens a pool with two blocks.
     pub(crate) fn open(&self, pool: u32) -> MemoryPoolMgr {
         MemoryPoolMgr::open(&self.conf(pool)).unwrap()
     }
 
-    /// The folder of the test.
+    /// Returns the folder of the test.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// An ini with `names` as the pools 0, 1 and so on.
+    /// Writes an ini with `names` for the pools 0, 1 and so on.
     pub(crate) fn ini(&self, names: &[&str]) -> String {
         self.ini_with(names, "")
     }
 
-    /// The same, with more lines in every section.
+    /// Writes an ini like [`Bench::ini`], with more lines in every section.
     pub(crate) fn ini_with(&self, names: &[&str], more: &str) -> String {
         let mut text = format!("[common]\nProcessList = {}\n", names.join(", "));
         for (pool, name) in (0..).zip(names) {
@@ -77,7 +77,7 @@ impl Bench {
         path.display().to_string()
     }
 
-    /// The command, without a terminal.
+    /// Runs the command without a terminal.
     pub(crate) fn hotpool(&self, args: &[&str]) -> Answer {
         let output = self.command(args).stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -90,7 +90,7 @@ impl Bench {
         command
     }
 
-    /// A process that owns a pool, up to the point that `until` names: `open` or `ready`.
+    /// Launches a process that owns a pool and has reached `until`: `open` or `ready`.
     pub(crate) fn owner(&self, pool: u32, until: &str) -> Owner {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
@@ -109,7 +109,7 @@ impl Answer {
         serde_json::from_str(&self.out).unwrap()
     }
 
-    /// The line of the table that begins with a key.
+    /// Returns the line of the table that begins with a key.
     pub(crate) fn row(&self, key: Key) -> &str {
         let start = format!(" {key} ");
         self.out.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{}", self.out))
@@ -130,7 +130,7 @@ fn conf_of(base: Key, blocks: u32) -> ProcessConf {
     ProcessConf::new("zone", base, Bytes(BLOCK), &keys)
 }
 
-/// A process that owns a pool; killed at the end of the test.
+/// A process that owns a pool. It is killed when this is dropped.
 pub(crate) struct Owner {
     child: Child,
 }
@@ -148,7 +148,7 @@ impl Owner {
     fn wait_for(&mut self, word: &str) {
         let out = BufReader::new(self.child.stdout.as_mut().unwrap());
         let found = out.lines().any(|line| line.unwrap().contains(word));
-        assert!(found, "the child never said `{word}`");
+        assert!(found, "the child never printed `{word}`");
     }
 }
 
@@ -159,7 +159,7 @@ impl Drop for Owner {
     }
 }
 
-/// The life of a child: opens a pool and keeps it until it is killed, or its parent has gone.
+/// Runs a child: opens a pool and keeps it until the child is killed or its parent ends.
 pub(crate) fn live_as_child() {
     let Ok(order) = std::env::var(CHILD) else { return };
     let (base, until) = order.split_once(' ').unwrap();
@@ -173,7 +173,7 @@ pub(crate) fn live_as_child() {
     std::process::exit(0);
 }
 
-/// System V calls that no pool would make.
+/// System V calls that hotpool itself would not make.
 pub(crate) mod raw {
     use hotpool::units::Key;
     use std::os::fd::{FromRawFd, OwnedFd};
@@ -217,7 +217,7 @@ pub(crate) mod raw {
         }
     }
 
-    /// Makes a segment of a page, as a stranger would.
+    /// Creates a foreign segment of one page.
     pub(crate) fn make(key: Key) {
         // SAFETY: integers only.
         let id = unsafe { libc::shmget(key.raw(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
@@ -229,25 +229,25 @@ pub(crate) mod raw {
         set_word(key, 0, word);
     }
 
-    /// Sets the word at byte `offset` of a segment, which is that long.
+    /// Sets the word at byte `offset`, which is inside the segment.
     pub(crate) fn set_word(key: Key, offset: usize, word: u64) {
         let id = segment(key).unwrap();
         // SAFETY: the kernel chooses the address.
         let start = unsafe { libc::shmat(id, std::ptr::null(), 0) };
         assert_ne!(start as isize, -1);
-        // SAFETY: the segment goes on at least to there, by the caller's word.
+        // SAFETY: the caller guarantees that the segment includes this offset.
         let at = unsafe { start.cast::<u64>().add(offset / 8) };
-        // SAFETY: as above, and the segment begins at a page.
+        // SAFETY: as above, and the word is aligned because the segment begins at a page.
         unsafe { at.write_volatile(word) };
         // SAFETY: attached above.
         unsafe { libc::shmdt(start) };
     }
 
-    /// Both ends of a new terminal: ours, and that of a child.
+    /// Opens a terminal. Returns our end and the end for a child.
     pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
         let (mut ours, mut theirs) = (-1, -1);
         let null = std::ptr::null_mut();
-        // SAFETY: the two integers are written to; no name, mode or size is asked for.
+        // SAFETY: the call writes two integers; the null pointers mean no name, mode or size.
         let made = unsafe { libc::openpty(&mut ours, &mut theirs, null, null.cast(), null.cast()) };
         assert_eq!(made, 0);
         // SAFETY: a new descriptor that nothing else owns.

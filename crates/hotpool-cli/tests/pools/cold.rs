@@ -1,5 +1,5 @@
-//! When a pool goes cold, and when its start is refused: the rows of the table in
-//! `docs/operating.md` that a test can bring about.
+//! Which starts are cold and which are refused: the rows of the table in `docs/operating.md` that a
+//! test can reproduce.
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
@@ -14,7 +14,7 @@ struct Player {
     gold: u64,
 }
 
-/// Another build's idea of a player.
+/// The player of another build.
 mod next_build {
     use super::*;
 
@@ -27,7 +27,7 @@ mod next_build {
     }
 }
 
-/// A pool with a player in it, closed.
+/// Creates a closed pool with a player.
 fn waiting() -> (Bench, ProcessConf) {
     let bench = Bench::new();
     let conf = bench.conf(0);
@@ -38,7 +38,7 @@ fn waiting() -> (Bench, ProcessConf) {
     (bench, conf)
 }
 
-/// What the next start is: its mode and objects, or the refusal.
+/// Returns the mode and the number of objects of the next start, or its refusal.
 fn start(conf: &ProcessConf) -> Result<(StartMode, u64), String> {
     let pool = MemoryPoolMgr::open(conf).map_err(|error| error.to_string())?;
     Ok((pool.start_mode(), pool.resume_report().objects()))
@@ -74,7 +74,7 @@ fn another_number_of_blocks_is_hot_unless_objects_would_be_lost() {
     conf.shm_keys.push(bench.block(0, 2));
     assert_eq!(start(&conf), HOT);
     conf.shm_keys.truncate(1);
-    assert_eq!(start(&conf), HOT, "the blocks without objects are given up");
+    assert_eq!(start(&conf), HOT, "blocks without objects are given up");
     conf.shm_keys = vec![bench.block(0, 1)];
     let why = refusal(&conf);
     assert!(why.contains("is not named any more; put it back"), "{why}");
@@ -91,7 +91,7 @@ fn another_block_size_is_refused() {
 }
 
 #[test]
-fn a_changed_struct_keeps_its_objects_and_the_rest_hot() {
+fn a_changed_struct_keeps_the_pool_hot() {
     let (_bench, conf) = waiting();
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     let why = pool.add_type::<next_build::Player>().unwrap_err().to_string();
@@ -104,13 +104,13 @@ fn a_changed_struct_keeps_its_objects_and_the_rest_hot() {
 fn segments_removed_by_hand() {
     let (bench, conf) = waiting();
     raw::remove_semaphores(bench.base(0));
-    assert_eq!(start(&conf), HOT, "semaphores are made again");
+    assert_eq!(start(&conf), HOT, "the semaphores are created again");
 
     raw::remove_segment(bench.base(0));
     let why = refusal(&conf);
     let cure = format!("`hotpool rm --key {} --key {}`", bench.block(0, 0), bench.block(0, 1));
     assert!(why.contains("2 blocks of a pool whose base is gone") && why.contains(&cure), "{why}");
-    assert!(!raw::is_there(bench.base(0)), "no base was made");
+    assert!(!raw::is_there(bench.base(0)), "no base was created");
     for key in [bench.block(0, 0), bench.block(0, 1)] {
         assert_eq!(bench.hotpool(&["rm", "--yes", "--key", &key.to_string()]).code, 0);
     }
@@ -125,7 +125,7 @@ fn segments_removed_by_hand() {
 }
 
 #[test]
-fn a_removal_is_cold_and_one_that_was_cut_is_refused() {
+fn a_start_after_a_removal_is_cold_and_after_an_interrupted_one_refused() {
     let (bench, conf) = waiting();
     raw::set_first_word(bench.base(0), hotpool::layout::MAGIC_GONE);
     let why = refusal(&conf);
@@ -151,14 +151,14 @@ fn a_segment_removed_under_its_owner_is_refused_until_the_owner_ends() {
 }
 
 #[test]
-fn a_refusal_over_an_empty_block_says_first_how_all_objects_are_kept() {
+fn a_refusal_because_of_an_empty_block_names_the_remedy_that_keeps_all_objects() {
     let (bench, mut conf) = waiting();
     let block = bench.block(0, 1);
     raw::set_first_word(block, 0x7374_7261_6e67_6572);
     let why = refusal(&conf);
     assert!(why.contains(&format!("no object is in it: take {block} out of ShmKeys")), "{why}");
     conf.shm_keys.truncate(1);
-    assert_eq!(start(&conf), HOT, "the advice holds");
+    assert_eq!(start(&conf), HOT, "the advice works");
 
     let (bench, conf) = waiting();
     raw::remove_segment(bench.block(0, 0));

@@ -1,4 +1,4 @@
-//! Pools in /dev/shm and in files are listed and removed as those of System V are.
+//! Pools in /dev/shm and in files are listed and removed like System V pools.
 
 use crate::bench::{Bench, raw};
 use hotpool::MemoryPoolMgr;

@@ -1,4 +1,4 @@
-//! `inspect` tells what a pool consists of, as its base says it.
+//! `inspect` shows what a pool consists of, according to its base.
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
@@ -33,7 +33,7 @@ fn filled(bench: &Bench) -> MemoryPoolMgr {
 }
 
 #[test]
-fn header_types_and_blocks_are_told() {
+fn header_types_and_blocks_are_shown() {
     let bench = Bench::new();
     filled(&bench).close().unwrap();
     let key = bench.base(0).to_string();
@@ -63,7 +63,7 @@ fn header_types_and_blocks_are_told() {
 }
 
 #[test]
-fn the_json_says_all_of_it_beside_a_running_server() {
+fn the_json_is_complete_while_a_server_runs() {
     let bench = Bench::new();
     let pool = filled(&bench);
     let ini = bench.ini(&["zone"]);
@@ -112,7 +112,7 @@ fn a_type_is_shown_with_its_fields() {
 }
 
 #[test]
-fn absence_and_damage_have_their_codes() {
+fn absence_and_damage_have_their_exit_codes() {
     let bench = Bench::new();
     let key = bench.base(0).to_string();
     let answer = bench.hotpool(&["inspect", "--key", &key, "--type", "player"]);

@@ -1,11 +1,11 @@
-//! `ls` tells the state of every pool, and disturbs none.
+//! `ls` shows the state of every pool without disturbing it.
 
 use crate::bench::{Bench, raw};
 use hotpool::MemoryPoolMgr;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// The pool of a key in the JSON of `ls`.
+/// Returns the pool of a key from the JSON of `ls`.
 fn pool(json: &Value, key: impl ToString) -> Value {
     let key = key.to_string();
     let pools = json["pools"].as_array().unwrap();
@@ -34,7 +34,7 @@ fn every_pool_of_an_ini_has_its_row_with_owner_and_state() {
 }
 
 #[test]
-fn the_json_says_all_that_is_known() {
+fn the_json_is_complete() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let owner = bench.owner(0, "ready");
@@ -65,10 +65,10 @@ fn the_json_says_all_that_is_known() {
     assert!(resident > 0 && resident <= sum("bytes"), "{resident}");
 }
 
-/// A look attaches the base, and so changes the kernel's time of its last detach; the blocks keep
+/// A reading attaches the base, which changes the kernel's time of its last detach. The blocks keep
 /// theirs.
 #[test]
-fn looking_does_not_blur_since_when_a_pool_waits() {
+fn reading_keeps_the_time_since_when_a_pool_waits() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     bench.owner(0, "ready").kill();
@@ -83,9 +83,9 @@ fn looking_does_not_blur_since_when_a_pool_waits() {
     assert_eq!(later["ended_at_is_exact"], true);
 }
 
-/// With no patience at all a start would be refused by anything it takes for a rival.
+/// With `OwnerWaitMs` = 0, a start is refused as soon as it takes anything for a rival.
 #[test]
-fn no_start_takes_a_look_for_a_rival() {
+fn no_start_takes_a_reading_for_a_rival() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let mut conf = bench.conf(0);
@@ -119,7 +119,7 @@ fn no_start_takes_a_look_for_a_rival() {
 }
 
 #[test]
-fn a_strangers_segment_under_a_key_of_the_ini_is_a_problem() {
+fn a_foreign_segment_under_a_key_of_the_ini_is_a_problem() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone", "world"]);
     bench.open(0).close().unwrap();
@@ -136,7 +136,7 @@ fn a_strangers_segment_under_a_key_of_the_ini_is_a_problem() {
 }
 
 #[test]
-fn the_host_is_listed_with_what_has_lost_its_base() {
+fn the_host_is_listed_with_stray_blocks_and_semaphores() {
     let bench = Bench::new();
     for number in 0..4 {
         bench.open(number).close().unwrap();
@@ -158,14 +158,14 @@ fn the_host_is_listed_with_what_has_lost_its_base() {
         assert!(answer.row(key).contains(state), "{}", answer.out);
     }
     let is_row = |key: hotpool::units::Key| answer.out.lines().any(|l| l.starts_with(&format!(" {key} ")));
-    assert!(!is_row(bench.block(0, 0)), "a block is counted with its pool");
-    assert!(!is_row(bench.base(4)), "what hotpool did not make is not listed");
+    assert!(!is_row(bench.block(0, 0)), "a block is not listed apart from its pool");
+    assert!(!is_row(bench.base(4)), "a foreign segment is not listed");
     assert!(bench.hotpool(&["ls", "--all"]).row(bench.block(0, 0)).contains("block"));
     assert!(answer.out.contains(&format!("run `hotpool rm --key {}`", bench.base(3))), "{}", answer.out);
 }
 
 #[test]
-fn semaphores_removed_under_a_running_server_are_told() {
+fn semaphores_removed_under_a_running_server_are_reported() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let mut owner = bench.owner(0, "ready");
@@ -180,7 +180,7 @@ fn semaphores_removed_under_a_running_server_are_told() {
 }
 
 #[test]
-fn an_ini_with_mistakes_lists_them_and_no_pools() {
+fn an_invalid_ini_lists_its_mistakes_and_no_pools() {
     let bench = Bench::new();
     let answer = bench.hotpool(&["ls", "--conf", "nowhere.ini"]);
     assert_eq!(answer.code, 3, "{}", answer.out);
@@ -189,7 +189,7 @@ fn an_ini_with_mistakes_lists_them_and_no_pools() {
 }
 
 #[test]
-fn a_block_that_is_gone_is_told_with_the_way_that_keeps_the_objects() {
+fn a_missing_block_is_reported_with_the_remedy_that_keeps_the_objects() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let mut pool = bench.open(0);
@@ -204,12 +204,12 @@ fn a_block_that_is_gone_is_told_with_the_way_that_keeps_the_objects() {
     let mut conf = bench.conf(0);
     conf.shm_keys.truncate(1);
     let pool = MemoryPoolMgr::open(&conf).unwrap();
-    assert_eq!(pool.resume_report().epoch, 2, "what the line says keeps the pool");
+    assert_eq!(pool.resume_report().epoch, 2, "the advice keeps the pool");
     pool.close().unwrap();
 }
 
 #[test]
-fn a_base_removed_under_its_owner_makes_its_blocks_no_strays() {
+fn blocks_are_not_stray_if_their_base_was_removed_under_its_owner() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let mut owner = bench.owner(0, "ready");

@@ -1,4 +1,4 @@
-//! The verbs that look at pools, against real segments, beside real owners.
+//! The verbs that inspect pools, against real segments and real owners.
 
 mod agree;
 mod bench;
@@ -10,7 +10,7 @@ mod meanwhile;
 mod rm;
 mod verify;
 
-/// Not a test of its own: what the owners in the tests are.
+/// Runs as an owner if this process was launched as one.
 #[test]
 fn child() {
     bench::live_as_child();

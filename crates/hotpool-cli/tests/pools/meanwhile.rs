@@ -1,5 +1,5 @@
-//! Tools beside each other, beside starts, deaths and removals: what they say was true at some moment
-//! between their start and their end.
+//! Tools run concurrently with each other and with starts, deaths and removals. What they report was
+//! true at some moment during their run.
 //!
 //! `HOTPOOL_TOOL_RUNS` sets how often a tool runs in each test; the published figure is
 //! `HOTPOOL_TOOL_RUNS=4000 cargo test --release -p hotpool-cli --test pools meanwhile`.
@@ -8,7 +8,7 @@ use crate::bench::{Answer, Bench};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Runs of a tool in one test.
+/// Returns how often a tool runs in one test.
 fn runs() -> usize {
     std::env::var("HOTPOOL_TOOL_RUNS").map_or(60, |runs| runs.parse().unwrap())
 }
@@ -16,8 +16,8 @@ fn runs() -> usize {
 const THREADS: usize = 3;
 const LOOKS: [&[&str]; 5] = [&["ls"], &["verify"], &["inspect"], &["postmortem"], &["rm", "--dry-run"]];
 
-/// Runs the tools from several threads while `beside` goes on, and gives every answer to `judge`, which says
-/// what is wrong with it. Panics with all wrong words.
+/// Runs the tools from several threads while `beside` runs repeatedly. `judge` returns what is wrong
+/// with a result. Panics with all wrong results.
 fn storm(
     bench: &Bench,
     ini: &str,
@@ -55,7 +55,7 @@ fn storm(
     assert!(wrong.is_empty(), "{} of {} runs:\n{}", wrong.len(), runs(), wrong.join("\n"));
 }
 
-/// The state of the only pool in the table of `ls`.
+/// Checks that `ls` shows its only pool in one of these states.
 fn state<'a>(answer: &'a Answer, states: &[&'a str]) -> Option<String> {
     let row = answer.out.lines().nth(1).unwrap_or_default();
     let found = row.split_whitespace().any(|word| states.contains(&word));
@@ -63,19 +63,19 @@ fn state<'a>(answer: &'a Answer, states: &[&'a str]) -> Option<String> {
 }
 
 #[test]
-fn a_waiting_pool_is_closed_and_sound_whoever_else_looks() {
+fn a_closed_pool_is_reported_as_sound_by_concurrent_tools() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     bench.open(0).close().unwrap();
     let judge = |verb: &str, answer: &Answer| match verb {
         "ls" => state(answer, &["closed"]),
-        _ => (answer.code != 0).then(|| "nothing is wrong with the pool".into()),
+        _ => (answer.code != 0).then(|| "the pool is sound".into()),
     };
     storm(&bench, &ini, judge, thread::yield_now);
 }
 
 #[test]
-fn starts_and_deaths_are_not_called_damage() {
+fn starts_and_deaths_are_not_reported_as_damage() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     bench.open(0).close().unwrap();
@@ -93,7 +93,7 @@ fn starts_and_deaths_are_not_called_damage() {
 }
 
 #[test]
-fn removals_and_new_pools_are_not_called_damage() {
+fn removals_and_new_pools_are_not_reported_as_damage() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let states = [

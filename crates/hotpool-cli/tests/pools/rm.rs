@@ -1,4 +1,4 @@
-//! `rm` takes away what was named, all of it and nothing else, and never under a living owner.
+//! `rm` removes exactly the named pools, completely, and never one with a live owner.
 
 use crate::bench::{Answer, Bench, raw};
 use hotpool::layout::MAGIC_GONE;
@@ -47,9 +47,9 @@ fn a_dry_run_shows_what_the_run_then_removes() {
     assert_eq!((again.code, again.out), (0, format!("{base}: nothing to remove\n")));
 }
 
-/// Base removed by hand, semaphores and blocks still there.
+/// The base was removed by hand; its semaphores and blocks still exist.
 #[test]
-fn the_blocks_of_an_ini_whose_base_is_gone_are_removed_by_it() {
+fn rm_of_an_ini_removes_the_blocks_of_a_missing_base() {
     let bench = Bench::new();
     let ini = bench.ini(&["waiting"]);
     bench.open(0).close().unwrap();
@@ -63,7 +63,7 @@ fn the_blocks_of_an_ini_whose_base_is_gone_are_removed_by_it() {
 }
 
 #[test]
-fn a_living_owner_is_refused_by_its_pid_and_then_nothing_is_removed() {
+fn a_live_owner_is_named_and_nothing_is_removed() {
     let bench = Bench::new();
     let ini = bench.ini(&["waiting", "served"]);
     bench.open(0).close().unwrap();
@@ -84,7 +84,7 @@ fn a_living_owner_is_refused_by_its_pid_and_then_nothing_is_removed() {
 }
 
 #[test]
-fn without_a_terminal_it_wants_yes() {
+fn without_a_terminal_rm_requires_yes() {
     let bench = Bench::new();
     bench.open(0).close().unwrap();
     let answer = rm(&bench, bench.base(0), &[]);
@@ -95,7 +95,7 @@ fn without_a_terminal_it_wants_yes() {
 }
 
 #[test]
-fn on_a_terminal_it_asks_and_takes_no_for_an_answer() {
+fn on_a_terminal_rm_prompts_and_accepts_no() {
     let bench = Bench::new();
     bench.open(0).close().unwrap();
     let key = bench.base(0).to_string();
@@ -135,7 +135,7 @@ fn one_process_of_an_ini_can_be_chosen() {
 }
 
 #[test]
-fn a_removal_that_was_cut_is_ended() {
+fn an_interrupted_removal_is_completed() {
     let bench = Bench::new();
     bench.open(0).close().unwrap();
     raw::set_first_word(bench.base(0), MAGIC_GONE);
@@ -145,7 +145,7 @@ fn a_removal_that_was_cut_is_ended() {
 }
 
 #[test]
-fn what_has_lost_its_base_is_removed_piece_by_piece() {
+fn the_rest_of_a_pool_without_base_is_removed_piece_by_piece() {
     let bench = Bench::new();
     bench.open(0).close().unwrap();
     raw::remove_segment(bench.base(0));
@@ -157,7 +157,7 @@ fn what_has_lost_its_base_is_removed_piece_by_piece() {
 }
 
 #[test]
-fn a_block_goes_only_when_its_base_has_given_it_up() {
+fn a_block_is_removed_only_if_its_base_gave_it_up() {
     let bench = Bench::new();
     bench.open(0).close().unwrap();
     let refused = rm(&bench, bench.block(0, 1), &["--yes"]);
@@ -171,11 +171,11 @@ fn a_block_goes_only_when_its_base_has_given_it_up() {
     assert_eq!(answer.code, 0, "{}", answer.out);
     assert!(!raw::is_there(bench.block(0, 1)) && raw::is_there(bench.block(0, 0)));
     bench.open(0).close().unwrap();
-    assert!(is_whole(&bench, 0), "named again, it is made again");
+    assert!(is_whole(&bench, 0), "a block named again is created again");
 }
 
 #[test]
-fn what_hotpool_did_not_make_is_never_removed() {
+fn a_foreign_segment_is_never_removed() {
     let bench = Bench::new();
     raw::make(bench.base(0));
     for word in [0, 1, u64::MAX] {
@@ -187,7 +187,7 @@ fn what_hotpool_did_not_make_is_never_removed() {
 }
 
 #[test]
-fn a_command_line_that_names_nothing_is_wrong() {
+fn a_command_line_without_a_target_is_an_error() {
     let bench = Bench::new();
     for args in [&["rm"][..], &["rm", "--yes"], &["rm", "--process", "zone"], &["rm", "--key", "0"]] {
         assert_eq!(bench.hotpool(args).code, 2, "{args:?}");

@@ -1,4 +1,4 @@
-//! `verify` tells what does not hold in a pool, and ends by how bad it is.
+//! `verify` lists what is wrong with a pool, and its exit code is that of the worst finding.
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
@@ -13,12 +13,12 @@ struct Player {
     gold: u64,
 }
 
-/// Where the pool counts its players. The table of types is right behind the header.
+/// Offset of the tally of players. The table of types follows the header directly.
 const PLAYERS: usize = size_of::<BaseHeader>() + size_of::<TypeInfo>() + offset_of!(TypeInfo, tally);
 const RUN: usize = offset_of!(BaseHeader, run);
 const SCHEMA_USED: usize = offset_of!(BaseHeader, schema_used);
 
-/// Pools with three players each, closed.
+/// Creates closed pools with three players each.
 fn waiting(pools: u32) -> Bench {
     let bench = Bench::new();
     for number in 0..pools {
@@ -33,7 +33,7 @@ fn waiting(pools: u32) -> Bench {
 }
 
 #[test]
-fn a_sound_pool_is_one_line_and_zero() {
+fn a_sound_pool_is_one_line_and_exit_code_zero() {
     let bench = waiting(1);
     let key = bench.base(0).to_string();
     let answer = bench.hotpool(&["verify", "--key", &key]);
@@ -52,7 +52,7 @@ fn a_sound_pool_is_one_line_and_zero() {
 }
 
 #[test]
-fn the_code_is_that_of_the_worst_finding() {
+fn the_exit_code_is_that_of_the_worst_finding() {
     let bench = waiting(1);
     let key = bench.base(0);
     let verify = || bench.hotpool(&["verify", "--key", &key.to_string()]);
@@ -90,7 +90,7 @@ fn the_code_is_that_of_the_worst_finding() {
 }
 
 #[test]
-fn every_pool_of_an_ini_has_its_line_and_absence_is_no_damage() {
+fn every_pool_of_an_ini_has_its_line_and_absence_is_not_damage() {
     let bench = waiting(2);
     let ini = bench.ini(&["zone", "world", "match"]);
     let answer = bench.hotpool(&["verify", "--conf", &ini]);
@@ -112,7 +112,7 @@ fn every_pool_of_an_ini_has_its_line_and_absence_is_no_damage() {
 }
 
 #[test]
-fn a_running_server_is_verified_and_goes_on() {
+fn a_running_server_is_verified_without_disturbance() {
     let bench = Bench::new();
     let mut pool = bench.open(0);
     pool.add_type::<Player>().unwrap();
@@ -128,7 +128,7 @@ fn a_running_server_is_verified_and_goes_on() {
 }
 
 #[test]
-fn what_is_no_whole_pool_is_not_walked_over() {
+fn an_incomplete_pool_is_unreadable() {
     let bench = waiting(2);
     raw::set_first_word(bench.base(0), 0x1234);
     raw::set_first_word(bench.base(1), MAGIC_GONE);
@@ -142,7 +142,7 @@ fn what_is_no_whole_pool_is_not_walked_over() {
 }
 
 #[test]
-fn the_command_line_names_pools_in_one_way() {
+fn the_command_line_selects_pools_in_one_way() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
     let wrong = [vec![], vec!["--process", "zone"], vec!["--key", "0"], vec!["--conf", &ini, "--key", "0x5"]];
@@ -158,7 +158,7 @@ fn the_command_line_names_pools_in_one_way() {
 }
 
 #[test]
-fn a_block_that_is_gone_is_damage_whether_it_was_used_or_empty_and_whoever_has_the_pool() {
+fn a_missing_block_is_damage_used_or_empty_with_or_without_an_owner() {
     for (number, word) in [(0, "objects are in it"), (1, "it is empty")] {
         for is_live in [false, true] {
             let bench = waiting(1);
