@@ -275,7 +275,7 @@ impl Victim {
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
-                // SAFETY: asks the kernel to kill the child when its parent dies; it takes integers
+                // SAFETY: makes the kernel kill the child when its parent dies; it takes integers
                 // only.
                 unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -299,7 +299,7 @@ impl Victim {
     }
 }
 
-/// Asks the kernel to kill this process after `delay`, at a moment that does not depend on the
+/// Makes the kernel kill this process after `delay`, at a moment that does not depend on the
 /// scheduler.
 fn kill_me_in(delay: Duration) {
     // SAFETY: all zero is a valid value of this struct.

@@ -330,7 +330,7 @@ fn stepped(operation: Operation, steps: &mut u64) -> Option<Fault> {
         let fault = fault_of(child.rip());
         child.step();
         *steps += 1;
-        // The last lock tells the other process that the operation is done.
+        // The last lock signals the end of the operation to the parent.
         if fault.is_some() && !child.is_done() {
             return fault;
         }

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const BASE: u32 = 0x7d9a_0000;
-/// Tells the inner process which namespace it must not fill.
+/// Passes the outer namespace to the inner process, which must not fill it.
 const OUTER: &str = "HOTPOOL_TEST_OUTER_IPC";
 /// A bound for a busy machine. A start that read the list of all segments for each new key took 28
 /// s to add 3,071 blocks to 1,024.

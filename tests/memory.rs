@@ -81,8 +81,8 @@ impl Bench {
     /// Checks that each segment is attached once.
     ///
     /// If advice or a lock splits a mapping, the kernel counts each part as an attach, and a start
-    /// takes it for a rival. A tool that lists the pools of this host also attaches each segment for a
-    /// moment. The tool detaches again; a part of a mapping does not.
+    /// takes it for a rival. A tool that lists the pools of this host also attaches each segment
+    /// for a moment. The tool detaches again; a part of a mapping does not.
     fn is_attached_once(&self) {
         const LONGEST: Duration = Duration::from_secs(20);
         let began = Instant::now();

@@ -12,8 +12,8 @@ use skip::skipped;
 use std::process::Command;
 
 const SMALL: u64 = 1 << 20;
-/// Tells the inner process of [`forced_removal_makes_every_start_cold_and_is_reported`] which
-/// namespace it must not change.
+/// Passes the outer namespace to the inner process of
+/// [`forced_removal_makes_every_start_cold_and_is_reported`], which must not change it.
 const OUTER: &str = "HOTPOOL_TEST_OUTER_IPC";
 
 /// Runs as an owner if this process was launched as one.

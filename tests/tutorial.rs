@@ -1,5 +1,5 @@
-//! The tutorial is accurate: its programs are the examples that are built here. Killed and restarted on
-//! its ini, they do what it states.
+//! The tutorial is accurate: its programs are the examples that are built here. Killed and
+//! restarted on its ini, they do what it states.
 
 mod example;
 

@@ -345,7 +345,7 @@ pub fn damage(image: &Image, input: &mut Bytes<'_>) {
             image.plant_as(number, bytes);
         }
         3 => {
-            // A pool without its base would be created anew, which takes long and finds little.
+            // A pool without its base would be created again, which takes long and finds little.
             let number = input.byte() as usize;
             let number = if number == 0 { 0 } else { 1 + number % (image.segments.len() - 1) };
             raw::remove(image.key(number));

@@ -674,7 +674,7 @@ fn tx_many(tx: &mut Tx<'_>, world: &World) -> Result<(), TxError> {
     tx.free(world.plain[7])
 }
 
-/// The effect of an insert on an index: its words before and after. `needs` tells whether a key is
+/// The effect of an insert on an index: its words before and after. `needs` returns whether a key is
 /// lost if a word is zero.
 struct Insert<'a> {
     before: &'a [u64],

@@ -1,7 +1,7 @@
 //! Which files of the library import which: paths resolved through `use`, `super` and re-exports.
 //!
-//! This is a scanner, not a compiler. It understands `use` trees, `crate::`, `self::`, `super::`, names
-//! bound by `use`, and modules that a file declares. It does not resolve method calls.
+//! This is a scanner, not a compiler. It understands `use` trees, `crate::`, `self::`, `super::`,
+//! names bound by `use`, and modules that a file declares. It does not resolve method calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -138,8 +138,8 @@ impl Owner {
         Self::start_by(Command::new(program).args(args).arg(std::env::current_exe().unwrap()))
     }
 
-    /// Launches an owner as another user, which only the superuser can do. The link works even if that
-    /// user cannot search the folders of the program's path.
+    /// Launches an owner as another user, which only the superuser can do. The link works even if
+    /// that user cannot search the folders of the program's path.
     pub(crate) fn start_as(user: u32) -> Self {
         Self::start_by(Command::new("/proc/self/exe").uid(user).gid(user).current_dir("/"))
     }
@@ -343,8 +343,8 @@ fn fork(first: impl FnOnce()) -> i32 {
     // SAFETY: the child only stores to memory, or faults, and calls `pause`.
     match unsafe { libc::fork() } {
         0 => {
-            // Rust's runtime would print a message for a SIGSEGV, and might wait for a lock of another
-            // thread.
+            // Rust's runtime would print a message for a SIGSEGV, and might wait for a lock of
+            // another thread.
             // SAFETY: the default action runs no code.
             unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -164,8 +164,8 @@ fn init_replaces_an_existing_file_only_with_force() {
     assert!(fs::read_to_string(&values).unwrap().contains("[fleet]"));
 }
 
-/// If the reader closes the pipe early, as `head -1` does, the command does not panic and its exit code
-/// is still the result.
+/// If the reader closes the pipe early, as `head -1` does, the command does not panic and its exit
+/// code is still the result.
 #[test]
 fn a_closed_pipe_is_not_a_panic() {
     for (args, code) in [

@@ -2,7 +2,7 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A process opens an environment once, on files in a folder that no other process knows.
+//! A process opens an environment once, on files in a folder that no other process uses.
 #![allow(unsafe_code)]
 
 use crate::keeper::{Change, Keeper, value};

@@ -1,5 +1,6 @@
-//! Disagreements between the ini and an existing pool: what the start does, and what `ls` and `doctor`
-//! report. There is one test for each row of the table in `docs/operating.md`, in the same order.
+//! Disagreements between the ini and an existing pool: what the start does, and what `ls` and
+//! `doctor` report. There is one test for each row of the table in `docs/operating.md`, in the same
+//! order.
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};

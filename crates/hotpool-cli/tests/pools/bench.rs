@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Tells a child of a test which base key to open, and how far to go.
+/// Passes the base key to a child of a test, and how far it goes.
 const CHILD: &str = "HOTPOOL_TEST_CHILD";
 const BLOCK: u64 = 64 << 10;
 
