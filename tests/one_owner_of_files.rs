@@ -290,6 +290,26 @@ impl Drop for Overlay {
     }
 }
 
+/// Its semaphores are in its own namespace. That they say nothing here is no sign that a process removed them.
+#[test]
+fn an_owner_in_sight_of_another_ipc_namespace_is_named_as_the_owner() {
+    if !may_unshare() {
+        return;
+    }
+    let (_dir, homes) = homes();
+    for home in &homes {
+        let keys = Keys::take_at(home.clone(), SMALL);
+        let (mut owner, mut starter) = (Owner::start_under("unshare", &["--ipc"]), Owner::start());
+        assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
+        for refused in [keys.open_by(&mut starter, 0), keys.remove_by(&mut starter)] {
+            assert!(refused.contains(&format!("is owned by pid {} (", owner.pid())), "{refused}");
+            assert!(!refused.contains("semaphores"), "{refused}");
+        }
+        assert_eq!(owner.ask("close"), "Ok(())");
+        assert!(keys.open_by(&mut starter, 0).contains("hot start 2, closed cleanly"));
+    }
+}
+
 #[test]
 fn an_overlay_allows_one_owner_only() {
     let (true, Some(overlay)) = (may_unshare(), Overlay::mount()) else { return };

@@ -7,9 +7,9 @@ use crate::inspect::slots;
 use crate::inspect::walk::{Extent, Pool, Standing, Tables, Type, Walk};
 use crate::layout::{
     BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen,
-    LAYOUT_VERSION, Last, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING,
+    LAYOUT_VERSION, Last, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING,
 };
-use crate::limits;
+use crate::limits::{self, PAGE};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::store::base::Base;
 use crate::pool::store::shape;
@@ -144,6 +144,14 @@ fn blocks(walk: &mut Walk<'_>) {
             walk.damage(place, format!("block {number} has the segment key of another block"));
         }
         match walk.pool.blocks.get(number) {
+            Some(Ok(region)) if is_to_be_made(walk, *region, number, state) => {
+                if state == BLOCK_ACTIVE {
+                    let what = format!(
+                        "block {number} is half-made and holds nothing: the next start makes it again"
+                    );
+                    walk.report.add(Severity::Note, Place { offset: Some(0), ..place }, what);
+                }
+            }
             Some(Ok(region)) => block_segment(walk, place, *region, number),
             _ if state == BLOCK_VACANT => {}
             Some(Err(why)) => {
@@ -157,6 +165,17 @@ fn blocks(walk: &mut Walk<'_>) {
             None => walk.damage(place, format!("block {number} was added when the verification began")),
         }
     }
+}
+
+/// Whether a block that no type has taken anything of is just being made, or its creation was cut. What lies under the key
+/// of one that the ini gave up is the pool's again when a start takes it back.
+fn is_to_be_made(walk: &Walk<'_>, region: Region, number: usize, state: u64) -> bool {
+    let word = |at| region.at::<Word>(at).map_or(u64::MAX, |word| word.load());
+    let holds_nothing = || (size_of::<Frozen>() as u64..PAGE).step_by(8).all(|at| word(at) == 0);
+    let is_begun =
+        || word(0) == MAGIC_MAKING || (0..size_of::<Frozen>() as u64).step_by(8).all(|at| word(at) == 0);
+    let is_anothers = || state == BLOCK_VACANT && word(0) != MAGIC_READY;
+    walk.base.taken(number as u32) == 0 && (is_anothers() || is_begun() && holds_nothing())
 }
 
 fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usize) {

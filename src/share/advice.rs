@@ -75,6 +75,19 @@ pub(crate) fn growth(errno: i32, bytes: u64, home: &Home) -> String {
     format!("the kernel has no memory for {} more ({source}): {advice}", Bytes(bytes))
 }
 
+/// What to do about a base at `path` that could not be locked.
+pub(super) fn lock(path: &Path, source: &io::Error) -> String {
+    let folder = path.parent().map(Path::to_path_buf);
+    segment("lock", source, Bytes(0), Some(&Site { backend: BackendKind::File, folder, free: None }))
+}
+
+/// Why the segments of a home cannot be listed, and what to do about it.
+pub fn explain_listing(home: &Home, source: &io::Error) -> String {
+    let site = Site::of(&*home.open(), Key(0));
+    let advice = segment("list", source, Bytes(0), Some(&site));
+    format!("cannot list the segments of backend {}: {source}; {advice}", home.backend.name())
+}
+
 /// A segment that is a file, of `Dir` or of `/dev/shm`.
 fn of_file(errno: i32, bytes: Bytes, site: &Site) -> Option<String> {
     let folder = site.folder.as_ref()?;
@@ -107,6 +120,9 @@ fn of_file(errno: i32, bytes: Bytes, site: &Site) -> Option<String> {
         libc::ENOTDIR => format!("{dir}, which Dir names, is no folder"),
         libc::EACCES | libc::EPERM => {
             format!("this user may not do that in {dir}: see `ls -l {dir}`, or start as the user of the pool")
+        }
+        libc::ENOLCK | libc::ENOSYS => {
+            format!("the file system of {dir} has no locks on open files: name a Dir on another one")
         }
         libc::EINVAL | libc::EOPNOTSUPP => {
             format!("the file system of {dir} cannot do that: use a local file system or a tmpfs")
@@ -246,6 +262,7 @@ mod tests {
             (file(libc::EDQUOT), "quota"),
             (file(libc::EACCES), "ls -l /srv/pools"),
             (file(libc::EFBIG), "ulimit -f"),
+            (file(libc::ENOLCK), "no locks on open files"),
             (file(libc::EIO), "dmesg"),
             (file(libc::EMFILE), "ulimit -n"),
             (file(libc::ENOMEM), "free -m"),

@@ -53,7 +53,7 @@ mod tests;
 
 pub use crate::sys::proc::{Process, ProcessState};
 pub(crate) use advice::growth;
-pub use advice::{Site, probe_sysv};
+pub use advice::{Site, explain_listing, probe_sysv};
 pub use backend::SegmentFacts;
 pub use error::ShareError;
 pub use facts::{Facts, Reading, Want};

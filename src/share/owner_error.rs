@@ -62,7 +62,7 @@ pub enum OwnerError {
         waited_ms: u64,
     },
     /// The base itself cannot be locked.
-    #[error("cannot lock {}, the base under {key}: {source}; {}", path.display(), base_next(source))]
+    #[error("cannot lock {}, the base under {key}: {source}; {}", path.display(), advice::lock(path, source))]
     Base {
         /// Key of the base segment.
         key: Key,
@@ -129,16 +129,6 @@ fn known(process: &str, pid: u64) -> String {
         (process, 0) => format!(" (process {process})"),
         ("", pid) => format!(" (pid {pid} there)"),
         (process, pid) => format!(" (process {process}, pid {pid} there)"),
-    }
-}
-
-fn base_next(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::ENOLCK | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS) => {
-            "its file system has no locks on open files: name a Dir on another one"
-        }
-        Some(libc::EACCES | libc::EPERM | libc::EROFS) => "it has to be writable: run `hotpool ls`",
-        _ => "run `hotpool doctor`",
     }
 }
 

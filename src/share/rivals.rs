@@ -26,6 +26,10 @@ pub(crate) struct Rivals {
 impl Rivals {
     /// The refusal of a start, or of a removal, that has waited for so many milliseconds.
     pub(crate) fn refusal(self, key: Key, waited_ms: u64) -> OwnerError {
+        // Its semaphores are in its own namespace, so that those of this one say nothing of it.
+        if let Some(&owner) = self.writers.iter().find(|pid| proc::has_another_ipc_namespace(**pid)) {
+            return OwnerError::Held { key, holder: Process::look(owner), waited_ms };
+        }
         OwnerError::Attached {
             key,
             id: self.facts.id,

@@ -159,6 +159,13 @@ pub(crate) fn writers(is_it: impl Fn(&str, u64) -> bool) -> Vec<i32> {
     pids
 }
 
+/// Returns whether a process in sight lives in another IPC namespace than this one.
+pub(crate) fn has_another_ipc_namespace(pid: i32) -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/ipc")).ok();
+    let (its, ours) = (namespace(&pid.to_string()), namespace("self"));
+    its.is_some() && ours.is_some() && its != ours
+}
+
 /// Returns the pid of this process in `/proc`, which may be that of another PID namespace.
 pub(crate) fn self_pid() -> Option<i32> {
     fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 /// How a file on disk compares with the text it should have.
@@ -17,9 +17,24 @@ pub(crate) enum State {
     Missing,
 }
 
+/// Reads a whole file. A named pipe is refused, because to open one waits for a process that writes to it; so is a file
+/// without an end. The pipe of `<(...)` has no name of its own, and is read.
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    const MOST: u64 = 16 << 20;
+    if fs::canonicalize(path).and_then(fs::metadata).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is a named pipe, not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(std::io::Error::new(ErrorKind::InvalidData, "it has more than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
 /// Compares a file with the text it should have. Fails if the file exists and cannot be read.
 pub(crate) fn compare(path: &Path, text: &str) -> Result<State> {
-    match fs::read(path) {
+    match read(path) {
         Ok(found) if found == text.as_bytes() => Ok(State::Same),
         Ok(_) => Ok(State::Differs),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::Missing),

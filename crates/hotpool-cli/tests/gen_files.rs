@@ -188,3 +188,31 @@ fn a_closed_pipe_is_not_a_panic() {
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{args:?}");
     }
 }
+
+/// To open a named pipe waits for a process that writes to it, for ever if none does.
+#[test]
+fn a_named_pipe_is_refused_wherever_a_file_is_wanted() {
+    let folder = deployment();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for args in [
+        &["gen", "--config", "pipe"][..],
+        &["gen", "--template", "pipe"],
+        &["gen", "--file", "pipe"],
+        &["gen", "--file", "pipe", "--check"],
+        &["check", "pipe"],
+        &["ls", "--conf", "pipe"],
+        &["verify", "--conf", "pipe"],
+        &["rm", "--conf", "pipe"],
+        &["doctor", "--conf", "pipe"],
+    ] {
+        let mut in_time = vec!["20", env!("CARGO_BIN_EXE_hotpool")];
+        in_time.extend(args);
+        let output = Command::new("timeout").args(in_time).current_dir(folder.path()).output().unwrap();
+        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(!matches!(output.status.code(), None | Some(0 | 124)), "{args:?}: {told}");
+        assert!(told.contains("it is a named pipe, not a file"), "{args:?}: {told}");
+    }
+    let endless = hotpool(folder.path(), &["gen", "--config", "/dev/zero"]);
+    assert!(String::from_utf8(endless.stderr).unwrap().contains("it has more than 16 MiB"));
+}

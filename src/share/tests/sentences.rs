@@ -57,8 +57,8 @@ fn refusals_of_the_owner_lock_say_who_and_what_to_do() {
     0x48500100 (shmid or inode 7) has no owner by its semaphores and is attached by a process that cannot be seen from here; somebody removed the semaphores or the segment under a running server: stop it, then run `hotpool ls`
     0x48500100 is owned by a process that cannot be seen from here (process zone, pid 7 there), waited 9 ms for it: it has /srv/hotpool-48500100 locked, from another namespace or container; stop it where it runs, then run `hotpool ls`
     0x48500100 is owned by a process that cannot be seen from here, waited 9 ms for it: it has /srv/hotpool-48500100 locked, from another namespace or container; stop it where it runs, then run `hotpool ls`
-    cannot lock /srv/hotpool-48500100, the base under 0x48500100: No locks available (os error 37); its file system has no locks on open files: name a Dir on another one
-    cannot lock /srv/hotpool-48500100, the base under 0x48500100: Permission denied (os error 13); it has to be writable: run `hotpool ls`
+    cannot lock /srv/hotpool-48500100, the base under 0x48500100: No locks available (os error 37); the file system of /srv has no locks on open files: name a Dir on another one
+    cannot lock /srv/hotpool-48500100, the base under 0x48500100: Permission denied (os error 13); this user may not do that in /srv: see `ls -l /srv`, or start as the user of the pool
     the semaphores under 0x48500100 (semid 5, uid 0) are not ours: it has 1 semaphores, not 3; start as their user, choose another BaseKey, or look at `ipcs -s`
     the semaphores under 0x48500100 were removed 1000 times while this process waited; find who runs `ipcrm`, then run `hotpool doctor`
     cannot make the owner semaphores under 0x48500100: No space left on device (os error 28); the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`

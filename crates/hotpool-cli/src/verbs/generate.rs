@@ -5,11 +5,12 @@ use crate::files::{self, Done, Mode, Wanted, What};
 use crate::output::Output;
 use crate::problems;
 use crate::render::{RenderError, ZoneIni, render};
+use crate::text_file;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Generate the inis of a fleet from a template and values
@@ -95,7 +96,10 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
 }
 
 fn read(path: &Path, option: &str) -> Result<String> {
-    fs::read_to_string(path).with_context(|| {
+    let text = text_file::read(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    });
+    text.with_context(|| {
         format!(
             "cannot read {}; change to its folder, name another file with {option}, or create one with `hotpool init`",
             path.display()

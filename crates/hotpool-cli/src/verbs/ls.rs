@@ -6,14 +6,14 @@ use crate::human;
 use crate::output::Output;
 use crate::pool_state::PoolState;
 use crate::problems;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::Disagreement;
 use hotpool::share::{
     Ended, Facts, Home, LockFacts, LooseBlock, MemoryTable, PoolFacts, Reading, SegmentFacts, Want,
-    list_pools, observe_process,
+    explain_listing, list_pools, observe_process,
 };
 use hotpool::units::Key;
 use serde_json::{Value, json};
@@ -149,8 +149,7 @@ fn host_rows() -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for backend in [BackendKind::Sysv, BackendKind::Posix] {
         let home = Home { backend, ..Home::sysv() };
-        let listing =
-            list_pools(&home).with_context(|| format!("cannot list segments of {}", backend.name()))?;
+        let listing = list_pools(&home).map_err(|error| anyhow!(explain_listing(&home, &error)))?;
         let memory = MemoryTable::read(&home).unwrap_or_default();
         // A pool in /dev/shm has System V semaphores, which look there like semaphores without a segment.
         rows.retain(|row| {

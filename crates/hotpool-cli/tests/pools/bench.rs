@@ -219,9 +219,48 @@ pub(crate) mod raw {
 
     /// Creates a foreign segment of one page.
     pub(crate) fn make(key: Key) {
+        make_of(key, 4096);
+    }
+
+    /// The same of so many bytes.
+    pub(crate) fn make_of(key: Key, bytes: u64) {
         // SAFETY: integers only.
-        let id = unsafe { libc::shmget(key.raw(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+        let id = unsafe { libc::shmget(key.raw(), bytes as usize, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
         assert_ne!(id, -1);
+    }
+
+    /// Size of a segment.
+    pub(crate) fn bytes(key: Key) -> u64 {
+        // SAFETY: all zero is a value of it.
+        let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
+        // SAFETY: IPC_STAT fills the record.
+        assert_eq!(unsafe { libc::shmctl(segment(key).unwrap(), libc::IPC_STAT, &raw mut stat) }, 0);
+        stat.shm_segsz as u64
+    }
+
+    /// The owner lock, held by this process until it is dropped.
+    pub(crate) struct Held(i32);
+
+    /// Takes the owner lock behind the library's back.
+    pub(crate) fn hold(key: Key) -> Held {
+        let held = Held(semaphores(key).unwrap());
+        held.change(1);
+        held
+    }
+
+    impl Held {
+        fn change(&self, by: i16) {
+            let mut step =
+                libc::sembuf { sem_num: 0, sem_op: by, sem_flg: (libc::SEM_UNDO | libc::IPC_NOWAIT) as i16 };
+            // SAFETY: one step, which lives through the call.
+            assert_eq!(unsafe { libc::semop(self.0, &raw mut step, 1) }, 0);
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.change(-1);
+        }
     }
 
     /// Sets the first word of a segment.

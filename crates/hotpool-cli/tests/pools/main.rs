@@ -8,6 +8,7 @@ mod inspect;
 mod ls;
 mod meanwhile;
 mod rm;
+mod unfinished;
 mod verify;
 
 /// Runs as an owner if this process was launched as one.
