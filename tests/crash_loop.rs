@@ -347,7 +347,11 @@ fn a_pool_recreated_in_place_keeps_its_undo_log_size() {
     let at_once = told(&pool);
     pool.close().unwrap();
     let pool = MemoryPoolMgr::open(&site.conf).unwrap();
-    assert_eq!((at_once.len(), &at_once), (1, &told(&pool)), "told by the start that moves the pool, too");
+    assert_eq!(
+        (at_once.len(), &at_once),
+        (1, &told(&pool)),
+        "the start that moves the pool aside reports it as well"
+    );
     assert!(at_once[0].to_string().contains("keeps its undo log of 64K"), "{}", at_once[0]);
 }
 

@@ -182,11 +182,15 @@ fn growth_in_tx(conf: &ProcessConf, dir: &str) {
         });
         let Err(TxError::Alloc(AllocError::Full(full))) = result else { panic!("{result:?}") };
         assert!(full.remedy.contains(&format!("the file system of {dir} is full: ")), "{full}");
-        assert_eq!((state(&pool), pool.last_committed()), (before, 0), "something was left");
+        assert_eq!(
+            (state(&pool), pool.last_committed()),
+            (before, 0),
+            "the failed transaction left something"
+        );
     }
     assert!(made.iter().all(|id| pool.get(*id).unwrap().bytes == [0; 512]));
     assert!(pool.verify().is_sound(), "{}", pool.verify());
-    // A free slot is enough to go on, in this start and in the next one.
+    // A free slot suffices, in this start and in the next one.
     assert!(pool.free(made[3]));
     pool.tx(|tx| tx.alloc(Page::zeroed())).unwrap();
     drop(pool);
@@ -197,7 +201,7 @@ fn growth_in_tx(conf: &ProcessConf, dir: &str) {
     pool.destroy().unwrap();
 }
 
-/// A file system that grows by a page until all three segments fit.
+/// Grows a file system page by page until all three segments fit.
 fn third_segment(conf: &ProcessConf, dir: &str) {
     let base = base_bytes(conf).next_multiple_of(4096);
     tmpfs(base, dir);
@@ -217,7 +221,7 @@ fn third_segment(conf: &ProcessConf, dir: &str) {
         }
     });
     let last = failed.last().unwrap();
-    assert!(last.contains(&conf.shm_keys[1].to_string()), "it was another segment: {last}");
+    assert!(last.contains(&conf.shm_keys[1].to_string()), "the error names another segment: {last}");
     pool.unwrap().destroy().unwrap();
 }
 
