@@ -133,5 +133,15 @@ pub const FENCE_PAUSE_MS: u64 = 20;
 /// How long the lock of a base is looked at before it is believed: a process that was just spawned has a copy.
 pub const LOCK_DOUBT_MS: u64 = 150;
 
+/// Members of one lock or queue: as many semaphores, and two more, as a set has on every system.
+pub const MAX_MEMBERS: usize = 240;
+/// Chunks of one queue, so that the number of one fits the 16 bits that it has in a word.
+pub const MAX_CHUNKS: u64 = 65_000;
+/// Messages in the life of one queue, so that the number of one fits the 48 bits that it has in a word. At ten million
+/// a second they last for five months.
+pub const MAX_MESSAGES: u64 = 1 << 47;
+/// Largest message.
+pub const MAX_MESSAGE_BYTES: u64 = 1 << 30;
+
 const _: () = assert!(GENERATION_BITS >= 24 && MAX_GENERATION % 2 == 1);
 const _: () = assert!(MAX_SLOTS >= 64_000_000 && MAX_TYPE_ID >= 1000);

@@ -7,8 +7,10 @@
 //!
 //! After a fence the compiler cannot reuse values that it has read before. Hot paths therefore read
 //! what they need before their first `store`.
+//!
+//! Locks and queues have many writers. They consist of [`Shared`] and [`SharedHalf`].
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 /// A compiler fence: the compiler moves no load or store across it.
 #[inline(always)]
@@ -63,3 +65,93 @@ macro_rules! word {
 
 word!(Word, AtomicU64, u64);
 word!(Half, AtomicU32, u32);
+
+macro_rules! shared_word {
+    ($name:ident, $atomic:ty, $int:ty) => {
+        /// A word that several processes write: each access takes part in one order that all of them see.
+        #[repr(transparent)]
+        pub struct $name($atomic);
+
+        #[allow(dead_code, reason = "the two widths are not used in the same ways")]
+        impl $name {
+            /// Reads the word, and with it what was stored before the value that is found.
+            #[inline(always)]
+            pub(crate) fn load(&self) -> $int {
+                edge();
+                let value = self.0.load(Ordering::SeqCst);
+                edge();
+                value
+            }
+
+            /// Publishes what was stored before.
+            #[inline(always)]
+            pub(crate) fn store(&self, value: $int) {
+                edge();
+                self.0.store(value, Ordering::Release);
+                edge();
+            }
+
+            /// Stores, and does not look at another word before the store is visible.
+            #[inline(always)]
+            pub(crate) fn swap(&self, value: $int) -> $int {
+                edge();
+                let before = self.0.swap(value, Ordering::SeqCst);
+                edge();
+                before
+            }
+
+            /// Stores `to` if the word is `from`; else returns what it is.
+            #[inline(always)]
+            pub(crate) fn replace(&self, from: $int, to: $int) -> Result<(), $int> {
+                edge();
+                let answer = self.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+                edge();
+                answer.map(drop)
+            }
+
+            /// Adds, and returns the sum.
+            #[inline(always)]
+            pub(crate) fn add(&self, more: $int) -> $int {
+                edge();
+                let before = self.0.fetch_add(more, Ordering::SeqCst);
+                edge();
+                before.wrapping_add(more)
+            }
+
+            /// Subtracts, and returns the difference.
+            #[inline(always)]
+            pub(crate) fn sub(&self, less: $int) -> $int {
+                edge();
+                let before = self.0.fetch_sub(less, Ordering::SeqCst);
+                edge();
+                before.wrapping_sub(less)
+            }
+
+            /// Its address, for a call that waits until it changes.
+            pub(crate) fn address(&self) -> *mut $int {
+                self.0.as_ptr()
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&self.load(), f)
+            }
+        }
+    };
+}
+
+shared_word!(Shared, AtomicU64, u64);
+shared_word!(SharedHalf, AtomicU32, u32);
+
+/// Between reads of bytes that another process may be writing, and the read of the word that tells whether it did.
+#[inline(always)]
+pub(crate) fn read_before() {
+    fence(Ordering::Acquire);
+}
+
+/// Between the word that tells that bytes are about to change, and the stores that change them.
+#[inline(always)]
+pub(crate) fn write_after() {
+    fence(Ordering::Release);
+}

@@ -12,6 +12,7 @@ mod memory;
 mod nearest;
 mod problem;
 mod process;
+mod queue;
 mod read;
 mod report;
 mod resume;
@@ -24,6 +25,7 @@ pub use manager::ConfMgr;
 pub use memory::{HugePages, MemoryConf};
 pub use problem::{ConfError, Found, Problem, ProblemKind};
 pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, TypeConf};
+pub use queue::{OnDead, OnSlow, QueueConf, QueueKind};
 #[cfg(test)]
 pub(crate) use section::KEYS;
 

@@ -294,6 +294,11 @@ impl Path {
         self.rips.len()
     }
 
+    /// Whether the instruction at a place had been run at most so many times before.
+    pub fn is_new(&self, place: usize, most: u32) -> bool {
+        self.hits.get(place).is_none_or(|hits| *hits <= most)
+    }
+
     /// Returns an earlier position that a breakpoint reaches cheaply, and how often its address is
     /// reached before.
     fn near(&self, place: usize) -> (usize, u32) {

@@ -1,0 +1,37 @@
+//! Messages between processes that survive the death of any of them.
+//!
+//! A queue lies in a segment of its own. Its writers and readers are named in its configuration, each name is at most one
+//! living process, and a process that is restarted under a name goes on where its predecessor was. A message is
+//! sent by one store, so that no death leaves half of one: `docs/messaging.md` has the bytes and the steps.
+//!
+//! ```
+//! use hotpool::conf::{QueueConf, QueueKind};
+//! use hotpool::queue::{Receiver, Sender};
+//! use hotpool::units::{Bytes, Key};
+//!
+//! let mut conf = QueueConf::new("moves", Key(0x4850_0f02), QueueKind::Channel, 64, Bytes(256));
+//! conf.writers = vec!["zone".into()];
+//! conf.readers = vec!["world".into()];
+//!
+//! let mut tx: Sender<[u8]> = Sender::open(&conf, "zone")?;
+//! let mut rx: Receiver<[u8]> = Receiver::open(&conf, "world")?;
+//! tx.send(b"north")?;
+//! assert_eq!(rx.recv()?.value, b"north");
+//! # drop((tx, rx));
+//! # hotpool::sync::remove(conf.key)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod observe;
+mod payload;
+mod receiver;
+mod record;
+mod ring;
+mod sender;
+
+pub use error::{RecvError, SendError};
+pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe, verify_idle};
+pub use payload::Payload;
+pub use receiver::{Message, Meta, Receiver, View};
+pub use sender::{Loan, Sender};

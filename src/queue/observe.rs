@@ -1,0 +1,269 @@
+//! Looking at a queue without disturbing anyone: no seat, no store, memory that cannot be written.
+
+use super::record::{ChunkHead, Control, EVICTED, NONE, Packed, ReaderRec, Shape, WriterRec};
+use crate::layout::text;
+use crate::limits;
+use crate::region::{At, OutOfBounds, Region, Table};
+use crate::share::{Access, Home, Process};
+use crate::sync::{Head, Kind, MemberRec, READY, Role, Seats};
+use crate::units::{Bytes, Key};
+use crate::word::Shared;
+use std::io;
+
+/// A queue as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueFacts {
+    /// Its key.
+    pub key: Key,
+    /// `broadcast` or `channel`.
+    pub kind: &'static str,
+    /// Size of its segment.
+    pub bytes: Bytes,
+    /// Messages it has room for.
+    pub capacity: u64,
+    /// Size of its largest message.
+    pub message_bytes: Bytes,
+    /// Messages that were ever sent.
+    pub sent: u64,
+    /// When it was made, in nanoseconds of the wall clock.
+    pub created: u64,
+    /// When its last message was sent, in nanoseconds of the wall clock; `None` if there is none.
+    pub last_sent: Option<u64>,
+    /// Those that send.
+    pub writers: Vec<WriterFacts>,
+    /// Those that receive.
+    pub readers: Vec<ReaderFacts>,
+    /// What cannot be.
+    pub damage: Vec<String>,
+}
+
+/// A writer of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriterFacts {
+    /// Its name.
+    pub name: String,
+    /// The process that has the name; `None` if none has.
+    pub process: Option<Process>,
+    /// Messages sent under the name.
+    pub sent: u64,
+}
+
+/// A reader of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReaderFacts {
+    /// Its name.
+    pub name: String,
+    /// The process that has the name; `None` if none has.
+    pub process: Option<Process>,
+    /// Messages that were sent and that it has not yet done with.
+    pub lag: u64,
+    /// Writers do not wait for it.
+    pub evicted: bool,
+}
+
+/// What is under a key, if it is a queue. Attaches for reading alone, and takes no seat.
+pub fn observe(key: Key) -> io::Result<Option<QueueFacts>> {
+    let backend = Home::sysv().open();
+    let Some(found) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(None) };
+    let segment = backend.attach(key, &found, Access::Read)?;
+    let region = segment.region();
+    let Ok(head) = region.at::<Head>(0) else { return Ok(None) };
+    if head.magic.load() != READY {
+        return Ok(None);
+    }
+    let kind = [Kind::Broadcast, Kind::Channel].into_iter().find(|kind| *kind as u32 == head.kind.load());
+    let Some(kind) = kind else { return Ok(None) };
+    let seats = Seats::find(key)?;
+    let look = || look(key, kind, &head, &region, seats);
+    Ok(Some(look().unwrap_or_else(|OutOfBounds| QueueFacts {
+        damage: vec!["its head does not fit its size".into()],
+        ..blank(key, kind, &head)
+    })))
+}
+
+fn blank(key: Key, kind: Kind, head: &Head) -> QueueFacts {
+    QueueFacts {
+        key,
+        kind: kind.name(),
+        bytes: Bytes(head.bytes.load()),
+        capacity: head.capacity.load(),
+        message_bytes: Bytes(head.value_bytes.load()),
+        sent: 0,
+        created: head.created.load(),
+        last_sent: None,
+        writers: Vec::new(),
+        readers: Vec::new(),
+        damage: Vec::new(),
+    }
+}
+
+/// The records of a queue that somebody else has made.
+struct Records {
+    shape: Shape,
+    members: Table<MemberRec>,
+    control: At<Control>,
+    writers: Table<WriterRec>,
+    readers: Table<ReaderRec>,
+    places: Table<Shared>,
+    /// Where the first chunk begins.
+    chunks_at: u64,
+}
+
+impl Records {
+    fn find(head: &Head, region: &Region) -> Result<Records, OutOfBounds> {
+        let members: Table<MemberRec> = region.table(size_of::<Head>() as u64, head.members.load().into())?;
+        let count = |role: Role| {
+            let members = (0..members.len()).filter_map(|n| members.get(n));
+            members.filter(|member| member.role.load() == role as u32).count() as u64
+        };
+        let shape = Shape {
+            capacity: head.capacity.load(),
+            writers: count(Role::Writer),
+            readers: count(Role::Reader),
+            message_bytes: head.value_bytes.load(),
+        };
+        let schema = head.schema_bytes.load();
+        let fits = (1..=limits::MAX_CHUNKS).contains(&shape.capacity)
+            && shape.message_bytes <= limits::MAX_MESSAGE_BYTES
+            && schema <= limits::MAX_SCHEMA_BYTES
+            && members.len() <= 2 * limits::MAX_MEMBERS
+            && head.check.load() == head.sum();
+        if !fits {
+            return Err(OutOfBounds);
+        }
+        let table = (members.len() * size_of::<MemberRec>()) as u64;
+        let body = (size_of::<Head>() as u64 + table + schema).next_multiple_of(limits::LINE);
+        let chunks_at = body + shape.chunks_at();
+        region.span(chunks_at, shape.chunks() * shape.stride())?;
+        Ok(Records {
+            shape,
+            members,
+            control: region.at(body)?,
+            writers: region.table(body + shape.writers_at(), shape.writers)?,
+            readers: region.table(body + shape.readers_at(), shape.readers)?,
+            places: region.table(body + shape.places_at(), shape.capacity)?,
+            chunks_at,
+        })
+    }
+
+    fn chunk(&self, region: &Region, chunk: u64) -> Result<At<ChunkHead>, OutOfBounds> {
+        region.at(self.chunks_at + chunk * self.shape.stride())
+    }
+
+    /// How often each chunk is used.
+    fn uses(&self, region: &Region) -> Result<Vec<u32>, OutOfBounds> {
+        let mut uses = vec![0; self.shape.chunks() as usize];
+        let mut used = |chunk: u64| {
+            if let Some(uses) = uses.get_mut(chunk as usize) {
+                *uses += 1;
+            }
+        };
+        for place in (0..self.places.len()).filter_map(|place| self.places.get(place)) {
+            used(Packed(place.load()).chunk());
+        }
+        for rec in (0..self.writers.len()).filter_map(|n| self.writers.get(n)) {
+            let work = Packed(rec.work.load());
+            let published = work.number() != NONE && {
+                let (place, lap) = self.shape.place(work.number());
+                self.places.get(place).is_some_and(|word| word.load() == Packed::new(lap, work.chunk()).0)
+            };
+            used(match published {
+                // Its last step is still to be done: the private chunk is the one that the message replaced.
+                true => self.chunk(region, work.chunk())?.replaces.load(),
+                false => work.chunk(),
+            });
+        }
+        Ok(uses)
+    }
+}
+
+fn look(
+    key: Key,
+    kind: Kind,
+    head: &Head,
+    region: &Region,
+    seats: Option<Seats>,
+) -> Result<QueueFacts, OutOfBounds> {
+    let records = Records::find(head, region)?;
+    let Records { shape, members, control, writers, readers, places, .. } = &records;
+    let named = |role: Role| {
+        let members = (0..members.len()).filter_map(|n| members.get(n));
+        members.filter(move |member| member.role.load() == role as u32).enumerate()
+    };
+    let process = |member: usize| {
+        let seats = seats.filter(|seats| seats.is_taken(member).unwrap_or(false))?;
+        Some(seats.holder_of(member))
+    };
+    let sent = control.tail.load();
+    let writer = |(n, member): (usize, &MemberRec)| {
+        let sent = writers.get(n).map_or(0, |rec| rec.clock.load());
+        WriterFacts { name: text(&member.name), process: process(n), sent }
+    };
+    let reader = |(n, member): (usize, &MemberRec)| {
+        let rec = readers.get(n);
+        ReaderFacts {
+            name: text(&member.name),
+            process: process(shape.writers as usize + n),
+            lag: rec.map_or(0, |rec| sent.saturating_sub(rec.at.load())),
+            evicted: rec.is_some_and(|rec| rec.gate.load() & EVICTED != 0),
+        }
+    };
+    let last_sent = sent.checked_sub(1).and_then(|last| {
+        let (place, lap) = shape.place(last);
+        let word = Packed(places.get(place)?.load());
+        let chunk = records.chunk(region, word.chunk()).ok()?;
+        (word.number() == lap).then(|| chunk.time.load())
+    });
+    Ok(QueueFacts {
+        sent,
+        last_sent,
+        writers: named(Role::Writer).map(writer).collect(),
+        readers: named(Role::Reader).map(reader).collect(),
+        damage: verify(shape, sent, writers, places),
+        ..blank(key, kind, head)
+    })
+}
+
+/// What cannot be, of what does not depend on the moment: while members are at work, the words that it reads are
+/// not of one moment.
+fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<Shared>) -> Vec<String> {
+    let mut damage = Vec::new();
+    for place in 0..places.len() {
+        let Some(word) = places.get(place).map(|word| Packed(word.load())) else { continue };
+        if word.chunk() >= shape.chunks() {
+            damage.push(format!("place {place} names chunk {}, of {}", word.chunk(), shape.chunks()));
+        }
+    }
+    for n in 0..writers.len() {
+        let Some(work) = writers.get(n).map(|rec| Packed(rec.work.load())) else { continue };
+        if work.chunk() >= shape.chunks() {
+            damage.push(format!("writer {n} has chunk {}, of {}", work.chunk(), shape.chunks()));
+        }
+    }
+    if tail > limits::MAX_MESSAGES {
+        damage.push(format!("its tail is {tail}"));
+    }
+    damage
+}
+
+/// What cannot be while no member is at work: each chunk is at one place or is private to one writer.
+pub fn verify_idle(key: Key) -> io::Result<Vec<String>> {
+    let backend = Home::sysv().open();
+    let Some(found) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(Vec::new()) };
+    let Some(facts) = observe(key)? else { return Ok(Vec::new()) };
+    let segment = backend.attach(key, &found, Access::Read)?;
+    let region = segment.region();
+    let uses = region.at::<Head>(0).and_then(|head| Records::find(&head, &region)?.uses(&region));
+    let mut damage = facts.damage;
+    match uses {
+        Ok(uses) => {
+            let wrong = uses.iter().enumerate().filter(|(_, uses)| **uses != 1);
+            damage.extend(wrong.map(|(chunk, uses)| format!("chunk {chunk} is used {uses} times")));
+        }
+        Err(OutOfBounds) => damage.push("its head does not fit its size".into()),
+    }
+    Ok(damage)
+}

@@ -1,0 +1,152 @@
+//! The bytes of a message: into a chunk, out of it, and lent in place.
+//!
+//! # What the unsafe code here relies on
+//!
+//! A span of a chunk lies inside the mapping, which stays as long as the sender or receiver that borrows it.
+//! In a queue that never overwrites what a reader may still read (`Shape` and policy say so), a chunk is
+//! written by one writer alone while it is private, and by nobody while a reader has not passed it. Then plain copies
+//! and references are sound. In any other queue a reader may meet a writer, so there the bytes go word by word
+//! through atomics, and the reader looks afterwards whether they are still those of its message.
+#![allow(unsafe_code)]
+
+use crate::object::{Field, Fingerprint, Schema, SchemaText};
+use crate::region::{OutOfBounds, Region};
+use crate::word::Word;
+use bytemuck::Pod;
+
+/// What a queue can carry: plain structs with a [`Schema`], and runs of bytes.
+pub trait Payload {
+    /// What is received.
+    type Owned;
+    /// Differs where the layout of two types differs.
+    const FINGERPRINT: u64;
+    /// Its fields.
+    const FIELDS: &'static [Field];
+    /// Its schema as text.
+    fn schema() -> String;
+    /// Bytes of the largest; `None` if the configuration alone says it.
+    fn most_bytes() -> Option<u64>;
+    /// Its bytes.
+    fn bytes(&self) -> &[u8];
+    /// The value of `length` bytes that `fill` writes; `None` if none has that length.
+    fn received(length: usize, fill: impl FnOnce(&mut [u8])) -> Option<Self::Owned>;
+}
+
+impl<T: Pod + Schema> Payload for T {
+    type Owned = T;
+    const FINGERPRINT: u64 = <T as Schema>::FINGERPRINT;
+    const FIELDS: &'static [Field] = <T as Schema>::FIELDS;
+
+    fn schema() -> String {
+        SchemaText::of::<T>()
+    }
+
+    fn most_bytes() -> Option<u64> {
+        Some(size_of::<T>() as u64)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        bytemuck::bytes_of(self)
+    }
+
+    fn received(length: usize, fill: impl FnOnce(&mut [u8])) -> Option<T> {
+        if length != size_of::<T>() {
+            return None;
+        }
+        let mut value = T::zeroed();
+        fill(bytemuck::bytes_of_mut(&mut value));
+        Some(value)
+    }
+}
+
+impl Payload for [u8] {
+    type Owned = Vec<u8>;
+    const FINGERPRINT: u64 = Fingerprint::new("bytes").finish();
+    const FIELDS: &'static [Field] = &[];
+
+    fn schema() -> String {
+        String::new()
+    }
+
+    fn most_bytes() -> Option<u64> {
+        None
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn received(length: usize, fill: impl FnOnce(&mut [u8])) -> Option<Vec<u8>> {
+        let mut value = vec![0; length];
+        fill(&mut value);
+        Some(value)
+    }
+}
+
+/// The bytes of one chunk.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    region: Region,
+    at: u64,
+    /// No reader and writer ever meet in it.
+    alone: bool,
+}
+
+impl Span {
+    pub(super) fn new(region: Region, at: u64, alone: bool) -> Self {
+        Span { region, at, alone }
+    }
+
+    /// Copies a message into the chunk, which is private.
+    #[inline]
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), OutOfBounds> {
+        if self.alone {
+            let to = self.region.span(self.at, bytes.len() as u64)?;
+            // SAFETY: `to` has room for them, and nobody else uses a private chunk, see the top of this file.
+            unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+            return Ok(());
+        }
+        let words = self.region.table::<Word>(self.at, (bytes.len() as u64).div_ceil(8))?;
+        for (n, part) in bytes.chunks(8).enumerate() {
+            let mut eight = [0; 8];
+            eight[..part.len()].copy_from_slice(part);
+            if let Some(word) = words.get(n) {
+                word.fill(u64::from_le_bytes(eight));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a message out of the chunk.
+    #[inline]
+    pub(super) fn read(&self, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
+        if self.alone {
+            let from = self.region.span(self.at, bytes.len() as u64)?;
+            // SAFETY: they lie inside the mapping, and nobody writes to what a reader has not passed.
+            unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr(), bytes.len()) };
+            return Ok(());
+        }
+        let words = self.region.table::<Word>(self.at, (bytes.len() as u64).div_ceil(8))?;
+        for (n, part) in bytes.chunks_mut(8).enumerate() {
+            if let Some(word) = words.get(n) {
+                part.copy_from_slice(&word.load().to_le_bytes()[..part.len()]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends the message in place; `None` if a writer could meet the reader.
+    pub(super) fn lend<'a, O: ?Sized>(&self, length: u64, _owner: &'a O) -> Option<&'a [u8]> {
+        let start = self.region.span(self.at, length).ok().filter(|_| self.alone)?;
+        // SAFETY: they lie inside the mapping, which `_owner` keeps, and which nobody writes to until the reader has passed:
+        // it does so by a method that borrows it mutably.
+        Some(unsafe { std::slice::from_raw_parts(start.as_ptr(), length as usize) })
+    }
+
+    /// Lends the bytes of a private chunk to its writer; `None` if a reader could meet it.
+    pub(super) fn lend_mut<'a, O: ?Sized>(&self, length: u64, _owner: &'a mut O) -> Option<&'a mut [u8]> {
+        let start = self.region.span(self.at, length).ok().filter(|_| self.alone)?;
+        // SAFETY: as in `write`; `_owner` is borrowed mutably as long as the slice lives.
+        Some(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), length as usize) })
+    }
+}

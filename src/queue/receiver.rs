@@ -1,0 +1,288 @@
+//! Receiving: each message in the order of its number, from where the last process of this name was.
+
+use super::error::RecvError;
+use super::payload::Payload;
+use super::record::{Packed, ReaderRec};
+use super::ring::Ring;
+use crate::conf::QueueConf;
+use crate::region::OutOfBounds;
+use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring};
+use crate::word::read_before;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::Duration;
+
+/// A reader of a queue.
+///
+/// One process at a time has it under a name. A message counts as read when the next one is asked for, or at
+/// [`ack`](Receiver::ack). If the process dies before, the next process under this name gets the message again, marked as
+/// [`redelivered`](Meta::redelivered); all others it gets once.
+pub struct Receiver<T: Payload + ?Sized> {
+    /// The next message.
+    at: u64,
+    /// Where the reader is when it has taken note of what it was given last.
+    next: Option<u64>,
+    /// A predecessor was given the message `at`.
+    again: bool,
+    me: usize,
+    ring: Ring,
+    _payload: PhantomData<fn() -> T::Owned>,
+}
+
+/// What is known of a message beside its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Its number in the queue, from 0, without gaps.
+    pub id: u64,
+    /// How many messages its writer had sent with it.
+    pub clock: u64,
+    /// When it was sent, in nanoseconds of the wall clock.
+    pub time: u64,
+    /// Number of its writer in the configuration.
+    pub writer: u32,
+    /// A process under this name was given it before, and died before it asked for the next one.
+    pub redelivered: bool,
+}
+
+/// A message that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<V> {
+    /// What is known of it.
+    pub meta: Meta,
+    /// What was sent.
+    pub value: V,
+}
+
+/// A message in place.
+pub struct View<'a> {
+    /// What is known of it.
+    pub meta: Meta,
+    bytes: &'a [u8],
+}
+
+impl Deref for View<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("meta", &self.meta).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+/// A message that lies at its place.
+struct Found {
+    word: Packed,
+    length: u64,
+    meta: Meta,
+}
+
+const PLACE: RecvError = RecvError::Damaged("a place is not there");
+const READER: RecvError = RecvError::Damaged("a reader is not there");
+
+fn no_chunk(_: OutOfBounds) -> RecvError {
+    RecvError::Damaged("a place names a chunk that is not there")
+}
+
+impl<T: Payload + ?Sized> Receiver<T> {
+    /// Opens a queue as the reader `me`, and makes it if there is none.
+    pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
+        let ring = Ring::open::<T>(conf, me, Role::Reader)?;
+        let me = ring.site.me - ring.shape.writers as usize;
+        let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
+        rec.gone.store(0);
+        let at = rec.at.load();
+        let again = rec.given.load() == at.wrapping_add(1);
+        Ok(Receiver { at, next: None, again, me, ring, _payload: PhantomData })
+    }
+
+    /// Receives the next message, however long that takes.
+    pub fn recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
+        self.recv_in(None)
+    }
+
+    /// Receives the next message, waiting for it up to a deadline of the monotonic clock.
+    pub fn recv_timeout(&mut self, most: Duration) -> Result<Message<T::Owned>, RecvError> {
+        self.recv_in(Some(most))
+    }
+
+    fn recv_in(&mut self, most: Option<Duration>) -> Result<Message<T::Owned>, RecvError> {
+        self.wait(most)?;
+        self.try_recv()
+    }
+
+    /// Receives the next message if there is one.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
+        self.ack();
+        let found = self.find()?;
+        let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
+        let mut copied = Ok(());
+        let value = T::received(found.length as usize, |bytes| copied = span.read(bytes));
+        copied.map_err(no_chunk)?;
+        self.still(&found)?;
+        let Some(value) = value else { return Err(RecvError::Damaged("a message has another length")) };
+        self.give(&found)?;
+        Ok(Message { meta: found.meta, value })
+    }
+
+    /// Lends the next message in place, if there is one. It counts as read when the next one is asked for, and stays as it is until
+    /// then. Only a channel that never overtakes a living reader lends memory.
+    pub fn try_recv_ref(&mut self) -> Result<View<'_>, RecvError> {
+        if !self.ring.policy.is_lossless() {
+            return Err(RecvError::Lossy);
+        }
+        self.ack();
+        let found = self.find()?;
+        let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
+        self.give(&found)?;
+        let bytes = span.lend(found.length, &*self).ok_or(RecvError::Lossy)?;
+        Ok(View { meta: found.meta, bytes })
+    }
+
+    /// Lends the next message in place, waiting for it.
+    pub fn recv_ref(&mut self) -> Result<View<'_>, RecvError> {
+        if !self.ring.policy.is_lossless() {
+            return Err(RecvError::Lossy);
+        }
+        self.wait(None)?;
+        self.try_recv_ref()
+    }
+
+    /// Takes note that the last message is done with: no process under this name gets it again, and writers need not
+    /// wait for it. Asking for the next message does the same.
+    #[inline]
+    pub fn ack(&mut self) {
+        let Some(next) = self.next.take() else { return };
+        (self.at, self.again) = (next, false);
+        if let Some(rec) = self.rec() {
+            rec.at.swap(next);
+            if self.ring.policy.gates {
+                ring(&self.ring.control.space);
+            }
+        }
+    }
+
+    /// The number of the message that it gets next, unless that is overwritten first.
+    pub fn next_id(&self) -> u64 {
+        self.next.unwrap_or(self.at)
+    }
+
+    /// How many messages there are that this reader has not been given.
+    pub fn lag(&self) -> u64 {
+        self.ring.control.tail.load().saturating_sub(self.next_id())
+    }
+
+    /// Waits until there is a message, or something to say of those that are gone.
+    fn wait(&mut self, most: Option<Duration>) -> Result<(), RecvError> {
+        self.ack();
+        if !self.is_empty() {
+            return Ok(());
+        }
+        let mut patience = Patience::new(most, FOR_A_MESSAGE);
+        loop {
+            if patience.spin() {
+                if !self.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.ring.control.bell.swap(1);
+            if !self.is_empty() {
+                return Ok(());
+            }
+            if patience.is_over() {
+                return Err(RecvError::TimedOut);
+            }
+            patience.sleep(&self.ring.control.bell, 1);
+        }
+    }
+
+    /// Whether the next message was not sent yet.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        let (place, lap) = self.ring.shape.place(self.at);
+        self.ring.place(place).is_some_and(|word| Packed(word.load()).number() < lap)
+    }
+
+    fn rec(&self) -> Option<&ReaderRec> {
+        self.ring.readers.get(self.me)
+    }
+
+    /// The next message.
+    #[inline]
+    fn find(&mut self) -> Result<Found, RecvError> {
+        let rec = self.rec().ok_or(READER)?;
+        if rec.gate.load() != 0 {
+            // Writers wait for it again from here on; what they have overwritten is told below.
+            rec.gate.swap(0);
+        }
+        let (place, lap) = self.ring.shape.place(self.at);
+        let word = Packed(self.ring.place(place).ok_or(PLACE)?.load());
+        match word.number() {
+            before if before < lap => return Err(RecvError::Empty),
+            after if after > lap => return Err(self.lagged(word)),
+            _ => {}
+        }
+        let head = self.ring.head(word.chunk()).map_err(no_chunk)?;
+        let meta = Meta {
+            id: head.id.load(),
+            clock: head.clock.load(),
+            time: head.time.load(),
+            writer: head.writer.load(),
+            redelivered: self.again,
+        };
+        let found = Found { word, length: head.length.load().into(), meta };
+        // Before its numbers are believed.
+        self.still(&found)?;
+        if found.meta.id != self.at || found.length > self.ring.shape.message_bytes {
+            return Err(RecvError::Damaged("a message does not have the number of its place"));
+        }
+        Ok(found)
+    }
+
+    /// Whether the message still lies at its place, after something was read of it.
+    #[inline]
+    fn still(&mut self, found: &Found) -> Result<(), RecvError> {
+        read_before();
+        let (place, _) = self.ring.shape.place(self.at);
+        let now = Packed(self.ring.place(place).ok_or(PLACE)?.load());
+        if now == found.word { Ok(()) } else { Err(self.lagged(now)) }
+    }
+
+    /// Notes that the message was given.
+    #[inline]
+    fn give(&mut self, found: &Found) -> Result<(), RecvError> {
+        let next = found.meta.id + 1;
+        self.rec().ok_or(READER)?.given.store(next);
+        self.next = Some(next);
+        Ok(())
+    }
+
+    /// The next message is overwritten: its place holds `word`. Goes to the oldest there is, when that is acknowledged.
+    #[cold]
+    fn lagged(&mut self, word: Packed) -> RecvError {
+        let capacity = self.ring.shape.capacity;
+        let (place, lap) = self.ring.shape.place(self.at);
+        if word.number() <= lap {
+            return RecvError::Damaged("a place went back to an earlier lap");
+        }
+        // The message that lies there is sent, even if the tail does not say so yet.
+        let there = (word.number() - 1).saturating_mul(capacity).saturating_add(place as u64);
+        let tail = self.ring.control.tail.load().max(there.saturating_add(1));
+        let oldest = tail - capacity;
+        self.next = Some(oldest);
+        RecvError::Lagged(oldest - self.at)
+    }
+}
+
+impl<T: Payload + ?Sized> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("key", &self.ring.site.key).field("at", &self.at).finish()
+    }
+}

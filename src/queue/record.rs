@@ -1,0 +1,156 @@
+//! The records of a queue. `docs/messaging.md` is the prose copy.
+
+use crate::layout::record;
+use crate::limits::{LINE, MAX_CHUNKS, MAX_MESSAGES};
+use crate::word::{Half, Shared, SharedHalf, Word};
+
+/// What all members share.
+#[repr(C)]
+pub(super) struct Control {
+    /// The next number that is free, or one that was taken a moment ago.
+    pub(super) tail: Shared,
+    spare: [Shared; 7],
+    /// Readers sleep on it.
+    pub(super) bell: SharedHalf,
+    bell_spare: [SharedHalf; 15],
+    /// Writers sleep on it.
+    pub(super) space: SharedHalf,
+    space_spare: [SharedHalf; 15],
+}
+
+record!(Control, 192);
+
+/// One writer.
+#[repr(C)]
+pub(super) struct WriterRec {
+    /// The number that it tries to publish, and its private chunk.
+    pub(super) work: Shared,
+    /// Messages it has published.
+    pub(super) clock: Shared,
+    spare: [Shared; 6],
+}
+
+record!(WriterRec, 64);
+
+/// One reader.
+#[repr(C)]
+pub(super) struct ReaderRec {
+    /// The first message that it may still need.
+    pub(super) at: Shared,
+    /// One more than the last message that it was given.
+    pub(super) given: Shared,
+    /// [`EVICTED`], or zero.
+    pub(super) gate: Shared,
+    /// When its death was noticed, in nanoseconds since boot; zero if it was not.
+    pub(super) gone: Shared,
+    spare: [Shared; 4],
+}
+
+record!(ReaderRec, 64);
+
+/// Writers do not wait for the reader.
+pub(super) const EVICTED: u64 = 1 << 63;
+
+/// The beginning of a chunk.
+#[repr(C)]
+pub(super) struct ChunkHead {
+    pub(super) id: Word,
+    pub(super) time: Word,
+    pub(super) clock: Word,
+    pub(super) replaces: Word,
+    pub(super) writer: Half,
+    pub(super) length: Half,
+    spare: [Word; 3],
+}
+
+record!(ChunkHead, 64);
+
+const CHUNK_BITS: u32 = 16;
+const CHUNK_MASK: u64 = (1 << CHUNK_BITS) - 1;
+/// Instead of a number: none.
+pub(super) const NONE: u64 = u64::MAX >> CHUNK_BITS;
+
+/// A lap or a number, and a chunk, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed(pub(super) u64);
+
+impl Packed {
+    pub(super) fn new(number: u64, chunk: u64) -> Self {
+        Packed(number << CHUNK_BITS | chunk & CHUNK_MASK)
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0 >> CHUNK_BITS
+    }
+
+    pub(super) fn chunk(self) -> u64 {
+        self.0 & CHUNK_MASK
+    }
+}
+
+const _: () = assert!(MAX_CHUNKS <= CHUNK_MASK && MAX_MESSAGES < NONE);
+
+/// Where everything is, from the numbers of a configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) capacity: u64,
+    pub(super) writers: u64,
+    pub(super) readers: u64,
+    pub(super) message_bytes: u64,
+}
+
+impl Shape {
+    pub(super) fn chunks(&self) -> u64 {
+        self.capacity.saturating_add(self.writers)
+    }
+
+    pub(super) fn writers_at(&self) -> u64 {
+        size_of::<Control>() as u64
+    }
+
+    pub(super) fn readers_at(&self) -> u64 {
+        self.writers_at() + self.writers * size_of::<WriterRec>() as u64
+    }
+
+    pub(super) fn places_at(&self) -> u64 {
+        self.readers_at() + self.readers * size_of::<ReaderRec>() as u64
+    }
+
+    pub(super) fn chunks_at(&self) -> u64 {
+        self.places_at() + (self.capacity * 8).next_multiple_of(LINE)
+    }
+
+    /// Bytes of a chunk with its head.
+    pub(super) fn stride(&self) -> u64 {
+        (size_of::<ChunkHead>() as u64 + self.message_bytes).next_multiple_of(LINE)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.chunks_at() + self.chunks() * self.stride()
+    }
+
+    /// The place of a message, and the lap in which it lies there.
+    #[inline(always)]
+    pub(super) fn place(&self, number: u64) -> (usize, u64) {
+        ((number % self.capacity) as usize, number / self.capacity + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_and_a_chunk_come_out_of_a_word_as_they_went_in() {
+        let word = Packed::new(NONE, 64_999);
+        assert_eq!((word.number(), word.chunk()), (NONE, 64_999));
+    }
+
+    #[test]
+    fn nothing_of_a_queue_overlaps() {
+        let shape = Shape { capacity: 3, writers: 2, readers: 1, message_bytes: 1 };
+        assert_eq!((shape.writers_at(), shape.readers_at(), shape.places_at()), (192, 320, 384));
+        assert_eq!((shape.chunks_at(), shape.stride(), shape.bytes()), (448, 128, 448 + 5 * 128));
+        assert_eq!((shape.place(0), shape.place(7)), ((0, 1), (1, 3)));
+    }
+}

@@ -1,0 +1,217 @@
+//! What senders and receivers share: the records of an open queue.
+
+use super::payload::{Payload, Span};
+use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
+use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
+use crate::limits;
+use crate::region::{At, OutOfBounds, Region, Table};
+use crate::sync::{ForAll, Kind, OpenError, Role, Site, Spec};
+use crate::word::{Shared, read_before};
+use std::time::Duration;
+
+/// The records of a queue.
+pub(super) struct Ring {
+    pub(super) control: ForAll<At<Control>>,
+    pub(super) writers: ForAll<Table<WriterRec>>,
+    pub(super) readers: ForAll<Table<ReaderRec>>,
+    places: ForAll<Table<Shared>>,
+    /// Of the first chunk, from the start of the segment.
+    chunks_at: u64,
+    pub(super) shape: Shape,
+    pub(super) policy: Policy,
+    /// Dropped last: it keeps the memory.
+    pub(super) site: Site,
+}
+
+/// What becomes of readers that do not keep up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    pub(super) gates: bool,
+    pub(super) on_dead: OnDead,
+    pub(super) on_slow: OnSlow,
+}
+
+impl Policy {
+    fn of(conf: &QueueConf) -> Self {
+        Policy { gates: conf.kind == QueueKind::Channel, on_dead: conf.on_dead, on_slow: conf.on_slow }
+    }
+
+    /// No writer ever overwrites what a reader may still read, not even one that was dead for a while.
+    pub(super) fn is_lossless(&self) -> bool {
+        self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold
+    }
+
+    /// As the head of a segment has it.
+    fn number(&self) -> u64 {
+        let dead = match self.on_dead {
+            OnDead::Hold => 0,
+            OnDead::Evict => 1,
+            OnDead::HoldFor(time) => 2 | (time.as_millis() as u64) << 8,
+        };
+        let slow = OnSlow::ALL.iter().position(|policy| *policy == self.on_slow).unwrap_or(0) as u64;
+        if self.gates { dead | slow << 4 } else { 0 }
+    }
+}
+
+fn shape(conf: &QueueConf) -> Shape {
+    Shape {
+        capacity: conf.capacity.into(),
+        writers: conf.writers.len() as u64,
+        readers: conf.readers.len() as u64,
+        message_bytes: conf.message_bytes.0,
+    }
+}
+
+fn check<T: Payload + ?Sized>(conf: &QueueConf) -> Result<Shape, OpenError> {
+    let key = conf.key;
+    let range = |what, found: u64, min: u64, max: u64| match (min..=max).contains(&found) {
+        true => Ok(()),
+        false => Err(OpenError::OutOfRange { key, what, found, min, max }),
+    };
+    let (writers, readers) = (conf.writers.len() as u64, conf.readers.len() as u64);
+    range("the number of writers", writers, 1, limits::MAX_MEMBERS as u64)?;
+    range("the number of readers", readers, 1, limits::MAX_MEMBERS as u64)?;
+    range("Capacity", conf.capacity.into(), 1, limits::MAX_CHUNKS - writers)?;
+    let least = T::most_bytes().unwrap_or(1);
+    range("MessageSize", conf.message_bytes.0, least.max(1), limits::MAX_MESSAGE_BYTES)?;
+    Ok(shape(conf))
+}
+
+fn spec<'a, T: Payload + ?Sized>(conf: &'a QueueConf, shape: &Shape) -> Spec<'a> {
+    let writers = conf.writers.iter().map(|name| (name.as_str(), Role::Writer));
+    let readers = conf.readers.iter().map(|name| (name.as_str(), Role::Reader));
+    Spec {
+        key: conf.key,
+        mode: conf.mode,
+        wait: Duration::from_millis(conf.wait_ms.min(limits::MAX_OWNER_WAIT_MS)),
+        kind: match conf.kind {
+            QueueKind::Broadcast => Kind::Broadcast,
+            QueueKind::Channel => Kind::Channel,
+        },
+        members: writers.chain(readers).collect(),
+        fingerprint: T::FINGERPRINT,
+        fields: T::FIELDS,
+        schema: T::schema(),
+        value_bytes: conf.message_bytes.0,
+        capacity: conf.capacity.into(),
+        policy: Policy::of(conf).number(),
+        body_bytes: shape.bytes(),
+    }
+}
+
+impl Ring {
+    /// Opens a queue as a writer or a reader, and makes it if there is none.
+    pub(super) fn open<T: Payload + ?Sized>(
+        conf: &QueueConf,
+        me: &str,
+        role: Role,
+    ) -> Result<Ring, OpenError> {
+        let shape = check::<T>(conf)?;
+        let fill = |region: &Region, body: u64| fill(region, body, &shape);
+        let site = Site::open(&spec::<T>(conf, &shape), me, role, &fill)?;
+        Ok(Ring {
+            control: site.at(0)?,
+            writers: site.table(shape.writers_at(), shape.writers)?,
+            readers: site.table(shape.readers_at(), shape.readers)?,
+            places: site.table(shape.places_at(), shape.capacity)?,
+            chunks_at: site.body + shape.chunks_at(),
+            shape,
+            policy: Policy::of(conf),
+            site,
+        })
+    }
+
+    /// The word of a place.
+    #[inline(always)]
+    pub(super) fn place(&self, place: usize) -> Option<&Shared> {
+        self.places.get(place)
+    }
+
+    /// The head of a chunk.
+    #[inline(always)]
+    pub(super) fn head(&self, chunk: u64) -> Result<At<ChunkHead>, OutOfBounds> {
+        self.region().at(self.chunk_at(chunk)?)
+    }
+
+    /// The bytes of a chunk.
+    #[inline(always)]
+    pub(super) fn span(&self, chunk: u64) -> Result<Span, OutOfBounds> {
+        let at = self.chunk_at(chunk)? + size_of::<ChunkHead>() as u64;
+        Ok(Span::new(self.region(), at, self.policy.is_lossless()))
+    }
+
+    fn chunk_at(&self, chunk: u64) -> Result<u64, OutOfBounds> {
+        if chunk >= self.shape.chunks() {
+            return Err(OutOfBounds);
+        }
+        Ok(self.chunks_at + chunk * self.shape.stride())
+    }
+
+    fn region(&self) -> Region {
+        *self.site.region
+    }
+
+    /// Finishes what the writer of message `number` had to do after it published it, if it has not. The message lies at its place, whose
+    /// word is `found`; if it does no longer, others have finished it.
+    #[inline]
+    pub(super) fn finish(&self, number: u64, found: Packed, me: usize) -> Result<(), &'static str> {
+        let head =
+            self.head(found.chunk()).map_err(|OutOfBounds| "a place names a chunk that is not there")?;
+        let (writer, clock, replaces) = (head.writer.load(), head.clock.load(), head.replaces.load());
+        if writer as usize == me {
+            return Ok(());
+        }
+        read_before();
+        let (place, _) = self.shape.place(number);
+        if self.place(place).is_none_or(|word| word.load() != found.0) {
+            return Ok(());
+        }
+        self.finish_as(writer as usize, Packed::new(number, found.chunk()), clock, replaces)
+    }
+
+    /// Finishes the message that the word of work `work` names, which is published.
+    pub(super) fn finish_as(
+        &self,
+        writer: usize,
+        work: Packed,
+        clock: u64,
+        replaces: u64,
+    ) -> Result<(), &'static str> {
+        let Some(rec) = self.writers.get(writer) else {
+            return Err("a message is of a writer that is not there");
+        };
+        if replaces >= self.shape.chunks() {
+            return Err("a message replaces a chunk that is not there");
+        }
+        if rec.work.load() != work.0 {
+            return Ok(());
+        }
+        let mut before = rec.clock.load();
+        while before < clock {
+            match rec.clock.replace(before, clock) {
+                Ok(()) => break,
+                Err(now) => before = now,
+            }
+        }
+        // It fails if another was quicker, which did the same.
+        let _ = rec.work.replace(work.0, Packed::new(NONE, replaces).0);
+        Ok(())
+    }
+}
+
+/// A new queue: a chunk at each place, of a lap in which nothing was published, and one for each writer.
+fn fill(region: &Region, body: u64, shape: &Shape) -> Result<(), OutOfBounds> {
+    let places: Table<Shared> = region.table(body + shape.places_at(), shape.capacity)?;
+    for place in 0..places.len() {
+        if let Some(word) = places.get(place) {
+            word.store(Packed::new(0, place as u64).0);
+        }
+    }
+    let writers: Table<WriterRec> = region.table(body + shape.writers_at(), shape.writers)?;
+    for writer in 0..writers.len() {
+        if let Some(rec) = writers.get(writer) {
+            rec.work.store(Packed::new(NONE, shape.capacity + writer as u64).0);
+        }
+    }
+    Ok(())
+}

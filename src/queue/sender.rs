@@ -1,0 +1,335 @@
+//! Sending: fill a private chunk, and publish it with one store.
+
+use super::error::SendError;
+use super::payload::Payload;
+use super::record::{EVICTED, NONE, Packed, ReaderRec};
+use super::ring::Ring;
+use crate::conf::{OnDead, OnSlow, QueueConf};
+use crate::limits;
+use crate::region::OutOfBounds;
+use crate::sync::{FOR_A_LOCK, OpenError, Patience, Role, ring};
+use crate::sys;
+use crate::word::write_after;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A writer of a queue.
+///
+/// One process at a time has it under a name. If that dies, the next process under this name goes on; [`sent`](Sender::sent) tells it
+/// how many messages the name has sent so far, so that it knows whether the one it died in was among them.
+pub struct Sender<T: Payload + ?Sized> {
+    /// Number of the private chunk.
+    chunk: u64,
+    clock: u64,
+    /// No reader keeps a message below this number from being sent.
+    room: u64,
+    me: usize,
+    ring: Ring,
+    _payload: PhantomData<fn(&T)>,
+}
+
+/// Memory of a queue in which a message is written in place. Dropped without [`commit`](Loan::commit), nothing is sent.
+#[must_use = "nothing is sent without a commit"]
+pub struct Loan<'a, T: Payload + ?Sized> {
+    sender: &'a mut Sender<T>,
+    length: u64,
+}
+
+const PLACE: &str = "a place is not there";
+const CHUNK: &str = "a chunk is not there";
+const WRITER: &str = "a writer is not there";
+
+fn no_chunk(_: OutOfBounds) -> SendError {
+    SendError::Damaged(CHUNK)
+}
+
+impl<T: Payload + ?Sized> Sender<T> {
+    /// Opens a queue as the writer `me`, and makes it if there is none.
+    pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
+        let ring = Ring::open::<T>(conf, me, Role::Writer)?;
+        let me = ring.site.me;
+        let mut sender = Sender { chunk: 0, clock: 0, room: 0, me, ring, _payload: PhantomData };
+        sender.recover().map_err(|what| sender.ring.site.damaged(what))?;
+        Ok(sender)
+    }
+
+    /// Finishes what a predecessor of this name has begun.
+    fn recover(&mut self) -> Result<(), &'static str> {
+        let rec = self.ring.writers.get(self.me).ok_or(WRITER)?;
+        let work = Packed(rec.work.load());
+        if work.number() != NONE {
+            let (place, lap) = self.ring.shape.place(work.number());
+            let found = Packed(self.ring.place(place).ok_or(PLACE)?.load());
+            if found == Packed::new(lap, work.chunk()) {
+                let head = self.ring.head(work.chunk()).map_err(|OutOfBounds| CHUNK)?;
+                self.ring.finish_as(self.me, work, head.clock.load(), head.replaces.load())?;
+            }
+        }
+        // If it was not published, or was finished by another, the chunk of the word is the private one.
+        let chunk = Packed(rec.work.load()).chunk();
+        rec.work.store(Packed::new(NONE, chunk).0);
+        self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
+        (self.chunk, self.clock) = (chunk, rec.clock.load());
+        write_after();
+        Ok(())
+    }
+
+    /// How many messages were sent under this name, by this process and those before it.
+    pub fn sent(&self) -> u64 {
+        self.clock
+    }
+
+    /// Sends a message; in a channel it waits for its readers. Returns the number of the message: all messages of the queue
+    /// are numbered from 0 without a gap.
+    pub fn send(&mut self, message: &T) -> Result<u64, SendError> {
+        let length = self.write(message)?;
+        self.publish_in(length, None)
+    }
+
+    /// Sends a message, unless a reader keeps it from being sent.
+    pub fn try_send(&mut self, message: &T) -> Result<u64, SendError> {
+        let length = self.write(message)?;
+        self.publish(length, true)
+    }
+
+    /// Sends a message, waiting for readers up to a deadline of the monotonic clock.
+    pub fn send_timeout(&mut self, message: &T, most: Duration) -> Result<u64, SendError> {
+        let length = self.write(message)?;
+        self.publish_in(length, Some(most))
+    }
+
+    /// Sends messages and wakes the readers once, after the last. Returns how many were sent before one could
+    /// not be, and why that was.
+    pub fn send_batch<'a>(&mut self, messages: impl IntoIterator<Item = &'a T>) -> (usize, Option<SendError>)
+    where
+        T: 'a,
+    {
+        let mut sent = 0;
+        for message in messages {
+            let answer = self.write(message).and_then(|length| self.publish(length, false));
+            match answer {
+                Ok(_) => sent += 1,
+                Err(error) => {
+                    ring(&self.ring.control.bell);
+                    return (sent, Some(error));
+                }
+            }
+        }
+        ring(&self.ring.control.bell);
+        (sent, None)
+    }
+
+    fn check_length(&self, length: u64) -> Result<u64, SendError> {
+        let max = self.ring.shape.message_bytes;
+        if length > max { Err(SendError::TooLong { found: length, max }) } else { Ok(length) }
+    }
+
+    #[inline]
+    fn write(&mut self, message: &T) -> Result<u64, SendError> {
+        let bytes = message.bytes();
+        let length = self.check_length(bytes.len() as u64)?;
+        self.ring.span(self.chunk).and_then(|span| span.write(bytes)).map_err(no_chunk)?;
+        Ok(length)
+    }
+
+    /// Publishes the private chunk, waiting for readers.
+    fn publish_in(&mut self, length: u64, most: Option<Duration>) -> Result<u64, SendError> {
+        match self.publish(length, true) {
+            Err(SendError::Full) => {}
+            answer => return answer,
+        }
+        let mut patience = Patience::new(most, FOR_A_LOCK);
+        loop {
+            if !patience.spin() {
+                self.ring.control.space.swap(1);
+            }
+            match self.publish(length, true) {
+                Err(SendError::Full) if patience.is_over() => return Err(SendError::TimedOut),
+                Err(SendError::Full) => {}
+                answer => return answer,
+            }
+            if !patience.spin() {
+                patience.sleep(&self.ring.control.space, 1);
+            }
+        }
+    }
+
+    /// Publishes the private chunk with the next number, and takes the chunk that it replaces for the next message.
+    #[inline]
+    fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
+        loop {
+            let number = self.ring.control.tail.load();
+            let (place, lap) = self.ring.shape.place(number);
+            let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
+            let found = Packed(word.load());
+            if found.number() == lap {
+                // It is taken, and its writer has not come to say so.
+                let _ = self.ring.control.tail.replace(number, number + 1);
+                continue;
+            }
+            if found.number() != lap - 1 {
+                if self.ring.control.tail.load() == number {
+                    return Err(SendError::Damaged("a place is in a lap that cannot be"));
+                }
+                continue;
+            }
+            if number >= limits::MAX_MESSAGES {
+                return Err(SendError::Exhausted);
+            }
+            if number >= self.room {
+                self.make_room(number)?;
+            }
+            if found.number() != 0 {
+                let before = number - self.ring.shape.capacity;
+                self.ring.finish(before, found, self.me).map_err(SendError::Damaged)?;
+            }
+            if self.commit_as(number, length, found)? {
+                if wakes {
+                    ring(&self.ring.control.bell);
+                }
+                return Ok(number);
+            }
+        }
+    }
+
+    /// Publishes the private chunk as `number`, in place of what was found there; `false` if another was quicker.
+    #[inline(always)]
+    fn commit_as(&mut self, number: u64, length: u64, found: Packed) -> Result<bool, SendError> {
+        let (place, lap) = self.ring.shape.place(number);
+        let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
+        let rec = self.ring.writers.get(self.me).ok_or(SendError::Damaged(WRITER))?;
+        let head = self.ring.head(self.chunk).map_err(no_chunk)?;
+        head.id.fill(number);
+        head.time.fill(sys::wall_nanos());
+        head.clock.fill(self.clock + 1);
+        head.replaces.fill(found.chunk());
+        head.writer.fill(self.me as u32);
+        head.length.fill(length as u32);
+        let work = Packed::new(number, self.chunk);
+        rec.work.store(work.0);
+        if word.replace(found.0, Packed::new(lap, self.chunk).0).is_err() {
+            return Ok(false);
+        }
+        self.clock += 1;
+        rec.clock.store(self.clock);
+        // It fails if another has finished it, which stored the same.
+        let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
+        self.chunk = found.chunk();
+        let _ = self.ring.control.tail.replace(number, number + 1);
+        // The chunk may be read by one that does not know yet that its message is overwritten.
+        write_after();
+        Ok(true)
+    }
+
+    /// Waits for nobody: `Full` if a reader keeps `number` from being sent.
+    #[cold]
+    fn make_room(&mut self, number: u64) -> Result<(), SendError> {
+        if !self.ring.policy.gates {
+            self.room = u64::MAX;
+            return Ok(());
+        }
+        let capacity = self.ring.shape.capacity;
+        let mut room = number + 1;
+        let mut first = u64::MAX;
+        for reader in 0..self.ring.readers.len() {
+            let Some(rec) = self.ring.readers.get(reader) else { continue };
+            if rec.gate.load() & EVICTED != 0 {
+                continue;
+            }
+            let at = rec.at.load();
+            if number.saturating_sub(at) < capacity {
+                first = first.min(at);
+            } else if self.holds_up(reader, rec)? {
+                return Err(SendError::Full);
+            }
+        }
+        if first != u64::MAX {
+            room = room.max(first.saturating_add(capacity));
+        }
+        self.room = room;
+        Ok(())
+    }
+
+    /// Whether writers wait for a reader that has not passed the oldest message.
+    fn holds_up(&self, reader: usize, rec: &ReaderRec) -> Result<bool, SendError> {
+        let policy = &self.ring.policy;
+        if policy.on_dead == OnDead::Hold && policy.on_slow == OnSlow::Block {
+            return Ok(true);
+        }
+        let member = self.ring.shape.writers as usize + reader;
+        let proof = self.ring.site.seats.prove_dead(member).map_err(SendError::System)?;
+        let Some(_proof) = proof else {
+            match policy.on_slow {
+                OnSlow::Block => return Ok(true),
+                OnSlow::DropOldest => {}
+                OnSlow::Evict => {
+                    rec.gate.swap(EVICTED);
+                }
+            }
+            return Ok(false);
+        };
+        // While the proof lives the reader cannot come back.
+        match policy.on_dead {
+            OnDead::Hold => return Ok(true),
+            OnDead::Evict => {}
+            OnDead::HoldFor(time) => {
+                let now = sys::boot_nanos().max(1);
+                let since = rec.gone.load();
+                if since == 0 {
+                    rec.gone.store(now);
+                    return Ok(true);
+                }
+                if u128::from(now.saturating_sub(since)) < time.as_nanos() {
+                    return Ok(true);
+                }
+            }
+        }
+        rec.gate.store(EVICTED);
+        Ok(false)
+    }
+
+    /// Lends `length` bytes of the queue, in which the message is written in place. They hold what was there before. Only a channel
+    /// that never overtakes a living reader lends memory.
+    pub fn loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
+        let length = self.check_length(length as u64)?;
+        if T::most_bytes().is_some_and(|exact| exact != length) {
+            return Err(SendError::TooLong { found: length, max: T::most_bytes().unwrap_or(0) });
+        }
+        if !self.ring.policy.is_lossless() {
+            return Err(SendError::Lossy);
+        }
+        Ok(Loan { sender: self, length })
+    }
+}
+
+impl<T: Payload + ?Sized> Loan<'_, T> {
+    /// The memory.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        let Loan { sender, length } = self;
+        let span = sender.ring.span(sender.chunk);
+        span.ok().and_then(|span| span.lend_mut(*length, *sender)).unwrap_or_default()
+    }
+
+    /// Sends the message, waiting for readers.
+    pub fn commit(self) -> Result<u64, SendError> {
+        self.sender.publish_in(self.length, None)
+    }
+
+    /// Sends the message, unless a reader keeps it from being sent. The loan is then over all the same.
+    pub fn try_commit(self) -> Result<u64, SendError> {
+        self.sender.publish(self.length, true)
+    }
+}
+
+impl<T: Payload + ?Sized> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("key", &self.ring.site.key).field("sent", &self.clock).finish()
+    }
+}
+
+impl<T: Payload + ?Sized> fmt::Debug for Loan<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loan({} bytes)", self.length)
+    }
+}

@@ -1,0 +1,138 @@
+//! A line that all members reach before one goes on.
+
+use super::conf::LockConf;
+use super::error::OpenError;
+use super::head::Kind;
+use super::site::{Role, Site};
+use super::value::ForAll;
+use super::wait::{FOR_A_MESSAGE, Patience, ring};
+use crate::layout::record;
+use crate::limits::LINE;
+use crate::region::{At, Table};
+use crate::word::{Shared, SharedHalf};
+use std::fmt;
+use std::time::Duration;
+
+#[repr(C)]
+struct BarrierRec {
+    round: Shared,
+    bell: SharedHalf,
+    spare: [SharedHalf; 13],
+}
+
+record!(BarrierRec, 64);
+
+#[repr(C)]
+struct Arrived {
+    round: Shared,
+    spare: [Shared; 7],
+}
+
+record!(Arrived, 64);
+
+/// A meeting of all members, round after round.
+///
+/// A member that dies after it has arrived has arrived. One that dies before holds the others up until its successor
+/// arrives. One thread of a process waits at a time.
+pub struct Barrier {
+    barrier: ForAll<At<BarrierRec>>,
+    arrived: ForAll<Table<Arrived>>,
+    /// Dropped last: it keeps the memory.
+    site: Site,
+}
+
+/// Who did not arrive in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the round {round} was not complete in time: missing are {}", listed(missing))]
+pub struct Incomplete {
+    /// The round.
+    pub round: u64,
+    /// Each member that has not arrived, and whether it is alive.
+    pub missing: Vec<(String, bool)>,
+}
+
+fn listed(missing: &[(String, bool)]) -> String {
+    let one = |(name, alive): &(String, bool)| format!("{name} ({})", if *alive { "alive" } else { "dead" });
+    missing.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl Barrier {
+    /// Opens the barrier as the member `me`, and makes it if there is none.
+    pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
+        let members = conf.members.len() as u64;
+        let spec = conf.plain(Kind::Barrier, LINE + members * LINE);
+        let site = Site::open(&spec, me, Role::Both, &|_, _| Ok(()))?;
+        Ok(Barrier { barrier: site.at(0)?, arrived: site.table(LINE, members)?, site })
+    }
+
+    /// Arrives, and waits for all others; the number of the round, from 1.
+    pub fn wait(&self) -> u64 {
+        loop {
+            // Without a deadline it does not end before the round does.
+            if let Ok(round) = self.meet(None) {
+                return round;
+            }
+        }
+    }
+
+    /// Arrives, and waits for all others up to a deadline of the monotonic clock. It has arrived also if they have
+    /// not in time: the next wait is for the same round.
+    pub fn wait_timeout(&self, most: Duration) -> Result<u64, Incomplete> {
+        self.meet(Some(most))
+    }
+
+    /// The last round that was complete.
+    pub fn round(&self) -> u64 {
+        self.barrier.round.load()
+    }
+
+    fn meet(&self, most: Option<Duration>) -> Result<u64, Incomplete> {
+        let mut patience = Patience::new(most, FOR_A_MESSAGE);
+        let round = self.barrier.round.load().wrapping_add(1);
+        if let Some(mine) = self.arrived.get(self.site.me) {
+            mine.round.swap(round);
+        }
+        loop {
+            self.complete(round);
+            if self.barrier.round.load() >= round {
+                return Ok(round);
+            }
+            if patience.spin() {
+                continue;
+            }
+            self.barrier.bell.swap(1);
+            if self.barrier.round.load() >= round {
+                return Ok(round);
+            }
+            if patience.is_over() {
+                return Err(self.incomplete(round));
+            }
+            patience.sleep(&self.barrier.bell, 1);
+        }
+    }
+
+    /// Moves on to the round if all have arrived.
+    fn complete(&self, round: u64) {
+        let has_arrived =
+            |member: usize| self.arrived.get(member).is_some_and(|arrived| arrived.round.load() >= round);
+        if (0..self.arrived.len()).all(has_arrived)
+            && self.barrier.round.replace(round.wrapping_sub(1), round).is_ok()
+        {
+            ring(&self.barrier.bell);
+        }
+    }
+
+    #[cold]
+    fn incomplete(&self, round: u64) -> Incomplete {
+        let missing = (0..self.arrived.len())
+            .filter(|member| self.arrived.get(*member).is_some_and(|arrived| arrived.round.load() < round));
+        let alive = |member| self.site.seats.is_taken(member).unwrap_or(false);
+        Incomplete { round, missing: missing.map(|member| (self.site.name(member), alive(member))).collect() }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier").field("key", &self.site.key).field("round", &self.round()).finish()
+    }
+}

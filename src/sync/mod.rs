@@ -1,0 +1,31 @@
+//! Locks between processes that survive the death of any of them.
+//!
+//! Each lies in a segment of its own, under a key that all processes know, with a fixed list of members. No pthread object is in it, and
+//! no clock decides who is dead: `docs/messaging.md` has the bytes and what a kill at each step leaves.
+
+mod barrier;
+mod conf;
+mod error;
+mod event;
+mod head;
+mod holder;
+mod mutex;
+mod removal;
+mod rwlock;
+mod seats;
+mod site;
+mod value;
+mod wait;
+
+pub use barrier::{Barrier, Incomplete};
+pub use conf::LockConf;
+pub use error::{LockError, OpenError, OwnerDied};
+pub use event::Event;
+pub(crate) use head::{Head, Kind, MemberRec, READY};
+pub use mutex::{Mutex, MutexGuard};
+pub use removal::{RemoveError, remove};
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
+pub(crate) use seats::Seats;
+pub(crate) use site::{Role, Site, Spec};
+pub(crate) use value::ForAll;
+pub(crate) use wait::{FOR_A_LOCK, FOR_A_MESSAGE, Patience, ring};

@@ -1,0 +1,61 @@
+//! Removing a lock or queue.
+
+use super::head::{Head, MAKING, READY};
+use super::seats::Seats;
+use crate::share::{Access, Home};
+use crate::units::Key;
+use std::io;
+
+/// Why a lock or queue was not removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// A call of the kernel's failed.
+    #[error("cannot remove {key}: {source}")]
+    System {
+        /// The key.
+        key: Key,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A process uses it.
+    #[error("cannot remove {key}: {attached} processes use it; stop them first")]
+    InUse {
+        /// The key.
+        key: Key,
+        /// Number of attaches.
+        attached: u64,
+    },
+    /// It is no lock or queue.
+    #[error("cannot remove {key}: what is there is neither a lock nor a queue")]
+    Foreign {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Removes the lock or queue under a key, with everything in it; whether there was one. Refuses while a process uses it.
+pub fn remove(key: Key) -> Result<bool, RemoveError> {
+    let system = |source| RemoveError::System { key, source };
+    let backend = Home::sysv().open();
+    let found = backend.stat(key).map_err(system)?.filter(|facts| !facts.removed);
+    if let Some(facts) = &found {
+        let segment = backend.attach(key, facts, Access::Read).map_err(system)?;
+        let magic = segment.region().at::<Head>(0).map(|head| head.magic.load());
+        if !matches!(magic, Ok(0 | READY | MAKING)) {
+            return Err(RemoveError::Foreign { key });
+        }
+        drop(segment);
+        match backend.stat(key).map_err(system)?.and_then(|facts| facts.attached) {
+            None | Some(0) => backend.remove(key, facts).map_err(system)?,
+            Some(attached) => return Err(RemoveError::InUse { key, attached }),
+        }
+    }
+    // Without a segment the set may be that of a pool: then it is not ours.
+    let seats = Seats::find(key).map_err(system)?;
+    match seats {
+        Some(seats) if seats.is_ours().map_err(system)? => seats.remove().map_err(system)?,
+        _ => {}
+    }
+    Ok(found.is_some())
+}

@@ -1,0 +1,269 @@
+//! A value that several processes read at once, or one writes.
+
+use super::conf::LockConf;
+use super::error::{LockError, OpenError, OwnerDied};
+use super::head::Kind;
+use super::holder::{Found, Holder, Refused};
+use super::site::{Role, Site};
+use super::value::{ForAll, Held, ValueAt};
+use super::wait::{FOR_A_LOCK, Patience};
+use crate::layout::record;
+use crate::limits::LINE;
+use crate::object::Schema;
+use crate::region::{At, OutOfBounds, Table};
+use crate::sys::futex;
+use crate::word::SharedHalf;
+use bytemuck::Pod;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+/// How many guards for reading a member has.
+#[repr(C)]
+pub(crate) struct Readers {
+    count: SharedHalf,
+    spare: [SharedHalf; 15],
+}
+
+record!(Readers, 64);
+
+const READERS: u64 = LINE;
+
+/// A value in shared memory that many read at once, or one thread of one process writes.
+///
+/// Readers do not keep readers out. A writer that waits keeps new readers out. The share of a dead reader is void; if a
+/// writer dies, everyone after it is told by [`OwnerDied`] until a writer has repaired the value. A stopped process
+/// keeps what it has.
+pub struct RwLock<T> {
+    writer: ForAll<At<Holder>>,
+    readers: ForAll<Table<Readers>>,
+    value: ValueAt<T>,
+    /// Dropped last: it keeps the memory.
+    site: Site,
+}
+
+/// The right to read the value of a [`RwLock`]. Given back on drop.
+#[must_use = "the lock is given back at once if it is not kept"]
+pub struct ReadGuard<'a, T: Pod + Schema> {
+    lock: &'a RwLock<T>,
+    held: Held<'a, T>,
+    _thread: PhantomData<*const ()>,
+}
+
+/// The right to write the value of a [`RwLock`]. Given back on drop; if a panic drops it, those after it are told.
+#[must_use = "the lock is given back at once if it is not kept"]
+pub struct WriteGuard<'a, T: Pod + Schema> {
+    lock: &'a RwLock<T>,
+    held: Held<'a, T>,
+    _thread: PhantomData<*const ()>,
+}
+
+impl<T: Pod + Schema + Send + Sync> RwLock<T> {
+    /// Opens the lock as the member `me`, and makes it if there is none. A new value is all zeros.
+    pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
+        let members = conf.members.len() as u64;
+        let value_at = READERS + members * size_of::<Readers>() as u64;
+        let spec = conf.spec::<T>(Kind::RwLock, value_at + size_of::<T>() as u64);
+        let site = Site::open(&spec, me, Role::Both, &|_, _| Ok(()))?;
+        let writer = site.at::<Holder>(0)?;
+        let readers = site.table::<Readers>(READERS, members)?;
+        let value = ValueAt::new(&site.region, site.body + value_at)
+            .map_err(|OutOfBounds| site.damaged("its value lies outside"))?;
+        let lock = RwLock { writer, readers, value, site };
+        // What a predecessor of this name had is void.
+        if let Some(mine) = lock.readers.get(lock.site.me) {
+            mine.count.store(0);
+            futex::wake(&mine.count, i32::MAX);
+        }
+        lock.writer.give_up(lock.site.me);
+        Ok(lock)
+    }
+
+    /// Takes the lock for reading, however long that takes.
+    pub fn read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.share(None)
+    }
+
+    /// Takes the lock for reading, unless a living writer has it longer than that.
+    pub fn read_timeout(&self, most: Duration) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.share(Some(most))
+    }
+
+    /// Takes the lock for writing, however long that takes.
+    pub fn write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.take(None)
+    }
+
+    /// Takes the lock for writing, unless living processes have it longer than that.
+    pub fn write_timeout(&self, most: Duration) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.take(Some(most))
+    }
+
+    #[inline]
+    fn share(&self, most: Option<Duration>) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        if let Some(found) = self.try_share() {
+            return self.reading(found);
+        }
+        let mut patience = Patience::new(most, FOR_A_LOCK);
+        loop {
+            match self.writer.wait_free(self.site.me, self.site.seats, &mut patience) {
+                Ok(()) => {}
+                Err(Refused::TimedOut) => return Err(LockError::TimedOut),
+                Err(Refused::System(error)) => return Err(LockError::System(error)),
+            }
+            if let Some(found) = self.try_share() {
+                return self.reading(found);
+            }
+        }
+    }
+
+    #[inline]
+    fn try_share(&self) -> Option<Found> {
+        let mine = self.readers.get(self.site.me)?;
+        mine.count.add(1);
+        match self.writer.look() {
+            (false, found) => Some(found),
+            _ => {
+                self.unshare();
+                None
+            }
+        }
+    }
+
+    fn reading(&self, found: Found) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        let guard = ReadGuard { lock: self, held: Held::by_guard(&self.value), _thread: PhantomData };
+        match found {
+            Found::Whole => Ok(guard),
+            Found::Broken => Err(LockError::OwnerDied(OwnerDied::new(guard))),
+        }
+    }
+
+    fn take(&self, most: Option<Duration>) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        let mut patience = Patience::new(most, FOR_A_LOCK);
+        let found = self.writer.take(self.site.me, self.site.seats, &mut patience);
+        let answer = found.and_then(|found| {
+            let emptied = (0..self.readers.len()).try_for_each(|member| self.empty(member, &mut patience));
+            // Nothing was written: a value that was whole still is.
+            emptied.map(|()| found).inspect_err(|_| self.writer.give_back(false, i32::MAX))
+        });
+        let found = match answer {
+            Ok(found) => found,
+            Err(Refused::TimedOut) => return Err(LockError::TimedOut),
+            Err(Refused::System(error)) => return Err(LockError::System(error)),
+        };
+        let guard = WriteGuard { lock: self, held: Held::by_guard(&self.value), _thread: PhantomData };
+        match found {
+            Found::Whole => Ok(guard),
+            Found::Broken => Err(LockError::OwnerDied(OwnerDied::new(guard))),
+        }
+    }
+
+    /// Waits until a member has no guard for reading. Those of a dead one are void.
+    fn empty(&self, member: usize, patience: &mut Patience) -> Result<(), Refused> {
+        let Some(readers) = self.readers.get(member) else { return Ok(()) };
+        loop {
+            let count = readers.count.load();
+            if count == 0 {
+                return Ok(());
+            }
+            if patience.spin() {
+                continue;
+            }
+            let over = patience.is_over();
+            if over || patience.sleep(&readers.count, count) {
+                let proof = match member == self.site.me {
+                    true => None,
+                    false => self.site.seats.prove_dead(member).map_err(Refused::System)?,
+                };
+                if proof.is_some() {
+                    readers.count.store(0);
+                    return Ok(());
+                }
+                if over && readers.count.load() != 0 {
+                    return Err(Refused::TimedOut);
+                }
+            }
+        }
+    }
+}
+
+impl<T> RwLock<T> {
+    #[inline]
+    fn unshare(&self) {
+        if let Some(mine) = self.readers.get(self.site.me)
+            && mine.count.sub(1) == 0
+            && self.writer.look().0
+        {
+            futex::wake(&mine.count, i32::MAX);
+        }
+    }
+}
+
+impl<'a, T: Pod + Schema> OwnerDied<WriteGuard<'a, T>> {
+    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, those after it are told
+    /// that the owner died again.
+    pub fn repair(self, repair: impl FnOnce(&mut T)) -> WriteGuard<'a, T> {
+        let mut guard = self.into_inner();
+        repair(&mut guard);
+        guard.lock.writer.mend();
+        guard
+    }
+}
+
+impl<T: Pod + Schema> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.held.get()
+    }
+}
+
+impl<T: Pod + Schema> Drop for ReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.unshare();
+    }
+}
+
+impl<T: Pod + Schema> Deref for WriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.held.get()
+    }
+}
+
+impl<T: Pod + Schema> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.held.get_mut()
+    }
+}
+
+impl<T: Pod + Schema> Drop for WriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.writer.give_back(std::thread::panicking(), i32::MAX);
+    }
+}
+
+impl<T> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (held, found) = self.writer.look();
+        f.debug_struct("RwLock")
+            .field("key", &self.site.key)
+            .field("held", &held)
+            .field("value", &found)
+            .finish()
+    }
+}
+
+impl<T: Pod + Schema> fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReadGuard({})", self.lock.site.key)
+    }
+}
+
+impl<T: Pod + Schema> fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriteGuard({})", self.lock.site.key)
+    }
+}

@@ -1,0 +1,187 @@
+//! Which members live: a set of semaphores, one for each member, that the kernel undoes at a death.
+//!
+//! The set has two more: number 0 is taken by the process that fills a new segment, number 1 marks the set as
+//! ours. `docs/messaging.md` says why a semaphore that can be taken proves a death.
+
+use super::error::OpenError;
+use crate::share::Process;
+use crate::sys::{self, sysv};
+use crate::units::Key;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the second semaphore of our sets is.
+const MARK: u32 = 0x4851;
+/// The semaphore of the process that fills a segment.
+pub(crate) const MAKER: u16 = 0;
+const MARKED: u16 = 1;
+const FIRST: u16 = 2;
+
+/// The semaphores that this process has taken: process, set, number. What its own pid holds and is not here was taken
+/// by the program that this process ran before an `exec`.
+static TAKEN: Mutex<BTreeSet<(u32, i32, u16)>> = Mutex::new(BTreeSet::new());
+
+fn taken() -> MutexGuard<'static, BTreeSet<(u32, i32, u16)>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The set of a lock or queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seats {
+    semid: i32,
+}
+
+/// A semaphore that this process has. Given back on drop, by the process that took it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    seats: Seats,
+    number: u16,
+    pid: u32,
+}
+
+/// The semaphore of a member.
+pub(crate) fn of_member(member: usize) -> u16 {
+    FIRST.saturating_add(u16::try_from(member).unwrap_or(u16::MAX))
+}
+
+impl Seats {
+    /// The set under `key`, and whether it was made here.
+    pub(crate) fn open(key: Key, members: usize, mode: u32) -> Result<(Seats, bool), OpenError> {
+        let system = |call| OpenError::system(key, call);
+        for _ in 0..crate::limits::OWNER_ROUNDS {
+            let (semid, made) = match sysv::sem_find(key).map_err(system("semget"))? {
+                Some(semid) => (semid, false),
+                None => match sysv::sem_create(key, (FIRST as usize + members) as i32, mode) {
+                    Ok(semid) => (semid, true),
+                    Err(error) if error.raw_os_error() == Some(libc::EEXIST) => continue,
+                    Err(error) => return Err(system("semget")(error)),
+                },
+            };
+            let seats = Seats { semid };
+            match seats.inspect(key, members) {
+                Err(OpenError::System { source, .. }) if is_gone(&source) => {}
+                answer => return answer.map(|()| (seats, made)),
+            }
+        }
+        Err(OpenError::SeatsRemoved { key })
+    }
+
+    /// The set under `key`, if there is one.
+    pub(crate) fn find(key: Key) -> io::Result<Option<Seats>> {
+        Ok(sysv::sem_find(key)?.map(|semid| Seats { semid }))
+    }
+
+    /// Whether the set is one of a lock or queue.
+    pub(crate) fn is_ours(self) -> io::Result<bool> {
+        Ok(sysv::sem_value(self.semid, MARKED.into())? == MARK)
+    }
+
+    fn inspect(self, key: Key, members: usize) -> Result<(), OpenError> {
+        let foreign = |why: String| Err(OpenError::Foreign { key, why });
+        let stat = sysv::sem_stat(self.semid).map_err(OpenError::system(key, "semctl"))?;
+        if stat.uid != sysv::effective_uid() {
+            return foreign(format!("its semaphores belong to uid {}", stat.uid));
+        }
+        let value = sysv::sem_value(self.semid, MARKED.into()).map_err(OpenError::system(key, "semctl"))?;
+        // One that its maker did not come to mark was never used.
+        let is_ours = value == MARK || value == 0 && stat.last_op == 0;
+        if !is_ours {
+            return foreign("it has semaphores that are not those of a lock or queue".into());
+        }
+        if stat.count as usize != FIRST as usize + members {
+            let (found, wanted) =
+                ((stat.count as usize).saturating_sub(FIRST.into()).to_string(), members.to_string());
+            return Err(OpenError::Differs { key, what: "the number of members", found, wanted });
+        }
+        if value == 0 {
+            sysv::sem_set(self.semid, MARKED.into(), MARK as i32)
+                .map_err(OpenError::system(key, "semctl"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a semaphore if no process has it.
+    pub(crate) fn take(self, number: u16) -> io::Result<Option<Seat>> {
+        let pid = sys::pid();
+        let mut taken = taken();
+        match sysv::sem_op(self.semid, &[(number, 0), (number, 1)], Duration::ZERO) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+                let mine = sysv::sem_pid(self.semid, number.into())? == pid as i32
+                    && sysv::sem_value(self.semid, number.into())? != 0;
+                if !mine || taken.contains(&(pid, self.semid, number)) {
+                    return Ok(None);
+                }
+                // The program before an `exec` has it, and its memory is gone.
+            }
+            Err(error) => return Err(error),
+        }
+        taken.insert((pid, self.semid, number));
+        Ok(Some(Seat { seats: self, number, pid }))
+    }
+
+    /// Takes a semaphore, waiting for a dying process.
+    pub(crate) fn take_in(self, number: u16, wait: Duration) -> io::Result<Option<Seat>> {
+        let began = Instant::now();
+        let mut pause = Duration::from_micros(100);
+        loop {
+            if let Some(seat) = self.take(number)? {
+                return Ok(Some(seat));
+            }
+            let left = wait.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_millis(crate::limits::FENCE_PAUSE_MS));
+        }
+    }
+
+    /// The proof that a member is dead, which keeps its successor out as long as it lives; `None` if it is not dead.
+    pub(crate) fn prove_dead(self, member: usize) -> io::Result<Option<Seat>> {
+        self.take(of_member(member))
+    }
+
+    /// Whether a process has the seat of a member. Says nothing of the next moment.
+    pub(crate) fn is_taken(self, member: usize) -> io::Result<bool> {
+        Ok(sysv::sem_value(self.semid, of_member(member).into())? != 0)
+    }
+
+    /// The process that last had a semaphore.
+    pub(crate) fn holder(self, number: u16) -> Process {
+        Process::look(sysv::sem_pid(self.semid, number.into()).unwrap_or(0))
+    }
+
+    /// The process that last had the seat of a member.
+    pub(crate) fn holder_of(self, member: usize) -> Process {
+        self.holder(of_member(member))
+    }
+
+    /// Whether the key leads to this set.
+    pub(crate) fn is_named(self, key: Key) -> io::Result<bool> {
+        Ok(sysv::sem_find(key)? == Some(self.semid))
+    }
+
+    /// Removes the set.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        sysv::sem_remove(self.semid)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.pid != sys::pid() {
+            return;
+        }
+        let mut taken = taken();
+        taken.remove(&(self.pid, self.seats.semid, self.number));
+        // It fails if the set is gone, and then there is nothing to give back.
+        let _ = sysv::sem_op(self.seats.semid, &[(self.number, -1)], Duration::ZERO);
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
+}

@@ -1,0 +1,346 @@
+//! The one way to the segment of a lock or queue: find or make it, judge it, take a seat.
+//!
+//! Everything that says where the memory of a lock or queue comes from is in this file.
+
+use super::error::OpenError;
+use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
+use super::seats::{MAKER, Seat, Seats, of_member};
+use super::value::{ForAll, Kept};
+use crate::layout::{fill_text, text};
+use crate::limits;
+use crate::object::{Field, SchemaText, diff};
+use crate::region::{At, OutOfBounds, Region, Table};
+use crate::share::{Access, Home, Segment, SegmentFacts};
+use crate::sys::{self, sysv};
+use crate::units::{Bytes, Key, round_up};
+use std::time::{Duration, Instant};
+
+const HEAD_BYTES: u64 = size_of::<Head>() as u64;
+const MEMBER_BYTES: u64 = size_of::<MemberRec>() as u64;
+/// Of a key that other users do not share.
+pub(crate) const MODE: u32 = 0o600;
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Role {
+    Both = 0,
+    Writer = 1,
+    Reader = 2,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Both => "members",
+            Role::Writer => "writers",
+            Role::Reader => "readers",
+        }
+    }
+}
+
+/// What a lock or queue is to be like.
+pub(crate) struct Spec<'a> {
+    pub(crate) key: Key,
+    pub(crate) mode: u32,
+    pub(crate) wait: Duration,
+    pub(crate) kind: Kind,
+    pub(crate) members: Vec<(&'a str, Role)>,
+    pub(crate) fingerprint: u64,
+    pub(crate) fields: &'static [Field],
+    pub(crate) schema: String,
+    pub(crate) value_bytes: u64,
+    pub(crate) capacity: u64,
+    pub(crate) policy: u64,
+    /// Bytes of the records of the kind, which begin at a multiple of `LINE`.
+    pub(crate) body_bytes: u64,
+}
+
+/// An open lock or queue of any kind.
+pub(crate) struct Site {
+    pub(crate) key: Key,
+    pub(crate) seats: Seats,
+    /// Number of this member.
+    pub(crate) me: usize,
+    pub(crate) members: ForAll<Table<MemberRec>>,
+    pub(crate) region: ForAll<Region>,
+    /// Where the records of the kind begin.
+    pub(crate) body: u64,
+    /// The seat is given back before the memory goes: what this process could still store, it has stored.
+    _seat: Seat,
+    _kept: Kept,
+}
+
+impl Spec<'_> {
+    fn body(&self) -> u64 {
+        let schema = self.schema.len() as u64;
+        let table = HEAD_BYTES + self.members.len() as u64 * MEMBER_BYTES;
+        // Both are small: limits bound them.
+        round_up(table + schema, limits::LINE).unwrap_or(u64::MAX)
+    }
+
+    fn bytes(&self) -> u64 {
+        let end = self.body().saturating_add(self.body_bytes);
+        round_up(end, limits::PAGE).unwrap_or(u64::MAX)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let key = self.key;
+        let range = |what, found: u64, min: u64, max: u64| match (min..=max).contains(&found) {
+            true => Ok(()),
+            false => Err(OpenError::OutOfRange { key, what, found, min, max }),
+        };
+        range("the number of members", self.members.len() as u64, 1, limits::MAX_MEMBERS as u64)?;
+        range("the size", self.bytes(), 1, limits::MAX_BLOCK_BYTES)?;
+        for (n, member) in self.members.iter().enumerate() {
+            let (twice, name) = (self.members[..n].contains(member), member.0);
+            if twice || name.is_empty() || name.len() > limits::MAX_PROCESS_NAME || name.contains('\0') {
+                return Err(OpenError::BadName { key, name: name.into() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Site {
+    /// Opens what `spec` describes as the member `me`. `fill` writes the records of the kind into a new segment,
+    /// which is zero; nobody else uses it then.
+    pub(crate) fn open(
+        spec: &Spec<'_>,
+        me: &str,
+        role: Role,
+        fill: &dyn Fn(&Region, u64) -> Result<(), OutOfBounds>,
+    ) -> Result<Site, OpenError> {
+        spec.check()?;
+        let key = spec.key;
+        let number = spec.members.iter().position(|member| *member == (me, role)).ok_or_else(|| {
+            let names = spec.members.iter().filter(|(_, its)| *its == role);
+            let names = names.map(|(name, _)| (*name).to_owned()).collect();
+            OpenError::NoSuchMember { key, name: me.into(), role: role.name(), names }
+        })?;
+        let began = Instant::now();
+        let (seats, made) = Seats::open(key, spec.members.len(), spec.mode)?;
+        let segment = find_or_make(spec, seats, made, fill)?;
+        let region = segment.region();
+        let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+        let head: At<Head> = region.at(0).map_err(outside)?;
+        judge(spec, &head, &region)?;
+        let members: Table<MemberRec> =
+            region.table(HEAD_BYTES, spec.members.len() as u64).map_err(outside)?;
+        judge_members(spec, &members)?;
+        let semaphore = of_member(number);
+        let left = spec.wait.saturating_sub(began.elapsed());
+        let seat = seats.take_in(semaphore, left).map_err(OpenError::system(key, "semop"))?;
+        let seat = seat.ok_or_else(|| OpenError::Taken {
+            key,
+            name: me.into(),
+            holder: seats.holder(semaphore),
+            waited_ms: began.elapsed().as_millis() as u64,
+        })?;
+        // Another set under the key would let two processes have the same seat.
+        if !seats.is_named(key).map_err(OpenError::system(key, "semget"))? {
+            return Err(OpenError::SeatsRemoved { key });
+        }
+        if let Some(member) = members.get(number) {
+            member.pid.store(sys::pid());
+            member.since.store(sys::wall_nanos());
+            member.epoch.store(member.epoch.load().wrapping_add(1));
+        }
+        Ok(Site {
+            key,
+            seats,
+            me: number,
+            members: ForAll::new(members),
+            region: ForAll::new(region),
+            body: spec.body(),
+            _seat: seat,
+            _kept: Kept::new(segment),
+        })
+    }
+
+    /// Name of a member.
+    pub(crate) fn name(&self, member: usize) -> String {
+        self.members.get(member).map(|member| text(&member.name)).unwrap_or_default()
+    }
+
+    /// The error for bytes that cannot be.
+    pub(crate) fn damaged(&self, what: &'static str) -> OpenError {
+        OpenError::Damaged { key: self.key, what }
+    }
+
+    /// The records that a kind has at `offset` of its body.
+    pub(crate) fn table<T: crate::layout::Record>(
+        &self,
+        offset: u64,
+        count: u64,
+    ) -> Result<ForAll<Table<T>>, OpenError> {
+        let at = self.body.saturating_add(offset);
+        self.region.table(at, count).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
+    }
+
+    /// The record that a kind has at `offset` of its body.
+    pub(crate) fn at<T: crate::layout::Record>(&self, offset: u64) -> Result<ForAll<At<T>>, OpenError> {
+        let at = self.body.saturating_add(offset);
+        self.region.at(at).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
+    }
+}
+
+/// The segment, complete. `made` says that the set of semaphores is new.
+fn find_or_make(
+    spec: &Spec<'_>,
+    seats: Seats,
+    made: bool,
+    fill: &dyn Fn(&Region, u64) -> Result<(), OutOfBounds>,
+) -> Result<Segment, OpenError> {
+    let key = spec.key;
+    let backend = Home::sysv().open();
+    let find = || backend.stat(key).map_err(OpenError::system(key, "shmctl"));
+    if let Some(facts) = find()?.filter(|facts| !facts.removed) {
+        check_owner(key, &facts, made)?;
+        let segment = backend.attach(key, &facts, Access::Write).map_err(OpenError::system(key, "shmat"))?;
+        if magic(&segment.region()) == Some(READY) {
+            return Ok(segment);
+        }
+    }
+    // While this process has the semaphore, no process is filling a segment.
+    let maker = seats.take_in(MAKER, spec.wait).map_err(OpenError::system(key, "semop"))?;
+    let _maker = maker.ok_or_else(|| OpenError::Taken {
+        key,
+        name: "maker".into(),
+        holder: seats.holder(MAKER),
+        waited_ms: spec.wait.as_millis() as u64,
+    })?;
+    if let Some(facts) = find()?.filter(|facts| !facts.removed) {
+        check_owner(key, &facts, made)?;
+        let segment = backend.attach(key, &facts, Access::Write).map_err(OpenError::system(key, "shmat"))?;
+        match magic(&segment.region()) {
+            Some(READY) => return Ok(segment),
+            Some(0 | MAKING) => {}
+            _ => {
+                return Err(OpenError::Foreign { key, why: "it has a segment of another kind".into() });
+            }
+        }
+        drop(segment);
+        backend.remove(key, &facts).map_err(OpenError::system(key, "shmctl"))?;
+    }
+    let segment = backend.create(key, spec.bytes(), spec.mode).map_err(OpenError::system(key, "shmget"))?;
+    let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+    fill_head(spec, &segment.region())?;
+    fill(&segment.region(), spec.body()).map_err(outside)?;
+    segment.region().at::<Head>(0).map_err(outside)?.magic.store(READY);
+    Ok(segment)
+}
+
+fn check_owner(key: Key, facts: &SegmentFacts, made: bool) -> Result<(), OpenError> {
+    if facts.uid != sysv::effective_uid() {
+        return Err(OpenError::Foreign { key, why: format!("its segment belongs to uid {}", facts.uid) });
+    }
+    if made && facts.attached.is_some_and(|attached| attached > 0) {
+        return Err(OpenError::SeatsRemoved { key });
+    }
+    Ok(())
+}
+
+fn magic(region: &Region) -> Option<u64> {
+    Some(region.at::<Head>(0).ok()?.magic.load())
+}
+
+fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
+    let key = spec.key;
+    let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+    let head: At<Head> = region.at(0).map_err(outside)?;
+    head.magic.store(MAKING);
+    let id = sys::random_id().map_err(OpenError::system(key, "getrandom"))?;
+    head.layout.fill(VERSION);
+    head.kind.fill(spec.kind as u32);
+    head.id[0].fill(id[0]);
+    head.id[1].fill(id[1]);
+    head.bytes.fill(spec.bytes());
+    head.key.fill(key.0);
+    head.members.fill(spec.members.len() as u32);
+    head.created.fill(sys::wall_nanos());
+    head.fingerprint.fill(spec.fingerprint);
+    head.value_bytes.fill(spec.value_bytes);
+    head.capacity.fill(spec.capacity);
+    head.policy.fill(spec.policy);
+    head.schema_bytes.fill(spec.schema.len() as u64);
+    head.check.fill(head.sum());
+    let members: Table<MemberRec> = region.table(HEAD_BYTES, spec.members.len() as u64).map_err(outside)?;
+    for (n, (name, role)) in spec.members.iter().enumerate() {
+        let Some(member) = members.get(n) else { continue };
+        fill_text(&member.name, name);
+        member.role.fill(*role as u32);
+    }
+    let words = (spec.schema.len() as u64).div_ceil(8);
+    let at = HEAD_BYTES + spec.members.len() as u64 * MEMBER_BYTES;
+    let text: Table<crate::word::Word> = region.table(at, words).map_err(outside)?;
+    for (n, bytes) in spec.schema.as_bytes().chunks(8).enumerate() {
+        let mut eight = [0; 8];
+        eight[..bytes.len()].copy_from_slice(bytes);
+        if let Some(word) = text.get(n) {
+            word.fill(u64::from_le_bytes(eight));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the segment is what the configuration describes.
+fn judge(spec: &Spec<'_>, head: &Head, region: &Region) -> Result<(), OpenError> {
+    let key = spec.key;
+    if head.layout.load() != VERSION {
+        let (found, wanted) = (head.layout.load().to_string(), VERSION.to_string());
+        return Err(OpenError::Differs { key, what: "the version of the layout", found, wanted });
+    }
+    if head.check.load() != head.sum() || head.key.load() != key.0 || head.bytes.load() != region.len() {
+        return Err(OpenError::Damaged { key, what: "its head" });
+    }
+    let differs = |what, found: String, wanted: String| match found == wanted {
+        true => Ok(()),
+        false => Err(OpenError::Differs { key, what, found, wanted }),
+    };
+    differs("the kind", Kind::name_of(head.kind.load()).into(), spec.kind.name().into())?;
+    differs("the number of members", head.members.load().to_string(), spec.members.len().to_string())?;
+    if head.fingerprint.load() != spec.fingerprint {
+        return Err(OpenError::Type { key, differences: differences(spec, head, region) });
+    }
+    let size = |word: &crate::word::Word| Bytes(word.load()).to_string();
+    differs("the size of a value", size(&head.value_bytes), Bytes(spec.value_bytes).to_string())?;
+    differs("the capacity", head.capacity.load().to_string(), spec.capacity.to_string())?;
+    differs("the policy", head.policy.load().to_string(), spec.policy.to_string())?;
+    let is_whole = head.schema_bytes.load() == spec.schema.len() as u64 && region.len() == spec.bytes();
+    if is_whole { Ok(()) } else { Err(OpenError::Damaged { key, what: "its sizes" }) }
+}
+
+fn judge_members(spec: &Spec<'_>, members: &Table<MemberRec>) -> Result<(), OpenError> {
+    for (n, (name, role_wanted)) in spec.members.iter().enumerate() {
+        let (found, its_role) =
+            members.get(n).map(|member| (text(&member.name), member.role.load())).unwrap_or_default();
+        if found != *name || its_role != *role_wanted as u32 {
+            let role = |role: u32| ["", " as a writer", " as a reader"].get(role as usize).unwrap_or(&" ?");
+            return Err(OpenError::Differs {
+                key: spec.key,
+                what: "a member",
+                found: format!("{found}{}", role(its_role)),
+                wanted: format!("{name}{}", role(*role_wanted as u32)),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn differences(spec: &Spec<'_>, head: &Head, region: &Region) -> String {
+    let at = HEAD_BYTES + u64::from(head.members.load()) * MEMBER_BYTES;
+    let length = head.schema_bytes.load().min(limits::MAX_SCHEMA_BYTES);
+    let Ok(words) = region.table::<crate::word::Word>(at, length.div_ceil(8)) else {
+        return "its schema is damaged".into();
+    };
+    let words = (0..words.len()).filter_map(|n| words.get(n));
+    let mut bytes: Vec<u8> = words.flat_map(|word| word.load().to_le_bytes()).collect();
+    bytes.truncate(length as usize);
+    let old = String::from_utf8_lossy(&bytes).into_owned();
+    let Ok(old) = SchemaText::parse(&old) else { return "its schema is damaged".into() };
+    let found = diff(&old, head.value_bytes.load(), spec.fields, spec.value_bytes);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    if found.is_empty() { "it is another type of the same fields".into() } else { found.join("; ") }
+}

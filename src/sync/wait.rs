@@ -1,0 +1,71 @@
+//! Sleeping until a word changes, in slices and up to a deadline of the monotonic clock.
+
+use crate::sys::futex;
+use crate::word::SharedHalf;
+use std::time::{Duration, Instant};
+
+/// Longest slice of a process that waits for a lock.
+pub(crate) const FOR_A_LOCK: Duration = Duration::from_millis(16);
+/// Longest slice of a process that waits for a message: 20 looks a second cost next to nothing.
+pub(crate) const FOR_A_MESSAGE: Duration = Duration::from_millis(50);
+
+const FIRST_SLICE: Duration = Duration::from_millis(1);
+/// Looks at a word before the first sleep: about as long as a short critical section takes.
+const LOOKS: u32 = 60;
+
+/// How long a waiter goes on.
+pub(crate) struct Patience {
+    end: Option<Instant>,
+    slice: Duration,
+    longest: Duration,
+    looks: u32,
+}
+
+impl Patience {
+    /// Up to `most`, without end if there is none.
+    pub(crate) fn new(most: Option<Duration>, longest: Duration) -> Self {
+        // A deadline that the clock cannot say is none.
+        let end = most.and_then(|most| Instant::now().checked_add(most));
+        Patience { end, slice: FIRST_SLICE, longest, looks: LOOKS }
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
+    }
+
+    /// Whether it is too early for a sleep: then a moment has passed.
+    pub(crate) fn spin(&mut self) -> bool {
+        let early = self.looks > 0;
+        if early {
+            self.looks -= 1;
+            std::hint::spin_loop();
+        }
+        early
+    }
+
+    /// Sleeps while the word has this value, at most a slice; whether the slice has passed.
+    pub(crate) fn sleep(&mut self, word: &SharedHalf, value: u32) -> bool {
+        let left = self.end.map_or(self.slice, |end| end.saturating_duration_since(Instant::now()));
+        let passed = futex::wait(word, value, self.slice.min(left));
+        if passed {
+            self.slice = (self.slice * 2).min(self.longest);
+        }
+        passed
+    }
+}
+
+/// Rings a bell: wakes all who may sleep on it.
+#[inline(always)]
+pub(crate) fn ring(bell: &SharedHalf) {
+    if bell.load() != 0 {
+        wake_sleepers(bell);
+    }
+}
+
+#[cold]
+fn wake_sleepers(bell: &SharedHalf) {
+    if bell.swap(0) != 0 {
+        futex::wake(bell, i32::MAX);
+    }
+}

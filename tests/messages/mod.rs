@@ -1,0 +1,171 @@
+//! What the tests of locks and queues share: keys of their own, removed also when a test fails, and other processes.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use hotpool::conf::{QueueConf, QueueKind};
+use hotpool::sync::LockConf;
+use hotpool::units::{Bytes, Key};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// A key that no other process and no other test of this one has. What is under it goes with this value.
+pub struct OwnKey(pub Key);
+
+impl OwnKey {
+    pub fn take() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 0x400, "a test process has 1024 keys");
+        let key = OwnKey(Key(0x6d00_0000 | (std::process::id() & 0x3fff) << 10 | number));
+        key.remove();
+        key
+    }
+
+    /// Removes what is there, whoever uses it.
+    pub fn remove(&self) {
+        // SAFETY: integers only.
+        let shmid = unsafe { libc::shmget(self.0.raw(), 0, 0) };
+        if shmid != -1 {
+            // SAFETY: IPC_RMID takes no buffer.
+            unsafe { libc::shmctl(shmid, libc::IPC_RMID, std::ptr::null_mut()) };
+        }
+        // SAFETY: integers only.
+        let semid = unsafe { libc::semget(self.0.raw(), 0, 0) };
+        if semid != -1 {
+            // SAFETY: IPC_RMID takes no argument.
+            unsafe { libc::semctl(semid, 0, libc::IPC_RMID) };
+        }
+    }
+}
+
+impl Drop for OwnKey {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// A queue of a test's own.
+pub struct Queue {
+    pub conf: QueueConf,
+    key: OwnKey,
+}
+
+impl Queue {
+    /// For messages of eight bytes.
+    pub fn new(kind: QueueKind, capacity: u32, writers: &[&str], readers: &[&str]) -> Self {
+        Self::bytes(kind, capacity, 8, writers, readers)
+    }
+
+    pub fn bytes(kind: QueueKind, capacity: u32, bytes: u64, writers: &[&str], readers: &[&str]) -> Self {
+        let key = OwnKey::take();
+        let mut conf = QueueConf::new("test", key.0, kind, capacity, Bytes(bytes));
+        conf.writers = writers.iter().map(|name| (*name).into()).collect();
+        conf.readers = readers.iter().map(|name| (*name).into()).collect();
+        Queue { conf, key }
+    }
+
+    /// Removes it, so that the next open makes a new one.
+    pub fn renew(&self) {
+        self.key.remove();
+    }
+}
+
+/// A lock of a test's own.
+pub struct Lock {
+    pub conf: LockConf,
+    key: OwnKey,
+}
+
+impl Lock {
+    pub fn new(members: &[&str]) -> Self {
+        let key = OwnKey::take();
+        Lock { conf: LockConf::new(key.0, members.iter().copied()), key }
+    }
+
+    pub fn renew(&self) {
+        self.key.remove();
+    }
+}
+
+/// Another process: a fork of this one, which has one thread. Killed when this is dropped.
+pub struct Other {
+    pid: i32,
+    status: Option<i32>,
+}
+
+impl Other {
+    /// Runs `work` in it.
+    pub fn start(work: impl FnOnce()) -> Other {
+        // SAFETY: the child runs `work` and ends; the tests that call it have one thread, or `work` only what
+        // a child of several threads may do.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                // SAFETY: leaves without running what belongs to the parent.
+                unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
+            }
+            pid => Other { pid, status: None },
+        }
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a child of this process that is not reaped yet.
+        unsafe { libc::kill(self.pid, signal) };
+    }
+
+    /// Waits until it has ended; its status.
+    pub fn wait(&mut self) -> i32 {
+        while self.status.is_none() {
+            let mut status = 0;
+            // SAFETY: a child of this process and a word for its status.
+            if unsafe { libc::waitpid(self.pid, &raw mut status, 0) } == self.pid {
+                self.status = Some(status);
+            }
+        }
+        self.status.unwrap_or(0)
+    }
+
+    /// Waits until it is stopped.
+    pub fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let mut status = 0;
+        // SAFETY: as in `wait`.
+        while unsafe { libc::waitpid(self.pid, &raw mut status, libc::WUNTRACED) } != self.pid {}
+        assert!(libc::WIFSTOPPED(status), "status {status:#x}");
+    }
+
+    pub fn kill(&mut self) {
+        self.signal(libc::SIGKILL);
+        self.wait();
+    }
+
+    /// Waits for its end, which is a good one.
+    #[track_caller]
+    pub fn ends_well(&mut self) {
+        assert_eq!(self.wait(), 0, "the other process failed");
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.kill();
+        }
+    }
+}
+
+/// Words that all processes of a test share, zero at first.
+pub fn board(words: usize) -> &'static [AtomicU64] {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    // SAFETY: the kernel chooses a free address.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), words * 8, protection, flags, -1, 0) };
+    assert!(page.addr() != usize::MAX, "mmap: {}", std::io::Error::last_os_error());
+    // SAFETY: zeroed pages that are never unmapped.
+    unsafe { std::slice::from_raw_parts(page.cast::<AtomicU64>(), words) }
+}
+
+/// Waits until a word is at least this.
+pub fn until(word: &AtomicU64, least: u64) {
+    while word.load(Ordering::SeqCst) < least {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,673 @@
+//! The operations of locks and queues that are killed after each instruction, and the judgement of what is left.
+
+use super::messages::{Lock, Queue, board};
+use super::stepper::{self, Child, Moment, Path};
+use hotpool::conf::{QueueConf, QueueKind};
+use hotpool::queue::{Receiver, RecvError, SendError, Sender, observe, verify_idle};
+use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A message: words that all follow from the first, so that a torn one is seen.
+pub(crate) type Words = [u64; 6];
+
+pub(crate) fn words(value: u64) -> Words {
+    std::array::from_fn(|n| {
+        value.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.wrapping_add(n as u64 * 2)) ^ n as u64
+    })
+}
+
+/// What writer `writer` sends as its message `clock`.
+pub(crate) fn message(writer: u64, clock: u64) -> Words {
+    words(writer << 48 | clock)
+}
+
+/// Longer than anything takes that does not hang.
+const NO_HANG: Duration = Duration::from_secs(20);
+const CAPACITY: u32 = 3;
+
+/// What a scenario works on.
+pub(crate) struct World {
+    queue: Queue,
+    lock: Lock,
+    /// The child has come to its end.
+    done: &'static AtomicU64,
+    /// Messages that were sent under each writer's name before the child.
+    before: Cell<[u64; 2]>,
+    /// What was received last before the child: the number of the message.
+    given: Cell<u64>,
+    /// After how many instructions of a send its message is published and nothing more is done.
+    published: Cell<Option<usize>>,
+}
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    kind: QueueKind,
+    capacity: u32,
+    setup: fn(&World),
+    act: fn(&World),
+    judge: fn(&World) -> Result<(), String>,
+}
+
+const fn on(
+    kind: QueueKind,
+    name: &'static str,
+    setup: fn(&World),
+    act: fn(&World),
+    judge: fn(&World) -> Result<(), String>,
+) -> Scenario {
+    Scenario { name, kind, capacity: CAPACITY, setup, act, judge }
+}
+
+use QueueKind::{Broadcast, Channel};
+
+pub(crate) const ALL: &[Scenario] = &[
+    on(Channel, "channel: send, first lap", |_| (), send, judge_queue),
+    on(Channel, "channel: send, later lap", two_laps, send, judge_queue),
+    on(Broadcast, "broadcast: send, first lap", |_| (), send, judge_queue),
+    on(Broadcast, "broadcast: send over a message of another writer", |w| others(w, 7), send, judge_queue),
+    Scenario {
+        capacity: 1,
+        ..on(
+            Broadcast,
+            "broadcast: send over a message whose writer died at its commit",
+            cut_send,
+            send_as_b,
+            judge_queue,
+        )
+    },
+    Scenario {
+        capacity: 1,
+        ..on(Broadcast, "broadcast: a writer returns that died at its commit", cut_send, send, judge_queue)
+    },
+    on(Channel, "channel: a writer returns that died at its commit", cut_send, send, judge_queue),
+    on(Channel, "channel: send_timeout into a full queue", full, send_in_time, judge_queue),
+    on(Channel, "channel: loan and commit", two_laps, loan, judge_queue),
+    on(Channel, "channel: send_batch", two_laps, send_batch, judge_queue),
+    on(Channel, "channel: recv", some_given, recv, judge_recv),
+    on(Channel, "channel: recv_ref and ack", some_given, recv_ref, judge_acked),
+    on(Broadcast, "broadcast: recv", some_given, recv, judge_recv),
+    on(
+        Broadcast,
+        "broadcast: recv of a reader that lagged",
+        |w| {
+            some_given(w);
+            others(w, 5);
+        },
+        recv_lagged,
+        judge_queue,
+    ),
+    on(Channel, "channel: recv_timeout of an empty queue", |_| (), recv_in_time, judge_queue),
+    on(Channel, "channel: register a writer", two_laps, open_writer, judge_queue),
+    on(Channel, "channel: register a writer that died at its commit", cut_send, open_writer, judge_queue),
+    on(Channel, "channel: register a reader", some_given, open_reader, judge_recv),
+    on(Channel, "channel: make a queue", renew, open_writer, judge_queue),
+    on(Channel, "channel: unregister", two_laps, close_writer, judge_queue),
+    on(Channel, "mutex: lock, write, unlock", lock_once, mutex, judge_mutex),
+    on(Channel, "mutex: lock of a dead holder, and repair", dead_holder, mutex_repair, judge_mutex),
+    on(Channel, "mutex: wait for a living holder", lock_once, mutex_wait, judge_mutex),
+    on(Channel, "mutex: make and lock", |w| w.lock.renew(), mutex_open, judge_mutex),
+    on(Channel, "rwlock: read", rw_once, rw_read, judge_rw),
+    on(Channel, "rwlock: write", rw_once, rw_write, judge_rw),
+    on(Channel, "rwlock: write beside a dead reader", rw_dead_reader, rw_write, judge_rw),
+    on(Channel, "event: set", event_once, event_set, judge_event),
+    on(Channel, "event: wait", event_once, event_wait, judge_event),
+    on(Channel, "barrier: arrive", barrier_once, barrier_wait, judge_barrier),
+];
+
+/// Kills a scenario after each instruction; how many kills, and the first violation.
+pub(crate) fn run(scenario: &Scenario) -> (u64, Option<String>) {
+    let queue =
+        Queue::bytes(scenario.kind, scenario.capacity, size_of::<Words>() as u64, &["a", "b"], &["x", "y"]);
+    let world = World {
+        queue,
+        lock: Lock::new(&["a", "b", "c"]),
+        done: &board(1)[0],
+        before: Cell::default(),
+        given: Cell::new(0),
+        published: Cell::default(),
+    };
+    let renew = || {
+        world.queue.renew();
+        world.lock.renew();
+        world.before.set([0; 2]);
+        world.given.set(u64::MAX);
+        world.done.store(0, Ordering::SeqCst);
+        (scenario.setup)(&world);
+    };
+    let start = || Child::start(|| (scenario.act)(&world));
+    renew();
+    let child = start();
+    let path = Path::walk(&child, |_: Moment| false);
+    child.kill();
+    let length = path.len();
+    // What opens is long, and walks the same path each time; the rest is stepped from its start.
+    let every = if cfg!(debug_assertions) { length.div_ceil(150) } else { length.div_ceil(12_000) };
+    let (mut kills, mut left) = (0, 0);
+    let mut place = 0;
+    loop {
+        // A loop that waits is killed in its first rounds.
+        while length > 700 && place + 1 < length && !path.is_new(place, u32::from(length <= 2500)) {
+            place += 1;
+        }
+        renew();
+        let child = start();
+        let reached = match length > 2500 {
+            true => child.run_to(&path, place),
+            false => {
+                (0..place).for_each(|_| {
+                    if !child.is_done() {
+                        child.step()
+                    }
+                });
+                true
+            }
+        };
+        let is_over = child.is_done() || length > 2500 && place + 1 >= length;
+        child.kill();
+        left += u64::from(!reached);
+        if let Err(what) = (scenario.judge)(&world) {
+            return (kills, Some(format!("{}: killed after {place} instructions: {what}", scenario.name)));
+        }
+        kills += 1;
+        if is_over {
+            break;
+        }
+        place = if length > 2500 { (place + every).min(length - 1) } else { place + every };
+    }
+    println!(
+        "{:64} {length:6} instructions, {kills:6} kills{}",
+        scenario.name,
+        match left {
+            0 => String::new(),
+            left => format!(", {left} of them elsewhere"),
+        }
+    );
+    (kills, None)
+}
+
+// What there is before.
+
+fn tx(conf: &QueueConf, name: &str) -> Sender<Words> {
+    Sender::open(conf, name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn rx(conf: &QueueConf, name: &str) -> Receiver<Words> {
+    Receiver::open(conf, name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+impl World {
+    fn conf(&self) -> &QueueConf {
+        &self.queue.conf
+    }
+
+    fn note(&self, more: [u64; 2]) {
+        let [a, b] = self.before.get();
+        self.before.set([a + more[0], b + more[1]]);
+    }
+}
+
+fn renew(world: &World) {
+    world.queue.renew();
+}
+
+/// Both readers have passed two laps.
+fn two_laps(world: &World) {
+    let (mut a, mut b) = (tx(world.conf(), "a"), tx(world.conf(), "b"));
+    let mut readers = ["x", "y"].map(|name| rx(world.conf(), name));
+    for n in 1..=CAPACITY.into() {
+        a.try_send(&message(0, n)).unwrap();
+        b.try_send(&message(1, n)).unwrap();
+        for rx in &mut readers {
+            rx.try_recv().unwrap();
+            rx.try_recv().unwrap();
+            rx.ack();
+        }
+    }
+    world.note([CAPACITY.into(), CAPACITY.into()]);
+}
+
+/// Writer b sends more.
+fn others(world: &World, more: u64) {
+    let mut b = tx(world.conf(), "b");
+    for _ in 0..more {
+        b.try_send(&message(1, b.sent() + 1)).unwrap();
+    }
+    world.note([0, more]);
+}
+
+fn full(world: &World) {
+    let mut b = tx(world.conf(), "b");
+    for n in 1..=CAPACITY.into() {
+        b.try_send(&message(1, n)).unwrap();
+    }
+    world.note([0, CAPACITY.into()]);
+}
+
+/// Three messages, of which x was given the first.
+fn some_given(world: &World) {
+    others(world, 3);
+    let id = rx(world.conf(), "x").try_recv().unwrap().meta.id;
+    world.given.set(id);
+}
+
+/// Writer a is killed right after the store that publishes its message.
+fn cut_send(world: &World) {
+    let cut = |steps: usize| {
+        world.queue.renew();
+        drop((rx(world.conf(), "x"), rx(world.conf(), "y")));
+        let child = Child::start(|| {
+            let mut a = tx(world.conf(), "a");
+            stepper::begin();
+            let _ = a.try_send(&message(0, 1));
+            stepper::end();
+        });
+        (0..steps).for_each(|_| child.step());
+        child.kill();
+        let facts = observe(world.conf().key).unwrap().unwrap();
+        let is_there = {
+            let mut x = rx(world.conf(), "x");
+            // It looks, and does not take note.
+            let found = x.try_recv().is_ok();
+            drop(x);
+            found
+        };
+        (is_there, facts.writers[0].sent)
+    };
+    // The way to the clock and back is not of the same length each time.
+    let near = world.published.get().map_or(1, |steps| steps.saturating_sub(40).max(1));
+    let is_known = world.published.get().is_some_and(|steps| cut(steps) == (true, 0));
+    if !is_known {
+        let steps = (near..2000).find(|steps| cut(*steps) == (true, 0));
+        world.published.set(Some(steps.expect("a send is cut at its commit")));
+    }
+    world.note([1, 0]);
+}
+
+fn lock_once(world: &World) {
+    let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "b").unwrap();
+    *mutex.lock().unwrap() = words(1);
+}
+
+fn dead_holder(world: &World) {
+    lock_once(world);
+    let child = Child::start(|| {
+        let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "a").unwrap();
+        let mut guard = mutex.lock().unwrap();
+        guard[0] = 0;
+        stepper::begin();
+    });
+    child.kill();
+}
+
+fn rw_once(world: &World) {
+    let lock: RwLock<Words> = RwLock::open(&world.lock.conf, "b").unwrap();
+    *lock.write().unwrap() = words(1);
+}
+
+fn rw_dead_reader(world: &World) {
+    rw_once(world);
+    let child = Child::start(|| {
+        let lock: RwLock<Words> = RwLock::open(&world.lock.conf, "c").unwrap();
+        let guard = lock.read().unwrap();
+        stepper::begin();
+        drop(guard);
+    });
+    child.kill();
+}
+
+fn event_once(world: &World) {
+    let event = Event::open(&world.lock.conf, "b").unwrap();
+    event.set();
+}
+
+fn barrier_once(world: &World) {
+    let barrier = Barrier::open(&world.lock.conf, "b").unwrap();
+    assert!(barrier.wait_timeout(Duration::ZERO).is_err());
+}
+
+// What the child does.
+
+fn stepped<R>(world: &World, run: impl FnOnce() -> R) -> R {
+    stepper::begin();
+    let result = run();
+    world.done.store(1, Ordering::SeqCst);
+    stepper::end();
+    result
+}
+
+fn send(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let next = message(0, a.sent() + 1);
+    stepped(world, || a.try_send(&next)).unwrap();
+}
+
+fn send_as_b(world: &World) {
+    let mut b = tx(world.conf(), "b");
+    let next = message(1, b.sent() + 1);
+    stepped(world, || b.try_send(&next)).unwrap();
+}
+
+fn send_in_time(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let next = message(0, 1);
+    let answer = stepped(world, || a.send_timeout(&next, Duration::from_micros(300)));
+    assert!(matches!(answer, Err(SendError::TimedOut)));
+}
+
+fn send_batch(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let two = [message(0, a.sent() + 1), message(0, a.sent() + 2)];
+    assert_eq!(stepped(world, || a.send_batch(&two)).0, 2);
+}
+
+fn loan(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let next = message(0, a.sent() + 1);
+    stepped(world, || {
+        let mut loan = a.loan(size_of::<Words>()).unwrap();
+        loan.bytes().copy_from_slice(bytemuck::bytes_of(&next));
+        loan.commit()
+    })
+    .unwrap();
+}
+
+/// The child stands where a process does that has been given a message and works on it.
+fn at_work(world: &World) -> Receiver<Words> {
+    let mut x = rx(world.conf(), "x");
+    assert_eq!(x.try_recv().unwrap().meta.id, world.given.get());
+    x
+}
+
+fn recv(world: &World) {
+    let mut x = at_work(world);
+    stepped(world, || x.try_recv()).unwrap();
+}
+
+fn recv_ref(world: &World) {
+    let mut x = at_work(world);
+    stepped(world, || {
+        x.try_recv_ref().unwrap();
+        x.ack();
+    });
+}
+
+fn recv_lagged(world: &World) {
+    let mut x = rx(world.conf(), "x");
+    stepped(world, || {
+        assert!(matches!(x.try_recv(), Err(RecvError::Lagged(_))));
+        x.try_recv().unwrap();
+    });
+}
+
+fn recv_in_time(world: &World) {
+    let mut x = rx(world.conf(), "x");
+    let answer = stepped(world, || x.recv_timeout(Duration::from_micros(300)));
+    assert!(matches!(answer, Err(RecvError::TimedOut)));
+}
+
+fn open_writer(world: &World) {
+    drop(stepped(world, || tx(world.conf(), "a")));
+}
+
+fn open_reader(world: &World) {
+    drop(stepped(world, || rx(world.conf(), "x")));
+}
+
+fn close_writer(world: &World) {
+    let a = tx(world.conf(), "a");
+    stepped(world, || drop(a));
+}
+
+fn mutex(world: &World) {
+    let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "a").unwrap();
+    stepped(world, || *mutex.lock().unwrap() = words(2));
+}
+
+fn mutex_open(world: &World) {
+    stepped(world, || {
+        let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "a").unwrap();
+        *mutex.lock().unwrap() = words(2);
+    });
+}
+
+fn mutex_repair(world: &World) {
+    let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "c").unwrap();
+    stepped(world, || {
+        let Err(LockError::OwnerDied(died)) = mutex.lock() else { panic!("nobody was missed") };
+        drop(died.repair(|value| *value = words(2)));
+    });
+}
+
+fn mutex_wait(world: &World) {
+    let holder: Mutex<Words> = Mutex::open(&world.lock.conf, "c").unwrap();
+    let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "a").unwrap();
+    let guard = holder.lock().unwrap();
+    let answer = stepped(world, || mutex.lock_timeout(Duration::from_micros(300)).err());
+    assert!(matches!(answer, Some(LockError::TimedOut)));
+    drop(guard);
+}
+
+fn rw_read(world: &World) {
+    let lock: RwLock<Words> = RwLock::open(&world.lock.conf, "a").unwrap();
+    stepped(world, || assert_eq!(*lock.read().unwrap(), words(1)));
+}
+
+fn rw_write(world: &World) {
+    let lock: RwLock<Words> = RwLock::open(&world.lock.conf, "a").unwrap();
+    stepped(world, || *lock.write().unwrap() = words(2));
+}
+
+fn event_set(world: &World) {
+    let event = Event::open(&world.lock.conf, "a").unwrap();
+    stepped(world, || event.set());
+}
+
+fn event_wait(world: &World) {
+    let event = Event::open(&world.lock.conf, "a").unwrap();
+    stepped(world, || {
+        assert_eq!(event.wait(), 1);
+        assert_eq!(event.wait_timeout(Duration::from_micros(300)), 0);
+    });
+}
+
+fn barrier_wait(world: &World) {
+    let barrier = Barrier::open(&world.lock.conf, "a").unwrap();
+    let answer = stepped(world, || barrier.wait_timeout(Duration::from_micros(300)));
+    assert!(answer.is_err());
+}
+
+// What is left.
+
+/// Receives all there is. Numbers follow each other, nothing is torn, each writer's messages are in order.
+fn drain(rx: &mut Receiver<Words>, clocks: &mut [u64; 2], next: &mut Option<u64>) -> Result<(), String> {
+    loop {
+        let message = match rx.try_recv() {
+            Ok(message) => message,
+            Err(RecvError::Empty) => return Ok(()),
+            Err(RecvError::Lagged(missed)) => {
+                *next = next.map(|next| next + missed);
+                *clocks = [u64::MAX; 2];
+                continue;
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let meta = message.meta;
+        if next.is_some_and(|next| next != meta.id) {
+            return Err(format!("{meta:?} after message {next:?}"));
+        }
+        *next = Some(meta.id + 1);
+        if message.value != self::message(meta.writer.into(), meta.clock) {
+            return Err(format!("{meta:?} has another value: {:x?}", message.value));
+        }
+        let last = &mut clocks[meta.writer as usize];
+        if *last != u64::MAX && *last != 0 && *last + 1 != meta.clock {
+            return Err(format!("{meta:?} after message {last} of this writer"));
+        }
+        *last = meta.clock;
+    }
+}
+
+fn judge_queue(world: &World) -> Result<(), String> {
+    let conf = world.conf();
+    let before = world.before.get();
+    let idle = verify_idle(conf.key).map_err(|error| error.to_string())?;
+    if !idle.is_empty() {
+        return Err(format!("at once: {}", idle.join("; ")));
+    }
+    let (mut readers, mut next) = ([rx(conf, "x"), rx(conf, "y")], [None; 2]);
+    let mut clocks = [[0; 2]; 2];
+    for (n, reader) in readers.iter_mut().enumerate() {
+        drain(reader, &mut clocks[n], &mut next[n])?;
+    }
+    let is_lossless = conf.kind == QueueKind::Channel;
+    if is_lossless && next[0] != next[1] && world.given.get() == u64::MAX && next.iter().all(Option::is_some)
+    {
+        return Err(format!("x was given up to {:?}, y up to {:?}", next[0], next[1]));
+    }
+    // Others go on while the dead writer is not back.
+    let mut b = tx(conf, "b");
+    for _ in 0..2 * conf.capacity {
+        b.send_timeout(&message(1, b.sent() + 1), NO_HANG).map_err(|error| format!("b: {error}"))?;
+        for (n, reader) in readers.iter_mut().enumerate() {
+            drain(reader, &mut clocks[n], &mut next[n])?;
+            reader.ack();
+        }
+    }
+    let mut a = tx(conf, "a");
+    let sent = [a.sent(), b.sent() - 2 * u64::from(conf.capacity)];
+    let more = [sent[0].wrapping_sub(before[0]), sent[1].wrapping_sub(before[1])];
+    if more[0] > 2 || more[1] > 1 || more[0] * more[1] != 0 {
+        return Err(format!("before the child {before:?} were sent, with it {sent:?}"));
+    }
+    for _ in 0..2 * conf.capacity {
+        for (number, writer) in [(0, &mut a), (1, &mut b)] {
+            let next_message = message(number, writer.sent() + 1);
+            writer.send_timeout(&next_message, NO_HANG).map_err(|error| format!("{number}: {error}"))?;
+            for (n, reader) in readers.iter_mut().enumerate() {
+                drain(reader, &mut clocks[n], &mut next[n])?;
+                reader.ack();
+            }
+        }
+    }
+    if clocks != [[a.sent(), b.sent()]; 2] || next != [Some(a.sent() + b.sent()); 2] {
+        return Err(format!("sent {} and {}, received {clocks:?}, next {next:?}", a.sent(), b.sent()));
+    }
+    drop((a, b, readers));
+    match verify_idle(conf.key).map_err(|error| error.to_string())? {
+        damage if damage.is_empty() => Ok(()),
+        damage => Err(damage.join("; ")),
+    }
+}
+
+fn judge_recv(world: &World) -> Result<(), String> {
+    judge_given(world, false)
+}
+
+fn judge_acked(world: &World) -> Result<(), String> {
+    judge_given(world, true)
+}
+
+/// Whether the reader goes on where the dead one was, which may have taken note of the message that it asked for.
+fn judge_given(world: &World, acks: bool) -> Result<(), String> {
+    let (given, done) = (world.given.get(), world.done.load(Ordering::SeqCst) == 1);
+    let mut x = rx(world.conf(), "x");
+    let first = x.try_recv().map_err(|error| error.to_string())?.meta;
+    // What the predecessor had when it died comes again, and says so. What it asked for may.
+    let good = match first.id.checked_sub(given) {
+        // A reader that was only registered has not asked for another message.
+        Some(0) => first.redelivered,
+        Some(1) => !acks || !done,
+        Some(2) => acks && !first.redelivered,
+        _ => false,
+    };
+    if !good {
+        return Err(format!("{first:?} after {given} was given, done: {done}"));
+    }
+    drop(x);
+    judge_queue(world)
+}
+
+fn judge_mutex(world: &World) -> Result<(), String> {
+    let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "b").map_err(|error| error.to_string())?;
+    let whole = [words(1), words(2), [0; 6]];
+    match mutex.lock_timeout(NO_HANG) {
+        Ok(guard) if whole.contains(&guard) => {}
+        Ok(guard) => return Err(format!("a torn value came without a word: {guard:?}")),
+        Err(LockError::OwnerDied(died)) => drop(died.repair(|value| *value = words(3))),
+        Err(error) => return Err(format!("{error:?}")),
+    }
+    // The dead one's successor, too, and only once is anyone told.
+    let again: Mutex<Words> = Mutex::open(&world.lock.conf, "a").map_err(|error| error.to_string())?;
+    for mutex in [&mutex, &again, &mutex] {
+        let guard = mutex.lock_timeout(NO_HANG).map_err(|error| format!("then {error:?}"))?;
+        if !whole.contains(&guard) && *guard != words(3) {
+            return Err(format!("then {guard:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn judge_rw(world: &World) -> Result<(), String> {
+    let lock: RwLock<Words> = RwLock::open(&world.lock.conf, "b").map_err(|error| error.to_string())?;
+    let broken = match lock.read_timeout(NO_HANG) {
+        Ok(guard) if *guard == words(1) || *guard == words(2) => false,
+        Ok(guard) => return Err(format!("a torn value came without a word: {guard:?}")),
+        Err(LockError::OwnerDied(_)) => true,
+        Err(error) => return Err(format!("read: {error:?}")),
+    };
+    match lock.write_timeout(NO_HANG) {
+        Ok(_) if broken => return Err("a reader was told that the owner died, and a writer was not".into()),
+        Ok(_) => {}
+        Err(LockError::OwnerDied(died)) => drop(died.repair(|value| *value = words(2))),
+        Err(error) => return Err(format!("write: {error:?}")),
+    }
+    let again: RwLock<Words> = RwLock::open(&world.lock.conf, "a").map_err(|error| error.to_string())?;
+    let (one, two) = (lock.read_timeout(NO_HANG), again.read_timeout(NO_HANG));
+    if one.is_err() || two.is_err() {
+        return Err(format!("then {:?} and {:?}", one.err(), two.err()));
+    }
+    drop((one, two));
+    again.write_timeout(NO_HANG).map(drop).map_err(|error| format!("then write: {error:?}"))
+}
+
+fn judge_event(world: &World) -> Result<(), String> {
+    let done = world.done.load(Ordering::SeqCst);
+    let (a, c) = ["a", "c"].map(|name| Event::open(&world.lock.conf, name).unwrap()).into();
+    // c has learned of nothing yet: of what b did, and of what a did if it came to that.
+    let count = c.wait_timeout(NO_HANG);
+    if count != 1 && count != 2 {
+        return Err(format!("c was told {count} times, done: {done}"));
+    }
+    a.set();
+    if c.wait_timeout(NO_HANG) != 1 {
+        return Err("c was not told once more".into());
+    }
+    a.take();
+    c.set();
+    if a.wait_timeout(NO_HANG) != 1 {
+        return Err("a was not told".into());
+    }
+    Ok(())
+}
+
+fn judge_barrier(world: &World) -> Result<(), String> {
+    let open = |name| Barrier::open(&world.lock.conf, name).map_err(|error| error.to_string());
+    let (b, c) = (open("b")?, open("c")?);
+    let missing = b.wait_timeout(Duration::ZERO);
+    let Err(missing) = missing else { return Err(format!("c was not there, and yet {missing:?}")) };
+    if missing.missing.iter().any(|(name, alive)| name == "a" && *alive) {
+        return Err(format!("a is dead: {missing}"));
+    }
+    // It comes back, and the same round is complete when c is there.
+    let a = open("a")?;
+    if a.wait_timeout(Duration::ZERO).is_ok() {
+        return Err("c was not there".into());
+    }
+    let rounds = [c.wait_timeout(NO_HANG), b.wait_timeout(Duration::ZERO)];
+    match rounds {
+        [Ok(1), Err(_)] if c.round() == 1 => Ok(()),
+        other => Err(format!("{other:?}, round {}", c.round())),
+    }
+}
