@@ -124,7 +124,9 @@ fn threads_and_processes_have_a_lock_one_at_a_time() {
         });
         *mutex.lock().unwrap()
     };
-    let mut other = Other::start(|| drop(count("b")));
+    let mut other = Other::start(|| {
+        count("b");
+    });
     count("a");
     other.ends_well();
     let mutex: Mutex<[u64; 2]> = Mutex::open(&lock.conf, "a").unwrap();
@@ -180,10 +182,10 @@ fn a_reader_that_waits_uses_next_to_no_cpu() {
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     };
     let before = cpu();
-    assert_eq!(rx.recv_timeout(Duration::from_secs(3)), Err(RecvError::TimedOut));
+    assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Err(RecvError::TimedOut));
     let used = cpu() - before;
-    println!("{used:?} in 3 s");
-    assert!(used < Duration::from_micros(1500), "{used:?} in 3 s, and 5 ms in 10 s are allowed");
+    println!("{used:?} in 5 s");
+    assert!(used < Duration::from_micros(2500), "{used:?} in 5 s, and 5 ms in 10 s are allowed");
 }
 
 #[test]

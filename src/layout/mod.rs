@@ -32,6 +32,7 @@ pub(crate) use lane::{COMMITTED, UndoKind};
 pub(crate) use last::{Last, Op};
 pub use note::{NoteRec, NoteRing};
 pub use record::Record;
+pub(crate) use record::{checksum, record};
 pub use start::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_LEFT_READY, BEFORE_LEFT_STARTING,
     BEFORE_NONE, END_CLOSED, END_DROPPED, END_NONE, END_PANICKED, END_SIGNAL, StartRec,

@@ -6,7 +6,7 @@ use super::record::{Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::QueueConf;
 use crate::region::OutOfBounds;
-use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring};
+use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring as wake};
 use crate::word::read_before;
 use std::fmt;
 use std::marker::PhantomData;
@@ -97,6 +97,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
         rec.gone.store(0);
         let at = rec.at.load();
+        // The predecessor may have died before it woke the writers that wait for it.
+        wake(&ring.control.space);
         let again = rec.given.load() == at.wrapping_add(1);
         Ok(Receiver { at, next: None, again, me, ring, _payload: PhantomData })
     }
@@ -163,7 +165,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if let Some(rec) = self.rec() {
             rec.at.swap(next);
             if self.ring.policy.gates {
-                ring(&self.ring.control.space);
+                wake(&self.ring.control.space);
             }
         }
     }

@@ -72,6 +72,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
         (self.chunk, self.clock) = (chunk, rec.clock.load());
         write_after();
+        // The predecessor may have died between its message and the wake-up.
+        ring(&self.ring.control.bell);
         Ok(())
     }
 
