@@ -68,7 +68,8 @@ word!(Half, AtomicU32, u32);
 
 macro_rules! shared_word {
     ($name:ident, $atomic:ty, $int:ty) => {
-        /// A word that several processes write: each access takes part in one order that all of them see.
+        /// A word that several processes write: each access takes part in one order that all of
+        /// them see.
         #[repr(transparent)]
         pub struct $name($atomic);
 
@@ -144,7 +145,8 @@ macro_rules! shared_word {
 shared_word!(Shared, AtomicU64, u64);
 shared_word!(SharedHalf, AtomicU32, u32);
 
-/// Between reads of bytes that another process may be writing, and the read of the word that tells whether it did.
+/// Between reads of bytes that another process may be writing, and the read of the word that tells
+/// whether it did.
 #[inline(always)]
 pub(crate) fn read_before() {
     fence(Ordering::Acquire);

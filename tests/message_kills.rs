@@ -1,9 +1,11 @@
-//! A SIGKILL after every instruction of what locks and queues do leaves what docs/messaging.md says (G13).
+//! A SIGKILL after every instruction of what locks and queues do leaves what docs/messaging.md says
+//! (G13).
 //!
-//! A child opens a lock or queue, and is stepped to an instruction of an operation and killed there. Then the members
-//! that are left, and a successor of the dead one, go on: nothing hangs, no message is torn, lost, invented
-//! or given twice without a word, and a torn value comes with `OwnerDied`. Two scenarios begin where
-//! another process was killed in the middle of a send. An argument runs the scenarios whose name contains it.
+//! A child opens a lock or queue, and is stepped to an instruction of an operation and killed
+//! there. Then the members that are left, and a successor of the dead one, go on: nothing hangs, no
+//! message is torn, lost, invented or given twice without a word, and a torn value comes with
+//! `OwnerDied`. Two scenarios begin where another process was killed in the middle of a send. An
+//! argument runs the scenarios whose name contains it.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(dead_code, unreachable_pub, reason = "the other tests use the rest")]

@@ -1,8 +1,10 @@
-//! Writers and readers of a queue that are killed and stopped at random, thousands of times, lose and invent nothing (G13).
+//! Writers and readers of a queue that are killed and stopped at random, thousands of times, lose
+//! and invent nothing (G13).
 //!
-//! Four writers send as fast as they can, four readers check each message: no torn one, no gap and no repetition that is not
-//! announced, each writer's messages in order. The parent kills one of them at a random moment, stops another for a while, and
-//! starts a successor. A lock guards two counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many, and which.
+//! Four writers send as fast as they can, four readers check each message: no torn one, no gap and
+//! no repetition that is not announced, each writer's messages in order. The parent kills one of
+//! them at a random moment, stops another for a while, and starts a successor. A lock guards two
+//! counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many, and which.
 
 mod messages;
 
@@ -33,7 +35,8 @@ fn words(writer: u64, clock: u64) -> Words {
 
 /// What outlives the processes.
 struct Board {
-    /// One more than the number of the last message that a reader has checked; of the channel, then of the broadcast.
+    /// One more than the number of the last message that a reader has checked; of the channel, then
+    /// of the broadcast.
     checked: [&'static [AtomicU64]; 2],
     /// Of each reader of each queue and each writer, the last message.
     clocks: [&'static [AtomicU64]; 2],

@@ -1,4 +1,5 @@
-//! Queues between the handles of one process: what is sent is received, once, in order, and what is lost is counted.
+//! Queues between the handles of one process: what is sent is received, once, in order, and what is
+//! lost is counted.
 
 mod messages;
 

@@ -1,4 +1,5 @@
-//! Locks between processes: who is alive keeps what it has, also while it is stopped, and what a dead one had goes to others.
+//! Locks between processes: who is alive keeps what it has, also while it is stopped, and what a
+//! dead one had goes to others.
 //!
 //! The other processes are forks of this one, so one test runs at a time.
 

@@ -27,7 +27,8 @@ impl QueueKind {
     }
 }
 
-/// What writers of a channel do when a reader that is dead has not yet read what they would overwrite.
+/// What writers of a channel do when a reader that is dead has not yet read what they would
+/// overwrite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDead {
     /// They wait for its return.
@@ -39,7 +40,8 @@ pub enum OnDead {
     Evict,
 }
 
-/// What writers of a channel do when a reader that lives has not yet read what they would overwrite.
+/// What writers of a channel do when a reader that lives has not yet read what they would
+/// overwrite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnSlow {
     /// They wait for it.
@@ -101,9 +103,8 @@ impl QueueConf {
     /// use hotpool::conf::{QueueConf, QueueKind};
     /// use hotpool::units::{Bytes, Key};
     ///
-    /// let mut conf = QueueConf::new("moves", Key(0x4850_0f01), QueueKind::Channel, 64, Bytes(256));
-    /// conf.writers = vec!["zone".into()];
-    /// conf.readers = vec!["world".into()];
+    /// let mut conf = QueueConf::new("moves", Key(0x4850_0f01), QueueKind::Channel, 64,
+    /// Bytes(256)); conf.writers = vec!["zone".into()]; conf.readers = vec!["world".into()];
     /// ```
     pub fn new(name: &str, key: Key, kind: QueueKind, capacity: u32, message_bytes: Bytes) -> Self {
         QueueConf {

@@ -46,7 +46,8 @@ pub enum RecvError {
     /// There was none until the deadline.
     #[error("there was no message until the deadline")]
     TimedOut,
-    /// So many messages were overwritten before this reader came to them. The next call goes on after them.
+    /// So many messages were overwritten before this reader came to them. The next call goes on
+    /// after them.
     #[error("{0} messages were overwritten before they were read")]
     Lagged(u64),
     /// The queue may lend no memory to read in place.

@@ -171,7 +171,8 @@ impl Records {
                 self.places.get(place).is_some_and(|word| word.load() == Packed::new(lap, work.chunk()).0)
             };
             used(match published {
-                // Its last step is still to be done: the private chunk is the one that the message replaced.
+                // Its last step is still to be done: the private chunk is the one that the message
+                // replaced.
                 true => self.chunk(region, work.chunk())?.replaces.load(),
                 false => work.chunk(),
             });
@@ -227,8 +228,8 @@ fn look(
     })
 }
 
-/// What cannot be, of what does not depend on the moment: while members are at work, the words that it reads are
-/// not of one moment.
+/// What cannot be, of what does not depend on the moment: while members are at work, the words that
+/// it reads are not of one moment.
 fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<Shared>) -> Vec<String> {
     let mut damage = Vec::new();
     for place in 0..places.len() {
@@ -249,7 +250,8 @@ fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<S
     damage
 }
 
-/// What cannot be while no member is at work: each chunk is at one place or is private to one writer.
+/// What cannot be while no member is at work: each chunk is at one place or is private to one
+/// writer.
 pub fn verify_idle(key: Key) -> io::Result<Vec<String>> {
     let backend = Home::sysv().open();
     let Some(found) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(Vec::new()) };

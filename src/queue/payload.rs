@@ -2,11 +2,12 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A span of a chunk lies inside the mapping, which stays as long as the sender or receiver that borrows it.
-//! In a queue that never overwrites what a reader may still read (`Shape` and policy say so), a chunk is
-//! written by one writer alone while it is private, and by nobody while a reader has not passed it. Then plain copies
-//! and references are sound. In any other queue a reader may meet a writer, so there the bytes go word by word
-//! through atomics, and the reader looks afterwards whether they are still those of its message.
+//! A span of a chunk lies inside the mapping, which stays as long as the sender or receiver that
+//! borrows it. In a queue that never overwrites what a reader may still read (`Shape` and policy
+//! say so), a chunk is written by one writer alone while it is private, and by nobody while a
+//! reader has not passed it. Then plain copies and references are sound. In any other queue a
+//! reader may meet a writer, so there the bytes go word by word through atomics, and the reader
+//! looks afterwards whether they are still those of its message.
 #![allow(unsafe_code)]
 
 use crate::object::{Field, Fingerprint, Schema, SchemaText};
@@ -102,7 +103,8 @@ impl Span {
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), OutOfBounds> {
         if self.alone {
             let to = self.region.span(self.at, bytes.len() as u64)?;
-            // SAFETY: `to` has room for them, and nobody else uses a private chunk, see the top of this file.
+            // SAFETY: `to` has room for them, and nobody else uses a private chunk, see the top of
+            // this file.
             unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
             return Ok(());
         }
@@ -122,7 +124,8 @@ impl Span {
     pub(super) fn read(&self, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
         if self.alone {
             let from = self.region.span(self.at, bytes.len() as u64)?;
-            // SAFETY: they lie inside the mapping, and nobody writes to what a reader has not passed.
+            // SAFETY: they lie inside the mapping, and nobody writes to what a reader has not
+            // passed.
             unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr(), bytes.len()) };
             return Ok(());
         }
@@ -138,8 +141,8 @@ impl Span {
     /// Lends the message in place; `None` if a writer could meet the reader.
     pub(super) fn lend<'a, O: ?Sized>(&self, length: u64, _owner: &'a O) -> Option<&'a [u8]> {
         let start = self.region.span(self.at, length).ok().filter(|_| self.alone)?;
-        // SAFETY: they lie inside the mapping, which `_owner` keeps, and which nobody writes to until the reader has passed:
-        // it does so by a method that borrows it mutably.
+        // SAFETY: they lie inside the mapping, which `_owner` keeps, and which nobody writes to
+        // until the reader has passed: it does so by a method that borrows it mutably.
         Some(unsafe { std::slice::from_raw_parts(start.as_ptr(), length as usize) })
     }
 

@@ -1,4 +1,5 @@
-//! Receiving: each message in the order of its number, from where the last process of this name was.
+//! Receiving: each message in the order of its number, from where the last process of this name
+//! was.
 
 use super::error::RecvError;
 use super::payload::Payload;
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 /// A reader of a queue.
 ///
-/// One process at a time has it under a name. A message counts as read when the next one is asked for, or at
-/// [`ack`](Receiver::ack). If the process dies before, the next process under this name gets the message again, marked as
-/// [`redelivered`](Meta::redelivered); all others it gets once.
+/// One process at a time has it under a name. A message counts as read when the next one is asked
+/// for, or at [`ack`](Receiver::ack). If the process dies before, the next process under this name
+/// gets the message again, marked as [`redelivered`](Meta::redelivered); all others it gets once.
 pub struct Receiver<T: Payload + ?Sized> {
     /// The next message.
     at: u64,
@@ -133,8 +134,9 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(Message { meta: found.meta, value })
     }
 
-    /// Lends the next message in place, if there is one. It counts as read when the next one is asked for, and stays as it is until
-    /// then. Only a channel that never overtakes a living reader lends memory.
+    /// Lends the next message in place, if there is one. It counts as read when the next one is
+    /// asked for, and stays as it is until then. Only a channel that never overtakes a living
+    /// reader lends memory.
     pub fn try_recv_ref(&mut self) -> Result<View<'_>, RecvError> {
         if !self.ring.policy.is_lossless() {
             return Err(RecvError::Lossy);
@@ -156,8 +158,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.try_recv_ref()
     }
 
-    /// Takes note that the last message is done with: no process under this name gets it again, and writers need not
-    /// wait for it. Asking for the next message does the same.
+    /// Takes note that the last message is done with: no process under this name gets it again, and
+    /// writers need not wait for it. Asking for the next message does the same.
     #[inline]
     pub fn ack(&mut self) {
         let Some(next) = self.next.take() else { return };
@@ -266,7 +268,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(())
     }
 
-    /// The next message is overwritten: its place holds `word`. Goes to the oldest there is, when that is acknowledged.
+    /// The next message is overwritten: its place holds `word`. Goes to the oldest there is, when
+    /// that is acknowledged.
     #[cold]
     fn lagged(&mut self, word: Packed) -> RecvError {
         let capacity = self.ring.shape.capacity;

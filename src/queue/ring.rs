@@ -36,7 +36,8 @@ impl Policy {
         Policy { gates: conf.kind == QueueKind::Channel, on_dead: conf.on_dead, on_slow: conf.on_slow }
     }
 
-    /// No writer ever overwrites what a reader may still read, not even one that was dead for a while.
+    /// No writer ever overwrites what a reader may still read, not even one that was dead for a
+    /// while.
     pub(super) fn is_lossless(&self) -> bool {
         self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold
     }
@@ -151,8 +152,9 @@ impl Ring {
         *self.site.region
     }
 
-    /// Finishes what the writer of message `number` had to do after it published it, if it has not. The message lies at its place, whose
-    /// word is `found`; if it does no longer, others have finished it.
+    /// Finishes what the writer of message `number` had to do after it published it, if it has not.
+    /// The message lies at its place, whose word is `found`; if it does no longer, others have
+    /// finished it.
     #[inline]
     pub(super) fn finish(&self, number: u64, found: Packed, me: usize) -> Result<(), &'static str> {
         let head =
@@ -199,7 +201,8 @@ impl Ring {
     }
 }
 
-/// A new queue: a chunk at each place, of a lap in which nothing was published, and one for each writer.
+/// A new queue: a chunk at each place, of a lap in which nothing was published, and one for each
+/// writer.
 fn fill(region: &Region, body: u64, shape: &Shape) -> Result<(), OutOfBounds> {
     let places: Table<Shared> = region.table(body + shape.places_at(), shape.capacity)?;
     for place in 0..places.len() {

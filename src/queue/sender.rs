@@ -16,8 +16,9 @@ use std::time::Duration;
 
 /// A writer of a queue.
 ///
-/// One process at a time has it under a name. If that dies, the next process under this name goes on; [`sent`](Sender::sent) tells it
-/// how many messages the name has sent so far, so that it knows whether the one it died in was among them.
+/// One process at a time has it under a name. If that dies, the next process under this name goes
+/// on; [`sent`](Sender::sent) tells it how many messages the name has sent so far, so that it knows
+/// whether the one it died in was among them.
 pub struct Sender<T: Payload + ?Sized> {
     /// Number of the private chunk.
     chunk: u64,
@@ -29,7 +30,8 @@ pub struct Sender<T: Payload + ?Sized> {
     _payload: PhantomData<fn(&T)>,
 }
 
-/// Memory of a queue in which a message is written in place. Dropped without [`commit`](Loan::commit), nothing is sent.
+/// Memory of a queue in which a message is written in place. Dropped without
+/// [`commit`](Loan::commit), nothing is sent.
 #[must_use = "nothing is sent without a commit"]
 pub struct Loan<'a, T: Payload + ?Sized> {
     sender: &'a mut Sender<T>,
@@ -66,7 +68,8 @@ impl<T: Payload + ?Sized> Sender<T> {
                 self.ring.finish_as(self.me, work, head.clock.load(), head.replaces.load())?;
             }
         }
-        // If it was not published, or was finished by another, the chunk of the word is the private one.
+        // If it was not published, or was finished by another, the chunk of the word is the private
+        // one.
         let chunk = Packed(rec.work.load()).chunk();
         rec.work.store(Packed::new(NONE, chunk).0);
         self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
@@ -82,8 +85,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         self.clock
     }
 
-    /// Sends a message; in a channel it waits for its readers. Returns the number of the message: all messages of the queue
-    /// are numbered from 0 without a gap.
+    /// Sends a message; in a channel it waits for its readers. Returns the number of the message:
+    /// all messages of the queue are numbered from 0 without a gap.
     pub fn send(&mut self, message: &T) -> Result<u64, SendError> {
         let length = self.write(message)?;
         self.publish_in(length, None)
@@ -101,8 +104,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         self.publish_in(length, Some(most))
     }
 
-    /// Sends messages and wakes the readers once, after the last. Returns how many were sent before one could
-    /// not be, and why that was.
+    /// Sends messages and wakes the readers once, after the last. Returns how many were sent before
+    /// one could not be, and why that was.
     pub fn send_batch<'a>(&mut self, messages: impl IntoIterator<Item = &'a T>) -> (usize, Option<SendError>)
     where
         T: 'a,
@@ -157,7 +160,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the private chunk with the next number, and takes the chunk that it replaces for the next message.
+    /// Publishes the private chunk with the next number, and takes the chunk that it replaces for
+    /// the next message.
     #[inline]
     fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
         loop {
@@ -195,7 +199,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the private chunk as `number`, in place of what was found there; `false` if another was quicker.
+    /// Publishes the private chunk as `number`, in place of what was found there; `false` if
+    /// another was quicker.
     #[inline(always)]
     fn commit_as(&mut self, number: u64, length: u64, found: Packed) -> Result<bool, SendError> {
         let (place, lap) = self.ring.shape.place(number);
@@ -291,8 +296,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(false)
     }
 
-    /// Lends `length` bytes of the queue, in which the message is written in place. They hold what was there before. Only a channel
-    /// that never overtakes a living reader lends memory.
+    /// Lends `length` bytes of the queue, in which the message is written in place. They hold what
+    /// was there before. Only a channel that never overtakes a living reader lends memory.
     pub fn loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
         let length = self.check_length(length as u64)?;
         if T::most_bytes().is_some_and(|exact| exact != length) {
@@ -318,7 +323,8 @@ impl<T: Payload + ?Sized> Loan<'_, T> {
         self.sender.publish_in(self.length, None)
     }
 
-    /// Sends the message, unless a reader keeps it from being sent. The loan is then over all the same.
+    /// Sends the message, unless a reader keeps it from being sent. The loan is then over all the
+    /// same.
     pub fn try_commit(self) -> Result<u64, SendError> {
         self.sender.publish(self.length, true)
     }

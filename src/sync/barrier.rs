@@ -32,8 +32,8 @@ record!(Arrived, 64);
 
 /// A meeting of all members, round after round.
 ///
-/// A member that dies after it has arrived has arrived. One that dies before holds the others up until its successor
-/// arrives. One thread of a process waits at a time.
+/// A member that dies after it has arrived has arrived. One that dies before holds the others up
+/// until its successor arrives. One thread of a process waits at a time.
 pub struct Barrier {
     barrier: ForAll<At<BarrierRec>>,
     arrived: ForAll<Table<Arrived>>,
@@ -75,8 +75,8 @@ impl Barrier {
         }
     }
 
-    /// Arrives, and waits for all others up to a deadline of the monotonic clock. It has arrived also if they have
-    /// not in time: the next wait is for the same round.
+    /// Arrives, and waits for all others up to a deadline of the monotonic clock. It has arrived
+    /// also if they have not in time: the next wait is for the same round.
     pub fn wait_timeout(&self, most: Duration) -> Result<u64, Incomplete> {
         self.meet(Some(most))
     }

@@ -8,8 +8,8 @@ use crate::units::Key;
 use bytemuck::Pod;
 use std::time::Duration;
 
-/// The key of a lock and the names of its members. Every process opens it with the same configuration, each
-/// as another member.
+/// The key of a lock and the names of its members. Every process opens it with the same
+/// configuration, each as another member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockConf {
     /// Key of the segment and of the semaphores; nothing else uses it.

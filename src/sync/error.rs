@@ -118,7 +118,8 @@ impl OpenError {
     }
 }
 
-/// The value of a lock whose holder died, or panicked, while it had the lock. It may be half written.
+/// The value of a lock whose holder died, or panicked, while it had the lock. It may be half
+/// written.
 ///
 /// If it is dropped as it is, the next holder is told the same.
 #[must_use = "the lock is held as long as this value lives"]

@@ -32,7 +32,8 @@ record!(Seen, 64);
 
 /// Something that any member reports, and of which each member learns once.
 ///
-/// It counts: a member that was not waiting, or not alive, learns later how often it has happened since.
+/// It counts: a member that was not waiting, or not alive, learns later how often it has happened
+/// since.
 pub struct Event {
     event: ForAll<At<EventRec>>,
     seen: ForAll<Table<Seen>>,

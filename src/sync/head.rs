@@ -1,4 +1,5 @@
-//! The first bytes of a segment that holds a lock or a queue. `docs/messaging.md` is the prose copy.
+//! The first bytes of a segment that holds a lock or a queue. `docs/messaging.md` is the prose
+//! copy.
 
 use crate::layout::{checksum, record};
 use crate::word::{Half, Word};

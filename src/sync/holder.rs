@@ -108,7 +108,8 @@ impl Holder {
         }
     }
 
-    /// If the holder that `word` names is dead, its lock goes to this member, or back if that does not want it.
+    /// If the holder that `word` names is dead, its lock goes to this member, or back if that does
+    /// not want it.
     #[cold]
     fn take_of_dead(&self, word: u32, me: usize, seats: Seats, keep: bool) -> Result<Option<Found>, Refused> {
         let holder = word & HOLDER;
@@ -135,7 +136,8 @@ impl Holder {
         Ok(None)
     }
 
-    /// Gives the lock back and wakes up to `sleepers`. `broken` says that the value may be half written.
+    /// Gives the lock back and wakes up to `sleepers`. `broken` says that the value may be half
+    /// written.
     pub(crate) fn give_back(&self, broken: bool, sleepers: i32) {
         let mut word = self.word.load();
         let mark = if broken { BROKEN } else { 0 };
@@ -161,7 +163,8 @@ impl Holder {
         (word & HOLDER != 0, found(word))
     }
 
-    /// Gives up what a predecessor of this member held when it died. For a claim, before anything else.
+    /// Gives up what a predecessor of this member held when it died. For a claim, before anything
+    /// else.
     pub(crate) fn give_up(&self, me: usize) {
         let mut word = self.word.load();
         while word & HOLDER == mark_of(me) {

@@ -21,8 +21,9 @@ const VALUE: u64 = LINE;
 
 /// A value in shared memory that one thread of one process at a time has.
 ///
-/// If its holder dies, the next one gets it together with [`OwnerDied`]. If its holder is stopped, it keeps the lock.
-/// There is no order among those that wait. A thread that locks it twice waits for itself.
+/// If its holder dies, the next one gets it together with [`OwnerDied`]. If its holder is stopped,
+/// it keeps the lock. There is no order among those that wait. A thread that locks it twice waits
+/// for itself.
 ///
 /// ```
 /// use hotpool::sync::{LockConf, Mutex};
@@ -42,7 +43,8 @@ pub struct Mutex<T> {
     site: Site,
 }
 
-/// The right to the value of a [`Mutex`]. Given back on drop; if a panic drops it, the next holder is told.
+/// The right to the value of a [`Mutex`]. Given back on drop; if a panic drops it, the next holder
+/// is told.
 #[must_use = "the lock is given back at once if it is not kept"]
 pub struct MutexGuard<'a, T: Pod + Schema> {
     mutex: &'a Mutex<T>,
@@ -68,7 +70,8 @@ impl<T: Pod + Schema + Send> Mutex<T> {
         self.take(None)
     }
 
-    /// Takes the lock, unless a living process has it longer than that. The time is that of the monotonic clock.
+    /// Takes the lock, unless a living process has it longer than that. The time is that of the
+    /// monotonic clock.
     pub fn lock_timeout(&self, most: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         self.take(Some(most))
     }
@@ -113,8 +116,8 @@ impl<T: Pod + Schema + Send> Mutex<T> {
 }
 
 impl<'a, T: Pod + Schema> OwnerDied<MutexGuard<'a, T>> {
-    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, the next holder is told
-    /// that the owner died again.
+    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, the
+    /// next holder is told that the owner died again.
     pub fn repair(self, repair: impl FnOnce(&mut T)) -> MutexGuard<'a, T> {
         let mut guard = self.into_inner();
         repair(&mut guard);

@@ -34,7 +34,8 @@ pub enum RemoveError {
     },
 }
 
-/// Removes the lock or queue under a key, with everything in it; whether there was one. Refuses while a process uses it.
+/// Removes the lock or queue under a key, with everything in it; whether there was one. Refuses
+/// while a process uses it.
 pub fn remove(key: Key) -> Result<bool, RemoveError> {
     let system = |source| RemoveError::System { key, source };
     let backend = Home::sysv().open();

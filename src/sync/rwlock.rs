@@ -32,9 +32,9 @@ const READERS: u64 = LINE;
 
 /// A value in shared memory that many read at once, or one thread of one process writes.
 ///
-/// Readers do not keep readers out. A writer that waits keeps new readers out. The share of a dead reader is void; if a
-/// writer dies, everyone after it is told by [`OwnerDied`] until a writer has repaired the value. A stopped process
-/// keeps what it has.
+/// Readers do not keep readers out. A writer that waits keeps new readers out. The share of a dead
+/// reader is void; if a writer dies, everyone after it is told by [`OwnerDied`] until a writer has
+/// repaired the value. A stopped process keeps what it has.
 pub struct RwLock<T> {
     writer: ForAll<At<Holder>>,
     readers: ForAll<Table<Readers>>,
@@ -51,7 +51,8 @@ pub struct ReadGuard<'a, T: Pod + Schema> {
     _thread: PhantomData<*const ()>,
 }
 
-/// The right to write the value of a [`RwLock`]. Given back on drop; if a panic drops it, those after it are told.
+/// The right to write the value of a [`RwLock`]. Given back on drop; if a panic drops it, those
+/// after it are told.
 #[must_use = "the lock is given back at once if it is not kept"]
 pub struct WriteGuard<'a, T: Pod + Schema> {
     lock: &'a RwLock<T>,
@@ -201,8 +202,8 @@ impl<T> RwLock<T> {
 }
 
 impl<'a, T: Pod + Schema> OwnerDied<WriteGuard<'a, T>> {
-    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, those after it are told
-    /// that the owner died again.
+    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, those
+    /// after it are told that the owner died again.
     pub fn repair(self, repair: impl FnOnce(&mut T)) -> WriteGuard<'a, T> {
         let mut guard = self.into_inner();
         repair(&mut guard);

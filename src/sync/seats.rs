@@ -1,7 +1,7 @@
 //! Which members live: a set of semaphores, one for each member, that the kernel undoes at a death.
 //!
-//! The set has two more: number 0 is taken by the process that fills a new segment, number 1 marks the set as
-//! ours. `docs/messaging.md` says why a semaphore that can be taken proves a death.
+//! The set has two more: number 0 is taken by the process that fills a new segment, number 1 marks
+//! the set as ours. `docs/messaging.md` says why a semaphore that can be taken proves a death.
 
 use super::error::OpenError;
 use crate::share::Process;
@@ -19,8 +19,8 @@ pub(crate) const MAKER: u16 = 0;
 const MARKED: u16 = 1;
 const FIRST: u16 = 2;
 
-/// The semaphores that this process has taken: process, set, number. What its own pid holds and is not here was taken
-/// by the program that this process ran before an `exec`.
+/// The semaphores that this process has taken: process, set, number. What its own pid holds and is
+/// not here was taken by the program that this process ran before an `exec`.
 static TAKEN: Mutex<BTreeSet<(u32, i32, u16)>> = Mutex::new(BTreeSet::new());
 
 fn taken() -> MutexGuard<'static, BTreeSet<(u32, i32, u16)>> {
@@ -139,7 +139,8 @@ impl Seats {
         }
     }
 
-    /// The proof that a member is dead, which keeps its successor out as long as it lives; `None` if it is not dead.
+    /// The proof that a member is dead, which keeps its successor out as long as it lives; `None`
+    /// if it is not dead.
     pub(crate) fn prove_dead(self, member: usize) -> io::Result<Option<Seat>> {
         self.take(of_member(member))
     }

@@ -66,7 +66,8 @@ pub(crate) struct Site {
     pub(crate) region: ForAll<Region>,
     /// Where the records of the kind begin.
     pub(crate) body: u64,
-    /// The seat is given back before the memory goes: what this process could still store, it has stored.
+    /// The seat is given back before the memory goes: what this process could still store, it has
+    /// stored.
     _seat: Seat,
     _kept: Kept,
 }
@@ -103,8 +104,8 @@ impl Spec<'_> {
 }
 
 impl Site {
-    /// Opens what `spec` describes as the member `me`. `fill` writes the records of the kind into a new segment,
-    /// which is zero; nobody else uses it then.
+    /// Opens what `spec` describes as the member `me`. `fill` writes the records of the kind into a
+    /// new segment, which is zero; nobody else uses it then.
     pub(crate) fn open(
         spec: &Spec<'_>,
         me: &str,

@@ -2,15 +2,17 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Site`](super::site::Site) keeps its segment mapped until it is dropped, and is the last field of each lock and queue
-//! to be dropped; guards borrow the lock. So what lies in the segment is mapped as long as it is used.
+//! A [`Site`](super::site::Site) keeps its segment mapped until it is dropped, and is the last
+//! field of each lock and queue to be dropped; guards borrow the lock. So what lies in the segment
+//! is mapped as long as it is used.
 //!
-//! A value is only reached through a guard. The lock word lets one guard write at a time, among all threads of all
-//! processes, or several read. A dead holder's guard is gone with its memory before the next one is
-//! made (`seats.rs`). A value is `Pod`: any bytes are a value of it, so a torn one is wrong and not undefined.
+//! A value is only reached through a guard. The lock word lets one guard write at a time, among all
+//! threads of all processes, or several read. A dead holder's guard is gone with its memory before
+//! the next one is made (`seats.rs`). A value is `Pod`: any bytes are a value of it, so a torn one
+//! is wrong and not undefined.
 //!
-//! [`ForAll`] lets several threads use records, whose words are atomics, and regions, which lend only checked
-//! addresses. A [`Kept`] segment is not reached by anyone; it waits for its drop.
+//! [`ForAll`] lets several threads use records, whose words are atomics, and regions, which lend
+//! only checked addresses. A [`Kept`] segment is not reached by anyone; it waits for its drop.
 #![allow(unsafe_code)]
 
 use crate::layout::Record;
@@ -84,7 +86,8 @@ impl<T: Pod> ValueAt<T> {
     ///
     /// The lock is held, for reading at least, as long as the reference lives.
     pub(crate) unsafe fn get<'a>(&self) -> &'a T {
-        // SAFETY: inside the mapping and aligned, see `new`; any bytes are a `T`; nobody writes, by the caller's word.
+        // SAFETY: inside the mapping and aligned, see `new`; any bytes are a `T`; nobody writes, by
+        // the caller's word.
         unsafe { self.value.as_ref() }
     }
 
@@ -92,7 +95,8 @@ impl<T: Pod> ValueAt<T> {
     ///
     /// # Safety
     ///
-    /// The lock is held for writing as long as the reference lives, and it is the only one of this guard.
+    /// The lock is held for writing as long as the reference lives, and it is the only one of this
+    /// guard.
     pub(crate) unsafe fn get_mut<'a>(&self) -> &'a mut T {
         let mut value = self.value;
         // SAFETY: as in `get`, and the caller is the only one who has the lock.
@@ -112,7 +116,8 @@ impl<'a, T: Pod> Held<'a, T> {
     }
 
     pub(super) fn get(&self) -> &T {
-        // SAFETY: the guard that owns this has the lock, and the reference does not outlive the guard's borrow.
+        // SAFETY: the guard that owns this has the lock, and the reference does not outlive the
+        // guard's borrow.
         unsafe { self.value.get() }
     }
 

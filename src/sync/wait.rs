@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Longest slice of a process that waits for a lock.
 pub(crate) const FOR_A_LOCK: Duration = Duration::from_millis(16);
-/// Longest slice of a process that waits for a message: five looks a second cost next to nothing. Only a wake-up that was lost
-/// with the process that owed it takes as long.
+/// Longest slice of a process that waits for a message: five looks a second cost next to nothing.
+/// Only a wake-up that was lost with the process that owed it takes as long.
 pub(crate) const FOR_A_MESSAGE: Duration = Duration::from_millis(200);
 
 const FIRST_SLICE: Duration = Duration::from_millis(1);

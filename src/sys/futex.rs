@@ -9,13 +9,15 @@
 use crate::word::SharedHalf;
 use std::time::Duration;
 
-/// Sleeps while the word has this value, up to `most`; whether it slept that long. May return early.
+/// Sleeps while the word has this value, up to `most`; whether it slept that long. May return
+/// early.
 pub(crate) fn wait(word: &SharedHalf, value: u32, most: Duration) -> bool {
     let most = libc::timespec {
         tv_sec: most.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: most.subsec_nanos().into(),
     };
-    // SAFETY: see the top of this file. The timeout is relative, which the kernel takes for the monotonic clock.
+    // SAFETY: see the top of this file. The timeout is relative, which the kernel takes for the
+    // monotonic clock.
     let answer =
         unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAIT, value, &raw const most) };
     answer == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETIMEDOUT)

@@ -1,4 +1,5 @@
-//! What the tests of locks and queues share: keys of their own, removed also when a test fails, and other processes.
+//! What the tests of locks and queues share: keys of their own, removed also when a test fails, and
+//! other processes.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use hotpool::conf::{QueueConf, QueueKind};
@@ -6,7 +7,8 @@ use hotpool::sync::LockConf;
 use hotpool::units::{Bytes, Key};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A key that no other process and no other test of this one has. What is under it goes with this value.
+/// A key that no other process and no other test of this one has. What is under it goes with this
+/// value.
 pub struct OwnKey(pub Key);
 
 impl OwnKey {
@@ -94,8 +96,8 @@ pub struct Other {
 impl Other {
     /// Runs `work` in it.
     pub fn start(work: impl FnOnce()) -> Other {
-        // SAFETY: the child runs `work` and ends; the tests that call it have one thread, or `work` only what
-        // a child of several threads may do.
+        // SAFETY: the child runs `work` and ends; the tests that call it have one thread, or `work`
+        // only what a child of several threads may do.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {

@@ -1,4 +1,5 @@
-//! The operations of locks and queues that are killed after each instruction, and the judgement of what is left.
+//! The operations of locks and queues that are killed after each instruction, and the judgement of
+//! what is left.
 
 use super::messages::{Lock, Queue, board};
 use super::stepper::{self, Child, Moment, Path};
@@ -480,7 +481,8 @@ fn barrier_wait(world: &World) {
 
 // What is left.
 
-/// Receives all there is. Numbers follow each other, nothing is torn, each writer's messages are in order.
+/// Receives all there is. Numbers follow each other, nothing is torn, each writer's messages are in
+/// order.
 fn drain(rx: &mut Receiver<Words>, clocks: &mut [u64; 2], next: &mut Option<u64>) -> Result<(), String> {
     loop {
         let message = match rx.try_recv() {
@@ -569,7 +571,8 @@ fn judge_acked(world: &World) -> Result<(), String> {
     judge_given(world, true)
 }
 
-/// Whether the reader goes on where the dead one was, which may have taken note of the message that it asked for.
+/// Whether the reader goes on where the dead one was, which may have taken note of the message that
+/// it asked for.
 fn judge_given(world: &World, acks: bool) -> Result<(), String> {
     let (given, done) = (world.given.get(), world.done.load(Ordering::SeqCst) == 1);
     let mut x = rx(world.conf(), "x");
