@@ -406,7 +406,7 @@ fn must_be_hot_never_creates_a_pool() {
     site.conf.resume.must_be_hot = true;
     let refusal = said(&site.serve(), "refused:");
     let wanted = format!(
-        "[zone] MustBeHot = yes refuses a cold start, and there is no segment under {}; \
+        "[zone] MustBeHot = yes refuses a cold start, but there is no segment under {}; \
          to start cold on purpose, start once with MustBeHot = no",
         site.key()
     );

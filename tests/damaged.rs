@@ -144,7 +144,7 @@ fn an_object_size_that_overflows_is_refused() {
 fn a_start_counter_at_its_maximum_is_refused_or_saturates() {
     let image = Images::make(0x7dc1_0000).closed;
     changed(&image, 0, offset_of!(BaseHeader, epoch) as u64, |_| u64::MAX);
-    assert_eq!(refusal(&image), "it counts more starts than there can be");
+    assert_eq!(refusal(&image), "its epoch is the largest possible");
     changed(&image, 0, offset_of!(BaseHeader, starts_clean) as u64, |_| u64::MAX);
     open(&image.conf).unwrap().close().unwrap();
     assert_eq!(raw::peek(image.key(0), offset_of!(BaseHeader, starts_clean) as u64), Some(u64::MAX));
@@ -184,7 +184,7 @@ fn an_extent_of_a_type_that_is_not_in_use_is_refused() {
     let image = Images::make(0x7dc3_0000).closed;
     changed(&image, 0, offset_of!(BaseHeader, ntypes) as u64, |_| 3);
     let what = refusal(&image);
-    assert!(what.ends_with("makes no sense: its type is not in use"), "{what}");
+    assert!(what.ends_with("is invalid: its type is not in use"), "{what}");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_type_that_is_counted_twice_is_refused() {
     let image = Images::make(0x7dc4_0000).closed;
     changed(&image, 0, offset_of!(BaseHeader, ntypes) as u64, |_| 5);
     raw::poke(image.key(0), offset_of!(BaseHeader, order) as u64 + 16, |_| 4);
-    assert_eq!(refusal(&image), "type 4, added as number 4: it was added before");
+    assert_eq!(refusal(&image), "type 4, added as number 4: it occurs twice");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn counts_beyond_the_capacity_are_refused() {
     changed(&image, 0, entry(4, offset_of!(TypeInfo, groups)), |_| 1 << 40);
     assert_eq!(refusal(&image), "type `wide`: its index uses more groups than it has");
     changed(&image, 0, entry(4, offset_of!(TypeInfo, groups)), |_| 0);
-    assert_eq!(refusal(&image), "type `wide`: it counts objects and has no index for them");
+    assert_eq!(refusal(&image), "type `wide`: it counts objects, but has no index for them");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn parts_of_the_base_that_overlap_are_refused() {
         [(8, 0), (16, TYPES), (24, BLOCKS), (32, EXTENTS), (48, TYPES + 256), (64, 0), (80, TYPES)]
     {
         changed(&image, 0, damage::GEOMETRY + field, |_| to);
-        assert_eq!(refusal(&image), "parts of it overlap");
+        assert_eq!(refusal(&image), "its parts overlap");
     }
 }
 
@@ -286,7 +286,7 @@ fn an_invalid_undo_log_is_refused_without_a_change() {
     let image = Images::make(0x7dcb_0000).cut;
     changed(&image, 0, LANES + 64 + 8, |_| 1 << 63 | 2 << 28 | 1);
     let before: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
-    assert_eq!(refusal(&image), "its undo log names a slot that is not there");
+    assert_eq!(refusal(&image), "its undo log names a slot that does not exist");
     let after: Vec<_> = (0..4).map(|number| raw::read(image.key(number))).collect();
     assert!(before == after);
 }

@@ -265,7 +265,7 @@ fn reserved_pages_are_used_reported_and_kept_by_every_resume() {
     }
     // `off` for a pool on reserved pages is a disagreement, and the only one.
     let [told] = &warnings()[..] else { panic!("{:?}", warnings()) };
-    assert!(told.contains("keeps its reserved pages of 2 MiB, the ini says off"), "{told}");
+    assert!(told.contains("keeps its reserved pages of 2 MiB, but the ini has HugePages = off"), "{told}");
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_pool_on_small_pages_resumes_with_a_warning_whatever_the_ini_sets() {
     assert_eq!(pool.get(id).unwrap().words, [7; 8]);
     assert_eq!(said(&pool), "; pages of 4 KiB");
     let [told] = &warnings()[..] else { panic!("{:?}", warnings()) };
-    assert!(told.contains("keeps its small pages, the ini says on"), "{told}");
+    assert!(told.contains("keeps its small pages, but the ini has HugePages = on"), "{told}");
     drop(pool);
     // A block that is added gets the configured pages.
     bench.conf.shm_keys.push(Key(bench.conf.base_key.0 + 3));

@@ -73,7 +73,7 @@ fn a_full_pool_names_the_type_and_the_remedy() {
             break error;
         }
     };
-    insta::assert_snapshot!(error, @"no room for another `page`: 14 live and 0 used up of 14 slots, 3200 free in 1 blocks; add a key to ShmKeys and restart, the pool grows on resume");
+    insta::assert_snapshot!(error, @"no room for another `page`: 14 live and 0 retired of 14 slots, 3200 free in 1 block; add a key to ShmKeys and restart: the pool grows when it is resumed");
     pool.destroy().unwrap();
 }
 
@@ -120,7 +120,7 @@ fn added_blocks_are_used_and_dropped_blocks_with_content_are_refused() {
 
     insta::assert_snapshot!(
         refusal(MemoryPoolMgr::open(&one), one.base_key),
-        @"[shape] ShmKeys: block 0xKEY2, which the pool in 0xKEY uses (58240 taken), is not named any more; put it back"
+        @"[shape] ShmKeys: the ini no longer names block 0xKEY2, of which the pool under 0xKEY uses 58240; put it back"
     );
     // The order of the keys does not matter.
     let mut turned = two.clone();
@@ -144,7 +144,7 @@ fn another_block_size_is_refused_with_the_way_back() {
     other.block_size = Bytes(128 << 10);
     insta::assert_snapshot!(
         refusal(MemoryPoolMgr::open(&other), conf.base_key),
-        @"[shape] BlockSize: the blocks of the pool in 0xKEY are of 64K, the ini says 128K; set it back to 64K, or empty the pool with `hotpool rm --key 0xKEY` and start cold"
+        @"[shape] BlockSize: the blocks of the pool under 0xKEY have 64K, but the ini requires 128K; set it back to 64K, or empty the pool with `hotpool rm --key 0xKEY` and start cold"
     );
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<One>().unwrap();
@@ -214,7 +214,7 @@ fn a_renamed_struct_is_refused_with_the_name_to_keep() {
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Champion>(), conf.base_key),
-        @r#"type 7 of the pool in 0xKEY is called `hero` and has the fields of `champion`; if the struct was renamed, keep the old name: #[pool(id = 7, name = "hero")]; if it is another type, it needs another number"#
+        @r#"type 7 of the pool under 0xKEY is called `hero`, but has the fields of `champion`; if the struct was renamed, keep the old name: #[pool(id = 7, name = "hero")]; if it is another type, it needs another number"#
     );
     pool.add_type::<after::NamedAsBefore>().unwrap();
     let hero = hero.handle().typed::<after::NamedAsBefore>().unwrap();
@@ -275,7 +275,7 @@ fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Hero>(), conf.base_key),
-        @"type `hero` (7) of the pool in 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 objects are kept and not touched; start the build that made them, or free them with it first"
+        @"type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 objects are kept unchanged; start the build that created them, or free them with that build first"
     );
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Villain>(), conf.base_key),
@@ -291,7 +291,7 @@ fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     assert_eq!(pool.get(hero).map(|h| (h.uid, h.hp, h.level)), Some((1, -2, 3)));
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Hero>(), conf.base_key).split("; its 1").next().unwrap_or_default(),
-        @"type `hero` (7) of the pool in 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes"
+        @"type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes"
     );
     pool.destroy().unwrap();
 }
@@ -316,7 +316,7 @@ fn the_ini_settings_of_a_type_are_honoured() {
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     insta::assert_snapshot!(
         refusal(pool.add_type::<Page>(), conf.base_key),
-        @"[shape]: says that an object has 4097 bytes, in this build it has 4096"
+        @"[shape]: states an object size of 4097 bytes, but in this build it is 4096 bytes"
     );
     pool.destroy().unwrap();
 

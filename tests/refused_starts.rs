@@ -223,7 +223,7 @@ fn blocks_counted_but_not_written_are_refused() {
     image.plant();
     raw::poke(image.conf.base_key, NBLOCKS, |count| count + 1);
     let error = open(&image.conf, &|| "nblocks".into()).unwrap().to_string();
-    assert!(error.contains("block 3 says that it is block 0"), "{error}");
+    assert!(error.contains("block 3 has the block number 0"), "{error}");
     let report = hotpool::inspect::verify_pool(image.conf.base_key, &hotpool::share::Home::of(&image.conf));
     assert!(!report.unwrap().is_sound());
 }

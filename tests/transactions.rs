@@ -218,7 +218,7 @@ fn a_transaction_accesses_objects_by_key_in_groups_and_by_iteration() {
         assert_eq!(tx.get_by_key::<Item>(1), None);
         assert!(tx.get_several_mut([ids[0], ids[1]]).is_err());
         let missing = tx.update_by_key::<Item, _>(1, |_| ()).unwrap_err();
-        assert_eq!(missing.to_string(), "no `item` has the key 1");
+        assert_eq!(missing.to_string(), "no `item` has the user key 1");
         let seen: Vec<u64> = tx.iter::<Item>().map(|(_, item)| item.owner).collect();
         assert_eq!((seen, tx.len::<Item>()), (vec![1, 13], 2));
         Ok(())
@@ -429,7 +429,7 @@ fn an_undo_size_already_raised_in_the_ini_is_not_requested_again() {
     let huge = pool.alloc(Huge { bytes: [1; 10_000] }).unwrap();
     let refusal =
         |pool: &mut MemoryPoolMgr| pool.update(huge, |huge| huge.bytes[0] = 2).unwrap_err().to_string();
-    let enough = "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make the pool anew with an \
+    let enough = "the transaction does not fit into the undo log of 4032 bytes; make it smaller, or create the pool anew with an \
                   UndoSize of at least 80K";
     assert_eq!(refusal(&mut pool), enough);
     drop(pool);
@@ -437,8 +437,8 @@ fn an_undo_size_already_raised_in_the_ini_is_not_requested_again() {
     let mut pool = open(&conf);
     assert_eq!(
         refusal(&mut pool),
-        "the transaction is larger than the undo log of 4032 bytes; make it smaller, or make the pool anew: UndoSize = \
-         128K would do, and this pool keeps the log that it was made with"
+        "the transaction does not fit into the undo log of 4032 bytes; make it smaller, or create the pool anew: UndoSize = \
+         128K is sufficient, but this pool keeps the log with which it was created"
     );
     pool.destroy().unwrap();
     // The size that the message names suffices, and a page less does not.
@@ -514,9 +514,9 @@ fn a_type_too_large_for_update_is_reported_once_with_a_sufficient_undo_size() {
     };
     let expected = |undo: &str| {
         format!(
-            "[tx] UndoSize: an object of huge has 80000 bytes, and the undo log of the pool under {key} is of 64K: `update` \
-             and `Tx::get_mut` refuse each of them; set UndoSize = {undo} and make the pool anew (empty it with `hotpool rm \
-             --key {key}`), or write them through `get_mut` only"
+            "[tx] UndoSize: an object of huge has 80000 bytes, but the undo log of the pool under {key} has 64K: `update` and \
+             `Tx::get_mut` always fail for this type; set UndoSize = {undo} and create the pool anew (empty it with \
+             `hotpool rm --key {key}`), or write them through `get_mut` only"
         )
     };
     let mut pool = open(&conf);

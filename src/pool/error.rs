@@ -1,4 +1,4 @@
-//! What can go wrong in a pool, and what to do about it.
+//! The errors of a pool, each with what to do about it.
 
 use crate::conf::{ConfError, Place, ProcessConf};
 use crate::object::Handle;
@@ -6,7 +6,7 @@ use crate::pool::start::disagreement::Disagreement;
 use crate::share::ShareError;
 use crate::units::{Bytes, Key};
 
-/// Why a pool could not be opened, or a type not be added to it.
+/// Reasons why a pool could not be opened, or a type not be added.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
@@ -14,20 +14,20 @@ pub enum PoolError {
     #[error("{0}")]
     Conf(#[from] ConfError),
 
-    /// The segments could not be had.
+    /// The segments could not be attached or created.
     #[error(transparent)]
     Share(#[from] ShareError),
 
-    /// The base segment holds bytes that no pool of ours has.
+    /// The base segment holds bytes that no pool has.
     #[error(
-        "the base segment {key} of `{process}` is damaged: {what}; nothing was changed; keep it for a look with `hotpool ls`, or give it up with `hotpool rm --key {key}`"
+        "the base segment {key} of `{process}` is damaged: {what}; nothing was changed; examine it with `hotpool inspect --key {key}`, or give it up with `hotpool rm --key {key}`"
     )]
     Corrupt {
-        /// Process of the ini.
+        /// Process name.
         process: String,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// What makes no sense.
+        /// Rule that the bytes break.
         what: String,
     },
 
@@ -35,174 +35,172 @@ pub enum PoolError {
     #[error("{0}")]
     Disagrees(Box<Disagreement>),
 
-    /// A file of the pool has a hole where bytes of it were.
+    /// A file of the pool has a hole where it had bytes.
     #[error(
         "the file of segment {key} of `{process}` has a hole of {bytes} at offset {at:#x}, where bytes of the pool were: \
          it was truncated and made longer again, or copied without its zeros; nothing was changed; after such a copy, \
-         copy it again with `cp --sparse=never`; else restore a snapshot, or give the objects up with `hotpool rm` and \
+         copy it again with `cp --sparse=never`; otherwise restore a snapshot, or give up the objects with `hotpool rm` and \
          BaseKey {base}"
     )]
     Hole {
-        /// Process of the ini.
+        /// Process name.
         process: String,
-        /// Key of the base segment.
+        /// Base key.
         base: Key,
-        /// Key of the segment.
+        /// Segment key.
         key: Key,
-        /// Where the hole begins.
+        /// Offset of the hole.
         at: u64,
-        /// Its length, as far as the pool has taken it.
+        /// Length of the hole, as far as the pool has allocated it.
         bytes: Bytes,
     },
 
-    /// The base of a pool was removed, and blocks of it are still there.
+    /// The base of a pool was removed, but some of its blocks exist.
     #[error(
-        "{place}: there is no base under {base}, and {blocks} of a pool whose base is gone; nothing was changed; if it can \
-         be restored from a snapshot, do that; else give its objects up with `{next}`",
+        "{place}: there is no base under {base}, but {blocks} of a pool whose base is gone; nothing was changed; restore \
+         its base from a snapshot if you have one; otherwise give up its objects with `{next}`",
         blocks = these(blocks)
     )]
     Orphans {
-        /// Where the ini names the blocks.
+        /// Position of the blocks in the ini.
         place: Place,
-        /// Key of the base segment.
+        /// Base key.
         base: Key,
-        /// The blocks that are there.
+        /// Segment keys of the existing blocks.
         blocks: Vec<Key>,
-        /// The command that removes them.
+        /// Command that removes them.
         next: String,
     },
 
     /// The ini names more blocks than a pool can have.
-    #[error(
-        "{place}: {found} blocks, counting those the pool has had, are more than the {limit} a pool can have"
-    )]
+    #[error("{place}: {found} blocks, including earlier blocks of the pool, exceed the limit of {limit}")]
     TooManyBlocks {
-        /// Where the ini names the blocks.
+        /// Position of the blocks in the ini.
         place: Place,
         /// Number of blocks.
         found: usize,
-        /// The most there can be.
+        /// Largest number of blocks.
         limit: u32,
     },
 
-    /// One owner after the other has died before it was ready.
+    /// One owner after another died before it was ready.
     #[error(
-        "{place}: {crashes} owners in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; look with `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
+        "{place}: {crashes} owners in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; run `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
     )]
     CrashLoop {
         /// Section of the process.
         place: Place,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// How many.
+        /// Number of owners.
         crashes: u32,
         /// Seconds since the first of them attached.
         since: u64,
-        /// Seconds until so few of them are in the window that a start is tried again.
+        /// Seconds until the breaker allows another start.
         wait: u64,
     },
 
-    /// The pool cannot be moved aside: what an earlier crash loop left is still there.
+    /// The pool cannot be moved aside, because its post-mortem keys are in use.
     #[error(
-        "`{process}` is in a crash loop and cannot be moved aside: {found}; if that is an earlier state of it, a new pool has crashed as well, so the objects are not the cause: look with `hotpool postmortem --key {base}`, then remove it with `hotpool rm --key {base}`"
+        "`{process}` is in a crash loop and cannot be moved aside: {found}; if that is an earlier copy of this pool, the new pool has crashed as well, so the objects are not the cause: run `hotpool postmortem --key {base}`, then remove the copy with `hotpool rm --key {base}`"
     )]
     AsideTaken {
-        /// Process of the ini.
+        /// Process name.
         process: String,
         /// Post-mortem key of the base.
         base: Key,
-        /// What is under a post-mortem key.
+        /// Description of the segment under a post-mortem key.
         found: String,
     },
 
-    /// The start would be cold, and must not be.
+    /// The start would be cold, which `MustBeHot` refuses.
     #[error(
-        "{place} = yes refuses a cold start, and {found}; to start cold on purpose, start once with MustBeHot = no"
+        "{place} = yes refuses a cold start, but {found}; to start cold on purpose, start once with MustBeHot = no"
     )]
     NotHot {
-        /// `MustBeHot` of the process.
+        /// Position of `MustBeHot`.
         place: Place,
-        /// What was found.
+        /// Description of what was found.
         found: String,
     },
 
-    /// A struct is not what it was when the objects were made.
-    #[error("type `{name}` ({id}) of the pool in {key} has changed: {}; its {objects} objects are kept and not touched; start the build that made them, or free them with it first", differences.join("; "))]
+    /// A struct differs from the one whose objects are in the pool.
+    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; its {objects} objects are kept unchanged; start the build that created them, or free them with that build first", differences.join("; "))]
     TypeChanged {
         /// Name of the type.
         name: String,
-        /// Number of the type.
+        /// Type number.
         id: u16,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// Field by field.
+        /// Differences, field by field.
         differences: Vec<String>,
-        /// Objects of it in the pool.
+        /// Number of objects of the type in the pool.
         objects: u64,
     },
 
     /// The struct of a type was renamed.
     #[error(
-        "type {id} of the pool in {key} is called `{stored}` and has the fields of `{name}`; if the struct was renamed, \
+        "type {id} of the pool under {key} is called `{stored}`, but has the fields of `{name}`; if the struct was renamed, \
          keep the old name: #[pool(id = {id}, name = \"{stored}\")]; if it is another type, it needs another number"
     )]
     TypeRenamed {
-        /// The type being added.
+        /// Name of the type that is being added.
         name: &'static str,
-        /// Its number.
+        /// Its type number.
         id: u16,
-        /// The name in the pool.
+        /// Name of the type in the pool.
         stored: String,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
     },
 
-    /// Another type has the number.
+    /// Another type has the type number.
     #[error(
-        "type number {id} belongs to `{other}` in the pool in {key}; `{name}` needs another: #[pool(id = N)]"
+        "type number {id} belongs to `{other}` in the pool under {key}; `{name}` needs another: #[pool(id = N)]"
     )]
     TypeIdTaken {
-        /// The type being added.
+        /// Name of the type that is being added.
         name: &'static str,
-        /// Its number.
+        /// Its type number.
         id: u16,
-        /// The type that has it.
+        /// Name of the type that has the number.
         other: String,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
     },
 
     /// Another type of the pool has the name.
     #[error(
-        "cannot add type {id}: the pool in {key} has a type `{name}` already, with the number {other}; for the same \
-         struct keep that number: #[pool(id = {other})]; another struct needs another name: #[pool(id = {id}, name = \"…\")]"
+        "cannot add type {id}: the pool under {key} already has a type `{name}` with the number {other}; for the same \
+         struct, keep that number: #[pool(id = {other})]; another struct needs another name: #[pool(id = {id}, name = \"…\")]"
     )]
     TypeNameTaken {
-        /// Name of both.
+        /// Name of both types.
         name: &'static str,
-        /// Number of the type being added.
+        /// Number of the type that is being added.
         id: u16,
         /// Number of the type that has the name.
         other: u32,
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
     },
 
-    /// The type cannot be kept in any pool.
+    /// No pool can hold objects of the type.
     #[error("type `{name}` cannot be kept in a pool: {why}")]
     TypeUnfit {
         /// Name of the type.
         name: &'static str,
-        /// Why not.
+        /// Reason.
         why: String,
     },
 
     /// One object does not fit into a block.
     #[error(
-        "{place}: a slot of type `{name}` takes {needs} bytes, a block of {block} has {room}; set BlockSize to at least {at_least}"
+        "{place}: a slot of type `{name}` needs {needs} bytes, but a block of {block} has room for {room}; set BlockSize to at least {at_least}"
     )]
     BlockTooSmall {
-        /// Where the ini says the block size.
+        /// Position of the block size in the ini.
         place: Place,
         /// Name of the type.
         name: &'static str,
@@ -210,16 +208,16 @@ pub enum PoolError {
         needs: u64,
         /// Block size.
         block: Bytes,
-        /// What of it slots can have.
+        /// Bytes of a block that slots can use.
         room: u64,
-        /// The smallest block size that would do.
+        /// Smallest sufficient block size.
         at_least: Bytes,
     },
 
-    /// The ini says another object size than the program.
-    #[error("{place}: says that an object has {wanted} bytes, in this build it has {found}")]
+    /// The object size in the ini differs from that of the program.
+    #[error("{place}: states an object size of {wanted} bytes, but in this build it is {found} bytes")]
     ObjectSize {
-        /// Where the ini says it.
+        /// Position of the size in the ini.
         place: Place,
         /// Bytes in the ini.
         wanted: u64,
@@ -227,30 +225,30 @@ pub enum PoolError {
         found: u64,
     },
 
-    /// There is no memory for the capacity that the ini asks for.
+    /// The blocks have no room for the capacity that the ini requires.
     #[error("{place}: no room for {capacity} objects of `{name}`: {source}")]
     Capacity {
-        /// Where the ini says it.
+        /// Position of the capacity in the ini.
         place: Place,
         /// Name of the type.
         name: String,
-        /// Objects asked for.
+        /// Required capacity.
         capacity: u32,
-        /// What was missing.
+        /// What is missing.
         #[source]
         source: AllocError,
     },
 }
 
 impl PoolError {
-    /// Returns the error of a base whose bytes make no sense.
+    /// Creates the error of a damaged base.
     #[cold]
     pub(crate) fn corrupt(conf: &ProcessConf, what: &str) -> Self {
         PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
     }
 }
 
-/// Blocks by their keys, the first few of them.
+/// Lists the first blocks by their keys, with their number.
 fn these(blocks: &[Key]) -> String {
     const MOST: usize = 4;
     let named: Vec<String> = blocks.iter().take(MOST).map(Key::to_string).collect();
@@ -261,29 +259,29 @@ fn these(blocks: &[Key]) -> String {
     }
 }
 
-/// Why an object could not be made.
+/// Reasons why an object could not be allocated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocError {
-    /// There is no room for another object of the type.
+    /// The pool has no room for another object of the type.
     #[error("{0}")]
     Full(Box<Full>),
-    /// An object with that key is there already.
-    #[error("object {holder} has the key {key}")]
+    /// An object already has this user key.
+    #[error("object {holder} already has the user key {key}")]
     KeyExists {
-        /// The key.
+        /// The user key.
         key: u64,
-        /// The object that has it.
+        /// Handle of that object.
         holder: Handle,
     },
-    /// The index has no place for a key, however large it grows.
+    /// The index has no free entry for a user key, however large it grows.
     #[error(
-        "cannot add the key {key} to `{type_name}`: the places that the index has for it are full of keys with the same hash; an object freed in a transaction keeps its place until the commit, so commit before the key is made again, or use other keys"
+        "cannot add the user key {key} to `{type_name}`: the index groups for it are full of keys with the same hash; an object that a transaction frees keeps its entry until the commit, so commit before you use the key again, or use other keys"
     )]
     Crowded {
         /// Name of the type.
         type_name: Box<str>,
-        /// The key.
+        /// The user key.
         key: u64,
     },
     /// `add_type` was not called for the type, or failed.
@@ -291,23 +289,24 @@ pub enum AllocError {
     NotAdded(&'static str),
 }
 
-/// A pool that has no room for another object of a type.
+/// A pool without room for another object of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no room for another `{type_name}`: {len} live and {retired} used up of {capacity} slots, {free} free in {blocks} blocks; {remedy}"
+    "no room for another `{type_name}`: {len} live and {retired} retired of {capacity} slots, {free} free in {}; {remedy}",
+    if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") }
 )]
 pub struct Full {
     /// Name of the type.
     pub type_name: String,
-    /// Live objects of it.
+    /// Number of live objects.
     pub len: u64,
-    /// Slots whose generations are used up.
+    /// Number of retired slots.
     pub retired: u64,
-    /// Slots it has.
+    /// Number of slots that have memory.
     pub capacity: u32,
-    /// Bytes that no type has taken.
+    /// Bytes of the blocks that belong to no extent.
     pub free: Bytes,
-    /// Blocks of the pool.
+    /// Number of blocks of the pool.
     pub blocks: usize,
     /// What to do.
     pub remedy: String,

@@ -1,4 +1,4 @@
-//! Opening, serving and leaving a pool.
+//! `MemoryPoolMgr`: how a pool is opened, made ready, and closed.
 
 use crate::commits::Commit;
 use crate::conf::ProcessConf;
@@ -27,13 +27,13 @@ use crate::share::{ShareMgr, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
 
-/// Types that can be borrowed side by side.
+/// Most types that can be borrowed side by side.
 pub(crate) const PARTS: usize = 8;
 
-/// A pool of typed objects that outlives the process which owns it.
+/// A pool of typed objects that outlives the process that owns it.
 ///
-/// There is one owner, and in it one pool value: it can be sent to another thread, not shared
-/// between threads:
+/// A pool has one owner, and the owner has one pool value. The value can be sent to another thread,
+/// but not shared between threads:
 ///
 /// ```
 /// fn can_be_sent<T: Send>() {}
@@ -43,8 +43,8 @@ pub(crate) const PARTS: usize = 8;
 /// fn can_be_shared<T: Sync>() {}
 /// can_be_shared::<hotpool::MemoryPoolMgr>();
 /// ```
-/// Everything that a method has returned from is there after a `kill -9`; an
-/// operation that was cut is either there in full or not at all.
+/// Everything that a method has returned from survives a `kill -9`. An interrupted operation is
+/// either complete or has had no effect.
 ///
 /// ```
 /// use bytemuck::{Pod, Zeroable};
@@ -79,44 +79,49 @@ pub struct MemoryPoolMgr {
     pub(crate) types: TypeTable,
     pub(crate) space: Space,
     pub(crate) marks: [Mark; PARTS],
-    /// The marks behind the first may have been left by guards that were leaked.
+    /// Whether the marks after the first may be set by guards that were leaked.
     pub(crate) parts_marked: bool,
     pub(crate) base: Base,
     pub(crate) undo: Undo,
-    /// Objects that the transaction in flight has freed.
+    /// Objects that the current transaction has freed.
     pub(crate) freed: Seen,
-    /// Objects that it has to do with: those whose bytes its log has, and those that it has freed.
+    /// Objects in the current transaction: those whose bytes its log has, and those that it has
+    /// freed.
     pub(crate) kept: Seen,
     chains: Chains,
     pub(crate) conf: ProcessConf,
     report: ResumeReport,
     last_generation: u32,
     farewell: Farewell,
-    /// Last, so that nothing that points into the segments outlives them.
+    /// Dropped last, so that nothing that points into the segments outlives them.
     pub(crate) share: ShareMgr,
 }
 
 impl MemoryPoolMgr {
-    /// Opens the pool of a process: attaches what its last owner left (hot), or makes it (cold).
+    /// Opens the pool of a process: resumes what its last owner left (hot start), or creates it
+    /// (cold start).
     ///
-    /// Waits up to `OwnerWaitMs` for an owner that is still dying. Takes microseconds, whatever
-    /// the number of objects: nothing is scanned. With `Prefault` or `LockMemory` it goes on to give every page
-    /// its memory, which takes time in proportion to the pool. A kill in here leaves a pool that the next
-    /// open resumes, or takes up where its making was cut.
+    /// It waits up to `OwnerWaitMs` for an owner that is still dying. It takes microseconds for any
+    /// number of objects, because nothing is scanned. With `Prefault` or `LockMemory` it then
+    /// populates every page, which takes time in proportion to the pool. If it is killed, the next
+    /// open resumes the pool, or continues its creation.
     ///
     /// # Forks
     ///
-    /// Open the pool after the process has become a daemon. A child that is forked later does not have the pool: the
-    /// first access to it ends the child with SIGSEGV, and dropping it there does nothing. The parent stays the owner. A child that
-    /// executes another program, as [`std::process::Command`] starts it, needs nothing. A child made by a raw `clone`,
-    /// past the C library, must not use the pool: nothing stops it there. (`Backend = heap`: a child has a copy of its own.)
+    /// Open the pool after the process has become a daemon. A child that is forked later does not
+    /// have the pool: its first access to it ends the child with SIGSEGV, and dropping it there
+    /// does nothing. The parent stays the owner. A child that executes another program, as
+    /// [`std::process::Command`] runs it, needs no care. A child of a raw `clone`, which bypasses
+    /// the C library, must not use the pool: nothing prevents it there. (`Backend = heap`: a child
+    /// has a copy of its own.)
     ///
     /// # Errors
     ///
-    /// The configuration breaks a rule of the ini ([`ProcessConf::validate`]). Another process owns the pool; a segment
-    /// under one of the keys is not ours, of the wrong size, user or version, or damaged; the ini no longer fits the pool.
-    /// Nothing is changed then. There is no memory
-    /// for what the ini asks for, or a limit keeps it from being locked: the pool stays as hot as it was.
+    /// Fails without any change if the configuration breaks a rule of the ini
+    /// ([`ProcessConf::validate`]), if another process owns the pool, if a segment under one of the
+    /// keys is foreign, damaged, or of the wrong size, user or version, or if the ini no longer
+    /// fits the pool. Fails after the start, with the pool as hot as before, if there is no memory
+    /// for what the ini requires, or if a limit prevents locking it.
     #[doc(alias = "Init")]
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
@@ -142,67 +147,69 @@ impl MemoryPoolMgr {
         })
     }
 
-    /// Whether this start found objects of an earlier one.
+    /// Returns whether this start found objects of an earlier start.
     ///
-    /// Returns [`StartMode::Init`] as long as the pool holds no object and no start of it has called
-    /// [`ready`](Self::ready) or [`close`](Self::close). So a program that is killed before it has made its first object
-    /// starts cold again, also if its types were added. From the first object on it is [`StartMode::Resume`].
+    /// It is [`StartMode::Init`] until the pool holds an object or a start has called
+    /// [`ready`](Self::ready) or [`close`](Self::close). So a program that is killed before its
+    /// first allocation starts cold again, even if its types were added. From the first object on
+    /// it is [`StartMode::Resume`].
     ///
-    /// A program that makes several objects in its first start may be killed between two of them. Make them in one
-    /// [`tx`](Self::tx), or by key with [`force_get`](Self::force_get) in every start.
+    /// A program that allocates several objects in its first start may be killed between two of
+    /// them. Allocate them in one [`tx`](Self::tx), or by key with [`force_get`](Self::force_get)
+    /// in every start.
     pub fn start_mode(&self) -> StartMode {
         self.report.mode
     }
 
-    /// Whether this start is hot.
+    /// Returns whether this start is hot.
     #[doc(alias = "IsResume")]
     pub fn is_resume(&self) -> bool {
         self.start_mode() == StartMode::Resume
     }
 
-    /// What the open found: how the last owner ended, and the objects there are.
+    /// Returns the report of this start: how the last owner ended, and which objects exist.
     pub fn resume_report(&self) -> &ResumeReport {
         &self.report
     }
 
-    /// Key of the base segment.
+    /// Returns the base key.
     pub fn base_key(&self) -> Key {
         self.conf.base_key
     }
 
-    /// What the pool was opened with.
+    /// Returns the configuration with which the pool was opened.
     pub fn conf(&self) -> &ProcessConf {
         &self.conf
     }
 
-    /// Bytes of the blocks that no type has taken.
+    /// Returns the bytes of the blocks that belong to no extent.
     pub fn bytes_free(&self) -> Bytes {
         Bytes(self.space.bytes_free())
     }
 
-    /// The starts of this pool, the oldest first, this one last: as many as the ring keeps, 64.
+    /// Returns the last 64 starts of this pool, the oldest first, including this one.
     pub fn starts(&self) -> Vec<Start> {
         Starts::of(&self.base).read()
     }
 
-    /// Generation of this start: counts the owners that the pool has had.
+    /// Returns the epoch of this start: the number of owners that the pool has had.
     pub fn epoch(&self) -> u64 {
         self.report.epoch
     }
 
-    /// Makes the objects of type `T` accessible; adds the type if the pool does not know it.
+    /// Makes the objects of type `T` accessible, and adds the type to the pool if it is new.
     ///
-    /// Takes the memory for the capacity that the ini gives the type. Adding it twice does nothing. If the undo log is too
-    /// small for an object of it, so that no [`update`](Self::update) can ever succeed, a warning and
-    /// [`ResumeReport::told`] name the `UndoSize` that would do.
-    /// A kill in here leaves the type added or not.
+    /// It allocates memory for the capacity that the ini gives the type. Adding a type twice has no
+    /// effect. If the undo log is too small for an object of the type, no [`update`](Self::update)
+    /// can ever succeed; a warning and [`ResumeReport::told`] then name a sufficient `UndoSize`. If
+    /// this is killed, the type is either added or not.
     ///
     /// # Errors
     ///
-    /// The struct is not the one whose objects are in the pool
-    /// ([`PoolError::TypeChanged`] with the difference field by field: the objects are kept, the rest
-    /// of the pool stays usable); its number belongs to another type; an object does not fit into a
-    /// block; the capacity does not fit into the blocks.
+    /// Fails if the struct differs from the one whose objects are in the pool
+    /// ([`PoolError::TypeChanged`], with the difference field by field: the objects are kept, and
+    /// the rest of the pool stays usable). Fails if the type number belongs to another type, if an
+    /// object does not fit into a block, or if the capacity does not fit into the blocks.
     #[doc(alias = "AddType")]
     pub fn add_type<T: PoolObject>(&mut self) -> Result<(), PoolError> {
         const { crate::object::admit::<T>() };
@@ -245,11 +252,16 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Says that the program is serving: only now is this start a success.
+    /// Declares that the program serves: from here on this start counts as successful.
     ///
-    /// Until then the pool counts as starting, and the objects that an owner left half written
-    /// stay named in the report of every further start. What a panic has torn in this run, and the program has caught,
-    /// stays in [`torn`](Self::torn): the report has not named it. A kill in here leaves the one or the other.
+    /// Until then the pool counts as starting, and torn objects of earlier owners stay in the
+    /// report of every further start. Objects that a caught panic has torn in this run stay in
+    /// [`torn`](Self::torn), because the report has not named them. If this is killed, the start
+    /// either counts as successful or not.
+    ///
+    /// # Errors
+    ///
+    /// Never fails at present.
     pub fn ready(&mut self) -> Result<(), PoolError> {
         let header = &self.base.header;
         let now = sys::wall_nanos();
@@ -263,7 +275,8 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Tells once of types that the ini names, or of which the pool holds objects, and that the program has not added.
+    /// Reports types that the ini names, or of which the pool holds objects, but that the program
+    /// has not added.
     #[cold]
     fn tell_of_types(&mut self) {
         let added = |name: &str| self.types.iter().any(|state| state.slots.info.name() == name);
@@ -275,7 +288,7 @@ impl MemoryPoolMgr {
         found.into_iter().for_each(|one| self.tell(one));
     }
 
-    /// Tells once of a disagreement.
+    /// Reports a disagreement, once.
     #[cold]
     fn tell(&mut self, one: Disagreement) {
         if !self.report.told.contains(&one) {
@@ -284,10 +297,14 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Leaves the pool in good order and keeps it: the next open resumes it.
+    /// Closes the pool cleanly and keeps it: the next open resumes it.
     ///
-    /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs. What is
-    /// [torn](Self::torn) stays named: closing repairs nothing.
+    /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs.
+    /// [Torn](Self::torn) objects stay listed: closing repairs nothing.
+    ///
+    /// # Errors
+    ///
+    /// Never fails at present.
     pub fn close(mut self) -> Result<(), PoolError> {
         self.marks.iter().for_each(Mark::forget);
         self.types.for_each_mut(|state| state.slots.name_none());
@@ -299,16 +316,21 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Removes the pool with all its objects: segments and semaphore.
+    /// Removes the pool with all its objects: the segments and the semaphores.
     ///
-    /// A kill in here leaves a pool that is refused until `hotpool rm` has removed the rest.
+    /// If this is killed, starts refuse the pool until `hotpool rm` has removed the rest.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system does not remove a segment.
     pub fn destroy(self) -> Result<(), PoolError> {
         let blocks = self.base.block_keys();
         drop(self.farewell);
         Ok(self.share.destroy(&blocks)?)
     }
 
-    /// For tests of how slots wear out: the last generation of types added from now on. Odd.
+    /// Sets the last generation, odd, of types that are added from now on: for tests of retired
+    /// slots.
     #[doc(hidden)]
     pub fn set_last_generation(&mut self, generation: u32) {
         assert!(generation % 2 == 1 && generation <= limits::MAX_GENERATION);
@@ -326,7 +348,7 @@ impl std::fmt::Debug for MemoryPoolMgr {
     }
 }
 
-/// Takes the memory for the capacity that the ini gives a type.
+/// Allocates memory for the capacity that the ini gives a type.
 fn reserve(
     conf: &ProcessConf,
     state: &mut TypeState,

@@ -1,4 +1,4 @@
-//! MemoryPoolMgr: typed object slots by handle, kept across restarts.
+//! `MemoryPoolMgr`: typed objects in slots, found by handle and kept across restarts.
 
 mod access;
 mod change;

@@ -1,18 +1,18 @@
-//! The steps of a start, in their order: everything is judged, then something is stored.
+//! The steps of a start, in order: first everything is judged, then the first store follows.
 //!
-//! 1. The lock is taken, and the base is judged ([`Prospect`]).
-//! 2. Whatever the base says of itself, of its blocks, types and extents has to make sense.
-//! 3. The blocks of the pool and what is under the new keys of the ini are judged, and of a pool that is moved aside
-//!    what is under its post-mortem keys.
-//! 4. The ini is compared with the pool.
-//! 5. What recovery will touch is looked at.
+//! 1. The start takes the lock and judges the base ([`Prospect`]).
+//! 2. It checks everything that the base records about itself, its blocks, types and extents.
+//! 3. It judges the blocks of the pool and the segments under new keys of the ini, and for a pool
+//!    that is moved aside those under its post-mortem keys.
+//! 4. It compares the ini with the pool.
+//! 5. It checks what recovery will change.
 //!
 //! A start that is refused in one of these steps has changed nothing. Then:
 //!
-//! 6. The segments that are missing are made: the base of a cold start, then blocks. If one cannot be made, those that
-//!    this start has made are removed again.
-//! 7. The pool is adopted (`adopt.rs`).
-//! 8. The new blocks are counted, one by one.
+//! 6. It creates missing segments: the base of a cold start, then blocks. If one cannot be created,
+//!    those that this start has created are removed again.
+//! 7. It adopts the pool (`adopt.rs`).
+//! 8. It counts the new blocks, one by one.
 
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
@@ -47,21 +47,23 @@ pub(crate) struct Opened {
     pub(crate) undo: Undo,
     pub(crate) report: ResumeReport,
     pub(crate) farewell: Farewell,
-    /// Last, so that nothing that points into the segments outlives them.
+    /// Dropped last, so that nothing that points into the segments outlives them.
     pub(crate) share: ShareMgr,
 }
 
-/// What was judged of a pool and not stored to yet.
+/// The judged parts of a pool, to which nothing was stored yet.
 struct Judged {
     base: Base,
     space: Space,
     chains: Chains,
-    /// Blocks that are to be had, those of the table first.
+    /// Blocks to be attached or created, those of the table first.
     pending: Vec<Pending>,
 }
 
-/// Opens the pool of a process. Where another start makes or removes the base at the same moment, this one begins again:
-/// it waits for the other, and is told whose the pool is.
+/// Opens the pool of a process.
+///
+/// If another start creates or removes the base at the same moment, this one begins again: it waits
+/// for the other, and reports which process owns the pool.
 pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     const ROUNDS: u32 = 100;
     for _ in 0..ROUNDS {
@@ -73,7 +75,7 @@ pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     try_open(conf).map_err(|error| at_home(conf, error))
 }
 
-/// Says where the segment is that the system refused.
+/// Adds backend and folder to an error of a segment.
 #[cold]
 fn at_home(conf: &ProcessConf, error: PoolError) -> PoolError {
     match error {
@@ -95,7 +97,7 @@ fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     Ok(opened)
 }
 
-/// Makes a pool where there is none.
+/// Creates a pool where none exists.
 fn cold(conf: &ProcessConf, prospect: Prospect) -> Result<Opened, PoolError> {
     let told = look_elsewhere(conf, &prospect)?;
     let pending = judging::all_new(conf, &prospect).map_err(|error| name_owner(conf, error))?;
@@ -141,8 +143,11 @@ fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened,
     Ok(opened)
 }
 
-/// Compares the ini with the pool; what does not fit refuses the start. Nothing has been stored yet. A pool that begins
-/// again becomes what the ini says, but for what its base keeps, and it has to be that of this process.
+/// Compares the ini with the pool, before the first store; a serious disagreement refuses the
+/// start.
+///
+/// A pool that begins again adopts the ini, except for what its base keeps, but it must belong to
+/// this process.
 fn compare(
     conf: &ProcessConf,
     base: &Base,
@@ -155,7 +160,7 @@ fn compare(
     agree::judge(found)
 }
 
-/// Looks for the pool of the process where the ini does not, before one is made.
+/// Searches for the pool of the process in other places before a new one is created.
 fn look_elsewhere(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Disagreement>, PoolError> {
     let mut found = elsewhere::in_other_backend(conf);
     if found.is_empty() && prospect.is_after_an_owner() {
@@ -164,7 +169,7 @@ fn look_elsewhere(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Disagre
     agree::judge(found)
 }
 
-/// Names the pool that has a block which the ini names.
+/// Names the pool to which a block in the ini belongs.
 #[cold]
 fn name_owner(conf: &ProcessConf, error: PoolError) -> PoolError {
     match &error {
@@ -176,7 +181,8 @@ fn name_owner(conf: &ProcessConf, error: PoolError) -> PoolError {
     }
 }
 
-/// Moves the state of a pool in a crash loop aside, or goes on with a move that was cut. The pool is new and empty then.
+/// Moves a pool in a crash loop aside, or continues an interrupted move; the pool is then new and
+/// empty.
 fn again(
     conf: &ProcessConf,
     prospect: Prospect,
@@ -195,8 +201,8 @@ fn again(
     }
     let mut blocks = base.block_keys();
     blocks.extend(judging::again(conf, &base, &prospect)?);
-    // Blocks of another size are of no use to the new pool.
-    // The new pool has the base of the old one, and so its undo log.
+    // Blocks of another size cannot be used by the new pool. It keeps the base of the old pool, and
+    // thus its undo log.
     let undo_size = Bytes(base.header.geometry.lanes_bytes.load());
     let new = ProcessConf { undo_size, ..conf.clone() };
     let kept = if conf.block_size.0 == base.block_bytes() { &conf.shm_keys[..] } else { &[] };
@@ -219,7 +225,7 @@ fn again(
     Ok(opened)
 }
 
-/// The rest of the way for a base that was made in this start.
+/// Completes the start of a base that was created in this start.
 fn begin(
     conf: &ProcessConf,
     share: ShareMgr,
@@ -232,7 +238,7 @@ fn begin(
     finish(conf, share, Judged { base, space, chains, pending }, undo, crash_loop)
 }
 
-/// Has the missing blocks, adopts the pool, counts the blocks.
+/// Attaches or creates the missing blocks, adopts the pool, and counts the blocks.
 fn finish(
     conf: &ProcessConf,
     share: ShareMgr,
@@ -241,26 +247,27 @@ fn finish(
     crash_loop: Option<CrashLoop>,
 ) -> Result<Opened, PoolError> {
     let Judged { base, mut space, chains, pending } = judged;
-    let (mut share, had) = have(share, pending)?;
+    let (mut share, obtained) = obtain(share, pending)?;
     let found = Found { base: &base, space: &space, chains: &chains };
     let report = adopt::adopt(&found, &mut undo, conf, &share, crash_loop)
         .map_err(|what| PoolError::corrupt(conf, what))?;
     let farewell = Farewell::new(Starts::of(&base));
-    fit_blocks(conf, &base, &mut space, &had);
+    fit_blocks(conf, &base, &mut space, &obtained);
     share.settle_blocks();
     Ok(Opened { base, space, chains, undo, report, farewell, share })
 }
 
-/// Has the blocks that were judged: as they are, or made. If one cannot be had, all that this start has made goes again.
-fn have(
+/// Attaches or creates the judged blocks. If one fails, everything that this start has created is
+/// removed.
+fn obtain(
     mut share: ShareMgr,
     pending: Vec<Pending>,
 ) -> Result<(ShareMgr, Vec<(BlockWant, Region)>), PoolError> {
-    let mut had = Vec::with_capacity(pending.len());
+    let mut obtained = Vec::with_capacity(pending.len());
     let mut rest = pending.into_iter();
     while let Some(Pending { want, judged }) = rest.next() {
         match share.have_block(judged, &want) {
-            Ok(region) => had.push((want, region)),
+            Ok(region) => obtained.push((want, region)),
             Err(error) => {
                 drop(rest);
                 share.take_back();
@@ -268,10 +275,10 @@ fn have(
             }
         }
     }
-    Ok((share, had))
+    Ok((share, obtained))
 }
 
-/// The refusal of a cold start, with the place of what refuses it.
+/// Turns the refusal of a cold start into an error with the position of the setting.
 #[cold]
 fn refused(conf: &ProcessConf, error: ShareError) -> PoolError {
     match error {
@@ -285,12 +292,12 @@ fn not_hot(conf: &ProcessConf, found: String) -> PoolError {
     PoolError::NotHot { place: place(conf, "MustBeHot"), found }
 }
 
-/// A key of the process, at the line of its section.
+/// Returns the position of an ini key of the process, at the line of its section.
 fn place(conf: &ProcessConf, key: &str) -> Place {
     Place { key: key.into(), ..conf.places.section.clone() }
 }
 
-/// Refuses a pool that its first owner never came to fill, where only a hot start will do.
+/// Refuses a pool that has never had a type, if only a hot start is acceptable.
 fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
     let what = match (base.header.ntypes.load(), move_aside::is_moved(&base.header)) {
         _ if !conf.resume.must_be_hot => return Ok(()),
@@ -301,7 +308,7 @@ fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
     Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)))
 }
 
-/// The crash loop that this start would go on with, unless the ini refuses that.
+/// Returns the crash loop that this start would continue, unless the ini refuses that.
 fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
     if conf.resume.max_crash_resumes == 0 || move_aside::is_moved(&base.header) {
         return Ok(None);
@@ -321,7 +328,7 @@ fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>,
     }
 }
 
-/// Reads what types have taken of the blocks.
+/// Reads the extents of the blocks.
 pub(crate) fn find_space(
     conf: &ProcessConf,
     base: &Base,
@@ -329,9 +336,9 @@ pub(crate) fn find_space(
 ) -> Result<(Space, Chains), PoolError> {
     let mut space = Space::new(base, regions, Home::of(conf));
     let used = check_types(conf, base)?;
-    let chains = space.load(&base.types, &used).map_err(|(number, what)| {
-        PoolError::corrupt(conf, &format!("extent {number} makes no sense: {what}"))
-    })?;
+    let chains = space
+        .load(&base.types, &used)
+        .map_err(|(number, what)| PoolError::corrupt(conf, &format!("extent {number} is invalid: {what}")))?;
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }
@@ -345,7 +352,7 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
         let found = info
             .ok_or("its number is out of range")
             .and_then(|i| shape::check(i, id as u16, base.block_bytes()))
-            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it was added before") });
+            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it occurs twice") });
         found.map_err(|what| {
             PoolError::corrupt(conf, &format!("type {id}, added as number {number}: {what}"))
         })?;
@@ -353,7 +360,7 @@ fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
     Ok(used)
 }
 
-/// Refuses sums that no history of the extents could have led to.
+/// Refuses counts that the extents cannot hold.
 fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
     for info in base.used_types() {
         let id = info.id.load() as u16;
@@ -365,9 +372,11 @@ fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), 
     Ok(())
 }
 
-/// Makes the blocks of the pool those of the ini: takes back those that were given up, gives up empty ones that are not
-/// named any more, counts the new ones.
-fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockWant, Region)]) {
+/// Adapts the blocks of the pool to the ini.
+///
+/// It takes back blocks that were given up, gives up empty ones that the ini no longer names, and
+/// counts the new ones.
+fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, obtained: &[(BlockWant, Region)]) {
     let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
@@ -378,7 +387,7 @@ fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockW
             space.give_up(number);
         }
     }
-    for (want, region) in had {
+    for (want, region) in obtained {
         if want.index as usize == base.nblocks() {
             count_block(base, want);
         }
@@ -386,8 +395,10 @@ fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, had: &[(BlockW
     }
 }
 
-/// Counts one new block. The store to `nblocks` commits; a kill before it leaves a segment with the
-/// identity of the pool, which the next start takes.
+/// Counts one new block. The store to `nblocks` commits.
+///
+/// If killed before that store, the segment has the identity of the pool, and the next start takes
+/// it.
 fn count_block(base: &Base, want: &BlockWant) {
     let Some(block) = base.blocks.get(want.index as usize) else { return };
     if planted(Mutant::BlockCountsFirst) {

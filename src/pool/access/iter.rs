@@ -5,7 +5,7 @@ use crate::pool::change::guard::{GuardsMark, Mark, RefMut};
 use crate::pool::store::typed::Typed;
 use crate::pool::store::walk::{Walk, WalkMut};
 
-/// All live objects of a type with their handles.
+/// An iterator over all live objects of a type with their handles.
 pub struct Iter<'a, T> {
     walk: Walk<'a, T>,
 }
@@ -31,10 +31,10 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
     }
 }
 
-/// All live objects of a type with their handles, to be written one after the other or, if the
-/// guards are kept, together.
+/// An iterator over guards to write all live objects of a type, with their handles.
 ///
-/// The object handed out last is marked as being written until the walk goes on or ends.
+/// The guards may be dropped one after the other, or kept together. The object handed out last is
+/// marked as being written until the walk continues or ends.
 pub struct IterMut<'a, T> {
     walk: WalkMut<'a, T>,
     mark: GuardsMark<'a>,
@@ -62,8 +62,9 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
     }
 }
 
-/// Where a sweep in slices goes on: a slot number. Plain data, so that a program may keep it in
-/// an object and go on after a restart.
+/// The position at which a sweep continues: a slot number.
+///
+/// It is plain data, so a program may keep it in an object and continue after a restart.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep(pub u32);

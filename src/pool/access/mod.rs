@@ -1,5 +1,5 @@
-//! What a program does with an open pool: it reaches objects by handle, by key, in a walk or by a view of a type, notes
-//! what it is doing, and decides about torn objects and those in quarantine.
+//! What a program does with an open pool: it accesses objects by handle, by user key, in walks or
+//! views, writes notes, and handles torn objects and objects in quarantine.
 
 pub(crate) mod iter;
 pub(crate) mod notes;

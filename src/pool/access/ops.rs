@@ -12,24 +12,24 @@ use crate::pool::store::extents::Space;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
 
-/// What `force_get` did.
+/// The result of [`MemoryPoolMgr::force_get`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forced<T> {
-    /// The object was there.
+    /// The object existed.
     Found(T),
-    /// It was not, and has been made.
+    /// The object was allocated.
     Made(T),
 }
 
 impl<T> Forced<T> {
-    /// The handle, found or made.
+    /// Returns the handle, found or new.
     pub fn into_inner(self) -> T {
         match self {
             Forced::Found(inner) | Forced::Made(inner) => inner,
         }
     }
 
-    /// Whether the object was made.
+    /// Returns whether the object is new.
     pub fn is_made(&self) -> bool {
         matches!(self, Forced::Made(_))
     }
@@ -41,34 +41,37 @@ impl MemoryPoolMgr {
         self.types.of::<T>()
     }
 
-    /// Shared access to all objects of type `T`, the type looked up once: for hot loops.
+    /// Returns shared access to all objects of type `T`, with one lookup of the type: for hot
+    /// loops.
     ///
     /// # Panics
     ///
-    /// If the type was not added.
+    /// Panics if the type was not added.
     #[inline]
     pub fn view<T: PoolObject>(&self) -> View<'_, T> {
         self.try_view().unwrap_or_else(|| not_added::<T>())
     }
 
-    /// The same; `None` if the type was not added.
+    /// Returns shared access to all objects of type `T`; `None` if the type was not added.
     #[inline(always)]
     pub fn try_view<T: PoolObject>(&self) -> Option<View<'_, T>> {
         let state = self.state::<T>()?;
         Some(View { typed: state.slots.typed()?, index: &state.index })
     }
 
-    /// Exclusive access to all objects of type `T`, the type looked up once: for hot loops.
+    /// Returns exclusive access to all objects of type `T`, with one lookup of the type: for hot
+    /// loops.
     ///
     /// # Panics
     ///
-    /// If the type was not added.
+    /// Panics if the type was not added.
     #[inline]
     pub fn view_mut<T: PoolObject>(&mut self) -> ViewMut<'_, T> {
         self.try_view_mut().unwrap_or_else(|| not_added::<T>())
     }
 
-    /// Clears the marks of guards that were leaked from views side by side: the pool is borrowed anew, so none is alive.
+    /// Clears the marks of guards that were leaked from views side by side: no guard exists at a
+    /// new borrow.
     #[cold]
     #[inline(never)]
     fn forget_parts(&mut self) {
@@ -85,7 +88,9 @@ impl MemoryPoolMgr {
         Some(ViewMut { typed: state.slots.typed_mut()?, index: &state.index, mark: &self.marks[0] })
     }
 
-    /// Exclusive access to the objects of up to eight types side by side.
+    /// Returns exclusive access to the objects of up to eight types side by side.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use bytemuck::{Pod, Zeroable};
@@ -114,22 +119,24 @@ impl MemoryPoolMgr {
     ///
     /// # Panics
     ///
-    /// If a type was not added or is named twice.
+    /// Panics if a type was not added or occurs twice.
     pub fn views_mut<P: Parts>(&mut self) -> P::Views<'_> {
         self.forget_parts();
         self.parts_marked = true;
         P::borrow(self)
     }
 
-    /// Makes an object. It takes the slot that was freed last, or else the lowest free one; the type grows by an
-    /// extent where there is none.
+    /// Allocates an object and returns its handle.
     ///
-    /// All or nothing under a kill: the object is there in full, or its slot is still free. An object that is too large for
-    /// the stack is made by [`alloc_zeroed_with`](Self::alloc_zeroed_with).
+    /// It takes the slot that was freed last, else the lowest free slot; if there is none, the type
+    /// grows by an extent. It is all or nothing under a kill: the object exists in full, or its
+    /// slot is still free. For an object that is too large for the stack, use
+    /// [`alloc_zeroed_with`](Self::alloc_zeroed_with).
     ///
     /// # Errors
     ///
-    /// [`AllocError::Full`] if no block has room for another extent; [`AllocError::NotAdded`].
+    /// Returns [`AllocError::Full`] if no block has room for another extent, and
+    /// [`AllocError::NotAdded`] if the type was not added.
     #[doc(alias = "GetFree")]
     #[inline]
     pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
@@ -145,20 +152,23 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Has a slot of a type at hand. Apart from its caller, so that there is little of an error in a loop.
+    /// Gets a slot of a type at hand. A separate function keeps the code of errors out of hot
+    /// loops.
     #[cold]
     fn refill<T: PoolObject>(&mut self) -> Result<(), AllocError> {
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         state.refill(space)
     }
 
-    /// Makes an object that is found by `key`.
+    /// Allocates an object with a user key.
     ///
-    /// All or nothing under a kill, the key included. Costs one more cache line than `alloc`.
+    /// It is all or nothing under a kill, including the key. It costs one more cache line than
+    /// `alloc`.
     ///
     /// # Errors
     ///
-    /// [`AllocError::KeyExists`] if an object of the type has the key; as for [`alloc`](Self::alloc).
+    /// Returns [`AllocError::KeyExists`] if an object of the type has the key, and fails as
+    /// [`alloc`](Self::alloc) does.
     #[inline]
     pub fn alloc_keyed<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Id<T>, AllocError> {
         match self.force_get_with(key, || value)? {
@@ -167,18 +177,22 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// The object with `key`; made with `value` if there is none.
+    /// Returns the object with this user key, or allocates it with `value`.
     ///
     /// # Errors
     ///
-    /// As for [`alloc`](Self::alloc).
+    /// Fails as [`alloc`](Self::alloc) does.
     #[doc(alias = "ForceGetObj")]
     #[inline]
     pub fn force_get<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Forced<Id<T>>, AllocError> {
         self.force_get_with(key, || value)
     }
 
-    /// The same, the value computed only if it is wanted.
+    /// Returns the object with this user key, or allocates it with the result of `make`.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`alloc`](Self::alloc) does.
     #[inline]
     pub fn force_get_with<T: PoolObject>(
         &mut self,
@@ -193,8 +207,9 @@ impl MemoryPoolMgr {
         make_keyed(state, space, key, make).map(Forced::Made)
     }
 
-    /// `alloc` for a transaction: its log is told of the handle before the object is there. The
-    /// caller has seen to room in the log.
+    /// Allocates for a transaction: its log records the handle before the object exists.
+    ///
+    /// The caller has made sure that the log has room.
     pub(crate) fn alloc_noted<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed") };
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
@@ -212,7 +227,7 @@ impl MemoryPoolMgr {
         typed.and_then(|mut typed| typed.alloc_noted(value, note)).ok_or(AllocError::NotAdded(T::NAME))
     }
 
-    /// `alloc_keyed` for a transaction, which has made sure that the key is free in its eyes.
+    /// Allocates with a user key for a transaction, which has made sure that the key is free.
     pub(crate) fn alloc_keyed_noted<T: PoolObject>(
         &mut self,
         key: u64,
@@ -232,9 +247,9 @@ impl MemoryPoolMgr {
         insert(state, space, key, value, note)
     }
 
-    /// Frees an object; false if it was freed before. Its handle never resolves again.
+    /// Frees an object, whose handle never resolves again; returns false if it was freed before.
     ///
-    /// All or nothing under a kill.
+    /// It is all or nothing under a kill.
     #[inline]
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> bool {
         let Some(state) = self.types.of_mut::<T>() else { return false };
@@ -251,7 +266,7 @@ impl MemoryPoolMgr {
         true
     }
 
-    /// Frees the object with a user key; false if there was none.
+    /// Frees the object with this user key; returns false if there is none.
     pub fn free_by_key<T: PoolObject>(&mut self, key: u64) -> bool {
         match self.find::<T>(key) {
             Some(id) => self.free(id),
@@ -259,31 +274,31 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// The object of a handle; `None` if it was freed or its type was not added.
+    /// Returns the object with this handle; `None` if it was freed or its type was not added.
     #[inline]
     pub fn get<T: PoolObject>(&self, id: Id<T>) -> Option<&T> {
         self.state::<T>()?.slots.typed::<T>()?.get(id)
     }
 
-    /// The object of a handle, to be written through a guard.
+    /// Returns a guard to write the object with this handle; `None` if it was freed.
     ///
-    /// Each field is written as the program says, in place. A kill in between leaves some fields new
-    /// and some old; the next start names the object in
-    /// [`ResumeReport::being_written`](crate::ResumeReport::being_written). So does a panic that drops the guard,
-    /// also if it is caught: see [`torn`](Self::torn).
+    /// The program writes the fields in place. A kill between two writes leaves some fields new and
+    /// some old; the next start names the object in
+    /// [`ResumeReport::being_written`](crate::ResumeReport::being_written). A panic that drops the
+    /// guard has the same effect, even if it is caught: see [`torn`](Self::torn).
     #[inline]
     pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Option<RefMut<'_, T>> {
         if self.parts_marked {
             self.forget_parts();
         }
-        // First, while there is little that has to outlive a call.
+        // First, while few values must survive a call.
         self.marks[0].begin(1);
         let state = self.types.of_mut::<T>()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
         Some(self.marks[0].begun(id, object))
     }
 
-    /// Several objects at once, to be written; `None` if a handle is stale or given twice.
+    /// Returns guards to write several objects; `None` if a handle is stale or occurs twice.
     pub fn get_several_mut<T: PoolObject, const N: usize>(
         &mut self,
         ids: [Id<T>; N],
@@ -291,44 +306,45 @@ impl MemoryPoolMgr {
         self.try_view_mut::<T>()?.into_several(ids)
     }
 
-    /// The handle of the object with a user key.
+    /// Returns the handle of the object with this user key.
     #[doc(alias = "Get")]
     #[inline]
     pub fn find<T: PoolObject>(&self, key: u64) -> Option<Id<T>> {
         self.state::<T>()?.find(key).map(|(id, _)| id)
     }
 
-    /// The object with a user key.
+    /// Returns the object with this user key.
     #[inline]
     pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
         self.state::<T>()?.find(key).map(|(_, object)| object)
     }
 
-    /// The object with a user key, to be written.
+    /// Returns a guard to write the object with this user key.
     #[inline]
     pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Option<RefMut<'_, T>> {
         let id = self.find::<T>(key)?;
         self.get_mut(id)
     }
 
-    /// All live objects of a type with their handles, in the order of their slots. Nothing if the
-    /// type was not added.
+    /// Iterates over all live objects of a type with their handles, in the order of their slots.
+    ///
+    /// It yields nothing if the type was not added.
     pub fn iter<T: PoolObject>(&self) -> impl Iterator<Item = (Id<T>, &T)> {
         self.try_view::<T>().into_iter().flat_map(View::iter)
     }
 
-    /// The same, to be written.
+    /// Iterates over guards to write all live objects of a type, in the order of their slots.
     ///
     /// # Panics
     ///
-    /// If the type was not added.
+    /// Panics if the type was not added.
     pub fn iter_mut<T: PoolObject>(&mut self) -> IterMut<'_, T> {
         self.view_mut().into_iter_mut()
     }
 
-    /// Calls `f` with each live object; it is marked as being written for that time.
+    /// Calls `f` with each live object, which is marked as being written meanwhile.
     ///
-    /// If `f` panics, the object that it was called with is [torn](Self::torn).
+    /// If `f` panics, its object is [torn](Self::torn). It does nothing if the type was not added.
     #[doc(alias = "Process")]
     pub fn for_each<T: PoolObject>(&mut self, f: impl FnMut(Id<T>, &mut T)) {
         if let Some(mut view) = self.try_view_mut() {
@@ -336,11 +352,12 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Calls `f` with the next `budget` live objects from where `sweep` stands; true once the end was
-    /// reached, and `sweep` stands at the start again.
+    /// Calls `f` with the next `budget` live objects from the position of `sweep` on.
     ///
-    /// Objects that are there all the time are visited once a round; those made or freed meanwhile
-    /// may be. If `f` panics, the object that it was called with is [torn](Self::torn), and the next call goes on after it.
+    /// Returns true when it has reached the end, and `sweep` is at the beginning again. Objects
+    /// that exist throughout a round are visited once; objects that are allocated or freed
+    /// meanwhile may be visited. If `f` panics, its object is [torn](Self::torn), and the next call
+    /// continues after it.
     pub fn sweep<T: PoolObject>(
         &mut self,
         sweep: &mut Sweep,
@@ -351,28 +368,29 @@ impl MemoryPoolMgr {
         view.sweep(sweep, budget, f)
     }
 
-    /// Live objects of a type; 0 if it was not added.
+    /// Returns the number of live objects of a type; 0 if it was not added.
     pub fn len<T: PoolObject>(&self) -> usize {
         self.try_view::<T>().map_or(0, View::len)
     }
 
-    /// Whether a type has no live object.
+    /// Returns whether a type has no live object.
     pub fn is_empty<T: PoolObject>(&self) -> bool {
         self.len::<T>() == 0
     }
 
-    /// Slots of a type that memory has been taken for.
+    /// Returns the number of slots of a type that have memory.
     pub fn capacity<T: PoolObject>(&self) -> usize {
         self.try_view::<T>().map_or(0, View::capacity)
     }
 
-    /// The most slots of a type that were ever in use, counted from the lowest.
+    /// Returns the number of slots of a type that have ever been used.
     pub fn high_water<T: PoolObject>(&self) -> usize {
         self.try_view::<T>().map_or(0, View::high_water)
     }
 }
 
-/// Makes an object with a key that no other has, apart from its caller: what is found is found with few instructions.
+/// Allocates an object with a new user key. A separate function keeps the path for found objects
+/// short.
 #[inline(never)]
 fn make_keyed<T: PoolObject>(
     state: &mut TypeState,
@@ -383,7 +401,7 @@ fn make_keyed<T: PoolObject>(
     insert(state, space, key, make(), |_| ())
 }
 
-/// Makes an object with a key that no other has. `note` is told of its handle before it is there.
+/// Allocates an object with a new user key; `note` gets its handle before it exists.
 #[inline(always)]
 fn insert<T: PoolObject>(
     state: &mut TypeState,
@@ -393,17 +411,17 @@ fn insert<T: PoolObject>(
     mut note: impl FnMut(u64),
 ) -> Result<Id<T>, AllocError> {
     at_hand(state, space)?;
-    let place = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
+    let entry = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
     let index = &state.index;
     let link = |slot, handle| {
         note(handle);
-        index.link(place, slot);
+        index.link(entry, slot);
     };
     let typed = state.slots.typed_mut::<T>();
     typed.and_then(|mut typed| typed.alloc_keyed(key, value, link)).ok_or(AllocError::NotAdded(T::NAME))
 }
 
-/// Makes sure that a slot is at hand; the type grows by an extent where the memory it has is full.
+/// Makes sure that a slot is at hand; the type grows by an extent if its memory is full.
 #[inline(always)]
 pub(crate) fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
     match state.slots.is_at_hand() {
@@ -412,13 +430,13 @@ pub(crate) fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), Al
     }
 }
 
-/// The state of type `T` and the space it grows into.
+/// Returns the state of type `T` and the space into which it grows.
 #[inline(always)]
 pub(crate) fn parts<'a, T: PoolObject>(
     types: &'a mut TypeTable,
     space: &'a mut Space,
 ) -> Result<(&'a mut TypeState, &'a mut Space), AllocError> {
-    // The state of another type under this number must not grow.
+    // The state of another type with this number must not grow.
     let state = types.of_mut::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
     Ok((state, space))
 }
@@ -440,9 +458,9 @@ impl<'a, T: PoolObject> IntoIterator for &'a mut ViewMut<'_, T> {
 
 /// Types that are borrowed side by side: a tuple of two to eight.
 pub trait Parts {
-    /// Their views.
+    /// Views of the types.
     type Views<'a>;
-    /// Borrows each of them.
+    /// Borrows each type.
     fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_>;
 }
 
@@ -455,7 +473,7 @@ macro_rules! parts {
                 const { assert!([$($number),+].len() <= PARTS) };
                 let states = match pool.types.several_mut([$($type::TYPE_ID),+]) {
                     Some(states) => states,
-                    None => panic!("a type is named twice in views_mut, or its number is above 1023"),
+                    None => panic!("a type occurs twice in views_mut, or its number is above 1023"),
                 };
                 let mut states = states.into_iter();
                 let marks = &pool.marks;

@@ -1,4 +1,4 @@
-//! What a program does with objects in quarantine.
+//! Operations of a program on objects in quarantine.
 
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
@@ -8,19 +8,24 @@ use crate::pool::start::quarantine::{QuarantineError, forget, listed};
 use crate::pool::start::suspects::{self, Torn};
 
 impl MemoryPoolMgr {
-    /// Objects in quarantine: they are kept, and no handle, key or iteration reaches them.
+    /// Returns the handles of the objects in quarantine, which no handle, user key or walk reaches.
     pub fn quarantined(&self) -> Vec<Handle> {
         listed(&self.base.header).collect()
     }
 
-    /// A copy of an object in quarantine, to be looked at or repaired.
+    /// Returns a copy of an object in quarantine, to be examined or repaired.
     pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
         self.types.of::<T>()?.slots.typed::<T>()?.parked(id).copied()
     }
 
-    /// Puts an object into quarantine: it is kept, and nothing reaches it, in this start and in those to come.
+    /// Puts an object into quarantine: it is kept, but nothing reaches it, in this start and later
+    /// ones.
     ///
-    /// All or nothing under a kill.
+    /// It is all or nothing under a kill.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the type was not added, if the object does not exist, or if the list is full.
     pub fn quarantine(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
@@ -30,9 +35,15 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Lets an object out of quarantine: its handle resolves again, its key leads to it again.
+    /// Releases an object from quarantine: its handle resolves again, and its user key leads to it
+    /// again.
     ///
-    /// All or nothing under a kill.
+    /// It is all or nothing under a kill.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the type was not added, if the object is not in quarantine, or if another object
+    /// has its key.
     pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;
@@ -46,9 +57,14 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
-    /// Frees an object in quarantine: its handle never resolves again, its slot can be used again.
+    /// Frees an object in quarantine: its handle never resolves again, and its slot can be used
+    /// again.
     ///
-    /// All or nothing under a kill.
+    /// It is all or nothing under a kill.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the type was not added, or if the object is not in quarantine.
     pub fn drop_quarantined(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;

@@ -52,9 +52,9 @@ mod sealed {
 pub trait Read<T: PoolObject>: sealed::Sealed {
     /// Returns the object with this handle; `None` if it was freed.
     fn get(&self, id: Id<T>) -> Option<&T>;
-    /// Finds the handle of the object with a user key.
+    /// Returns the handle of the object with this user key.
     fn find(&self, key: u64) -> Option<Id<T>>;
-    /// Returns the object with a user key.
+    /// Returns the object with this user key.
     fn get_by_key(&self, key: u64) -> Option<&T>;
     /// Iterates over all live objects with their handles, in the order of their slots.
     fn iter<'a>(&'a self) -> impl Iterator<Item = (Id<T>, &'a T)>

@@ -1,19 +1,22 @@
-//! What a program asks and says of objects that are half written.
+//! Operations of a program on torn objects.
 
 use crate::object::Handle;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::start::suspects::{self, Torn};
 
 impl MemoryPoolMgr {
-    /// Returns what is half written: found by this start and not settled yet, or left since by a panic that the
-    /// program caught.
+    /// Returns the torn objects: those that this start found and that are not settled yet, and
+    /// those of caught panics.
     ///
-    /// A guard or walk that is dropped because its scope unwinds leaves its object here, as a death would
-    /// leave it to the next start. The pool goes on: handles resolve, and later guards do not cover the
-    /// evidence. An object is listed, in this start and in those to come, until it is freed, put into
-    /// quarantine, or [settled](Self::settle_torn). [`ready`](Self::ready) settles what the
-    /// [report](Self::resume_report) of this start has named, and nothing that was torn later. A clean
-    /// [`close`](Self::close) settles nothing: the next start names the object again, and acts on it as `OnTorn` says.
+    /// A guard or walk that is dropped because its scope unwinds leaves its object here, as a death
+    /// would leave it to the next start. The pool stays usable: handles resolve, and later guards
+    /// do not cover the evidence. An object stays listed, in this start and later ones, until it is
+    /// freed, put into quarantine, or [settled](Self::settle_torn). [`ready`](Self::ready) settles
+    /// the objects that the [report](Self::resume_report) of this start has named, but none that
+    /// was torn later. A clean [`close`](Self::close) settles nothing: the next start names the
+    /// object again, and applies `OnTorn`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use bytemuck::{Pod, Zeroable};
@@ -52,13 +55,15 @@ impl MemoryPoolMgr {
         suspects::listed(&self.base.header).filter(lives).collect()
     }
 
-    /// Says that the program has repaired what a death or a panic left half written, or has found it whole.
+    /// Settles a torn object: the program has repaired it, or has found it intact.
+    ///
     /// Returns false if it was not listed.
     pub fn settle_torn(&mut self, torn: Torn) -> bool {
         suspects::settle(&self.base.header, torn)
     }
 
-    /// Whether an object lives or is in quarantine, as far as this process knows: a type that was not added may have it.
+    /// Returns whether an object may be live or in quarantine; a type that was not added may have
+    /// it.
     fn may_live(&self, object: Handle) -> bool {
         let state = self.types.get(object.type_id());
         state.is_none_or(|state| state.is_parked(object) || state.lives(object))

@@ -136,7 +136,7 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
         IterMut::new(self.typed.into_walk(0), self.mark)
     }
 
-    /// See `MemoryPoolMgr::sweep`.
+    /// Implements `MemoryPoolMgr::sweep`.
     pub(crate) fn sweep(self, sweep: &mut Sweep, budget: usize, mut f: impl FnMut(Id<T>, &mut T)) -> bool {
         let mark = LoansMark::new(self.mark);
         let mut walk = self.typed.into_walk(sweep.0);
@@ -145,7 +145,8 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
                 *sweep = Sweep::default();
                 return true;
             };
-            // Before the call: if it panics, the next sweep goes on after the object, which is torn.
+            // Before the call: if it panics, the next sweep continues after the object, which is
+            // torn.
             *sweep = Sweep(walk.position());
             mark.lend(id);
             f(id, object);

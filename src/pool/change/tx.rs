@@ -1,4 +1,5 @@
-//! Changes that are all or nothing: one object, or many of several types with allocs and frees.
+//! All-or-nothing changes: of one object, or of many objects of several types with allocs and
+//! frees.
 
 use crate::conf::ProcessConf;
 use crate::layout::UndoKind;
@@ -13,51 +14,53 @@ use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::typed::TypedMut;
 use crate::units::Bytes;
 
-/// Why a step of a transaction was refused.
+/// Reasons why a step of a transaction was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TxError {
-    /// The object of a handle is not there any more.
+    /// The object with this handle was freed.
     #[error("object {0} was freed")]
     Stale(Handle),
-    /// The transaction has more old bytes to keep than its log holds. It is rolled back, whatever its
-    /// closure returns.
+    /// The transaction needs more room for old bytes than its log has.
+    ///
+    /// It is rolled back, whatever its closure returns.
     #[error(
-        "the transaction is larger than the undo log of {capacity} bytes; make it smaller{}",
+        "the transaction does not fit into the undo log of {capacity} bytes; make it smaller{}",
         larger_log(*.undo_size, *.needs)
     )]
     TooLarge {
         /// Bytes of the log.
         capacity: usize,
-        /// `UndoSize` of the configuration, which a waiting pool need not have.
+        /// `UndoSize` of the configuration, which may differ from that of the pool.
         undo_size: usize,
-        /// Bytes that its records have, with the one that did not fit: the least that the log would need so far.
+        /// Bytes of its records, including the one that did not fit: the least that the log would
+        /// need so far.
         needs: u64,
     },
-    /// No object has a user key.
-    #[error("no `{type_name}` has the key {key}")]
+    /// No object has this user key.
+    #[error("no `{type_name}` has the user key {key}")]
     NoSuchKey {
         /// Name of the type.
         type_name: &'static str,
-        /// The key.
+        /// The user key.
         key: u64,
     },
-    /// An object could not be made.
+    /// An object could not be allocated.
     #[error(transparent)]
     Alloc(#[from] AllocError),
 }
 
-/// What makes room in an undo log: a pool keeps the log that it was made with.
+/// Returns what would provide a larger undo log: a pool keeps the log with which it was created.
 fn larger_log(undo_size: usize, needs: u64) -> String {
-    let asked_for = Bytes(undo_size as u64);
+    let configured = Bytes(undo_size as u64);
     match undo_size_for(needs) {
         None => format!(", no UndoSize is that large (the largest is {})", Bytes(limits::MAX_UNDO_BYTES)),
-        Some(enough) if enough <= asked_for => {
+        Some(enough) if enough <= configured => {
             format!(
-                ", or make the pool anew: UndoSize = {asked_for} would do, and this pool keeps the log that it was made with"
+                ", or create the pool anew: UndoSize = {configured} is sufficient, but this pool keeps the log with which it was created"
             )
         }
-        Some(enough) => format!(", or make the pool anew with an UndoSize of at least {enough}"),
+        Some(enough) => format!(", or create the pool anew with an UndoSize of at least {enough}"),
     }
 }
 
@@ -70,19 +73,23 @@ impl States for TypeTable {
 impl MemoryPoolMgr {
     /// Changes an object all or nothing: under a kill, and if `f` panics.
     ///
-    /// Costs a copy of the object and three stores over plain [`get_mut`](Self::get_mut). A kill before
-    /// the end leaves the object as it was.
+    /// It costs a copy of the object and three stores more than plain [`get_mut`](Self::get_mut).
+    /// If killed before its end, the object is as it was.
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`] if the object was freed; [`TxError::TooLarge`] if it is larger than the undo log;
-    /// [`AllocError::NotAdded`] if the type was not added.
+    /// Returns [`TxError::Stale`] if the object was freed, [`TxError::TooLarge`] if it does not fit
+    /// into the undo log, and [`AllocError::NotAdded`] if the type was not added.
     #[inline]
     pub fn update<T: PoolObject, R>(&mut self, id: Id<T>, f: impl FnOnce(&mut T) -> R) -> Result<R, TxError> {
         self.try_update(id, |object| Ok(f(object)))
     }
 
-    /// The same with a closure that can fail: its error takes everything back.
+    /// Changes an object all or nothing with a closure that can fail: an error undoes everything.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `f`, and fails as [`update`](Self::update) does.
     #[inline]
     pub fn try_update<T: PoolObject, R, E: From<TxError>>(
         &mut self,
@@ -94,11 +101,11 @@ impl MemoryPoolMgr {
         tx.end(result)
     }
 
-    /// Changes the object with a user key all or nothing, as [`update`](Self::update) does.
+    /// Changes the object with this user key all or nothing, as [`update`](Self::update) does.
     ///
     /// # Errors
     ///
-    /// [`TxError::NoSuchKey`]; as for [`update`](Self::update).
+    /// Returns [`TxError::NoSuchKey`] if there is none, and fails as [`update`](Self::update) does.
     pub fn update_by_key<T: PoolObject, R>(
         &mut self,
         key: u64,
@@ -110,9 +117,12 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Changes many objects all or nothing: under a kill, if `f` returns an error, and if it panics.
+    /// Changes many objects all or nothing: under a kill, if `f` returns an error, and if it
+    /// panics.
     ///
-    /// A handle given out inside a transaction that was rolled back never resolves.
+    /// A handle from a transaction that was rolled back never resolves.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use bytemuck::{Pod, Zeroable};
@@ -139,7 +149,7 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// What `f` returns; [`TxError::TooLarge`] also if `f` swallowed it.
+    /// Returns the error of `f`, and [`TxError::TooLarge`] even if `f` ignores it.
     #[inline]
     pub fn tx<R, E: From<TxError>>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, E>) -> Result<R, E> {
         self.freed.clear();
@@ -149,17 +159,19 @@ impl MemoryPoolMgr {
         tx.end(result)
     }
 
-    /// The tag of the last transaction that was committed with one; 0 before the first. After a
-    /// restart it tells which message was the last to take effect.
+    /// Returns the tag of the last transaction that was committed with a tag; 0 before the first.
+    ///
+    /// After a restart it tells which message was the last to take effect.
     pub fn last_committed(&self) -> u64 {
         self.base.header.last_tag.load()
     }
 }
 
-/// What takes the pool and not the `Tx`, which so need not be in memory.
+/// Operations of a transaction that take the pool and not the `Tx`, which therefore need not be in
+/// memory.
 impl MemoryPoolMgr {
-    /// The object of a handle that the transaction in flight has neither freed nor asked for, and, if `AGAIN`, may ask for
-    /// again.
+    /// Returns an object that the transaction has neither freed nor kept; `AGAIN` if it may be
+    /// requested again.
     #[inline(always)]
     fn first_mut<T: PoolObject, const AGAIN: bool>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
         let Some(typed) = self.types.of_mut::<T>().and_then(|state| state.slots.typed_mut::<T>()) else {
@@ -177,7 +189,7 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// The object of a handle that the transaction in flight has freed or asked for already.
+    /// Returns an object that the transaction has freed or kept already.
     #[inline(never)]
     fn kept_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
         if self.freed.contains(id.handle()) {
@@ -189,7 +201,7 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Why the object of a handle cannot be had.
+    /// Returns why the object with a handle does not exist.
     #[cold]
     fn not_there<T: PoolObject>(&self, id: Id<T>) -> TxError {
         match self.types.of::<T>() {
@@ -198,8 +210,10 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// For whoever asks later which messages took effect before a death. Behind the commit, so that the box never says one
-    /// too many; `last_committed` never says one too few.
+    /// Notes a tag for the post-mortem: which messages took effect before a death.
+    ///
+    /// It follows the commit, so the black box never has a tag too many; `last_committed` never has
+    /// one too few.
     #[inline(never)]
     fn note_tag(&self, old: u64) {
         self.black_box().event(Event::Commit, self.last_committed(), old);
@@ -210,7 +224,7 @@ impl MemoryPoolMgr {
     fn finish_tx(&mut self) {
         let finished = self.undo.finish(&mut self.types);
         if let Err(what) = finished {
-            log::error!("{}: a transaction could not be finished: {what}", self.base_key());
+            log::error!("{}: cannot finish a transaction: {what}", self.base_key());
         }
     }
 
@@ -220,12 +234,14 @@ impl MemoryPoolMgr {
         self.undo.overflow = 0;
         let undone = self.undo.rollback(&mut self.types, &self.base.header.last_tag);
         if let Err(what) = undone {
-            log::error!("{}: a transaction could not be rolled back: {what}", self.base_key());
+            log::error!("{}: cannot roll back a transaction: {what}", self.base_key());
         }
     }
 }
 
-/// Notes that a record with so many bytes of payload did not fit: whatever its closure returns, the transaction is rolled back.
+/// Records that a record with `payload` bytes did not fit.
+///
+/// The transaction is then rolled back, whatever its closure returns.
 #[cold]
 #[inline(never)]
 fn overflow(undo: &mut Undo, conf: &ProcessConf, payload: usize) -> TxError {
@@ -249,7 +265,7 @@ fn not_added<T: PoolObject>() -> TxError {
     AllocError::NotAdded(T::NAME).into()
 }
 
-/// Why no object has a user key.
+/// Returns why no object has the user key.
 #[cold]
 fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
     match pool.try_view::<T>() {
@@ -258,14 +274,14 @@ fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
     }
 }
 
-/// A transaction: what is done through it is committed together, or not at all.
+/// A transaction: its changes are committed together, or not at all.
 ///
-/// Reads see its own changes: an object freed in it is gone, though its slot is used again
+/// Reads see its own changes: an object that it has freed is gone, although the slot is used again
 /// only after the commit.
 pub struct Tx<'a> {
     pool: &'a mut MemoryPoolMgr,
     open: bool,
-    /// What `commit_with` has replaced.
+    /// The tag that `commit_with` has replaced.
     old_tag: Option<u64>,
 }
 
@@ -275,7 +291,7 @@ impl<'a> Tx<'a> {
         Tx { pool, open: true, old_tag: None }
     }
 
-    /// Commits what `Ok` stands for, rolls back on an error.
+    /// Commits on `Ok`, and leaves the rollback to the drop on an error.
     #[inline(always)]
     fn end<R, E: From<TxError>>(mut self, result: Result<R, E>) -> Result<R, E> {
         if self.pool.undo.overflow != 0 && result.is_ok() {
@@ -303,17 +319,20 @@ impl<'a> Tx<'a> {
         self.pool.freed.contains(handle)
     }
 
-    /// The object of a handle; `None` if it was freed, also by this transaction.
+    /// Returns the object with this handle; `None` if it was freed, also by this transaction.
     #[inline]
     pub fn get<T: PoolObject>(&self, id: Id<T>) -> Option<&T> {
         if self.is_freed(id.handle()) { None } else { self.pool.get(id) }
     }
 
-    /// Returns the object of a handle, to be written. Its old bytes are kept until the end, once for each object.
+    /// Returns the object with this handle for writing.
+    ///
+    /// Its old bytes are kept until the end of the transaction, once for each object.
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`], [`TxError::TooLarge`]; [`AllocError::NotAdded`] if the type was not added.
+    /// Returns [`TxError::Stale`] if it was freed, [`TxError::TooLarge`] if its old bytes do not
+    /// fit into the log, and [`AllocError::NotAdded`] if the type was not added.
     #[inline(always)]
     pub fn get_mut<T: PoolObject>(&mut self, id: Id<T>) -> Result<&mut T, TxError> {
         if self.pool.kept.contains(id.handle()) {
@@ -327,11 +346,11 @@ impl<'a> Tx<'a> {
         self.pool.types.of_mut::<T>()?.slots.typed_mut()
     }
 
-    /// Returns several objects at once, to be written.
+    /// Returns several objects for writing.
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`] also if a handle is given twice; [`TxError::TooLarge`].
+    /// Fails as [`get_mut`](Self::get_mut) does; [`TxError::Stale`] also if a handle occurs twice.
     pub fn get_several_mut<T: PoolObject, const N: usize>(
         &mut self,
         ids: [Id<T>; N],
@@ -351,16 +370,17 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Returns the object with a user key; one that this transaction freed is not found.
+    /// Returns the object with this user key; an object that this transaction freed is not found.
     pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
         self.get(self.find::<T>(key)?)
     }
 
-    /// Returns the object with a user key, to be written.
+    /// Returns the object with this user key for writing.
     ///
     /// # Errors
     ///
-    /// [`TxError::NoSuchKey`]; as for [`get_mut`](Self::get_mut).
+    /// Returns [`TxError::NoSuchKey`] if there is none, and fails as [`get_mut`](Self::get_mut)
+    /// does.
     pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Result<&mut T, TxError> {
         match self.find::<T>(key) {
             Some(id) => self.get_mut(id),
@@ -368,11 +388,11 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Changes the object with a user key.
+    /// Changes the object with this user key.
     ///
     /// # Errors
     ///
-    /// As for [`get_mut_by_key`](Self::get_mut_by_key).
+    /// Fails as [`get_mut_by_key`](Self::get_mut_by_key) does.
     pub fn update_by_key<T: PoolObject, R>(
         &mut self,
         key: u64,
@@ -381,8 +401,9 @@ impl<'a> Tx<'a> {
         self.get_mut_by_key(key).map(f)
     }
 
-    /// Iterates over all live objects of a type with their handles, in the order of their slots; those that this
-    /// transaction freed are left out.
+    /// Iterates over all live objects of a type with their handles, in the order of their slots.
+    ///
+    /// Objects that this transaction freed are left out.
     pub fn iter<T: PoolObject>(&self) -> impl Iterator<Item = (Id<T>, &T)> {
         self.pool.iter::<T>().filter(|(id, _)| !self.is_freed(id.handle()))
     }
@@ -397,24 +418,26 @@ impl<'a> Tx<'a> {
         self.len::<T>() == 0
     }
 
-    /// Makes an object.
+    /// Allocates an object.
     ///
     /// # Errors
     ///
-    /// [`TxError::TooLarge`], [`TxError::Alloc`].
+    /// Returns [`TxError::TooLarge`] if its record does not fit into the log, and
+    /// [`TxError::Alloc`] if the allocation fails.
     #[inline]
     pub fn alloc<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, TxError> {
         self.room_for_record()?;
         Ok(self.pool.alloc_noted(value)?)
     }
 
-    /// Makes an object that is found by `key`.
+    /// Allocates an object with a user key.
     ///
     /// # Errors
     ///
-    /// [`AllocError::KeyExists`] if an object has the key that this transaction has not freed;
-    /// [`AllocError::Crowded`] if one transaction frees and makes the same key again more than about ten times: what it
-    /// frees keeps its place in the index until the commit. As for [`alloc`](Self::alloc).
+    /// Returns [`AllocError::KeyExists`] if an object that this transaction has not freed has the
+    /// key. Returns [`AllocError::Crowded`] if the transaction frees and allocates the same key
+    /// more than about ten times: its freed objects keep their index entries until the commit.
+    /// Fails as [`alloc`](Self::alloc) does.
     pub fn alloc_keyed<T: PoolObject>(&mut self, key: u64, value: T) -> Result<Id<T>, TxError> {
         self.room_for_record()?;
         if let Some(holder) = self.find::<T>(key) {
@@ -423,17 +446,19 @@ impl<'a> Tx<'a> {
         Ok(self.pool.alloc_keyed_noted(key, value)?)
     }
 
-    /// The handle of the object with a user key; one that this transaction freed is not found.
+    /// Returns the handle of the object with this user key; an object that this transaction freed
+    /// is not found.
     pub fn find<T: PoolObject>(&self, key: u64) -> Option<Id<T>> {
         let view = self.pool.try_view::<T>()?;
         view.find_where(key, |id| !self.is_freed(id.handle()))
     }
 
-    /// Frees an object at the commit; from here on the transaction does not find it.
+    /// Frees an object at the commit; from now on the transaction does not find it.
     ///
     /// # Errors
     ///
-    /// [`TxError::Stale`], [`TxError::TooLarge`].
+    /// Returns [`TxError::Stale`] if it was freed, and [`TxError::TooLarge`] if its record does not
+    /// fit.
     pub fn free<T: PoolObject>(&mut self, id: Id<T>) -> Result<(), TxError> {
         if self.get(id).is_none() {
             return Err(self.pool.not_there(id));
@@ -447,12 +472,13 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Gives the transaction a tag that [`MemoryPoolMgr::last_committed`] returns from its commit on:
-    /// the number of the message it carries out.
+    /// Sets the tag that [`MemoryPoolMgr::last_committed`] returns from the commit on.
+    ///
+    /// The tag is, for example, the number of the message that the transaction carries out.
     ///
     /// # Errors
     ///
-    /// [`TxError::TooLarge`].
+    /// Returns [`TxError::TooLarge`] if its record does not fit.
     pub fn commit_with(&mut self, tag: u64) -> Result<(), TxError> {
         let old = self.pool.base.header.last_tag.load();
         let noted = self.pool.undo.note(UndoKind::Tag, old);
@@ -469,7 +495,7 @@ impl<'a> Tx<'a> {
 }
 
 impl Drop for Tx<'_> {
-    /// Rolls back unless it was committed: an error, or a panic on its way through.
+    /// Rolls the transaction back unless it was committed: after an error, or during a panic.
     #[inline(always)]
     fn drop(&mut self) {
         if self.open {

@@ -1,27 +1,27 @@
-//! The undo log of a lane: what a change that is all or nothing has to take back.
+//! The undo log of a lane: what an all-or-nothing change has to undo.
 //!
 //! # What the unsafe code here relies on
 //!
-//! [`Undo`] is made for a lane that `Region::span` found inside the base segment. Its bytes belong to
-//! it alone; they are written below the capacity, through a raw pointer, before `tail` publishes
-//! them, and read below a `tail` that was checked against the capacity. Old bytes of an object are
-//! copied from and to the address of a slot's object, which `Slots::slot` found, for as many bytes as
-//! `Slots::shape` says an object has; `shape::check` found that they lie inside the slot. Nobody
-//! holds a reference to the object while it is restored: the pool is borrowed exclusively.
+//! [`Undo`] is created for a lane that `Region::span` found inside the base segment. Its bytes
+//! belong to it alone. They are written below the capacity, through a raw pointer, before `tail`
+//! publishes them, and read below a `tail` that was checked against the capacity. Old bytes of an
+//! object are copied from and to the address of a slot's object, which `Slots::slot` found, for as
+//! many bytes as `Slots::shape` gives an object; `shape::check` found that they lie inside the
+//! slot. No reference to the object exists while it is restored: the pool is borrowed exclusively.
 //!
 //! # Protocol
 //!
-//! | step | a kill behind it leaves |
+//! | step | state if killed after this step |
 //! |---|---|
-//! | a record is written beyond `tail` | nothing |
-//! | `tail` counts it | a change that has not begun; undoing it does nothing |
-//! | the change is made | a change that the next attach takes back |
-//! | commit without frees: `tail` = 0 | the whole transaction |
-//! | commit with frees: `COMMITTED` is set in `tail` | the whole; the next attach does the frees |
-//! | the frees are done, `tail` = 0 | the whole |
+//! | a record is written past `tail` | no change |
+//! | `tail` counts it | a change that has not begun; undoing it has no effect |
+//! | the change is made | a change that the next start undoes |
+//! | commit without frees: `tail` = 0 | the complete transaction |
+//! | commit with frees: `COMMITTED` is set in `tail` | the complete transaction; the next start does the frees |
+//! | the frees are done, `tail` = 0 | the complete transaction |
 //!
-//! Rolling back walks the records from the last to the first and clears `tail` at the end; each
-//! step does nothing the second time, so a rollback may itself be cut, any number of times.
+//! A rollback undoes the records from the last to the first, and then clears `tail`. Each step has
+//! no effect the second time, so a rollback may itself be interrupted any number of times.
 #![allow(unsafe_code)]
 
 use crate::commits::Commit;
@@ -38,29 +38,30 @@ use crate::units::Bytes;
 use crate::word::edge;
 use std::ptr::NonNull;
 
-/// The types of a pool, by number.
+/// The types of a pool, by type number.
 pub(crate) trait States {
-    /// The type `id`, if the pool has it and its entries make sense.
+    /// Returns the type `id`, if the pool has it and its entry is valid.
     fn state(&mut self, id: u16) -> Option<&mut TypeState>;
 }
 
-/// A lane's log.
+/// The log of a lane.
 pub(crate) struct Undo {
     head: At<LaneHead>,
     log: NonNull<u8>,
     capacity: usize,
     used: usize,
     frees: bool,
-    /// Bytes that the records of the transaction in flight would have had with one that did not fit; 0 if each did.
+    /// Bytes that the records of the transaction would have had with the one that did not fit; 0 if
+    /// all fit.
     pub(crate) overflow: u64,
-    /// The records of the last walk, kept for their room: what ends a transaction allocates nothing.
+    /// Records of the last pass, kept for their memory: the end of a transaction allocates nothing.
     found: Vec<Record>,
 }
 
 // SAFETY: the pointer leads into the mapping, which belongs to the process and not to a thread.
 unsafe impl Send for Undo {}
 
-/// The log has no room for a record.
+/// The error for a log without room for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogFull;
 
@@ -73,10 +74,10 @@ struct Record {
 }
 
 const RECORD_HEAD: usize = 16;
-const NO_SLOT: &str = "its undo log names a slot that is not there";
+const NO_SLOT: &str = "its undo log names a slot that does not exist";
 
 impl Record {
-    /// The handle that it is about, and the type of its object.
+    /// Returns the handle of the record, and the type of its object.
     fn object<'a>(&self, states: &'a mut dyn States) -> Result<(Handle, &'a mut TypeState), &'static str> {
         let handle = Handle::from_bits(self.operand).ok_or("its undo log names no object")?;
         let state =
@@ -85,25 +86,26 @@ impl Record {
     }
 }
 
-/// The smallest `UndoSize` whose log has room for so many bytes of records; `None` if none has.
+/// Returns the smallest `UndoSize` whose log has room for `records` bytes of records; `None` if
+/// none has.
 pub(crate) fn undo_size_for(records: u64) -> Option<Bytes> {
     let lane = records.checked_add(size_of::<LaneHead>() as u64)?;
     let size = lane.max(limits::MIN_UNDO_BYTES).checked_next_multiple_of(limits::PAGE)?;
     (size <= limits::MAX_UNDO_BYTES).then_some(Bytes(size))
 }
 
-/// Bytes of the record that keeps so many bytes of an object; saturates.
+/// Returns the bytes of the record that keeps `payload` bytes of an object, at most `u64::MAX`.
 pub(crate) fn record_bytes(payload: u64) -> u64 {
     payload.saturating_add(RECORD_HEAD as u64).checked_next_multiple_of(8).unwrap_or(u64::MAX)
 }
 
-/// Bytes of records for which a lane of so many bytes has room.
+/// Returns the bytes of records for which a lane of `lane` bytes has room.
 pub(crate) fn record_room(lane: u64) -> u64 {
     lane.saturating_sub(size_of::<LaneHead>() as u64) & !7
 }
 
 impl Undo {
-    /// The log of the first lane.
+    /// Returns the log of the first lane.
     pub(crate) fn of(base: &Base) -> Result<Self, &'static str> {
         let outside = "its undo log lies outside the segment";
         let g = &base.header.geometry;
@@ -123,17 +125,17 @@ impl Undo {
         })
     }
 
-    /// Bytes that the records of a transaction can have.
+    /// Returns the bytes that the records of a transaction can have.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Bytes that its records would have with one more.
+    /// Returns the bytes of its records, including one more with `payload` bytes.
     pub(crate) fn with_another(&self, payload: usize) -> u64 {
         record_bytes(payload as u64).saturating_add(self.used as u64)
     }
 
-    /// Whether a record with so many bytes of payload fits.
+    /// Returns whether a record with `payload` bytes fits.
     #[inline(always)]
     pub(crate) fn has_room(&self, payload: usize) -> bool {
         self.capacity - self.used >= RECORD_HEAD && self.capacity - self.used - RECORD_HEAD >= payload
@@ -143,20 +145,21 @@ impl Undo {
     ///
     /// # Safety
     ///
-    /// `object` is that of the slot which `handle` names, and mapped.
+    /// `object` is the object of the slot that `handle` names, and is mapped.
     #[inline(always)]
     pub(crate) unsafe fn keep<T>(&mut self, handle: Handle, object: NonNull<T>) -> Result<(), LogFull> {
         if !self.has_room(size_of::<T>()) {
             return Err(LogFull);
         }
-        // SAFETY: there is room for the head and the payload, and `used` is a multiple of 8.
+        // SAFETY: the log has room for the head and the payload, and `used` is a multiple of 8.
         let at = unsafe { self.log.add(self.used) };
         // SAFETY: as above.
         let to = unsafe { at.add(RECORD_HEAD) };
-        // SAFETY: as many bytes as a `T` has, in the log; the object is mapped and elsewhere.
+        // SAFETY: as many bytes as a `T` has, inside the log; the object is mapped and lies
+        // elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(object.cast::<u8>().as_ptr(), to.as_ptr(), size_of::<T>()) };
         if !planted(Mutant::UndoKeepsNothing) {
-            // SAFETY: `at` is the end of the log, where there is room.
+            // SAFETY: `at` is the end of the log, which has room.
             unsafe { self.publish(at, UndoKind::Bytes, handle.to_bits(), size_of::<T>()) };
         }
         Ok(())
@@ -169,18 +172,18 @@ impl Undo {
             return Err(LogFull);
         }
         self.frees |= kind == UndoKind::Free;
-        // SAFETY: there is room for the head, and `used` is a multiple of 8.
+        // SAFETY: the log has room for the head, and `used` is a multiple of 8.
         let at = unsafe { self.log.add(self.used) };
-        // SAFETY: `at` is the end of the log, where there is room.
+        // SAFETY: `at` is the end of the log, which has room.
         unsafe { self.publish(at, kind, operand, 0) };
         Ok(())
     }
 
-    /// Writes the head of a record whose payload is there, and counts it.
+    /// Writes the head of a record whose payload is written, and counts the record.
     ///
     /// # Safety
     ///
-    /// `at` is the end of the records, and there is room for the head.
+    /// `at` is the end of the records, and the log has room for the head after it.
     #[inline(always)]
     unsafe fn publish(&mut self, at: NonNull<u8>, kind: UndoKind, operand: u64, payload: usize) {
         // SAFETY: as the caller says; the end of the records is a multiple of 8.
@@ -189,7 +192,7 @@ impl Undo {
         Commit::UndoRecord.store(&self.head.tail, self.used as u64);
     }
 
-    /// Makes the transaction real. Frees are left to [`finish`](Self::finish); true if there are any.
+    /// Commits the transaction; returns true if frees are left to [`finish`](Self::finish).
     #[inline(always)]
     pub(crate) fn commit(&mut self) -> bool {
         if self.frees && planted(Mutant::CommitForgetsFrees) {
@@ -211,7 +214,8 @@ impl Undo {
         commit.store(&self.head.tail, 0);
     }
 
-    /// Bytes of the log that an owner has left, and whether they are those of a committed transaction.
+    /// Returns the bytes of the log that an owner has left, and whether that transaction is
+    /// committed.
     fn left(&self) -> Result<Option<(usize, bool)>, &'static str> {
         let tail = self.head.tail.load();
         let used = tail & !COMMITTED;
@@ -221,7 +225,7 @@ impl Undo {
         Ok((used != 0).then_some((used as usize, tail & COMMITTED != 0)))
     }
 
-    /// Whether [`recover`](Self::recover) can do what the log asks for. Changes nothing.
+    /// Checks whether [`recover`](Self::recover) will succeed, without a change.
     pub(crate) fn check(&self, states: &mut dyn States) -> Result<(), &'static str> {
         let Some((used, is_committed)) = self.left()? else { return Ok(()) };
         let mut records = Vec::new();
@@ -239,8 +243,8 @@ impl Undo {
         Ok(())
     }
 
-    /// Ends what an owner has left in the log: takes it back or finishes it. Whether there was
-    /// something, and what.
+    /// Rolls back or finishes the transaction that an owner has left; returns what it did, if
+    /// anything.
     pub(crate) fn recover(
         &mut self,
         states: &mut dyn States,
@@ -272,7 +276,7 @@ impl Undo {
         Ok(())
     }
 
-    /// Takes back everything that the log knows of.
+    /// Undoes all changes of which the log has records.
     pub(crate) fn rollback(
         &mut self,
         states: &mut dyn States,
@@ -299,7 +303,7 @@ impl Undo {
         Ok(())
     }
 
-    /// The slot whose object's bytes a record has.
+    /// Returns the slot whose object a record keeps.
     fn kept(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<Slot, &'static str> {
         if record.bytes as u64 != state.slots.shape.size {
             return Err("its undo log has another size than the type");
@@ -307,7 +311,7 @@ impl Undo {
         state.slots.slot(handle.index()).ok_or(NO_SLOT)
     }
 
-    /// Gives an object the bytes that it had.
+    /// Restores the old bytes of an object.
     fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), &'static str> {
         let shape = &state.slots.shape;
         let slot = self.kept(state, handle, record)?;
@@ -325,25 +329,28 @@ impl Undo {
         Ok(())
     }
 
-    /// The records of the transaction, in the room of those of an earlier one.
+    /// Returns the records of the transaction, in the memory of earlier ones.
     fn take_records(&mut self) -> Result<Vec<Record>, &'static str> {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.records(self.used, &mut found).map(|()| found)
     }
 
-    /// Adds the records in the first `used` bytes, from the first to the last; an error if they do not fit
-    /// together.
+    /// Appends the records in the first `used` bytes, from the first to the last.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the records are inconsistent.
     fn records(&self, used: usize, found: &mut Vec<Record>) -> Result<(), &'static str> {
-        let broken = "its undo log makes no sense";
+        let broken = "its undo log is invalid";
         let mut at = 0;
         while at < used {
             if used - at < RECORD_HEAD {
                 return Err(broken);
             }
-            // SAFETY: inside the log, a multiple of 8.
+            // SAFETY: inside the log, at a multiple of 8.
             let head = unsafe { self.log.add(at) }.cast::<[u64; 2]>();
-            // SAFETY: as above; any bytes are a value.
+            // SAFETY: as above; any bytes are a valid value.
             let [word, operand] = unsafe { head.read() };
             let (kind, bytes) = UndoKind::parse(word).ok_or(broken)?;
             let payload = at + RECORD_HEAD;
@@ -358,14 +365,16 @@ impl Undo {
 }
 
 impl<'a, T: PoolObject> TypedMut<'a, T> {
-    /// The object of a handle, to be written once its bytes are in the undo log; `None` if it is not
-    /// there, an error if the log is full.
+    /// Returns an object for writing, after its bytes are in the undo log.
+    ///
+    /// Returns `None` if the object does not exist, and an error if the log is full.
     #[inline(always)]
     pub(crate) fn into_kept(self, id: Id<T>, undo: &mut Undo) -> Option<Result<&'a mut T, LogFull>> {
         let mut object = self.object_of(id)?;
-        // SAFETY: it is the object of the slot that the handle names.
+        // SAFETY: the object is that of the slot that the handle names.
         let kept = unsafe { undo.keep(id.handle(), object) };
-        // SAFETY: mapped, aligned, any bytes are a value; `self` is the only access while `'a` lasts.
+        // SAFETY: mapped, aligned, any bytes are a valid value; `self` is the only access while
+        // `'a` lasts.
         Some(kept.map(|()| unsafe { object.as_mut() }))
     }
 }

@@ -1,6 +1,7 @@
-//! The black box: the last notes of library and program, kept for whoever asks what a dead process was doing.
+//! The black box: the last notes of the library and the program, kept for the post-mortem.
 //!
-//! A note is written beyond the count, then the count is stored. A kill between leaves it out.
+//! A note is written past the count, then the count is stored. A kill between the two drops the
+//! note.
 
 use crate::commits::Commit;
 use crate::layout::{NoteRec, NoteRing};
@@ -10,33 +11,33 @@ use crate::region::{At, Table};
 use crate::sys;
 use std::fmt;
 
-/// Tags from here on are the library's own.
+/// The first tag that is reserved for the library.
 pub const LIBRARY_TAGS: u32 = 1 << 31;
 
-/// What a note of the library says, and what its two words are.
+/// The kind of a library note, with the meaning of its two words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Event {
     /// An owner attached: epoch, wall clock in nanoseconds.
     Open = LIBRARY_TAGS | 1,
-    /// It called `ready()`: epoch.
+    /// The owner called `ready()`: epoch.
     Ready,
-    /// It called `close()`: epoch.
+    /// The owner called `close()`: epoch.
     Close,
-    /// A type was added or found: its number, slots.
+    /// A type was added or found: type number, slots.
     AddType,
-    /// A type took an extent: its number, number of the extent.
+    /// A type allocated an extent: type number, number of the extent.
     Grow,
-    /// The program said which object it goes to work on: its handle.
+    /// The program noted an object on which it begins to work: handle.
     Object,
-    /// An object was put into quarantine: its handle.
+    /// An object was put into quarantine: handle.
     Quarantined,
-    /// An object was let out of quarantine: its handle.
+    /// An object was released from quarantine: handle.
     Released,
-    /// An object in quarantine was freed: its handle.
+    /// An object in quarantine was freed: handle.
     Dropped,
-    /// A transaction with a tag was committed: its tag, and the one before.
+    /// A transaction with a tag was committed: its tag, and the previous tag.
     Commit,
 }
 
@@ -54,12 +55,12 @@ impl Event {
         Event::Commit,
     ];
 
-    /// The event of a tag; `None` if it is the program's.
+    /// Returns the event of a tag; `None` for a tag of the program.
     pub fn of(tag: u32) -> Option<Event> {
         Self::ALL.into_iter().find(|event| *event as u32 == tag)
     }
 
-    /// The word that stands for it in reports.
+    /// Returns the word for this event in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Event::Open => "open",
@@ -76,18 +77,19 @@ impl Event {
     }
 }
 
-/// One note.
+/// One note of the black box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Counts the notes since the pool was made.
+    /// Number of the note since the pool was created.
     pub number: u64,
-    /// What it is about.
+    /// Tag, which gives the words their meaning.
     pub tag: u32,
-    /// As the tag says.
+    /// First word.
     pub a: u64,
-    /// As the tag says.
+    /// Second word.
     pub b: u64,
-    /// When, nanoseconds of the wall clock; 0 if the start it belongs to is not in the box any more.
+    /// Time in nanoseconds of the wall clock; 0 if the black box no longer has the start of its
+    /// owner.
     pub wall: u64,
     nanos: u64,
 }
@@ -120,7 +122,7 @@ impl BlackBox {
         BlackBox { ring: base.note_ring, table: base.notes }
     }
 
-    /// Writes an event of the library.
+    /// Writes a note of the library.
     pub(crate) fn event(&self, event: Event, a: u64, b: u64) {
         self.write(event as u32, a, b, sys::clock::coarse_nanos());
     }
@@ -137,7 +139,8 @@ impl BlackBox {
         Commit::Note.store(&self.ring.count, number.wrapping_add(1));
     }
 
-    /// The notes that the box has kept, the oldest first. One that is written over meanwhile is left out.
+    /// Returns the notes in the black box, the oldest first. A note that is overwritten meanwhile
+    /// is left out.
     pub(crate) fn read(&self) -> Vec<Note> {
         let count = self.ring.count.load();
         let oldest = count.saturating_sub(crate::limits::NOTES);
@@ -155,7 +158,7 @@ impl BlackBox {
         notes.collect()
     }
 
-    /// The object that the last start said last it was going to work on.
+    /// Returns the object that the last start noted last.
     pub(crate) fn last_object(&self) -> Option<Handle> {
         let count = self.ring.count.load();
         let newest_first = (count.saturating_sub(crate::limits::NOTES)..count).rev();

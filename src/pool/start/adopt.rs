@@ -1,22 +1,23 @@
-//! What a new owner does to a pool before it may use it: says that it is here, keeps the evidence
-//! of how the last one ended, and ends the transaction that was cut. What a cut alloc or free has left
-//! is settled type by type, when a type is first used (`TypeState::settle`).
+//! Adoption: what a new owner does to a pool before it may use it.
 //!
-//! Whatever could be refused is refused by [`check`], before the first store of a start.
+//! It keeps the evidence of how the last owner ended, completes the interrupted transaction, and
+//! records itself as the owner. An interrupted alloc or free is recovered when its type is first
+//! used (`TypeState::settle`). [`check`] refuses whatever could be refused, before the first store
+//! of a start.
 //!
-//! | step | a kill behind it leaves |
+//! | step | state if killed after this step |
 //! |---|---|
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
-//! | the cut split of an index group is ended | the same, to be done again |
-//! | the cut transaction is rolled back or finished, then its log is cleared | the same, to be done again |
-//! | suspects whose objects were freed since are dropped | some of them, the others by the next start |
-//! | objects are put into quarantine, one by one | some of them there, the others by the next evidence |
-//! | the ring of starts is mended, and written ahead | a record that nothing leads to |
-//! | owner, times and `run` are stored | the new owner named as the last one |
-//! | `epoch` is stored | the start counted |
+//! | the interrupted split of an index group is completed | the same, to be repeated |
+//! | the interrupted transaction is rolled back or finished, then its log is cleared | the same, to be repeated |
+//! | suspects whose objects were freed are dropped | some are dropped, the others by the next start |
+//! | objects are put into quarantine, one by one | some are there, the others after the next evidence |
+//! | the ring of starts is brought up to date, and the next record is written | a record that is not counted |
+//! | owner, times and `run` are stored | the new owner recorded as the last one |
+//! | `epoch` is stored | the start is counted |
 //!
-//! The whole may be cut anywhere, any number of times: each step finds its evidence again until
-//! it is done, and clears it last.
+//! Adoption may be interrupted anywhere, any number of times: each step finds its evidence again
+//! until it is done, and clears the evidence last.
 
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
@@ -49,17 +50,17 @@ pub(crate) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The type `id` as it is now, not settled.
-    fn look(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+    /// Returns the type `id` as it is, without recovering it.
+    fn read(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
         let Some(info) = self.base.used_types().find(|info| info.id.load() == u32::from(id)) else {
             return Ok(None);
         };
         TypeState::load(self.base, info, self.space, self.chains).map(Some)
     }
 
-    /// The type `id`, to be changed.
+    /// Returns the type `id`, recovered and ready to be changed.
     fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
-        let mut state = self.look(id)?;
+        let mut state = self.read(id)?;
         if let Some(state) = &mut state {
             state.settle();
         }
@@ -67,11 +68,11 @@ impl Found<'_> {
     }
 }
 
-/// The types that a cut transaction has to do with, loaded as they are asked for.
+/// The types of an interrupted transaction, loaded on demand.
 struct Loaded<'a> {
     found: Found<'a>,
-    /// Nothing is changed.
-    look_only: bool,
+    /// Whether the types are only read.
+    read_only: bool,
     states: Vec<(u16, TypeState)>,
 }
 
@@ -80,7 +81,7 @@ impl States for Loaded<'_> {
         let at = match self.states.iter().position(|(known, _)| *known == id) {
             Some(at) => at,
             None => {
-                let state = if self.look_only { self.found.look(id) } else { self.found.load(id) };
+                let state = if self.read_only { self.found.read(id) } else { self.found.load(id) };
                 self.states.push((id, state.ok()??));
                 self.states.len() - 1
             }
@@ -89,7 +90,7 @@ impl States for Loaded<'_> {
     }
 }
 
-/// Whether [`adopt`] can do all that it finds to do. Changes nothing.
+/// Checks whether [`adopt`] will succeed, without a change.
 pub(crate) fn check(
     found: &Found<'_>,
     undo: &Undo,
@@ -97,11 +98,11 @@ pub(crate) fn check(
     crash_loop: Option<CrashLoop>,
 ) -> Result<(), &'static str> {
     let header = &found.base.header;
-    header.epoch.load().checked_add(1).ok_or("it counts more starts than there can be")?;
-    undo.check(&mut Loaded { found: *found, look_only: true, states: Vec::new() })?;
+    header.epoch.load().checked_add(1).ok_or("its epoch is the largest possible")?;
+    undo.check(&mut Loaded { found: *found, read_only: true, states: Vec::new() })?;
     let split = header.split.load();
     if split != 0 {
-        found.look((split >> 32) as u16)?;
+        found.read((split >> 32) as u16)?;
     }
     let named = header.marks.iter().chain(&header.suspects).map(Word::load).filter_map(Handle::from_bits);
     let put_away = conf.resume.on_torn == OnTorn::Quarantine || crash_loop.is_some();
@@ -110,11 +111,13 @@ pub(crate) fn check(
     touched.extend(quarantine::listed(header).map(Handle::type_id));
     touched.sort_unstable();
     touched.dedup();
-    touched.into_iter().try_for_each(|id| found.look(id).map(drop))
+    touched.into_iter().try_for_each(|id| found.read(id).map(drop))
 }
 
-/// Whether a pool is more than what a program has left that was killed in its very first start: a start of it was ready
-/// or closed it, or there is an object.
+/// Returns whether a pool is more than the remains of a program that was killed in its very first
+/// start.
+///
+/// It is if a start was ready or closed the pool, or if the pool has an object.
 pub(crate) fn has_begun(found: &Found<'_>) -> bool {
     let header = &found.base.header;
     let objects = |info: At<TypeInfo>| found.space.objects(found.chains, &info) != 0;
@@ -122,7 +125,7 @@ pub(crate) fn has_begun(found: &Found<'_>) -> bool {
     header.ntypes.load() != 0 && (has_served || found.base.used_types().any(objects))
 }
 
-/// Makes this process the owner of a checked pool. The error says what makes no sense.
+/// Makes this process the owner of a checked pool. The error names the rule that is broken.
 pub(crate) fn adopt(
     found: &Found<'_>,
     undo: &mut Undo,
@@ -135,7 +138,7 @@ pub(crate) fn adopt(
     let hot = share.start_mode() == StartMode::Resume && has_begun(found);
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
-    let next_epoch = epoch.checked_add(1).ok_or("it counts more starts than there can be")?;
+    let next_epoch = epoch.checked_add(1).ok_or("its epoch is the largest possible")?;
     let left = Starts::of(base).left();
     let last_end = last_end(header, epoch, left.is_some());
     let ended_ago = ended_ago(header, share, last_end, now, left);
@@ -145,13 +148,13 @@ pub(crate) fn adopt(
     keep_marks(header);
     end_split(found)?;
     let last = last_object(found);
-    let mut loaded = Loaded { found: *found, look_only: false, states: Vec::new() };
+    let mut loaded = Loaded { found: *found, read_only: false, states: Vec::new() };
     let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
     drop_freed_suspects(found);
     let died = matches!(last_end, LastEnd::Died { .. });
     let looping = died && crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
     put_suspects_away(found, conf, last, looping)?;
-    // Only now: a start that is cut before has to find the object again.
+    // Only now: a start that was interrupted before this must find the object again.
     header.last.store(0);
     tidy(found)?;
     let starts = Starts::of(base);
@@ -189,7 +192,7 @@ pub(crate) fn adopt(
     })
 }
 
-/// The suspects, by object and by type.
+/// Returns the suspects, by object and by type.
 fn named(header: &BaseHeader) -> (Vec<Handle>, Vec<u16>) {
     let (mut objects, mut types) = (Vec::new(), Vec::new());
     for torn in suspects::listed(header) {
@@ -201,7 +204,7 @@ fn named(header: &BaseHeader) -> (Vec<Handle>, Vec<u16>) {
     (objects, types)
 }
 
-/// Takes from the suspects the objects that were freed since: nothing of them is left to be torn.
+/// Removes objects that were freed since from the suspects.
 fn drop_freed_suspects(found: &Found<'_>) {
     let torn: Vec<Torn> = suspects::listed(&found.base.header).collect();
     for torn in torn {
@@ -214,8 +217,8 @@ fn drop_freed_suspects(found: &Found<'_>) {
     }
 }
 
-/// Puts those objects out of reach that the ini wants there after a death or a panic: the ones that were being
-/// written, and in a crash loop also those last worked on.
+/// Puts objects into quarantine as the ini requires: torn objects, and in a crash loop those used
+/// last.
 fn put_suspects_away(
     found: &Found<'_>,
     conf: &ProcessConf,
@@ -232,7 +235,8 @@ fn put_suspects_away(
     Ok(())
 }
 
-/// How long ago the last owner ended: by its own word, or by the kernel's to the second.
+/// Returns how long ago the last owner ended: as it recorded, or as the kernel did with a
+/// resolution of 1 s.
 fn ended_ago(
     header: &BaseHeader,
     share: &ShareMgr,
@@ -275,12 +279,12 @@ fn keep_marks(header: &BaseHeader) {
         }
         match suspects::add(header, word) {
             Some(_) => Commit::MarkTaken.store(mark, 0),
-            None => log::error!("mark {word:#x} is not kept: the list of suspects is full"),
+            None => log::error!("cannot keep the mark {word:#x}: the list of suspects is full"),
         }
     }
 }
 
-/// Ends the split of an index group that was cut.
+/// Completes an interrupted split of an index group.
 fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
     let header = &found.base.header;
     let word = header.split.load();
@@ -294,29 +298,29 @@ fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The object of the operation that was the last one on a slot, if it lives.
+/// Returns the object of the last operation on a slot, if it is live.
 fn last_object(found: &Found<'_>) -> Option<Handle> {
     let last = Last::parse(found.base.header.last.load())?;
     let info = found.base.used_types().find(|info| info.id.load() == u32::from(last.type_id))?;
     Handle::from_bits(found.space.slot_header(found.chains, &info, info.named()?)?)
 }
 
-/// Puts one object into quarantine, if it lives.
+/// Puts one object into quarantine, if it is live.
 fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
     let Some(mut state) = found.load(object.type_id())? else { return Ok(()) };
     match state.park(object) {
         Ok(()) => {
-            log::warn!("object {object} is put into quarantine");
+            log::warn!("put object {object} into quarantine");
             BlackBox::of(found.base).event(Event::Quarantined, object.to_bits(), 0);
         }
-        // It was freed, or it is there from an earlier start.
+        // The object was freed, or is in quarantine since an earlier start.
         Err(QuarantineError::NotLive(_)) => {}
         Err(error) => log::error!("{error}"),
     }
     Ok(())
 }
 
-/// Takes from the list of quarantine what was let out or freed by a start that was cut.
+/// Removes objects from the quarantine list that an interrupted start released or freed.
 fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
     let mut wrong = None;
     if planted(Mutant::RecoveryKeepsList) {
@@ -332,7 +336,7 @@ fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
     wrong.map_or(Ok(()), Err)
 }
 
-/// Says who owns the pool now, and since when.
+/// Records the owner of the pool, and since when.
 fn sign(header: &BaseHeader, last_end: LastEnd, now: u64, boot: [u64; 2]) {
     match last_end {
         LastEnd::None => {}

@@ -1,4 +1,4 @@
-//! Compares an ini with the pool that waits for it, rule by rule of `disagreement.rs`.
+//! Compares an ini with a waiting pool, rule by rule of `disagreement.rs`.
 
 use crate::conf::{BackendKind, HugePages, Place, ProcessConf};
 use crate::layout::{BLOCK_VACANT, text};
@@ -13,7 +13,7 @@ use crate::pool::store::base::Base;
 use crate::share::{Facts, Home};
 use crate::units::{Bytes, Key};
 
-/// The place of a key of a process.
+/// Returns the position of an ini key of the process.
 pub(crate) fn place(conf: &ProcessConf, key: &str) -> Place {
     match key {
         "BaseKey" => conf.places.base_key.clone(),
@@ -23,20 +23,20 @@ pub(crate) fn place(conf: &ProcessConf, key: &str) -> Place {
     }
 }
 
-/// A finding about a key of the process.
+/// Creates a disagreement about an ini key of the process.
 pub(crate) fn found(conf: &ProcessConf, rule: &'static Rule, found: String, next: String) -> Disagreement {
     Disagreement { rule, place: place(conf, rule.key), found, next }
 }
 
-/// What the header of a pool and the kernel say of it.
+/// The facts about a pool that an ini is compared with.
 pub(crate) struct Stored<'a> {
     pub(crate) base: &'a Base,
     pub(crate) facts: &'a Facts,
-    /// Bytes of a page of the base.
+    /// Size of a page of the base in bytes.
     pub(crate) page: u64,
 }
 
-/// Everything in which an ini disagrees with the pool under its base key.
+/// Returns every disagreement of an ini with the pool under its base key.
 pub(crate) fn compare(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
     let rules = [process, block_size, undo_size, mode, pages];
     let one = rules.into_iter().filter_map(|rule| rule(conf, stored));
@@ -47,7 +47,7 @@ pub(crate) fn compare(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreeme
     one.chain(large).chain(blocks(conf, stored)).chain(object_sizes(conf, stored)).collect()
 }
 
-/// Refuses what has to be refused; logs and returns the rest.
+/// Refuses the start if a disagreement requires it; otherwise logs and returns all.
 pub(crate) fn judge(found: Vec<Disagreement>) -> Result<Vec<Disagreement>, PoolError> {
     if let Some(refusal) = found.iter().find(|one| one.rule.severity == Severity::Refused) {
         return Err(PoolError::Disagrees(Box::new(refusal.clone())));
@@ -58,7 +58,7 @@ pub(crate) fn judge(found: Vec<Disagreement>) -> Result<Vec<Disagreement>, PoolE
     Ok(found)
 }
 
-/// The arguments by which `rm` finds a pool.
+/// Returns the command that removes a pool.
 pub(crate) fn removal(conf: &ProcessConf) -> String {
     match conf.places.section.file.as_os_str().is_empty() {
         _ if matches!(conf.backend, BackendKind::Sysv | BackendKind::Heap) => {
@@ -77,10 +77,10 @@ fn process(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
         return None;
     }
     let said =
-        format!("the pool under {} is that of the process {name:?}, not of {:?}", conf.base_key, conf.name);
+        format!("the pool under {} belongs to the process {name:?}, not to {:?}", conf.base_key, conf.name);
     let next = format!(
         "give each process the BaseKey of its own pool; if {name:?} was renamed, write FormerName = {name}; if the \
-         pool is of no use any more, run {}",
+         pool is no longer needed, run {}",
         removal(conf)
     );
     Some(Disagreement { place: conf.places.base_key.clone(), ..found(conf, &OTHER_PROCESS, said, next) })
@@ -88,7 +88,7 @@ fn process(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
 
 fn block_size(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
     let (key, has, wanted) = (conf.base_key, Bytes(stored.base.block_bytes()), conf.block_size);
-    let said = || format!("the blocks of the pool in {key} are of {has}, the ini says {wanted}");
+    let said = || format!("the blocks of the pool under {key} have {has}, but the ini requires {wanted}");
     let next = || format!("set it back to {has}, or empty the pool with {} and start cold", removal(conf));
     (has != wanted).then(|| found(conf, &BLOCK_SIZE, said(), next()))
 }
@@ -97,7 +97,7 @@ fn undo_size(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
     let has = Bytes(stored.base.header.geometry.lanes_bytes.load());
     let said = || {
         format!(
-            "the pool under {} keeps its undo log of {has}, the ini says {}",
+            "the pool under {} keeps its undo log of {has}, but the ini requires {}",
             conf.base_key, conf.undo_size
         )
     };
@@ -106,11 +106,11 @@ fn undo_size(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
 }
 
 fn mode(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
-    // A wider one is refused by the verdict, before anything of the segment is believed.
+    // The verdict has refused a wider mode already, before any byte of the segment was trusted.
     let has = stored.facts.segment.as_ref()?.mode;
     let said = || {
         format!(
-            "the segment under {} keeps its mode {has:04o}, the ini says {:04o}",
+            "the segment under {} keeps its mode {has:04o}, but the ini requires {:04o}",
             conf.base_key, conf.mode
         )
     };
@@ -126,13 +126,14 @@ fn pages(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
         (HugePages::Off, true) => ("reserved pages of 2 MiB", "off"),
         _ => return None,
     };
-    let said = format!("the pool under {} keeps its {is}, the ini says {says}", conf.base_key);
+    let said = format!("the pool under {} keeps its {is}, but the ini has HugePages = {says}", conf.base_key);
     let next = format!("empty the pool with {} and start cold, or leave it", removal(conf));
     (conf.backend == BackendKind::Sysv).then(|| found(conf, &PAGES, said, next))
 }
 
-/// Blocks of the pool that the ini does not name. The order of `ShmKeys` means nothing, and a key that the pool does not
-/// have is an order to grow.
+/// Returns disagreements about blocks that the ini does not name.
+///
+/// The order of `ShmKeys` has no meaning, and a key that the pool does not have makes it grow.
 fn blocks(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
     let base = stored.base;
     let blocks = (0..base.nblocks()).filter_map(|number| Some((number, base.blocks.get(number)?)));
@@ -142,17 +143,17 @@ fn blocks(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
         if used != 0 {
             return Some(dropped(conf, key, used));
         }
-        let said = || format!("block {key} is empty and not named any more: the pool gives it up");
+        let said = || format!("the ini no longer names block {key}, which is empty: the pool gives it up");
         let next = || format!("put it back, or remove its segment with `hotpool rm --key {key}`");
         (block.state.load() != BLOCK_VACANT).then(|| found(conf, &BLOCK_GIVEN_UP, said(), next()))
     });
     dropped.collect()
 }
 
-/// A block in use that the ini does not name.
+/// Returns the disagreement about a block in use that the ini does not name.
 pub(crate) fn dropped(conf: &ProcessConf, block: Key, used: u64) -> Disagreement {
     let (base, used) = (conf.base_key, Bytes(used));
-    let said = format!("block {block}, which the pool in {base} uses ({used} taken), is not named any more");
+    let said = format!("the ini no longer names block {block}, of which the pool under {base} uses {used}");
     found(conf, &BLOCK_DROPPED, said, "put it back".into())
 }
 
@@ -161,17 +162,24 @@ fn object_sizes(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
         let of = conf.type_conf(&info.name())?;
         let (says, has) = (of.object_bytes?, info.size.load());
         let said = || {
-            format!("objects of {} in the pool under {} have {has} bytes, the ini says {says}", of.name, conf.base_key)
+            format!(
+                "objects of {} in the pool under {} have {has} bytes, but the ini states {says}",
+                of.name, conf.base_key
+            )
         };
         let next = || {
-            format!("write the size of the build that is started; objects of {has} bytes need the build that made them")
+            format!(
+                "write the object size of this build; objects of {has} bytes need the build that created them"
+            )
         };
-        (says != has).then(|| Disagreement { place: of.place.clone(), ..found(conf, &OBJECT_SIZE, said(), next()) })
+        (says != has)
+            .then(|| Disagreement { place: of.place.clone(), ..found(conf, &OBJECT_SIZE, said(), next()) })
     });
     types.collect()
 }
 
-/// Objects of a type whose old bytes the undo log of the pool cannot hold: each `update` of them would fail.
+/// Returns the disagreement if the undo log is too small for the type, so that every `update` would
+/// fail.
 #[cold]
 pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u64) -> Option<Disagreement> {
     let lane = base.header.geometry.lanes_bytes.load();
@@ -181,8 +189,8 @@ pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u
     }
     let (has, max) = (Bytes(lane), Bytes(limits::MAX_UNDO_BYTES));
     let said = format!(
-        "an object of {name} has {size} bytes, and the undo log of the pool under {} is of {has}: `update` and \
-         `Tx::get_mut` refuse each of them",
+        "an object of {name} has {size} bytes, but the undo log of the pool under {} has {has}: `update` and \
+         `Tx::get_mut` always fail for this type",
         conf.base_key
     );
     let next = match undo_size_for(needs) {
@@ -190,7 +198,7 @@ pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u
             format!("write them through `get_mut` only, or make them smaller: the largest UndoSize is {max}")
         }
         Some(enough) => format!(
-            "set UndoSize = {} and make the pool anew (empty it with {}), or write them through `get_mut` only",
+            "set UndoSize = {} and create the pool anew (empty it with {}), or write them through `get_mut` only",
             enough.max(conf.undo_size),
             removal(conf)
         ),
@@ -198,7 +206,7 @@ pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u
     Some(found(conf, &NEVER_UPDATED, said, next))
 }
 
-/// Types of which the ini says something and which the program has not added.
+/// Returns types that the ini names and the program has not added.
 pub(crate) fn never_added(conf: &ProcessConf, is_added: impl Fn(&str) -> bool) -> Vec<Disagreement> {
     let missing = conf.types.iter().filter(|of| !is_added(&of.name));
     let tell = |of: &crate::conf::TypeConf| {
@@ -209,10 +217,11 @@ pub(crate) fn never_added(conf: &ProcessConf, is_added: impl Fn(&str) -> bool) -
     missing.map(tell).collect()
 }
 
-/// A type of which the pool holds objects, and which the program has not added.
+/// Returns the disagreement about a type of which the pool holds objects, and which the program has
+/// not added.
 pub(crate) fn left_behind(conf: &ProcessConf, name: &str, objects: u64) -> Disagreement {
     let said = format!(
-        "the pool under {} holds {} of {name}, which the program has not added",
+        "the pool under {} holds {} of {name}, but the program has not added the type",
         conf.base_key,
         objects_of(objects)
     );
@@ -220,8 +229,9 @@ pub(crate) fn left_behind(conf: &ProcessConf, name: &str, objects: u64) -> Disag
     found(conf, &LEFT_BEHIND, said, next)
 }
 
-/// What the types of the ini and those of the pool say of each other, as far as a tool can know: it does not see which
-/// types a program adds.
+/// Compares the types of the ini with those of the pool, for a tool.
+///
+/// A tool cannot see which types a program adds.
 pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement> {
     let is_used = |name: &str| base.used_types().any(|info| info.name() == name);
     let mut all = Vec::new();
@@ -229,7 +239,7 @@ pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement
         all = never_added(conf, is_used);
     }
     let unnamed = base.used_types().filter(|info| conf.type_conf(&info.name()).is_none());
-    // An ini without types says nothing of any.
+    // An ini without types makes no statement about any.
     for info in unnamed.filter(|info| !conf.types.is_empty() && info.len(false) != 0) {
         let (name, objects) = (info.name(), objects_of(info.len(false)));
         let said = format!(
@@ -249,7 +259,7 @@ fn objects_of(count: u64) -> String {
     if count == 1 { "1 object".into() } else { format!("{count} objects") }
 }
 
-/// A place for people: `System V memory`, `/dev/shm`, a folder.
+/// Returns where segments are, for a message: `System V memory`, `/dev/shm`, or a folder.
 pub(crate) fn where_is(home: &Home) -> String {
     match home.backend {
         BackendKind::Sysv => "System V memory".into(),

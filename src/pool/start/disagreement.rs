@@ -1,15 +1,17 @@
-//! Where the ini and a waiting pool can disagree, and what holds then: one table for starts, `ls` and `doctor`.
+//! The ways in which the ini and a waiting pool can disagree, in one table for starts, `ls` and
+//! `doctor`.
 //!
-//! A disagreement is refused if going on would hand a process the objects of another, or hide its own. Any other is told:
-//! a warning at the start, and a line in the report. Every key of the ini is in [`RULES`] or in [`CANNOT`].
+//! A start refuses a disagreement if continuing would give a process the objects of another, or
+//! hide its own objects. It reports any other: with a warning, and a line in its report. Every ini
+//! key is in [`RULES`] or in [`CANNOT`].
 
 use crate::conf::Place;
 use std::fmt;
 
-/// What a start makes of a disagreement.
+/// How a start treats a disagreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The start goes on, with a warning and a line in its report.
+    /// The start continues, with a warning and a line in its report.
     Told,
     /// The start is refused, and nothing is changed.
     Refused,
@@ -18,11 +20,11 @@ pub enum Severity {
 /// One way in which an ini and a pool can disagree.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Word for programs, which stays while messages are reworded.
+    /// Word for programs, which stays the same when messages are reworded.
     pub code: &'static str,
-    /// Key of the ini.
+    /// The ini key.
     pub key: &'static str,
-    /// What a start makes of it.
+    /// How a start treats it.
     pub severity: Severity,
 }
 
@@ -34,35 +36,37 @@ const fn refused(code: &'static str, key: &'static str) -> Rule {
     Rule { code, key, severity: Severity::Refused }
 }
 
-/// The pool under the base key is that of another process.
+/// The pool under the base key belongs to another process.
 pub const OTHER_PROCESS: Rule = refused("other-process", "FormerName");
-/// The base key has no pool, and the pool of the process waits in another backend.
+/// The base key has no pool, but the pool of the process waits in another backend.
 pub const OTHER_BACKEND: Rule = refused("other-backend", "Backend");
-/// The base key has no pool, and semaphores of an earlier owner: another folder may have the pool.
+/// The base key has no pool, but semaphores of an earlier owner: the pool may be in another folder.
 pub const OTHER_DIR: Rule = told("other-dir", "Dir");
-/// The base key has no pool, and a pool of the process under another key has blocks that the ini names.
+/// The base key has no pool, but a pool of the process under another key has blocks that the ini
+/// names.
 pub const OTHER_BASE: Rule = refused("other-base", "BaseKey");
-/// The base key has no pool, and a pool of that name waits under another key.
+/// The base key has no pool, but a pool with the same process name waits under another key.
 pub const SAME_NAME: Rule = told("same-name", "BaseKey");
 /// The blocks of the pool have another size.
 pub const BLOCK_SIZE: Rule = refused("block-size", "BlockSize");
-/// A block in use is not named.
+/// The ini does not name a block that is in use.
 pub const BLOCK_DROPPED: Rule = refused("block-dropped", "ShmKeys");
-/// An empty block is not named.
+/// The ini does not name an empty block.
 pub const BLOCK_GIVEN_UP: Rule = told("block-given-up", "ShmKeys");
 /// The undo log of the pool has another size.
 pub const UNDO_SIZE: Rule = told("undo-size", "UndoSize");
-/// No undo log of the pool can hold the old bytes of an object.
+/// The undo log of the pool is too small for the old bytes of an object.
 pub const NEVER_UPDATED: Rule = told("never-updated", "UndoSize");
-/// The segments let fewer users in than the ini.
+/// The segments have fewer permissions than the ini requires.
 pub const MODE: Rule = told("mode", "Mode");
-/// The segments are made of other pages.
+/// The segments have another kind of pages.
 pub const PAGES: Rule = told("pages", "HugePages");
-/// An object in the pool has another size.
+/// The objects in the pool have another size.
 pub const OBJECT_SIZE: Rule = told("object-size", "types");
 /// The program has not added a type that the ini names.
 pub const NEVER_ADDED: Rule = told("never-added", "types");
-/// The pool holds objects of a type that the program has not added, or that the ini no longer names.
+/// The pool holds objects of a type that the program has not added, or that the ini no longer
+/// names.
 pub const LEFT_BEHIND: Rule = told("left-behind", "types");
 /// A pool in the key range of the ini belongs to none of its processes.
 pub const NOT_LISTED: Rule = told("not-listed", "ProcessList");
@@ -87,32 +91,33 @@ pub const RULES: &[&Rule] = &[
     &NOT_LISTED,
 ];
 
-/// What holds for a base that is kept while its pool begins again: its segment, with the undo log in it, stays.
+/// The rules for a base that is kept while its pool begins again: its segment and its undo log
+/// stay.
 pub(crate) const OF_THE_BASE: &[&Rule] = &[&OTHER_PROCESS, &UNDO_SIZE, &MODE, &PAGES];
 
-/// The keys of the ini that a pool cannot contradict, each with the reason.
+/// The ini keys that a pool cannot contradict, each with the reason.
 pub const CANNOT: &[(&str, &str)] = &[
-    ("OwnerWaitMs", "it is of the start alone, and no pool stores it"),
-    ("CoreDump", "every start tells the kernel anew"),
+    ("OwnerWaitMs", "it concerns the start alone, and no pool stores it"),
+    ("CoreDump", "every start passes it to the kernel anew"),
     ("Prefault", "every start does it anew"),
     ("LockMemory", "every start locks anew"),
     ("MaxCrashResumes", "every start counts by what the ini says then"),
     ("CrashWindowSec", "every start counts by what the ini says then"),
     ("OnCrashLoop", "every start acts by what the ini says then"),
     ("OnTorn", "every start acts by what the ini says then"),
-    ("MustBeHot", "it is of the start alone, and no pool stores it"),
+    ("MustBeHot", "it concerns the start alone, and no pool stores it"),
 ];
 
-/// One disagreement, found.
+/// One disagreement between an ini and a pool.
 ///
-/// Displays as `place: what disagrees; what to do`.
+/// Displays as `position: what disagrees; what to do`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// Which of the rules.
+    /// The rule.
     pub rule: &'static Rule,
-    /// Where the ini says it.
+    /// Position of the setting in the ini.
     pub place: Place,
-    /// What the two say, and which of them holds.
+    /// Both values, and which of them holds.
     pub found: String,
     /// What to do.
     pub next: String,
@@ -138,7 +143,7 @@ mod tests {
         assert_eq!(ruled.union(&cannot).copied().collect::<BTreeSet<_>>(), known);
         assert_eq!(ruled.intersection(&cannot).count(), 0, "a key is in both");
         let codes: BTreeSet<&str> = RULES.iter().map(|rule| rule.code).collect();
-        assert_eq!(codes.len(), RULES.len(), "a code is there twice");
+        assert_eq!(codes.len(), RULES.len(), "a code occurs twice");
     }
 
     /// Every word of a base that does not change, and the rule that compares it with the ini or why none does.
@@ -195,8 +200,8 @@ mod tests {
             .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
             .collect();
         let word = |severity| if severity == Severity::Told { "told" } else { "refused" };
-        let wanted: Vec<_> = RULES.iter().map(|rule| (rule.key, rule.code, word(rule.severity))).collect();
+        let expected: Vec<_> = RULES.iter().map(|rule| (rule.key, rule.code, word(rule.severity))).collect();
         let found: Vec<_> = rows.iter().map(|row| (row[1], row[2], row[3])).collect();
-        assert_eq!(found, wanted);
+        assert_eq!(found, expected);
     }
 }

@@ -1,4 +1,5 @@
-//! The pool of a process where its ini does not look: in another backend, under another base key.
+//! Searches for the pool of a process in places that its ini does not name: another backend,
+//! another base key.
 
 use crate::conf::{BackendKind, ConfMgr, Place, ProcessConf, key_plan};
 use crate::layout::{BASE_KIND, MAGIC_READY};
@@ -10,7 +11,7 @@ use crate::pool::store::base::Base;
 use crate::share::{Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe};
 use crate::units::Key;
 
-/// Whether a complete base says that it is the pool of this process, and its user is the same.
+/// Returns whether a complete base belongs to this process and this user.
 fn is_of(conf: &ProcessConf, facts: &Facts) -> bool {
     let mine = facts
         .segment
@@ -22,8 +23,10 @@ fn is_of(conf: &ProcessConf, facts: &Facts) -> bool {
     })
 }
 
-/// What a start finds that would be cold: the pool of the process under the same key in another backend. Only keys of
-/// this process are looked at, so that no pool of another process is touched.
+/// Returns the disagreement of a cold start if the pool of the process is under its key in another
+/// backend.
+///
+/// Only keys of this process are read, so that no pool of another process is touched.
 pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
     if conf.backend == BackendKind::Heap {
         return Vec::new();
@@ -33,7 +36,7 @@ pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
         let home = Home { backend, ..Home::sysv() };
         observe(conf.base_key, &home).ok().filter(|facts| is_of(conf, facts)).map(|_| {
             let said = format!(
-                "the pool of {} waits under {} in {}, and the ini looks in {}",
+                "the pool of {} waits under {} in {}, but the ini names {}",
                 conf.name,
                 conf.base_key,
                 where_is(&home),
@@ -44,7 +47,7 @@ pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
                 other => format!("`hotpool rm --conf` of an ini with Backend = {}", other.name()),
             };
             let next = format!(
-                "set Backend = {}, or give its objects up with {remove} and start cold",
+                "set Backend = {}, or give up its objects with {remove} and start cold",
                 backend.name()
             );
             agree::found(conf, &OTHER_BACKEND, said, next)
@@ -53,21 +56,21 @@ pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
     found.collect()
 }
 
-/// What is told of semaphores of an earlier owner without a pool.
+/// Returns the disagreement about semaphores of an earlier owner without a pool.
 pub(crate) fn semaphores_alone(conf: &ProcessConf) -> Disagreement {
     let home = Home::of(conf);
     let said = format!(
-        "an earlier owner has left semaphores under {}, and no pool is in {}",
+        "an earlier owner has left semaphores under {}, but {} has no pool",
         conf.base_key,
         where_is(&home)
     );
-    let next = "if Dir or Backend was changed, the pool waits in the old place: set it back to resume it; \
-                if the segments were removed, nothing is to be done"
+    let next = "if Dir or Backend was changed, the pool waits in the previous place: set it back to resume the pool; \
+                if the segments were removed, nothing needs to be done"
         .into();
     agree::found(conf, &OTHER_DIR, said, next)
 }
 
-/// Pools of the same home that say they are those of this process, under another base key.
+/// Returns pools of this process on the same backend under other base keys.
 fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
     let Ok(listing) = list_pools(&Home::of(conf)) else { return Vec::new() };
     let own = [conf.base_key, key_plan::post_mortem(conf.base_key)];
@@ -81,16 +84,16 @@ fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
         let key = pool.base.key;
         let shared = pool.blocks.iter().find(|block| conf.shm_keys.contains(&block.key));
         let next =
-            format!("set BaseKey = {key} to resume it, or give its objects up with `hotpool rm --key {key}`");
+            format!("set BaseKey = {key} to resume it, or give up its objects with `hotpool rm --key {key}`");
         match shared {
             Some(block) => Some({
                 let said = format!("the pool of {} under {key} has the block {}", conf.name, block.key);
                 agree::found(conf, &OTHER_BASE, said, next)
             }),
-            // Many pools of a host may have had a common name at some time.
+            // Many pools of a host may have had the same name at some time.
             None => (pool.base.head()?.process == conf.name).then(|| {
                 let said = format!(
-                    "there is no pool under {}, and one of the name {} under {key}",
+                    "there is no pool under {}, but one with the name {} under {key}",
                     conf.base_key, conf.name
                 );
                 agree::found(conf, &SAME_NAME, said, next)
@@ -100,7 +103,7 @@ fn under_other_key(conf: &ProcessConf) -> Vec<Disagreement> {
     others.filter_map(tell).collect()
 }
 
-/// Refuses blocks of another pool under the keys of a process in words that name that pool.
+/// Returns a refusal that names the pool to which a block under a key of this process belongs.
 #[cold]
 pub(crate) fn owner_of_block(conf: &ProcessConf, block: &Facts) -> Option<Disagreement> {
     let pool_id = block.head().filter(|head| head.sound)?.pool_id;
@@ -114,22 +117,22 @@ pub(crate) fn owner_of_block(conf: &ProcessConf, block: &Facts) -> Option<Disagr
     let said = format!("{} is a block of the pool of {process} under {key}", block.key);
     let next = match process == conf.name {
         true => format!(
-            "set BaseKey = {key} to resume that pool, or give its objects up with `hotpool rm --key {key}`"
+            "set BaseKey = {key} to resume that pool, or give up its objects with `hotpool rm --key {key}`"
         ),
         false => format!(
-            "choose another key for {}, or give the objects of {process} up with `hotpool rm --key {key}`",
+            "choose another key for {}, or give up the objects of {process} with `hotpool rm --key {key}`",
             conf.name
         ),
     };
     Some(Disagreement { place: conf.places.shm_keys.clone(), ..agree::found(conf, &OTHER_BASE, said, next) })
 }
 
-/// Everything in which an ini and what is on the host disagree about one process. Observes; changes nothing.
+/// Returns every disagreement between an ini and the host about one process, without a change.
 ///
 /// # Errors
 ///
-/// The system does not say what is under the base key. What is no pool of ours disagrees in nothing here: its verdict
-/// says what it is.
+/// Fails if the system does not report the segment under the base key. A segment that is no pool of
+/// hotpool has no disagreement: its verdict describes it.
 pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError> {
     if conf.backend == BackendKind::Heap {
         return Ok(Vec::new());
@@ -159,8 +162,9 @@ pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError
     }
 }
 
-/// Pools that lie in the key range of an ini (the same world and zone of the key plan) and belong to none of its
-/// processes.
+/// Returns pools in the key range of an ini that belong to none of its processes.
+///
+/// The key range is the worlds and zones of the ini in the key plan.
 pub fn not_listed(conf: &ConfMgr) -> Vec<Disagreement> {
     let zone = |key: Key| key_plan::coordinates(key).map(|at| (at.world, at.zone));
     let processes = conf.processes();
@@ -168,9 +172,9 @@ pub fn not_listed(conf: &ConfMgr) -> Vec<Disagreement> {
     let Ok(listing) = list_pools(&Home::sysv()) else { return Vec::new() };
     let left = listing.pools.iter().map(|pool| &pool.base).filter(|base| {
         let known = processes.iter().any(|process| process.base_key == base.key);
-        let ours = zone(base.key).is_some_and(|zone| zones.contains(&zone));
+        let is_in_range = zone(base.key).is_some_and(|zone| zones.contains(&zone));
         let complete = base.head().is_some_and(|head| head.magic == MAGIC_READY && head.kind == BASE_KIND);
-        ours && !known && complete
+        is_in_range && !known && complete
     });
     let tell = |base: &Facts| {
         let process = base.head().map(|head| head.process.clone()).unwrap_or_default();
@@ -184,9 +188,9 @@ pub fn not_listed(conf: &ConfMgr) -> Vec<Disagreement> {
                 ..Place::default()
             },
             found: format!(
-                "the pool of {process} under {key} lies in the key range of this ini, and no process has that BaseKey"
+                "the pool of {process} under {key} lies in the key range of this ini, but no process has that BaseKey"
             ),
-            next: format!("put {process} back, or give its objects up with `hotpool rm --key {key}`"),
+            next: format!("put {process} back, or give up its objects with `hotpool rm --key {key}`"),
         }
     };
     left.map(tell).collect()

@@ -1,4 +1,5 @@
-//! What a start looks at before it stores anything: the blocks of the pool, and what is under the new keys of the ini.
+//! Judges what a start finds before its first store: the blocks of the pool, and segments under new
+//! keys.
 
 use crate::conf::ProcessConf;
 use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT};
@@ -14,46 +15,47 @@ use crate::share::{
 use crate::units::{Bytes, Key};
 use std::collections::HashSet;
 
-/// The blocks that a pool has.
+/// The blocks of a pool.
 pub(crate) struct Blocks {
-    /// Those that are complete, in their order.
+    /// Complete blocks, in their order.
     pub(crate) complete: Vec<Judged>,
-    /// By the number of the block; `None` for one that is not part of the pool, or not there yet.
+    /// Regions by block number; `None` for a block that is not part of the pool, or that does not
+    /// exist yet.
     pub(crate) regions: Vec<Option<Region>>,
-    /// Empty ones that are to be had again.
+    /// Empty blocks that become part of the pool again.
     pub(crate) pending: Vec<Pending>,
 }
 
-/// A block that is to be had, as it is or made.
+/// A block to be attached or created.
 pub(crate) struct Pending {
     pub(crate) want: BlockWant,
     pub(crate) judged: Judged,
 }
 
-/// Whether the table of blocks makes sense; the error says what does not.
+/// Checks the table of blocks; the error names the rule that is broken.
 pub(crate) fn table(base: &Base) -> Result<(), String> {
     let mut keys = Vec::with_capacity(base.nblocks());
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
         if block.index.load() as usize != number {
-            return Err(format!("block {number} says that it is block {}", block.index.load()));
+            return Err(format!("block {number} has the block number {}", block.index.load()));
         }
         if ![BLOCK_ACTIVE, BLOCK_VACANT].contains(&block.state.load()) {
-            return Err(format!("block {number} has the state {}, which has no meaning", block.state.load()));
+            return Err(format!("block {number} has the state {}, which is invalid", block.state.load()));
         }
         keys.push(block.key.load());
     }
     keys.sort_unstable();
     match keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]).or(keys.first().copied()) {
-        Some(0) => Err("a block has the key 0".into()),
+        Some(0) => Err("a block has the segment key 0".into()),
         Some(key) if keys.windows(2).any(|pair| pair == [key, key]) => {
-            Err(format!("two blocks have the key {}", Key(key)))
+            Err(format!("two blocks have the segment key {}", Key(key)))
         }
         _ => Ok(()),
     }
 }
 
-/// Judges every block that the pool has.
+/// Judges every block of the pool.
 pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Blocks, PoolError> {
     let mut found = Blocks { complete: Vec::new(), regions: Vec::new(), pending: Vec::new() };
     let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
@@ -65,7 +67,7 @@ pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Re
             BlockWant { key, index: number as u32, bytes: base.block_bytes(), pool_id: prospect.pool_id() };
         let judged = match (block.state.load() == BLOCK_VACANT, is_named) {
             (true, false) => None,
-            // It is empty: where its segment was removed meanwhile, a new one does as well.
+            // The block is empty: if its segment was removed meanwhile, a new one replaces it.
             (true, true) => Some(prospect.judge_new(&want)?),
             (false, true) => Some(named(base, prospect, &want)?),
             (false, false) => unnamed(conf, base, prospect, &want)?,
@@ -80,12 +82,12 @@ pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Re
     Ok(found)
 }
 
-/// A block that the ini names. One that is gone is made again if no type has taken anything of it.
+/// Judges a block that the ini names. A missing one is created again if it has no extent.
 fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, PoolError> {
     match prospect.judge_block(want) {
         Ok(judged) if judged.standing() == Standing::Complete => Ok(judged),
         Ok(judged) if base.taken(want.index) == 0 => {
-            log::warn!("block {} was empty and is gone; it is made again", want.key);
+            log::warn!("block {} was empty and is gone: creating it again", want.key);
             Ok(judged)
         }
         Ok(judged) => {
@@ -102,7 +104,7 @@ fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, P
     }
 }
 
-/// A block that the ini does not name any more. It may go if no type has taken anything of it.
+/// Judges a block that the ini does not name any more, which may be missing if it has no extent.
 fn unnamed(
     conf: &ProcessConf,
     base: &Base,
@@ -117,8 +119,9 @@ fn unnamed(
     }
 }
 
-/// Refuses a pool in files of which somebody has cut off a part and put zeros in its place, or copied without the zeros:
-/// whatever a pool has taken was given memory, so that it has no hole.
+/// Refuses files that were truncated and extended with zeros, or copied without their zeros.
+///
+/// All bytes that a pool has allocated were populated, so its files have no holes.
 pub(crate) fn holes(
     conf: &ProcessConf,
     prospect: &Prospect,
@@ -143,7 +146,7 @@ pub(crate) fn holes(
     }
 }
 
-/// Judges what is under the keys of the ini that the pool has not used yet.
+/// Judges the segments under keys of the ini that the pool has not used yet.
 pub(crate) fn new_keys(
     conf: &ProcessConf,
     base: &Base,
@@ -165,7 +168,7 @@ fn unused(conf: &ProcessConf, base: &Base) -> Vec<Key> {
     conf.shm_keys.iter().copied().filter(|key| !has.contains(&key.0)).collect()
 }
 
-/// Judges what is under the keys of the ini where there is no pool yet.
+/// Judges the segments under the keys of the ini for a cold start.
 pub(crate) fn all_new(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Pending>, PoolError> {
     let judged = pending(&conf.shm_keys, 0, conf.block_size.0, [0; 2], |want| prospect.judge_new(want));
     match judged {
@@ -178,8 +181,7 @@ pub(crate) fn all_new(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Pen
     }
 }
 
-/// The refusal where a block of another pool is under a key of the ini: of one whose base is somewhere, or of one whose
-/// base was removed.
+/// Returns the refusal for a block of another pool, whose base exists elsewhere or was removed.
 #[cold]
 fn another_pool(conf: &ProcessConf, facts: Facts) -> PoolError {
     let found = orphans(&conf.shm_keys, &Home::of(conf)).unwrap_or_default();
@@ -195,7 +197,7 @@ fn another_pool(conf: &ProcessConf, facts: Facts) -> PoolError {
     PoolError::Orphans { place: conf.places.shm_keys.clone(), base: conf.base_key, blocks, next }
 }
 
-/// The same for a pool that began in this start.
+/// Judges the segments under the keys of the ini for a pool that began in this start.
 pub(crate) fn of_new_pool(conf: &ProcessConf, share: &ShareMgr) -> Result<Vec<Pending>, PoolError> {
     share.list_once(true);
     let judged = pending(&conf.shm_keys, 0, conf.block_size.0, share.pool_id(), |want| share.judge_new(want));
@@ -217,8 +219,10 @@ fn pending(
     Ok(keys.iter().enumerate().map(want).collect::<Result<_, _>>()?)
 }
 
-/// Judges what a pool that begins again finds under the keys of the ini: blocks of the old pool, complete or emptied, or
-/// what any new key may have. Gives the keys of complete blocks that the base does not name: they are emptied too.
+/// Judges the segments under the keys of the ini for a pool that begins again.
+///
+/// They are blocks of the old pool, complete or emptied, or segments that any new key may have.
+/// Returns the keys of complete blocks that the base does not name: they are emptied, too.
 pub(crate) fn again(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Vec<Key>, PoolError> {
     let (bytes, pool_id) = (base.block_bytes(), prospect.pool_id());
     for number in 0..base.nblocks() {

@@ -1,4 +1,4 @@
-//! What a start finds, what it decides, and what it does before the pool serves.
+//! What a start finds, decides and does before the pool is ready.
 
 pub(crate) mod adopt;
 pub(crate) mod agree;

@@ -1,4 +1,4 @@
-//! Quarantine: objects that are kept, and that nobody reaches until somebody decides about them.
+//! Quarantine: objects that are kept, but out of reach until the program decides about them.
 //!
 //! ```text
 //!          put: list, tally, HEADER, index, tally
@@ -8,10 +8,10 @@
 //!      release: tally, index, HEADER, list       drop: tally, HEADER, list
 //! ```
 //!
-//! The header of the slot decides: a parked one equals no handle, is passed over by iteration and by
-//! keys, and keeps its slot from being used again. The tally names the slot before its header changes, so a cut step is ended
-//! as a free is. The list in the base header names the parked slots; an entry whose slot is not
-//! parked says nothing, and the next start clears it.
+//! The header of the slot decides: the one of a parked slot equals no handle, walks and user keys
+//! skip it, and the slot is not used again. The tally names the slot before its header changes, so
+//! an interrupted step is completed like a free. The list in the base header names the parked
+//! slots; the next start clears an entry whose slot is not parked.
 
 use crate::commits::Commit;
 use crate::layout::BaseHeader;
@@ -24,33 +24,33 @@ use crate::pool::store::slot::parked;
 use crate::pool::store::type_state::TypeState;
 use crate::word::Word;
 
-/// Why an object does not leave quarantine.
+/// Reasons why an object was not put into quarantine, released or dropped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuarantineError {
-    /// It does not live.
-    #[error("object {0} does not live, so it cannot be put into quarantine")]
+    /// The object does not exist.
+    #[error("cannot quarantine {0}: the object does not exist")]
     NotLive(Handle),
-    /// There is no room for one more.
-    #[error("object {0} is not put into quarantine: {max} are there; release or drop some", max = limits::MARKS)]
+    /// The quarantine list is full.
+    #[error("cannot quarantine {0}: the list is full ({max}); release or drop some objects", max = limits::MARKS)]
     Crowded(Handle),
-    /// It is not there.
-    #[error("object {0} is not in quarantine; `quarantined()` names those that are")]
+    /// The object is not in quarantine.
+    #[error("object {0} is not in quarantine; `quarantined()` returns those that are")]
     NotThere(Handle),
-    /// Its type was not added yet.
+    /// The type was not added yet.
     #[error("the type of object {0} was not added to the pool; call add_type first")]
     NotAdded(Handle),
-    /// Another object has its user key by now.
-    #[error("object {holder} has the key {key} of object {object} by now; free one of the two")]
+    /// Another object has the user key by now.
+    #[error("cannot release {object}: object {holder} has its user key {key} by now; free one of the two")]
     KeyTaken {
         /// The object in quarantine.
         object: Handle,
         /// Its user key.
         key: u64,
-        /// The object that has it.
+        /// The object that has the user key.
         holder: Handle,
     },
-    /// There is no room for its entry in the index.
+    /// The index has no room for its entry.
     #[error(transparent)]
     Full(AllocError),
 }
@@ -61,9 +61,9 @@ impl TypeState {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == object.to_bits());
         let slot = slot.ok_or(QuarantineError::NotLive(object))?;
         let header = self.slots.header;
-        let place = place(&header, object).ok_or(QuarantineError::Crowded(object))?;
+        let entry = entry(&header, object).ok_or(QuarantineError::Crowded(object))?;
         if !planted(Mutant::ParkListsLast) {
-            place.store(object.to_bits());
+            entry.store(object.to_bits());
         }
         let len = self.slots.len();
         if !planted(Mutant::ParkNamesNothing) {
@@ -71,7 +71,7 @@ impl TypeState {
         }
         Commit::ParkHeader.store(slot.header(), parked(object));
         if planted(Mutant::ParkListsLast) {
-            place.store(object.to_bits());
+            entry.store(object.to_bits());
         }
         if self.slots.info.keyed() {
             self.index.unlink(slot.key().load(), object.index());
@@ -80,13 +80,13 @@ impl TypeState {
         Ok(())
     }
 
-    /// Whether an object is in quarantine.
+    /// Returns whether an object is in quarantine.
     pub(crate) fn is_parked(&self, object: Handle) -> bool {
         let slot = self.slots.slot(object.index());
         slot.is_some_and(|slot| slot.header().load() == parked(object))
     }
 
-    /// Lets an object out of quarantine, up to the list.
+    /// Releases an object from quarantine, except for its list entry.
     pub(crate) fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
@@ -116,7 +116,7 @@ impl TypeState {
         Ok(())
     }
 
-    /// Frees an object in quarantine, up to the list.
+    /// Frees an object in quarantine, except for its list entry.
     pub(crate) fn drop_parked(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
@@ -134,7 +134,7 @@ impl TypeState {
         Ok(())
     }
 
-    /// The live object with a user key, whatever its Rust type.
+    /// Returns the live object with a user key, of any Rust type.
     fn holder(&self, key: u64) -> Option<Handle> {
         self.index.find(key, |index| {
             let slot = self.slots.slot(index).filter(|slot| slot.key().load() == key)?;
@@ -143,12 +143,12 @@ impl TypeState {
     }
 }
 
-/// The objects that the list names. During a start, some may not be parked yet or any more.
+/// Returns the objects that the list names. During a start, some may not be parked yet or any more.
 pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Handle> + '_ {
     header.quarantine.iter().filter_map(|entry| Handle::from_bits(entry.load()))
 }
 
-/// Clears the entries of which `parked` says that their slot is not.
+/// Clears the entries for which `parked` returns false.
 pub(crate) fn tidy(header: &BaseHeader, mut parked: impl FnMut(Handle) -> bool) {
     for entry in &header.quarantine {
         let word = entry.load();
@@ -158,13 +158,13 @@ pub(crate) fn tidy(header: &BaseHeader, mut parked: impl FnMut(Handle) -> bool) 
     }
 }
 
-/// The entry of an object, or a free one.
-fn place(header: &BaseHeader, object: Handle) -> Option<&Word> {
+/// Returns the entry of an object, or a free one.
+fn entry(header: &BaseHeader, object: Handle) -> Option<&Word> {
     let with = |bits: u64| header.quarantine.iter().find(|entry| entry.load() == bits);
     with(object.to_bits()).or_else(|| with(0))
 }
 
-/// Takes an object from the list.
+/// Removes an object from the list.
 pub(crate) fn forget(header: &BaseHeader, object: Handle) {
     for entry in header.quarantine.iter().filter(|entry| entry.load() == object.to_bits()) {
         entry.store(0);

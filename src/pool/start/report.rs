@@ -1,4 +1,4 @@
-//! What an open found: hot or cold, after what, and with which objects.
+//! The report of a start: hot or cold, after which end, and with which objects.
 
 use crate::object::Handle;
 use crate::pool::start::breaker::CrashLoop;
@@ -9,12 +9,12 @@ use crate::units::Key;
 use std::fmt;
 use std::time::Duration;
 
-/// Objects of one type.
+/// The number of objects of one type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TypeCount {
-    /// Number of the type.
+    /// Type number.
     pub id: u16,
-    /// Live objects.
+    /// Number of live objects.
     pub objects: u64,
     name: [u8; 48],
 }
@@ -28,7 +28,7 @@ impl TypeCount {
         TypeCount { id, objects, name }
     }
 
-    /// Name of the type.
+    /// Returns the name of the type.
     pub fn name(&self) -> &str {
         let end = self.name.iter().position(|b| *b == 0).unwrap_or(self.name.len());
         std::str::from_utf8(&self.name[..end]).unwrap_or("?")
@@ -41,49 +41,53 @@ impl fmt::Debug for TypeCount {
     }
 }
 
-/// What an open found.
+/// What a start found and did.
 #[derive(Clone, Debug)]
 pub struct ResumeReport {
-    /// Process of the ini.
+    /// Process name.
     pub process: String,
     /// Cold or hot.
     pub mode: StartMode,
-    /// How the last owner left.
+    /// How the last owner ended.
     pub last_end: LastEnd,
-    /// How long ago, if the kernel or the pool knows.
+    /// Time since then, if the kernel or the pool has recorded it.
     pub ended_ago: Option<Duration>,
-    /// Generation of this start; the first is 1.
+    /// Epoch of this start; the first is 1.
     pub epoch: u64,
-    /// Whether the machine has been booted since the last start (a pool in a file survives that).
+    /// Whether the machine has been booted since the last start, which a pool in a file survives.
     pub rebooted: bool,
     /// Objects by type, in the order in which the types were first added.
     pub types: Vec<TypeCount>,
-    /// The transaction that was cut, if there was one: whether it was rolled back or finished.
+    /// How an interrupted transaction ended, if there was one: rolled back or finished.
     pub ended_transaction: Option<&'static str>,
-    /// Objects that were being written through a guard when an owner died or a panic dropped the guard, and that
-    /// nothing has [settled](crate::MemoryPoolMgr::torn) since: some fields may be new and some old.
+    /// Torn objects, which nothing has [settled](crate::MemoryPoolMgr::torn) since.
+    ///
+    /// They were being written through a guard when an owner died or a panic dropped the guard, so
+    /// some fields may be new and some old.
     pub being_written: Vec<Handle>,
-    /// Types of which any object may have been written so, because several guards were alive.
+    /// Types of which any object may be torn, because several guards existed.
     pub types_being_written: Vec<u16>,
-    /// Objects in quarantine, of this start and of earlier ones: they are kept, and nothing reaches them until
-    /// `release` or `drop_quarantined`.
+    /// Objects in quarantine, of this start and earlier ones, until `release` or
+    /// `drop_quarantined`.
     pub quarantined: Vec<Handle>,
-    /// The crash loop that this start has met, and what was done about it.
+    /// The crash loop that this start has met, and the response to it.
     pub crash_loop: Option<CrashLoop>,
-    /// Key under which the earlier state was kept, if this start has moved it aside.
+    /// Base key of the post-mortem copy, if this start has moved the pool aside.
     pub moved_to: Option<Key>,
-    /// Where the ini and the pool disagree, and the start goes on; [`add_type`](crate::MemoryPoolMgr::add_type) adds
-    /// a type whose objects are too large for the undo log, [`ready`](crate::MemoryPoolMgr::ready) the types that the
-    /// program has not added.
+    /// Disagreements between the ini and the pool with which the start continued.
+    ///
+    /// [`add_type`](crate::MemoryPoolMgr::add_type) adds types whose objects are too large for the
+    /// undo log, and [`ready`](crate::MemoryPoolMgr::ready) adds types that the program has not
+    /// added.
     pub told: Vec<Disagreement>,
     /// Wall time of attach and recovery.
     pub took: Duration,
-    /// What was done about its memory, and how long that took besides.
+    /// What the start did about memory, and how long that took in addition.
     pub memory: MemoryReport,
 }
 
 impl ResumeReport {
-    /// Live objects of all types.
+    /// Returns the number of live objects of all types.
     pub fn objects(&self) -> u64 {
         self.types.iter().map(|t| t.objects).sum()
     }
@@ -129,7 +133,7 @@ impl fmt::Display for ResumeReport {
             write!(f, ", after {} crashes in a row in {} s", found.crashes, found.since.as_secs())?;
         }
         if let Some(key) = self.moved_to {
-            write!(f, ", the earlier state is under {key}")?;
+            write!(f, ", the earlier state was moved to {key}")?;
         }
         if !self.quarantined.is_empty() {
             write!(f, ", in quarantine: {:?}", self.quarantined)?;

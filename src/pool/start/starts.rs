@@ -1,10 +1,10 @@
-//! The ring of starts: who has owned the pool, since when, and how each of them ended.
+//! The ring of starts: who owned the pool, since when, and how each owner ended.
 //!
-//! | step | a kill behind it leaves |
+//! | step | state if killed after this step |
 //! |---|---|
-//! | the last start's record learns what the header says of its end | the same, to be done again |
-//! | the oldest record is voided and written anew | a record that no epoch leads to |
-//! | `epoch` is stored (by `adopt`) | the start in the ring |
+//! | the last start's record gets the end that the header has | the same, to be repeated |
+//! | the oldest record is cleared and written anew | a record that no epoch counts |
+//! | `epoch` is stored (by `adopt`) | the start is in the ring |
 
 use crate::layout::{
     BEFORE_CLOSED, BEFORE_DIED_READY, BEFORE_DIED_STARTING, BEFORE_LEFT_READY, BEFORE_LEFT_STARTING,
@@ -17,20 +17,22 @@ use crate::sys;
 use crate::sys::fork::Origin;
 use std::time::Duration;
 
-/// How the last owner of a pool left it.
+/// How the last owner of a pool ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastEnd {
-    /// There was none: the pool is new.
+    /// There was no owner: the pool is new.
     None,
-    /// It called `close()`.
+    /// The owner called `close()`.
     Closed,
-    /// It dropped its pool without `close()`, and no panic was under way: it returned from `main`, for example.
+    /// The owner dropped its pool without `close()` and without a panic: it returned from `main`,
+    /// for example.
+    ///
     /// The next start recovers the pool as after a death.
     Left {
         /// Whether it had called `ready()`.
         was_ready: bool,
     },
-    /// It was killed or crashed, or it exited without dropping its pool.
+    /// The owner was killed or crashed, or it exited without dropping its pool.
     Died {
         /// Whether it had called `ready()`.
         was_ready: bool,
@@ -40,22 +42,22 @@ pub enum LastEnd {
 /// How a start ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartEnd {
-    /// It is the last one: it runs, or it died since.
+    /// It is the last start: its owner runs, or has died since.
     Open,
-    /// It called `close()`.
+    /// Its owner called `close()`.
     Closed,
-    /// Its pool was dropped without `close()`.
+    /// Its owner dropped the pool without `close()`.
     Dropped,
-    /// Its pool was dropped by a panic.
+    /// A panic dropped its pool.
     Panicked,
-    /// It said that the signal of this number ends it, see `MemoryPoolMgr::note_signal`.
+    /// Its owner recorded that this signal ends it, see `MemoryPoolMgr::note_signal`.
     Signal(u8),
-    /// It was killed, crashed or exited, and could not say so.
+    /// Its owner was killed, crashed or exited without recording an end.
     Died,
 }
 
 impl StartEnd {
-    /// The word that stands for it in reports.
+    /// Returns the word for this end in reports.
     pub const fn name(self) -> &'static str {
         match self {
             StartEnd::Open => "open",
@@ -68,29 +70,30 @@ impl StartEnd {
     }
 }
 
-/// One start of a pool. Times are nanoseconds of the wall clock.
+/// One start of a pool. Times are in nanoseconds of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Generation of the start; the first is 1.
+    /// Epoch of the start; the first is 1.
     pub epoch: u64,
     /// Pid of the owner, in its own PID namespace.
     pub pid: u32,
-    /// When it attached.
+    /// Time when the owner attached.
     pub started: u64,
-    /// How the owner before it had ended.
+    /// How the previous owner ended.
     pub before: LastEnd,
-    /// When it called `ready()`; `None` if it has not.
+    /// Time when the owner called `ready()`; `None` if it has not.
     pub ready: Option<u64>,
-    /// How it ended.
+    /// How the start ended.
     pub end: StartEnd,
-    /// When it ended, as far as it is known.
+    /// Time when the start ended, if known.
     pub ended: Option<u64>,
     start_boot: u64,
     boot: u32,
 }
 
 impl Start {
-    /// How long ago it attached. A clock that was set back does not matter within one boot.
+    /// Returns how long ago the owner attached. Within one boot, a clock that was set back has no
+    /// effect.
     pub(crate) fn age(&self, now: Now) -> Duration {
         Duration::from_nanos(match self.boot == now.boot {
             true => now.boot_nanos.saturating_sub(self.start_boot),
@@ -98,8 +101,9 @@ impl Start {
         })
     }
 
-    /// Whether it died before it was ready: what a crash loop is made of. One that left in order, because
-    /// a port was taken for example, is none.
+    /// Returns whether the owner died before it was ready, which is what a crash loop consists of.
+    ///
+    /// An owner that ended cleanly, for example because a port was in use, does not count.
     pub(crate) fn crashed(&self) -> bool {
         let by_request = |signal: u8| [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&signal.into());
         self.ready.is_none()
@@ -111,7 +115,7 @@ impl Start {
     }
 }
 
-/// This moment, by both clocks.
+/// The present time of both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
     pub(crate) wall_nanos: u64,
@@ -124,13 +128,13 @@ impl Now {
         Self::of(sys::wall_nanos(), sys::boot_id())
     }
 
-    /// The same where wall clock and boot are known already.
+    /// Reads the boot clock, for a caller that has the wall clock and the boot already.
     pub(crate) fn of(wall_nanos: u64, boot_id: [u64; 2]) -> Self {
         Now { wall_nanos, boot_nanos: sys::boot_nanos(), boot: short(boot_id) }
     }
 }
 
-/// The first 32 bits of the identity of a boot.
+/// Returns the first 32 bits of the identity of a boot.
 fn short(boot_id: [u64; 2]) -> u32 {
     (boot_id[0] >> 32) as u32
 }
@@ -147,26 +151,28 @@ impl Starts {
         Starts { header: base.header, table: base.starts }
     }
 
-    fn place(&self, epoch: u64) -> Option<At<StartRec>> {
-        let places = self.table.len() as u64;
-        self.table.at((epoch % places.max(1)) as usize)
+    fn entry(&self, epoch: u64) -> Option<At<StartRec>> {
+        let entries = self.table.len() as u64;
+        self.table.at((epoch % entries.max(1)) as usize)
     }
 
     fn rec(&self, epoch: u64) -> Option<At<StartRec>> {
-        self.place(epoch).filter(|rec| epoch != 0 && rec.epoch.load() == epoch)
+        self.entry(epoch).filter(|rec| epoch != 0 && rec.epoch.load() == epoch)
     }
 
-    /// The record of the last start, if it was committed.
+    /// Returns the record of the last start, if it was committed.
     pub(crate) fn last(&self) -> Option<At<StartRec>> {
         self.rec(self.header.epoch.load())
     }
 
-    /// When the last start dropped its pool without `close()`, wall clock; `None` if it did not.
+    /// Returns when the last start dropped its pool without `close()`, in wall clock; `None` if it
+    /// did not.
     pub(crate) fn left(&self) -> Option<u64> {
         self.last().filter(|rec| rec.end.load() == END_DROPPED).map(|rec| rec.end_wall.load())
     }
 
-    /// Writes down what the header says of the last start, which a kill may have kept its record from.
+    /// Brings the record of the last start up to date with the header, in case a kill prevented
+    /// that.
     pub(crate) fn mend(&self) {
         let (Some(rec), run) = (self.last(), self.header.run.load()) else { return };
         if run == RUN_READY && rec.ready_wall.load() == 0 {
@@ -180,7 +186,7 @@ impl Starts {
 
     /// Writes the record of a start that the epoch does not count yet.
     pub(crate) fn write(&self, epoch: u64, before: LastEnd, before_wall: Option<u64>, now: Now) {
-        let Some(rec) = self.place(epoch) else { return };
+        let Some(rec) = self.entry(epoch) else { return };
         rec.epoch.store(0);
         rec.start_wall.fill(now.wall_nanos);
         rec.start_boot.fill(now.boot_nanos);
@@ -201,14 +207,14 @@ impl Starts {
         rec.epoch.store(epoch);
     }
 
-    /// Says which signal ends the last start.
+    /// Records which signal ends the last start.
     pub(crate) fn signal(&self, signal: u8, wall: u64) {
         let Some(rec) = self.last().filter(|rec| rec.end.load() == END_NONE) else { return };
         rec.end_wall.store(wall);
         rec.end.store(END_SIGNAL + u32::from(signal));
     }
 
-    /// Says that the last start is ready.
+    /// Records that the last start is ready.
     pub(crate) fn ready(&self, wall: u64) {
         if let Some(rec) = self.last()
             && rec.ready_wall.load() == 0
@@ -217,7 +223,7 @@ impl Starts {
         }
     }
 
-    /// The starts that the ring has kept, the oldest first. Bytes that make no sense leave starts out.
+    /// Returns the starts in the ring, the oldest first. Invalid records are left out.
     pub(crate) fn read(&self) -> Vec<Start> {
         let last = self.header.epoch.load();
         let oldest = last.saturating_sub(self.table.len() as u64 - 1).max(1);
@@ -265,7 +271,7 @@ impl Starts {
             start_boot: rec.start_boot.load(),
             boot: rec.boot.load(),
         };
-        // What the header has committed and the record may not have learnt.
+        // The header may have committed what the record does not have yet.
         if run == Some(RUN_READY) && start.ready.is_none() {
             start.ready = known(self.header.ready_wall.load());
         }
@@ -277,8 +283,9 @@ impl Starts {
     }
 }
 
-/// Says how a start ended when its pool is dropped: by a panic, or just so. Nothing is said in a forked
-/// child, which has no mapping.
+/// Records how a start ended when its pool is dropped: by a panic or without one.
+///
+/// It does nothing in a forked child, which has no mapping.
 pub(crate) struct Farewell {
     starts: Starts,
     origin: Origin,
@@ -335,7 +342,7 @@ mod tests {
         let before = ends(&pool);
         assert_eq!((before.len(), before[0].0), (64, 2));
         let starts = Starts::of(&pool.base);
-        starts.place(66).unwrap().epoch.store(0);
+        starts.entry(66).unwrap().epoch.store(0);
         assert_eq!(ends(&pool), before[1..], "the oldest is being written over");
         starts.write(66, LastEnd::Closed, None, Now::read());
         assert_eq!(ends(&pool), before[1..], "written, and not committed");
@@ -350,7 +357,7 @@ mod tests {
         pool.ready().unwrap();
         let rec = Starts::of(&pool.base).last().unwrap();
         rec.ready_wall.store(0);
-        assert!(pool.starts()[0].ready.is_some(), "cut between the header and the record");
+        assert!(pool.starts()[0].ready.is_some(), "interrupted between the header and the record");
         let ready = pool.starts()[0].ready;
         drop(pool);
         let pool = open(&conf);

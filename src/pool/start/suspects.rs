@@ -1,14 +1,14 @@
-//! Torn objects: those that a death or a panic left half written.
+//! Torn objects, which a death or a panic may have left half written.
 //!
-//! `BaseHeader::suspects` has a word for each: the handle of the object, or the word of a whole type
-//! where several guards shared a mark. An entry stays until it is settled:
+//! `BaseHeader::suspects` has a word for each: the handle of the object, or the word of a whole
+//! type if several guards shared a mark. An entry stays until it is settled:
 //!
-//! | what settles it | why |
+//! | settled by | reason |
 //! |---|---|
-//! | `ready()`, if the report of this start has named it | the program has been told, and serves |
-//! | the object is freed | nothing is left to be torn; the next start drops the entry |
-//! | the program puts it into quarantine, or lets it out or drops it there | the program has decided |
-//! | `settle_torn` | the program says that it has repaired the object |
+//! | `ready()`, if the report of this start has named it | the program knows it, and serves |
+//! | a free of the object | no object is left to be torn; the next start drops the entry |
+//! | the quarantine: putting the object there, releasing or dropping it | the program has decided |
+//! | `settle_torn` | the program declares that it has repaired the object |
 //!
 //! Neither a change through a guard nor an `update` settles it: the pool cannot know which fields
 //! belong together.
@@ -20,22 +20,22 @@ use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::word::Word;
 use std::fmt;
 
-/// What a death or a panic left half written.
+/// An object, or a type, that a death or a panic may have left half written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Torn {
     /// This object: some fields may be new and some old.
     Object(Handle),
-    /// Any object of the type with this number: several of its guards were alive at once.
+    /// Any object of the type with this type number: several of its guards existed at once.
     AnyOf(u16),
 }
 
 impl Torn {
-    /// The word that names every object of a type.
+    /// Returns the word that names every object of a type.
     pub(crate) fn whole_type(type_id: u16) -> u64 {
         u64::MAX << INDEX_SHIFT | u64::from(type_id) << TYPE_SHIFT
     }
 
-    /// What a word found in a segment says; `None` if it names nothing.
+    /// Decodes a word of a segment; returns `None` if it names nothing.
     pub(crate) fn parse(word: u64) -> Option<Self> {
         let type_id = type_of(word);
         match Handle::from_bits(word) {
@@ -68,13 +68,12 @@ fn type_of(word: u64) -> u16 {
 
 /// Adds a mark to the suspects and returns the number of its entry.
 ///
-/// If no entry is free, those of one type are replaced by a single one for the whole type: less
-/// exact, never wrong. `None` only if the entries name as many types as there are entries, none
-/// of them this one.
+/// If no entry is free, those of one type are replaced by a single one for the whole type, which is
+/// less exact but never wrong. Returns `None` only if every entry names another type.
 pub(crate) fn add(header: &BaseHeader, word: u64) -> Option<usize> {
-    let with = |wanted: u64| header.suspects.iter().position(|entry| entry.load() == wanted);
+    let with = |bits: u64| header.suspects.iter().position(|entry| entry.load() == bits);
     let entry = with(word).or_else(|| with(0)).or_else(|| widen(header, type_of(word)))?;
-    // An entry that was widened to its type names this object already.
+    // An entry that was widened to its type already names this object.
     let suspect = &header.suspects[entry];
     if suspect.load() == 0 {
         Commit::SuspectKept.store(suspect, word);
@@ -82,12 +81,13 @@ pub(crate) fn add(header: &BaseHeader, word: u64) -> Option<usize> {
     Some(entry)
 }
 
-/// Makes the entries of one type a single one for the whole type, and returns an entry that names
-/// `type_id` or is free.
+/// Replaces the entries of one type by a single one for the whole type.
+///
+/// Returns an entry that names `type_id` or is free.
 #[cold]
 fn widen(header: &BaseHeader, type_id: u16) -> Option<usize> {
     let entries = || header.suspects.iter().enumerate();
-    let of = |wanted: u16| entries().filter(move |(_, entry)| type_of(entry.load()) == wanted);
+    let of = |id: u16| entries().filter(move |(_, entry)| type_of(entry.load()) == id);
     let crowded = entries().map(|(_, entry)| type_of(entry.load())).find(|id| of(*id).count() > 1);
     let wide = if of(type_id).next().is_some() { type_id } else { crowded? };
     let (first, entry) = of(wide).next()?;
@@ -99,12 +99,12 @@ fn widen(header: &BaseHeader, type_id: u16) -> Option<usize> {
     if wide == type_id { Some(first) } else { rest.first().copied() }
 }
 
-/// What the suspects of a pool name.
+/// Returns the objects and types that the suspects name.
 pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Torn> + '_ {
     header.suspects.iter().map(Word::load).filter(|word| *word != 0).filter_map(Torn::parse)
 }
 
-/// Takes an entry out; false if there was none.
+/// Removes an entry; returns false if there was none.
 pub(crate) fn settle(header: &BaseHeader, torn: Torn) -> bool {
     let mut found = false;
     for entry in header.suspects.iter().filter(|entry| entry.load() == torn.word()) {
@@ -114,7 +114,7 @@ pub(crate) fn settle(header: &BaseHeader, torn: Torn) -> bool {
     found
 }
 
-/// Takes out all entries but those whose bit is set in `kept`.
+/// Removes all entries except those whose bit is set in `kept`.
 pub(crate) fn settle_told(header: &BaseHeader, kept: u64) {
     for (at, entry) in header.suspects.iter().enumerate() {
         if kept >> at & 1 == 0 {

@@ -1,4 +1,4 @@
-//! The base segment: where its parts lie, how it is made, and whether found bytes make sense.
+//! The base segment: the positions of its parts, its creation, and the check of found bytes.
 
 use crate::conf::ProcessConf;
 use crate::layout::{
@@ -21,7 +21,7 @@ pub(crate) struct Base {
     pub(crate) starts: Table<StartRec>,
     pub(crate) note_ring: At<NoteRing>,
     pub(crate) notes: Table<NoteRec>,
-    /// As it was when the parts were found: what is stored to the geometry later changes no plan.
+    /// Copy from when the parts were found: later stores to the geometry have no effect.
     block_bytes: u64,
 }
 
@@ -61,17 +61,17 @@ impl Plan {
     }
 }
 
-/// Returns the size of the base segment of a new pool.
+/// Returns the size of the base segment of a new pool in bytes.
 ///
-/// Saturates for an `undo_size` that no pool can have, which [`ProcessConf::validate`] refuses.
+/// It is at most `u64::MAX`, for an `undo_size` that [`ProcessConf::validate`] refuses.
 pub fn base_bytes(conf: &ProcessConf) -> u64 {
     round_up(Plan::new(conf.undo_size.0).end, limits::PAGE).unwrap_or(u64::MAX)
 }
 
-// The largest undo log does not bring an offset near its limit.
+// The largest undo log keeps all offsets far below overflow.
 const _: () = assert!(Plan::new(limits::MAX_UNDO_BYTES).end < 1 << 40);
 
-/// Whether no byte belongs to two parts, all of which lie inside the segment.
+/// Returns whether all parts lie inside the segment without overlapping.
 fn are_apart(g: &Geometry) -> bool {
     let table = |records: &Half, bytes: usize| u64::from(records.load()) * bytes as u64;
     let mut parts = [
@@ -90,7 +90,7 @@ fn are_apart(g: &Geometry) -> bool {
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
 ///
-/// Handles that were given out under its key before are not above `first_generation`.
+/// No handle that was given out under its key before exceeds `first_generation`.
 pub(crate) fn make(region: &Region, conf: &ProcessConf, first_generation: u64) {
     let Ok(header) = region.at::<BaseHeader>(0) else { return };
     let plan = Plan::new(conf.undo_size.0);
@@ -114,14 +114,14 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf, first_generation: u64) {
     g.max_extents.fill(limits::MAX_EXTENTS);
     g.lanes.fill(1);
     fill_text(&g.process, &conf.name);
-    // Without randomness the seed only protects less against chosen keys.
+    // Without randomness, the seed only protects less against chosen keys.
     g.hash_seed.fill(sys::random_id().map_or(0, |words| words[0]));
     g.first_generation.fill(first_generation);
     g.check.fill(g.sum());
 }
 
 impl Base {
-    /// Finds the parts of a base segment; the error says which of its words make no sense.
+    /// Finds the parts of a base segment; the error names the rule that is broken.
     pub(crate) fn find(region: Region) -> Result<Base, &'static str> {
         let header: At<BaseHeader> = region.at(0).map_err(|_| "it is shorter than its header")?;
         let g = &header.geometry;
@@ -160,7 +160,7 @@ impl Base {
             block_bytes: block,
         };
         if !are_apart(g) {
-            return Err("parts of it overlap");
+            return Err("its parts overlap");
         }
         if header.nblocks.load() > base.blocks.len() as u64 {
             return Err("it counts more blocks than its table has");
@@ -169,28 +169,28 @@ impl Base {
             return Err("it counts more extents than its table has");
         }
         if header.ntypes.load() > u64::from(limits::MAX_TYPE_ID) {
-            return Err("it counts more types than there can be");
+            return Err("it counts more types than a pool can have");
         }
         Ok(base)
     }
 
-    /// Size of every block.
+    /// Returns the size of every block in bytes.
     pub(crate) fn block_bytes(&self) -> u64 {
         self.block_bytes
     }
 
-    /// Number of blocks.
+    /// Returns the number of blocks.
     pub(crate) fn nblocks(&self) -> usize {
         (self.header.nblocks.load() as usize).min(self.blocks.len())
     }
 
-    /// Keys of the blocks, in their order.
+    /// Returns the segment keys of the blocks, in their order.
     pub(crate) fn block_keys(&self) -> Vec<Key> {
         let blocks = (0..self.nblocks()).filter_map(|number| self.blocks.get(number));
         blocks.map(|block| Key(block.key.load())).collect()
     }
 
-    /// Bytes of a block that extents have taken, as the table says before it was checked.
+    /// Returns the bytes of a block that extents use, according to a table that is not checked yet.
     pub(crate) fn taken(&self, number: u32) -> u64 {
         let count = (self.header.nextents.load() as usize).min(self.extents.len());
         let extents = (0..count).filter_map(|at| self.extents.get(at));
@@ -198,7 +198,7 @@ impl Base {
         of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
     }
 
-    /// The types in use, in the order in which they were added.
+    /// Returns the types in use, in the order in which they were added.
     pub(crate) fn used_types(&self) -> impl Iterator<Item = At<TypeInfo>> + '_ {
         let count = (self.header.ntypes.load() as usize).min(self.header.order.len());
         self.header.order[..count].iter().filter_map(|id| self.types.at(id.load() as usize))

@@ -1,4 +1,4 @@
-//! Extents: which pages of which block belong to which type.
+//! Extents: which bytes of which block belong to which type.
 
 use crate::commits::Commit;
 use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
@@ -13,35 +13,35 @@ use crate::share::{Home, growth};
 use crate::units::round_up;
 use crate::word::Word;
 
-/// The blocks of a pool and what is left of them.
+/// The blocks of a pool, and their free bytes.
 pub(crate) struct Space {
     header: At<BaseHeader>,
     black_box: BlackBox,
     table: Table<ExtentRec>,
     blocks: Vec<Block>,
-    /// Blocks below this one have no page left.
+    /// All blocks below this number are full.
     first_open: usize,
     block_bytes: u64,
     home: Home,
 }
 
 struct Block {
-    /// `None` for one that the ini gave up while it was empty.
+    /// `None` for a block that was given up while it was empty.
     region: Option<Region>,
     used: u64,
 }
 
-/// Extents of a type that follow one another in the table and in a block.
+/// Consecutive extents of a type in the table and in a block.
 pub(crate) struct Extents {
     pub(crate) block: Region,
-    /// Where the first one begins.
+    /// Offset of the first extent.
     pub(crate) offset: u64,
-    /// Number of the first one in the table.
+    /// Number of the first extent in the table.
     pub(crate) number: u32,
     pub(crate) count: u32,
 }
 
-/// Whom a new extent is for.
+/// The type and kind for which an extent is allocated.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     type_id: u16,
@@ -55,37 +55,37 @@ impl Owner {
     }
 }
 
-/// Why there is no new extent.
+/// Reasons why no extent could be allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoSpace {
-    /// No block has so many pages left.
+    /// No block has enough bytes left.
     Blocks,
     /// The extent table is full.
     Table,
     /// The kernel has no memory for the pages.
     Memory {
-        /// Its answer.
+        /// Error of the kernel.
         errno: i32,
         /// Bytes of the pages.
         bytes: u64,
     },
-    /// The index has no place for this key, and more memory would give it none.
+    /// The index has no free entry for this user key, and more memory would not provide one.
     Crowded(u64),
 }
 
 impl NoSpace {
-    /// What to do about it.
+    /// Returns what to do about it.
     pub(crate) fn remedy(self, home: &Home) -> String {
         match self {
-            NoSpace::Blocks => "add a key to ShmKeys and restart, the pool grows on resume".into(),
-            NoSpace::Crowded(key) => format!("the index has no place for the key {key}"),
-            NoSpace::Table => "the type or the pool has as many slots or extents as it can have".into(),
+            NoSpace::Blocks => "add a key to ShmKeys and restart: the pool grows when it is resumed".into(),
+            NoSpace::Crowded(key) => format!("the index has no free entry for the user key {key}"),
+            NoSpace::Table => "the type or the pool has reached its limit of slots or extents".into(),
             NoSpace::Memory { errno, bytes } => growth(errno, bytes, home),
         }
     }
 }
 
-/// For each type and kind its extents in their order: runs of them, chained.
+/// The extents of each type and kind in their order, as chains of runs.
 pub(crate) struct Chains {
     first: Vec<u32>,
     last: Vec<u32>,
@@ -93,15 +93,16 @@ pub(crate) struct Chains {
     runs: Vec<Run>,
 }
 
-/// Extents that follow one another in the table and in their block, as they were when the table was checked: what is
-/// written over it later moves none of them.
+/// Consecutive extents in the table and in their block, as they were when the table was checked.
+///
+/// Later stores to the table do not move them.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
     number: u32,
     count: u32,
     block: u32,
     offset: u64,
-    /// Of each.
+    /// Bytes of each extent.
     bytes: u64,
     next: u32,
 }
@@ -129,12 +130,12 @@ impl Chains {
         self.counts[chain] += count;
     }
 
-    /// Number of extents of one kind of a type.
+    /// Returns the number of extents of one kind of a type.
     pub(crate) fn count(&self, type_id: u16, kind: ExtentKind) -> usize {
         self.counts[Self::slot(type_id, kind)] as usize
     }
 
-    /// The extents of one kind of a type, in their order.
+    /// Returns the extents of one kind of a type, in their order.
     pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = Run> + '_ {
         let mut next = self.first[Self::slot(type_id, kind)];
         std::iter::from_fn(move || {
@@ -145,7 +146,7 @@ impl Chains {
     }
 }
 
-/// What the entries of one kind of extents of a type have to say.
+/// The expected values of the table entries for one kind of extents of a type.
 #[derive(Clone, Copy)]
 struct Expected {
     chain: usize,
@@ -155,25 +156,25 @@ struct Expected {
 
 impl Expected {
     fn of(rec: &ExtentRec, types: &Table<TypeInfo>, used: &TypeSet) -> Result<Self, &'static str> {
-        let (type_id, kind) = rec.parse_owner().ok_or("it has no owner")?;
+        let (type_id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
         let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
         let info = info.ok_or("its type is not in use")?;
         if kind == ExtentKind::Index && !info.keyed() {
-            return Err("it is an index of a type without user keys");
+            return Err("it is an index extent of a type without user keys");
         }
         let bytes = match kind {
             ExtentKind::Slots => info.extent_bytes.load(),
             ExtentKind::Index => info.index_bytes.load(),
         };
         if bytes == 0 || bytes % limits::LINE != 0 {
-            return Err("its length is not that of its type");
+            return Err("its length does not match its type");
         }
         Ok(Expected { chain: Chains::slot(type_id, kind), bytes, align: info.align.load().into() })
     }
 }
 
 impl Space {
-    /// The blocks of a pool, each with its region if it is part of it.
+    /// Creates the space of a pool; blocks that are part of it have a region.
     pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>, home: Home) -> Self {
         Space {
             header: base.header,
@@ -186,7 +187,7 @@ impl Space {
         }
     }
 
-    /// Where the pool lives.
+    /// Returns the backend and folder of the pool.
     pub(crate) fn home(&self) -> &Home {
         &self.home
     }
@@ -196,7 +197,7 @@ impl Space {
         self.blocks.push(Block { region: Some(region), used: limits::PAGE });
     }
 
-    /// Puts the memory of an empty block in its place, which may be the next one.
+    /// Sets the memory of an empty block, which may be the next one.
     pub(crate) fn put(&mut self, number: usize, region: Region) {
         match self.blocks.get_mut(number) {
             Some(block) => block.region = Some(region),
@@ -204,46 +205,46 @@ impl Space {
         }
     }
 
-    /// Memory of the block `number`, if it is part of the pool.
+    /// Returns the memory of the block `number`, if it is part of the pool.
     pub(crate) fn region(&self, number: usize) -> Option<Region> {
         self.blocks.get(number)?.region
     }
 
-    /// Bytes of a block that extents have taken.
+    /// Returns the bytes of a block that extents use.
     pub(crate) fn block_used(&self, number: usize) -> u64 {
         self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
     }
 
-    /// A block that is part of the pool, and where what extents have taken of it ends.
+    /// Returns a block that is part of the pool, and the offset where its extents end.
     pub(crate) fn block(&self, number: usize) -> Option<(Region, u64)> {
         let block = self.blocks.get(number)?;
         Some((block.region?, block.used))
     }
 
-    /// Leaves out a block that nothing has been taken of.
+    /// Removes a block without extents from the space.
     pub(crate) fn give_up(&mut self, number: usize) {
         if let Some(block) = self.blocks.get_mut(number) {
             block.region = None;
         }
     }
 
-    /// Bytes that all blocks have for extents.
+    /// Returns the bytes that all blocks have for extents.
     pub(crate) fn bytes(&self) -> u64 {
         let blocks = self.blocks.iter().filter(|block| block.region.is_some()).count() as u64;
         blocks * (self.block_bytes - limits::PAGE)
     }
 
-    /// Bytes of them that no extent has taken.
+    /// Returns the bytes of all blocks that belong to no extent.
     pub(crate) fn bytes_free(&self) -> u64 {
         self.blocks.iter().filter(|b| b.region.is_some()).map(|b| self.block_bytes - b.used).sum()
     }
 
-    /// Number of blocks that are part of the pool.
+    /// Returns the number of blocks that are part of the pool.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks.iter().filter(|block| block.region.is_some()).count()
     }
 
-    /// Reads the whole table once; the error says what in it makes no sense, and where.
+    /// Reads the whole table once; the error names the entry and the rule that is broken.
     pub(crate) fn load(
         &mut self,
         types: &Table<TypeInfo>,
@@ -266,7 +267,7 @@ impl Space {
         Ok(chains)
     }
 
-    /// Checks an entry of the table against what its type lets expect, and counts it as used.
+    /// Checks an entry of the table against its type, and counts its bytes as used.
     fn count_in(
         &mut self,
         rec: &ExtentRec,
@@ -275,7 +276,7 @@ impl Space {
     ) -> Result<(u32, u64), &'static str> {
         let (number, offset, bytes) = (rec.block.load(), rec.offset.load(), rec.bytes.load());
         if bytes != expected.bytes {
-            return Err("its length is not that of its type");
+            return Err("its length does not match its type");
         }
         if rec.ordinal.load() != chains.counts[expected.chain] {
             return Err("it is out of order");
@@ -285,16 +286,19 @@ impl Space {
         };
         let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
         match end {
-            Some(end) if Some(offset) == start(block.used, expected.align) && block.region.is_some() => {
+            Some(end)
+                if Some(offset) == offset_after(block.used, expected.align) && block.region.is_some() =>
+            {
                 block.used = end;
                 Ok((number, offset))
             }
-            _ => Err("it is outside of its block or does not follow the one before it"),
+            _ => Err("it is outside its block or does not follow the previous extent"),
         }
     }
 
-    /// How many entries from `number` on, which `count_in` has checked, follow one another in all they say.
-    /// Extents of one type mostly do.
+    /// Returns how many entries from `number` on, which `count_in` has checked, are consecutive.
+    ///
+    /// Extents of one type usually are.
     fn run_of(
         &mut self,
         first: &ExtentRec,
@@ -306,7 +310,7 @@ impl Space {
         let (owner, bytes) = (first.owner.load(), expected.bytes);
         let mut ordinal = first.ordinal.load();
         let Some(space) = self.blocks.get_mut(block as usize) else { return 1 };
-        let is_dense = start(space.used, expected.align) == Some(space.used);
+        let is_dense = offset_after(space.used, expected.align) == Some(space.used);
         let mut next = number + 1;
         while is_dense && next < count && self.block_bytes - space.used >= bytes {
             let Some(rec) = self.table.get(next) else { break };
@@ -321,19 +325,19 @@ impl Space {
         (next - number) as u32
     }
 
-    /// A run of extents, found by `load`.
+    /// Returns the extents of a run that `load` has found.
     pub(crate) fn extents(&self, run: Run) -> Option<Extents> {
         let block = self.blocks.get(run.block as usize)?.region?;
         Some(Extents { block, offset: run.offset, number: run.number, count: run.count })
     }
 
-    /// Live objects of a type of this pool.
+    /// Returns the number of live objects of a type of this pool.
     pub(crate) fn objects(&self, chains: &Chains, info: &TypeInfo) -> u64 {
         let named = info.named().and_then(|index| self.slot_header(chains, info, index));
         info.len(named.is_some_and(Slot::is_live))
     }
 
-    /// What the header of a slot of a type holds, whether this process uses the type or not.
+    /// Returns the header of a slot of a type, even if this process has not added the type.
     pub(crate) fn slot_header(&self, chains: &Chains, info: &TypeInfo, index: u32) -> Option<u64> {
         let shift = info.shift.load();
         let mut ordinal = index.checked_shr(shift)?;
@@ -350,9 +354,11 @@ impl Space {
         None
     }
 
-    /// Takes an extent for `owner`. The pages are populated before the table says that they
-    /// are taken, so that want of memory is an error here and not a signal later. The store
-    /// to `nextents` commits; a kill before it leaves the pages free.
+    /// Allocates an extent for `owner`.
+    ///
+    /// The pages are populated before the table counts the extent, so that out of memory is an
+    /// error here and not a signal later. The store to `nextents` commits; if killed before it, the
+    /// bytes stay free.
     pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extents, NoSpace> {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
@@ -378,19 +384,19 @@ impl Space {
         Ok(Extents { block: region, offset, number: number as u32, count: 1 })
     }
 
-    /// The first block with so many bytes left, and where they start.
+    /// Returns the first block with so many bytes left, and the offset of the extent in it.
     fn room(&mut self, align: u64, bytes: u64) -> Option<(usize, Region, u64)> {
         let is_full = |block: &Block, limit| block.region.is_none() || block.used >= limit;
         while self.blocks.get(self.first_open).is_some_and(|block| is_full(block, self.block_bytes)) {
             self.first_open += 1;
         }
         let open = self.blocks.iter().enumerate().skip(self.first_open);
-        open.filter_map(|(number, block)| Some((number, block.region?, start(block.used, align)?)))
+        open.filter_map(|(number, block)| Some((number, block.region?, offset_after(block.used, align)?)))
             .find(|(_, _, offset)| offset + bytes <= self.block_bytes)
     }
 }
 
-/// Where an extent of a type of so much alignment begins behind `used` bytes of a block.
-fn start(used: u64, align: u64) -> Option<u64> {
+/// Returns the offset at which an extent with this alignment begins after `used` bytes of a block.
+fn offset_after(used: u64, align: u64) -> Option<u64> {
     round_up(used, align.max(limits::LINE))
 }

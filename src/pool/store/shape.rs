@@ -1,5 +1,6 @@
-//! What a type takes of memory: head and stride of a slot, the map and size of an extent, and whether the entry of a
-//! type makes sense.
+//! The shape of a type in memory: head and stride of a slot, map and size of an extent.
+//!
+//! It also checks the entry of a type.
 
 use crate::layout::{Group, Tally, TypeInfo, slots_extent};
 use crate::limits;
@@ -7,16 +8,17 @@ use crate::object::PoolObject;
 use crate::units::round_up;
 use std::marker::PhantomData;
 
-/// Slots up to this stride come in extents of 64 or more; the smallest block has room for that.
+/// Largest stride in bytes whose extents have at least 64 slots, for which the smallest block has
+/// room.
 pub(crate) const WHOLE_WORD_STRIDE: u64 = 512;
 
-/// Bytes of a slot before its object.
+/// Returns the bytes of a slot before its object.
 pub(crate) const fn head_bytes(keyed: bool, align: usize) -> usize {
     let words = if keyed { 16 } else { 8 };
     if align > words { align } else { words }
 }
 
-/// Bytes from one slot to the next; `None` where that does not fit a `u64`.
+/// Returns the bytes from one slot to the next; `None` on overflow.
 pub(crate) const fn stride_bytes(keyed: bool, align: usize, size: usize) -> Option<u64> {
     let unit = if align > 8 { align } else { 8 };
     match (head_bytes(keyed, align) as u64).checked_add(size as u64) {
@@ -25,7 +27,7 @@ pub(crate) const fn stride_bytes(keyed: bool, align: usize, size: usize) -> Opti
     }
 }
 
-/// How the slots of a Rust type are laid out, known at compile time.
+/// The layout of the slots of a Rust type, known at compile time.
 pub(crate) struct Fit<T>(PhantomData<T>);
 
 impl<T: PoolObject> Fit<T> {
@@ -36,8 +38,9 @@ impl<T: PoolObject> Fit<T> {
         stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap() as usize;
 }
 
-/// What the entry of a type says of its extents and slots, read once behind its check: what is
-/// written over the entry later moves no address.
+/// The extents and slots of a type as its entry describes them, read once after its check.
+///
+/// Later stores to the entry move no address.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) type_id: u16,
@@ -49,7 +52,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Reads the entry of a type. The caller has checked it.
+    /// Reads the entry of a type, which the caller has checked.
     pub(crate) fn of(info: &TypeInfo) -> Self {
         Shape {
             type_id: info.id.load() as u16,
@@ -62,14 +65,14 @@ impl Shape {
     }
 }
 
-/// Bytes of the map of an extent of `1 << shift` slots.
+/// Returns the bytes of the map of an extent of `1 << shift` slots.
 pub(crate) const fn map_bytes_for(shift: u32) -> u64 {
     (1u64 << shift).div_ceil(64) * 8
 }
 
-/// How many slots of `stride` bytes an extent holds, as a power of two, and its bytes.
+/// Chooses the number of slots of an extent, a power of two, and returns its layout.
 ///
-/// The aim is a fraction of the pool; one slot is the least, 64 of small ones.
+/// It aims at a fraction of the pool. The minimum is one slot, and 64 for small slots.
 pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: u64) -> Option<Plan> {
     let room = block_bytes - limits::PAGE;
     let aim =
@@ -87,7 +90,7 @@ pub(crate) fn plan_slots(stride: u64, align: u64, pool_bytes: u64, block_bytes: 
     Some(best)
 }
 
-/// The shape of an extent of slots.
+/// The layout of an extent of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) shift: u32,
@@ -102,7 +105,7 @@ impl Plan {
     }
 }
 
-/// How many groups an extent of the index holds, as a power of two.
+/// Chooses the number of groups of an index extent, and returns its binary logarithm.
 pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
     let aim =
         (pool_bytes / limits::EXTENTS_AIMED_AT).clamp(limits::MIN_EXTENT_BYTES, limits::MAX_EXTENT_BYTES);
@@ -110,10 +113,10 @@ pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
     (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
 }
 
-/// Whether the entry of a type makes sense; the error says what does not.
+/// Checks the entry of a type; the error names the rule that is broken.
 pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'static str> {
     if info.id.load() != u32::from(id) || id == 0 {
-        return Err("its number is not its place");
+        return Err("its type number does not match its position in the table");
     }
     if info.check.load() != info.sum() {
         return Err("its checksum is wrong");
@@ -123,8 +126,8 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     if !align.is_power_of_two() || align > limits::MAX_ALIGN as u64 {
         return Err("its alignment is out of range");
     }
-    let wanted = u64::from(head_bytes(info.keyed(), align as usize) as u32);
-    if head != wanted
+    let expected = u64::from(head_bytes(info.keyed(), align as usize) as u32);
+    if head != expected
         || stride > block_bytes
         || stride % align.max(8) != 0
         || size == 0
@@ -158,7 +161,7 @@ pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'
     Ok(())
 }
 
-/// Whether the sums of a type can be those of `slots` slots and `groups` groups.
+/// Checks that the counts of a type are possible for `slots` slots and `groups` groups.
 pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), &'static str> {
     let (tally, used) = (Tally::parse(info.tally.load()), info.groups.load());
     if slots > limits::MAX_SLOTS.into() {
@@ -174,17 +177,17 @@ pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(
         return Err("its index uses more groups than it has");
     }
     if info.keyed() && tally.counted > 1 && used == 0 {
-        return Err("it counts objects and has no index for them");
+        return Err("it counts objects, but has no index for them");
     }
     Ok(())
 }
 
-/// Numbers of types.
+/// A set of type numbers.
 #[derive(Default)]
 pub(crate) struct TypeSet([u64; limits::TYPE_TABLE as usize / 64]);
 
 impl TypeSet {
-    /// Adds a number; false if it was there or is out of range.
+    /// Adds a type number; returns false if it is in the set already or out of range.
     pub(crate) fn insert(&mut self, id: u16) -> bool {
         let is_new = !self.contains(id);
         match self.0.get_mut(usize::from(id / 64)) {
@@ -194,13 +197,13 @@ impl TypeSet {
         is_new
     }
 
-    /// Whether a number is there.
+    /// Returns whether a type number is in the set.
     pub(crate) fn contains(&self, id: u16) -> bool {
         self.0.get(usize::from(id / 64)).is_some_and(|bits| bits >> (id % 64) & 1 != 0)
     }
 }
 
-/// Bytes of an extent of so many groups, as a power of two.
+/// Returns the bytes of an extent of `1 << group_shift` groups.
 pub(crate) fn index_bytes(group_shift: u32) -> u64 {
     (size_of::<Group>() as u64) << group_shift
 }
@@ -209,7 +212,7 @@ pub(crate) fn index_bytes(group_shift: u32) -> u64 {
 mod tests {
     use super::*;
 
-    /// `conf/fits.rs` judges an ini by the same numbers; `tests/conf_errors.rs` has them.
+    /// `conf/fits.rs` uses the same numbers; `tests/conf_errors.rs` tests them.
     #[test]
     fn a_block_of_64_kib_has_room_for_one_object_of_61368_bytes() {
         let block = 64 << 10;
@@ -229,7 +232,7 @@ mod tests {
         assert_eq!(plan_slots((1 << 20) - 4096, 8, 1 << 22, 1 << 20), None);
     }
 
-    /// Whole extents of any type reach the largest capacity that an ini may ask for.
+    /// Whole extents of any type reach the largest capacity that an ini may request.
     #[test]
     fn the_largest_capacity_fits() {
         for pool in [1u64 << 20, 1 << 30, 1 << 40, 1 << 50] {

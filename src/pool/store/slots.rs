@@ -1,22 +1,22 @@
-//! The slots of one type, without their Rust type: where they are and which are free.
+//! The slots of one type, without their Rust type: their addresses, and which are free.
 //!
 //! # What the unsafe code here relies on
 //!
-//! [`Slots`] is built by [`Slots::push`] from extents that `Region` found to lie inside a
-//! mapping, so for every slot below the capacity the address `start(index)` is that of `stride`
-//! mapped bytes which belong to no other slot and no map, and for every word of the map below
-//! its number of words `word(number)` is that of a mapped word. The mapping outlives the `Slots`
-//! (see `region.rs`). Addresses are kept biased, as slot 0 would have it if the extent reached
-//! down there, so that a number needs no subtraction; they are computed with wrapping arithmetic
-//! and only ever used where the bias is undone.
+//! [`Slots::push`] builds [`Slots`] from extents that `Region` found inside a mapping. So for every
+//! slot below the capacity, `start(index)` is the address of `stride` mapped bytes that belong to
+//! no other slot and to no map. For every word of the map below its number of words, `word(number)`
+//! is a mapped word. The mapping outlives the `Slots` (see `region.rs`). Addresses are stored
+//! biased, as slot 0 would have them if the extent extended down to it, so that an index needs no
+//! subtraction. They are computed with wrapping arithmetic, and only used with the bias undone.
 //!
 //! # The map
 //!
-//! In front of the slots of each extent lies a bit a slot: 1 used, 0 free. An alloc takes the slot
-//! that is at hand, or else the lowest free slot of the current word, and the current word is the
-//! lowest one with a free slot, or one in which a slot was freed since. Live objects so stay dense.
+//! The slots of each extent are preceded by a map with one bit for each slot: 1 used, 0 free. An
+//! alloc takes the slot at hand, or else the lowest free slot of the current word. The current word
+//! is the lowest word with a free slot, or a word in which a slot was freed since. This keeps live
+//! objects dense.
 //!
-//! Which slot is at hand is told in `slots/named.rs`.
+//! `slots/named.rs` decides which slot is at hand.
 #![allow(unsafe_code)]
 
 mod named;
@@ -32,31 +32,31 @@ use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
 
-/// The map of a type whose current word is not known: full, so that an alloc looks for one.
+/// The map of a type without a current word: full, so that an alloc searches for one.
 static NO_WORD: Word = Word::new(u64::MAX);
 
 /// All slots of a type.
 pub(crate) struct Slots {
-    /// Per extent the biased address of its slots.
+    /// For each extent, the biased address of its slots.
     starts: Vec<*mut u8>,
-    /// Per extent its number in the extent table, where its mark is.
+    /// For each extent, its number in the extent table, which has its mark `full`.
     numbers: Vec<u32>,
     table: Table<ExtentRec>,
-    /// The first handle beyond the slots there are: their number, shifted.
+    /// The first handle past the existing slots: their number, shifted.
     limit: u64,
-    /// From a handle to its extent.
+    /// Shift from a handle to its extent.
     extent_shift: u32,
-    /// Slots of a word of the map, and words of an extent, as powers of two.
+    /// Binary logarithms of the slots of a word of the map, and of the words of an extent.
     word_bits: u32,
     word_shift: u32,
-    /// A word of the map when all its slots are used. Bits beyond the last slot mean nothing.
+    /// A word of the map with all its slots used. Bits past the last slot have no meaning.
     pub(crate) full: u64,
     current: Current,
-    /// What the header of the named slot holds; 0 if none is named.
+    /// Header of the named slot; 0 if none is named.
     named: u64,
-    /// Where it is, if it is free and at hand; null if not.
+    /// Address of the named slot if it is free and at hand; else null.
     at_hand: *mut u8,
-    /// Live objects.
+    /// Number of live objects.
     len: u64,
     open: OpenWords,
     pub(crate) stride: usize,
@@ -64,11 +64,11 @@ pub(crate) struct Slots {
     pub(crate) header: At<BaseHeader>,
     pub(crate) shape: Shape,
     last_generation: u64,
-    /// No slot begins below it.
+    /// Generation from which slots begin.
     first_generation: u64,
-    /// The Rust type they were laid out for; `None` until this process has added it.
+    /// The Rust type that is bound to the slots; `None` until this process has added it.
     rust_type: Option<TypeId>,
-    /// Its token; that of no type until then.
+    /// The token of that Rust type; until then the token of no type.
     token: Token,
 }
 
@@ -76,28 +76,28 @@ pub(crate) struct Slots {
 // SAFETY: `Slots` moves between threads as a whole, together with the pool that owns it.
 unsafe impl Send for Slots {}
 
-/// The word of the map that the next alloc looks at.
+/// The word of the map that the next alloc reads.
 struct Current {
     number: u32,
     map: *const Word,
 }
 
 impl Current {
-    /// No word: its number is above all others, its map is full.
+    /// No word: its number is above all others, and its map is full.
     const NONE: Current = Current { number: u32::MAX, map: &raw const NO_WORD };
 }
 
-/// The bit of a slot in the map.
+/// The position of a slot's bit in the map.
 struct Place {
     map: *const Word,
     number: u32,
     at: u32,
-    /// Its word.
+    /// Value of the word.
     used: u64,
 }
 
 impl Slots {
-    /// The slots of no type: none. `info` is not read.
+    /// Creates the slots of no type. `info` is not read.
     pub(crate) fn nothing(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         Slots {
             starts: Vec::new(),
@@ -124,7 +124,8 @@ impl Slots {
         }
     }
 
-    /// The slots of the type that `info` describes, no extent yet. The caller has checked `info`.
+    /// Creates the slots of the type that `info` describes, without extents. The caller has checked
+    /// `info`.
     pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         let shift = info.shift.load();
         let word_bits = shift.min(6);
@@ -141,12 +142,12 @@ impl Slots {
         }
     }
 
-    /// An extent holds `1 << shift` slots.
+    /// Returns the binary logarithm of the slots of an extent.
     pub(crate) fn shift(&self) -> u32 {
         self.extent_shift - INDEX_SHIFT
     }
 
-    /// Adds a run of extents behind those that are there.
+    /// Appends a run of extents.
     pub(crate) fn push(&mut self, run: &Extents) -> Result<(), OutOfBounds> {
         let Shape { map_bytes, extent_bytes, .. } = self.shape;
         let slots_bytes = (self.stride as u64).checked_mul(1 << self.shift()).ok_or(OutOfBounds)?;
@@ -159,7 +160,8 @@ impl Slots {
         let map = run.block.span(run.offset, bytes)?.as_ptr();
         let (old, count, words) = (self.numbers.len(), run.count as usize, 1 << self.word_shift);
         let first = map.wrapping_add(map_bytes as usize).wrapping_sub(self.bytes_below(old));
-        // From one extent to the next its address grows by an extent, and its bias by the slots of one.
+        // From one extent to the next, the address grows by an extent, and its bias by the slots of
+        // an extent.
         let step = (extent_bytes - slots_bytes) as usize;
         self.starts.extend((0..count).map(|n| first.wrapping_add(n * step)));
         self.numbers.extend(run.number..run.number + run.count);
@@ -169,7 +171,7 @@ impl Slots {
         Ok(())
     }
 
-    /// Closes the words of the extents from `first` on that are marked as full, as many at once as there are in a row.
+    /// Closes the words of the extents from `first` on that are marked as full, in runs.
     fn close_full(&mut self, first: usize, words: u32) {
         let is_full = |number: &u32| self.table.get(*number as usize).is_some_and(|rec| rec.full.load() == 1);
         let mut at = first;
@@ -180,13 +182,13 @@ impl Slots {
         }
     }
 
-    /// Bytes of all the slots in front of an extent: by so much its address is biased.
+    /// Returns the bytes of all slots before an extent, which are the bias of its address.
     #[inline(always)]
     fn bytes_below(&self, extent: usize) -> usize {
         (extent << self.shift()).wrapping_mul(self.stride)
     }
 
-    /// The mark of the extent of word `number` of the map: nothing was free when last looked at.
+    /// Returns the mark of the extent of word `number`: no slot was free at the last search.
     fn mark(&self, number: u32) -> Option<&Half> {
         let extent = *self.numbers.get((number >> self.word_shift) as usize)?;
         self.table.get(extent as usize).map(|rec| &rec.full)
@@ -200,103 +202,104 @@ impl Slots {
         self.token = wanted.token;
     }
 
-    /// The token of the Rust type that this process has bound to these slots; that of no type until then.
+    /// Returns the token of the bound Rust type; until it is bound, the token of no type.
     #[inline(always)]
     pub(crate) fn token(&self) -> Token {
         self.token
     }
 
-    /// The Rust type that this process has bound to these slots.
+    /// Returns the Rust type that this process has bound to these slots.
     pub(crate) fn bound(&self) -> Option<TypeId> {
         self.rust_type
     }
 
-    /// Slots that memory is there for.
+    /// Returns the number of slots that have memory.
     pub(crate) fn capacity(&self) -> u32 {
         (self.limit >> INDEX_SHIFT) as u32
     }
 
-    /// Whether a walk that reads the first lines of all slots reads more than the nearer caches of a processor hold.
+    /// Returns whether the first lines of all slots exceed the nearer caches of a processor.
     pub(crate) fn is_far(&self) -> bool {
         const NEAR: u64 = 1 << 20;
         (self.limit >> INDEX_SHIFT) * (self.stride as u64).min(128) > NEAR
     }
 
-    /// Number of extents.
+    /// Returns the number of extents.
     pub(crate) fn extents(&self) -> u32 {
         self.starts.len() as u32
     }
 
-    /// Number of the type.
+    /// Returns the type number.
     pub(crate) fn type_id(&self) -> u16 {
         self.shape.type_id
     }
 
-    /// The way from a handle to its slot.
+    /// Returns the data to get from a handle to its slot.
     #[inline(always)]
     pub(crate) fn ways(&self) -> Ways<'_> {
         Ways { starts: &self.starts, limit: self.limit, extent_shift: self.extent_shift }
     }
 
-    /// The slot that a handle's bits name, with the stride given by the caller who knows it at
-    /// compile time.
+    /// Returns the slot that the bits of a handle name, for a caller that has the stride at compile
+    /// time.
     ///
     /// # Safety
     ///
-    /// `stride` is that of these slots.
+    /// `stride` is the stride of these slots.
     #[inline(always)]
     pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
-        // SAFETY: as the caller says.
+        // SAFETY: as the caller guarantees.
         unsafe { self.ways().slot_of(bits, stride) }
     }
 
-    /// The slot `index`, whatever its type and state.
+    /// Returns the slot `index`, in any state.
     #[inline(always)]
     pub(crate) fn slot(&self, index: u32) -> Option<Slot> {
         // SAFETY: the stride is that of these slots.
         unsafe { self.slot_of(u64::from(index) << INDEX_SHIFT, self.stride) }
     }
 
-    /// The word `number` of the map.
+    /// Returns the word `number` of the map.
     #[inline(always)]
     pub(crate) fn word(&self, number: u32) -> Option<&Word> {
         let extent = (number >> self.word_shift) as usize;
         let biased = *self.starts.get(extent)?;
-        // SAFETY: `biased` is that of the extent, and the word is one of its map.
+        // SAFETY: `biased` belongs to the extent, and the word is one of its map.
         Some(unsafe { self.word_in(extent, biased, number) })
     }
 
-    /// The word `number` of the map, which is in `extent`, whose slots are at `biased`.
+    /// Returns the word `number` of the map in `extent`, whose slots are at `biased`.
     ///
     /// # Safety
     ///
-    /// It is in that extent, and its slots are there.
+    /// The word is in that extent, and `biased` is the address of its slots.
     #[inline(always)]
     unsafe fn word_in(&self, extent: usize, biased: *mut u8, number: u32) -> &Word {
         let map = biased.wrapping_add(self.bytes_below(extent)).wrapping_sub(self.shape.map_bytes as usize);
         let in_extent = number as usize & ((1 << self.word_shift) - 1);
-        // SAFETY: the bias undone, the map lies in front of the slots, and holds a word for each 64 of them.
+        // SAFETY: with the bias undone, the map lies before the slots, and has a word for each 64
+        // of them.
         unsafe { &*map.cast::<Word>().wrapping_add(in_extent) }
     }
 
-    /// The first slot that word `number` of the map speaks of.
+    /// Returns the first slot that word `number` of the map covers.
     #[inline(always)]
     pub(crate) fn first_of_word(&self, number: u32) -> u32 {
         number << self.word_bits
     }
 
-    /// The word that speaks of a slot.
+    /// Returns the word that covers a slot.
     pub(crate) fn word_of(&self, index: u32) -> u32 {
         index >> self.word_bits
     }
 
-    /// Word and bit of a slot.
+    /// Returns word and bit of a slot.
     #[inline(always)]
     fn bit(&self, index: u32) -> (u32, u64) {
         (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
     }
 
-    /// Where the bit of a slot is.
+    /// Returns the position of a slot's bit.
     ///
     /// # Safety
     ///
@@ -309,7 +312,7 @@ impl Slots {
         let extent = (bits >> self.extent_shift) as usize;
         // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
         let biased = unsafe { *self.starts.get_unchecked(extent) };
-        // SAFETY: the extent is that of the slot, and so of its word.
+        // SAFETY: the extent is that of the slot, and thus of its word.
         let map = unsafe { self.word_in(extent, biased, number) };
         Place { map, number, at: index & ((1 << word_bits) - 1), used: map.load() }
     }
@@ -334,7 +337,7 @@ impl Slots {
         }
     }
 
-    /// Takes back that a word has nothing free, before something is.
+    /// Records that a word may have a free slot, before it has one.
     #[inline(always)]
     fn reopen(&mut self, number: u32) {
         if !self.open.is_open(number) {
@@ -351,7 +354,8 @@ impl Slots {
         self.open.open(number);
     }
 
-    /// Makes the bit of a slot say `used`. For recovery: it may be cut anywhere and done again.
+    /// Sets or clears the bit of a slot, for recovery. It may be interrupted anywhere, and
+    /// repeated.
     pub(crate) fn mend(&mut self, index: u32, used: bool) {
         let (number, bit) = self.bit(index);
         if !used && self.word(number).is_some() {
@@ -360,9 +364,9 @@ impl Slots {
         self.current = Current::NONE;
         let Some(word) = self.word(number) else { return };
         let bits = word.load();
-        let wanted = if used { bits | bit } else { bits & !bit };
-        if wanted != bits {
-            word.store(wanted);
+        let mended = if used { bits | bit } else { bits & !bit };
+        if mended != bits {
+            word.store(mended);
         }
     }
 }

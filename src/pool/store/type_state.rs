@@ -1,4 +1,4 @@
-//! What the process keeps of one type: its slots, its index, and what the ini says of it.
+//! The state of one type in the process: its slots and its index.
 
 use crate::layout::{ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
@@ -19,7 +19,8 @@ pub(crate) struct TypeState {
 }
 
 impl TypeState {
-    /// The type that `info` describes, with the extents it has. To be settled before it is used.
+    /// Loads the type that `info` describes, with its extents. It must be recovered before it is
+    /// used.
     pub(crate) fn load(
         base: &Base,
         info: At<TypeInfo>,
@@ -29,8 +30,8 @@ impl TypeState {
         let id = info.id.load() as u16;
         let mut state = Self::empty(base, info);
         for run in chains.of(id, ExtentKind::Slots) {
-            let run = space.extents(run).ok_or("an extent of it is missing")?;
-            state.slots.push(&run).map_err(|_| "an extent of it is too short")?;
+            let run = space.extents(run).ok_or("one of its extents is missing")?;
+            state.slots.push(&run).map_err(|_| "one of its extents is too short")?;
         }
         for run in chains.of(id, ExtentKind::Index) {
             let run = space.extents(run).ok_or("an extent of its index is missing")?;
@@ -40,13 +41,13 @@ impl TypeState {
         Ok(state)
     }
 
-    /// The state of no type; `None` if the base has no table of types.
+    /// Creates the state of no type; returns `None` if the base has no table of types.
     pub(crate) fn nothing(base: &Base) -> Option<Self> {
         let slots = Slots::nothing(base.header, base.types.at(0)?, base.extents);
         Some(TypeState { slots, index: Index::new(0, 0) })
     }
 
-    /// A type without an extent.
+    /// Creates a type without extents.
     fn empty(base: &Base, info: At<TypeInfo>) -> Self {
         let seed = base.header.geometry.hash_seed.load();
         TypeState {
@@ -55,7 +56,7 @@ impl TypeState {
         }
     }
 
-    /// Takes memory until there are `capacity` slots, and index for them.
+    /// Allocates memory until the type has `capacity` slots, and index groups for them.
     pub(crate) fn reserve(&mut self, space: &mut Space, capacity: u32) -> Result<(), NoSpace> {
         while self.slots.capacity() < capacity {
             self.grow(space)?;
@@ -66,7 +67,7 @@ impl TypeState {
         Ok(())
     }
 
-    /// Has a slot at hand for an alloc, in one more extent if need be.
+    /// Gets a slot at hand for an alloc, in a new extent if necessary.
     #[inline(never)]
     pub(crate) fn refill(&mut self, space: &mut Space) -> Result<(), AllocError> {
         while !self.slots.refill() {
@@ -75,7 +76,7 @@ impl TypeState {
         Ok(())
     }
 
-    /// Takes one more extent of slots.
+    /// Allocates one more extent of slots.
     #[cold]
     fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let slots = &mut self.slots;
@@ -88,7 +89,7 @@ impl TypeState {
         slots.push(&extent).map_err(|_| NoSpace::Blocks)
     }
 
-    /// Takes one more extent of index.
+    /// Allocates one more extent of the index.
     #[cold]
     fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let owner = Owner::new(&self.slots.shape, ExtentKind::Index);
@@ -98,18 +99,18 @@ impl TypeState {
         Ok(())
     }
 
-    /// The object with a user key. For one look-up: a view has at hand what this reads when it is wanted.
+    /// Returns the object with this user key, for a single lookup; repeated lookups use a view.
     #[inline(always)]
     pub(crate) fn find<T: PoolObject>(&self, key: u64) -> Option<(Id<T>, &T)> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         self.index.find(key, |slot| self.slots.typed::<T>()?.carrying(slot, key))
     }
 
-    /// Room in the index for one more key. Without memory for more groups the old ones are
-    /// filled further.
+    /// Reserves an index entry for one more user key.
     ///
-    /// Groups are split in turn, so one more extent may not reach those that the key wants; the
-    /// index has been all through them when it has doubled.
+    /// Without memory for more groups, the existing ones are filled further. Groups are split in
+    /// turn, so one more extent may not reach those of the key; after the index has doubled, all
+    /// groups were split.
     #[inline(always)]
     pub(crate) fn reserve_key(&mut self, space: &mut Space, key: u64) -> Result<Place, NoSpace> {
         match self.index.place_at_once(&self.slots, key) {
@@ -136,12 +137,13 @@ impl TypeState {
         Err(NoSpace::Blocks)
     }
 
-    /// Whether the object of a handle lives.
+    /// Returns whether the object with this handle is live.
     pub(crate) fn lives(&self, object: Handle) -> bool {
         self.slots.slot(object.index()).is_some_and(|slot| slot.header().load() == object.to_bits())
     }
 
-    /// Frees the object of a handle if it is there. May be cut anywhere and done again.
+    /// Frees the object with this handle, if it exists. It may be interrupted anywhere, and
+    /// repeated.
     pub(crate) fn release(&mut self, handle: Handle) {
         let released = self.slots.release_untyped(handle);
         if let (Some(slot), true) = (released, self.slots.info.keyed()) {
@@ -149,7 +151,7 @@ impl TypeState {
         }
     }
 
-    /// The error of a type that could not grow.
+    /// Returns the error of a type that could not grow.
     #[cold]
     pub(crate) fn full(&self, space: &Space, why: NoSpace) -> AllocError {
         let slots = &self.slots;
@@ -167,9 +169,10 @@ impl TypeState {
         }))
     }
 
-    /// Ends what a kill has left undone: the slot that was the last to change gets the bit that its header
-    /// wants, and nothing leads to it from a key if no object lives in it. It may itself be cut anywhere and done
-    /// again: the slot stays named until all is mended.
+    /// Recovers the type after a kill: brings the bit of the named slot, and the index entry, up to
+    /// date.
+    ///
+    /// It may itself be interrupted anywhere, and repeated: the slot stays named until all is done.
     pub(crate) fn settle(&mut self) {
         let Some((index, slot)) = self.slots.recall() else { return };
         let header = slot.header().load();

@@ -1,13 +1,15 @@
-//! The types of a pool by their numbers: the state of a Rust type is found with one compare.
+//! The types of a pool by type number, in which the state of a Rust type is found with one
+//! comparison.
 //!
-//! A number under which no type was added leads to a state without slots, whose token no type has. So a look-up reads the
-//! token at once, and does not have to ask first whether there is a state.
+//! A type number without an added type leads to a state without slots, whose token no type has. So
+//! a lookup reads the token at once, and need not check first whether a state exists.
 //!
 //! # What the unsafe code here relies on
 //!
-//! Every pointer of the table leads to a `TypeState` on the heap which the table owns and frees when it is dropped. Many
-//! numbers lead to `nothing`, which is never lent exclusively and never bound to a type. One number leads to every other
-//! state: `insert` alone stores pointers, each of a state that it has just taken over.
+//! Every pointer of the table leads to a `TypeState` on the heap, which the table owns and frees
+//! when it is dropped. Many type numbers lead to `nothing`, which is never lent exclusively and
+//! never bound to a type. One type number leads to every other state: only `insert` stores
+//! pointers, each to a state that it has just taken over.
 #![allow(unsafe_code)]
 
 use crate::limits;
@@ -31,13 +33,13 @@ const _: () = {
 };
 
 impl TypeTable {
-    /// A table without types; `nothing` is a state without slots.
+    /// Creates a table without types; `nothing` is a state without slots.
     pub(crate) fn new(nothing: TypeState) -> Self {
         let nothing = NonNull::from(Box::leak(Box::new(nothing)));
         TypeTable { states: Box::new([nothing; limits::TYPE_TABLE as usize]), nothing }
     }
 
-    /// The state of type `T`; `None` if it was not added.
+    /// Returns the state of type `T`; `None` if it was not added.
     #[inline(always)]
     pub(crate) fn of<T: PoolObject>(&self) -> Option<&TypeState> {
         let state = self.states.get(usize::from(T::TYPE_ID))?;
@@ -46,7 +48,7 @@ impl TypeTable {
         (state.slots.token() == Token::of::<T>()).then_some(state)
     }
 
-    /// The state of type `T`, to be changed; `None` if it was not added.
+    /// Returns the state of type `T` for changes; `None` if it was not added.
     #[inline(always)]
     pub(crate) fn of_mut<T: PoolObject>(&mut self) -> Option<&mut TypeState> {
         let mut state = *self.states.get(usize::from(T::TYPE_ID))?;
@@ -58,21 +60,22 @@ impl TypeTable {
         Some(unsafe { state.as_mut() })
     }
 
-    /// The state of the type with a number.
+    /// Returns the state of the type with this type number.
     pub(crate) fn get(&self, number: u16) -> Option<&TypeState> {
         let state = self.states.get(usize::from(number)).filter(|state| **state != self.nothing)?;
         // SAFETY: the table owns it, and is borrowed shared.
         Some(unsafe { state.as_ref() })
     }
 
-    /// The state of the type with a number, to be changed.
+    /// Returns the state of the type with this type number for changes.
     pub(crate) fn get_mut(&mut self, number: u16) -> Option<&mut TypeState> {
         let mut state = *self.states.get(usize::from(number)).filter(|state| **state != self.nothing)?;
         // SAFETY: it is not `nothing`, and nothing else borrows the table.
         Some(unsafe { state.as_mut() })
     }
 
-    /// The states of several types, to be changed; `None` if a number is there twice or too large.
+    /// Returns the states of several types for changes; `None` if a number occurs twice or is too
+    /// large.
     pub(crate) fn several_mut<const N: usize>(
         &mut self,
         numbers: [u16; N],
@@ -83,7 +86,7 @@ impl TypeTable {
         Some(places.map(|place| (*place != nothing).then(|| unsafe { place.as_mut() })))
     }
 
-    /// Adds the state of a type under its number, which has none yet, and returns it.
+    /// Adds the state of a type under its type number, which has none yet, and returns it.
     pub(crate) fn insert(&mut self, number: u16, state: TypeState) -> Option<&mut TypeState> {
         let nothing = self.nothing;
         let place = self.states.get_mut(usize::from(number)).filter(|place| **place == nothing)?;
@@ -91,12 +94,12 @@ impl TypeTable {
         self.get_mut(number)
     }
 
-    /// All states.
+    /// Returns all states.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TypeState> {
         (0..limits::TYPE_TABLE as u16).filter_map(|number| self.get(number))
     }
 
-    /// Calls `f` with every state, to be changed.
+    /// Calls `f` with every state, for changes.
     pub(crate) fn for_each_mut(&mut self, mut f: impl FnMut(&mut TypeState)) {
         for number in 0..limits::TYPE_TABLE as u16 {
             self.get_mut(number).map(&mut f);

@@ -2,13 +2,13 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Typed`] or [`TypedMut`] is made by `Slots::typed` alone, for the Rust type (`wanted::Token`) whose stride and head
-//! `Slots::bind` has compared; so behind `HEAD` bytes of a slot lie the bytes of a `T`, aligned, and
-//! any bytes are a value of it (`Pod`). Only the owner process reaches them through references:
-//! shared ones borrow the `Slots` shared, exclusive ones exclusively, and the one walk that hands
-//! out many exclusive ones never hands out the same slot twice.
+//! Only `Slots::typed` creates a [`Typed`] or [`TypedMut`], for the Rust type (`wanted::Token`)
+//! whose stride and head `Slots::bind` has compared. So the bytes of a slot after `HEAD` are an
+//! aligned `T`, and any bytes are a valid value (`Pod`). Only the owner accesses them through
+//! references: shared references borrow the `Slots` shared, exclusive ones exclusively. The one
+//! walk that hands out many exclusive references never hands out the same slot twice.
 //!
-//! # How a slot lives
+//! # The life of a slot
 //!
 //! ```text
 //!            alloc: last, (key, index), object, HEADER
@@ -19,9 +19,9 @@
 //!                                    └──────────────▶  retired (even, bit stays)
 //! ```
 //!
-//! The store to the header commits. A kill before it leaves the old state, a kill after it the new one. An alloc takes the
-//! slot at hand, which is named in the tally and set in the map already; a free names its slot first, unless it
-//! is named from before.
+//! The store to the header commits: if killed before it, the old state remains; after it, the new
+//! state. An alloc takes the slot at hand, which the tally names and whose bit is set already. A
+//! free names its slot first, unless the slot is named already.
 #![allow(unsafe_code)]
 
 use crate::commits::Commit;
@@ -56,23 +56,23 @@ pub(crate) struct TypedMut<'a, T> {
 }
 
 impl Slots {
-    /// Shared access as type `T`; `None` if these are not the slots of `T`.
+    /// Returns shared access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed<T: PoolObject>(&self) -> Option<Typed<'_, T>> {
         if self.token() != Token::of::<T>() {
             return None;
         }
-        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
+        // SAFETY: the token shows that `bind` has compared stride and head with those of `T`.
         Some(unsafe { Typed::new(self) })
     }
 
-    /// Exclusive access as type `T`; `None` if these are not the slots of `T`.
+    /// Returns exclusive access as type `T`; `None` if these are not the slots of `T`.
     #[inline(always)]
     pub(crate) fn typed_mut<T: PoolObject>(&mut self) -> Option<TypedMut<'_, T>> {
         if self.token() != Token::of::<T>() {
             return None;
         }
-        // SAFETY: the token says that `bind` has compared stride and head with those of `T`.
+        // SAFETY: the token shows that `bind` has compared stride and head with those of `T`.
         Some(unsafe { TypedMut::new(self) })
     }
 }
@@ -81,21 +81,21 @@ impl<T: PoolObject> Typed<'_, T> {
     pub(crate) const HEAD: usize = Fit::<T>::HEAD;
     pub(crate) const STRIDE: usize = Fit::<T>::STRIDE;
 
-    /// The object in a slot.
+    /// Returns the address of the object in a slot.
     ///
     /// # Safety
     ///
-    /// It is a slot of `T`.
+    /// The slot is one of `T`.
     #[inline(always)]
     pub(crate) unsafe fn object(slot: Slot) -> NonNull<T> {
         // SAFETY: the object follows the head inside the same slot.
         unsafe { slot.start.add(Self::HEAD) }.cast()
     }
 
-    /// The slot with the life that `id` names.
+    /// Returns the slot if the object with handle `id` lives in it.
     #[inline(always)]
     fn resolve(ways: Ways<'_>, id: Id<T>) -> Option<Slot> {
-        // SAFETY: `ways` came out of a `Typed` or `TypedMut` of `T`, so the stride is theirs.
+        // SAFETY: `ways` comes from a `Typed` or `TypedMut` of `T`, so it has that stride.
         let slot = unsafe { ways.slot_of(id.to_bits(), Self::STRIDE) }?;
         (slot.header().load() == id.to_bits()).then_some(slot)
     }
@@ -104,29 +104,30 @@ impl<T: PoolObject> Typed<'_, T> {
 impl<'a, T: PoolObject> Typed<'a, T> {
     /// # Safety
     ///
-    /// `slots` were laid out for `T`.
+    /// `slots` are laid out for `T`.
     #[inline(always)]
     pub(crate) unsafe fn new(slots: &'a Slots) -> Self {
         Typed { slots, ways: slots.ways(), _type: PhantomData }
     }
 
-    /// The slots without their type.
+    /// Returns the slots without their Rust type.
     #[inline(always)]
     pub(crate) fn slots(self) -> &'a Slots {
         self.slots
     }
 
-    /// The object of a handle.
+    /// Returns the object with this handle.
     #[inline(always)]
     pub(crate) fn get(self, id: Id<T>) -> Option<&'a T> {
         let slot = Self::resolve(self.ways, id)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
-        // SAFETY: mapped, aligned, any bytes are a value; nothing writes while `'a` borrows the slots.
+        // SAFETY: mapped, aligned, any bytes are a valid value; no store happens while `'a` borrows
+        // the slots.
         Some(unsafe { object.as_ref() })
     }
 
-    /// The object of a handle that is in quarantine.
+    /// Returns the object in quarantine with this handle.
     pub(crate) fn parked(self, id: Id<T>) -> Option<&'a T> {
         let slot = self.slots.slot(id.index())?;
         if slot.header().load() != parked(id.handle()) {
@@ -138,7 +139,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         Some(unsafe { object.as_ref() })
     }
 
-    /// The object in slot `index`, if one lives there, with its handle.
+    /// Returns the object in slot `index` with its handle, if one lives there.
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
@@ -150,7 +151,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         Some((id, unsafe { object.as_ref() }))
     }
 
-    /// The object in slot `index`, if one with this user key lives there. For keyed types.
+    /// Returns the object in slot `index` with its handle, if it is live and has this user key.
     #[inline(always)]
     pub(crate) fn carrying(self, index: u32, key: u64) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
@@ -161,7 +162,8 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         self.at(index)
     }
 
-    /// The same without its handle, for which less has to be looked at.
+    /// Returns the object in slot `index`, if it is live and has this user key; it needs fewer
+    /// reads.
     #[inline(always)]
     pub(crate) fn object_carrying(self, index: u32, key: u64) -> Option<&'a T> {
         // SAFETY: the stride is that of `T`, whose slots these are.
@@ -179,39 +181,40 @@ impl<'a, T: PoolObject> Typed<'a, T> {
 impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// # Safety
     ///
-    /// `slots` were laid out for `T`.
+    /// `slots` are laid out for `T`.
     #[inline(always)]
     pub(crate) unsafe fn new(slots: &'a mut Slots) -> Self {
         TypedMut { slots, _type: PhantomData }
     }
 
-    /// The slots, without their type, for as long as they are borrowed.
+    /// Returns the slots without their Rust type, for the whole borrow.
     #[inline(always)]
     pub(crate) fn into_slots(self) -> &'a mut Slots {
         self.slots
     }
 
-    /// Lends the slots to be read.
+    /// Lends the slots for reading.
     #[inline(always)]
     pub(crate) fn shared(&self) -> Typed<'_, T> {
         Typed { slots: self.slots, ways: self.slots.ways(), _type: PhantomData }
     }
 
-    /// Lends the slots for a shorter time.
+    /// Lends the slots for a shorter borrow.
     #[inline(always)]
     pub(crate) fn reborrow(&mut self) -> TypedMut<'_, T> {
         TypedMut { slots: self.slots, _type: PhantomData }
     }
 
-    /// The object of a handle, to be written.
+    /// Returns the object with this handle for writing.
     #[inline(always)]
     pub(crate) fn into_mut(self, id: Id<T>) -> Option<&'a mut T> {
         let mut object = self.object_of(id)?;
-        // SAFETY: mapped, aligned, any bytes are a value; `self` is the only access while `'a` lasts.
+        // SAFETY: mapped, aligned, any bytes are a valid value; `self` is the only access while
+        // `'a` lasts.
         Some(unsafe { object.as_mut() })
     }
 
-    /// The bytes of the object of a handle.
+    /// Returns the address of the object with this handle.
     #[inline(always)]
     pub(crate) fn object_of(&self, id: Id<T>) -> Option<NonNull<T>> {
         let slot = Typed::resolve(self.slots.ways(), id)?;
@@ -219,7 +222,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         Some(unsafe { Typed::<T>::object(slot) })
     }
 
-    /// Several objects at once, to be written; `None` if a handle is stale or given twice.
+    /// Returns several objects for writing; `None` if a handle is stale or occurs twice.
     pub(crate) fn into_several<const N: usize>(self, ids: [Id<T>; N]) -> Option<[&'a mut T; N]> {
         let mut objects = [NonNull::dangling(); N];
         for (at, id) in ids.into_iter().enumerate() {
@@ -228,24 +231,26 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             }
             objects[at] = self.object_of(id)?;
         }
-        // SAFETY: as in `into_mut`; the handles resolved and differ, so the slots do.
+        // SAFETY: as in `into_mut`; the handles resolved and differ, so their slots differ.
         Some(objects.map(|mut object| unsafe { object.as_mut() }))
     }
 
-    /// Puts an object into the slot at hand; `None` if there is none.
+    /// Stores an object in the slot at hand; returns `None` if none is at hand.
     #[inline(always)]
     pub(crate) fn alloc(&mut self, value: T) -> Option<Id<T>> {
         self.alloc_with(|_, _| (), value)
     }
 
-    /// The same, `note` told of the handle before the commit.
+    /// Stores an object in the slot at hand; `note` gets the handle before the commit.
     #[inline(always)]
     pub(crate) fn alloc_noted(&mut self, value: T, note: impl FnOnce(u64)) -> Option<Id<T>> {
         self.alloc_with(|_, header| note(header), value)
     }
 
-    /// The same with a user key. `link`, told of slot and handle, makes the index lead there, before the
-    /// commit, so that a live object is always found.
+    /// Stores an object with a user key in the slot at hand.
+    ///
+    /// `link` gets slot and handle before the commit and writes the index entry, so that a live
+    /// object is always found.
     #[inline(always)]
     pub(crate) fn alloc_keyed(&mut self, key: u64, value: T, link: impl FnOnce(u32, u64)) -> Option<Id<T>> {
         let prepare = |slot: Slot, header| {
@@ -271,17 +276,18 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         }
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Typed::<T>::object(slot) };
-        // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
+        // SAFETY: mapped and aligned; the slot is free, so no reference to its object exists.
         unsafe { object.write(value) };
         Commit::AllocHeader.store(slot.header(), new);
         self.slots.took(new);
         Some(id)
     }
 
-    /// Makes an object in the slot at hand, all zeros at first and then as `fill` leaves it; `None` if no slot is at hand.
-    /// `prepare`, told of slot and handle, is called before the commit.
+    /// Creates an object in the slot at hand: zeroes it, then calls `fill`. Returns `None` if none
+    /// is at hand.
     ///
-    /// The slot is taken after `fill` has returned. Until then it is free and at hand, so that a panic in `fill` changes nothing.
+    /// `prepare` gets slot and handle before the commit. The slot is taken after `fill` has
+    /// returned: until then it is free and at hand, so that a panic in `fill` changes nothing.
     pub(crate) fn alloc_zeroed(
         &mut self,
         fill: impl FnOnce(&mut T),
@@ -290,9 +296,9 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let slot = self.slots.at_hand()?;
         // SAFETY: the slots are those of `T`.
         let mut object = unsafe { Typed::<T>::object(slot) };
-        // SAFETY: mapped and aligned; the slot is free, so nothing refers to its object.
+        // SAFETY: mapped and aligned; the slot is free, so no reference to its object exists.
         unsafe { object.write_bytes(0, 1) };
-        // SAFETY: as above; any bytes are a value, and the reference ends with the call.
+        // SAFETY: as above; any bytes are a valid value, and the reference ends with the call.
         fill(unsafe { object.as_mut() });
         let (slot, old) = self.slots.take()?;
         let id = Id::of_next_life(old);
@@ -303,7 +309,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         Some(id)
     }
 
-    /// Frees the object of a handle, and returns its slot; `None` if it was not there.
+    /// Frees the object with this handle and returns its slot; `None` if it does not exist.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
         // SAFETY: the stride is that of `T`, whose slots these are.

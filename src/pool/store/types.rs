@@ -1,4 +1,4 @@
-//! Types of a pool: adding one, and comparing it with what the segment says of it.
+//! Adds types to a pool, and compares them with the entries in the segment.
 
 use crate::commits::Commit;
 use crate::conf::{Place, ProcessConf};
@@ -14,7 +14,7 @@ use crate::pool::store::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
 
-/// What the pool tells of itself to those who add a type.
+/// The parts of a pool that are needed to add a type.
 pub(crate) struct Setting<'a> {
     pub(crate) base: &'a Base,
     pub(crate) space: &'a Space,
@@ -29,7 +29,7 @@ impl Setting<'_> {
     }
 }
 
-/// The entry of type `T`: the one that is there, if it is the same type, or a new one.
+/// Returns the entry of a type: the existing one if the type is the same, or a new one.
 pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
     check_fit(setting, wanted)?;
     let base = setting.base;
@@ -39,7 +39,7 @@ pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>
         check(&info, wanted.id, base.block_bytes()).map_err(|what| damaged(setting, wanted, what))?;
         compare(setting, wanted, &info)?;
     } else {
-        // The ini and the tools know a type by its name.
+        // The ini and the tools identify a type by its name.
         if let Some(other) = base.used_types().find(|other| other.name() == wanted.name) {
             let (name, id, other) = (wanted.name, wanted.id, other.id.load());
             return Err(PoolError::TypeNameTaken { name, id, other, key: setting.key() });
@@ -54,7 +54,7 @@ fn damaged(setting: &Setting<'_>, wanted: &Wanted, what: &str) -> PoolError {
     PoolError::Corrupt { process: setting.conf.name.clone(), key: setting.key(), what }
 }
 
-/// The error of a type whose number no table has.
+/// Returns the error for a type number that no table has.
 pub(crate) fn unfit_number(wanted: &Wanted) -> PoolError {
     unfit(wanted, "its number is above 1023")
 }
@@ -63,7 +63,7 @@ fn unfit(wanted: &Wanted, why: &str) -> PoolError {
     PoolError::TypeUnfit { name: wanted.name, why: why.into() }
 }
 
-/// Refuses what no pool could keep, and what the ini contradicts.
+/// Refuses types that no pool can hold, and types that contradict the ini.
 fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
     if wanted.id == 0 || wanted.id > limits::MAX_TYPE_ID {
         return Err(unfit(wanted, "its number must be 1 to 1023"));
@@ -88,7 +88,7 @@ fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
     }
 }
 
-/// Compares the entry that is there with the type of this build.
+/// Compares the existing entry with the type of this build.
 fn compare(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
     let key = setting.key();
     let stride = wanted.stride();
@@ -113,7 +113,7 @@ fn compare(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<()
     })
 }
 
-/// Field by field, as far as the segment tells.
+/// Returns the differences, field by field as far as the segment has the fields.
 fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
     let mut found = Vec::new();
     if info.keyed() != wanted.keyed {
@@ -132,7 +132,7 @@ fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
             diff(&old, info.size.load(), wanted.fields, wanted.size as u64).iter().map(ToString::to_string),
         ),
         None => found.push(format!(
-            "it had {} bytes, has {}; its old fields were not kept",
+            "it had {} bytes, has {} bytes; its old fields were not kept",
             info.size.load(),
             wanted.size
         )),
@@ -143,7 +143,7 @@ fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
     found
 }
 
-/// The fields that the segment lists of a type, as far as it keeps them and they make sense.
+/// Returns the stored fields of a type, if the segment has them and they are valid.
 pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::StoredField>> {
     let len = u64::from(info.schema_len.load());
     let start = base.header.geometry.schema_off.load();
@@ -159,15 +159,17 @@ pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::o
     SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
-/// Writes the entry of a new type. The store to `ntypes` commits; a kill before it leaves an
-/// entry that nothing leads to and that the next one to add the type writes again.
+/// Writes the entry of a new type. The store to `ntypes` commits.
+///
+/// If killed before that store, no table refers to the entry, and the next add of the type writes
+/// it again.
 fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
     let (base, block) = (setting.base, setting.base.block_bytes());
     let align = wanted.align as u64;
     let stride = wanted.stride().ok_or_else(|| unfit(wanted, "it is too large"))?;
     let count = base.header.ntypes.load();
     if count >= limits::MAX_TYPE_ID.into() {
-        return Err(damaged(setting, wanted, "there is no room for another type"));
+        return Err(damaged(setting, wanted, "the pool has no room for another type"));
     }
     let pool_bytes = setting.space.bytes();
     let plan =
@@ -201,8 +203,9 @@ fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), 
     Ok(())
 }
 
-/// Bytes of schema text that types in use have. A cut `add_type` may have stored more to `schema_used`: its text
-/// is written over.
+/// Returns the bytes of schema text that types in use have.
+///
+/// An interrupted `add_type` may have stored more to `schema_used`; its text is overwritten.
 fn schema_used(base: &Base) -> u64 {
     let start = base.header.geometry.schema_off.load();
     let ends = base.used_types().map(|info| {
@@ -212,8 +215,9 @@ fn schema_used(base: &Base) -> u64 {
     ends.max().unwrap_or(0)
 }
 
-/// Keeps the schema text, so that a later build can tell what has changed. Without room it does
-/// without: the fingerprint still tells that something has.
+/// Stores the schema text, so that a later build can name what has changed.
+///
+/// Without room for it, the fingerprint still shows that something has changed.
 fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
     let text = wanted.schema();
     let used = schema_used(base);
@@ -223,7 +227,7 @@ fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
     info.schema_off.fill(0);
     if len > limits::MAX_SCHEMA_BYTES || len.next_multiple_of(8) > room {
         log::warn!(
-            "no room for the schema of `{}`; a later change of it will be refused without details",
+            "no room for the schema text of `{}`: a later change of the type will be refused without details",
             wanted.name
         );
         return;
@@ -255,7 +259,7 @@ fn too_large(setting: &Setting<'_>, wanted: &Wanted, stride: u64) -> PoolError {
     }
 }
 
-/// The capacity that the ini asks for, and where.
+/// Returns the capacity that the ini requires, and its position.
 pub(crate) fn wanted_capacity(conf: &ProcessConf, name: &str) -> Option<(u32, Place)> {
     conf.type_conf(name).map(|conf| (conf.capacity, conf.place.clone()))
 }

@@ -1,9 +1,10 @@
-//! Walks over the live objects of a type, a word of the map at a time.
+//! Walks over the live objects of a type, one word of the map at a time.
 //!
 //! # What the unsafe code here relies on
 //!
-//! What `typed.rs` says of a [`Typed`]: the slots of a walk are those of `T`. A word of the map, with the bits beyond the
-//! last slot taken out, speaks only of slots that are there. A walk moves forward only, so it hands out each slot once.
+//! The rules in `typed.rs` for a [`Typed`]: the slots of a walk are those of `T`. A word of the
+//! map, without the bits past the last slot, covers only existing slots. A walk only moves forward,
+//! so it hands out each slot once.
 #![allow(unsafe_code)]
 
 use crate::object::{Id, LIVE, PoolObject};
@@ -14,7 +15,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 impl<'a, T: PoolObject> Typed<'a, T> {
-    /// A walk over all live objects.
+    /// Returns a walk over all live objects.
     #[inline]
     pub(crate) fn walk(self) -> Walk<'a, T> {
         Walk::from(self.slots(), 0)
@@ -22,21 +23,22 @@ impl<'a, T: PoolObject> Typed<'a, T> {
 }
 
 impl<'a, T: PoolObject> TypedMut<'a, T> {
-    /// A walk that hands out each live object once, to be written, from slot `from` on.
+    /// Returns a walk that hands out each live object from slot `from` on once, for writing.
     pub(crate) fn into_walk(self, from: u32) -> WalkMut<'a, T> {
         WalkMut { walk: Walk::from(self.into_slots(), from), _exclusive: PhantomData }
     }
 }
 
-/// A walk over the live objects of a type in the order of their slots, a word of the map at a time.
+/// A walk over the live objects of a type in the order of their slots, one word of the map at a
+/// time.
 pub(crate) struct Walk<'a, T> {
     slots: &'a Slots,
-    /// Bits of the current word that are still to come.
+    /// Remaining bits of the current word.
     bits: u64,
-    /// Slot of its first bit, and its number.
+    /// Address and number of the slot of the word's first bit.
     start: *mut u8,
     first: u32,
-    /// The word behind it.
+    /// Number of the next word.
     next: u32,
     _type: PhantomData<&'a T>,
 }
@@ -55,7 +57,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         walk
     }
 
-    /// Goes on to the next word with a bit set.
+    /// Moves on to the next word with a bit set.
     #[inline(always)]
     fn refill(&mut self) -> Option<()> {
         // By value, so that an iteration keeps its state in registers.
@@ -67,7 +69,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         Some(())
     }
 
-    /// The next live object, with its handle.
+    /// Returns the next live object with its handle.
     #[inline(always)]
     fn next(&mut self) -> Option<(Id<T>, NonNull<T>)> {
         loop {
@@ -81,7 +83,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         }
     }
 
-    /// The next bit of the current word, which has one.
+    /// Returns the next bit of the current word, which has one.
     #[inline(always)]
     fn next_bit(&mut self) -> usize {
         let at = self.bits.trailing_zeros() as usize;
@@ -89,18 +91,19 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         at
     }
 
-    /// The object in the slot of bit `at` of the current word, if one lives there.
+    /// Returns the object in the slot of bit `at` of the current word, if one lives there.
     #[inline(always)]
     fn look_at(&self, at: usize) -> Option<(Id<T>, NonNull<T>)> {
         let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
-        // SAFETY: a word of the map speaks of slots that are there, and bit 0 of it of `start`.
+        // SAFETY: a word of the map covers existing slots, and its bit 0 stands for `start`.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
         let id = Id::of_slot(slot.header().load(), self.first + at as u32)?;
         // SAFETY: the slots are those of `T`.
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
 
-    /// All the objects that are still to come, in one loop: full words are not looked at bit by bit.
+    /// Visits all remaining objects in one loop, which handles full words without testing their
+    /// bits.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
         let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.slots.is_far());
@@ -128,7 +131,7 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         }
     }
 
-    /// The first slot that is still to come. It follows from the map, not from what a slot says of itself.
+    /// Returns the first remaining slot, derived from the map and not from the slots themselves.
     fn position(&self) -> u32 {
         match self.bits {
             0 => self.slots.first_of_word(self.next),
@@ -136,14 +139,14 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         }
     }
 
-    /// The next live object, to be read.
+    /// Returns the next live object for reading.
     #[inline(always)]
     pub(crate) fn next_ref(&mut self) -> Option<(Id<T>, &'a T)> {
         // SAFETY: as in `Typed::get`.
         self.next().map(|(id, object)| (id, unsafe { object.as_ref() }))
     }
 
-    /// The same for all that are still to come.
+    /// Visits all remaining objects for reading.
     #[inline(always)]
     pub(crate) fn fold_refs<B>(self, init: B, mut f: impl FnMut(B, (Id<T>, &'a T)) -> B) -> B {
         // SAFETY: as in `Typed::get`.
@@ -151,21 +154,25 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     }
 }
 
-/// Where slots are no longer than this and so many of a word are in use at least, all of them are looked at in a row.
+/// Longest stride, and fewest used slots of a word, at which all headers of the word are read in a
+/// row.
 const SHORT: usize = 128;
 const MANY: u32 = 16;
-/// From this length on a walk over all slots in a row asks ahead: it may want the first lines of each alone, and a
-/// processor that sees whole slots go by finds the next one by itself.
+/// Stride from which on a walk over consecutive slots prefetches.
+///
+/// It may need only the first lines of each slot, while the hardware prefetcher only follows
+/// complete slots.
 const LONG: usize = 512;
-/// So many words ahead of a walk memory is asked for, where few slots are in use.
+/// Number of words by which a walk prefetches the slots of sparse words.
 const AHEAD: u32 = 4;
 
-/// The first word at or behind word `number` with a bit set: its bits, the slot of its first bit, and
-/// the number of the word behind it.
+/// Finds the first word with a bit set from word `number` on.
+///
+/// Returns its bits, the slot of its first bit, and the number of the word after it.
 #[inline(never)]
 fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
-        // Stray writes may have set bits that no slot belongs to.
+        // Stray writes may have set bits without a slot.
         let mut bits = word.load() & slots.full;
         number += 1;
         if bits == 0 {
@@ -182,35 +189,39 @@ fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     None
 }
 
-/// Sees to it that memory that is not in the nearer caches is there when the walk is. `bits` are those of the word in
-/// front of word `next`, its first slot is `first`; those of slots in which nothing lives may be left out.
+/// Prefetches or reads ahead of a walk through memory outside the nearer caches.
+///
+/// `bits` are those of the word before word `next`, and `first` is its first slot. The result may
+/// lack the bits of slots without a live object.
 #[inline(always)]
 fn come_near(slots: &Slots, next: u32, first: Slot, bits: u64) -> u64 {
     fetch_few(slots, next + AHEAD - 1);
     if bits != u64::MAX && in_a_row(slots, bits) { bits & live(slots, first) } else { bits }
 }
 
-/// Whether the slots of a word are looked at in a row, or memory is asked for them ahead.
+/// Returns whether the headers of a word are read in a row, instead of being prefetched.
 #[inline(always)]
 fn in_a_row(slots: &Slots, bits: u64) -> bool {
     let is_dense = slots.stride <= SHORT && bits.count_ones() >= MANY;
-    // A word of fewer slots has none behind them that could be looked at.
+    // A shorter word is not followed by slots that could be read.
     slots.full == u64::MAX && (is_dense || bits == u64::MAX)
 }
 
-/// The bits of the 64 slots from `first` on in which an object lives. `in_a_row` has said that the word has so many. What is read in a row, free slots
-/// too, the processor foresees; what is read with gaps it does not.
+/// Returns the bits of those of the 64 slots from `first` on that have a live object.
+///
+/// `in_a_row` has shown that the word has 64 slots. The hardware prefetcher follows reads in a row,
+/// including those of free slots, but not reads with gaps.
 #[inline(always)]
 fn live(slots: &Slots, first: Slot) -> u64 {
     (0..64).fold(0, |live, at| {
         let start = first.start.as_ptr().wrapping_add(at * slots.stride);
-        // SAFETY: a word whose `full` has 64 bits speaks of as many slots, one behind the other from `first` on.
+        // SAFETY: a word whose `full` has 64 bits covers 64 consecutive slots from `first` on.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
         live | (slot.header().load() & LIVE) << at
     })
 }
 
-/// Asks for the slots of a word of few, so that they are there when the walk is.
+/// Prefetches the live slots of a sparse word.
 #[inline(always)]
 fn fetch_few(slots: &Slots, number: u32) {
     let bits = slots.word(number).map_or(0, |word| word.load() & slots.full);
@@ -225,11 +236,11 @@ fn fetch_few(slots: &Slots, number: u32) {
     }
 }
 
-/// Asks for a line of memory, which may be anywhere.
+/// Prefetches a cache line, at any address.
 #[inline(always)]
 fn fetch(line: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which no address makes wrong.
+    // SAFETY: a hint, which is valid for any address.
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
     }
@@ -237,27 +248,27 @@ fn fetch(line: *const u8) {
     let _ = line;
 }
 
-/// The same, to be written.
+/// A walk over the live objects of a type for writing.
 pub(crate) struct WalkMut<'a, T> {
     walk: Walk<'a, T>,
     _exclusive: PhantomData<&'a mut T>,
 }
 
 impl<'a, T: PoolObject> WalkMut<'a, T> {
-    /// The first slot that is still to come.
+    /// Returns the first remaining slot.
     pub(crate) fn position(&self) -> u32 {
         self.walk.position()
     }
 
-    /// The next live object, to be written.
+    /// Returns the next live object for writing.
     #[inline(always)]
     pub(crate) fn next_mut(&mut self) -> Option<(Id<T>, &'a mut T)> {
-        // SAFETY: mapped and aligned; the walk borrows the slots exclusively for `'a`, and, moving
-        // forward only, hands out each slot once.
+        // SAFETY: mapped and aligned; the walk borrows the slots exclusively for `'a`, only moves
+        // forward, and thus hands out each slot once.
         self.walk.next().map(|(id, mut object)| (id, unsafe { object.as_mut() }))
     }
 
-    /// The same for all that are still to come.
+    /// Visits all remaining objects for writing.
     #[inline(always)]
     pub(crate) fn fold_muts<B>(self, init: B, mut f: impl FnMut(B, (Id<T>, &'a mut T)) -> B) -> B {
         // SAFETY: as in `next_mut`.

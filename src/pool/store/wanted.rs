@@ -1,11 +1,11 @@
-//! What a program says of a type that it adds: all that the pool needs to know of a Rust type, as values.
+//! The description of a Rust type that a program adds to a pool, as values.
 
 use crate::object::{Field, PoolObject, SchemaText};
 use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
 
-/// A Rust type, as the pool sees it. So `add_type` is compiled once, and not once for each type.
+/// A Rust type as the pool needs it, so that `add_type` is compiled once, and not for each type.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) id: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Type `T`.
+    /// Describes type `T`.
     pub(crate) fn of<T: PoolObject>() -> Self {
         Wanted {
             id: T::TYPE_ID,
@@ -37,26 +37,28 @@ impl Wanted {
         }
     }
 
-    /// Bytes from one slot to the next; `None` where that does not fit.
+    /// Returns the bytes from one slot to the next; `None` on overflow.
     pub(crate) fn stride(&self) -> Option<u64> {
         stride_bytes(self.keyed, self.align, self.size)
     }
 
-    /// Bytes of a slot before its object.
+    /// Returns the bytes of a slot before its object.
     pub(crate) fn head(&self) -> usize {
         head_bytes(self.keyed, self.align)
     }
 
-    /// Its fields as text.
+    /// Returns the schema text of the type.
     pub(crate) fn schema(&self) -> String {
         (self.schema)()
     }
 }
 
-/// Tells one Rust type from all others in one compare: 64 bits of the hash that the compiler gives the type.
+/// A token that distinguishes one Rust type from all others in one comparison: 64 bits of its
+/// `TypeId`.
 ///
-/// Layout, name and fingerprint are not enough: two structs that agree in them are two types, and only one of them can be
-/// added under a number. The compiler folds [`Token::of`] to a constant.
+/// Layout, name and fingerprint are not sufficient: two structs that agree in them are two types,
+/// and only one of them can be added under a type number. The compiler folds [`Token::of`] to a
+/// constant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token(u64);
 
@@ -64,7 +66,7 @@ impl Token {
     /// The token of no type.
     pub(crate) const NONE: Token = Token(0);
 
-    /// The token of `T`.
+    /// Returns the token of `T`.
     #[inline(always)]
     pub(crate) fn of<T: 'static>() -> Self {
         let mut bits = Bits(0);
@@ -73,7 +75,7 @@ impl Token {
     }
 }
 
-/// Takes what a `TypeId` hashes as it is: it is a good hash itself.
+/// A hasher that keeps the bits that a `TypeId` hashes, which are a good hash already.
 struct Bits(u64);
 
 impl Hasher for Bits {

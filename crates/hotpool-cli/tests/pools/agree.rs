@@ -142,13 +142,13 @@ fn the_pool_of_another_process_is_refused_unless_it_is_a_former_name() {
     assert_eq!(
         said,
         format!(
-            "[zone] BaseKey: the pool under {key} is that of the process \"world\", not of \"zone\"; give each process the \
-             BaseKey of its own pool; if \"world\" was renamed, write FormerName = world; if the pool is of no use any more, \
+            "[zone] BaseKey: the pool under {key} belongs to the process \"world\", not to \"zone\"; give each process the \
+             BaseKey of its own pool; if \"world\" was renamed, write FormerName = world; if the pool is no longer needed, \
              run `hotpool rm --key {key}`"
         )
     );
     assert_eq!(refusal(&ProcessConf { name: "world".into(), ..conf.clone() }).0, "other-process");
-    tools_say(&bench, &swapped, "other-process", "refused", "is that of the process \"world\"");
+    tools_say(&bench, &swapped, "other-process", "refused", "belongs to the process \"world\"");
     is_hot(&conf);
     is_hot(&world);
     // Rename the process.
@@ -167,8 +167,8 @@ fn a_changed_backend_is_refused_while_the_old_one_has_the_pool() {
     assert_eq!(
         said,
         format!(
-            "[zone] Backend: the pool of zone waits under {key} in System V memory, and the ini looks in /dev/shm; set \
-             Backend = sysv, or give its objects up with `hotpool rm --key {key}` and start cold"
+            "[zone] Backend: the pool of zone waits under {key} in System V memory, but the ini names /dev/shm; set \
+             Backend = sysv, or give up its objects with `hotpool rm --key {key}` and start cold"
         )
     );
     assert!(is_empty(key, &Home::of(&posix)), "a segment was created");
@@ -220,7 +220,9 @@ fn a_changed_folder_is_reported() {
     let pool = MemoryPoolMgr::open(&moved).unwrap();
     let told = &pool.resume_report().told;
     assert_eq!((told.len(), told[0].rule.code), (1, "other-dir"));
-    assert!(told[0].to_string().contains("if Dir or Backend was changed, the pool waits in the old place"));
+    assert!(
+        told[0].to_string().contains("if Dir or Backend was changed, the pool waits in the previous place")
+    );
     assert!(pool.resume_report().to_string().contains("the ini and the pool disagree in Dir"));
     pool.destroy().unwrap();
     is_hot(&conf);
@@ -240,7 +242,7 @@ fn a_changed_base_key_is_refused_while_the_old_base_has_the_blocks() {
         said,
         format!(
             "[zone] ShmKeys: {block} is a block of the pool of zone under {key}; set BaseKey = {key} to resume that pool, or \
-             give its objects up with `hotpool rm --key {key}`"
+             give up its objects with `hotpool rm --key {key}`"
         )
     );
     assert!(is_empty(moved.base_key, &Home::sysv()) && !raw::has_semaphores(moved.base_key));
@@ -278,7 +280,7 @@ fn a_pool_of_the_same_name_under_another_key_is_reported() {
     let conf = ProcessConf { name: format!("zone_{:x}", bench.base(0).0), ..bench.conf(0) };
     fill(&conf);
     let moved = ProcessConf { base_key: bench.base(1), shm_keys: vec![bench.block(1, 0)], ..conf.clone() };
-    let words = format!("there is no pool under {}, and one of the name", moved.base_key);
+    let words = format!("there is no pool under {}, but one with the name", moved.base_key);
     tools_say(&bench, &moved, "same-name", "told", &words);
     assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "a start does not touch another pool");
 }
@@ -289,8 +291,8 @@ fn another_block_size_is_refused() {
     conf.block_size = Bytes(128 << 10);
     let (code, said) = refusal(&conf);
     assert_eq!(code, "block-size");
-    assert!(said.contains("are of 64K, the ini says 128K; set it back to 64K"), "{said}");
-    tools_say(&bench, &conf, "block-size", "refused", "are of 64K, the ini says 128K");
+    assert!(said.contains("have 64K, but the ini requires 128K; set it back to 64K"), "{said}");
+    tools_say(&bench, &conf, "block-size", "refused", "have 64K, but the ini requires 128K");
     is_hot(&bench.conf(0));
 }
 
@@ -304,8 +306,8 @@ fn a_dropped_block_is_refused_if_used_and_reported_if_empty() {
     };
     let (code, said) = refusal(&without(0));
     assert_eq!(code, "block-dropped");
-    assert!(said.contains("is not named any more; put it back"), "{said}");
-    tools_say(&bench, &without(0), "block-dropped", "refused", "is not named any more");
+    assert!(said.contains("the ini no longer names block"), "{said}");
+    tools_say(&bench, &without(0), "block-dropped", "refused", "the ini no longer names block");
     is_hot(&conf);
     tools_say(&bench, &without(1), "block-given-up", "told", "the pool gives it up");
     assert_eq!(start(&without(1)), (StartMode::Resume, 1, vec!["block-given-up"]));
@@ -326,7 +328,7 @@ fn reordered_and_additional_keys_are_not_a_disagreement() {
 fn another_undo_size_is_reported() {
     let (bench, mut conf) = waiting();
     conf.undo_size = Bytes(128 << 10);
-    tools_say(&bench, &conf, "undo-size", "told", "keeps its undo log of 64K, the ini says 128K");
+    tools_say(&bench, &conf, "undo-size", "told", "keeps its undo log of 64K, but the ini requires 128K");
     assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["undo-size"]));
 }
 
@@ -334,7 +336,7 @@ fn another_undo_size_is_reported() {
 fn a_wider_mode_is_reported_and_a_narrower_one_refused() {
     let (bench, mut conf) = waiting();
     conf.mode = 0o660;
-    tools_say(&bench, &conf, "mode", "told", "keeps its mode 0600, the ini says 0660");
+    tools_say(&bench, &conf, "mode", "told", "keeps its mode 0600, but the ini requires 0660");
     assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["mode"]));
 
     let wide = ProcessConf { mode: 0o660, ..bench.conf(1) };
@@ -349,7 +351,7 @@ fn a_wider_mode_is_reported_and_a_narrower_one_refused() {
 fn other_pages_than_those_of_the_pool_are_reported() {
     let (bench, mut conf) = waiting();
     conf.memory.huge_pages = HugePages::On;
-    tools_say(&bench, &conf, "pages", "told", "keeps its small pages, the ini says on");
+    tools_say(&bench, &conf, "pages", "told", "keeps its small pages, but the ini has HugePages = on");
     assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["pages"]));
 }
 
@@ -357,11 +359,11 @@ fn other_pages_than_those_of_the_pool_are_reported() {
 fn another_object_size_is_reported_and_refused_by_add_type() {
     let (bench, mut conf) = waiting();
     conf.types = vec![type_conf("player", Some(16))];
-    tools_say(&bench, &conf, "object-size", "told", "have 8 bytes, the ini says 16");
+    tools_say(&bench, &conf, "object-size", "told", "have 8 bytes, but the ini states 16");
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     assert_eq!(pool.resume_report().told[0].rule.code, "object-size");
     let said = pool.add_type::<Player>().unwrap_err().to_string();
-    assert!(said.contains("says that an object has 16 bytes, in this build it has 8"), "{said}");
+    assert!(said.contains("states an object size of 16 bytes, but in this build it is 8 bytes"), "{said}");
 }
 
 #[test]
@@ -409,7 +411,7 @@ fn a_type_with_objects_that_nothing_names_is_reported() {
     assert_eq!(
         told,
         [format!(
-            "[zone] types: the pool under {} holds 1 object of player, which the program has not added; add the type, or \
+            "[zone] types: the pool under {} holds 1 object of player, but the program has not added the type; add the type, or \
              free its objects with a build that has it: they keep their memory",
             conf.base_key
         )]

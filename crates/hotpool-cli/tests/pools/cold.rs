@@ -77,7 +77,7 @@ fn another_number_of_blocks_is_hot_unless_objects_would_be_lost() {
     assert_eq!(start(&conf), HOT, "blocks without objects are given up");
     conf.shm_keys = vec![bench.block(0, 1)];
     let why = refusal(&conf);
-    assert!(why.contains("is not named any more; put it back"), "{why}");
+    assert!(why.contains("the ini no longer names block"), "{why}");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn another_block_size_is_refused() {
     let (_bench, mut conf) = waiting();
     conf.block_size = Bytes(128 << 10);
     let why = refusal(&conf);
-    assert!(why.contains("are of 64K, the ini says 128K"), "{why}");
+    assert!(why.contains("have 64K, but the ini requires 128K"), "{why}");
     conf.block_size = Bytes(64 << 10);
     assert_eq!(start(&conf), HOT);
 }
