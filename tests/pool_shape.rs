@@ -57,7 +57,7 @@ fn objects_have_any_size_from_one_byte_to_a_block() {
     assert_eq!(pool.get(large), Some(&AlmostBlock([4; 61_368])));
     insta::assert_snapshot!(
         refusal(pool.add_type::<TooLarge>(), conf.base_key),
-        @"[shape] BlockSize: a slot of type `too_large` takes 61448 bytes, a block of 64K has 61440; set BlockSize to at least 68K"
+        @"[shape] BlockSize: a slot of type `too_large` needs 61448 bytes, but a block of 64K has room for 61440; set BlockSize to at least 68K"
     );
     assert_eq!(pool.len::<One>(), 1);
     pool.destroy().unwrap();
@@ -279,7 +279,7 @@ fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     );
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Villain>(), conf.base_key),
-        @"type number 7 belongs to `hero` in the pool in 0xKEY; `villain` needs another: #[pool(id = N)]"
+        @"type number 7 belongs to `hero` in the pool under 0xKEY; `villain` needs another: #[pool(id = N)]"
     );
     pool.add_type::<Seven>().unwrap();
     assert_eq!(pool.get(seven), Some(&Seven([7; 7])));

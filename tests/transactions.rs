@@ -279,7 +279,7 @@ fn repeated_replacement_of_a_key_in_one_transaction_leaks_nothing() {
             panic!("{refused:?}")
         };
         assert!((6..14).contains(&made), "{made}");
-        assert!(error.to_string().starts_with("cannot add the key 7 to `item`"), "{error}");
+        assert!(error.to_string().starts_with("cannot add the user key 7 to `item`"), "{error}");
         assert_eq!(pool.find::<Item>(7), Some(kept));
         assert_eq!(pool.bytes_free(), free, "no memory was allocated");
     }
@@ -529,7 +529,7 @@ fn a_type_too_large_for_update_is_reported_once_with_a_sufficient_undo_size() {
     conf.undo_size = Bytes(128 << 10);
     let pool = open(&conf);
     assert_eq!(of_huge(&pool), [expected("128K")]);
-    assert_eq!(warnings().iter().filter(|line| line.contains("128K and make")).count(), 1);
+    assert_eq!(warnings().iter().filter(|line| line.contains("128K and create")).count(), 1);
     pool.destroy().unwrap();
     conf.undo_size = Bytes(80 << 10);
     let pool = open(&conf);
