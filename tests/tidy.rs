@@ -64,7 +64,7 @@ const MAY_PANIC: [(&str, &str, &str); 5] = [
     ("src/share/making.rs", ".expect(\"every segment", "the caller has just created it that large"),
     ("src/share/segment.rs", ".expect(\"the kernel maps", "the kernel guarantees it"),
     ("src/pool/access/ops.rs", "panic!(\"{}\", AllocError::NotAdded", "documented: the type was not added"),
-    ("src/pool/access/ops.rs", "panic!(\"a type is named twice", "documented: a type named twice"),
+    ("src/pool/access/ops.rs", "panic!(\"a type occurs twice", "documented: a type named twice"),
     (
         "src/pool/store/shape.rs",
         "stride_bytes(T::KEYED, align_of::<T>(), size_of::<T>()).unwrap()",
