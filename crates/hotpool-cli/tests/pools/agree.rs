@@ -433,7 +433,7 @@ fn an_object_too_large_for_the_undo_log_is_reported() {
     pool.add_type::<Large>().unwrap();
     pool.close().unwrap();
     tools_say(&bench, &conf, "never-updated", "told", "an object of large has 80000 bytes");
-    assert_eq!(start(&conf), (StartMode::Init, 0, vec!["never-updated"]));
+    assert_eq!(start(&conf), (StartMode::Resume, 0, vec!["never-updated"]));
 }
 
 #[test]
