@@ -103,7 +103,8 @@ impl TypeState {
     #[inline(always)]
     pub(crate) fn find<T: PoolObject>(&self, key: u64) -> Option<(Id<T>, &T)> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        self.index.find(key, |slot| self.slots.typed::<T>()?.carrying(slot, key))
+        let typed = self.slots.typed::<T>()?;
+        self.index.find(key, |slot| typed.anew().carrying(slot, key))
     }
 
     /// Reserves an index entry for one more user key.

@@ -110,6 +110,12 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         Typed { slots, ways: slots.ways(), _type: PhantomData }
     }
 
+    /// Returns the same access with the way to the slots read again, so that a caller who seldom needs it does not hold it.
+    #[inline(always)]
+    pub(crate) fn anew(self) -> Self {
+        Typed { ways: self.slots.ways(), ..self }
+    }
+
     /// Returns the slots without their Rust type.
     #[inline(always)]
     pub(crate) fn slots(self) -> &'a Slots {
