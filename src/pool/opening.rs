@@ -15,8 +15,8 @@
 //! 8. It counts the new blocks, one by one.
 
 use crate::commits::Commit;
-use crate::conf::{OnCrashLoop, Place, ProcessConf, key_plan};
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
+use crate::conf::{OnCrashLoop, ProcessConf, key_plan};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT};
 use crate::mutants::{Mutant, planted};
 use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
@@ -31,7 +31,6 @@ use crate::pool::start::report::ResumeReport;
 use crate::pool::start::starts::{Farewell, Now, Starts};
 use crate::pool::store::base::{self, Base};
 use crate::pool::store::extents::{Chains, Space};
-use crate::pool::store::shape::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
 use crate::sys;
@@ -66,195 +65,273 @@ struct Judged {
 /// for the other, and reports which process owns the pool.
 pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
     const ROUNDS: u32 = 100;
+    let opening = Opening { conf };
     for _ in 0..ROUNDS {
-        match try_open(conf) {
+        match opening.run() {
             Err(PoolError::Share(ShareError::Outrun { .. })) => {}
-            other => return other.map_err(|error| at_home(conf, error)),
+            other => return other.map_err(|error| opening.at_home(error)),
         }
     }
-    try_open(conf).map_err(|error| at_home(conf, error))
+    opening.run().map_err(|error| opening.at_home(error))
 }
 
-/// Adds backend and folder to an error of a segment.
-#[cold]
-fn at_home(conf: &ProcessConf, error: PoolError) -> PoolError {
-    match error {
-        PoolError::Share(error) => error.at(&*Home::of(conf).open()).into(),
-        other => other,
+/// One start of the pool of a process.
+struct Opening<'a> {
+    conf: &'a ProcessConf,
+}
+
+impl Opening<'_> {
+    fn run(&self) -> Result<Opened, PoolError> {
+        let began = Instant::now();
+        let prospect =
+            Prospect::look(self.conf, base::base_bytes(self.conf)).map_err(|error| self.refused(error))?;
+        let mut opened = match prospect.base() {
+            None => self.cold(prospect)?,
+            Some(region) => self.hot(prospect, region)?,
+        };
+        opened.report.took = began.elapsed();
+        opened.report.memory = opened.share.settle()?;
+        log::info!("{}", opened.report);
+        Ok(opened)
     }
-}
 
-fn try_open(conf: &ProcessConf) -> Result<Opened, PoolError> {
-    let began = Instant::now();
-    let prospect = Prospect::look(conf, base::base_bytes(conf)).map_err(|error| refused(conf, error))?;
-    let mut opened = match prospect.base() {
-        None => cold(conf, prospect)?,
-        Some(region) => hot(conf, prospect, region)?,
-    };
-    opened.report.took = began.elapsed();
-    opened.report.memory = opened.share.settle()?;
-    log::info!("{}", opened.report);
-    Ok(opened)
-}
-
-/// Creates a pool where none exists.
-fn cold(conf: &ProcessConf, prospect: Prospect) -> Result<Opened, PoolError> {
-    let told = look_elsewhere(conf, &prospect)?;
-    let pending = judging::all_new(conf, &prospect).map_err(|error| name_owner(conf, error))?;
-    let first_generation = move_aside::first_generation(conf);
-    let share =
-        prospect.take(Vec::new(), &mut |region: &Region| base::make(region, conf, first_generation))?;
-    let mut opened = begin(conf, share, pending, None)?;
-    opened.report.told = told;
-    Ok(opened)
-}
-
-/// Resumes a pool, or begins it again.
-fn hot(conf: &ProcessConf, prospect: Prospect, region: Region) -> Result<Opened, PoolError> {
-    let base = Base::find(region).map_err(|what| PoolError::corrupt(conf, what))?;
-    judging::table(&base).map_err(|what| PoolError::corrupt(conf, &what))?;
-    check_hot(conf, &base)?;
-    let crash_loop = find_crash_loop(conf, &base)?;
-    let loops = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Cold);
-    let begins_again = loops || move_aside::is_moved(&base.header);
-    let told = compare(conf, &base, &prospect, begins_again)?;
-    if begins_again {
-        let mut opened = again(conf, prospect, base, crash_loop)?;
+    /// Creates a pool where none exists.
+    fn cold(&self, prospect: Prospect) -> Result<Opened, PoolError> {
+        let told = self.look_elsewhere(&prospect)?;
+        let pending = judging::all_new(self.conf, &prospect).map_err(|error| self.name_owner(error))?;
+        let first_generation = move_aside::first_generation(self.conf);
+        let share = prospect
+            .take(Vec::new(), &mut |region: &Region| base::make(region, self.conf, first_generation))?;
+        let mut opened = self.begin(share, pending, None)?;
         opened.report.told = told;
-        return Ok(opened);
+        Ok(opened)
     }
-    let mut blocks = judging::blocks(conf, &base, &prospect)?;
-    let (space, chains) = find_space(conf, &base, blocks.regions)?;
-    judging::holes(conf, &prospect, &blocks.complete, &space)?;
-    let new = judging::new_keys(conf, &base, &prospect).map_err(|error| name_owner(conf, error))?;
-    blocks.pending.extend(new);
-    let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(conf, what))?;
-    let found = Found { base: &base, space: &space, chains: &chains };
-    if conf.resume.must_be_hot && !adopt::has_begun(&found) {
-        let what = "has no object, and no start of it was ever ready";
-        return Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)));
-    }
-    adopt::check(&found, &undo, conf, crash_loop).map_err(|what| PoolError::corrupt(conf, what))?;
 
-    let share = prospect.take(blocks.complete, &mut |_| ())?;
-    let judged = Judged { base, space, chains, pending: blocks.pending };
-    let mut opened = finish(conf, share, judged, undo, crash_loop)?;
-    opened.report.told = told;
-    Ok(opened)
-}
-
-/// Compares the ini with the pool, before the first store; a serious disagreement refuses the
-/// start.
-///
-/// A pool that begins again adopts the ini, except for what its base keeps, but it must belong to
-/// this process.
-fn compare(
-    conf: &ProcessConf,
-    base: &Base,
-    prospect: &Prospect,
-    begins_again: bool,
-) -> Result<Vec<Disagreement>, PoolError> {
-    let stored = Stored { base, facts: prospect.facts(), page: prospect.page() };
-    let mut found = agree::compare(conf, &stored);
-    found.retain(|one| !begins_again || OF_THE_BASE.contains(&one.rule));
-    agree::judge(found)
-}
-
-/// Searches for the pool of the process in other places before a new one is created.
-fn look_elsewhere(conf: &ProcessConf, prospect: &Prospect) -> Result<Vec<Disagreement>, PoolError> {
-    let mut found = elsewhere::in_other_backend(conf);
-    if found.is_empty() && prospect.is_after_an_owner() {
-        found.push(elsewhere::semaphores_alone(conf));
-    }
-    agree::judge(found)
-}
-
-/// Names the pool to which a block in the ini belongs.
-#[cold]
-fn name_owner(conf: &ProcessConf, error: PoolError) -> PoolError {
-    match &error {
-        PoolError::Share(ShareError::Refused { verdict: Verdict::Foreign { .. }, facts }) => {
-            let found = elsewhere::owner_of_block(conf, facts);
-            found.map_or(error, |found| PoolError::Disagrees(Box::new(found)))
+    /// Resumes a pool, or begins it again.
+    fn hot(&self, prospect: Prospect, region: Region) -> Result<Opened, PoolError> {
+        let base = Base::find(region).map_err(|what| PoolError::corrupt(self.conf, what))?;
+        judging::table(&base).map_err(|what| PoolError::corrupt(self.conf, &what))?;
+        self.check_hot(&base)?;
+        let crash_loop = self.find_crash_loop(&base)?;
+        let loops = crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Cold);
+        let begins_again = loops || move_aside::is_moved(&base.header);
+        let told = self.compare(&base, &prospect, begins_again)?;
+        if begins_again {
+            let mut opened = self.again(prospect, base, crash_loop)?;
+            opened.report.told = told;
+            return Ok(opened);
         }
-        _ => error,
-    }
-}
-
-/// Moves a pool in a crash loop aside, or continues an interrupted move; the pool is then new and
-/// empty.
-fn again(
-    conf: &ProcessConf,
-    prospect: Prospect,
-    base: Base,
-    crash_loop: Option<CrashLoop>,
-) -> Result<Opened, PoolError> {
-    let is_moved = move_aside::is_moved(&base.header);
-    let mut judged = None;
-    let mut complete = Vec::new();
-    if !is_moved {
-        let blocks = judging::blocks(conf, &base, &prospect)?;
-        let (space, chains) = find_space(conf, &base, blocks.regions)?;
-        move_aside::check(conf, &base, &space, &prospect)?;
-        judged = Some((space, chains));
-        complete = blocks.complete;
-    }
-    let mut blocks = base.block_keys();
-    blocks.extend(judging::again(conf, &base, &prospect)?);
-    // Blocks of another size cannot be used by the new pool. It keeps the base of the old pool, and
-    // thus its undo log.
-    let undo_size = Bytes(base.header.geometry.lanes_bytes.load());
-    let new = ProcessConf { undo_size, ..conf.clone() };
-    let kept = if conf.block_size.0 == base.block_bytes() { &conf.shm_keys[..] } else { &[] };
-
-    let mut share = prospect.take(complete, &mut |_| ())?;
-    if let Some((space, chains)) = judged {
-        if let Err(error) = move_aside::copy(conf, &base, &space, &chains, &mut share) {
-            share.take_back();
-            return Err(error);
+        let mut blocks = judging::blocks(self.conf, &base, &prospect)?;
+        let (space, chains) = judging::space(self.conf, &base, blocks.regions)?;
+        judging::holes(self.conf, &prospect, &blocks.complete, &space)?;
+        let new = judging::new_keys(self.conf, &base, &prospect).map_err(|error| self.name_owner(error))?;
+        blocks.pending.extend(new);
+        let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(self.conf, what))?;
+        let found = Found { base: &base, space: &space, chains: &chains };
+        if self.conf.resume.must_be_hot && !adopt::has_begun(&found) {
+            let what = "has no object, and no start of it was ever ready";
+            return Err(self.not_hot(format!("the pool under {} {what}", self.conf.base_key)));
         }
+        adopt::check(&found, &undo, self.conf, crash_loop)
+            .map_err(|what| PoolError::corrupt(self.conf, what))?;
+
+        let share = prospect.take(blocks.complete, &mut |_| ())?;
+        let judged = Judged { base, space, chains, pending: blocks.pending };
+        let mut opened = self.finish(share, judged, undo, crash_loop)?;
+        opened.report.told = told;
+        Ok(opened)
+    }
+
+    /// Compares the ini with the pool, before the first store; a serious disagreement refuses the
+    /// start.
+    ///
+    /// A pool that begins again adopts the ini, except for what its base keeps, but it must belong to
+    /// this process.
+    fn compare(
+        &self,
+        base: &Base,
+        prospect: &Prospect,
+        begins_again: bool,
+    ) -> Result<Vec<Disagreement>, PoolError> {
+        let stored = Stored { base, facts: prospect.facts(), page: prospect.page() };
+        let mut found = agree::compare(self.conf, &stored);
+        found.retain(|one| !begins_again || OF_THE_BASE.contains(&one.rule));
+        agree::judge(found)
+    }
+
+    /// Searches for the pool of the process in other places before a new one is created.
+    fn look_elsewhere(&self, prospect: &Prospect) -> Result<Vec<Disagreement>, PoolError> {
+        let mut found = elsewhere::in_other_backend(self.conf);
+        if found.is_empty() && prospect.is_after_an_owner() {
+            found.push(elsewhere::semaphores_alone(self.conf));
+        }
+        agree::judge(found)
+    }
+
+    /// Names the pool to which a block in the ini belongs.
+    #[cold]
+    fn name_owner(&self, error: PoolError) -> PoolError {
+        match &error {
+            PoolError::Share(ShareError::Refused { verdict: Verdict::Foreign { .. }, facts }) => {
+                let found = elsewhere::owner_of_block(self.conf, facts);
+                found.map_or(error, |found| PoolError::Disagrees(Box::new(found)))
+            }
+            _ => error,
+        }
+    }
+
+    /// Moves a pool in a crash loop aside, or continues an interrupted move; the pool is then new and
+    /// empty.
+    fn again(
+        &self,
+        prospect: Prospect,
+        base: Base,
+        crash_loop: Option<CrashLoop>,
+    ) -> Result<Opened, PoolError> {
+        let is_moved = move_aside::is_moved(&base.header);
+        let mut judged = None;
+        let mut complete = Vec::new();
+        if !is_moved {
+            let blocks = judging::blocks(self.conf, &base, &prospect)?;
+            let (space, chains) = judging::space(self.conf, &base, blocks.regions)?;
+            move_aside::check(self.conf, &base, &space, &prospect)?;
+            judged = Some((space, chains));
+            complete = blocks.complete;
+        }
+        let mut blocks = base.block_keys();
+        blocks.extend(judging::again(self.conf, &base, &prospect)?);
+        // Blocks of another size cannot be used by the new pool. It keeps the base of the old pool, and
+        // thus its undo log.
+        let undo_size = Bytes(base.header.geometry.lanes_bytes.load());
+        let new = ProcessConf { undo_size, ..self.conf.clone() };
+        let kept = if self.conf.block_size.0 == base.block_bytes() { &self.conf.shm_keys[..] } else { &[] };
+
+        let mut share = prospect.take(complete, &mut |_| ())?;
+        if let Some((space, chains)) = judged {
+            if let Err(error) = move_aside::copy(self.conf, &base, &space, &chains, &mut share) {
+                share.take_back();
+                return Err(error);
+            }
+            share.settle_blocks();
+            move_aside::mark(&base.header);
+        }
+        let first_generation = move_aside::first_generation(self.conf);
+        let make = &mut |region: &Region| base::make(region, &new, first_generation);
+        share.begin_again(&blocks, kept, make)?;
+        let pending = judging::of_new_pool(self.conf, &share)?;
+        let mut opened = self.begin(share, pending, crash_loop)?;
+        opened.report.moved_to = Some(key_plan::post_mortem(self.conf.base_key));
+        Ok(opened)
+    }
+
+    /// Completes the start of a base that was created in this start.
+    fn begin(
+        &self,
+        share: ShareMgr,
+        pending: Vec<Pending>,
+        crash_loop: Option<CrashLoop>,
+    ) -> Result<Opened, PoolError> {
+        let base = Base::find(share.base()).map_err(|what| PoolError::corrupt(self.conf, what))?;
+        let (space, chains) = judging::space(self.conf, &base, Vec::new())?;
+        let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(self.conf, what))?;
+        self.finish(share, Judged { base, space, chains, pending }, undo, crash_loop)
+    }
+
+    /// Attaches or creates the missing blocks, adopts the pool, and counts the blocks.
+    fn finish(
+        &self,
+        share: ShareMgr,
+        judged: Judged,
+        mut undo: Undo,
+        crash_loop: Option<CrashLoop>,
+    ) -> Result<Opened, PoolError> {
+        let Judged { base, mut space, chains, pending } = judged;
+        let (mut share, obtained) = obtain(share, pending)?;
+        let found = Found { base: &base, space: &space, chains: &chains };
+        let report = adopt::adopt(&found, &mut undo, self.conf, &share, crash_loop)
+            .map_err(|what| PoolError::corrupt(self.conf, what))?;
+        let farewell = Farewell::new(Starts::of(&base));
+        self.fit_blocks(&base, &mut space, &obtained);
         share.settle_blocks();
-        move_aside::mark(&base.header);
+        Ok(Opened { base, space, chains, undo, report, farewell, share })
     }
-    let first_generation = move_aside::first_generation(conf);
-    let make = &mut |region: &Region| base::make(region, &new, first_generation);
-    share.begin_again(&blocks, kept, make)?;
-    let pending = judging::of_new_pool(conf, &share)?;
-    let mut opened = begin(conf, share, pending, crash_loop)?;
-    opened.report.moved_to = Some(key_plan::post_mortem(conf.base_key));
-    Ok(opened)
-}
 
-/// Completes the start of a base that was created in this start.
-fn begin(
-    conf: &ProcessConf,
-    share: ShareMgr,
-    pending: Vec<Pending>,
-    crash_loop: Option<CrashLoop>,
-) -> Result<Opened, PoolError> {
-    let base = Base::find(share.base()).map_err(|what| PoolError::corrupt(conf, what))?;
-    let (space, chains) = find_space(conf, &base, Vec::new())?;
-    let undo = Undo::of(&base).map_err(|what| PoolError::corrupt(conf, what))?;
-    finish(conf, share, Judged { base, space, chains, pending }, undo, crash_loop)
-}
+    /// Adds backend and folder to an error of a segment.
+    #[cold]
+    fn at_home(&self, error: PoolError) -> PoolError {
+        match error {
+            PoolError::Share(error) => error.at(&*Home::of(self.conf).open()).into(),
+            other => other,
+        }
+    }
 
-/// Attaches or creates the missing blocks, adopts the pool, and counts the blocks.
-fn finish(
-    conf: &ProcessConf,
-    share: ShareMgr,
-    judged: Judged,
-    mut undo: Undo,
-    crash_loop: Option<CrashLoop>,
-) -> Result<Opened, PoolError> {
-    let Judged { base, mut space, chains, pending } = judged;
-    let (mut share, obtained) = obtain(share, pending)?;
-    let found = Found { base: &base, space: &space, chains: &chains };
-    let report = adopt::adopt(&found, &mut undo, conf, &share, crash_loop)
-        .map_err(|what| PoolError::corrupt(conf, what))?;
-    let farewell = Farewell::new(Starts::of(&base));
-    fit_blocks(conf, &base, &mut space, &obtained);
-    share.settle_blocks();
-    Ok(Opened { base, space, chains, undo, report, farewell, share })
+    /// Turns the refusal of a cold start into an error with the position of the setting.
+    #[cold]
+    fn refused(&self, error: ShareError) -> PoolError {
+        match error {
+            ShareError::Cold { verdict, facts } => self.not_hot(verdict.reason(&facts)),
+            other => other.into(),
+        }
+    }
+
+    #[cold]
+    fn not_hot(&self, found: String) -> PoolError {
+        PoolError::NotHot { place: agree::place(self.conf, "MustBeHot"), found }
+    }
+
+    /// Refuses a pool that has never had a type, if only a hot start is acceptable.
+    fn check_hot(&self, base: &Base) -> Result<(), PoolError> {
+        let what = match (base.header.ntypes.load(), move_aside::is_moved(&base.header)) {
+            _ if !self.conf.resume.must_be_hot => return Ok(()),
+            (_, true) => "was moved aside to its post-mortem keys",
+            (0, _) => "has never had a type",
+            _ => return Ok(()),
+        };
+        Err(self.not_hot(format!("the pool under {} {what}", self.conf.base_key)))
+    }
+
+    /// Returns the crash loop that this start would continue, unless the ini refuses that.
+    fn find_crash_loop(&self, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
+        if self.conf.resume.max_crash_resumes == 0 || move_aside::is_moved(&base.header) {
+            return Ok(None);
+        }
+        let Some(found) = breaker::crash_loop(self.conf, &Starts::of(base).read(), Now::read()) else {
+            return Ok(None);
+        };
+        match found.policy {
+            OnCrashLoop::Fail => Err(PoolError::CrashLoop {
+                place: self.conf.places.section.clone(),
+                key: self.conf.base_key,
+                crashes: found.crashes,
+                since: found.since.as_secs(),
+                wait: found.passes_in.as_secs() + 1,
+            }),
+            OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
+        }
+    }
+
+    /// Adapts the blocks of the pool to the ini.
+    ///
+    /// It takes back blocks that were given up, gives up empty ones that the ini no longer names, and
+    /// counts the new ones.
+    fn fit_blocks(&self, base: &Base, space: &mut Space, obtained: &[(BlockWant, Region)]) {
+        let keys: HashSet<u32> = self.conf.shm_keys.iter().map(|key| key.0).collect();
+        for number in 0..base.nblocks() {
+            let Some(block) = base.blocks.get(number) else { break };
+            if keys.contains(&block.key.load()) {
+                Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
+            } else if block.state.load() != BLOCK_VACANT {
+                Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
+                space.give_up(number);
+            }
+        }
+        for (want, region) in obtained {
+            if want.index as usize == base.nblocks() {
+                count_block(base, want);
+            }
+            space.put(want.index as usize, *region);
+        }
+    }
 }
 
 /// Attaches or creates the judged blocks. If one fails, everything that this start has created is
@@ -276,123 +353,6 @@ fn obtain(
         }
     }
     Ok((share, obtained))
-}
-
-/// Turns the refusal of a cold start into an error with the position of the setting.
-#[cold]
-fn refused(conf: &ProcessConf, error: ShareError) -> PoolError {
-    match error {
-        ShareError::Cold { verdict, facts } => not_hot(conf, verdict.reason(&facts)),
-        other => other.into(),
-    }
-}
-
-#[cold]
-fn not_hot(conf: &ProcessConf, found: String) -> PoolError {
-    PoolError::NotHot { place: place(conf, "MustBeHot"), found }
-}
-
-/// Returns the position of an ini key of the process, at the line of its section.
-fn place(conf: &ProcessConf, key: &str) -> Place {
-    Place { key: key.into(), ..conf.places.section.clone() }
-}
-
-/// Refuses a pool that has never had a type, if only a hot start is acceptable.
-fn check_hot(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
-    let what = match (base.header.ntypes.load(), move_aside::is_moved(&base.header)) {
-        _ if !conf.resume.must_be_hot => return Ok(()),
-        (_, true) => "was moved aside to its post-mortem keys",
-        (0, _) => "has never had a type",
-        _ => return Ok(()),
-    };
-    Err(not_hot(conf, format!("the pool under {} {what}", conf.base_key)))
-}
-
-/// Returns the crash loop that this start would continue, unless the ini refuses that.
-fn find_crash_loop(conf: &ProcessConf, base: &Base) -> Result<Option<CrashLoop>, PoolError> {
-    if conf.resume.max_crash_resumes == 0 || move_aside::is_moved(&base.header) {
-        return Ok(None);
-    }
-    let Some(found) = breaker::crash_loop(conf, &Starts::of(base).read(), Now::read()) else {
-        return Ok(None);
-    };
-    match found.policy {
-        OnCrashLoop::Fail => Err(PoolError::CrashLoop {
-            place: conf.places.section.clone(),
-            key: conf.base_key,
-            crashes: found.crashes,
-            since: found.since.as_secs(),
-            wait: found.passes_in.as_secs() + 1,
-        }),
-        OnCrashLoop::Quarantine | OnCrashLoop::Cold => Ok(Some(found)),
-    }
-}
-
-/// Reads the extents of the blocks.
-pub(crate) fn find_space(
-    conf: &ProcessConf,
-    base: &Base,
-    regions: Vec<Option<Region>>,
-) -> Result<(Space, Chains), PoolError> {
-    let mut space = Space::new(base, regions, Home::of(conf));
-    let used = check_types(conf, base)?;
-    let chains = space
-        .load(&base.types, &used)
-        .map_err(|(number, what)| PoolError::corrupt(conf, &format!("extent {number} is invalid: {what}")))?;
-    check_counts(conf, base, &chains)?;
-    Ok((space, chains))
-}
-
-fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
-    let mut used = TypeSet::default();
-    let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
-    for (number, id) in base.header.order[..count].iter().enumerate() {
-        let id = id.load();
-        let info = base.types.get(id as usize);
-        let found = info
-            .ok_or("its number is out of range")
-            .and_then(|i| shape::check(i, id as u16, base.block_bytes()))
-            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it occurs twice") });
-        found.map_err(|what| {
-            PoolError::corrupt(conf, &format!("type {id}, added as number {number}: {what}"))
-        })?;
-    }
-    Ok(used)
-}
-
-/// Refuses counts that the extents cannot hold.
-fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
-    for info in base.used_types() {
-        let id = info.id.load() as u16;
-        let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
-        let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
-        let found = shape::check_counts(&info, slots, groups);
-        found.map_err(|what| PoolError::corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
-    }
-    Ok(())
-}
-
-/// Adapts the blocks of the pool to the ini.
-///
-/// It takes back blocks that were given up, gives up empty ones that the ini no longer names, and
-/// counts the new ones.
-fn fit_blocks(conf: &ProcessConf, base: &Base, space: &mut Space, obtained: &[(BlockWant, Region)]) {
-    let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
-    for number in 0..base.nblocks() {
-        let Some(block) = base.blocks.get(number) else { break };
-        if keys.contains(&block.key.load()) {
-            Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
-        } else if block.state.load() != BLOCK_VACANT {
-            Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
-            space.give_up(number);
-        }
-    }
-    for (want, region) in obtained {
-        if want.index as usize == base.nblocks() {
-            count_block(base, want);
-        }
-        space.put(want.index as usize, *region);
-    }
 }
 
 /// Counts one new block. The store to `nblocks` commits.

@@ -2,12 +2,13 @@
 //! keys.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
 use crate::limits;
 use crate::pool::error::PoolError;
 use crate::pool::start::agree;
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::Space;
+use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::shape::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{
     BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,
@@ -240,4 +241,48 @@ pub(crate) fn again(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Res
         }
     }
     Ok(uncounted)
+}
+
+/// Reads the extents of the blocks.
+pub(crate) fn space(
+    conf: &ProcessConf,
+    base: &Base,
+    regions: Vec<Option<Region>>,
+) -> Result<(Space, Chains), PoolError> {
+    let mut space = Space::new(base, regions, Home::of(conf));
+    let used = check_types(conf, base)?;
+    let chains = space
+        .load(&base.types, &used)
+        .map_err(|(number, what)| PoolError::corrupt(conf, &format!("extent {number} is invalid: {what}")))?;
+    check_counts(conf, base, &chains)?;
+    Ok((space, chains))
+}
+
+fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
+    let mut used = TypeSet::default();
+    let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
+    for (number, id) in base.header.order[..count].iter().enumerate() {
+        let id = id.load();
+        let info = base.types.get(id as usize);
+        let found = info
+            .ok_or("its number is out of range")
+            .and_then(|i| shape::check(i, id as u16, base.block_bytes()))
+            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it occurs twice") });
+        found.map_err(|what| {
+            PoolError::corrupt(conf, &format!("type {id}, added as number {number}: {what}"))
+        })?;
+    }
+    Ok(used)
+}
+
+/// Refuses counts that the extents cannot hold.
+fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
+    for info in base.used_types() {
+        let id = info.id.load() as u16;
+        let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
+        let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
+        let found = shape::check_counts(&info, slots, groups);
+        found.map_err(|what| PoolError::corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
+    }
+    Ok(())
 }

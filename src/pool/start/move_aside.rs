@@ -201,7 +201,6 @@ mod tests {
     use super::*;
     use crate::conf::{BackendKind, OnCrashLoop};
     use crate::pool::MemoryPoolMgr;
-    use crate::pool::opening::find_space;
     use crate::pool::start::judging;
     use crate::pool::store::base;
     use crate::share::StartMode;
@@ -257,7 +256,7 @@ mod tests {
         let prospect = Prospect::look(conf, base::base_bytes(conf)).unwrap();
         let base = Base::find(prospect.base().unwrap()).unwrap();
         let blocks = judging::blocks(conf, &base, &prospect).unwrap();
-        let (space, chains) = find_space(conf, &base, blocks.regions).unwrap();
+        let (space, chains) = judging::space(conf, &base, blocks.regions).unwrap();
         let mut share = prospect.take(blocks.complete, &mut |_| ()).unwrap();
         cut(&base, &space, &chains, &mut share);
     }
