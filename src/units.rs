@@ -1,6 +1,7 @@
 //! Quantities that must not be mixed up: segment keys and sizes in bytes.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A System V IPC key, which prints as an operator writes it: `0x48500100`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,34 @@ pub(crate) const fn round_up(n: u64, unit: u64) -> Option<u64> {
     }
 }
 
+/// A time span in seconds, which prints as an operator writes it: `5 s`, `3 min`, `2 h`, `9 d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age(pub u64);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            s @ 0..120 => write!(f, "{s} s"),
+            s @ 120..7200 => write!(f, "{} min", s / 60),
+            s @ 7200..172_800 => write!(f, "{} h", s / 3600),
+            s => write!(f, "{} d", s / 86_400),
+        }
+    }
+}
+
+/// A span of time, which prints as an [`Age`], or as milliseconds if it is shorter than a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            seconds => Age(seconds).fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +94,14 @@ mod tests {
         assert_eq!(Bytes(1000).to_string(), "1000");
         assert_eq!(Bytes(0).to_string(), "0");
         assert_eq!(Key(0x4850_0100).to_string(), "0x48500100");
+    }
+
+    #[test]
+    fn spans_of_time_have_one_unit() {
+        let said: Vec<String> = [0, 119, 120, 7200, 172_800].map(|s| Age(s).to_string()).into();
+        assert_eq!(said, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
+        assert_eq!(Span(Duration::from_millis(999)).to_string(), "999 ms");
+        assert_eq!(Span(Duration::from_millis(4321)).to_string(), "4 s");
     }
 
     #[test]

@@ -77,6 +77,7 @@ const LONG: [(&str, &str); 0] = [];
 
 const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 600;
+const MEDIAN_LINES: usize = 150;
 
 struct Source {
     path: String,
@@ -238,6 +239,10 @@ fn unsafe_code_is_only_in_listed_files() {
 fn files_are_short() {
     let long = files("src", "rs").into_iter().filter(|source| source.text.lines().count() > FILE_LINES);
     none(long.map(|source| source.path).collect(), "no file of the library has more than 600 lines");
+    let mut lines: Vec<usize> = library().iter().map(|source| source.text.lines().count()).collect();
+    lines.sort_unstable();
+    let median = lines[lines.len() / 2];
+    assert!(median < MEDIAN_LINES, "half of the files of the library have more than {median} lines");
 }
 
 /// Returns the functions of a source, with their lines. Relies on the indentation of `cargo fmt`.

@@ -150,8 +150,7 @@ fn named_header(base: &Base, info: &TypeInfo, block: &mut dyn FnMut(Key) -> Opti
     let records = (0..count).filter_map(|number| base.extents.get(number));
     let rec = { records }.find(|rec| rec.owner.load() == owner && rec.ordinal.load() == ordinal)?;
     let region = block(Key(base.blocks.get(rec.block.load() as usize)?.key.load()))?;
-    let below = u64::from(index & !(u32::MAX << shift)).checked_mul(info.stride.load())?;
-    let offset = rec.offset.load().checked_add(info.map_bytes.load())?.checked_add(below)?;
+    let offset = shape::slot_offset(info, rec.offset.load(), index)?;
     region.at::<Word>(offset).ok().map(|header| header.load())
 }
 

@@ -6,6 +6,7 @@ use crate::inspect::walk::{Type, Walk, place_of};
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::pool::store::index::{Addressing, Hash};
+use crate::pool::store::shape::slot_offset;
 use crate::pool::store::slot::Slot;
 use crate::region::{OutOfBounds, Region, Table};
 use crate::word::Word;
@@ -188,10 +189,8 @@ struct Reached {
 
 /// Returns the user key of the object in slot `index`, if one lives there.
 fn key_of(ty: &Type, index: u32) -> Option<u64> {
-    let shift = ty.info.shift.load();
-    let extent = ty.slots.get((index >> shift) as usize)?;
-    let at = u64::from(index & ((1 << shift) - 1)).checked_mul(ty.info.stride.load())?;
-    let offset = extent.offset.checked_add(ty.info.map_bytes.load())?.checked_add(at)?;
+    let extent = ty.slots.get((index >> ty.info.shift.load()) as usize)?;
+    let offset = slot_offset(&ty.info, extent.offset, index)?;
     let word = |block: &Region, offset| block.at::<Word>(offset).ok().map(|word| word.load());
     let header = word(&extent.block, offset)?;
     if !Slot::is_live(header) {

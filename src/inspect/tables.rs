@@ -14,7 +14,7 @@ use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::store::base::Base;
 use crate::pool::store::shape;
 use crate::region::Region;
-use crate::units::{Key, round_up};
+use crate::units::Key;
 use crate::word::Word;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::offset_of;
@@ -279,29 +279,13 @@ fn extent(
 ) -> Result<(), &'static str> {
     let (id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
     let ty = types.get_mut(&id).ok_or("its type is not in use")?;
-    let (chain, expected) = match kind {
-        ExtentKind::Slots => (&mut ty.slots, ty.info.extent_bytes.load()),
-        ExtentKind::Index => (&mut ty.index, ty.info.index_bytes.load()),
-    };
+    let bytes = shape::extent_length(&ty.info, kind)?;
+    let chain = if kind == ExtentKind::Slots { &mut ty.slots } else { &mut ty.index };
     let block = rec.block.load() as usize;
     let used = used.get_mut(block).ok_or("its block does not exist")?;
-    let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
-    if bytes != expected || bytes == 0 || bytes % limits::LINE != 0 {
-        return Err("its length does not match its type");
-    }
-    let end = offset.checked_add(bytes).filter(|end| *end <= walk.base.block_bytes());
-    let end = end.ok_or("it ends outside its block")?;
-    let unit = u64::from(ty.info.align.load()).max(limits::LINE);
-    if Some(offset) != round_up(*used, unit) {
-        return Err("it does not follow the previous extent of its block");
-    }
-    *used = end;
-    if rec.ordinal.load() as usize != chain.len() {
-        return Err("it is out of order");
-    }
-    if kind == ExtentKind::Index && !ty.info.keyed() {
-        return Err("it is an index extent of a type without user keys");
-    }
+    let (align, ordinal) = (ty.info.align.load().into(), chain.len() as u64);
+    *used = shape::check_extent(rec, bytes, align, ordinal, *used, walk.base.block_bytes())?;
+    let offset = *used - bytes;
     let region = walk.pool.blocks.get(block).and_then(|region| region.as_ref().ok());
     let region = region.ok_or("its block cannot be read")?;
     let Some(record) = walk.base.blocks.get(block) else { return Err("its block does not exist") };

@@ -52,6 +52,11 @@ pub struct Frozen {
 record!(Frozen, 64);
 
 impl Frozen {
+    /// Returns whether a first word is one of the three that hotpool stores.
+    pub fn is_magic(word: u64) -> bool {
+        [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&word)
+    }
+
     /// Computes the expected value of `check`.
     pub fn sum(&self) -> u32 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;

@@ -1,8 +1,7 @@
 //! The first bytes of a segment, copied: what it says of itself.
 
 use crate::layout::{
-    BASE_KIND, BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING,
-    MAGIC_READY, text,
+    BASE_KIND, BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_MAKING, text,
 };
 use crate::limits;
 use crate::region::Region;
@@ -66,7 +65,7 @@ pub struct NamedBlock {
 impl Head {
     /// Whether hotpool made the segment.
     pub fn is_hotpool(&self) -> bool {
-        [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&self.magic)
+        Frozen::is_magic(self.magic)
     }
 
     /// Whether a creation of it has begun and not ended, as far as its first bytes say.

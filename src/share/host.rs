@@ -148,8 +148,7 @@ fn remove_block(
     if !dry_run {
         // While the base is ours, no start can take the block back.
         let lock = match &base {
-            Some(base) if backend.kind() == BackendKind::Heap => Some(OwnerLock::take_heap(base.key)?),
-            Some(base) => Some(OwnerLock::take(base.key, 0o600, Whose::Any, Wait::ms(0))?),
+            Some(base) => Some(OwnerLock::take_of(backend.kind(), base.key, 0o600, Whose::Any, Wait::ms(0))?),
             None => None,
         };
         if let Some(lock) = &lock {
@@ -206,10 +205,7 @@ fn another_has(home: &Home, key: Key) -> bool {
 fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts], keeps_set: bool) -> Result<(), ShareError> {
     let key = facts.key;
     let wait = Wait::ms(0);
-    let lock = match backend.kind() {
-        BackendKind::Heap => OwnerLock::take_heap(key)?,
-        _ => OwnerLock::take(key, 0o600, Whose::Any, wait)?,
-    };
+    let lock = OwnerLock::take_of(backend.kind(), key, 0o600, Whose::Any, wait)?;
     fence::wait_for_rivals(backend, key, &lock, wait)?;
     let is_ours = facts.head().is_some_and(Head::is_hotpool);
     if let (Some(segment), Verdict::Unfinished, false) = (&facts.segment, facts.verdict(), is_ours) {

@@ -31,6 +31,7 @@ use super::owner_set::{
     MAGIC, OBSERVERS, OWNER, SEMAPHORES, SET_MAGIC, Whose, inspect, look, read, vanished,
 };
 use super::wait::Wait;
+use crate::conf::BackendKind;
 use crate::limits;
 use crate::sys::proc::Process;
 use crate::sys::{self, sysv};
@@ -99,8 +100,22 @@ impl OwnerLock {
         Err(OwnerError::Removed { key, rounds: limits::OWNER_ROUNDS })
     }
 
+    /// Becomes the owner of a pool of a backend, whose lock may need no semaphores.
+    pub(crate) fn take_of(
+        backend: BackendKind,
+        key: Key,
+        mode: u32,
+        whose: Whose,
+        wait: Wait,
+    ) -> Result<Self, OwnerError> {
+        match backend {
+            BackendKind::Heap => Self::take_heap(key),
+            _ => Self::take(key, mode, whose, wait),
+        }
+    }
+
     /// Becomes the owner of a pool in memory of this process.
-    pub(crate) fn take_heap(key: Key) -> Result<Self, OwnerError> {
+    fn take_heap(key: Key) -> Result<Self, OwnerError> {
         let wait = Wait::ms(0);
         let claim = Claim::take(Space::Heap, key, wait).ok_or_else(|| this_process(key, wait))?;
         Ok(OwnerLock { key, whose: Whose::Own, base: RefCell::default(), set: None, _claim: claim })

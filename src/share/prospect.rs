@@ -35,10 +35,7 @@ impl Prospect {
     /// A base that has to be made gets `base_bytes` bytes.
     pub(crate) fn look(conf: &ProcessConf, base_bytes: u64) -> Result<Prospect, ShareError> {
         let wait = Wait::ms(conf.owner_wait_ms);
-        let lock = match conf.backend {
-            BackendKind::Heap => OwnerLock::take_heap(conf.base_key)?,
-            _ => OwnerLock::take(conf.base_key, conf.mode, Whose::Own, wait)?,
-        };
+        let lock = OwnerLock::take_of(conf.backend, conf.base_key, conf.mode, Whose::Own, wait)?;
         let backend = Home::of(conf).open();
         let waited = fence::wait_for_rivals(&*backend, conf.base_key, &lock, wait);
         let ground = Ground {

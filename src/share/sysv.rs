@@ -144,15 +144,10 @@ fn list_removed() -> io::Result<Vec<(u32, i32)>> {
         let Ok(facts) = facts_of(row.shmid) else { continue };
         let Ok(segment) = attach(row.shmid, facts.bytes.0, Access::Read) else { continue };
         if let Ok(frozen) = segment.region().at::<Frozen>(0)
-            && is_ours(&frozen)
+            && Frozen::is_magic(frozen.magic.load())
         {
             found.push((frozen.key.load(), row.shmid));
         }
     }
     Ok(found)
-}
-
-fn is_ours(frozen: &Frozen) -> bool {
-    use crate::layout::{MAGIC_GONE, MAGIC_MAKING, MAGIC_READY};
-    [MAGIC_MAKING, MAGIC_READY, MAGIC_GONE].contains(&frozen.magic.load())
 }

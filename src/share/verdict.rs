@@ -9,9 +9,9 @@ use crate::layout::{
     BASE_KIND, BLOCK_KIND, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY,
     RUN_STARTING,
 };
-use crate::sys::proc::{Age, Process};
+use crate::sys::proc::Process;
 use crate::sys::sysv;
-use crate::units::Bytes;
+use crate::units::{Age, Bytes};
 
 /// What is under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

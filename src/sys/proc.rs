@@ -1,6 +1,7 @@
 //! Processes, their mappings, and the segments of the host, as `/proc` reports them.
 
 use crate::sys::sysv::{self, ShmStat};
+use crate::units::Age;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -81,21 +82,6 @@ impl fmt::Display for Process {
             (pid, state) => {
                 write!(f, "pid {pid} ({}, {state}, started {} ago)", self.command, Age(self.age))
             }
-        }
-    }
-}
-
-/// A time span in seconds, which prints as an operator writes it: `5 s`, `3 min`, `2 h`, `9 d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Age(pub(crate) u64);
-
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            s @ 0..120 => write!(f, "{s} s"),
-            s @ 120..7200 => write!(f, "{} min", s / 60),
-            s @ 7200..172_800 => write!(f, "{} h", s / 3600),
-            s => write!(f, "{} d", s / 86_400),
         }
     }
 }
@@ -371,11 +357,5 @@ mod tests {
         let line = "1 7 600 65536 18095 3473 0 0 0 0 0 1795269404 1795269404 1795268946 61440 4096";
         assert_eq!(parse_memory(line), Some(ShmMemory { shmid: 7, rss: 61_440, swap: 4096 }));
         assert_eq!(parse_memory("1 7 600"), None);
-    }
-
-    #[test]
-    fn ages_are_said_in_the_unit_that_fits() {
-        let said: Vec<String> = [0, 119, 120, 7200, 172_800].map(|s| Age(s).to_string()).into();
-        assert_eq!(said, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Sizes, spans of time and names as the command prints them.
 
-use hotpool::units::Key;
+use hotpool::units::{Age, Key};
 
 /// Formats bytes in the unit that fits, with at most one decimal: `64M`, `259.6M`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -17,12 +17,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Formats seconds in the unit that fits: `5 s`, `3 min`, `2 h`, `9 d`.
 pub(crate) fn age(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
+    Age(seconds).to_string()
 }
 
 /// Escapes control characters of a name from a segment, which may contain anything.

@@ -5,7 +5,7 @@ use crate::pool::start::breaker::CrashLoop;
 use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::starts::LastEnd;
 use crate::share::{MemoryReport, StartMode};
-use crate::units::Key;
+use crate::units::{Key, Span};
 use std::fmt;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl fmt::Display for ResumeReport {
             LastEnd::Died { was_ready: false } => write!(f, ", the last owner died before it was ready")?,
         }
         if let Some(ago) = self.ended_ago {
-            write!(f, " {} ago", Ago(ago))?;
+            write!(f, " {} ago", Span(ago))?;
         }
         if self.rebooted {
             write!(f, ", another boot")?;
@@ -144,18 +144,5 @@ impl fmt::Display for ResumeReport {
             more => write!(f, ", the ini and the pool disagree in {more} points")?,
         }
         write!(f, "; {} us{}", self.took.as_micros(), self.memory)
-    }
-}
-
-struct Ago(Duration);
-
-impl fmt::Display for Ago {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            0 => write!(f, "{} ms", self.0.as_millis()),
-            s @ 1..=599 => write!(f, "{s} s"),
-            s @ 600..=86_399 => write!(f, "{} h {} min", s / 3600, s / 60 % 60),
-            s => write!(f, "{} d {} h", s / 86_400, s / 3600 % 24),
-        }
     }
 }

@@ -6,11 +6,10 @@ use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::forensics::black_box::{BlackBox, Event};
 use crate::pool::store::base::Base;
-use crate::pool::store::shape::{Shape, TypeSet};
+use crate::pool::store::shape::{Shape, TypeSet, check_extent, extent_length, extent_start, slot_offset};
 use crate::pool::store::slot::Slot;
 use crate::region::{At, Region, Table};
 use crate::share::{Home, growth};
-use crate::units::round_up;
 use crate::word::Word;
 
 /// The blocks of a pool, and their free bytes.
@@ -159,16 +158,7 @@ impl Expected {
         let (type_id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
         let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
         let info = info.ok_or("its type is not in use")?;
-        if kind == ExtentKind::Index && !info.keyed() {
-            return Err("it is an index extent of a type without user keys");
-        }
-        let bytes = match kind {
-            ExtentKind::Slots => info.extent_bytes.load(),
-            ExtentKind::Index => info.index_bytes.load(),
-        };
-        if bytes == 0 || bytes % limits::LINE != 0 {
-            return Err("its length does not match its type");
-        }
+        let bytes = extent_length(&info, kind)?;
         Ok(Expected { chain: Chains::slot(type_id, kind), bytes, align: info.align.load().into() })
     }
 }
@@ -274,26 +264,13 @@ impl Space {
         expected: &Expected,
         chains: &Chains,
     ) -> Result<(u32, u64), &'static str> {
-        let (number, offset, bytes) = (rec.block.load(), rec.offset.load(), rec.bytes.load());
-        if bytes != expected.bytes {
-            return Err("its length does not match its type");
-        }
-        if rec.ordinal.load() != chains.counts[expected.chain] {
-            return Err("it is out of order");
-        }
-        let Some(block) = self.blocks.get_mut(number as usize) else {
-            return Err("its block does not exist");
-        };
-        let end = offset.checked_add(bytes).filter(|end| *end <= self.block_bytes);
-        match end {
-            Some(end)
-                if Some(offset) == offset_after(block.used, expected.align) && block.region.is_some() =>
-            {
-                block.used = end;
-                Ok((number, offset))
-            }
-            _ => Err("it is outside its block or does not follow the previous extent"),
-        }
+        let number = rec.block.load();
+        let block = self.blocks.get_mut(number as usize).filter(|block| block.region.is_some());
+        let block = block.ok_or("its block does not exist")?;
+        let ordinal = u64::from(chains.counts[expected.chain]);
+        block.used =
+            check_extent(rec, expected.bytes, expected.align, ordinal, block.used, self.block_bytes)?;
+        Ok((number, block.used - expected.bytes))
     }
 
     /// Returns how many entries from `number` on, which `count_in` has checked, are consecutive.
@@ -310,7 +287,7 @@ impl Space {
         let (owner, bytes) = (first.owner.load(), expected.bytes);
         let mut ordinal = first.ordinal.load();
         let Some(space) = self.blocks.get_mut(block as usize) else { return 1 };
-        let is_dense = offset_after(space.used, expected.align) == Some(space.used);
+        let is_dense = extent_start(space.used, expected.align) == Some(space.used);
         let mut next = number + 1;
         while is_dense && next < count && self.block_bytes - space.used >= bytes {
             let Some(rec) = self.table.get(next) else { break };
@@ -345,8 +322,7 @@ impl Space {
             if ordinal < run.count {
                 let extent = self.extents(run)?;
                 let first = extent.offset.checked_add(u64::from(ordinal).checked_mul(run.bytes)?)?;
-                let below = u64::from(index & !(u32::MAX << shift)).checked_mul(info.stride.load())?;
-                let offset = first.checked_add(info.map_bytes.load())?.checked_add(below)?;
+                let offset = slot_offset(info, first, index)?;
                 return extent.block.at::<Word>(offset).ok().map(|header| header.load());
             }
             ordinal -= run.count;
@@ -391,12 +367,7 @@ impl Space {
             self.first_open += 1;
         }
         let open = self.blocks.iter().enumerate().skip(self.first_open);
-        open.filter_map(|(number, block)| Some((number, block.region?, offset_after(block.used, align)?)))
+        open.filter_map(|(number, block)| Some((number, block.region?, extent_start(block.used, align)?)))
             .find(|(_, _, offset)| offset + bytes <= self.block_bytes)
     }
-}
-
-/// Returns the offset at which an extent with this alignment begins after `used` bytes of a block.
-fn offset_after(used: u64, align: u64) -> Option<u64> {
-    round_up(used, align.max(limits::LINE))
 }

@@ -2,7 +2,7 @@
 //!
 //! It also checks the entry of a type.
 
-use crate::layout::{Group, Tally, TypeInfo, slots_extent};
+use crate::layout::{ExtentKind, ExtentRec, Group, Tally, TypeInfo, slots_extent};
 use crate::limits;
 use crate::object::PoolObject;
 use crate::units::round_up;
@@ -180,6 +180,58 @@ pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(
         return Err("it counts objects, but has no index for them");
     }
     Ok(())
+}
+
+/// Where slot `index` of a type begins in its block, if the extent with that slot begins at `extent`.
+///
+/// Returns `None` if that overflows.
+pub(crate) fn slot_offset(info: &TypeInfo, extent: u64, index: u32) -> Option<u64> {
+    let in_extent = index & !u32::MAX.checked_shl(info.shift.load())?;
+    let below = u64::from(in_extent).checked_mul(info.stride.load())?;
+    extent.checked_add(info.map_bytes.load())?.checked_add(below)
+}
+
+/// Returns the length that an extent of this kind has, by what its type says of it.
+pub(crate) fn extent_length(info: &TypeInfo, kind: ExtentKind) -> Result<u64, &'static str> {
+    let bytes = match kind {
+        ExtentKind::Index if !info.keyed() => {
+            return Err("it is an index extent of a type without user keys");
+        }
+        ExtentKind::Index => info.index_bytes.load(),
+        ExtentKind::Slots => info.extent_bytes.load(),
+    };
+    let is_whole = bytes != 0 && bytes % limits::LINE == 0;
+    is_whole.then_some(bytes).ok_or("its length does not match its type")
+}
+
+/// Checks an extent of a type: `bytes` is its [`extent_length`], `ordinal` its number among those of its kind, `used`
+/// where the extents before it end in its block. Returns where it ends.
+pub(crate) fn check_extent(
+    rec: &ExtentRec,
+    bytes: u64,
+    align: u64,
+    ordinal: u64,
+    used: u64,
+    block_bytes: u64,
+) -> Result<u64, &'static str> {
+    if rec.bytes.load() != bytes {
+        return Err("its length does not match its type");
+    }
+    let offset = rec.offset.load();
+    let end =
+        offset.checked_add(bytes).filter(|end| *end <= block_bytes).ok_or("it ends outside its block")?;
+    if Some(offset) != extent_start(used, align) {
+        return Err("it does not follow the previous extent of its block");
+    }
+    if u64::from(rec.ordinal.load()) != ordinal {
+        return Err("it is out of order");
+    }
+    Ok(end)
+}
+
+/// Returns where an extent of a type of this alignment begins after `used` bytes of a block.
+pub(crate) fn extent_start(used: u64, align: u64) -> Option<u64> {
+    round_up(used, align.max(limits::LINE))
 }
 
 /// A set of type numbers.

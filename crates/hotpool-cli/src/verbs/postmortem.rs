@@ -1,6 +1,7 @@
 //! `hotpool postmortem`: what was the process doing when it died?
 
 use crate::exit::{self, Exit};
+use crate::human;
 use crate::output::Output;
 use crate::problems;
 use crate::target::{Missing, Target, Which};
@@ -183,9 +184,7 @@ fn how(found: &PostMortem, start: &Start) -> String {
 fn span(nanos: u64) -> String {
     match nanos {
         0..10_000_000_000 => format!("{} ms", nanos / 1_000_000),
-        10_000_000_000..600_000_000_000 => format!("{} s", nanos / 1_000_000_000),
-        600_000_000_000..172_800_000_000_000 => format!("{} min", nanos / 60_000_000_000),
-        _ => format!("{} d", nanos / 86_400_000_000_000),
+        _ => human::age(nanos / 1_000_000_000),
     }
 }
 
