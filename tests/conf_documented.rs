@@ -58,6 +58,33 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
 }
 
 #[test]
+fn every_key_of_a_queue_is_documented_and_shown() {
+    let text = "[common]\nProcessList = a\n[queue.b]\nNoKey = 1\n";
+    let error = ConfMgr::parse(text, "a.ini").unwrap_err();
+    let known = error.problems().iter().find_map(|problem| match problem.kind {
+        ProblemKind::UnknownKey { known, .. } => Some(known),
+        _ => None,
+    });
+    let (document, ini) = (read("docs/operating.md"), read("config/memorypool.full.ini"));
+    let shown = ini.split("[queue.moves]").nth(1).unwrap();
+    for key in known.unwrap() {
+        let row = |line: &str| line.starts_with("| `") && line.contains(&format!("`{key}`"));
+        assert!(document.lines().any(row), "{key} has no row");
+        assert!(
+            shown.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name.trim() == *key)),
+            "{key}"
+        );
+    }
+    let conf = ConfMgr::load("config/memorypool.full.ini").unwrap();
+    let moves = conf.queue("moves").unwrap();
+    let made = hotpool::conf::QueueConf::new("moves", moves.key, moves.kind, 4096, moves.message_bytes);
+    assert_eq!(
+        (moves.on_dead, moves.on_slow, moves.mode, moves.wait_ms),
+        (made.on_dead, made.on_slow, made.mode, made.wait_ms)
+    );
+}
+
+#[test]
 fn missing_keys_have_their_defaults() {
     let text = "[common]\nProcessList = a\n[a]\nBaseKey = 1\nBlockSize = 64K\nShmKeys = 2\n";
     let conf = ConfMgr::parse(text, "a.ini").unwrap();

@@ -747,3 +747,70 @@ fn huge_pages_required_on_a_backend_without_reserved_pages() {
       a.ini:17:13: [world] HugePages: requires reserved pages, which only Backend = sysv has, not posix; set HugePages = try
     ");
 }
+
+const QUEUE: &str = "
+[queue.moves]
+Key = 0x48500f01
+Kind = channel
+Capacity = 64
+MessageSize = 256
+Writers = zone
+Readers = world
+";
+
+/// Returns the report for `SOUND` and a queue, with `from` replaced by `to` in the queue.
+fn queue_mistake(from: &str, to: &str) -> String {
+    assert!(QUEUE.contains(from), "nothing to replace: {from}");
+    report(&format!("{SOUND}{}", QUEUE.replacen(from, to, 1)))
+}
+
+#[test]
+fn a_queue_that_nobody_writes_to() {
+    assert_snapshot!(queue_mistake("Writers = zone", "Writers ="), @"
+    no-members
+      a.ini:22:10: [queue.moves] Writers: names no process; write, for example, Writers = zone, match
+    ");
+}
+
+#[test]
+fn a_queue_of_an_unknown_process() {
+    assert_snapshot!(queue_mistake("Readers = world", "Readers = zone, wrld"), @"
+    member-not-listed
+      a.ini:23:17: [queue.moves] Readers: ProcessList does not list \"wrld\" (did you mean world?); add it there or remove it here
+    ");
+}
+
+#[test]
+fn a_queue_with_too_many_readers() {
+    let many: Vec<String> = (0..241).map(|n| format!("p{n}")).collect();
+    assert_snapshot!(queue_mistake("Readers = world", &format!("Readers = {}", many.join(", "))), @"
+    too-many-members
+      a.ini:23:11: [queue.moves] Readers: names 241 processes; a queue has at most 240
+    ");
+}
+
+#[test]
+fn a_broadcast_with_a_policy_for_readers() {
+    assert_snapshot!(queue_mistake("Kind = channel", "Kind = broadcast\nOnSlow = block"), @"
+    policy-unused
+      a.ini:20:10: [queue.moves] OnSlow: applies only to Kind = channel: no writer of a broadcast waits; remove it or change Kind
+    ");
+}
+
+#[test]
+fn a_queue_larger_than_a_segment() {
+    let report = queue_mistake("Capacity = 64\nMessageSize = 256", "Capacity = 60000\nMessageSize = 1G");
+    assert_snapshot!(report, @"
+    queue-too-big
+      a.ini:21:15: [queue.moves] MessageSize: 60000 messages of this size need 60000G, and a segment has at most 1024G; lower Capacity or MessageSize
+    ");
+}
+
+#[test]
+fn a_queue_that_is_not_there() {
+    let conf = ConfMgr::parse(&format!("{SOUND}{QUEUE}"), "a.ini").unwrap();
+    assert_snapshot!(shown(conf.queue("move").unwrap_err()), @r#"
+    no-such-queue
+      a.ini: has no queue "move" (did you mean moves?); its queues are moves
+    "#);
+}

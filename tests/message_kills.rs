@@ -29,15 +29,40 @@ fn main() {
         if !chosen.is_empty() && !chosen.iter().any(|part| scenario.name.contains(part.as_str())) {
             continue;
         }
-        let (points, violation) = scenarios::run(scenario);
+        let (points, violation) = scenarios::run(scenario, None);
         kills += points;
         if let Some(violation) = violation {
             bad += 1;
             println!("VIOLATION {violation}");
         }
     }
+    #[cfg(feature = "mutants")]
+    {
+        bad += planted();
+    }
     println!("kill points: {kills}, violations: {bad}, {:.1} s", began.elapsed().as_secs_f64());
     std::process::exit(i32::from(bad != 0));
+}
+
+/// Plants each bug of `src/sync/slips.rs`; how many are not detected by the scenario that is named
+/// there.
+#[cfg(all(target_arch = "x86_64", feature = "mutants"))]
+fn planted() -> usize {
+    let mut missed = 0;
+    for (slip, says, by) in hotpool::sync::slips::ALL {
+        let scenarios: Vec<_> = scenarios::ALL.iter().filter(|scenario| scenario.name.contains(by)).collect();
+        let detected = scenarios.iter().find_map(|scenario| {
+            // A child that fails where none should has detected it, too.
+            let run = std::panic::AssertUnwindSafe(|| scenarios::run(scenario, Some(*slip)).1);
+            std::panic::catch_unwind(run).unwrap_or(Some("a process failed".into()))
+        });
+        missed += usize::from(detected.is_none());
+        match detected {
+            Some(what) => println!("detected: {slip:?}, {says}\n    {what}"),
+            None => println!("MISSED: {slip:?}, {says}, by {by}"),
+        }
+    }
+    missed
 }
 
 #[cfg(not(target_arch = "x86_64"))]

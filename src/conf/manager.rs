@@ -4,6 +4,7 @@ use super::collide::{KeyUse, collisions};
 use super::nearest::nearest;
 use super::problem::{ConfError, Found, Problem, ProblemKind};
 use super::process::{Place, ProcessConf};
+use super::queue::QueueConf;
 use super::read::read;
 use crate::limits;
 use crate::units::Bytes;
@@ -40,6 +41,7 @@ use std::path::{Path, PathBuf};
 pub struct ConfMgr {
     file: PathBuf,
     processes: Vec<ProcessConf>,
+    queues: Vec<QueueConf>,
 }
 
 impl ConfMgr {
@@ -133,6 +135,28 @@ impl ConfMgr {
             whole(&self.file, kind).into()
         })
     }
+
+    /// Returns the queues in the order of their sections.
+    pub fn queues(&self) -> &[QueueConf] {
+        &self.queues
+    }
+
+    /// Returns the queue of section `[queue.NAME]`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the ini has no queue of that name. The error lists those that it has.
+    pub fn queue(&self, name: &str) -> Result<&QueueConf, ConfError> {
+        self.queues.iter().find(|queue| queue.name == name).ok_or_else(|| {
+            let names = || self.queues.iter().map(|queue| queue.name.as_str());
+            let kind = ProblemKind::NoSuchQueue {
+                asked: Found::new(name),
+                nearest: nearest(name, names()),
+                names: names().map(str::to_owned).collect(),
+            };
+            whole(&self.file, kind).into()
+        })
+    }
 }
 
 /// Several inis while they are being read.
@@ -148,7 +172,7 @@ struct Fleet {
 impl Fleet {
     fn add(&mut self, text: &str, file: &Path) {
         let draft = read(text, file);
-        self.files.push(ConfMgr { file: file.to_owned(), processes: draft.processes });
+        self.files.push(ConfMgr { file: file.to_owned(), processes: draft.processes, queues: draft.queues });
         self.keys.extend(draft.keys);
         self.problems.extend(draft.problems);
         self.order.push(file.to_owned());

@@ -13,6 +13,7 @@ mod nearest;
 mod problem;
 mod process;
 mod queue;
+mod queue_section;
 mod read;
 mod report;
 mod resume;

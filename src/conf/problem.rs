@@ -423,6 +423,50 @@ pub enum ProblemKind {
     #[error("contradicts OnCrashLoop = cold, which causes a cold start; change one of the two")]
     HotAndCold,
 
+    /// A queue without writers or readers.
+    #[error("names no process; write, for example, Writers = zone, match")]
+    NoMembers,
+    /// A queue has more writers or readers than allowed.
+    #[error("names {found} processes; a queue has at most {}", limits::MAX_MEMBERS)]
+    TooManyMembers {
+        /// Number of processes.
+        found: usize,
+    },
+    /// A writer or reader of a queue is not in `ProcessList`.
+    #[error("ProcessList does not list {name}{}; add it there or remove it here", did_you_mean(nearest))]
+    MemberNotListed {
+        /// The name.
+        name: Found,
+        /// Listed name that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A broadcast has a policy for readers.
+    #[error("applies only to Kind = channel: no writer of a broadcast waits; remove it or change Kind")]
+    PolicyUnused,
+    /// The messages of a queue do not fit a segment.
+    #[error(
+        "{capacity} messages of this size need {needed}, and a segment has at most {max}; lower Capacity \
+         or MessageSize"
+    )]
+    QueueTooBig {
+        /// `Capacity`.
+        capacity: u32,
+        /// Bytes of all messages.
+        needed: Bytes,
+        /// Largest segment.
+        max: Bytes,
+    },
+    /// The ini has no queue with the requested name.
+    #[error("has no queue {asked}{}; its queues are {}", did_you_mean(nearest), listed(names))]
+    NoSuchQueue {
+        /// The requested name.
+        asked: Found,
+        /// Name that was probably meant.
+        nearest: Option<String>,
+        /// Names of the queues in the ini.
+        names: Vec<String>,
+    },
+
     /// The ini has no process with the requested name.
     #[error("has no process {asked}{}; its processes are {}", did_you_mean(nearest), listed(names))]
     NoSuchProcess {
@@ -482,6 +526,12 @@ impl ProblemKind {
             DirNotAbsolute { .. } => "dir-not-absolute",
             HugeNotReserved { .. } => "huge-not-reserved",
             HotAndCold => "hot-and-cold",
+            NoMembers => "no-members",
+            TooManyMembers { .. } => "too-many-members",
+            MemberNotListed { .. } => "member-not-listed",
+            PolicyUnused => "policy-unused",
+            QueueTooBig { .. } => "queue-too-big",
+            NoSuchQueue { .. } => "no-such-queue",
             NoSuchProcess { .. } => "no-such-process",
         }
     }

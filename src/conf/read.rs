@@ -5,6 +5,8 @@ use super::ini::{self, Section};
 use super::nearest::nearest;
 use super::problem::{Problem, ProblemKind};
 use super::process::ProcessConf;
+use super::queue::QueueConf;
+use super::queue_section;
 use super::report::{Report, Spot};
 use super::rules;
 use super::section;
@@ -18,6 +20,8 @@ const TYPES: &str = "types";
 
 /// The contents of one text, valid or not.
 pub(super) struct Draft {
+    /// The valid queues.
+    pub(super) queues: Vec<QueueConf>,
     /// Processes without problems of their own.
     pub(super) processes: Vec<ProcessConf>,
     /// Every segment key of every process, including processes with problems.
@@ -55,10 +59,24 @@ pub(super) fn read(text: &str, file: &Path) -> Draft {
             None => drop(types.map(|types| section::types(types, None, &mut report))),
         }
     }
+    let listed_names: Vec<&str> = listed.iter().flatten().map(|spot: &Spot<'_>| spot.span.text).collect();
+    let queues = sections.iter().filter(|section| is_queue(section, &listed_names));
+    let queues = queues
+        .filter_map(|section| queue_section::queue(section, &listed_names, &mut keys, &mut report))
+        .collect();
     let problems = report.into_problems();
     let complete = listed.is_some_and(|listed| listed.len() == processes.len());
     debug_assert!(complete || !problems.is_empty(), "a listed process is missing without a word");
-    Draft { processes, keys, problems }
+    Draft { queues, processes, keys, problems }
+}
+
+/// Returns whether a section declares a queue. `[queue.types]` has the types of a process called
+/// `queue`, if there is one.
+fn is_queue(section: &Section<'_>, listed: &[&str]) -> bool {
+    match section.name.text.split_once('.') {
+        Some((queue_section::PREFIX, name)) => name != TYPES || !listed.contains(&queue_section::PREFIX),
+        _ => false,
+    }
 }
 
 /// Returns the section that is meant to be `[common]`, if none has that name.
@@ -179,7 +197,9 @@ fn check_names(sections: &[&Section<'_>], listed: &[Spot<'_>], report: &mut Repo
             report.add(*spot, ProblemKind::SectionMissing { name: name.into(), nearest });
         }
     }
-    for section in sections.iter().filter(|section| section.name.text != COMMON) {
+    let names: Vec<&str> = listed.iter().map(|spot| spot.span.text).collect();
+    let others = sections.iter().filter(|section| section.name.text != COMMON);
+    for section in others.filter(|section| !is_queue(section, &names)) {
         let kind = match section.name.text.split_once('.') {
             None if is_listed(section.name.text) => continue,
             None => ProblemKind::SectionNotListed { nearest: nearest(section.name.text, sectionless()) },

@@ -38,13 +38,15 @@ pub(crate) const KEYS: &[&str] = &[
 ];
 
 /// The entries of a section by key.
-struct Fields<'a> {
-    section: &'a Section<'a>,
+pub(super) struct Fields<'a> {
+    pub(super) section: &'a Section<'a>,
+    /// Keys that the section can have.
+    pub(super) known: &'static [&'static str],
 }
 
 impl<'a> Fields<'a> {
     /// Returns the value of a key; `None` if the section does not have it.
-    fn get(&self, key: &str) -> Option<Spot<'a>> {
+    pub(super) fn get(&self, key: &str) -> Option<Spot<'a>> {
         let entry = self.section.entries.iter().find(|entry| entry.key.text == key)?;
         Some(Spot::value(self.section.name.text, *entry))
     }
@@ -52,11 +54,19 @@ impl<'a> Fields<'a> {
     /// Returns the value of a required key, and reports its absence.
     ///
     /// Its absence is not reported if a line that was reported already looks like an attempt at it.
-    fn require(&self, key: &'static str, example: &'static str, report: &mut Report<'_>) -> Option<Spot<'a>> {
+    pub(super) fn require(
+        &self,
+        key: &'static str,
+        example: &'static str,
+        report: &mut Report<'_>,
+    ) -> Option<Spot<'a>> {
         let found = self.get(key);
         let attempted = || {
-            let mut slips =
-                self.section.entries.iter().filter_map(|entry| nearest(entry.key.text, KEYS.iter().copied()));
+            let mut slips = self
+                .section
+                .entries
+                .iter()
+                .filter_map(|entry| nearest(entry.key.text, self.known.iter().copied()));
             let mut malformed = self.section.malformed.iter();
             malformed.any(|line| line.text.starts_with(key)) || slips.any(|slip| slip == key)
         };
@@ -68,7 +78,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the value of an optional key: its default if it is absent, `None` if it is invalid.
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &self,
         key: &str,
         default: T,
@@ -106,7 +116,7 @@ pub(super) fn process(
     report: &mut Report<'_>,
 ) -> Option<ProcessConf> {
     check_keys(section, KEYS, report);
-    let fields = Fields { section };
+    let fields = Fields { section, known: KEYS };
 
     let base_at = fields.require("BaseKey", "BaseKey = 0x48500100", report);
     let size_at = fields.require("BlockSize", "BlockSize = 64M", report);
@@ -159,7 +169,7 @@ pub(super) fn process(
     })
 }
 
-fn one_key(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> Option<Key> {
+pub(super) fn one_key(spot: Spot<'_>, keys: &mut Vec<KeyUse>, report: &mut Report<'_>) -> Option<Key> {
     let key = report.keep(spot, values::key(spot.span.text))?;
     keys.push(KeyUse { key, place: report.place(spot), column: spot.span.column });
     Some(key)

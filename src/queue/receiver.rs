@@ -7,6 +7,7 @@ use super::record::{Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::QueueConf;
 use crate::region::OutOfBounds;
+use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring as wake};
 use crate::word::read_before;
 use std::fmt;
@@ -263,7 +264,11 @@ impl<T: Payload + ?Sized> Receiver<T> {
     #[inline]
     fn give(&mut self, found: &Found) -> Result<(), RecvError> {
         let next = found.meta.id + 1;
-        self.rec().ok_or(READER)?.given.store(next);
+        let rec = self.rec().ok_or(READER)?;
+        if planted(Slip::GiveFirst) {
+            rec.at.store(next);
+        }
+        rec.given.store(next);
         self.next = Some(next);
         Ok(())
     }

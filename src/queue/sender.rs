@@ -7,6 +7,7 @@ use super::ring::Ring;
 use crate::conf::{OnDead, OnSlow, QueueConf};
 use crate::limits;
 use crate::region::OutOfBounds;
+use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_LOCK, OpenError, Patience, Role, ring};
 use crate::sys;
 use crate::word::write_after;
@@ -60,7 +61,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     fn recover(&mut self) -> Result<(), &'static str> {
         let rec = self.ring.writers.get(self.me).ok_or(WRITER)?;
         let work = Packed(rec.work.load());
-        if work.number() != NONE {
+        if work.number() != NONE && !planted(Slip::TakeUnasked) {
             let (place, lap) = self.ring.shape.place(work.number());
             let found = Packed(self.ring.place(place).ok_or(PLACE)?.load());
             if found == Packed::new(lap, work.chunk()) {
@@ -186,7 +187,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             if number >= self.room {
                 self.make_room(number)?;
             }
-            if found.number() != 0 {
+            if found.number() != 0 && !planted(Slip::ForgetOther) {
                 let before = number - self.ring.shape.capacity;
                 self.ring.finish(before, found, self.me).map_err(SendError::Damaged)?;
             }
@@ -207,6 +208,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
         let rec = self.ring.writers.get(self.me).ok_or(SendError::Damaged(WRITER))?;
         let head = self.ring.head(self.chunk).map_err(no_chunk)?;
+        let target = Packed::new(lap, self.chunk).0;
+        let early = planted(Slip::PublishFirst) && word.replace(found.0, target).is_ok();
         head.id.fill(number);
         head.time.fill(sys::wall_nanos());
         head.clock.fill(self.clock + 1);
@@ -214,11 +217,19 @@ impl<T: Payload + ?Sized> Sender<T> {
         head.writer.fill(self.me as u32);
         head.length.fill(length as u32);
         let work = Packed::new(number, self.chunk);
-        rec.work.store(work.0);
-        if word.replace(found.0, Packed::new(lap, self.chunk).0).is_err() {
+        if !planted(Slip::NameNoWork) {
+            rec.work.store(work.0);
+        }
+        if !early && word.replace(found.0, target).is_err() {
             return Ok(false);
         }
+        if planted(Slip::NameNoWork) {
+            rec.work.store(work.0);
+        }
         self.clock += 1;
+        if planted(Slip::ClockLast) {
+            let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
+        }
         rec.clock.store(self.clock);
         // It fails if another has finished it, which stored the same.
         let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);

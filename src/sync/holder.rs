@@ -1,6 +1,7 @@
 //! The word that says who has a lock.
 
 use super::seats::Seats;
+use super::slips::{Slip, planted};
 use super::wait::Patience;
 use crate::layout::record;
 use crate::sys::futex;
@@ -123,12 +124,13 @@ impl Holder {
         let mut word = self.word.load();
         while word & HOLDER == holder {
             let next = if keep { mark_of(me) | word & SLEEPERS } else { 0 };
-            match self.word.replace(word, BROKEN | next) {
+            let broken = if planted(Slip::LoseBroken) { 0 } else { BROKEN };
+            match self.word.replace(word, broken | next) {
                 Ok(()) => {
                     if !keep {
                         futex::wake(&self.word, i32::MAX);
                     }
-                    return Ok(Some(Found::Broken));
+                    return Ok(Some(found(broken)));
                 }
                 Err(now) => word = now,
             }

@@ -15,6 +15,9 @@ mod removal;
 mod rwlock;
 mod seats;
 mod site;
+#[doc(hidden)]
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+pub mod slips;
 mod value;
 mod wait;
 

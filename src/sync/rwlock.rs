@@ -5,6 +5,7 @@ use super::error::{LockError, OpenError, OwnerDied};
 use super::head::Kind;
 use super::holder::{Found, Holder, Refused};
 use super::site::{Role, Site};
+use super::slips::{Slip, planted};
 use super::value::{ForAll, Held, ValueAt};
 use super::wait::{FOR_A_LOCK, Patience};
 use crate::layout::record;
@@ -154,6 +155,9 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
             Err(Refused::System(error)) => return Err(LockError::System(error)),
         };
         let guard = WriteGuard { lock: self, held: Held::by_guard(&self.value), _thread: PhantomData };
+        if planted(Slip::GiveBackFirst) {
+            self.writer.give_back(false, i32::MAX);
+        }
         match found {
             Found::Whole => Ok(guard),
             Found::Broken => Err(LockError::OwnerDied(OwnerDied::new(guard))),

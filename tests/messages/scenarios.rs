@@ -117,8 +117,19 @@ pub(crate) const ALL: &[Scenario] = &[
     on(Channel, "barrier: arrive", barrier_once, barrier_wait, judge_barrier),
 ];
 
+/// Plants a bug in the child.
+#[cfg(feature = "mutants")]
+pub(crate) type Planted = Option<hotpool::sync::slips::Slip>;
+#[cfg(not(feature = "mutants"))]
+pub(crate) type Planted = Option<()>;
+
+fn plant(_bug: Planted) {
+    #[cfg(feature = "mutants")]
+    hotpool::sync::slips::plant(_bug);
+}
+
 /// Kills a scenario after each instruction; how many kills, and the first violation.
-pub(crate) fn run(scenario: &Scenario) -> (u64, Option<String>) {
+pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let queue =
         Queue::bytes(scenario.kind, scenario.capacity, size_of::<Words>() as u64, &["a", "b"], &["x", "y"]);
     let world = World {
@@ -137,7 +148,12 @@ pub(crate) fn run(scenario: &Scenario) -> (u64, Option<String>) {
         world.done.store(0, Ordering::SeqCst);
         (scenario.setup)(&world);
     };
-    let start = || Child::start(|| (scenario.act)(&world));
+    let start = || {
+        Child::start(|| {
+            plant(bug);
+            (scenario.act)(&world);
+        })
+    };
     renew();
     let child = start();
     let path = Path::walk(&child, |_: Moment| false);

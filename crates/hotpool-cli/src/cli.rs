@@ -39,6 +39,7 @@ pub(crate) enum Verb {
     Ls(verbs::ls::Args),
     Man(verbs::man::Args),
     Postmortem(verbs::postmortem::Args),
+    Queues(verbs::queues::Args),
     Rm(verbs::rm::Args),
     Verify(verbs::verify::Args),
 }

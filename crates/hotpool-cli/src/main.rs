@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Ls(args) => verbs::ls::run(args, &mut out),
         Verb::Man(args) => verbs::man::run(args, &mut out),
         Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
+        Verb::Queues(args) => verbs::queues::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
         Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };

@@ -11,5 +11,6 @@ pub(crate) mod install_extras;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod postmortem;
+pub(crate) mod queues;
 pub(crate) mod rm;
 pub(crate) mod verify;

@@ -7,6 +7,7 @@ mod homes;
 mod inspect;
 mod ls;
 mod meanwhile;
+mod queues;
 mod rm;
 mod unfinished;
 mod verify;

@@ -1,0 +1,47 @@
+//! `hotpool queues` shows the queues of an ini and their members, and removes what no process uses.
+
+use crate::bench::Bench;
+use hotpool::ConfMgr;
+use hotpool::queue::{Receiver, Sender};
+
+#[test]
+fn queues_are_shown_with_their_members_and_removed_when_idle() {
+    let bench = Bench::new();
+    let key = bench.base(1).to_string();
+    let ini = bench.ini(&["zone"]);
+    let text = std::fs::read_to_string(&ini).unwrap();
+    let queue = format!(
+        "\n[queue.moves]\nKey = {key}\nKind = channel\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
+    );
+    std::fs::write(&ini, text + &queue).unwrap();
+    let answer = bench.hotpool(&["queues", "--conf", &ini]);
+    assert_eq!(answer.code, 0, "{}", answer.out);
+    assert!(answer.out.contains(&format!("{key} moves: not created yet")), "{}", answer.out);
+    assert_eq!(bench.hotpool(&["queues", "--key", &key]).code, 7);
+
+    let conf = ConfMgr::load(&ini).unwrap();
+    let queue = conf.queue("moves").unwrap();
+    let mut tx: Sender<[u8]> = Sender::open(queue, "zone").unwrap();
+    for _ in 0..3 {
+        tx.send(b"north").unwrap();
+    }
+    let answer = bench.hotpool(&["queues", "--conf", &ini, "--interval", "1"]);
+    let row = |role: &str| answer.out.lines().find(|line| line.contains(role)).unwrap_or_default().to_owned();
+    assert!(answer.out.contains("channel of 8 messages of up to 64, 3 sent"), "{}", answer.out);
+    assert!(row("writer").contains(&format!("pid {}", std::process::id())), "{}", answer.out);
+    assert!(row("reader").contains("dead, or not started"), "{}", answer.out);
+
+    let mut rx: Receiver<[u8]> = Receiver::open(queue, "zone").unwrap();
+    rx.recv().unwrap();
+    rx.ack();
+    let json = bench.hotpool(&["queues", "--json", "--key", &key, "--interval", "1"]).json();
+    let reader = &json["queues"][0]["readers"][0];
+    assert_eq!((reader["lag"].as_u64(), reader["alive"].as_bool()), (Some(2), Some(true)), "{json:#}");
+    assert_eq!(json["queues"][0]["writers"][0]["sent"], 3, "{json:#}");
+
+    let answer = bench.hotpool(&["queues", "--rm", &key]);
+    assert_eq!(answer.code, 4, "{}", answer.out);
+    drop((tx, rx));
+    assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 0);
+    assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 7);
+}

@@ -1,0 +1,63 @@
+//! Bugs in locks and queues that a test build plants on purpose, so that `tests/message_kills.rs`
+//! shows that it detects each.
+//!
+//! They exist only with the feature `mutants`, as those of the pool in `src/mutants.rs`.
+
+macro_rules! slips {
+    ($($name:ident: $says:literal, $by:literal;)+) => {
+        /// A bug in the order of stores.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "named where they are planted"))]
+        #[repr(u32)]
+        pub enum Slip {
+            $(#[doc = $says] $name,)+
+        }
+
+        /// All of them: what each does wrong, and the scenario that detects it.
+        #[cfg(feature = "mutants")]
+        pub const ALL: &[(Slip, &str, &str)] = &[$((Slip::$name, $says, $by)),+];
+    };
+}
+
+slips! {
+    PublishFirst: "send publishes a message before its head is filled", "channel: send, later lap";
+    NameNoWork: "send publishes a message before its work names it", "channel: send, later lap";
+    ClockLast: "send counts a message after its work is done", "channel: send, first lap";
+    ForgetOther: "send overwrites a message whose writer has not finished", "writer died at its commit";
+    TakeUnasked: "a writer that returns does not look whether its work is published", "a writer returns that died";
+    GiveFirst: "recv takes note of a message before it is given", "channel: recv_ref and ack";
+    LoseBroken: "the lock of a dead holder is taken as if it had been given back", "mutex: lock, write";
+    MendFirst: "a value counts as repaired before it is", "and repair";
+    ReadyFirst: "a segment is called complete before it is filled", "make a queue";
+    GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
+}
+
+#[cfg(feature = "mutants")]
+mod active {
+    use super::Slip;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static ACTIVE: AtomicU32 = AtomicU32::new(u32::MAX);
+
+    /// Plants this one instead of the previous one.
+    pub fn plant(slip: Option<Slip>) {
+        ACTIVE.store(slip.map_or(u32::MAX, |slip| slip as u32), Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    pub(crate) fn planted(slip: Slip) -> bool {
+        ACTIVE.load(Ordering::SeqCst) == slip as u32
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use active::plant;
+#[cfg(feature = "mutants")]
+pub(crate) use active::planted;
+
+/// Returns whether a bug is planted: never without the feature `mutants`.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub(crate) const fn planted(_: Slip) -> bool {
+    false
+}
