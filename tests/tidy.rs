@@ -330,11 +330,28 @@ fn every_folder_states_its_purpose() {
     none(silent.map(|source| source.path).collect(), "the first line of a folder states its purpose");
 }
 
-/// Returns the targets of a Markdown text's links to files.
+/// Returns the documents of the project.
+fn documents() -> Vec<Source> {
+    let mut documents = files("docs", "md");
+    for path in ["README.md", "CHANGELOG.md"] {
+        documents.push(Source { path: path.into(), text: fs::read_to_string(path).unwrap() });
+    }
+    documents
+}
+
+/// Returns the targets of a Markdown text's links into the project, each a file, an anchor, or both.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let is_file = |target: &&str| !target.is_empty() && !target.contains("://") && !target.contains(' ');
-    targets.map(|target| target.split('#').next().unwrap_or("")).filter(is_file).collect()
+    targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' ')).collect()
+}
+
+/// Returns the paths that a Markdown text names in code spans.
+fn paths(text: &str) -> Vec<&str> {
+    const FOLDERS: [&str; 7] = ["src/", "tests/", "crates/", "docs/", "examples/", ".ci/", "benches/"];
+    let prose = text.split("```").step_by(2);
+    let spans = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let is_path = |span: &&str| FOLDERS.iter().any(|folder| span.starts_with(folder));
+    spans.filter(is_path).filter(|span| !span.contains(['*', ' ', ':', '<'])).collect()
 }
 
 /// Returns the anchors of a Markdown text's headings.
@@ -350,26 +367,36 @@ fn anchors(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn links_in_the_docs_resolve() {
-    let mut documents = files("docs", "md");
-    for path in ["README.md", "CHANGELOG.md"] {
-        documents.push(Source { path: path.into(), text: fs::read_to_string(path).unwrap() });
-    }
     let mut broken = Vec::new();
-    for document in &documents {
+    for document in documents() {
         let folder = Path::new(&document.path).parent().unwrap();
         for target in links(&document.text) {
-            if !folder.join(target).exists() {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let text = match file {
+                "" => document.text.clone(),
+                file if anchor.is_empty() && folder.join(file).exists() => continue,
+                file => fs::read_to_string(folder.join(file)).unwrap_or_default(),
+            };
+            if !anchors(&text).contains(anchor) {
                 broken.push(format!("{}: {target}", document.path));
             }
         }
-        let known = anchors(&document.text);
-        for anchor in document.text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !known.contains(anchor) {
-                broken.push(format!("{}: #{anchor}", document.path));
-            }
-        }
     }
-    none(broken, "a link leads to an existing file or heading");
+    none(broken, "a link leads to an existing file and heading");
+}
+
+#[test]
+fn paths_in_the_docs_exist() {
+    let mut broken = Vec::new();
+    // Files of the project that a reader of the README or the tutorial creates.
+    const READERS: [&str; 2] = ["src/main.rs", "src/bin/migrate.rs"];
+    for document in documents().iter().filter(|document| document.path != "CHANGELOG.md") {
+        let missing = |path: &&str| !fs::exists(path).unwrap() && !fs::exists(format!("{path}.rs")).unwrap();
+        let missing =
+            paths(&document.text).into_iter().filter(missing).filter(|path| !READERS.contains(path));
+        broken.extend(missing.map(|path| format!("{}: {path}", document.path)));
+    }
+    none(broken, "a path that a document names exists");
 }
 
 /// The tests that docs/guarantees.md names exist.
@@ -503,7 +530,8 @@ fn every_rule_detects_a_violation() {
     assert_eq!(functions(&source), [("long".into(), 2, 6), ("short".into(), 9, 2)]);
     let source = Source { path: "src/a.rs".into(), text: "a\n// b\n#[cfg(test)]\nmod tests {\n".into() };
     assert_eq!(source.shipped().map(|(_, line)| line).collect::<Vec<_>>(), ["a"]);
-    assert_eq!(links("[a](b.md#c) [d](#e) [f](https://g.h)"), ["b.md"]);
+    assert_eq!(links("[a](b.md#c) [d](#e) [f](https://g.h)"), ["b.md#c", "#e"]);
+    assert_eq!(paths("`src/a.rs` and `cargo run`\n```\n`src/b.rs`\n```\n`tests/c`"), ["src/a.rs", "tests/c"]);
     let layout = "## Operations, store by store\n\nA **b**.\n\n`a`: x \u{b7} **b** \u{b7} **c = 0**\n\n## d\n`e`: **f**";
     assert_eq!(commits_of_the_layout(layout), [("a".into(), "b".into()), ("a".into(), "c = 0".into())]);
     let code = "\ncommits! {\n    A: \"a\", \"b\";\n}\n";
