@@ -1,6 +1,7 @@
 //! Quantities that must not be mixed up: segment keys and sizes in bytes.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A System V IPC key, which prints as an operator writes it: `0x48500100`.
@@ -44,6 +45,55 @@ impl fmt::Display for Bytes {
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no key, size or handle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {text:?} as {what}: expected {expected}")]
+#[non_exhaustive]
+pub struct ParseError {
+    pub(crate) what: &'static str,
+    pub(crate) text: String,
+    pub(crate) expected: &'static str,
+}
+
+impl FromStr for Key {
+    type Err = ParseError;
+
+    /// Reads a key as it prints, `0x48500100`, or in decimal.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let key = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            Some(digits) if digits.starts_with('+') => None,
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None if text.starts_with('+') => None,
+            None => text.parse().ok(),
+        };
+        let expected = "a decimal number, or 0x and hexadecimal digits, above 0";
+        key.filter(|key| *key != 0).map(Key).ok_or_else(|| ParseError {
+            what: "a segment key",
+            text: text.into(),
+            expected,
+        })
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = ParseError;
+
+    /// Reads a size as it prints: a number, and `K`, `M` or `G` after it for units of 1,024.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (digits, shift) = match text.as_bytes() {
+            [digits @ .., b'K'] => (digits.len(), 10),
+            [digits @ .., b'M'] => (digits.len(), 20),
+            [digits @ .., b'G'] => (digits.len(), 30),
+            digits => (digits.len(), 0),
+        };
+        let number = text.get(..digits).filter(|digits| !digits.starts_with('+'));
+        let number: Option<u64> = number.and_then(|digits| digits.parse().ok());
+        let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+        let expected = "a number of bytes, or one of units with K, M or G after it";
+        bytes.map(Bytes).ok_or_else(|| ParseError { what: "a size", text: text.into(), expected })
     }
 }
 
@@ -102,6 +152,27 @@ mod tests {
         assert_eq!(said, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
         assert_eq!(Span(Duration::from_millis(999)).to_string(), "999 ms");
         assert_eq!(Span(Duration::from_millis(4321)).to_string(), "4 s");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read() {
+        for key in [1, 0x4850_0100, u32::MAX].map(Key) {
+            assert_eq!(key.to_string().parse(), Ok(key));
+            assert_eq!(key.0.to_string().parse(), Ok(key));
+        }
+        for bytes in [0, 1, 1000, 1 << 10, 64 << 20, 3 << 30, u64::MAX].map(Bytes) {
+            assert_eq!(bytes.to_string().parse(), Ok(bytes));
+        }
+        for text in ["", "0", "0x", "0x0", "-1", "+1", "0x+1", "0x148500100", "1 "] {
+            assert!(text.parse::<Key>().is_err(), "{text:?}");
+        }
+        for text in
+            ["", "K", "-1", "+1K", "1.5M", "64 M", "64MB", "18446744073709551616", "18014398509481984K"]
+        {
+            assert!(text.parse::<Bytes>().is_err(), "{text:?}");
+        }
+        let said = "12Q".parse::<Bytes>().unwrap_err().to_string();
+        assert!(said.starts_with("cannot read \"12Q\" as a size: expected a number of bytes"), "{said}");
     }
 
     #[test]

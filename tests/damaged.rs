@@ -11,7 +11,7 @@ use damage::{
     BASE, BLOCK, BLOCKS, Bulky, Bytes, EXTENTS, Image, Images, Item, LANES, NEXTENTS, TYPE_IDS, TYPES, Tiny,
     look, open, operate, raw, seal,
 };
-use hotpool::layout::{BaseHeader, TypeInfo};
+use hotpool::__internal::layout::{BaseHeader, TypeInfo};
 use hotpool::share::Home;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;

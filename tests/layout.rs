@@ -1,6 +1,6 @@
 //! docs/layout.md matches the code: each of its tables is compared with the struct, field by field.
 
-use hotpool::layout::{
+use hotpool::__internal::layout::{
     BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, StartRec,
     TypeInfo,
 };
@@ -81,9 +81,9 @@ fn every_documented_table_matches_its_struct() {
 
 #[test]
 fn the_frozen_bytes_are_the_ones_of_the_first_release() {
-    assert_eq!(hotpool::layout::MAGIC_READY.to_le_bytes(), *b"HOTPOOL1");
-    assert_eq!(hotpool::layout::MAGIC_MAKING.to_le_bytes(), *b"HOTPMAKE");
-    assert_eq!(hotpool::layout::MAGIC_GONE.to_le_bytes(), *b"HOTPGONE");
-    let _ = size_of_val(&hotpool::layout::LAYOUT_VERSION);
-    assert_eq!(hotpool::layout::LAYOUT_VERSION, 1);
+    assert_eq!(hotpool::__internal::layout::MAGIC_READY.to_le_bytes(), *b"HOTPOOL1");
+    assert_eq!(hotpool::__internal::layout::MAGIC_MAKING.to_le_bytes(), *b"HOTPMAKE");
+    assert_eq!(hotpool::__internal::layout::MAGIC_GONE.to_le_bytes(), *b"HOTPGONE");
+    let _ = size_of_val(&hotpool::__internal::layout::LAYOUT_VERSION);
+    assert_eq!(hotpool::__internal::layout::LAYOUT_VERSION, 1);
 }

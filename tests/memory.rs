@@ -9,9 +9,9 @@ mod skip;
 
 use bytemuck::{Pod, Zeroable};
 use host::{HUGE, Host};
+use hotpool::__internal::layout::{DRAFT, MAGIC_MAKING};
 use hotpool::conf::{BackendKind, HugePages, MemoryConf, ProcessConf};
 use hotpool::inspect::describe_pool;
-use hotpool::layout::{DRAFT, MAGIC_MAKING};
 use hotpool::pool::{StartEnd, base_bytes};
 use hotpool::share::{
     Home, MemoryReport, MemoryTable, PageKind, Verdict, observe, observe_pool, remove_pool,

@@ -8,8 +8,8 @@
 mod damage;
 
 use damage::{BLOCK, Bytes, Image, Images, LANES, damage, raw, seal};
+use hotpool::__internal::layout::{BaseHeader, MAGIC_MAKING};
 use hotpool::conf::ProcessConf;
-use hotpool::layout::{BaseHeader, MAGIC_MAKING};
 use hotpool::units::Key;
 use hotpool::{MemoryPoolMgr, PoolError};
 use std::mem::offset_of;

@@ -92,6 +92,7 @@ pub struct TypeReport {
 
 /// The findings and counts of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Segment key of the base.
     pub key: Key,

@@ -3,10 +3,12 @@
 use crate::limits;
 pub(crate) use crate::limits::{GENERATION_MASK, INDEX_SHIFT, TYPE_SHIFT};
 use crate::object::PoolObject;
+use crate::units::ParseError;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 
 /// A handle of an object of any type, equal to the header of its slot while the object lives.
 ///
@@ -72,6 +74,26 @@ impl Handle {
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}v{}", self.type_id(), self.index(), self.generation())
+    }
+}
+
+impl FromStr for Handle {
+    type Err = ParseError;
+
+    /// Reads a handle as it prints, `type:slot v generation`: `7:1042v3`.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parts = || {
+            let (type_id, rest) = text.split_once(':')?;
+            let (slot, generation) = rest.split_once('v')?;
+            let number = |digits: &str| digits.parse().ok().filter(|_| !digits.starts_with('+'));
+            let (type_id, slot, generation): (u64, u64, u64) =
+                (number(type_id)?, number(slot)?, number(generation)?);
+            let fits =
+                type_id <= TYPE_MASK && slot < limits::MAX_SLOTS.into() && generation <= GENERATION_MASK;
+            Handle::from_bits(slot << INDEX_SHIFT | type_id << TYPE_SHIFT | generation).filter(|_| fits)
+        };
+        let expected = "type:slot v generation, as in 7:1042v3";
+        parts().ok_or_else(|| ParseError { what: "a handle", text: text.into(), expected })
     }
 }
 

@@ -9,13 +9,17 @@ mod schema;
 mod schema_diff;
 mod schema_text;
 
+#[doc(hidden)]
 pub use admit::admit;
+#[doc(hidden)]
 pub use fingerprint::Fingerprint;
 pub use hotpool_derive::{PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use pool_object::PoolObject;
-pub use schema::{Field, Schema, TypeDesc};
+#[doc(hidden)]
+pub use schema::TypeDesc;
+pub use schema::{Field, Schema};
 pub use schema_diff::{Difference, diff};
 pub use schema_text::{SchemaError, SchemaText, StoredField};

@@ -295,6 +295,7 @@ pub enum AllocError {
     "no room for another `{type_name}`: {len} live and {retired} retired of {capacity} slots, {free} free in {}; {remedy}",
     if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") }
 )]
+#[non_exhaustive]
 pub struct Full {
     /// Name of the type.
     pub type_name: String,

@@ -11,6 +11,7 @@ use std::io;
 
 /// Why the segments of a pool could not be attached or created.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShareError {
     /// The owner lock was not had.
     #[error(transparent)]

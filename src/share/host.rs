@@ -46,6 +46,7 @@ pub enum Removed {
 
 /// What a removal took away, or would take away.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Removal {
     /// In the order of the removal.
     pub removed: Vec<Removed>,

@@ -57,7 +57,9 @@ pub use advice::{Site, explain_listing, probe_sysv};
 pub(crate) use backend::Access;
 pub use backend::SegmentFacts;
 pub use error::ShareError;
-pub use facts::{Facts, Reading, Want};
+pub use facts::Facts;
+#[doc(hidden)]
+pub use facts::{Reading, Want};
 pub(crate) use ground::{BlockWant, Judged, Standing};
 pub use head::{Head, NamedBlock};
 pub use home::Home;
@@ -74,4 +76,6 @@ pub use orphans::{orphans, remove_orphans};
 pub use owner_error::OwnerError;
 pub(crate) use prospect::Prospect;
 pub(crate) use segment::Segment;
-pub use verdict::{Damage, Verdict, judge};
+#[doc(hidden)]
+pub use verdict::judge;
+pub use verdict::{Damage, Verdict};

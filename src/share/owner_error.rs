@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 /// Why a process does not become the owner.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OwnerError {
     /// Another process is.
     #[error("{key} is owned by {holder}{}; {}", waited(*.waited_ms), held_next(holder))]

@@ -9,8 +9,8 @@
 pub mod raw;
 
 use bytemuck::{Pod, Zeroable};
+use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
 use hotpool::limits;
 use hotpool::pool::Sweep;
 use hotpool::share::Home;

@@ -4,9 +4,9 @@
 //! copied. The tests check now and then that the rest is still zero.
 
 use super::keys::{Keys, remove_segment, shmid};
+use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGIC_READY};
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGIC_READY};
 use hotpool::units::Key;
 use std::mem::offset_of;
 use std::ops::Range;
@@ -42,7 +42,7 @@ pub fn parts() -> &'static Parts {
         // SAFETY: the header of an open pool; its words are atomics.
         let header = unsafe { &*(at as *const BaseHeader) };
         let g = &header.geometry;
-        let page = |at: &hotpool::word::Word| at.load() as usize..at.load() as usize + PAGE;
+        let page = |at: &hotpool::__internal::word::Word| at.load() as usize..at.load() as usize + PAGE;
         let head = 0..g.types_off.load() as usize + PAGE;
         let kept = vec![
             head,

@@ -1,6 +1,6 @@
 //! The state of a pool as one word, and what to do about it.
 
-use hotpool::layout::{MAGIC_GONE, RUN_READY};
+use hotpool::__internal::layout::{MAGIC_GONE, RUN_READY};
 use hotpool::share::{BlockFacts, LockFacts, LooseBlock, PoolFacts, Process, ProcessState, Reading, Verdict};
 
 /// The state that `hotpool ls` prints. `docs/operating.md` has the same words.

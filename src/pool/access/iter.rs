@@ -4,8 +4,11 @@ use crate::object::{Id, PoolObject};
 use crate::pool::change::guard::{GuardsMark, Mark, RefMut};
 use crate::pool::store::typed::Typed;
 use crate::pool::store::walk::{Walk, WalkMut};
+use std::fmt;
+use std::iter::FusedIterator;
 
 /// An iterator over all live objects of a type with their handles.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T> {
     walk: Walk<'a, T>,
 }
@@ -25,6 +28,10 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
         self.walk.next_ref()
     }
 
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.walk.slots_left()))
+    }
+
     #[inline(always)]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
         self.walk.fold_refs(init, f)
@@ -35,6 +42,7 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
 ///
 /// The guards may be dropped one after the other, or kept together. The object handed out last is
 /// marked as being written until the walk continues or ends.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IterMut<'a, T> {
     walk: WalkMut<'a, T>,
     mark: GuardsMark<'a>,
@@ -55,6 +63,10 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
         Some((id, self.mark.guard(id, object)))
     }
 
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.walk.slots_left()))
+    }
+
     #[inline(always)]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
         let IterMut { walk, mark } = self;
@@ -68,3 +80,19 @@ impl<'a, T: PoolObject> Iterator for IterMut<'a, T> {
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep(pub u32);
+
+impl<T: PoolObject> FusedIterator for Iter<'_, T> {}
+
+impl<T: PoolObject> FusedIterator for IterMut<'_, T> {}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for IterMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IterMut").finish_non_exhaustive()
+    }
+}

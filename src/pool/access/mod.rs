@@ -2,6 +2,7 @@
 //! views, writes notes, and handles torn objects and objects in quarantine.
 
 pub(crate) mod iter;
+pub(crate) mod many;
 pub(crate) mod notes;
 pub(crate) mod ops;
 pub(crate) mod quarantined;

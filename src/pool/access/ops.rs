@@ -457,15 +457,21 @@ impl<'a, T: PoolObject> IntoIterator for &'a mut ViewMut<'_, T> {
 }
 
 /// Types that are borrowed side by side: a tuple of two to eight.
-pub trait Parts {
+pub trait Parts: sealed::Sealed {
     /// Views of the types.
     type Views<'a>;
     /// Borrows each type.
     fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_>;
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
 macro_rules! parts {
     ($($type:ident $number:tt),+) => {
+        impl<$($type: PoolObject),+> sealed::Sealed for ($($type,)+) {}
+
         impl<$($type: PoolObject),+> Parts for ($($type,)+) {
             type Views<'a> = ($(ViewMut<'a, $type>,)+);
 

@@ -5,8 +5,10 @@ use crate::pool::access::iter::{Iter, IterMut, Sweep};
 use crate::pool::change::guard::{LoansMark, Mark, RefMut};
 use crate::pool::store::index::Index;
 use crate::pool::store::typed::{Typed, TypedMut};
+use std::fmt;
 
 /// Shared access to all objects of type `T`.
+#[must_use]
 pub struct View<'a, T> {
     pub(crate) typed: Typed<'a, T>,
     pub(crate) index: &'a Index,
@@ -96,6 +98,7 @@ impl<'a, T: PoolObject> View<'a, T> {
 /// Exclusive access to the objects of type `T`, which can be borrowed beside other types.
 ///
 /// It reads and writes objects. To allocate or free objects, borrow the pool as a whole.
+#[must_use]
 pub struct ViewMut<'a, T> {
     pub(crate) typed: TypedMut<'a, T>,
     pub(crate) index: &'a Index,
@@ -188,5 +191,26 @@ impl<'a, T: PoolObject> ViewMut<'a, T> {
     /// Returns whether there is no live object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<'a, T: PoolObject> IntoIterator for View<'a, T> {
+    type Item = (Id<T>, &'a T);
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T: PoolObject> fmt::Debug for View<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("type", &T::NAME).field("len", &self.len()).finish()
+    }
+}
+
+impl<T: PoolObject> fmt::Debug for ViewMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewMut").field("type", &T::NAME).field("len", &self.len()).finish()
     }
 }

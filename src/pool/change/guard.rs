@@ -160,6 +160,7 @@ impl Mark {
 /// written. The same holds if the guard is dropped because its scope unwinds, whether the panic is
 /// caught or not; see [`MemoryPoolMgr::torn`](crate::MemoryPoolMgr::torn). Writes through the guard
 /// cost nothing extra; creating and dropping it takes a few stores.
+#[must_use = "the object is marked as being written for as long as the guard lives"]
 pub struct RefMut<'a, T> {
     object: &'a mut T,
     mark: &'a Mark,

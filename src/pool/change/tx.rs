@@ -566,3 +566,9 @@ mod tests {
         pool.destroy().unwrap();
     }
 }
+
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}

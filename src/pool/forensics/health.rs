@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The result of a check of a running pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Health {
     /// Losses that were found; empty if the pool is healthy.
     pub losses: Vec<Loss>,

@@ -31,6 +31,7 @@ pub enum PostMortemError {
 
 /// An operation on a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LastOperation {
     /// Whether it is an alloc; otherwise it is a free.
     pub alloc: bool,
@@ -44,6 +45,7 @@ pub struct LastOperation {
 
 /// An object that is marked as being written, or a type of which any object may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BeingWritten {
     /// Handle of the object; `None` if several objects of the type were being written.
     pub object: Option<Handle>,
@@ -57,6 +59,7 @@ pub struct BeingWritten {
 
 /// What a pool records about its last owner.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PostMortem {
     /// Segment key of the base.
     pub key: Key,

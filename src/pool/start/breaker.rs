@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Consecutive owners that died before they were ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CrashLoop {
     /// Number of such owners.
     pub crashes: u32,

@@ -43,6 +43,7 @@ impl fmt::Debug for TypeCount {
 
 /// What a start found and did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ResumeReport {
     /// Process name.
     pub process: String,

@@ -72,6 +72,7 @@ impl StartEnd {
 
 /// One start of a pool. Times are in nanoseconds of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Start {
     /// Epoch of the start; the first is 1.
     pub epoch: u64,

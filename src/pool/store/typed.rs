@@ -247,6 +247,15 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         self.alloc_with(|_, _| (), value)
     }
 
+    /// Creates the object that `make` returns for its own handle; `None` if no slot is at hand.
+    ///
+    /// The slot is taken after `make` has returned, so that a panic in it changes nothing.
+    pub(crate) fn alloc_made(&mut self, make: impl FnOnce(Id<T>) -> T) -> Option<Id<T>> {
+        let id = Id::of_next_life(self.slots.header_at_hand()?);
+        let value = make(id);
+        self.alloc(value)
+    }
+
     /// Stores an object in the slot at hand; `note` gets the handle before the commit.
     #[inline(always)]
     pub(crate) fn alloc_noted(&mut self, value: T, note: impl FnOnce(u64)) -> Option<Id<T>> {

@@ -131,6 +131,11 @@ impl<'a, T: PoolObject> Walk<'a, T> {
         }
     }
 
+    /// Returns the number of slots that are still to come: no more objects than that follow.
+    pub(crate) fn slots_left(&self) -> usize {
+        self.slots.capacity().saturating_sub(self.position()) as usize
+    }
+
     /// Returns the first remaining slot, derived from the map and not from the slots themselves.
     fn position(&self) -> u32 {
         match self.bits {
@@ -255,6 +260,11 @@ pub(crate) struct WalkMut<'a, T> {
 }
 
 impl<'a, T: PoolObject> WalkMut<'a, T> {
+    /// Returns the number of slots that are still to come.
+    pub(crate) fn slots_left(&self) -> usize {
+        self.walk.slots_left()
+    }
+
     /// Returns the first remaining slot.
     pub(crate) fn position(&self) -> u32 {
         self.walk.position()

@@ -36,6 +36,7 @@ impl PageKind {
 
 /// The pages of a segment that this process has attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SegmentPages {
     /// Its key.
     pub key: Key,

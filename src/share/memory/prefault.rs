@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How every page of a pool got its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Prefaulted {
     /// Bytes of all segments.
     pub bytes: Bytes,

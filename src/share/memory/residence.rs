@@ -13,6 +13,7 @@ use std::fmt;
 
 /// What a start did about the memory of a pool: only what the ini asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryReport {
     /// The pages of every segment, base first. Empty with `HugePages = off`.
     pub segments: Vec<SegmentPages>,

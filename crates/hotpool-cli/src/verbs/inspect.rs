@@ -192,9 +192,9 @@ impl Row {
 /// How the last owner left, as the base says it.
 fn run_word(head: &Head) -> Option<&'static str> {
     match head.run? {
-        hotpool::layout::RUN_CLOSED => Some("closed"),
-        hotpool::layout::RUN_STARTING => Some("starting"),
-        hotpool::layout::RUN_READY => Some("ready"),
+        hotpool::__internal::layout::RUN_CLOSED => Some("closed"),
+        hotpool::__internal::layout::RUN_STARTING => Some("starting"),
+        hotpool::__internal::layout::RUN_READY => Some("ready"),
         _ => Some("unknown"),
     }
 }

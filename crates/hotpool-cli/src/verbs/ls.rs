@@ -141,7 +141,7 @@ impl Row {
     }
 
     fn is_block(&self) -> bool {
-        self.facts().head().is_some_and(|head| head.kind == hotpool::layout::BLOCK_KIND)
+        self.facts().head().is_some_and(|head| head.kind == hotpool::__internal::layout::BLOCK_KIND)
     }
 }
 

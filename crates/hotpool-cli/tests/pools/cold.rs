@@ -127,7 +127,7 @@ fn segments_removed_by_hand() {
 #[test]
 fn a_start_after_a_removal_is_cold_and_after_an_interrupted_one_refused() {
     let (bench, conf) = waiting();
-    raw::set_first_word(bench.base(0), hotpool::layout::MAGIC_GONE);
+    raw::set_first_word(bench.base(0), hotpool::__internal::layout::MAGIC_GONE);
     let why = refusal(&conf);
     let rm = format!("run `hotpool rm --key {}`", bench.base(0));
     assert!(why.contains(&rm), "{why}");

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
-use hotpool::layout::{BaseHeader, TypeInfo};
+use hotpool::__internal::layout::{BaseHeader, TypeInfo};
 use hotpool::{MemoryPoolMgr, PoolObject};
 use std::mem::offset_of;
 

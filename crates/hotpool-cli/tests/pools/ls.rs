@@ -143,7 +143,7 @@ fn the_host_is_listed_with_stray_blocks_and_semaphores() {
     }
     raw::remove_segment(bench.base(1)); // its semaphores and blocks stay
     raw::remove(bench.base(2)); // its blocks stay
-    raw::set_first_word(bench.base(3), hotpool::layout::MAGIC_GONE);
+    raw::set_first_word(bench.base(3), hotpool::__internal::layout::MAGIC_GONE);
     raw::make(bench.base(4));
     let answer = bench.hotpool(&["ls"]);
     assert_eq!(answer.code, 1);

@@ -1,7 +1,7 @@
 //! `rm` removes exactly the named pools, completely, and never one with a live owner.
 
 use crate::bench::{Answer, Bench, raw};
-use hotpool::layout::MAGIC_GONE;
+use hotpool::__internal::layout::MAGIC_GONE;
 use hotpool::units::Key;
 use std::fs::File;
 use std::io::Write;

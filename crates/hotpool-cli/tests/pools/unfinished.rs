@@ -1,8 +1,8 @@
 //! Half-made segments: what the tools say of them.
 
 use crate::bench::{Bench, raw};
+use hotpool::__internal::layout::MAGIC_MAKING;
 use hotpool::StartMode;
-use hotpool::layout::MAGIC_MAKING;
 
 /// What a creation has left that was killed after its first store: a base of `bytes` bytes with its first word.
 fn begin(bench: &Bench) {

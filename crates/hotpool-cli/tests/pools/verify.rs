@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, raw};
 use bytemuck::{Pod, Zeroable};
+use hotpool::__internal::layout::{BaseHeader, MAGIC_GONE, TypeInfo};
 use hotpool::PoolObject;
-use hotpool::layout::{BaseHeader, MAGIC_GONE, TypeInfo};
 use std::mem::offset_of;
 
 #[repr(C)]

@@ -40,6 +40,11 @@ impl Slots {
         !self.at_hand.is_null()
     }
 
+    /// Returns the header of the slot at hand, which stays at hand.
+    pub(crate) fn header_at_hand(&self) -> Option<u64> {
+        self.is_at_hand().then_some(self.named)
+    }
+
     /// Returns the slot at hand, which stays at hand.
     pub(crate) fn at_hand(&self) -> Option<Slot> {
         NonNull::new(self.at_hand).map(|start| Slot { start })

@@ -1,0 +1,73 @@
+//! Operations on all objects of a type, and objects that know their own handle.
+
+use crate::object::{Id, PoolObject};
+use crate::pool::access::ops::{at_hand, parts};
+use crate::pool::error::AllocError;
+use crate::pool::manager::MemoryPoolMgr;
+
+impl MemoryPoolMgr {
+    /// Returns whether the object of a handle lives.
+    pub fn contains<T: PoolObject>(&self, id: Id<T>) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Frees the objects for which `keep` returns false; returns how many that are.
+    ///
+    /// Each free is all or nothing under a kill, the whole is not. `keep` is called for every object before the first
+    /// one is freed.
+    pub fn retain<T: PoolObject>(&mut self, mut keep: impl FnMut(Id<T>, &T) -> bool) -> usize {
+        let freed: Vec<Id<T>> =
+            self.iter::<T>().filter(|(id, object)| !keep(*id, object)).map(|(id, _)| id).collect();
+        freed.into_iter().filter(|id| self.free(*id)).count()
+    }
+
+    /// Frees all objects of a type; returns how many there were.
+    ///
+    /// Each free is all or nothing under a kill, the whole is not.
+    pub fn clear<T: PoolObject>(&mut self) -> usize {
+        self.retain::<T>(|_, _| false)
+    }
+
+    /// Creates the object that `make` returns for its own handle.
+    ///
+    /// All or nothing under a kill, as [`alloc`](Self::alloc) is. If `make` panics, nothing has changed.
+    ///
+    /// ```
+    /// # use bytemuck::{Pod, Zeroable};
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::object::Link;
+    /// # use hotpool::units::{Bytes, Key};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
+    /// #[repr(C)]
+    /// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+    /// #[pool(id = 1)]
+    /// struct Node {
+    ///     own: Link<Node>,
+    /// }
+    ///
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0170), Bytes(1 << 20), &[Key(0x4850_0171)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Node>()?;
+    /// let node = pool.alloc_with(|own| Node { own: own.into() })?;
+    /// assert_eq!(pool.get(node).unwrap().own.id(), Some(node));
+    /// assert!(pool.contains(node));
+    ///
+    /// assert_eq!(pool.clear::<Node>(), 1);
+    /// assert!(!pool.contains(node));
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc`](Self::alloc). `make` is not called then.
+    pub fn alloc_with<T: PoolObject>(&mut self, make: impl FnOnce(Id<T>) -> T) -> Result<Id<T>, AllocError> {
+        const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
+        at_hand(state, space)?;
+        let typed = state.slots.typed_mut::<T>();
+        typed.and_then(|mut typed| typed.alloc_made(make)).ok_or(AllocError::NotAdded(T::NAME))
+    }
+}
