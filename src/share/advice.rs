@@ -55,6 +55,7 @@ pub(super) fn segment(call: &str, source: &io::Error, bytes: Bytes, site: Option
         return match source.kind() {
             io::ErrorKind::NotFound => "it was removed or replaced this moment: run `hotpool ls`".into(),
             io::ErrorKind::AlreadyExists => in_general(libc::EEXIST).into(),
+            io::ErrorKind::ResourceBusy => "run the command again".into(),
             _ => in_general(0).into(),
         };
     };
@@ -86,6 +87,13 @@ pub fn explain_listing(home: &Home, source: &io::Error) -> String {
     let site = Site::of(&*home.open(), Key(0));
     let advice = segment("list", source, Bytes(0), Some(&site));
     format!("cannot list the segments of backend {}: {source}; {advice}", home.backend.name())
+}
+
+/// Why a tool cannot look at what is under a key, and what to do about it.
+pub fn explain_look(key: Key, home: &Home, source: &io::Error) -> String {
+    let site = Site::of(&*home.open(), key);
+    let advice = segment("look at", source, Bytes(0), Some(&site));
+    format!("cannot look at the segment under {key}: {source}; {advice}")
 }
 
 /// A segment that is a file, of `Dir` or of `/dev/shm`.

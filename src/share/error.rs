@@ -24,6 +24,16 @@ pub enum ShareError {
         /// What is known of it.
         facts: Box<Facts>,
     },
+    /// The key of a block was given where that of a base is needed.
+    #[error("{key} is block {index} of {}", whose(*key, base.as_ref()))]
+    Block {
+        /// Key of the block.
+        key: Key,
+        /// Number of the block.
+        index: u32,
+        /// Base key and process name of its pool, if the base was found.
+        base: Option<(Key, String)>,
+    },
     /// There is no pool to resume, and the configuration refuses to begin one.
     #[error("{}, and MustBeHot = yes refuses to make a new pool", verdict.reason(facts))]
     Cold {
@@ -87,6 +97,19 @@ impl ShareError {
             *site = Some(Box::new(found));
         }
         self
+    }
+}
+
+/// The pool of a block, and which key to use.
+fn whose(key: Key, base: Option<&(Key, String)>) -> String {
+    match base {
+        Some((base, process)) if process.is_empty() => {
+            format!("the pool under {base}; use the base key {base}")
+        }
+        Some((base, process)) => format!("the pool of {process} under {base}; use the base key {base}"),
+        None => format!(
+            "a pool whose base was not found; if `hotpool ls` calls {key} stray, `hotpool rm --key {key}` removes it"
+        ),
     }
 }
 

@@ -6,7 +6,7 @@ use super::facts::{Facts, Want};
 use super::fence;
 use super::head::Head;
 use super::home::Home;
-use super::host_list::list_pools;
+use super::host_list::{is_complete_block, list_pools, not_a_base};
 use super::listing::observe_pool;
 use super::lock_facts::LockFacts;
 use super::look::observe;
@@ -77,7 +77,7 @@ pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, Shar
 fn try_remove(key: Key, home: &Home, backend: &dyn Backend, dry_run: bool) -> Result<Removal, ShareError> {
     let pool = observe_pool(key, home).map_err(system(key, 0, "look at"))?;
     let facts = pool.base;
-    if let Some(head) = facts.head().filter(|head| is_block(head)) {
+    if let Some(head) = facts.head().filter(|head| is_complete_block(head)) {
         return remove_block(backend, home, &facts, head, dry_run);
     }
     let blocks = removable(backend, home, &facts)?;
@@ -126,10 +126,6 @@ fn blocks_of(backend: &dyn Backend, home: &Home, base: &Head) -> Result<Vec<Fact
     Ok(found.filter(|facts| facts.head().is_some_and(|head| belongs(head, base.pool_id))).collect())
 }
 
-fn is_block(head: &Head) -> bool {
-    head.is_hotpool() && head.sound && head.kind == BLOCK_KIND
-}
-
 /// Removes a block that no pool has any more.
 fn remove_block(
     backend: &dyn Backend,
@@ -141,8 +137,7 @@ fn remove_block(
     let base = base_of(home, head.pool_id)?;
     let given_up = |base: &Head| base.blocks.iter().any(|block| block.key == facts.key && block.vacant);
     if base.as_ref().and_then(Facts::head).is_some_and(|base| !given_up(base)) {
-        let why = format!("it is block {} of a pool; give the key of the pool's base", head.index);
-        return Err(refused(Verdict::Foreign { why }, facts.clone()));
+        return Err(not_a_base(home, facts.key, head));
     }
     refuse_rivals(backend, facts)?;
     let removed = plan(facts, &[]);

@@ -1,5 +1,6 @@
 //! Everything of hotpool in one home: pools, and blocks whose base is gone.
 
+use super::error::ShareError;
 use super::facts::Facts;
 use super::head::Head;
 use super::home::Home;
@@ -111,6 +112,21 @@ impl Listing {
     pub(super) fn base_of(&self, pool_id: [u64; 2]) -> Option<&PoolFacts> {
         self.pools.iter().find(|pool| pool.base.head().is_some_and(|head| head.pool_id == pool_id))
     }
+}
+
+/// Refuses a block where a base is needed. Names its base, if that is in the same home.
+#[cold]
+pub(super) fn not_a_base(home: &Home, key: Key, block: &Head) -> ShareError {
+    let listing = list_pools(home).unwrap_or_default();
+    let base = listing
+        .base_of(block.pool_id)
+        .and_then(|pool| Some((pool.base.key, pool.base.head()?.process.clone())));
+    ShareError::Block { key, index: block.index, base }
+}
+
+/// Whether a complete segment says that it is a block.
+pub(super) fn is_complete_block(head: &Head) -> bool {
+    is_block(head) && head.sound
 }
 
 fn is_block(head: &Head) -> bool {

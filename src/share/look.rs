@@ -59,7 +59,7 @@ pub(super) fn agreed<T>(
 
 /// Why there is no answer about a pool whose owner changes all the time.
 pub(super) fn unsteady() -> io::Error {
-    io::Error::new(io::ErrorKind::ResourceBusy, "it changed during every look; look again")
+    io::Error::new(io::ErrorKind::ResourceBusy, "it changed during every look")
 }
 
 /// One look.

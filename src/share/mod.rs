@@ -53,7 +53,7 @@ mod tests;
 
 pub use crate::sys::proc::{Process, ProcessState};
 pub(crate) use advice::growth;
-pub use advice::{Site, explain_listing, probe_sysv};
+pub use advice::{Site, explain_listing, explain_look, probe_sysv};
 pub(crate) use backend::Access;
 pub use backend::SegmentFacts;
 pub use error::ShareError;

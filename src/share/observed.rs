@@ -5,6 +5,7 @@ use super::error::{ShareError, refused, system};
 use super::facts::Facts;
 use super::head::Head;
 use super::home::Home;
+use super::host_list::{is_complete_block, not_a_base};
 use super::look::{self, observe};
 use super::memory::pages::SegmentPages;
 use super::observer::Observer;
@@ -45,6 +46,9 @@ impl Observed {
         let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
         if facts.head().is_some_and(Head::is_incomplete) {
             return Err(unfinished(facts));
+        }
+        if let Some(head) = facts.head().filter(|head| is_complete_block(head)) {
+            return Err(not_a_base(home, key, head));
         }
         let ours = facts.head().is_some_and(Head::is_hotpool);
         // An owner is there before its pool is.

@@ -149,6 +149,10 @@ pub fn judge(facts: &Facts) -> Verdict {
     match &facts.reading {
         Reading::Head(head) => judge_head(facts, head),
         Reading::TooShort => Verdict::Foreign { why: "it is shorter than a header".into() },
+        // What is in it is not known, and whose it is says why.
+        Reading::Refused { .. } if facts.want.uid.is_none() && segment.uid != sysv::effective_uid() => {
+            Verdict::WrongOwner { found: segment.uid, wanted: sysv::effective_uid() }
+        }
         Reading::Refused { why } => Verdict::Foreign { why: format!("it cannot be read: {why}") },
         Reading::Skipped => Verdict::Foreign { why: "it was not read".into() },
     }
@@ -374,7 +378,7 @@ impl Verdict {
             Verdict::WrongSize { .. } => {
                 format!("configure the size it has, or give its objects up with `hotpool rm --key {key}`")
             }
-            Verdict::WrongOwner { found, .. } if matches!(facts.lock, LockFacts::Foreign(_)) => {
+            Verdict::WrongOwner { found, .. } if facts.want.uid.is_none() => {
                 format!("run the command as uid {found}, or as the superuser")
             }
             Verdict::WrongOwner { found, .. } => {

@@ -1,7 +1,9 @@
 //! The state of a pool as one word, and what to do about it.
 
-use hotpool::__internal::layout::{MAGIC_GONE, RUN_READY};
-use hotpool::share::{BlockFacts, LockFacts, LooseBlock, PoolFacts, Process, ProcessState, Reading, Verdict};
+use hotpool::__internal::layout::{BLOCK_KIND, MAGIC_GONE, RUN_READY};
+use hotpool::share::{
+    BlockFacts, Facts, LockFacts, LooseBlock, PoolFacts, Process, ProcessState, Reading, Verdict,
+};
 
 /// The state that `hotpool ls` prints. `docs/operating.md` has the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ impl PoolState {
             Verdict::Absent => PoolState::Semaphores,
             Verdict::Dying => PoolState::Removed,
             Verdict::Clean | Verdict::Crashed if pool.is_held_unlocked() => PoolState::Unlocked,
+            Verdict::Clean if is_block(&pool.base) => PoolState::Foreign,
             Verdict::Clean => PoolState::Closed,
             Verdict::Crashed => PoolState::Crashed,
             Verdict::Unfinished => PoolState::Unfinished,
@@ -165,9 +168,13 @@ impl PoolState {
             PoolState::Removed => Some(removed(pool)),
             PoolState::Incomplete => Some(incomplete(pool)),
             PoolState::Unknown => Some(match &facts.reading {
-                Reading::Refused { why } => format!("cannot read {key}: {why}"),
-                _ => format!("cannot read {key}"),
+                Reading::Refused { why } => why.clone(),
+                _ => format!("cannot look at the segment under {key}"),
             }),
+            PoolState::Foreign if is_block(facts) => Some(format!(
+                "{key} is a block, not a base: correct BaseKey, or choose another one; `hotpool inspect --key {key}` names \
+                 its pool"
+            )),
             state if state.is_problem() => {
                 let verdict = facts.verdict();
                 Some(format!("{}; {}", verdict.reason(facts), verdict.next(facts)))
@@ -194,6 +201,11 @@ impl PoolState {
             _ => self.remark(&PoolFacts { base: block.facts.clone(), blocks: Vec::new(), rivals: None }),
         }
     }
+}
+
+/// Whether a complete segment says that it is a block.
+fn is_block(facts: &Facts) -> bool {
+    facts.verdict() == Verdict::Clean && facts.head().is_some_and(|head| head.kind == BLOCK_KIND)
 }
 
 /// Lists the processes, or says that they cannot be seen.

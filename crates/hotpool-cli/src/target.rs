@@ -7,7 +7,7 @@ use hotpool::ConfMgr;
 use hotpool::conf::ConfError;
 use hotpool::inspect::DescribeError;
 use hotpool::pool::PostMortemError;
-use hotpool::share::{Home, ShareError, Verdict, observe};
+use hotpool::share::{Home, ShareError, Verdict, explain_look, observe};
 use hotpool::units::Key;
 use std::path::PathBuf;
 
@@ -63,6 +63,8 @@ pub(crate) enum Missing {
     Absent(String),
     /// Its creation is under way or was interrupted.
     Unfinished(String),
+    /// The segment is a block of a pool.
+    Block(String),
     /// The segment is not a pool, or has another layout.
     Unreadable(String),
     /// The base is damaged.
@@ -76,6 +78,7 @@ impl Missing {
     pub(crate) fn why(&self) -> &str {
         let (Missing::Absent(why)
         | Missing::Unfinished(why)
+        | Missing::Block(why)
         | Missing::Unreadable(why)
         | Missing::Damaged(why)
         | Missing::System(why)) = self;
@@ -86,6 +89,7 @@ impl Missing {
         match self {
             Missing::Absent(_) => "absent",
             Missing::Unfinished(_) => "unfinished",
+            Missing::Block(_) => "block",
             Missing::Unreadable(_) => "unreadable",
             Missing::Damaged(_) => "damaged",
             Missing::System(_) => "failed",
@@ -95,7 +99,7 @@ impl Missing {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Missing::Absent(_) | Missing::Unfinished(_) => Exit::Absent,
-            Missing::Unreadable(_) => Exit::Problems,
+            Missing::Block(_) | Missing::Unreadable(_) => Exit::Problems,
             Missing::Damaged(_) => Exit::Damage,
             Missing::System(_) => Exit::Environment,
         }
@@ -110,6 +114,7 @@ impl From<ShareError> for Missing {
             ShareError::Refused { verdict: Verdict::Unfinished | Verdict::Making { .. }, .. } => {
                 Missing::Unfinished(why)
             }
+            ShareError::Block { .. } => Missing::Block(why),
             ShareError::System { .. } => Missing::System(why),
             _ => Missing::Unreadable(why),
         }
@@ -141,7 +146,7 @@ impl Target {
         read: impl FnOnce(Key, &Home) -> Result<T, E>,
     ) -> Result<T, Missing> {
         let facts = observe(self.key, &self.home)
-            .map_err(|error| Missing::System(format!("cannot read {}: {error}", self.key)))?;
+            .map_err(|error| Missing::System(explain_look(self.key, &self.home, &error)))?;
         match facts.verdict() {
             verdict @ (Verdict::Absent
             | Verdict::Unfinished

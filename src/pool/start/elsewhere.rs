@@ -157,7 +157,7 @@ pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError
             }
             Ok(found)
         }
-        Err(ShareError::Refused { .. }) => Ok(Vec::new()),
+        Err(ShareError::Refused { .. } | ShareError::Block { .. }) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

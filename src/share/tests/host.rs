@@ -103,7 +103,9 @@ fn rm_of_a_block_asks_for_its_base() {
     let mut bench = Bench::new();
     let keys = pool_with_blocks(&mut bench);
     let error = remove_pool(keys[1], &bench.home, false).unwrap_err().to_string();
-    assert!(error.contains("it is block 1 of a pool"), "{error}");
+    let base = bench.base();
+    let wanted = format!("{} is block 1 of the pool under {base}; use the base key {base}", keys[1]);
+    assert_eq!(error, wanted);
 }
 
 #[test]

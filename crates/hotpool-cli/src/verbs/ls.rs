@@ -12,8 +12,8 @@ use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::Disagreement;
 use hotpool::share::{
-    Ended, Facts, Home, LockFacts, LooseBlock, MemoryTable, PoolFacts, Reading, SegmentFacts, Want,
-    explain_listing, list_pools, observe_process,
+    Ended, Facts, Home, LockFacts, LooseBlock, MemoryTable, PoolFacts, Reading, SegmentFacts, Verdict, Want,
+    explain_listing, explain_look, list_pools, observe_process,
 };
 use hotpool::units::Key;
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ impl Row {
             segment: None,
             user: None,
             lock: LockFacts::None,
-            reading: Reading::Refused { why: error.to_string() },
+            reading: Reading::Refused { why: explain_look(process.base_key, &Home::of(process), error) },
             strangers: 0,
             seen: 0,
         };
@@ -236,6 +236,7 @@ fn cells(row: &Row) -> Vec<Cell> {
     let owner = match &row.facts().lock {
         LockFacts::Held { holder, .. } if holder.pid == 0 => "hidden".into(),
         LockFacts::Held { holder, .. } => holder.pid.to_string(),
+        _ if matches!(row.facts().verdict(), Verdict::WrongOwner { .. }) => "?".into(),
         _ => "-".into(),
     };
     let ago = |seconds: Option<u64>| seconds.map_or(String::new(), |s| format!("{} ago", human::age(s)));

@@ -131,3 +131,47 @@ fn absence_and_damage_have_their_exit_codes() {
     assert_eq!(answer.code, 6, "{}", answer.out);
     assert!(answer.out.contains("the checksum of its geometry is wrong"), "{}", answer.out);
 }
+
+#[test]
+fn the_key_of_a_block_is_answered_with_its_pool_and_the_base_key() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let (base, block) = (bench.base(0), bench.block(0, 1));
+    let told = |verb: &str, code: i32, words: &[&str]| {
+        let answer = bench.hotpool(&[verb, "--key", &block.to_string()]);
+        assert_eq!(answer.code, code, "{verb}: {}{}", answer.out, answer.err);
+        for word in words {
+            assert!(answer.out.contains(word), "{verb}: {}", answer.out);
+        }
+        assert!(!answer.out.contains("damaged"), "{verb}: {}", answer.out);
+    };
+    let whose = format!("{block} is block 1 of the pool of zone under {base}; use the base key {base}");
+    for verb in ["verify", "inspect", "postmortem"] {
+        told(verb, 1, &[&format!("{block}: block: "), &whose]);
+    }
+    told("rm", 4, &[&whose]);
+    raw::remove(base);
+    for verb in ["verify", "inspect", "postmortem"] {
+        told(verb, 1, &["a pool whose base was not found", &format!("hotpool rm --key {block}")]);
+    }
+}
+
+#[test]
+fn a_base_key_that_names_a_block_is_a_problem_of_the_ini() {
+    let bench = Bench::new();
+    bench.open(0).close().unwrap();
+    let ini = bench.ini(&["zone"]);
+    let (base, block) = (bench.base(0).to_string(), bench.block(0, 0).to_string());
+    let text = std::fs::read_to_string(&ini).unwrap();
+    let text = text.replace(&format!("BaseKey = {base}"), &format!("BaseKey = {block}"));
+    let text = text.replace(&format!("ShmKeys = {block}"), &format!("ShmKeys = {base}"));
+    std::fs::write(&ini, text).unwrap();
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert_eq!(answer.code, 1, "{}", answer.out);
+    assert!(answer.row(bench.block(0, 0)).contains("foreign"), "{}", answer.out);
+    assert!(
+        answer.out.contains(&format!("{block} is a block, not a base: correct BaseKey")),
+        "{}",
+        answer.out
+    );
+}

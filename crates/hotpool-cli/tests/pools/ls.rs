@@ -224,3 +224,20 @@ fn blocks_are_not_stray_if_their_base_was_removed_under_its_owner() {
     raw::remove_segment(bench.block(0, 0));
     owner.kill();
 }
+
+#[test]
+fn a_pool_that_cannot_be_looked_at_has_the_advice_of_a_start() {
+    let bench = Bench::new();
+    let dir = bench.folder().join("pools");
+    let ini = bench.ini_with(&["zone"], &format!("Backend = file\nDir = {}", dir.display()));
+    std::fs::write(&dir, "no folder").unwrap();
+    let answer = bench.hotpool(&["ls", "--conf", &ini]);
+    assert_eq!(answer.code, 1, "{}{}", answer.out, answer.err);
+    assert!(answer.row(bench.base(0)).contains("unknown"), "{}", answer.out);
+    let advice = format!("{}, which Dir names, is no folder", dir.display());
+    assert!(answer.out.contains(&advice), "{}", answer.out);
+    let mut conf = bench.conf(0);
+    (conf.backend, conf.dir) = (hotpool::conf::BackendKind::File, dir);
+    let refused = MemoryPoolMgr::open(&conf).unwrap_err().to_string();
+    assert!(refused.contains(&advice), "{refused}");
+}

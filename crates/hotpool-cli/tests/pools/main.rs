@@ -9,6 +9,9 @@ mod ls;
 mod meanwhile;
 mod queues;
 mod rm;
+#[path = "../../../../tests/skip/mod.rs"]
+mod skip;
+mod strangers;
 mod unfinished;
 mod verify;
 

@@ -162,7 +162,9 @@ fn a_block_is_removed_only_if_its_base_gave_it_up() {
     bench.open(0).close().unwrap();
     let refused = rm(&bench, bench.block(0, 1), &["--yes"]);
     assert_eq!(refused.code, 4);
-    assert!(refused.out.contains("give the key of the pool's base"), "{}", refused.out);
+    let base = bench.base(0);
+    let named = format!("{} is block 1 of the pool of zone under {base}", bench.block(0, 1));
+    assert!(refused.out.contains(&named), "{}", refused.out);
 
     let mut fewer = bench.conf(0);
     fewer.shm_keys.pop();
