@@ -30,9 +30,12 @@ pub(crate) fn wait_for_rivals(
     }
     let mut pause = Duration::from_millis(1);
     let look = || rivals::find(backend, key, &mut || rivals::count_as_owner(backend, key, lock));
-    while let Some(rivals) =
-        look().map_err(|source| OwnerError::System { key, call: "look behind", source })?
-    {
+    let failed = |source| match backend.path(key) {
+        // The advice depends on the folder.
+        Some(path) => OwnerError::Base { key, path, source },
+        None => OwnerError::System { key, call: "look behind", source },
+    };
+    while let Some(rivals) = look().map_err(failed)? {
         if wait.left().is_zero() {
             return Err(rivals.refusal(key, wait.spent_ms()));
         }

@@ -7,7 +7,7 @@ use crate::problems;
 use crate::target::{self, Target};
 use anyhow::Result;
 use clap::ArgGroup;
-use hotpool::share::{Removal, Removed, ShareError, remove_orphans, remove_pool};
+use hotpool::share::{OwnerError, Removal, Removed, ShareError, remove_orphans, remove_pool};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
@@ -111,7 +111,7 @@ fn exit_of(answers: &[Answer]) -> Exit {
     let codes: Vec<Exit> = failed
         .map(|error| match error {
             ShareError::System { .. } => Exit::Environment,
-            ShareError::Owner(hotpool::share::OwnerError::System { .. }) => Exit::Environment,
+            ShareError::Owner(OwnerError::System { .. } | OwnerError::Base { .. }) => Exit::Environment,
             _ => Exit::Refused,
         })
         .collect();
