@@ -54,6 +54,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/fork.rs",
     "src/sys/futex.rs",
     "src/sys/mem.rs",
+    "src/sys/pidfd.rs",
     "src/sys/sparse.rs",
     "src/sys/sysv.rs",
 ];

@@ -98,7 +98,8 @@ pub(crate) struct MemberRec {
     pub(crate) pid: Half,
     pub(crate) epoch: Word,
     pub(crate) since: Word,
-    pub(crate) spare: Word,
+    /// How the last process left the seat; 0 while it has it, or if it died with it.
+    pub(crate) last: Word,
 }
 
 record!(MemberRec, 64);

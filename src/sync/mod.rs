@@ -20,6 +20,7 @@ mod site;
 pub mod slips;
 mod value;
 mod wait;
+mod watch;
 
 pub use barrier::{Barrier, Incomplete};
 pub use conf::LockConf;
@@ -33,3 +34,4 @@ pub(crate) use seats::Seats;
 pub(crate) use site::{Role, Site, Spec};
 pub(crate) use value::ForAll;
 pub(crate) use wait::{FOR_A_LOCK, FOR_A_MESSAGE, Patience, ring};
+pub use watch::{End, Watch, WatchError};

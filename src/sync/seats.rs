@@ -150,6 +150,21 @@ impl Seats {
         Ok(sysv::sem_value(self.semid, of_member(member).into())? != 0)
     }
 
+    /// Waits until no process has the seat of a member; `false` if one still has it after this
+    /// time. Takes nothing.
+    pub(crate) fn wait_free(self, member: usize, most: Duration) -> io::Result<bool> {
+        match sysv::sem_op(self.semid, &[(of_member(member), 0)], most) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The pid of the process that last had a semaphore; 0 if it is not visible here.
+    pub(crate) fn pid_of(self, number: u16) -> io::Result<i32> {
+        sysv::sem_pid(self.semid, number.into())
+    }
+
     /// The process that last had a semaphore.
     pub(crate) fn holder(self, number: u16) -> Process {
         Process::look(sysv::sem_pid(self.semid, number.into()).unwrap_or(0))
@@ -171,9 +186,16 @@ impl Seats {
     }
 }
 
+impl Seat {
+    /// Whether this process has it, and is not a forked child.
+    pub(crate) fn is_mine(&self) -> bool {
+        self.pid == sys::pid()
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.pid != sys::pid() {
+        if !self.is_mine() {
             return;
         }
         let mut taken = taken();

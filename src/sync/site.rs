@@ -7,6 +7,7 @@ use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
 use super::seats::{MAKER, Seat, Seats, of_member};
 use super::slips::{Slip, planted};
 use super::value::{ForAll, Kept};
+use super::watch::{LEFT, PANICKED};
 use crate::layout::{fill_text, text};
 use crate::limits;
 use crate::object::{Field, SchemaText, diff};
@@ -69,7 +70,7 @@ pub(crate) struct Site {
     pub(crate) body: u64,
     /// The seat is given back before the memory goes: what this process could still store, it has
     /// stored.
-    _seat: Seat,
+    seat: Seat,
     _kept: Kept,
 }
 
@@ -144,9 +145,11 @@ impl Site {
             return Err(OpenError::SeatsRemoved { key });
         }
         if let Some(member) = members.get(number) {
-            member.pid.store(sys::pid());
             member.since.store(sys::wall_nanos());
             member.epoch.store(member.epoch.load().wrapping_add(1));
+            member.last.store(0);
+            // The last: a watcher takes it for a signature.
+            member.pid.store(sys::pid());
         }
         Ok(Site {
             key,
@@ -155,7 +158,7 @@ impl Site {
             members: ForAll::new(members),
             region: ForAll::new(region),
             body: spec.body(),
-            _seat: seat,
+            seat,
             _kept: Kept::new(segment),
         })
     }
@@ -184,6 +187,16 @@ impl Site {
     pub(crate) fn at<T: crate::layout::Record>(&self, offset: u64) -> Result<ForAll<At<T>>, OpenError> {
         let at = self.body.saturating_add(offset);
         self.region.at(at).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
+    }
+}
+
+impl Drop for Site {
+    /// Says that the seat is given back. A forked child has neither the seat nor the memory.
+    fn drop(&mut self) {
+        let Some(member) = self.members.get(self.me).filter(|_| self.seat.is_mine()) else { return };
+        member.last.store(if std::thread::panicking() { PANICKED } else { LEFT });
+        // A later claim of the same process signs anew.
+        member.pid.store(0);
     }
 }
 

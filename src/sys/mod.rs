@@ -8,6 +8,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod mem;
 pub(crate) mod pages;
+pub(crate) mod pidfd;
 pub(crate) mod proc;
 pub(crate) mod sparse;
 pub(crate) mod sysv;
