@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn the_status_of_a_child_is_known_before_and_after_it_is_waited_for() {
-        let mut child = Command::new("sh").args(["-c", "read x; exit 3"]).stdin(std::process::Stdio::piped());
-        let mut child = child.spawn().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read x; exit 3"]).stdin(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let process = ProcessFd::open(child.id() as i32).unwrap();
         assert!(!process.has_ended_in(Duration::ZERO).unwrap());
         assert_eq!((process.status_of_child(), process.status_of_zombie()), (None, None));
