@@ -307,7 +307,7 @@ fn without_reserved_pages_on_refuses_and_try_continues() {
     let in_use: u64 = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap().trim().parse().unwrap();
     let refused = bench.refusal();
     if in_use == 0 {
-        insta::assert_snapshot!(refused, @"[zone] HugePages = on, and the segment under 0xBASE of size BASE cannot be made of pages of 2 MiB: Cannot allocate memory (os error 12); the host has 0, of which 0 are free, and the pool takes 66; run `sysctl vm.nr_hugepages=66`, which is enough for all of it, or set HugePages = try");
+        insta::assert_snapshot!(refused, @"[zone] HugePages = on, but the segment under 0xBASE of size BASE cannot be created with pages of 2 MiB: Cannot allocate memory (os error 12); the host has 0, of which 0 are free, and the pool takes 66; run `sysctl vm.nr_hugepages=66`, which is enough for all of it, or set HugePages = try");
     }
     assert_eq!(observe(bench.conf.base_key, &bench.home()).unwrap().verdict(), Verdict::Absent);
     bench.set(HugePages::Try);

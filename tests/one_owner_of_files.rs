@@ -128,7 +128,7 @@ fn a_start_waits_for_an_owner_in_another_namespace_and_names_it() {
         assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
         let refused = keys.open_by(&mut starter, 100);
         for part in
-            ["owned by a process that cannot be seen from here (process zone, pid ", "waited 1", "namespace"]
+            ["owned by a process that is not visible here (process zone, pid ", "waited 1", "namespace"]
         {
             assert!(refused.contains(part), "{refused}");
         }
@@ -218,7 +218,7 @@ fn stopped_and_forked(home: &Home) {
     assert!(keys.open_by(&mut owner, 0).contains("cold start 1,"));
     owner.signal(libc::SIGSTOP);
     let refused = keys.open_by(&mut starter, 50);
-    assert!(refused.contains("cannot be seen from here"), "{refused}");
+    assert!(refused.contains("is not visible here"), "{refused}");
     owner.signal(libc::SIGCONT);
     owner.fork();
     owner.kill();

@@ -1,7 +1,9 @@
-//! What to do about an error of the system: one table for every call on a segment or on the owner semaphores.
+//! Advice for errors of the system: one table for every call on a segment or on the owner
+//! semaphores.
 //!
-//! The errno alone misleads. ENOSPC of System V memory is a limit of the kernel, and that of a file is a full disk;
-//! ENOMEM may be a limit of this process. So the advice depends on the call, the errno and where the segment is.
+//! The errno alone misleads. ENOSPC is a kernel limit for System V memory, but a full disk for a
+//! file; ENOMEM may be a limit of this process. So the advice depends on the call, the errno and
+//! the backend.
 
 use super::backend::{Backend, segment_name};
 use super::home::Home;
@@ -12,22 +14,23 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where a segment is, or was to be, when a call on it failed.
+/// The backend and folder of a segment on which a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Where the memory comes from.
+    /// Kind of memory.
     pub backend: BackendKind,
-    /// The folder of the segments; `None` where segments are no files.
+    /// Folder of the segments; `None` if segments are not files.
     pub folder: Option<PathBuf>,
-    /// Bytes of its file system that were free, counting those that the segment had taken already.
+    /// Bytes that were free on its file system, counting those that the segment had allocated
+    /// already.
     pub free: Option<Bytes>,
 }
 
 impl Site {
-    /// Looks at the file system that a segment is on.
+    /// Reads the free space of the file system that holds the segment.
     #[cold]
     pub(super) fn of(backend: &dyn Backend, key: Key) -> Site {
-        // A file's blocks are counted in units of 512 bytes, whatever the file system's are.
+        // Blocks of a file are counted in units of 512 bytes on every file system.
         let taken = |folder: &Path| {
             std::fs::metadata(folder.join(segment_name(key))).map_or(0, |file| file.blocks() * 512)
         };
@@ -39,7 +42,7 @@ impl Site {
         Site { backend: backend.kind(), folder, free }
     }
 
-    /// The answer of the system, where it stands for a store that cannot have memory: the kernel says EFAULT.
+    /// Translates EFAULT, by which the kernel reports that a store has no memory.
     pub(super) fn meaning(&self, source: io::Error) -> io::Error {
         match (source.raw_os_error(), &self.folder) {
             (Some(libc::EFAULT), Some(_)) => io::Error::from_raw_os_error(libc::ENOSPC),
@@ -49,11 +52,11 @@ impl Site {
     }
 }
 
-/// What to do about a refused call on a segment of `bytes` bytes.
+/// Returns advice for a refused call on a segment of `bytes` bytes.
 pub(super) fn segment(call: &str, source: &io::Error, bytes: Bytes, site: Option<&Site>) -> String {
     let Some(errno) = source.raw_os_error() else {
         return match source.kind() {
-            io::ErrorKind::NotFound => "it was removed or replaced this moment: run `hotpool ls`".into(),
+            io::ErrorKind::NotFound => "it has just been removed or replaced: run `hotpool ls`".into(),
             io::ErrorKind::AlreadyExists => in_general(libc::EEXIST).into(),
             io::ErrorKind::ResourceBusy => "run the command again".into(),
             _ => in_general(0).into(),
@@ -67,7 +70,7 @@ pub(super) fn segment(call: &str, source: &io::Error, bytes: Bytes, site: Option
     .unwrap_or_else(|| in_general(errno).into())
 }
 
-/// What to do about memory that the kernel did not have for pages of a block.
+/// Returns a message for pages of a block for which the kernel had no memory.
 #[cold]
 pub(crate) fn growth(errno: i32, bytes: u64, home: &Home) -> String {
     let site = Site::of(&*home.open(), Key(0));
@@ -89,20 +92,20 @@ pub fn explain_listing(home: &Home, source: &io::Error) -> String {
     format!("cannot list the segments of backend {}: {source}; {advice}", home.backend.name())
 }
 
-/// Why a tool cannot look at what is under a key, and what to do about it.
+/// Returns why a tool cannot inspect the segment under a key, and what to do about it.
 pub fn explain_look(key: Key, home: &Home, source: &io::Error) -> String {
     let site = Site::of(&*home.open(), key);
-    let advice = segment("look at", source, Bytes(0), Some(&site));
-    format!("cannot look at the segment under {key}: {source}; {advice}")
+    let advice = segment("inspect", source, Bytes(0), Some(&site));
+    format!("cannot inspect the segment under {key}: {source}; {advice}")
 }
 
-/// A segment that is a file, of `Dir` or of `/dev/shm`.
+/// Returns advice for a segment that is a file in `Dir` or `/dev/shm`.
 fn of_file(errno: i32, bytes: Bytes, site: &Site) -> Option<String> {
     let folder = site.folder.as_ref()?;
     let (is_posix, dir) = (site.backend == BackendKind::Posix, folder.display());
     let wider = match is_posix {
         true => "make it larger (`mount -o remount,size=N`, `--shm-size` of a container)",
-        false => "make it larger, name a Dir on another one",
+        false => "make it larger, choose a Dir on another file system",
     };
     Some(match errno {
         libc::ENOSPC => {
@@ -122,15 +125,17 @@ fn of_file(errno: i32, bytes: Bytes, site: &Site) -> Option<String> {
             format!("Backend = posix needs {dir}, which is not mounted: run `mount -t tmpfs tmpfs {dir}`")
         }
         libc::ENOENT if !folder.exists() => {
-            format!("the folder {dir} that Dir names is not there: create it")
+            format!("the folder {dir} that Dir names does not exist: create it")
         }
-        libc::ENOENT => "it was removed or replaced this moment: run `hotpool ls`".into(),
-        libc::ENOTDIR => format!("{dir}, which Dir names, is no folder"),
+        libc::ENOENT => "it has just been removed or replaced: run `hotpool ls`".into(),
+        libc::ENOTDIR => format!("{dir}, which Dir names, is not a folder"),
         libc::EACCES | libc::EPERM => {
             format!("this user may not do that in {dir}: see `ls -l {dir}`, or start as the user of the pool")
         }
         libc::ENOLCK | libc::ENOSYS => {
-            format!("the file system of {dir} has no locks on open files: name a Dir on another one")
+            format!(
+                "the file system of {dir} has no locks on open files: choose a Dir on another file system"
+            )
         }
         libc::EINVAL | libc::EOPNOTSUPP => {
             format!("the file system of {dir} cannot do that: use a local file system or a tmpfs")
@@ -140,12 +145,12 @@ fn of_file(errno: i32, bytes: Bytes, site: &Site) -> Option<String> {
     })
 }
 
-/// A System V segment.
+/// Returns advice for a System V segment.
 fn of_sysv(call: &str, errno: i32) -> Option<&'static str> {
     Some(match (errno, call) {
         (libc::ENOSPC, _) => "the limit SHMMNI or SHMALL is reached: run `hotpool doctor`",
-        (libc::EINVAL, "make") => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
-        // The kernel itself answers EPERM to a removal alone.
+        (libc::EINVAL, "create") => "the size is below SHMMIN or above SHMMAX: run `hotpool doctor`",
+        // For an existing segment, the kernel itself returns EPERM only to a removal.
         (libc::EPERM, "remove" | "replace") => "it belongs to another user: run `hotpool ls`",
         (libc::EPERM | libc::ENOSYS, _) => NOT_PERMITTED,
         (libc::EACCES, _) => "it belongs to another user: run `hotpool ls`",
@@ -153,7 +158,7 @@ fn of_sysv(call: &str, errno: i32) -> Option<&'static str> {
     })
 }
 
-/// What every backend has in common.
+/// Returns advice that holds for every backend.
 fn in_general(errno: i32) -> &'static str {
     match errno {
         libc::ENOMEM if pages::address_limit().is_some() => {
@@ -166,38 +171,41 @@ fn in_general(errno: i32) -> &'static str {
         libc::ENFILE => "the host has too many open files: raise `sysctl fs.file-max`",
         libc::EFBIG => "raise `ulimit -f` (LimitFSIZE= in a unit), which limits the size of files",
         libc::EAGAIN => "a limit of locked memory is reached: raise `ulimit -l` (LimitMEMLOCK= in a unit)",
-        libc::EEXIST => "another process made it this moment: run `hotpool ls`",
+        libc::EEXIST => "another process has just created it: run `hotpool ls`",
         libc::EACCES | libc::EPERM => "run `hotpool ls` to see whose it is",
         _ => "run `hotpool doctor`",
     }
 }
 
-/// What to say if the kernel has no System V IPC for this process.
+/// The advice if the kernel allows this process no System V IPC.
 const NOT_PERMITTED: &str = "System V IPC is not permitted here, by a seccomp profile or a kernel without it: allow shmget, shmat, shmdt, \
                              shmctl, semget, semctl and semtimedop; `hotpool doctor` finds it too";
 
-/// Whether this process may use System V IPC, which every backend but `heap` takes for its owner lock: makes a segment
-/// and a set of semaphores without a key, and removes them again. The error says which call was refused, why, and what
-/// to do.
+/// Tests whether this process may use System V IPC, which every backend but `heap` needs for its
+/// owner lock.
+///
+/// It creates and removes a segment and a semaphore set without keys.
+///
+/// # Errors
+///
+/// Returns which call was refused, why, and what to do.
 pub fn probe_sysv() -> Result<(), String> {
     crate::sys::sysv::probe().map_err(|(call, error)| {
         let advice = match call {
-            "shmget" | "shmctl" => of_sysv("make", error.raw_os_error().unwrap_or(0)).unwrap_or_default(),
-            _ => semaphores("make", &error),
+            "shmget" | "shmctl" => of_sysv("create", error.raw_os_error().unwrap_or(0)).unwrap_or_default(),
+            _ => semaphores("create", &error),
         };
-        format!("{call} is refused: {error}; {advice}")
+        format!("{call} was refused: {error}; {advice}")
     })
 }
 
-/// What to do about a refused call on the owner semaphores.
+/// Returns advice for a refused call on the owner semaphores.
 pub(super) fn semaphores(call: &str, source: &io::Error) -> &'static str {
     match (source.raw_os_error(), call) {
         (Some(libc::ENOSPC), _) => "the limit SEMMNI, SEMMNS or SEMMNU is reached: run `hotpool doctor`",
-        (Some(libc::EPERM), "remove") => {
-            "they belong to another user: look at `ipcs -s`, or run `hotpool ls`"
-        }
+        (Some(libc::EPERM), "remove") => "they belong to another user: run `ipcs -s` or `hotpool ls`",
         (Some(libc::EPERM | libc::ENOSYS), _) => NOT_PERMITTED,
-        (Some(libc::EACCES), _) => "they belong to another user: look at `ipcs -s`, or run `hotpool ls`",
+        (Some(libc::EACCES), _) => "they belong to another user: run `ipcs -s` or `hotpool ls`",
         (Some(libc::ENOMEM | libc::EMFILE | libc::ENFILE), _) => {
             in_general(source.raw_os_error().unwrap_or(0))
         }
@@ -213,7 +221,7 @@ mod tests {
 
     fn on_files(backend: BackendKind, folder: &str, errno: i32) -> String {
         let site = Site { backend, folder: Some(folder.into()), free: Some(Bytes(3 << 20)) };
-        segment("make", &io::Error::from_raw_os_error(errno), NEEDED, Some(&site))
+        segment("create", &io::Error::from_raw_os_error(errno), NEEDED, Some(&site))
     }
 
     fn in_sysv(call: &str, errno: i32) -> String {
@@ -233,7 +241,7 @@ mod tests {
         let site = Site { backend: BackendKind::Sysv, folder: None, free: None };
         let full = site.meaning(io::Error::from_raw_os_error(libc::EFAULT));
         assert_eq!(full.raw_os_error(), Some(libc::ENOMEM));
-        assert!(in_sysv("make", libc::ENOSPC).contains("SHMMNI or SHMALL"));
+        assert!(in_sysv("create", libc::ENOSPC).contains("SHMMNI or SHMALL"));
     }
 
     #[test]
@@ -241,7 +249,7 @@ mod tests {
         let said = on_files(BackendKind::Posix, "/nowhere/shm", libc::ENOENT);
         assert!(said.starts_with("Backend = posix needs /nowhere/shm, which is not mounted"), "{said}");
         let said = on_files(BackendKind::File, "/nowhere/pools", libc::ENOENT);
-        assert!(said.contains("/nowhere/pools that Dir names is not there"), "{said}");
+        assert!(said.contains("/nowhere/pools that Dir names does not exist"), "{said}");
         assert!(on_files(BackendKind::File, "/", libc::ENOENT).contains("removed or replaced"));
     }
 
@@ -249,10 +257,10 @@ mod tests {
     fn system_v_calls_that_are_not_permitted_are_no_question_of_users() {
         for errno in [libc::EPERM, libc::ENOSYS] {
             let source = io::Error::from_raw_os_error(errno);
-            for call in ["make", "attach", "look at"] {
+            for call in ["create", "attach", "inspect"] {
                 assert_eq!(in_sysv(call, errno), NOT_PERMITTED);
             }
-            for call in ["find", "make", "take", "read"] {
+            for call in ["find", "create", "take", "read"] {
                 assert_eq!(semaphores(call, &source), NOT_PERMITTED);
             }
         }
@@ -274,10 +282,10 @@ mod tests {
             (file(libc::EIO), "dmesg"),
             (file(libc::EMFILE), "ulimit -n"),
             (file(libc::ENOMEM), "free -m"),
-            (in_sysv("make", libc::EINVAL), "SHMMAX"),
-            (in_sysv("make", libc::ENOMEM), "free -m"),
-            (in_sysv("look at", libc::EMFILE), "ulimit -n"),
-            (in_sysv("make", libc::EEXIST), "hotpool ls"),
+            (in_sysv("create", libc::EINVAL), "SHMMAX"),
+            (in_sysv("create", libc::ENOMEM), "free -m"),
+            (in_sysv("inspect", libc::EMFILE), "ulimit -n"),
+            (in_sysv("create", libc::EEXIST), "hotpool ls"),
         ] {
             assert!(said.contains(word), "{said}");
         }

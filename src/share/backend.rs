@@ -1,4 +1,4 @@
-//! The contract of a backend: where the memory of a pool comes from.
+//! The contract of a backend, which provides the memory of a pool.
 
 use super::segment::Segment;
 use crate::conf::BackendKind;
@@ -8,33 +8,35 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-/// What the system says of a segment, without looking at its bytes. Times are seconds of the
-/// wall clock; `None` is what a backend cannot know.
+/// Facts that the system reports about a segment, without its bytes.
+///
+/// Times are seconds of the wall clock; `None` stands for what a backend cannot report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentFacts {
-    /// Its size.
+    /// Size of the segment.
     pub bytes: Bytes,
-    /// User who owns it.
+    /// User who owns the segment.
     pub uid: u32,
-    /// Group that owns it.
+    /// Group that owns the segment.
     pub gid: u32,
-    /// Its permission bits.
+    /// Permission bits.
     pub mode: u32,
-    /// Number the backend knows it by: a shmid, an inode.
+    /// Number that identifies the segment for the backend: a shmid or an inode.
     pub id: u64,
-    /// Process that made it.
+    /// Pid of the process that created the segment.
     pub creator_pid: Option<i32>,
-    /// Process that last attached or detached it.
+    /// Pid of the process that last attached or detached the segment.
     pub last_pid: Option<i32>,
-    /// How many times it is attached.
+    /// Number of attaches.
     pub attached: Option<u64>,
-    /// It is removed and lives until its last detach; nobody finds it by its key any more.
+    /// Whether the segment is removed and exists until its last detach. Its key no longer leads to
+    /// it.
     pub removed: bool,
-    /// When it was made or its permissions were changed.
+    /// Time of its creation or last change of permissions.
     pub changed: u64,
-    /// When it was last attached.
+    /// Time of the last attach.
     pub last_attach: Option<u64>,
-    /// When it was last detached, by its owner, a death or a tool.
+    /// Time of the last detach, by its owner, a death or a tool.
     pub last_detach: Option<u64>,
 }
 
@@ -43,87 +45,92 @@ pub struct SegmentFacts {
 pub(crate) enum Access {
     /// For its owner.
     Write,
-    /// For an observer: a store into it is a fault.
+    /// For an observer: a store into the mapping is a fault.
     Read,
 }
 
-/// Where segments are made, found, attached and removed by key.
+/// A backend creates, finds, attaches and removes segments by key.
 ///
-/// What every backend keeps, and what `share/suite.rs` shows of each:
+/// Every backend keeps these rules, and `share/suite.rs` tests each of them:
 ///
-/// 1. A segment is found by its key until it is removed, whatever becomes of the process that
-///    made it. (`heap`: until the process ends.) Dropping a [`Segment`] detaches and never removes.
-/// 2. [`create`](Backend::create) is exclusive: of two at once, one is told `AlreadyExists`.
-///    A new segment reads as zero, has exactly the size that was asked for, and the mode that was asked
-///    for whatever the umask.
+/// 1. A segment is found by its key until it is removed, whatever happens to the process that
+///    created it. (`heap`: until the process ends.) Dropping a [`Segment`] detaches it and never
+///    removes it.
+/// 2. [`create`](Backend::create) is exclusive: of two at once, one gets `AlreadyExists`. A new
+///    segment reads as zero, and has exactly the requested size and mode, whatever the umask.
 /// 3. [`stat`](Backend::stat) changes nothing. A segment that is removed and still attached is
-///    reported with `removed`, as long as nobody has made a new one under its key and
-///    this process may see it.
-/// 4. [`attach`](Backend::attach) attaches the segment that `facts` were taken of; if the key
-///    names another one by now, that is `NotFound`. It never changes a byte. Memory
-///    attached with [`Access::Read`] cannot be written.
-/// 5. [`remove`](Backend::remove) takes the name away at once; what is attached stays usable
-///    until it is detached. It touches only the segment that `facts` were taken of.
-/// 6. [`writers`](Backend::writers) names every process that has it attached for writing and
-///    that this one may look at, itself included. (`heap`, whose segments nobody else can
-///    have, names nobody.)
+///    reported as `removed`, unless its key has a new segment or this process may not see it.
+/// 4. [`attach`](Backend::attach) attaches the segment of `facts`; if the key leads to another one
+///    by now, it returns `NotFound`. It never changes a byte. Memory attached with [`Access::Read`]
+///    is not writable.
+/// 5. [`remove`](Backend::remove) removes the name at once; mappings stay usable until they are
+///    detached. It only affects the segment of `facts`.
+/// 6. [`writers`](Backend::writers) returns every process that has the segment attached for writing
+///    and that this process may inspect, itself included. (`heap` returns none: no other process
+///    has access.)
 pub(crate) trait Backend: fmt::Debug + Send {
-    /// Which one it is.
+    /// Returns which backend this is.
     fn kind(&self) -> BackendKind;
 
-    /// What is under `key`.
+    /// Returns the facts of the segment under `key`; `None` if there is none.
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>>;
 
-    /// Lets `stat` look for segments that were removed under a process once for all absent keys, and not once for each.
-    /// For the time in which a start judges, before it stores.
+    /// Lets `stat` search for removed segments once for all absent keys, instead of once for each.
+    ///
+    /// A start sets this while it judges, before it stores.
     fn list_once(&self, _once: bool) {}
 
-    /// Makes a segment and attaches it for writing.
+    /// Creates a segment and attaches it for writing.
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment>;
 
-    /// The same of reserved pages of 2 MiB; `Unsupported` where the backend can have none.
+    /// Creates a segment of reserved pages of 2 MiB and attaches it for writing.
+    ///
+    /// Returns `Unsupported` if the backend has no such pages.
     fn create_huge(&self, _key: Key, _bytes: u64, _mode: u32) -> io::Result<Segment> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Attaches what `stat` found.
+    /// Attaches the segment that `stat` has found.
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment>;
 
-    /// Removes what `stat` found.
+    /// Removes the segment that `stat` has found.
     fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()>;
 
-    /// The file of a segment; `None` where segments are no files. A base that is a file is locked itself
-    /// (`base_lock.rs`), because processes see files that do not see each other's semaphores.
+    /// Returns the path of a segment; `None` if segments are not files.
+    ///
+    /// A base that is a file is itself locked (`base_lock.rs`), because processes that share files
+    /// do not always share semaphores.
     fn path(&self, _key: Key) -> Option<PathBuf> {
         None
     }
 
-    /// Keys of all segments, those of strangers too where the system has one space of keys.
+    /// Returns the keys of all segments, including foreign ones if the system has one key space for
+    /// all.
     fn keys(&self) -> io::Result<Vec<Key>>;
 
-    /// The file that `facts` were taken of, opened for reading; `None` where segments are no files, or it is another
-    /// one by now.
+    /// Opens the file of `facts` for reading; `None` if segments are not files, or if it was
+    /// replaced.
     fn file(&self, _key: Key, _facts: &SegmentFacts) -> Option<File> {
         None
     }
 
-    /// Processes that have it attached for writing.
+    /// Returns the pids of the processes that have the segment attached for writing.
     fn writers(&self, key: Key, facts: &SegmentFacts) -> Vec<i32>;
 }
 
-/// Name of a segment where segments have names and not numbers.
+/// Returns the name of a segment for backends that use names.
 pub(crate) fn segment_name(key: Key) -> String {
     format!("hotpool-{:08x}", key.0)
 }
 
-/// The key that [`segment_name`] made the name of.
+/// Returns the key in a name that [`segment_name`] created.
 pub(crate) fn key_of_name(name: &str) -> Option<Key> {
     let digits = name.strip_prefix("hotpool-")?;
     let key = Key(u32::from_str_radix(digits, 16).ok()?);
     (segment_name(key) == name).then_some(key)
 }
 
-/// The segment that was looked at is not there any more.
+/// Returns the error for a segment that was replaced after its facts were read.
 pub(crate) fn replaced() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the segment was replaced meanwhile")
 }

@@ -1,21 +1,22 @@
-//! The lock on the base itself, where the base is a file: of the `file` and the `posix` backend.
+//! The base lock: the lock on the base itself, for the backends `file` and `posix`.
 //!
-//! Files are seen from more than one IPC namespace, and semaphores are not. So a start locks the first byte of the
-//! base too. The open file that has the lock is kept by a mapping of one page, the anchor. That gives the lock
-//! the life that an owner has:
+//! Files may be visible in several IPC namespaces, but semaphores are not. So a start also locks
+//! the first byte of the base. A mapping of one page, the anchor, keeps the open file that has the
+//! lock. This gives the lock the lifetime of an owner:
 //!
-//! | what happens | the lock |
+//! | event | the lock |
 //! |---|---|
-//! | the owner dies | goes when its memory is unmapped: the kernel unmaps all pages of a process before it closes the files of its mappings |
+//! | the owner dies | ends when its memory is unmapped: the kernel unmaps all pages of a process before it closes the files of its mappings |
 //! | the owner forks | is not inherited: no forked child has the anchor or a descriptor |
-//! | the owner executes a program | goes with its memory |
+//! | the owner executes a program | ends with its memory |
 //! | the owner is stopped | stays |
 //! | the same process opens the base again | conflicts, as between two processes |
 //!
-//! A mapping of a file on an overlay keeps the file below it, so the lock on the file that was opened goes with the
-//! last descriptor. There a descriptor stays open as long as the lock is held. On other file systems a byte that no other
-//! start uses tells whether the mapping keeps the lock. That byte is not enough on an overlay: a process that is just
-//! being spawned has a copy of the descriptor until it executes its program. `docs/owner.md` has the steps of a start.
+//! On an overlay, a mapping keeps the file of the lower layer, so the lock on the opened file ends with the
+//! last descriptor. There, a descriptor stays open while the lock is held. On other file systems, a start
+//! tests whether the mapping keeps the lock, on a byte that no other start uses. On an overlay this test is
+//! not sufficient: a process that is just being spawned has a copy of the descriptor until it executes its
+//! program. `docs/owner.md` has the steps of a start.
 
 use super::owner_error::OwnerError;
 use super::segment::Segment;
@@ -33,48 +34,49 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// The byte that the owner has locked.
+/// The byte that the owner locks.
 const OWNER_BYTE: u64 = 0;
 
-/// A file, whatever its name.
+/// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// The lock on the base of a pool. Given back on drop, by the process that took it and no other.
+/// The lock on the base of a pool; dropping it unlocks it, in the process that took it only.
 #[derive(Debug)]
 pub(super) struct BaseLock {
     /// Keeps the open file that has the lock.
     _anchor: Segment,
-    /// The same, where a mapping keeps another file.
+    /// Keeps that open file if a mapping keeps another one.
     _file: Option<OwnFile>,
     id: FileId,
 }
 
-/// What came of one try.
+/// The result of one attempt.
 enum Attempt {
     Taken(BaseLock),
-    /// Another open file has it.
+    /// Another open file has the lock.
     Held,
-    /// There is no file.
+    /// The file does not exist.
     Absent,
-    /// The path led to another file in the middle of the try.
+    /// The path led to another file during the attempt.
     Replaced,
 }
 
 impl BaseLock {
-    /// Locks the base at `path`, waiting for a dying owner; `None` if there is no file. `held` says why the lock is
-    /// not had after the wait.
+    /// Locks the base at `path`, waiting for a dying owner; returns `None` if there is no file.
+    ///
+    /// `held` creates the error if the lock is still held after the wait.
     pub(super) fn take(
         key: Key,
         path: &Path,
         wait: Wait,
         held: &dyn Fn() -> OwnerError,
     ) -> Result<Option<Self>, OwnerError> {
-        // A process that was spawned has the descriptors of its parent until it executes its program, the one that was
-        // open for the lock, too. So a lock is believed when it lasts.
+        // A spawned process has the descriptors of its parent until it executes its program, also the one that
+        // was open for the lock. So a lock counts as held only if it lasts.
         let doubt = Wait::ms(limits::LOCK_DOUBT_MS);
         let mut pause = Duration::from_micros(200);
         let mut replaced = 0;
@@ -94,18 +96,18 @@ impl BaseLock {
         }
     }
 
-    /// Number of the file that is locked.
+    /// Returns the inode of the locked file.
     pub(super) fn inode(&self) -> u64 {
         self.id.inode
     }
 
-    /// Whether `path` leads to the file that is locked.
+    /// Returns whether `path` leads to the locked file.
     pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
         Ok(id_at(path)? == Some(self.id))
     }
 }
 
-/// Whether a process has the base at `path` locked, wherever it runs. `false` where this user may not look.
+/// Returns whether any process has locked the base at `path`; `false` if this user may not read it.
 pub(super) fn is_held(path: &Path) -> io::Result<bool> {
     match open(path, false) {
         Ok(file) => is_locked(&file, OWNER_BYTE),
@@ -129,7 +131,7 @@ fn try_take(path: &Path) -> io::Result<Attempt> {
     if id != id_of(&of_this_process(&probe)?.metadata()?) {
         return Ok(Attempt::Replaced);
     }
-    // Nobody else locks this byte: whether it is locked says whether this lock is there.
+    // No other process locks this byte: whether it is locked tells whether this lock exists.
     let own_byte = 1 + (sys::random_id()?[0] >> 2);
     if !try_lock(of_this_process(&holder)?, OWNER_BYTE)? || !try_lock(of_this_process(&holder)?, own_byte)? {
         return Ok(Attempt::Held);
@@ -142,7 +144,7 @@ fn try_take(path: &Path) -> io::Result<Attempt> {
     let kept = is_on_overlay.then_some(holder);
     let file = match is_locked(of_this_process(&probe)?, own_byte)? {
         true => kept,
-        // Between the two locks another start may have been quicker.
+        // Between the two locks another start may have been faster.
         false if !try_lock(of_this_process(&probe)?, OWNER_BYTE)? => return Ok(Attempt::Held),
         false => Some(probe),
     };
@@ -154,7 +156,7 @@ fn of_this_process(file: &OwnFile) -> io::Result<&File> {
     file.file().ok_or_else(|| io::Error::other("a forked child has no descriptor of its parent"))
 }
 
-/// Opens what is a file by its name, and no link to one.
+/// Opens a file by its own name, without following a link.
 fn open(path: &Path, writable: bool) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     OpenOptions::new().read(true).write(writable).custom_flags(flags).open(path)

@@ -1,7 +1,8 @@
-//! Whether a segment is blank, without giving memory to pages that have none.
+//! Finds out whether a segment is blank, without populating pages.
 //!
-//! A read through a mapping gives a page to a hole of shared memory. So only what the system says may hold bytes is
-//! read: the pages in RAM, or all of them where some are swapped out; of a file, what is no hole.
+//! A read through a mapping populates a hole of shared memory. So only pages that may hold bytes
+//! are read: the pages in RAM, or all of them if some are swapped out; in a file, the parts that
+//! are not holes.
 
 use super::backend::{Backend, SegmentFacts};
 use super::segment::Segment;
@@ -14,7 +15,8 @@ use crate::word::Word;
 use std::fs::File;
 use std::io;
 
-/// The offset of the first word from `from` on that is not zero, or of what follows the last word.
+/// Returns the offset of the first word from `from` on that is not zero, or of the bytes after the
+/// last word.
 pub(super) fn first_byte(
     backend: &dyn Backend,
     key: Key,
@@ -29,7 +31,7 @@ pub(super) fn first_byte(
         BackendKind::Sysv => {
             let has_swapped = || proc::swapped(facts.id as i32) != Some(0);
             let found = if has_swapped() { None } else { in_pages(&region, from, words) };
-            // Asked again, because a page may have gone between the two looks.
+            // Queried again, because a page may have been swapped out between the two readings.
             found.or_else(|| has_swapped().then(|| in_words(&region, from, words)).flatten())
         }
         BackendKind::Posix | BackendKind::File => match backend.file(key, facts) {
@@ -39,7 +41,7 @@ pub(super) fn first_byte(
             None => in_words(&region, from, words),
         },
     };
-    // No segment of ours ends in the middle of a word.
+    // Hotpool creates no segment that ends within a word.
     found.or_else(|| (words != region.len()).then_some(words))
 }
 
@@ -48,7 +50,7 @@ fn in_words(region: &Region, from: u64, to: u64) -> Option<u64> {
     words.into_iter().find(|at| region.at::<Word>(*at).is_ok_and(|word| word.load() != 0))
 }
 
-/// The same, of the pages in RAM.
+/// Searches the pages in RAM for the first word that is not zero.
 fn in_pages(region: &Region, from: u64, to: u64) -> Option<u64> {
     const AT_ONCE: u64 = 64 << 20;
     for start in (from / PAGE * PAGE..to).step_by(AT_ONCE as usize) {
@@ -66,7 +68,7 @@ fn in_pages(region: &Region, from: u64, to: u64) -> Option<u64> {
     None
 }
 
-/// The same, of what is no hole.
+/// Searches the parts of a file that are not holes for the first word that is not zero.
 fn in_file(file: &File, region: &Region, from: u64, to: u64) -> io::Result<Option<u64>> {
     let mut at = from;
     while let Some(start) = sparse::next_bytes(file, at)?.filter(|start| *start < to) {

@@ -1,15 +1,15 @@
-//! The claim on a base key inside this process: it is taken before the first operation on the owner
-//! semaphores and given back after the last one.
+//! The claim on a base key inside this process, taken before the first operation on the owner
+//! semaphores and released after the last one.
 //!
-//! The semaphores keep processes apart, and the kernel does not tell two threads of one process from
-//! each other. A lock that its own pid holds may be that of the program which the process executed
-//! before; it is taken over then. The claim says which of the two it is: while a thread has the
+//! The semaphores keep processes apart, but the kernel does not distinguish the threads of one
+//! process. A lock that its own pid holds may belong to the program that the process executed
+//! before; it is then taken over. The claim decides between the two cases: while a thread has the
 //! claim, no other thread of the process operates on the semaphores.
 //!
-//! What the claim is on follows from what the lock is on. All backends with a kernel object share one
-//! space of keys, that of the semaphores: `sysv`, `posix` and `file`, whatever the `Dir`. So a base key
-//! has one claim for all of them, and two pools of one base key cannot be open at once, as their
-//! semaphores already demand. Memory of the process has keys of its own.
+//! The key space of claims is that of the lock. The backends with a kernel object (`sysv`, `posix`
+//! and `file`, whatever the `Dir`) share the key space of semaphores. So a base key has one claim
+//! for all of them, and two pools with the same base key cannot be open at once, which their
+//! semaphores would not allow either. The `heap` backend has its own key space.
 
 use super::wait::Wait;
 use crate::sys;
@@ -26,12 +26,12 @@ pub(super) enum Space {
     Heap,
 }
 
-/// Who has a claim.
+/// The holder of a claim.
 #[derive(Clone, Copy, Debug)]
 struct Holder {
-    /// Process. A forked child has a copy of the table, and claims nothing by it.
+    /// Pid of the holder. A forked child has a copy of the table, which gives it no claims.
     pid: u32,
-    /// Which claim of the process it is.
+    /// Number of the claim within the process.
     number: u64,
 }
 
@@ -44,12 +44,12 @@ struct Table {
 static TABLE: Mutex<Table> = Mutex::new(Table { holders: BTreeMap::new(), next: 0 });
 static GIVEN_BACK: Condvar = Condvar::new();
 
-/// The table is whole between any two of its statements: a panic of a holder voids nothing.
+/// Locks the table, which is consistent after every statement, so a panic of a holder does no harm.
 fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right of one value in this process to operate on the lock of a base key. Given back on drop.
+/// The right of one value in this process to operate on the lock of a base key; released on drop.
 #[derive(Debug)]
 pub(super) struct Claim {
     space: Space,
@@ -58,7 +58,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Takes the claim, waiting for one that is given back in time; `None` if it is not.
+    /// Takes the claim, waiting for its release; returns `None` if it is not released in time.
     pub(super) fn take(space: Space, key: Key, wait: Wait) -> Option<Self> {
         let pid = sys::pid();
         let mut table = table();
@@ -75,7 +75,7 @@ impl Claim {
         Some(Claim { space, key, holder })
     }
 
-    /// Whether a value in this process has the claim.
+    /// Returns whether a value in this process has the claim.
     pub(super) fn is_taken(space: Space, key: Key) -> bool {
         is_claimed(&table(), space, key, sys::pid())
     }
@@ -96,8 +96,8 @@ impl Drop for Claim {
     }
 }
 
-/// Makes this program one that has no claim on the key, as the next program of the process is, or
-/// another copy of this library in it.
+/// Drops the claim of this program on the key, as if it were the next program of the process, or
+/// another copy of this library.
 #[cfg(test)]
 pub(super) fn forget(key: Key) {
     table().holders.remove(&(Space::Kernel, key.0));

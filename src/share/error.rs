@@ -1,4 +1,4 @@
-//! Why the segments of a pool could not be attached or created.
+//! Reasons why the segments of a pool could not be attached or created.
 
 use super::advice::{self, Site};
 use super::backend::Backend;
@@ -9,22 +9,22 @@ use super::verdict::Verdict;
 use crate::units::{Bytes, Key};
 use std::io;
 
-/// Why the segments of a pool could not be attached or created.
+/// Reasons why the segments of a pool could not be attached or created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShareError {
-    /// The owner lock was not had.
+    /// The owner lock could not be obtained.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// What was found under the key is not what can be used.
+    /// The segment under the key cannot be used.
     #[error("{}; {}", verdict.reason(facts), verdict.next(facts))]
     Refused {
-        /// What it is.
+        /// Verdict on the segment.
         verdict: Verdict,
-        /// What is known of it.
+        /// Facts about the segment.
         facts: Box<Facts>,
     },
-    /// The key of a block was given where that of a base is needed.
+    /// The key is that of a block, but a base is required.
     #[error("{key} is block {index} of {}", whose(*key, base.as_ref()))]
     Block {
         /// Key of the block.
@@ -34,16 +34,17 @@ pub enum ShareError {
         /// Base key and process name of its pool, if the base was found.
         base: Option<(Key, String)>,
     },
-    /// There is no pool to resume, and the configuration refuses to begin one.
-    #[error("{}, and MustBeHot = yes refuses to make a new pool", verdict.reason(facts))]
+    /// There is no pool to resume, and the configuration refuses a cold start.
+    #[error("{}, and MustBeHot = yes refuses to create a new pool", verdict.reason(facts))]
     Cold {
-        /// What is there.
+        /// Verdict on the segment.
         verdict: Verdict,
-        /// What is known of it.
+        /// Facts about the segment.
         facts: Box<Facts>,
     },
-    /// Another start made new semaphores or took these over while this one attached: one of the two has
-    /// to leave.
+    /// Another start created new semaphores, or took these over, while this process attached.
+    ///
+    /// One of the two must stop.
     #[error(
         "the owner semaphores under {key} were removed or changed while this process attached; find who runs \
          `ipcrm`, or what else in this process opens the pool, then start again"
@@ -52,37 +53,38 @@ pub enum ShareError {
         /// Key of the base segment.
         key: Key,
     },
-    /// A start of another namespace made or removed the base at the same moment.
+    /// A start in another namespace created or removed the base at the same moment.
     #[error(
-        "another start made or removed the base under {key} at the same moment, from another namespace or container; \
+        "another start created or removed the base under {key} at the same moment, in another namespace or container; \
          run `hotpool ls`, then start again"
     )]
     Outrun {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
     },
-    /// The memory of the pool is not had as the ini asks for it.
+    /// The memory of the pool is not available as the ini requires it.
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The system refused.
     #[error("cannot {call} the segment under {key} of size {bytes}: {source}; {}", advice::segment(call, source, *bytes, site.as_deref()))]
     System {
-        /// Key of the segment.
+        /// Segment key.
         key: Key,
-        /// Its size, 0 where it is not known.
+        /// Size of the segment; 0 if unknown.
         bytes: Bytes,
-        /// What was asked for.
+        /// What was attempted.
         call: &'static str,
-        /// Its answer.
+        /// Error of the system.
         source: io::Error,
-        /// Where the segment is, if that is known.
+        /// Backend and folder of the segment, if known.
         site: Option<Box<Site>>,
     },
 }
 
 impl ShareError {
-    /// Adds where the segment is to an error of the system: what helps depends on it. Looks at the file system, so it is
-    /// called before anything is taken back.
+    /// Adds backend and folder to an error of the system, on which the advice depends.
+    ///
+    /// It reads the file system, so it is called before anything is undone.
     #[cold]
     pub(crate) fn at(mut self, backend: &dyn Backend) -> Self {
         let (key, source) = match &mut self {

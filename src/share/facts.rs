@@ -1,4 +1,4 @@
-//! What is known of a segment before anything is decided: collected without changing a byte.
+//! The facts about a segment, collected without changing a byte before anything is decided.
 
 use super::backend::{Access, Backend, SegmentFacts};
 use super::blank;
@@ -18,70 +18,72 @@ use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key};
 use std::io;
 
-/// What a caller needs the segment to be. `None` where anything will do, as for tools.
+/// The properties that a caller requires of a segment; `None` where any value will do, as for
+/// tools.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Want {
-    /// Its size.
+    /// Size.
     pub bytes: Option<Bytes>,
-    /// Its owner.
+    /// User who owns it.
     pub uid: Option<u32>,
-    /// The permission bits it may have.
+    /// Permission bits that it may have.
     pub mode: Option<u32>,
-    /// Base or block, as the frozen bytes say it.
+    /// Base or block, as in the frozen bytes.
     pub kind: Option<u32>,
-    /// The pool it belongs to.
+    /// Identity of its pool.
     pub pool_id: Option<[u64; 2]>,
-    /// Number of the block.
+    /// Block number.
     pub index: Option<u32>,
-    /// Its base says that types have taken parts of it.
+    /// Whether its base records extents in it.
     pub taken: bool,
-    /// Its base says that no type has taken anything of it.
+    /// Whether its base records no extent in it.
     pub empty: bool,
-    /// The owner semaphores were made for this look: no start has ever left anything under the key.
+    /// Whether this start created the owner semaphores: then no start has ever left anything under the key.
     pub is_first: bool,
 }
 
-/// The head of a segment, or why there is none.
+/// The head of a segment, or the reason why it was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// There was nothing to read, or no reason to.
+    /// There was nothing to read, or no reason to read it.
     Skipped,
     /// The segment is shorter than a head.
     TooShort,
-    /// The system refused.
+    /// The system refused the attach.
     Refused {
-        /// Its answer.
+        /// Reason that the system reported.
         why: String,
     },
-    /// This is what it says.
+    /// The head.
     Head(Head),
 }
 
-/// What is known of the segment under a key.
+/// The facts about the segment under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The key.
+    /// Segment key.
     pub key: Key,
-    /// Where it was looked for.
+    /// Backend in which it was searched.
     pub backend: BackendKind,
-    /// What the caller needs.
+    /// Properties that the caller requires.
     pub want: Want,
-    /// What the system says of the segment; `None` if there is none.
+    /// Facts that the system reports; `None` if there is no segment.
     pub segment: Option<SegmentFacts>,
-    /// Name of its user, where that is not the one wanted and `/etc/passwd` knows it.
+    /// Name of its user, if that is not the required one and `/etc/passwd` has it.
     pub user: Option<String>,
-    /// What the owner semaphores say.
+    /// State of the owner semaphores.
     pub lock: LockFacts,
-    /// Its first bytes.
+    /// First bytes of the segment.
     pub reading: Reading,
-    /// Of a segment that is not complete: attaches by processes that are no tool in sight. Zero for all others.
+    /// Number of attaches of an incomplete segment by processes other than visible tools; 0 for a
+    /// complete one.
     pub strangers: u64,
-    /// When all this was looked at, seconds of the wall clock.
+    /// Time of this reading, in seconds of the wall clock.
     pub seen: u64,
 }
 
 impl Facts {
-    /// The head, if it could be read.
+    /// Returns the head, if it could be read.
     pub fn head(&self) -> Option<&Head> {
         match &self.reading {
             Reading::Head(head) => Some(head),
@@ -89,22 +91,23 @@ impl Facts {
         }
     }
 
-    /// When the segment was last detached, seconds of the wall clock: when its last owner
-    /// closed it or died, unless a tool has looked at it since.
+    /// Returns when the segment was last detached, in seconds of the wall clock.
+    ///
+    /// This is when its last owner closed it or died, unless a tool has attached it since.
     pub fn last_detach(&self) -> Option<u64> {
         self.segment.as_ref()?.last_detach
     }
 
-    /// Facts for a caller that knows what the owner semaphores say.
+    /// Collects the facts for a caller that knows the state of the owner semaphores.
     pub(crate) fn collect(backend: &dyn Backend, key: Key, want: Want, lock: LockFacts) -> io::Result<Facts> {
         Self::attach(backend, key, want, &|| Ok(lock.clone()), Access::Read).map(|(facts, _)| facts)
     }
 
-    /// The same, and the segment that was attached to read its head: for a caller that keeps it if it is what it wants,
-    /// and stores nothing before it knows that.
+    /// Collects the facts, and returns the segment that was attached to read its head.
     ///
-    /// `lock` says what the semaphores say now. A tool that comes or goes during the look seems to be a stranger, so a
-    /// segment that a stranger seems to have attached is looked at again.
+    /// The caller keeps the segment if it is suitable, and stores nothing before it knows that. `lock`
+    /// returns the present state of the semaphores. A tool that attaches or detaches during a reading
+    /// resembles a stranger, so a segment that strangers seem to have attached is read again.
     pub(crate) fn attach(
         backend: &dyn Backend,
         key: Key,
@@ -122,7 +125,7 @@ impl Facts {
     }
 }
 
-/// One look: the system, the semaphores, the head.
+/// Reads the system's facts, the semaphores and the head once.
 fn look(
     backend: &dyn Backend,
     key: Key,
@@ -146,7 +149,7 @@ fn look(
     {
         head.beyond = beyond(backend, key, found, segment.as_ref(), head);
     }
-    // The name is for people who are told of a stranger; a start that goes well has no use for it.
+    // The name is only for messages about another user; a successful start does not need it.
     let stranger = found.as_ref().filter(|found| want.uid != Some(found.uid));
     let user = stranger.and_then(|found| sys::user_name(found.uid));
     let (backend, seen) = (backend.kind(), sys::wall_seconds());
@@ -154,11 +157,12 @@ fn look(
     Ok((Facts { key, backend, want, segment: found, user, lock, reading, strangers, seen }, segment))
 }
 
-/// Whether a segment of zeros may be the beginning of a creation.
+/// Returns whether a segment of zeros may be the beginning of a creation.
 ///
-/// A file or POSIX memory has a name that only hotpool gives. A System V segment has a number that any program may use.
-/// A start makes the owner semaphores before the base, and a kill leaves them; without them the zeros are a stranger's.
-/// A copy for the post-mortem has no semaphores: its maker knows what the creation would be.
+/// A file or POSIX memory has a name that only hotpool gives; a System V segment has a number that any
+/// program may use. A start creates the owner semaphores before the base, and they survive a kill, so
+/// without them the zeros belong to another program. A post-mortem copy has no semaphores, but its creator
+/// knows what the creation would be.
 pub(super) fn may_be_a_beginning(backend: BackendKind, want: &Want, lock: &LockFacts) -> bool {
     backend != BackendKind::Sysv
         || match lock {
@@ -167,7 +171,7 @@ pub(super) fn may_be_a_beginning(backend: BackendKind, want: &Want, lock: &LockF
         }
 }
 
-/// What a segment that is not complete holds beyond what a creation writes.
+/// Returns the first offset in an unfinished segment with bytes that no creation writes.
 fn beyond(
     backend: &dyn Backend,
     key: Key,
@@ -178,7 +182,7 @@ fn beyond(
     let from = if head.blank { 0 } else { making::end_of_head(head.kind) };
     match segment {
         Some(segment) => blank::first_byte(backend, key, found, segment, from),
-        // It was attached for reading alone, to read its head.
+        // The segment was attached only for reading its head.
         None => match backend.attach(key, found, Access::Read) {
             Ok(segment) => blank::first_byte(backend, key, found, &segment, from),
             Err(_) => Some(from),
@@ -186,8 +190,9 @@ fn beyond(
     }
 }
 
-/// Facts for a tool: attaches the segment for a moment, for reading, registered as an observer.
-/// Changes nothing but the kernel's times of the last attach and detach.
+/// Collects facts for a tool: attaches the segment briefly for reading, as an observer.
+///
+/// It changes nothing but the kernel's times of the last attach and detach.
 pub(super) fn observe(key: Key, home: &Home) -> io::Result<Facts> {
     let backend = home.open();
     if home.backend == BackendKind::Heap {
@@ -198,7 +203,7 @@ pub(super) fn observe(key: Key, home: &Home) -> io::Result<Facts> {
     Facts::attach(&*backend, key, Want::default(), &others, Access::Read).map(|(facts, _)| facts)
 }
 
-/// What a segment of this user has to be.
+/// Returns the properties that a segment of this user must have.
 pub(crate) fn want(bytes: u64, mode: u32, kind: u32) -> Want {
     Want {
         bytes: Some(Bytes(bytes)),
@@ -209,13 +214,17 @@ pub(crate) fn want(bytes: u64, mode: u32, kind: u32) -> Want {
     }
 }
 
-/// A stranger's segment is not attached, not even for reading; a removed one has no key to
-/// attach it by; an empty one has no byte.
+/// Returns whether the head may be read.
+///
+/// A segment of another user is not attached, not even for reading. A removed one has no key to
+/// attach it by, and an empty one has no byte.
 fn readable(found: &SegmentFacts, want: &Want) -> bool {
     !found.removed && found.bytes.0 != 0 && want.uid.is_none_or(|uid| uid == found.uid)
 }
 
-/// Attaches the segment and reads its head. An error that says nothing of the segment is no answer about it.
+/// Attaches the segment and reads its head.
+///
+/// An error that is not about the segment itself is returned as an error.
 fn read(
     backend: &dyn Backend,
     key: Key,
@@ -226,14 +235,15 @@ fn read(
         Ok(segment) => {
             Ok((Head::read(&segment.region()).map_or(Reading::TooShort, Reading::Head), Some(segment)))
         }
-        // It may still be read, and then there is more to say of it.
+        // It may still be readable, and the facts are then more complete.
         Err(_) if access == Access::Write => Ok((read(backend, key, found, Access::Read)?.0, None)),
         Err(error) if is_of_this_process(&error) => Err(error),
         Err(error) => Ok((Reading::Refused { why: error.to_string() }, None)),
     }
 }
 
-/// Whether an attach was refused for what this process or host is short of, and not for what the segment is.
+/// Returns whether an attach failed because of this process or host, and not because of the
+/// segment.
 fn is_of_this_process(error: &io::Error) -> bool {
     const ITS_OWN: [i32; 8] = [
         libc::ENOMEM,

@@ -1,8 +1,8 @@
-//! The second line of the owner lock: nobody has the base attached for writing.
+//! The second check of the owner lock: no rival has the base attached for writing.
 //!
-//! The semaphores can be removed under a running owner, and the next start would make new
-//! ones. So whoever holds the lock looks at the segment too. Observers do not count: they
-//! are registered, and their mappings cannot write.
+//! The semaphores can be removed while an owner runs, and the next start would create new ones. So
+//! the holder of the lock checks the segment, too. Observers do not count: they are registered, and
+//! their mappings are not writable.
 
 use super::backend::{Access, Backend};
 use super::head::Head;
@@ -17,14 +17,15 @@ use crate::units::Key;
 use std::io;
 use std::time::Duration;
 
-/// Waits until nobody but observers has the segment under `key` attached, and locks the base itself where it is a file.
+/// Waits until only observers have the segment under `key` attached, and locks a base that is a
+/// file.
 pub(crate) fn wait_for_rivals(
     backend: &dyn Backend,
     key: Key,
     lock: &OwnerLock,
     wait: Wait,
 ) -> Result<(), OwnerError> {
-    // In memory of one process the lock is all there is.
+    // For memory of one process the lock is sufficient.
     if backend.kind() == BackendKind::Heap {
         return Ok(());
     }
@@ -33,7 +34,7 @@ pub(crate) fn wait_for_rivals(
     let failed = |source| match backend.path(key) {
         // The advice depends on the folder.
         Some(path) => OwnerError::Base { key, path, source },
-        None => OwnerError::System { key, call: "look behind", source },
+        None => OwnerError::System { key, call: "check", source },
     };
     while let Some(rivals) = look().map_err(failed)? {
         if wait.left().is_zero() {
@@ -45,8 +46,9 @@ pub(crate) fn wait_for_rivals(
     lock.lock_base(backend, wait)
 }
 
-/// Locks a base that was just made, and attaches it again under its lock: another start may have found it between the two
-/// calls. `AlreadyExists` if one has.
+/// Locks a base that was just created, and attaches it again under its lock.
+///
+/// Another start may have found it between the two calls; the error is then `AlreadyExists`.
 pub(crate) fn lock_made(
     backend: &dyn Backend,
     key: Key,
@@ -69,8 +71,10 @@ pub(crate) fn lock_made(
     if is_untouched { Ok(segment) } else { Err(quicker()) }
 }
 
-/// Whether the answer is that of a file which another start made or removed meanwhile. `NotFound` without a number is our
-/// own word for that; the system says it of a missing folder, too.
+/// Returns whether the error means that another start has created or removed the file meanwhile.
+///
+/// `NotFound` without an errno is hotpool's own error for that; the system returns it for a missing
+/// folder, too.
 pub(crate) fn is_outrun(error: &io::Error) -> bool {
     match error.kind() {
         io::ErrorKind::AlreadyExists => true,

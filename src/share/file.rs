@@ -1,4 +1,4 @@
-//! Backend `file`: one mapped file per segment, in `Dir`.
+//! The backend `file`: one mapped file for each segment, in `Dir`.
 
 use super::backend::{Access, Backend, SegmentFacts, key_of_name, replaced, segment_name};
 use super::segment::Segment;
@@ -18,7 +18,7 @@ pub(crate) struct FileBackend {
 }
 
 impl FileBackend {
-    /// Segments in `dir`, which has to exist.
+    /// Creates the backend for segments in `dir`, which must exist.
     pub(crate) fn new(dir: &Path) -> Self {
         FileBackend { dir: dir.to_path_buf() }
     }
@@ -38,10 +38,10 @@ impl Backend for FileBackend {
     }
 
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
-        // It gets its name when it has its size and mode: a creation that is cut leaves a file
-        // without the name of a segment, and no segment of the wrong size.
+        // The file gets its name last, when it has its size and mode. An interrupted creation thus
+        // leaves a file without the name of a segment, and never a segment of the wrong size.
         remove_dead_drafts(&self.dir, key);
-        // Processes of two PID namespaces may have one pid.
+        // Processes in two PID namespaces may have the same pid.
         let number = sys::random_id()?[0];
         let draft = self.dir.join(format!(".{}.{}.{number:x}", segment_name(key), std::process::id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&draft)?;
@@ -50,7 +50,8 @@ impl Backend for FileBackend {
             .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o777)))
             .and_then(|()| fs::hard_link(&draft, self.file_of(key)));
         match (fs::remove_file(&draft), named) {
-            // A start that cannot see this process has taken the draft for a dead one's: it is making the segment.
+            // A start that cannot see this process has removed the draft as that of a dead process,
+            // and is creating the segment.
             (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
@@ -58,7 +59,7 @@ impl Backend for FileBackend {
             (Err(error), _) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Opened again under its name, because the name is how its mappings are told in `/proc`.
+        // Opened again under its name, because `/proc` shows mappings by that name.
         attach_file(&self.file_of(key), &facts_of(&file.metadata()?), Access::Write)
     }
 
@@ -87,14 +88,16 @@ impl Backend for FileBackend {
     }
 }
 
-/// Opens the file that `facts` were taken of, for reading.
+/// Opens the file of `facts` for reading.
 pub(super) fn open_file(path: &Path, facts: &SegmentFacts) -> Option<File> {
     let file = File::open(path).ok()?;
     same_file(&file.metadata().ok()?, facts).ok().map(|()| file)
 }
 
-/// Removes what creations of `key` left that were cut before the file had its name. One whose
-/// maker only cannot be seen from here fails for want of its draft, and holds nothing.
+/// Removes drafts of `key` whose creator died before the file got its name.
+///
+/// If the creator is alive but not visible from here, its creation fails because the draft is gone.
+/// The draft holds nothing.
 fn remove_dead_drafts(dir: &Path, key: Key) {
     let prefix = format!(".{}.", segment_name(key));
     let Ok(entries) = fs::read_dir(dir) else { return };
@@ -106,7 +109,8 @@ fn remove_dead_drafts(dir: &Path, key: Key) {
     }
 }
 
-/// What is at `path`, or the removed file of that name that a process has still mapped.
+/// Returns the facts of the file at `path`, or of a removed file of that name that a process still
+/// has mapped.
 pub(super) fn stat_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => Ok(Some(facts_of(&found))),
@@ -133,7 +137,9 @@ fn facts_of(found: &fs::Metadata) -> SegmentFacts {
     }
 }
 
-/// A mapping keeps the name its file had, with a remark. Size and owner are not known.
+/// Returns the facts of a removed file that is still mapped; its size is unknown.
+///
+/// A mapping keeps the name of its file, with the suffix ` (deleted)`.
 fn unlinked_but_mapped(path: &Path) -> Option<SegmentFacts> {
     let name =
         format!("{} (deleted)", fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?).display());
@@ -163,7 +169,7 @@ fn unlinked_but_mapped(path: &Path) -> Option<SegmentFacts> {
     })
 }
 
-/// Maps the file that `facts` were taken of.
+/// Maps the file of `facts`.
 pub(super) fn attach_file(path: &Path, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
     let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
     same_file(&file.metadata()?, facts)?;
@@ -182,7 +188,7 @@ fn mapped(facts: &SegmentFacts) -> MmapOptions {
     options
 }
 
-/// Removes the file that `facts` were taken of.
+/// Removes the file of `facts`.
 pub(super) fn remove_file(path: &Path, facts: &SegmentFacts) -> io::Result<()> {
     same_file(&File::open(path)?.metadata()?, facts)?;
     fs::remove_file(path)
@@ -193,13 +199,13 @@ fn same_file(found: &fs::Metadata, facts: &SegmentFacts) -> io::Result<()> {
     if same { Ok(()) } else { Err(replaced()) }
 }
 
-/// Keys of the files in `dir` that have the name of a segment.
+/// Returns the keys of the files in `dir` that have the name of a segment.
 pub(super) fn keys_in(dir: &Path) -> io::Result<Vec<Key>> {
     let names = fs::read_dir(dir)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.filter_map(|name| key_of_name(&name)).collect())
 }
 
-/// Processes that have the file mapped for writing.
+/// Returns the pids of the processes that have the file mapped for writing.
 pub(super) fn writers_of(key: Key, facts: &SegmentFacts) -> Vec<i32> {
     let name = format!("/{}", segment_name(key));
     proc::writers(|path, inode| inode == facts.id && path.contains(&name))

@@ -1,4 +1,5 @@
-//! What every segment of a start is judged by, made by and attached by: the lock, the backend, the settings.
+//! The context of a start, by which it judges, creates and attaches segments: lock, backend and
+//! settings.
 
 use super::backend::{Access, Backend};
 use super::blank;
@@ -29,9 +30,10 @@ pub(super) struct Ground {
     pub(super) mode: u32,
     pub(super) core_dump: CoreDump,
     pub(super) setting: Setting,
-    /// There until the pool is destroyed.
+    /// Held until the pool is destroyed.
     pub(super) lock: Option<OwnerLock>,
-    /// The start has begun to store. Until then the lock is given back with no trace left.
+    /// Whether the start has begun to store. Before that, dropping it releases the lock without a
+    /// trace.
     pub(super) is_adopted: bool,
 }
 
@@ -43,80 +45,82 @@ impl Drop for Ground {
     }
 }
 
-/// A segment that was looked at and not stored to: complete and attached, or to be made.
+/// A segment that was judged and not stored to: complete and attached, or to be created.
 pub(crate) struct Judged {
     pub(super) facts: Facts,
     pub(super) segment: Option<Segment>,
     pub(super) standing: Standing,
 }
 
-/// What becomes of a segment that was judged.
+/// What happens to a judged segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is part of the pool as it is.
     Complete,
-    /// It is there and holds nothing: it is made again in its place.
+    /// It exists and holds nothing: the start creates it again in the same place.
     Begun,
-    /// It is not there.
+    /// It does not exist.
     Absent,
 }
 
-/// What is wanted of a block.
+/// The properties that a block must have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockWant {
     pub(crate) key: Key,
     pub(crate) index: u32,
     pub(crate) bytes: u64,
-    /// Zero where there is no pool yet: then any block of any pool is another's.
+    /// Zero if there is no pool yet: a block of any pool is then foreign.
     pub(crate) pool_id: [u64; 2],
 }
 
-/// A segment that was made in this start, as long as that may be taken back.
+/// A segment that this start has created, while the creation may be undone.
 pub(super) struct Made {
     pub(super) key: Key,
-    /// Its shmid or inode, if it was not there before; `None` if it was found as a beginning.
+    /// Shmid or inode, if the segment did not exist before; `None` if it was found unfinished.
     pub(super) id: Option<u64>,
 }
 
 impl Judged {
-    /// What becomes of it.
+    /// Returns what happens to the segment.
     pub(crate) fn standing(&self) -> Standing {
         self.standing
     }
 
-    /// What was found.
+    /// Returns the facts that were found.
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Memory of a complete one.
+    /// Returns the memory of a complete segment.
     pub(crate) fn region(&self) -> Option<Region> {
         self.segment.as_ref().filter(|_| self.standing == Standing::Complete).map(Segment::region)
     }
 }
 
 impl Ground {
-    /// What is known of the segment under `key`, and the segment, attached if it may be.
+    /// Reads the facts about the segment under `key`, and attaches it if permitted.
     fn look(&self, key: Key, mut want: Want) -> Result<(Facts, Option<Segment>), ShareError> {
         want.is_first = self.lock.as_ref().is_some_and(OwnerLock::was_made);
         let bytes = want.bytes.map_or(0, |bytes| bytes.0);
         let lock = || Ok(self.lock.as_ref().map_or(LockFacts::None, OwnerLock::facts));
         let looked = Facts::attach(&*self.backend, key, want, &lock, Access::Write);
-        looked.map_err(system(key, bytes, "look at"))
+        looked.map_err(system(key, bytes, "inspect"))
     }
 
-    /// Judges the base: complete, or to be made. Anything else is refused.
+    /// Judges the base as complete or to be created. Any other verdict is refused.
     pub(super) fn judge_base(&self, bytes: u64) -> Result<Judged, ShareError> {
         let (facts, segment) = self.look(self.key, facts::want(bytes, self.mode, BASE_KIND))?;
         let complete = [Verdict::Clean, Verdict::Crashed];
         self.stand(facts, segment, |verdict| complete.contains(verdict))
     }
 
-    /// The same of the base that the lock is on. A start of another namespace may have made or removed one since the base
-    /// was locked, where it is a file: then it is locked again first.
+    /// Judges the base while its lock is held.
+    ///
+    /// A start in another namespace may have created or removed a base that is a file since the
+    /// base was locked. The base is then locked again first.
     pub(super) fn judge_locked_base(&self, bytes: u64, wait: Wait) -> Result<Judged, ShareError> {
-        // What is refused without its lock, as another user's base is, is looked at again a few times: it may be in the
-        // hands of the other start.
+        // A refused base without its lock, such as that of another user, is read again a few times:
+        // the other start may be creating it.
         const REFUSALS: u32 = 3;
         let mut refusals = 0;
         for _ in 0..limits::OWNER_ROUNDS {
@@ -136,12 +140,12 @@ impl Ground {
         Err(ShareError::Outrun { key: self.key })
     }
 
-    /// Whether the lock is on the base that was found, where bases are locked themselves.
+    /// Returns whether the lock covers the base that was found, for backends that lock bases.
     pub(super) fn is_locked(&self, found: &Facts) -> bool {
         self.lock.as_ref().is_none_or(|lock| lock.is_on(&*self.backend, found.segment.as_ref()))
     }
 
-    /// Makes a segment that is absent. A base is locked before anything is stored to it.
+    /// Creates an absent segment. A base is locked before the first store to it.
     fn create(&self, identity: &Identity, setting: &Setting) -> Result<Segment, ShareError> {
         let (key, bytes) = (identity.key, identity.bytes);
         let made = pages::create(&*self.backend, setting, key, bytes, self.mode);
@@ -149,7 +153,7 @@ impl Ground {
             return made;
         };
         let locked = made.and_then(|made| {
-            fence::lock_made(&*self.backend, key, lock, made).map_err(system(key, bytes, "make"))
+            fence::lock_made(&*self.backend, key, lock, made).map_err(system(key, bytes, "create"))
         });
         locked.map_err(|error| match error {
             ShareError::System { source, .. } if fence::is_outrun(&source) => ShareError::Outrun { key },
@@ -157,14 +161,16 @@ impl Ground {
         })
     }
 
-    /// Judges a block that the pool has: complete, or not had and perhaps to be made.
+    /// Judges a block that the pool names: complete, or to be created.
     pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         let (facts, segment) = self.look(want.key, self.want_of(want, Some(want.index)))?;
         self.stand(facts, segment, |verdict| *verdict == Verdict::Clean)
     }
 
-    /// Judges what is under a key that the pool has not used yet: nothing, the beginning of a block, or a block that a
-    /// growth of this pool has made and not counted. That one holds nothing.
+    /// Judges the segment under a key that the pool has not used yet.
+    ///
+    /// It may be absent, unfinished, or a block that an interrupted growth of this pool has created
+    /// and not counted. Such a block holds nothing.
     pub(super) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         let (facts, segment) = self.look(want.key, self.want_of(want, None))?;
         let mut judged = self.stand(facts, segment, |verdict| *verdict == Verdict::Clean)?;
@@ -177,7 +183,7 @@ impl Ground {
         let from = size_of::<Frozen>() as u64;
         if let Some(at) = blank::first_byte(&*self.backend, want.key, found, segment, from) {
             let why = format!(
-                "it is a block of this pool that its base does not name, and the word at {at:#x} of it is not zero"
+                "it is a block of this pool that its base does not name, but its word at {at:#x} is not zero"
             );
             return Err(refused(Verdict::Foreign { why }, judged.facts));
         }
@@ -191,17 +197,17 @@ impl Ground {
         Want { pool_id: Some(want.pool_id), index, ..facts::want(want.bytes, self.mode, BLOCK_KIND) }
     }
 
-    /// Judges what is under the key of a copy of this pool.
+    /// Judges the segment under the key of a copy of this pool.
     pub(super) fn judge_copy(&self, want: &BlockWant, kind: u32) -> Result<Judged, ShareError> {
         let key = want.key;
         let lock = || owner::look_at(&*self.backend, key, Whose::Own);
-        let wanted = Want {
+        let expected = Want {
             pool_id: Some(want.pool_id),
             index: Some(want.index),
             ..facts::want(want.bytes, self.mode, kind)
         };
-        let looked = Facts::attach(&*self.backend, key, wanted, &lock, Access::Write);
-        let (facts, segment) = looked.map_err(system(key, want.bytes, "look at"))?;
+        let looked = Facts::attach(&*self.backend, key, expected, &lock, Access::Write);
+        let (facts, segment) = looked.map_err(system(key, want.bytes, "inspect"))?;
         self.stand(facts, segment, |verdict| [Verdict::Clean, Verdict::Crashed].contains(verdict))
     }
 
@@ -215,7 +221,8 @@ impl Ground {
         let (standing, segment) = match verdict {
             Verdict::Absent => (Standing::Absent, None),
             Verdict::Unfinished => (Standing::Begun, segment),
-            // What could only be attached for reading is refused in the words of the system.
+            // A segment that could only be attached for reading is refused with the system's
+            // reason.
             _ if is_complete(&verdict) => {
                 (Standing::Complete, Some(segment.map_or_else(|| attach(&*self.backend, &facts), Ok)?))
             }
@@ -224,17 +231,17 @@ impl Ground {
         Ok(Judged { facts, segment, standing })
     }
 
-    /// The first hole before `end` of a segment that is a file, all of which had been given memory: where it is, and its
-    /// length.
+    /// Returns offset and length of the first hole before `end`, in a file that had been fully
+    /// populated.
     pub(super) fn hole(&self, judged: &Judged, end: u64) -> Option<(u64, u64)> {
         let file = self.backend.file(judged.facts.key, judged.facts.segment.as_ref()?)?;
         let at = sparse::next_hole(&file, 0).ok()?.filter(|at| *at < end)?;
         let to = sparse::next_bytes(&file, at).ok()?.unwrap_or(end).min(end);
-        // Before that version the kernel gives no memory to pages that nobody has stored to.
+        // An older kernel leaves pages unpopulated until the first store.
         sys::kernel_is_at_least(5, 14).then_some((at, to - at))
     }
 
-    /// Attaches what was judged complete, unless the look has done so.
+    /// Attaches a segment that was judged complete, unless it is attached already.
     pub(super) fn keep(&self, judged: Judged, kind: u32) -> Result<Segment, ShareError> {
         let segment = match judged.segment {
             Some(segment) => segment,
@@ -244,8 +251,11 @@ impl Ground {
         Ok(segment)
     }
 
-    /// Makes a segment where one is absent or begun, and lets `make` fill it behind its first bytes. The first
-    /// `populated` bytes have memory by then. One that was made here and could not be filled is removed again.
+    /// Creates a segment that is absent or unfinished, and lets `make` fill it after its first
+    /// bytes.
+    ///
+    /// The first `populated` bytes are populated before that. If that fails, a segment that was
+    /// created here is removed again.
     pub(super) fn make(
         &self,
         judged: Judged,
@@ -279,7 +289,8 @@ impl Ground {
         Ok((segment, made))
     }
 
-    /// Takes back what was made in this start: removes it, or leaves it as the beginning that it was.
+    /// Undoes a creation of this start: removes the segment, or empties it if it was found
+    /// unfinished.
     pub(super) fn take_back(&self, segment: Option<Segment>, made: &Made) {
         let Some(id) = made.id else {
             if let Some(segment) = segment {
@@ -291,12 +302,14 @@ impl Ground {
         let found =
             self.backend.stat(made.key).ok().flatten().filter(|found| found.id == id && !found.removed);
         if let Some(Err(error)) = found.map(|found| self.backend.remove(made.key, &found)) {
-            log::warn!("the segment under {}, which this start has made, was not removed: {error}", made.key);
+            log::warn!("cannot remove the segment under {}, which this start has created: {error}", made.key);
         }
     }
 
-    /// Keeps the mapping out of core dumps and asks for larger pages, as configured.
-    /// Refused advice costs no promise that the owner lock does not keep, so it is said and not an error.
+    /// Keeps the mapping out of core dumps and requests larger pages, as configured.
+    ///
+    /// Refused advice breaks no promise that the owner lock does not keep, so it is a warning, not
+    /// an error.
     pub(super) fn advise(&self, segment: &Segment, memory: MemoryConf, kind: u32) {
         if memory.huge_pages != HugePages::Off {
             pages::ask_for_transparent(segment);
@@ -309,7 +322,7 @@ impl Ground {
     }
 }
 
-/// How a segment is made.
+/// How a segment is created.
 pub(super) struct Making<'a> {
     pub(super) setting: &'a Setting,
     pub(super) populated: u64,
@@ -317,30 +330,33 @@ pub(super) struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    /// A block. All of it but its first page gets its memory extent by extent, when a type grows into it.
+    /// Returns how a block is created. All pages but the first are populated when a type grows into
+    /// them.
     pub(super) fn block(setting: &'a Setting) -> Self {
         Making { setting, populated: PAGE, filling: Filling::Head }
     }
 
-    /// A base, which has all its memory from the start.
+    /// Returns how a base is created, which is populated as a whole.
     pub(super) fn base(setting: &'a Setting, bytes: u64) -> Self {
         Making { setting, populated: bytes, filling: Filling::Head }
     }
 }
 
-/// Attaches what was judged.
+/// Attaches a segment that was judged.
 pub(super) fn attach(backend: &dyn Backend, facts: &Facts) -> Result<Segment, ShareError> {
     let Some(segment) = &facts.segment else { return Err(refused(Verdict::Absent, facts.clone())) };
     backend.attach(facts.key, segment, Access::Write).map_err(system(facts.key, segment.bytes.0, "attach"))
 }
 
-/// Shmid or inode of a segment that was just made.
+/// Returns the shmid or inode of a segment that was just created.
 pub(super) fn number_of(backend: &dyn Backend, key: Key) -> Option<u64> {
     Some(backend.stat(key).ok()??.id)
 }
 
-/// What a part of the copy of a pool for the post-mortem is. Its identity follows from that of the pool, so that what a
-/// cut try has left is known again, and nothing else is taken for it.
+/// Returns the properties of a part of a pool's post-mortem copy.
+///
+/// Its identity derives from that of the pool. So a start recognises what an interrupted attempt
+/// has left, and takes nothing else for it.
 pub(super) fn copy_want(pool_id: [u64; 2], key: Key, block: Option<u32>, bytes: u64) -> (BlockWant, u32) {
     const COPY: u64 = u64::from_le_bytes(*b"POSTMORT");
     let kind = if block.is_some() { BLOCK_KIND } else { BASE_KIND };

@@ -1,4 +1,4 @@
-//! The first bytes of a segment, copied: what it says of itself.
+//! The head of a segment: a copy of its first bytes, which describe it.
 
 use crate::layout::{
     BASE_KIND, BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_MAKING, text,
@@ -8,72 +8,72 @@ use crate::region::Region;
 use crate::units::Key;
 use crate::word::Word;
 
-/// The first bytes of a segment, copied.
+/// A copy of the first bytes of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// First word.
     pub magic: u64,
-    /// All 64 frozen bytes are zero.
+    /// Whether all 64 frozen bytes are zero.
     pub blank: bool,
-    /// Of a segment that is not complete: the first offset that holds something which no creation writes.
+    /// For an unfinished segment, the first offset with bytes that no creation writes.
     pub beyond: Option<u64>,
-    /// It is marked as a draft: what follows its first 64 bytes holds nothing.
+    /// Whether it is marked as a draft: the bytes after the first 64 hold nothing.
     pub draft: bool,
-    /// Version of the layout.
+    /// Layout version.
     pub layout: u32,
     /// Base or block.
     pub kind: u32,
     /// Identity of the pool.
     pub pool_id: [u64; 2],
-    /// Size that was asked for.
+    /// Requested size in bytes.
     pub bytes: u64,
-    /// Its key.
+    /// Segment key.
     pub key: Key,
-    /// Number of the block.
+    /// Block number.
     pub index: u32,
-    /// When it was made, nanoseconds of the wall clock.
+    /// Time of creation, in nanoseconds of the wall clock.
     pub created: u64,
-    /// The checksum is what it has to be.
+    /// Whether the checksum is correct.
     pub sound: bool,
-    /// How the last owner left; `None` in a block or where the segment ends before it.
+    /// State of the last owner; `None` in a block, or if the segment is too short.
     pub run: Option<u64>,
-    /// Last owner's pid, 0 if none has been.
+    /// Pid of the last owner; 0 if there was none.
     pub owner_pid: u64,
-    /// Owners the pool has had.
+    /// Number of owners that the pool has had.
     pub epoch: u64,
-    /// Name of the process in the ini.
+    /// Process name.
     pub process: String,
-    /// When the last owner attached, nanoseconds of the wall clock; 0 if none has.
+    /// Time when the last owner attached, in nanoseconds of the wall clock; 0 if none has.
     pub started: u64,
-    /// When an owner last said that it is serving; 0 if none has.
+    /// Time when an owner last called `ready()`, in nanoseconds of the wall clock; 0 if none has.
     pub readied: u64,
-    /// When an owner last closed the pool; 0 if none has.
+    /// Time when an owner last closed the pool, in nanoseconds of the wall clock; 0 if none has.
     pub closed: u64,
-    /// The blocks that a base of this layout names.
+    /// Blocks that a base of this layout names.
     pub blocks: Vec<NamedBlock>,
 }
 
 /// A block as its base names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedBlock {
-    /// Its key.
+    /// Segment key.
     pub key: Key,
-    /// The ini gave it up while it was empty.
+    /// Whether the block was given up while it was empty.
     pub vacant: bool,
 }
 
 impl Head {
-    /// Whether hotpool made the segment.
+    /// Returns whether hotpool created the segment.
     pub fn is_hotpool(&self) -> bool {
         Frozen::is_magic(self.magic)
     }
 
-    /// Whether a creation of it has begun and not ended, as far as its first bytes say.
+    /// Returns whether its creation has begun and not ended, according to its first bytes.
     pub fn is_incomplete(&self) -> bool {
         self.magic == MAGIC_MAKING || self.blank
     }
 
-    /// Copies the head out of a mapping; `None` if it has no room for one.
+    /// Copies the head out of a mapping; returns `None` if the mapping is too short.
     pub(crate) fn read(region: &Region) -> Option<Head> {
         let frozen = region.at::<Frozen>(0).ok()?;
         let mut head = Head {
@@ -109,7 +109,7 @@ impl Head {
     }
 }
 
-/// What a base says of its blocks; nothing where it says what cannot be.
+/// Returns the blocks that a base names; none if the table is invalid.
 fn named_blocks(region: &Region, base: &BaseHeader) -> Vec<NamedBlock> {
     let count = base.nblocks.load().min(limits::MAX_BLOCKS.into());
     let Ok(table) = region.table::<BlockBase>(base.geometry.blocks_off.load(), count) else {

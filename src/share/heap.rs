@@ -1,5 +1,7 @@
-//! Backend `heap`: memory of the process, found again by key inside it. Nothing survives
-//! the process. For tests, and to turn shared memory off.
+//! The backend `heap`: memory of the process, found by key inside it, which does not outlive the
+//! process.
+//!
+//! It serves tests, and turns shared memory off.
 
 use super::backend::{Access, Backend, SegmentFacts, replaced};
 use super::heap_memory::Memory;
@@ -36,13 +38,14 @@ struct Registry {
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { live: BTreeMap::new(), removed: Vec::new(), next_id: 1 });
 
-/// The registry is whole between any two of its statements: a panic of a holder voids nothing.
+/// Locks the registry, which is consistent after every statement, so a panic of a holder does no
+/// harm.
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registry {
-    /// Puts memory under a key.
+    /// Registers memory under a key.
     fn enter(&mut self, key: Key, mode: u32, memory: &Arc<Memory>) {
         let facts = SegmentFacts {
             bytes: Bytes(memory.bytes),
@@ -62,7 +65,7 @@ impl Registry {
         self.live.insert(key.0, Entry { facts, memory: Arc::clone(memory) });
     }
 
-    /// Takes away what is under a key; it lives until its last detach.
+    /// Removes the segment under a key; its memory stays until its last detach.
     fn leave(&mut self, key: Key) -> Option<Arc<Memory>> {
         let entry = self.live.remove(&key.0)?;
         if Arc::strong_count(&entry.memory) > 1 {
@@ -74,7 +77,8 @@ impl Registry {
 
 #[cfg(feature = "fuzzing")]
 impl Memory {
-    /// Between two pages that nobody may touch, so that a look beyond an end of the segment is a fault.
+    /// Creates memory between two inaccessible pages, so that an access beyond either end is a
+    /// fault.
     fn fenced(bytes: u64) -> io::Result<Self> {
         let end = bytes.next_multiple_of(PAGE) + PAGE;
         let whole = Arc::new(Memory::new(end + PAGE)?);
@@ -87,16 +91,17 @@ impl Memory {
     }
 }
 
-/// For the fuzz targets: memory that is used again, and looked up without asking for facts.
+/// Reuse of memory, and lookups without facts, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 impl HeapBackend {
-    /// The segment under `key`.
+    /// Returns the segment under `key`.
     pub(super) fn find(key: Key) -> Option<Segment> {
         registry().live.get(&key.0).map(|entry| Segment::heap(Arc::clone(&entry.memory)))
     }
 
-    /// Puts a new segment of `bytes` bytes under `key`, in place of what is there. Its memory may be that of an older one of
-    /// this size, with what that held.
+    /// Replaces the segment under `key` by a new one of `bytes` bytes.
+    ///
+    /// The memory may be that of an older segment of this size, with its old bytes.
     pub(super) fn replace(key: Key, bytes: u64) -> io::Result<Segment> {
         let mut registry = registry();
         Self::spare(registry.leave(key));
@@ -108,7 +113,7 @@ impl HeapBackend {
         Ok(Segment::heap(memory))
     }
 
-    /// Takes away the segment under `key`.
+    /// Removes the segment under `key`.
     pub(super) fn discard(key: Key) {
         Self::spare(registry().leave(key));
     }
@@ -164,7 +169,8 @@ impl Backend for HeapBackend {
         Ok(Segment::heap(memory))
     }
 
-    /// [`Access::Read`] is a promise of the caller here: the memory is one mapping.
+    /// Attaches the segment; with [`Access::Read`] the caller promises not to write, because all
+    /// share one mapping.
     fn attach(&self, key: Key, facts: &SegmentFacts, _access: Access) -> io::Result<Segment> {
         match registry().live.get(&key.0) {
             Some(entry) if entry.facts.id == facts.id => Ok(Segment::heap(Arc::clone(&entry.memory))),

@@ -8,27 +8,27 @@ use super::sysv::SysvBackend;
 use crate::conf::{BackendKind, ProcessConf};
 use std::path::PathBuf;
 
-/// Where the segments of a pool live: a backend and what it needs to know.
+/// The backend of a pool's segments, and the folder that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
-    /// Where the memory comes from.
+    /// Kind of memory.
     pub backend: BackendKind,
-    /// Folder of the segments of the `file` backend; the others ignore it.
+    /// Folder of the segments for the `file` backend; the others ignore it.
     pub dir: PathBuf,
 }
 
 impl Home {
-    /// System V shared memory, the default.
+    /// Returns System V shared memory, the default.
     pub fn sysv() -> Self {
         Home { backend: BackendKind::Sysv, dir: PathBuf::new() }
     }
 
-    /// Where the pool of a process lives.
+    /// Returns the backend and folder of a process.
     pub fn of(conf: &ProcessConf) -> Self {
         Home { backend: conf.backend, dir: conf.dir.clone() }
     }
 
-    /// The backend.
+    /// Returns the backend.
     pub(crate) fn open(&self) -> Box<dyn Backend> {
         match self.backend {
             BackendKind::Sysv => Box::new(SysvBackend::default()),

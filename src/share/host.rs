@@ -1,4 +1,4 @@
-//! All pools of a host, and the removal of one: for operators.
+//! All pools of a host, and the removal of one, for operators.
 
 use super::backend::{Access, Backend};
 use super::error::{ShareError, refused, system};
@@ -25,37 +25,43 @@ use crate::units::{Bytes, Key};
 use std::collections::BTreeSet;
 use std::io;
 
-/// One thing that a removal took away, or would take away.
+/// One thing that a removal removed, or would remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// A segment.
     Segment {
-        /// Its key.
+        /// Segment key.
         key: Key,
-        /// Its size.
+        /// Size of the segment.
         bytes: Bytes,
-        /// Number of the block; `None` for the base.
+        /// Block number; `None` for the base.
         block: Option<u32>,
     },
     /// The owner semaphores.
     Semaphores {
-        /// Their key, that of the base.
+        /// Key of the semaphores, which is the base key.
         key: Key,
     },
 }
 
-/// What a removal took away, or would take away.
+/// What a removal removed, or would remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Removal {
-    /// In the order of the removal.
+    /// Things in the order of the removal.
     pub removed: Vec<Removed>,
-    /// Nothing was done.
+    /// Whether nothing was actually removed.
     pub dry_run: bool,
 }
 
-/// Every hotpool segment of the host, bases and blocks, in the order of their keys. Each is attached for a
-/// moment, for reading; what is not hotpool's is left out.
+/// Returns the facts of every hotpool segment of the host, bases and blocks, in the order of their
+/// keys.
+///
+/// Each is attached briefly, for reading. Foreign segments are left out.
+///
+/// # Errors
+///
+/// Fails if the system does not list the segments.
 pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
     let mut keys = home.open().keys()?;
     keys.sort_unstable();
@@ -63,19 +69,23 @@ pub fn list_host(home: &Home) -> io::Result<Vec<Facts>> {
     Ok(found.filter(|facts| facts.head().is_some_and(Head::is_hotpool)).collect())
 }
 
-/// Removes the pool whose base is under `key`, with its blocks and semaphores; with
-/// `dry_run` says only what it would remove.
+/// Removes the pool whose base is under `key`, with its blocks and semaphores.
 ///
-/// A live owner is refused, and so is everything that does not begin with a magic word of
-/// hotpool. Blocks are found by the identity of the pool, which each of them carries. A block
-/// alone is removed if it has no base, or if its base says that the ini gave it up.
+/// With `dry_run` it only returns what it would remove. It finds blocks by the identity of the
+/// pool, which each of them stores. It removes a single block if the block has no base, or if its
+/// base has given it up.
+///
+/// # Errors
+///
+/// Refuses a pool with a live owner, and every segment that does not begin with a magic word of
+/// hotpool.
 pub fn remove_pool(key: Key, home: &Home, dry_run: bool) -> Result<Removal, ShareError> {
     let backend = home.open();
     try_remove(key, home, &*backend, dry_run).map_err(|error| error.at(&*backend))
 }
 
 fn try_remove(key: Key, home: &Home, backend: &dyn Backend, dry_run: bool) -> Result<Removal, ShareError> {
-    let pool = observe_pool(key, home).map_err(system(key, 0, "look at"))?;
+    let pool = observe_pool(key, home).map_err(system(key, 0, "inspect"))?;
     let facts = pool.base;
     if let Some(head) = facts.head().filter(|head| is_complete_block(head)) {
         return remove_block(backend, home, &facts, head, dry_run);
@@ -96,26 +106,28 @@ fn try_remove(key: Key, home: &Home, backend: &dyn Backend, dry_run: bool) -> Re
     Ok(Removal { removed, dry_run })
 }
 
-/// The blocks of a pool that may be removed, or the refusal.
+/// Returns the blocks of a pool that may be removed, or the refusal.
 fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Facts>, ShareError> {
     match (facts.verdict(), facts.head()) {
         (Verdict::Absent, _) => Ok(Vec::new()),
         (verdict @ (Verdict::Foreign { .. } | Verdict::Busy { .. } | Verdict::Dying), _) => {
             Err(refused(verdict, facts.clone()))
         }
-        // An empty file, or memory that its maker never came to size: no byte of anybody's.
+        // An empty file, or memory that its creator has not sized: it holds no data of anyone.
         (Verdict::Unfinished, None) => Ok(Vec::new()),
-        // Zeros under the key of owner semaphores of ours, all of them.
+        // All zeros, under the key of owner semaphores made by hotpool.
         (Verdict::Unfinished, Some(_)) => Ok(Vec::new()),
         (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, home, head),
-        // A damaged head names no pool that could be believed: its blocks stay.
+        // The identity in a damaged head cannot be trusted, so its blocks stay.
         (_, Some(head)) if head.is_hotpool() => Ok(Vec::new()),
         (verdict, _) => Err(refused(verdict, facts.clone())),
     }
 }
 
-/// The blocks of a pool: those that its base names, and those that carry its identity and that
-/// no base names. Blocks of other pools are not attached.
+/// Returns the blocks of a pool: those that its base names, and those with its identity that no
+/// base names.
+///
+/// Blocks of other pools are not attached.
 fn blocks_of(backend: &dyn Backend, home: &Home, base: &Head) -> Result<Vec<Facts>, ShareError> {
     let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
     let strays =
@@ -142,7 +154,7 @@ fn remove_block(
     refuse_rivals(backend, facts)?;
     let removed = plan(facts, &[]);
     if !dry_run {
-        // While the base is ours, no start can take the block back.
+        // While this process holds the lock of the base, no start can take the block back.
         let lock = match &base {
             Some(base) => Some(OwnerLock::take_of(backend.kind(), base.key, 0o600, Whose::Any, Wait::ms(0))?),
             None => None,
@@ -156,19 +168,19 @@ fn remove_block(
     Ok(Removal { removed, dry_run })
 }
 
-/// The base of a pool, found by its identity.
+/// Returns the base of a pool, found by its identity.
 fn base_of(home: &Home, pool_id: [u64; 2]) -> Result<Option<Facts>, ShareError> {
     let listing = list_pools(home).map_err(system(Key(0), 0, "list"))?;
     Ok(listing.base_of(pool_id).map(|pool| pool.base.clone()))
 }
 
-/// Refuses what a process has attached that does not own it by the semaphores. Tools do not count.
+/// Refuses a segment that a rival has attached. Tools do not count.
 pub(super) fn refuse_rivals(backend: &dyn Backend, facts: &Facts) -> Result<(), ShareError> {
     if facts.segment.is_none() || backend.kind() == BackendKind::Heap {
         return Ok(());
     }
     let found = rivals::find(backend, facts.key, &mut || rivals::count(backend, facts.key));
-    match found.map_err(system(facts.key, 0, "look at"))? {
+    match found.map_err(system(facts.key, 0, "inspect"))? {
         None => Ok(()),
         Some(rivals) => Err(ShareError::Owner(rivals.refusal(facts.key, 0))),
     }
@@ -187,7 +199,7 @@ fn plan(facts: &Facts, blocks: &[Facts]) -> Vec<Removed> {
     blocks.iter().chain([facts]).filter_map(segment).chain(set).collect()
 }
 
-/// Whether another backend has a pool under the key, whose owner semaphores are the same set.
+/// Returns whether another backend has a pool under the key, which shares its owner semaphores.
 fn another_has(home: &Home, key: Key) -> bool {
     let shared =
         [BackendKind::Sysv, BackendKind::Posix].into_iter().filter(|_| home.backend != BackendKind::Heap);
@@ -197,15 +209,15 @@ fn another_has(home: &Home, key: Key) -> bool {
     })
 }
 
-/// Removes, as the owner that nobody else can be at the same time.
+/// Removes the pool as its owner, so that no other owner can exist meanwhile.
 fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts], keeps_set: bool) -> Result<(), ShareError> {
     let key = facts.key;
     let wait = Wait::ms(0);
     let lock = OwnerLock::take_of(backend.kind(), key, 0o600, Whose::Any, wait)?;
     fence::wait_for_rivals(backend, key, &lock, wait)?;
-    let is_ours = facts.head().is_some_and(Head::is_hotpool);
-    if let (Some(segment), Verdict::Unfinished, false) = (&facts.segment, facts.verdict(), is_ours) {
-        // It holds no byte that is set, and the semaphores say whose it is.
+    let is_hotpool = facts.head().is_some_and(Head::is_hotpool);
+    if let (Some(segment), Verdict::Unfinished, false) = (&facts.segment, facts.verdict(), is_hotpool) {
+        // It holds nothing but zeros, and the semaphores show that hotpool made it.
         backend.remove(key, segment).map_err(system(key, segment.bytes.0, "remove"))?;
         lock.remove();
         return Ok(());

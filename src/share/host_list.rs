@@ -1,4 +1,4 @@
-//! Everything of hotpool in one home: pools, and blocks whose base is gone.
+//! All pools on one backend, and blocks whose base is gone.
 
 use super::error::ShareError;
 use super::facts::Facts;
@@ -16,41 +16,44 @@ use crate::units::Key;
 use std::collections::BTreeSet;
 use std::io;
 
-/// Everything of hotpool in one home.
+/// All hotpool segments on one backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Pools, in the order of their keys. One of which `base.segment` is `None` has semaphores alone.
+    /// Pools in the order of their keys. If `base.segment` is `None`, only the semaphores exist.
     pub pools: Vec<PoolFacts>,
     /// Blocks whose base is gone.
     pub strays: Vec<LooseBlock>,
-    /// Blocks that a growth has made and that their base does not name yet.
+    /// Blocks that a growth has created and that their base does not name yet.
     pub unnamed: Vec<Facts>,
 }
 
-/// A segment under the key of a block, and not named by the base that it is looked at with.
+/// A segment under a key of `ShmKeys` that the base does not name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LooseBlock {
-    /// What is known of it.
+    /// Facts about the segment.
     pub facts: Facts,
-    /// Processes that use it, as far as they can be seen: its base was removed under them.
+    /// Visible processes that use the segment: its base was removed while they were running.
     pub holders: Vec<Process>,
-    /// Key of the base of the pool that it belongs to, if that is there.
+    /// Base key of the pool to which it belongs, if that pool exists.
     pub pool: Option<Key>,
 }
 
-/// All pools of a home, with what is left of some: semaphores without a segment, blocks without
-/// a base. What is not hotpool's is left out. Segments whose kind nothing else tells are attached
-/// for a moment, for reading.
+/// Returns all pools on a backend, including remains: semaphores without a segment, blocks without
+/// a base.
+///
+/// Foreign segments are left out. Segments that cannot be identified otherwise are attached
+/// briefly, for reading.
 ///
 /// # Errors
 ///
-/// The system does not say what there is.
+/// Fails if the system does not list the segments.
 pub fn list_pools(home: &Home) -> io::Result<Listing> {
     let mut scan = Scan::of(home)?;
     let mut orphans = scan.orphans();
     if !orphans.is_empty() {
-        // A base is older than its blocks, and once it is removed it never comes back. So a block that was seen
-        // before all bases were looked for, and still is there after that, has lost its base for good.
+        // A base is older than its blocks, and never returns once it is removed. So a block that
+        // was seen before the search for bases, and still exists after it, has lost its base for
+        // good.
         let seen: Vec<_> = orphans.iter().map(mark).collect();
         scan = Scan::of(home)?;
         orphans = scan.orphans();
@@ -65,16 +68,17 @@ pub fn list_pools(home: &Home) -> io::Result<Listing> {
     Ok(Listing { strays: strays.collect(), unnamed, pools: scan.pools })
 }
 
-/// The pool of a process, and what lies under the keys of its ini that its base does not name.
+/// Returns the pool of a process, and the segments under the keys of its ini that its base does not
+/// name.
 ///
 /// # Errors
 ///
-/// The system refused, or owners came and went during every look.
+/// Fails if the system refuses, or if owners attached and detached during every reading.
 pub fn observe_process(conf: &ProcessConf) -> io::Result<(PoolFacts, Vec<LooseBlock>)> {
-    const LOOKS: u32 = 50;
+    const READINGS: u32 = 50;
     let home = Home::of(conf);
     let mut pool = observe_pool(conf.base_key, &home)?;
-    for _ in 0..LOOKS {
+    for _ in 0..READINGS {
         let loose = loose_blocks(conf, &home, &pool)?;
         let again = observe_pool(conf.base_key, &home)?;
         if loose.is_empty() || is_same(&pool, &again) {
@@ -85,7 +89,7 @@ pub fn observe_process(conf: &ProcessConf) -> io::Result<(PoolFacts, Vec<LooseBl
     Err(super::look::unsteady())
 }
 
-/// Whether both looks saw the same base, naming the same blocks.
+/// Returns whether both readings found the same base, naming the same blocks.
 fn is_same(one: &PoolFacts, other: &PoolFacts) -> bool {
     let id = |pool: &PoolFacts| pool.base.segment.as_ref().map(|segment| (segment.id, segment.removed));
     id(one) == id(other) && one.base.reading == other.base.reading
@@ -108,7 +112,7 @@ fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result
 }
 
 impl Listing {
-    /// The pool with this identity.
+    /// Returns the pool with this identity.
     pub(super) fn base_of(&self, pool_id: [u64; 2]) -> Option<&PoolFacts> {
         self.pools.iter().find(|pool| pool.base.head().is_some_and(|head| head.pool_id == pool_id))
     }
@@ -133,23 +137,23 @@ fn is_block(head: &Head) -> bool {
     head.is_hotpool() && head.kind == BLOCK_KIND
 }
 
-/// What tells a block from a later one under its key.
+/// Returns what distinguishes a block from a later one under its key.
 fn mark(block: &Facts) -> (Key, Option<u64>, Option<[u64; 2]>) {
     let id = block.segment.as_ref().map(|segment| segment.id);
     (block.key, id, block.head().map(|head| head.pool_id))
 }
 
-/// Processes that have a block attached for writing.
+/// Returns the processes that have a block attached for writing.
 fn holders(home: &Home, block: &Facts) -> Vec<Process> {
     let Some(segment) = &block.segment else { return Vec::new() };
     home.open().writers(block.key, segment).into_iter().map(Process::look).collect()
 }
 
-/// Every pool and every block that no pool names.
+/// Every pool, and every block that no pool names.
 struct Scan {
     pools: Vec<PoolFacts>,
     blocks: Vec<Facts>,
-    /// A segment could not be looked at, so it may be any base.
+    /// Whether a segment could not be read, which may be any base.
     is_partial: bool,
 }
 
@@ -180,7 +184,8 @@ impl Scan {
         match pool.base.head() {
             Some(head) if is_block(head) => self.blocks.push(pool.base),
             Some(head) if head.is_hotpool() => self.pools.push(pool),
-            // A set of another user counts if there is a segment, too; what it is cannot be seen.
+            // A semaphore set of another user counts only with a segment, whose kind is not
+            // visible.
             None if matches!(pool.base.verdict(), Verdict::WrongOwner { .. }) => {
                 let is_likely = has_set && pool.base.segment.is_some() || home.backend != BackendKind::Sysv;
                 self.pools.extend(is_likely.then_some(pool));
@@ -191,7 +196,7 @@ impl Scan {
         }
     }
 
-    /// Complete blocks of which no pool is there.
+    /// Returns the complete blocks whose pool does not exist.
     fn orphans(&self) -> Vec<Facts> {
         if self.is_partial {
             return Vec::new();
@@ -206,7 +211,8 @@ impl Scan {
     }
 }
 
-/// Whether a key has owner semaphores of hotpool, or some of another user that look like it.
+/// Returns whether a key has owner semaphores of hotpool, or such of another user that resemble
+/// them.
 fn is_owned(key: Key) -> bool {
     match owner_set::look(key, Whose::Any) {
         Ok(LockFacts::Foreign(set)) => set.is_denied,

@@ -1,4 +1,4 @@
-//! A pool as an operator sees it: the base looked into, its blocks only counted.
+//! A pool as an operator sees it: the head of its base, and the system's facts about its blocks.
 
 use super::backend::{Access, Backend, SegmentFacts};
 use super::facts::Facts;
@@ -12,75 +12,81 @@ use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
 use std::io;
 
-/// A pool: what is under the key of its base, and under those of its blocks.
+/// A pool: the segments under the keys of its base and its blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolFacts {
-    /// The base.
+    /// Facts about the base.
     pub base: Facts,
-    /// The blocks that the base names, in their order.
+    /// Blocks that the base names, in their order.
     pub blocks: Vec<BlockFacts>,
-    /// Processes that have the base attached although it has no owner by its semaphores, as after an `ipcrm -s` beside
-    /// a running server: those that can be seen. `None` if there is no such process. Tools do not count.
+    /// Visible processes that have the base attached although the semaphores show no owner.
+    ///
+    /// This happens after an `ipcrm -s` while a server runs. `None` if there is no such process.
+    /// Tools do not count.
     pub rivals: Option<Vec<Process>>,
 }
 
-/// A block, as its base and the system know it. It is not attached for that.
+/// A block, as its base and the system describe it. It is not attached for this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockFacts {
-    /// Its key.
+    /// Segment key.
     pub key: Key,
-    /// The ini gave it up while it was empty.
+    /// Whether the block was given up while it was empty.
     pub vacant: bool,
-    /// What the system says of it; `None` if there is none.
+    /// Facts that the system reports; `None` if the segment does not exist.
     pub segment: Option<SegmentFacts>,
-    /// Of a block that is gone: whether types have taken parts of it, so that objects may have been in it. `None` of one
-    /// that is there, and if the base does not tell.
+    /// For a missing block, whether it has extents, so that objects may have been in it.
+    ///
+    /// `None` if the block exists, or if the base does not record it.
     pub was_used: Option<bool>,
 }
 
 impl BlockFacts {
-    /// Whether the base counts on it and it is gone, or was removed under the process that uses it.
+    /// Returns whether a block that the base needs is gone, or was removed while a process uses it.
     pub fn is_missing(&self) -> bool {
         !self.vacant && self.segment.as_ref().is_none_or(|segment| segment.removed)
     }
 }
 
-/// When the last owner of a pool ended, seconds of the wall clock.
+/// Time when the last owner of a pool ended, in seconds of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Then.
+    /// Exactly at this time.
     At(u64),
-    /// Then or before: something else has looked at the pool since.
+    /// At this time or before: another process has attached the pool since.
     Before(u64),
 }
 
 impl PoolFacts {
-    /// Bytes of all its segments.
+    /// Returns the bytes of all segments.
     pub fn bytes(&self) -> Bytes {
         Bytes(self.segments().map(|segment| segment.bytes.0).sum())
     }
 
-    /// What the system says of its segments, the base first.
+    /// Returns the system's facts about all segments, the base first.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentFacts> {
         self.base.segment.iter().chain(self.blocks.iter().filter_map(|block| block.segment.as_ref()))
     }
 
-    /// Whether a process has its base attached that is not the owner by the semaphores. Tools do not count.
+    /// Returns whether a rival has the base attached. Tools do not count.
     pub fn is_held_unlocked(&self) -> bool {
         self.rivals.is_some()
     }
 
-    /// Blocks that the base counts on and that are gone. A start that is not ready yet may be about to make them.
+    /// Returns the missing blocks that the base needs.
+    ///
+    /// A start that is not ready yet may be about to create them, so none is missing meanwhile.
     pub fn missing(&self) -> impl Iterator<Item = &BlockFacts> {
         let is_owned = matches!(self.base.lock, LockFacts::Held { .. } | LockFacts::Ours { .. });
         let is_serving = self.base.head().is_some_and(|head| head.run == Some(crate::layout::RUN_READY));
         self.blocks.iter().filter(move |block| (!is_owned || is_serving) && block.is_missing())
     }
 
-    /// When the last owner ended. `None` if somebody owns the pool, or nobody knows.
+    /// Returns when the last owner ended; `None` if the pool has an owner, or if the time is
+    /// unknown.
     ///
-    /// Of an owner that died the kernel knows when its segments were detached. A tool that looks
-    /// into the base changes that of the base; the blocks then still tell.
+    /// If the owner died, the kernel recorded when its segments were detached. A tool that attaches
+    /// the base overwrites that time for the base, but not for the blocks.
     pub fn ended(&self) -> Option<Ended> {
         const NANOS: u64 = 1_000_000_000;
         let head = self.base.head()?;
@@ -101,12 +107,14 @@ impl PoolFacts {
     }
 }
 
-/// Facts of a pool for a tool, all of one moment: its base is attached for a moment, for reading,
-/// registered as an observer; of its blocks only the system is asked.
+/// Returns consistent facts about a pool, for a tool.
+///
+/// The base is attached briefly for reading, as an observer. Of the blocks, only the system's facts
+/// are read.
 ///
 /// # Errors
 ///
-/// The system refused, or owners came and went during every look.
+/// Fails if the system refuses, or if owners attached and detached during every reading.
 pub fn observe_pool(key: Key, home: &Home) -> io::Result<PoolFacts> {
     let backend = home.open();
     let (base, (blocks, rivals)) = look::agreed(key, home, &mut |sight| {
@@ -131,7 +139,7 @@ fn blocks_of(backend: &dyn Backend, sight: &Sight) -> io::Result<Vec<BlockFacts>
     Ok(blocks)
 }
 
-/// Numbers of the blocks that types have taken parts of; `None` if the base cannot be read.
+/// Returns the numbers of the blocks that have extents; `None` if the base cannot be read.
 fn used_blocks(backend: &dyn Backend, facts: &Facts) -> Option<Vec<u32>> {
     let segment = backend.attach(facts.key, facts.segment.as_ref()?, Access::Read).ok()?;
     let region = segment.region();

@@ -1,48 +1,48 @@
-//! What the owner semaphores say of who owns a pool.
+//! The state of the owner semaphores: who owns a pool.
 
 use crate::sys::proc::Process;
 
-/// A set of semaphores under our key that is not ours.
+/// A semaphore set under the base key that is foreign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignSet {
-    /// Number the kernel knows it by.
+    /// Semid of the set.
     pub semid: i32,
-    /// User who owns it.
+    /// User who owns the set.
     pub uid: u32,
-    /// What is wrong with it.
+    /// Reason why it is foreign.
     pub why: String,
-    /// This user may not look at it, so that nothing more is known of it.
+    /// Whether this user may not read it, so that nothing else is known about it.
     pub is_denied: bool,
 }
 
-/// What the set of semaphores says.
+/// The state of the owner semaphores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockFacts {
-    /// There is none: the pool has no owner.
+    /// There is no set, so the pool has no owner.
     None,
-    /// Somebody else uses the key for semaphores.
+    /// Another program uses the key for semaphores.
     Foreign(ForeignSet),
-    /// Ours, and no process is the owner.
+    /// The set is hotpool's, and no process is the owner.
     Free {
-        /// Observers that are attached.
+        /// Number of registered observers.
         observers: u32,
     },
     /// A process is the owner.
     Held {
-        /// Which.
+        /// The owner.
         holder: Process,
-        /// Observers that are attached.
+        /// Number of registered observers.
         observers: u32,
     },
-    /// Whoever collected the facts is the owner.
+    /// The process that collected the facts is the owner.
     Ours {
-        /// Observers that are attached.
+        /// Number of registered observers.
         observers: u32,
     },
 }
 
 impl LockFacts {
-    /// The same with so many observers less.
+    /// Returns the facts with `less` observers fewer.
     pub(crate) fn without(mut self, less: u32) -> Self {
         if let LockFacts::Free { observers }
         | LockFacts::Held { observers, .. }
@@ -53,7 +53,7 @@ impl LockFacts {
         self
     }
 
-    /// Observers that are registered.
+    /// Returns the number of registered observers.
     pub fn observers(&self) -> u32 {
         match self {
             LockFacts::None | LockFacts::Foreign(_) => 0,

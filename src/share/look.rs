@@ -1,9 +1,9 @@
-//! One look of a tool: facts that all held at one moment.
+//! A reading of a tool: facts that all held at one moment.
 //!
-//! What the semaphores say, what the system says of the segment and what its bytes say are three
-//! questions, and owners and other tools come and go between them. So everything is asked twice, and
-//! again until two looks in a row agree. The words of a base that are compared change with every
-//! start, `ready()` and close, so what did not differ did not change in between.
+//! The state of the semaphores, the system's facts and the bytes of the segment are three queries,
+//! and owners and other tools attach and detach between them. So all are read twice, and again
+//! until two consecutive readings agree. The words of a base that are compared change with every
+//! start, `ready()` and close, so equal words did not change in between.
 
 use super::backend::{Access, SegmentFacts};
 use super::facts::{self, Facts, Reading};
@@ -18,32 +18,34 @@ use crate::units::Key;
 use std::io;
 use std::time::Duration;
 
-/// One look, which may rest on several moments.
+/// One reading, which may cover several moments.
 pub(super) struct Sight {
     pub(super) facts: Facts,
     stamp: Option<Stamp>,
 }
 
-/// Facts for a tool, all of one moment: attaches the segment for a moment, for reading, registered as
-/// an observer. Changes nothing but the kernel's times of the last attach and detach.
+/// Returns consistent facts about the segment under `key`, for a tool.
+///
+/// The segment is attached briefly for reading, as an observer. Nothing changes but the kernel's
+/// times of the last attach and detach.
 ///
 /// # Errors
 ///
-/// The system refused, or the segment did not stay the same for two looks in a row.
+/// Fails if the system refuses, or if no two consecutive readings agree.
 pub fn observe(key: Key, home: &Home) -> io::Result<Facts> {
     agreed(key, home, &mut |_| Ok(())).map(|(facts, ())| facts)
 }
 
-/// The same with what `more` finds beside it, at a moment at which the facts hold too.
+/// Returns consistent facts, and what `more` finds at a moment at which the facts hold, too.
 pub(super) fn agreed<T>(
     key: Key,
     home: &Home,
     more: &mut dyn FnMut(&Sight) -> io::Result<T>,
 ) -> io::Result<(Facts, T)> {
-    const LOOKS: u32 = 2000;
+    const READINGS: u32 = 2000;
     let mut first = sight(key, home)?;
     let mut found = more(&first)?;
-    for round in 0..LOOKS {
+    for round in 0..READINGS {
         let second = sight(key, home)?;
         if first.agrees(&second) {
             return Ok((second.facts, found));
@@ -57,19 +59,19 @@ pub(super) fn agreed<T>(
     Err(unsteady())
 }
 
-/// Why there is no answer about a pool whose owner changes all the time.
+/// Returns the error for a pool whose owner changes all the time.
 pub(super) fn unsteady() -> io::Error {
-    io::Error::new(io::ErrorKind::ResourceBusy, "it changed during every look")
+    io::Error::new(io::ErrorKind::ResourceBusy, "it changed during every reading")
 }
 
-/// One look.
+/// Reads semaphores, facts and head once.
 pub(super) fn sight(key: Key, home: &Home) -> io::Result<Sight> {
     if home.backend == BackendKind::Heap {
         return Ok(Sight { facts: facts::observe(key, home)?, stamp: None });
     }
     let stamp = owner_set::stamp(key)?;
     let mut facts = facts::observe(key, home)?;
-    // Who is attached and who of them is an observer has to be of one moment in itself.
+    // The counts of attaches and of observers must come from the same moment.
     let (observers, found) = rivals::count(&*home.open(), key)?;
     if let (Some(segment), Some(found)) = (&mut facts.segment, found)
         && segment.id == found.id
@@ -91,7 +93,8 @@ pub(super) fn sight(key: Key, home: &Home) -> io::Result<Sight> {
     Ok(Sight { facts, stamp })
 }
 
-/// Reads the head of a segment that was removed under a process, where the system still gives it out.
+/// Reads the head of a segment that was removed while in use, if the system still allows its
+/// attach.
 fn read_removed(facts: &mut Facts, home: &Home) {
     if let (BackendKind::Sysv, Some(segment)) = (home.backend, &facts.segment)
         && let Ok(attached) = home.open().attach(facts.key, segment, Access::Read)
@@ -101,7 +104,7 @@ fn read_removed(facts: &mut Facts, home: &Home) {
     }
 }
 
-/// Whether a segment without a name is only there because tools still look at it, and no process will miss it.
+/// Returns whether a removed segment only exists because tools have it attached.
 fn is_left_by_a_removal(facts: &Facts, home: &Home) -> bool {
     let Some(segment) = &facts.segment else { return false };
     let by_hotpool = facts.head().is_some_and(|head| head.magic == MAGIC_GONE);
@@ -109,18 +112,19 @@ fn is_left_by_a_removal(facts: &Facts, home: &Home) -> bool {
 }
 
 impl Sight {
-    /// Whether both looks saw the same segment, the same bytes in front of it, and the same owner.
+    /// Returns whether both readings found the same segment, the same head and the same owner.
     fn agrees(&self, other: &Sight) -> bool {
         self.is_same_pool(other) && self.facts.reading == other.facts.reading
     }
 
-    /// Whether the process that has the lock is removing the pool.
+    /// Returns whether the process that holds the lock is removing the pool.
     pub(super) fn is_being_removed(&self) -> bool {
         let is_marked = self.facts.head().is_some_and(|head| head.magic == MAGIC_GONE);
         is_marked && matches!(self.facts.lock, LockFacts::Held { .. })
     }
 
-    /// Whether both looks saw the same pool with the same owner; it may have grown in between.
+    /// Returns whether both readings found the same pool with the same owner. It may have grown
+    /// between them.
     pub(super) fn is_same_pool(&self, other: &Sight) -> bool {
         let segment = |sight: &Sight| sight.facts.segment.as_ref().map(identity);
         let start = |sight: &Sight| sight.facts.head().map(|head| (head.magic, head.pool_id, head.epoch));
@@ -131,7 +135,7 @@ impl Sight {
     }
 }
 
-/// What does not change as long as a segment is the same.
+/// Returns the facts that do not change while a segment is the same.
 fn identity(segment: &SegmentFacts) -> (u64, bool, u64, u32, u32) {
     (segment.id, segment.removed, segment.bytes.0, segment.uid, segment.mode)
 }

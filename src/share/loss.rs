@@ -1,53 +1,55 @@
-//! What was taken away from a running owner, and what to do while there is time.
+//! Losses: what was removed while its owner is running, and what to do about it.
 
 use crate::units::Key;
 
-/// Something of a running pool that is not there any more. Each says what to do.
+/// A part of a running pool that was removed. Each message states what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Loss {
-    /// A segment was removed under this process.
+    /// A segment was removed while this process uses it.
     #[error(
-        "the segment under {key} was removed while this process uses it: its objects are there until this process \
-         ends, and no restart finds them; save now what has to be kept, then restart cold, and find who runs `ipcrm` \
-         or whether RemoveIPC is set (`hotpool doctor`)"
+        "the segment under {key} was removed while this process uses it: its objects stay until this process ends, \
+         and no restart can find them; save what you need now, then restart cold, and find out who runs `ipcrm` or \
+         whether RemoveIPC is set (`hotpool doctor`)"
     )]
     SegmentRemoved {
-        /// Its key.
+        /// Segment key.
         key: Key,
     },
     /// A segment was removed, and another one has its key.
     #[error(
-        "the segment under {key} was removed while this process uses it, and another one has the key: no restart finds \
-         the objects of this process; save now what has to be kept, then stop, and look at `hotpool ls` before a restart"
+        "the segment under {key} was removed while this process uses it, and another one has the key: no restart can \
+         find the objects of this process; save what you need now, then stop, and run `hotpool ls` before a restart"
     )]
     SegmentReplaced {
-        /// Its key.
+        /// Segment key.
         key: Key,
     },
     /// The owner semaphores were removed.
     #[error(
-        "the owner semaphores under {key} were removed while this process is the owner: another start is held off only \
-         as long as this process is attached; that takes no objects away; restart at a convenient time, and find who \
+        "the owner semaphores under {key} were removed while this process is the owner: another start is kept out \
+         only while this process is attached; no objects are lost; restart at a convenient time, and find out who \
          runs `ipcrm` or whether RemoveIPC is set (`hotpool doctor`)"
     )]
     SemaphoresRemoved {
-        /// Their key.
+        /// Key of the semaphores.
         key: Key,
     },
-    /// The owner semaphores were removed, and others have their key.
+    /// The owner semaphores were removed, and another set has their key.
     #[error(
-        "the owner semaphores under {key} were removed while this process is the owner, and another start has made new \
-         ones; stop one of the two: `hotpool ls` names the other"
+        "the owner semaphores under {key} were removed while this process is the owner, and another start has \
+         created new ones; stop one of the two: `hotpool ls` names the other"
     )]
     SemaphoresReplaced {
-        /// Their key.
+        /// Key of the semaphores.
         key: Key,
     },
-    /// The kernel has given the owner lock back while this process goes on, as `unshare(CLONE_SYSVSEM)` makes it do.
+    /// The kernel has released the owner lock although this process is running.
+    ///
+    /// `unshare(CLONE_SYSVSEM)` has this effect.
     #[error(
-        "this process no longer holds the owner lock under {key}: the kernel gave it back, as it does after \
-         unshare(CLONE_SYSVSEM); another start is held off only as long as this process is attached; restart at a \
+        "this process no longer holds the owner lock under {key}: the kernel released it, as it does after \
+         unshare(CLONE_SYSVSEM); another start is kept out only while this process is attached; restart at a \
          convenient time, and do not call unshare(CLONE_SYSVSEM) after the pool was opened"
     )]
     LockReleased {
@@ -56,21 +58,21 @@ pub enum Loss {
     },
     /// Another process has become the owner.
     #[error(
-        "start {epoch} has become the owner of the pool under {key} beside this process; stop this process now, it must \
-         not write any more"
+        "start {epoch} has become the owner of the pool under {key} while this process is running; stop this process \
+         now: it must not write any more"
     )]
     Overtaken {
-        /// Key of the base.
+        /// Base key.
         key: Key,
-        /// The other start.
+        /// Epoch of the other start.
         epoch: u64,
     },
-    /// The system does not say.
-    #[error("cannot look at the segments of {key}: {why}")]
+    /// The system does not report the state of a segment.
+    #[error("cannot check the segment under {key}: {why}")]
     Unknown {
-        /// Key that was looked at.
+        /// Key of the segment or semaphores.
         key: Key,
-        /// Its answer.
+        /// Reason that the system reported.
         why: String,
     },
 }

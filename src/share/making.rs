@@ -1,4 +1,4 @@
-//! The life of a segment's first word: being made, ready, gone.
+//! The states of a segment's first word: `MAKING`, `READY`, `GONE`.
 //!
 //! ```text
 //!  0 ──> MAKING ──> READY ──> GONE ──> removed
@@ -6,10 +6,11 @@
 //!            └─ DRAFT ─┘
 //! ```
 //!
-//! A segment that is `MAKING` and blank holds nothing, so the next start makes it again. One that is `MAKING` and
-//! not blank is believed to hold nothing only if it is marked as a draft beside an identity whose checksum is right:
-//! a creation that copies objects sets that mark before the first of them, and so does a start that empties a
-//! segment. `docs/layout.md` has the table of all states and what each is taken for.
+//! A segment that is `MAKING` and blank holds nothing, so the next start creates it again. One that
+//! is `MAKING` and not blank is trusted to hold nothing only if it is marked as a draft beside an
+//! identity with a correct checksum. A creation that copies objects sets that mark before the first
+//! of them, and so does a start that empties a segment. `docs/layout.md` lists all states and their
+//! verdicts.
 
 use crate::commits::Commit;
 use crate::layout::{
@@ -24,7 +25,7 @@ use crate::units::Key;
 use crate::word::Word;
 use std::mem::offset_of;
 
-/// What the frozen bytes of a segment say.
+/// The fields of the frozen bytes of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     pub(crate) key: Key,
@@ -37,13 +38,13 @@ pub(crate) struct Identity {
 /// How much of a segment a creation fills before it commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filling {
-    /// Its head: the frozen bytes, and the geometry of a base.
+    /// The head: the frozen bytes, and the geometry of a base.
     Head,
-    /// A copy of the objects of another segment too.
+    /// Also a copy of the objects of another segment.
     Copy,
 }
 
-/// Where the bytes begin that no creation of a segment of this kind writes.
+/// Returns the offset from which on a creation of this kind of segment writes nothing.
 pub(crate) fn end_of_head(kind: u32) -> u64 {
     match kind {
         // The kind is stored before the geometry.
@@ -52,9 +53,10 @@ pub(crate) fn end_of_head(kind: u32) -> u64 {
     }
 }
 
-/// Makes a segment of zeros: marks it, names it, lets `make` fill the rest, and commits.
+/// Creates the contents of a zeroed segment: marks it, writes its identity, calls `make`, and
+/// commits.
 pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make: &mut dyn FnMut(&Region)) {
-    let frozen = region.at::<Frozen>(0).expect("every segment that is made has room for a header");
+    let frozen = region.at::<Frozen>(0).expect("every segment that is created has room for a header");
     Commit::MakeBegins.store(&frozen.magic, MAGIC_MAKING);
     frozen.layout.fill(LAYOUT_VERSION);
     frozen.kind.fill(identity.kind);
@@ -78,8 +80,9 @@ pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make:
     }
 }
 
-/// Makes a segment the blank beginning of a creation again. A kill in here leaves one that is still complete, or a
-/// draft, or a blank beginning.
+/// Turns a segment into the blank beginning of a creation.
+///
+/// A kill meanwhile leaves it complete, a draft, or a blank beginning.
 pub(crate) fn empty(segment: &Segment) {
     let Ok(frozen) = segment.region().at::<Frozen>(0) else { return };
     if frozen.magic.load() == MAGIC_READY {
@@ -90,7 +93,7 @@ pub(crate) fn empty(segment: &Segment) {
     frozen.draft.store(0);
 }
 
-/// Begins to empty a segment and does not end: a mistake to be planted.
+/// Begins to empty a segment and does not complete it, for mutants.
 pub(crate) fn begin_to_empty(region: &Region) {
     if let Ok(frozen) = region.at::<Frozen>(0) {
         frozen.draft.store(DRAFT);
@@ -98,21 +101,22 @@ pub(crate) fn begin_to_empty(region: &Region) {
     }
 }
 
-/// Turns everything after the frozen bytes into zeros. Pages that were never touched are not touched by it either.
+/// Zeroes all bytes after the frozen ones. Pages that were never touched stay unpopulated.
 pub(crate) fn wipe(segment: &Segment) {
     let (region, page) = (&segment.region(), segment.page());
     let head = region.len().min(page);
     let rest = region.len() / page * page;
-    // Pages go back to the kernel at once, where the memory can do so; that is not the memory of a
-    // process, and not every file system. Not all kernels clear a part of a page of 2 MiB, and all take a
-    // transparent one apart for it: so this comes before anything is touched.
+    // If the memory supports it, pages return to the kernel at once; heap memory and some file
+    // systems do not. Some kernels do not clear a part of a page of 2 MiB, and all split a
+    // transparent one for it. So this comes before any page is touched.
     let gone = rest > head && mem::advise(region, head, rest - head, Advice::Remove).is_ok();
     clear(region, size_of::<Frozen>() as u64, head);
     clear(region, if gone { rest } else { head }, region.len());
 }
 
-/// Clears the words from one offset to another. A word that is zero already is not stored to, so that
-/// its page need not get memory for it.
+/// Clears the words from one offset to another.
+///
+/// Words that are zero already are not stored to, so that their pages stay unpopulated.
 fn clear(region: &Region, from: u64, to: u64) {
     let words = (from..to).step_by(size_of::<Word>());
     for word in words.filter_map(|offset| region.at::<Word>(offset).ok()) {

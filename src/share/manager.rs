@@ -1,4 +1,4 @@
-//! ShareMgr: the segments of one pool, in the hands of their one owner.
+//! `ShareMgr`: the segments of one pool, held by its owner.
 
 use super::backend::Backend;
 use super::error::{ShareError, system};
@@ -22,25 +22,25 @@ use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use std::fmt;
 
-/// Whether a pool begins or goes on.
+/// Whether a start finds objects of an earlier start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartMode {
-    /// There was none: it is empty.
+    /// Cold start: the pool is empty.
     Init,
-    /// It was there, closed or crashed: every committed object is.
+    /// Hot start: the pool, closed or crashed, has every committed object.
     Resume,
 }
 
-/// The segments of one pool and the right to write to them.
+/// The segments of one pool, and the right to write to them.
 ///
-/// Dropping it detaches the segments and then gives the owner lock back; nothing is removed. The
+/// Dropping it detaches the segments and then releases the owner lock; it removes nothing. The
 /// fields are in the order in which they are dropped.
 pub struct ShareMgr {
-    /// Key and number, shmid or inode, of every attached segment.
+    /// Key and shmid or inode of every attached segment.
     watched: Vec<(Key, u64)>,
     blocks: Vec<(Key, Segment)>,
     base: Segment,
-    /// What this start has made, as long as that may be taken back.
+    /// Segments that this start has created, while they may be removed again.
     made: Vec<Made>,
     found: Facts,
     start_mode: StartMode,
@@ -60,7 +60,8 @@ impl fmt::Debug for ShareMgr {
 }
 
 impl ShareMgr {
-    /// The pool whose base is attached, and no block yet; `made` if the base was made for it.
+    /// Creates the manager of a pool whose base is attached, without blocks; `made` if the base is
+    /// new.
     pub(super) fn new(
         ground: Ground,
         base: Segment,
@@ -77,37 +78,37 @@ impl ShareMgr {
         ShareMgr { watched, blocks: Vec::new(), base, made, found, start_mode, pool_id, ground }
     }
 
-    /// Whether the pool begins or goes on.
+    /// Returns whether the start is cold or hot.
     pub fn start_mode(&self) -> StartMode {
         self.start_mode
     }
 
-    /// What was found under the base key before anything was done.
+    /// Returns the facts about the base before the first store.
     pub fn found(&self) -> &Facts {
         &self.found
     }
 
-    /// Identity of the pool, the same in all its segments.
+    /// Returns the identity of the pool, which is the same in all its segments.
     pub fn pool_id(&self) -> [u64; 2] {
         self.pool_id
     }
 
-    /// Memory of the base segment.
+    /// Returns the memory of the base.
     pub(crate) fn base(&self) -> Region {
         self.base.region()
     }
 
-    /// Judges what is under a key that the pool has not used yet: for a pool that began in this start.
+    /// Judges the segment under a key that a pool which began in this start has not used yet.
     pub(crate) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         self.ground.judge_new(want)
     }
 
-    /// Looks once for what was removed under processes, while new keys are judged.
+    /// Makes the backend search for removed segments only once while new keys are judged.
     pub(crate) fn list_once(&self, once: bool) {
         self.ground.backend.list_once(once);
     }
 
-    /// Judges a block that the pool has.
+    /// Judges a block that the pool names.
     #[cfg(test)]
     pub(super) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         self.ground.judge_block(want)
@@ -120,9 +121,9 @@ impl ShareMgr {
         Ok(self.keep(key, id, segment))
     }
 
-    /// Has the block that was judged: as it is, or made.
+    /// Keeps a judged block, or creates it.
     ///
-    /// Until [`settle_blocks`](Self::settle_blocks) it can be taken back.
+    /// A created block may be removed again until [`settle_blocks`](Self::settle_blocks).
     pub(crate) fn have_block(&mut self, judged: Judged, want: &BlockWant) -> Result<Region, ShareError> {
         if judged.standing == Standing::Complete {
             return self.keep_block(judged);
@@ -135,12 +136,12 @@ impl ShareMgr {
         Ok(self.keep(key, None, segment))
     }
 
-    /// Says that what this start has made stays.
+    /// Makes the segments that this start has created permanent.
     pub(crate) fn settle_blocks(&mut self) {
         self.made.clear();
     }
 
-    /// Takes back what this start has made, and gives the lock back with no trace left.
+    /// Undoes the creations of this start, and releases the lock without a trace.
     pub(crate) fn take_back(self) {
         let ShareMgr { mut blocks, base, made, mut ground, .. } = self;
         for made in made.iter().filter(|made| made.key != ground.key) {
@@ -155,7 +156,7 @@ impl ShareMgr {
         ground.is_adopted = false;
     }
 
-    /// Judges what is under the key of a part of the copy of this pool.
+    /// Judges the segment under the key of a part of this pool's copy.
     pub(crate) fn judge_copy(
         &self,
         key: Key,
@@ -166,11 +167,12 @@ impl ShareMgr {
         Ok(self.ground.judge_copy(&want, kind)?.standing)
     }
 
-    /// Makes a segment under `key` that is part of a copy of this pool, and lets `fill` write its bytes behind the
-    /// frozen ones. One that an earlier try has left is made again; anything else is refused.
-    /// Memory is there for the first `populated` bytes when `fill` is called.
+    /// Creates a segment under `key` that is part of a copy of this pool; `fill` writes all but its
+    /// frozen bytes.
     ///
-    /// Until [`settle_blocks`](Self::settle_blocks) it can be taken back.
+    /// A segment that an earlier attempt has left is created again; any other is refused. The first
+    /// `populated` bytes are populated before `fill` is called. The segment may be removed again
+    /// until [`settle_blocks`](Self::settle_blocks).
     pub(crate) fn copy_aside(
         &mut self,
         key: Key,
@@ -191,9 +193,10 @@ impl ShareMgr {
         Ok(())
     }
 
-    /// Empties the pool and begins a new one in its base: of its `blocks`, the ones that are in `kept` are emptied, the
-    /// others removed. The old objects are lost. A kill in here leaves what the caller has marked as moved, or the
-    /// beginning of a creation.
+    /// Empties the pool and begins a new one in its base.
+    ///
+    /// Its blocks in `kept` are emptied, its other `blocks` are removed. The old objects are lost.
+    /// A kill meanwhile leaves what the caller has marked as moved, or the beginning of a creation.
     pub(crate) fn begin_again(
         &mut self,
         blocks: &[Key],
@@ -213,7 +216,7 @@ impl ShareMgr {
                 continue;
             }
             let facts = Facts::collect(backend, key, Want::default(), LockFacts::None);
-            let facts = facts.map_err(system(key, 0, "look at"))?;
+            let facts = facts.map_err(system(key, 0, "inspect"))?;
             if facts.head().is_some_and(|head| head.is_hotpool() && ours(head)) {
                 making::empty(&ground::attach(backend, &facts)?);
             }
@@ -230,7 +233,7 @@ impl ShareMgr {
         Ok(())
     }
 
-    /// Keeps a block; `id` is its shmid or inode, if that is known already.
+    /// Keeps a block; `id` is its shmid or inode, if known.
     fn keep(&mut self, key: Key, id: Option<u64>, segment: Segment) -> Region {
         self.watched.extend(id.or_else(|| ground::number_of(&*self.ground.backend, key)).map(|id| (key, id)));
         let region = segment.region();
@@ -238,14 +241,14 @@ impl ShareMgr {
         region
     }
 
-    /// Populates and locks what is attached, as configured; says what came of it.
+    /// Populates and locks the attached segments as configured, and reports the result.
     pub(crate) fn settle(&self) -> Result<MemoryReport, ShareError> {
         let blocks = self.blocks.iter().map(|(key, segment)| (*key, segment));
         let segments: Vec<_> = std::iter::once((self.ground.key, &self.base)).chain(blocks).collect();
         Ok(residence::settle(&self.ground.setting, &segments)?)
     }
 
-    /// What of the pool was taken away while it is attached.
+    /// Returns the parts of the pool that were removed while it is attached.
     pub(crate) fn losses(&self) -> Vec<Loss> {
         let backend = &*self.ground.backend;
         let segments = self.watched.iter().filter_map(|&(key, id)| match backend.stat(key) {
@@ -268,9 +271,10 @@ impl ShareMgr {
         segments.chain(lock).collect()
     }
 
-    /// Removes the pool: the base is marked first, so that a removal that is cut is never
-    /// taken for a pool; then go the blocks, the base and the semaphores. A segment under one of
-    /// `block_keys` that is not this pool's stays.
+    /// Removes the pool: marks the base, then removes the blocks, the base and the semaphores.
+    ///
+    /// The mark comes first, so that an interrupted removal is never taken for a pool. A segment
+    /// under one of `block_keys` that belongs to another pool stays.
     pub(crate) fn destroy(self, block_keys: &[Key]) -> Result<(), ShareError> {
         let ShareMgr { blocks, base, mut ground, pool_id, .. } = self;
         let key = ground.key;
@@ -290,14 +294,14 @@ impl ShareMgr {
     }
 }
 
-/// Removes the segment under `key` if its head says so; one that is absent is no error.
+/// Removes the segment under `key` if `ours` accepts its head; an absent one is no error.
 pub(super) fn remove_if(
     backend: &dyn Backend,
     key: Key,
     ours: impl Fn(&Head) -> bool,
 ) -> Result<bool, ShareError> {
     let unknown = |call| system(key, 0, call);
-    let facts = Facts::collect(backend, key, Want::default(), LockFacts::None).map_err(unknown("look at"))?;
+    let facts = Facts::collect(backend, key, Want::default(), LockFacts::None).map_err(unknown("inspect"))?;
     match (&facts.segment, facts.head()) {
         (Some(segment), Some(head)) if !segment.removed && head.is_hotpool() && ours(head) => {
             backend.remove(key, segment).map_err(unknown("remove"))?;

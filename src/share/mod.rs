@@ -1,8 +1,8 @@
-//! ShareMgr: what is under a key, who owns it, create or attach, cold or hot.
+//! `ShareMgr`: the segments of a pool, their owner, and how a start attaches or creates them.
 //!
-//! A pool is a base segment and blocks, one key each. [`ShareMgr`] takes the owner lock, looks
-//! behind it (`fence.rs`), judges what it finds ([`Verdict`]) and only then attaches or creates.
-//! It never deletes what it finds.
+//! A pool is a base segment and blocks, one key each. [`ShareMgr`] takes the owner lock, checks for
+//! rivals (`fence.rs`), and judges what it finds ([`Verdict`]). Only then does it attach or create
+//! segments. It never deletes a segment that it finds.
 
 mod advice;
 mod backend;

@@ -1,4 +1,4 @@
-//! A pool as an observer has it: attached for reading, whoever owns it.
+//! A pool as an observer sees it: attached for reading, with or without an owner.
 
 use super::backend::{Access, Backend};
 use super::error::{ShareError, refused, system};
@@ -18,7 +18,7 @@ use crate::units::Key;
 use std::io;
 use std::time::Duration;
 
-/// The refusal of a pool that is not complete: it is being made, or its making was cut.
+/// Returns the refusal of an unfinished pool, whose creation is running or was interrupted.
 fn unfinished(facts: Facts) -> ShareError {
     match facts.verdict() {
         Verdict::Busy { holder } => {
@@ -29,8 +29,10 @@ fn unfinished(facts: Facts) -> ShareError {
     }
 }
 
-/// The segments of a pool, attached for reading, and the registration that tells a start that they
-/// are no rival's. The fields are in the order in which they are dropped.
+/// The segments of a pool, attached for reading, and the registration as an observer.
+///
+/// The registration tells a start that this is no rival. The fields are in the order in which they
+/// are dropped.
 #[derive(Debug)]
 pub(crate) struct Observed {
     blocks: Vec<Segment>,
@@ -41,22 +43,22 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Attaches the base under `key`. What is no pool, or the beginning of one, is refused.
+    /// Attaches the base under `key`. A segment that is not a complete base is refused.
     pub(crate) fn attach(key: Key, home: &Home) -> Result<Self, ShareError> {
-        let facts = observe(key, home).map_err(system(key, 0, "look at"))?;
+        let facts = observe(key, home).map_err(system(key, 0, "inspect"))?;
         if facts.head().is_some_and(Head::is_incomplete) {
             return Err(unfinished(facts));
         }
         if let Some(head) = facts.head().filter(|head| is_complete_block(head)) {
             return Err(not_a_base(home, key, head));
         }
-        let ours = facts.head().is_some_and(Head::is_hotpool);
-        // An owner is there before its pool is.
+        let is_hotpool = facts.head().is_some_and(Head::is_hotpool);
+        // An owner takes its lock before it creates its pool.
         let verdict = match facts.verdict() {
             Verdict::Busy { .. } if facts.segment.is_none() => Verdict::Absent,
             verdict => verdict,
         };
-        let (true, Some(segment)) = (ours, &facts.segment) else {
+        let (true, Some(segment)) = (is_hotpool, &facts.segment) else {
             return Err(refused(verdict, facts));
         };
         let backend = home.open();
@@ -66,36 +68,37 @@ impl Observed {
         };
         let base =
             backend.attach(key, segment, Access::Read).map_err(system(key, segment.bytes.0, "attach"))?;
-        // It may have begun again meanwhile.
+        // The pool may have begun again meanwhile.
         if Head::read(&base.region()).is_some_and(|head| head.is_incomplete()) {
-            return Err(unfinished(observe(key, home).map_err(system(key, 0, "look at"))?));
+            return Err(unfinished(observe(key, home).map_err(system(key, 0, "inspect"))?));
         }
         Ok(Observed { blocks: Vec::new(), base, backend, facts, _registered: registered })
     }
 
-    /// Reads a pool by `read`, and again until it was the same pool with the same owner from before the first byte was
-    /// read until after the last one: an answer about bytes of two pools, or of one that is just being removed, would
-    /// speak of damage where there is none.
+    /// Reads a pool by `read`, repeatedly until pool and owner were the same before and after.
+    ///
+    /// Bytes of two pools, or of one that is being removed, would otherwise be reported as damage.
     ///
     /// # Errors
     ///
-    /// There is no pool under the key, it may not be read, or its owner changed during every look.
+    /// Fails if there is no pool under the key, if it may not be read, or if its owner changed
+    /// during every reading.
     pub(crate) fn steadily<T, E: From<ShareError>>(
         key: Key,
         home: &Home,
         mut read: impl FnMut(&mut Observed) -> Result<T, E>,
     ) -> Result<T, E> {
-        const LOOKS: u32 = 200;
-        let look = || look::sight(key, home).map_err(system(key, 0, "look at"));
+        const READINGS: u32 = 200;
+        let look = || look::sight(key, home).map_err(system(key, 0, "inspect"));
         let here = |error: ShareError| error.at(&*home.open());
-        for _ in 0..LOOKS {
+        for _ in 0..READINGS {
             let before = look().map_err(here)?;
             if before.is_being_removed() {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
             let found = match Self::attach(key, home) {
-                // It was removed or replaced after it was found.
+                // The segment was removed or replaced after it was found.
                 Err(ShareError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     continue;
                 }
@@ -106,30 +109,30 @@ impl Observed {
                 return found;
             }
         }
-        Err(system(key, 0, "look at")(look::unsteady()).into())
+        Err(system(key, 0, "inspect")(look::unsteady()).into())
     }
 
-    /// What was known of the base before it was attached.
+    /// Returns the facts about the base from before the attach.
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Bytes of a page of the base.
+    /// Returns the size of a page of the base in bytes.
     pub(crate) fn page(&self) -> u64 {
         self.base.page()
     }
 
-    /// Memory of the base.
+    /// Returns the memory of the base.
     pub(crate) fn base(&self) -> Region {
         self.base.region()
     }
 
-    /// The pages that the base is made of; of transparent ones it tells as far as they have been looked at.
+    /// Returns the pages of the base; of transparent ones, those that this process has read.
     pub(crate) fn base_pages(&self) -> io::Result<SegmentPages> {
         Ok(SegmentPages::of(self.facts.key, &self.base, &sys::pages::mappings()?))
     }
 
-    /// Attaches what is under the key of a block.
+    /// Attaches the segment under the key of a block.
     pub(crate) fn block(&mut self, key: Key) -> io::Result<Region> {
         let absent = || io::Error::new(io::ErrorKind::NotFound, format!("there is no segment under {key}"));
         let facts = self.backend.stat(key)?.filter(|facts| !facts.removed).ok_or_else(absent)?;

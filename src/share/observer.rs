@@ -1,10 +1,10 @@
-//! Observers: processes that have a segment attached for reading, counted in the owner semaphores so
-//! that a start does not take them for a rival.
+//! Observers: processes that have a segment attached for reading.
 //!
-//! The number of observers and the number of attaches are two questions to the kernel, and an
-//! observer may come or go between them. [`quietly`] asks both at one moment. It uses that the
-//! kernel names the process that last changed a semaphore: if that was this process before the look
-//! and still is after it, no other process has changed the number in between.
+//! The owner semaphores count them, so that a start does not take them for rivals. The number of
+//! observers and the number of attaches are two queries, and an observer may attach or detach
+//! between them. [`quietly`] makes both at one moment. The kernel records the process that last
+//! changed a semaphore: if this process was the last before the query and still is after it, no
+//! other process has changed the number in between.
 
 use super::owner_set::{MAGIC, OBSERVERS, SET_MAGIC, Whose, inspect};
 use crate::sys::sysv;
@@ -13,14 +13,14 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Keeps the threads of this process apart: to the kernel they are one process.
+/// Keeps the threads of this process apart, which the kernel does not distinguish.
 static CHANGES: Mutex<()> = Mutex::new(());
 
 fn changes() -> MutexGuard<'static, ()> {
     CHANGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An attached observer, registered until it is dropped.
+/// A registered observer, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Observer {
     semid: i32,
@@ -28,8 +28,10 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Registers one. `None` if there is no set of ours that is marked, or no right to
-    /// change it: then the observer goes uncounted, and a start may wait for it.
+    /// Registers an observer; returns `None` if no marked set of hotpool exists, or if it may not
+    /// be changed.
+    ///
+    /// The observer is then not counted, and a start may wait for it.
     pub(crate) fn register(key: Key) -> Option<Self> {
         let semid = set_of(key)?;
         let _turn = changes();
@@ -47,22 +49,23 @@ impl Drop for Observer {
     }
 }
 
-/// The set of ours under `key`. `None` if there is none, or it is not marked yet: an operation on it
-/// would make it look like a stranger's.
+/// Returns the semaphore set of hotpool under `key`; `None` if there is none, or if it is not
+/// marked yet.
+///
+/// An operation on an unmarked set would make it look foreign.
 pub(super) fn set_of(key: Key) -> Option<i32> {
     let semid = sysv::sem_find(key).ok()??;
     inspect(semid, Whose::Any).ok()?.is_none().then_some(())?;
     (sysv::sem_value(semid, MAGIC).ok()? == SET_MAGIC).then_some(semid)
 }
 
-/// Calls `look` until no observer has come or gone during the call. Returns the number of observers
-/// with what was seen.
+/// Calls `read` until no observer has attached or detached during the call.
 ///
-/// The set has to be ours and marked. A caller without the right to change it gets the best that can
-/// be had without: the number did not differ before and after.
-pub(crate) fn quietly<T>(semid: i32, mut look: impl FnMut() -> io::Result<T>) -> io::Result<(u32, T)> {
+/// Returns the number of observers, and what `read` returned. The set must be a marked set of
+/// hotpool. For a caller that may not change it, the number only did not differ before and after.
+pub(crate) fn quietly<T>(semid: i32, mut read: impl FnMut() -> io::Result<T>) -> io::Result<(u32, T)> {
     const ROUNDS: u32 = 10_000;
-    /// A change and its opposite in one call: nothing changes but the last process.
+    /// A change and its opposite in one call: only the last process changes.
     const TOUCH: [sysv::Step; 2] = [(OBSERVERS as u16, 1), (OBSERVERS as u16, -1)];
     let me = std::process::id() as i32;
     let mut round = 0;
@@ -74,7 +77,7 @@ pub(crate) fn quietly<T>(semid: i32, mut look: impl FnMut() -> io::Result<T>) ->
             Err(error) => return Err(error),
         };
         let before = sysv::sem_value(semid, OBSERVERS)?;
-        let seen = look()?;
+        let seen = read()?;
         let was_last = !may_touch || sysv::sem_pid(semid, OBSERVERS)? == me;
         let after = sysv::sem_value(semid, OBSERVERS)?;
         drop(turn);

@@ -1,4 +1,4 @@
-//! Blocks whose base is gone: nothing leads to their objects any more.
+//! Orphans: blocks whose base is gone, so that no program can reach their objects any more.
 
 use super::error::{ShareError, system};
 use super::facts::{Facts, Want};
@@ -13,8 +13,13 @@ use crate::layout::BLOCK_KIND;
 use crate::units::Key;
 use std::collections::BTreeSet;
 
-/// Returns what is under `keys` and belongs to a pool whose base is not in `home`: its blocks, and what the making of
-/// one has left.
+/// Returns the segments under `keys` that belong to a pool whose base is not in `home`.
+///
+/// These are its blocks, and what an interrupted creation of one has left.
+///
+/// # Errors
+///
+/// Fails if the system does not list the segments.
 pub fn orphans(keys: &[Key], home: &Home) -> Result<Vec<Facts>, ShareError> {
     let backend = home.open();
     let found = keys.iter().filter_map(|&key| {
@@ -38,8 +43,11 @@ fn is_block(facts: &Facts, head: &Head) -> bool {
     begun || facts.verdict() == Verdict::Clean && head.kind == BLOCK_KIND
 }
 
-/// Removes the [`orphans`] under `keys`; with `dry_run` says only what it would remove. One that a process has attached
-/// is refused, and then none is removed.
+/// Removes the [`orphans`] under `keys`; with `dry_run` it only returns what it would remove.
+///
+/// # Errors
+///
+/// Fails before the first removal if a process has one of them attached.
 pub fn remove_orphans(keys: &[Key], home: &Home, dry_run: bool) -> Result<Vec<Removed>, ShareError> {
     let backend = home.open();
     let found = orphans(keys, home)?;

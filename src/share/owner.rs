@@ -1,24 +1,26 @@
-//! The owner lock: a set of System V semaphores under the key of the base segment.
+//! The owner lock: a set of System V semaphores under the base key.
 //!
-//! | number | counts | changed by |
+//! | semaphore | value | changed by |
 //! |--:|---|---|
-//! | 0 | 0 if there is no owner; else 1, and 1 more for each takeover (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
-//! | 1 | observers that may be attached for reading | +1 before the attach, -1 after the detach, undone by the kernel |
-//! | 2 | nothing: it holds [`SET_MAGIC`] | whoever makes the set |
+//! | 0 | 0 without an owner; else 1, plus 1 for each takeover (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
+//! | 1 | number of observers that may be attached for reading | +1 before the attach, -1 after the detach, undone by the kernel |
+//! | 2 | [`SET_MAGIC`], which marks the set | the process that creates the set |
 //!
-//! The kernel undoes a dead owner's +1 after it has unmapped the owner's memory, so that
-//! whoever is let in next can be sure that no store is still to come. The lock is not inherited by
-//! a forked child, and a stopped owner keeps it. No clock decides who is dead: the deadline of a
-//! start ends the waiting, with an error.
+//! The kernel undoes a dead owner's +1 after it has unmapped the owner's memory. The next owner can
+//! thus be sure that no store of its predecessor is outstanding. A forked child does not inherit
+//! the lock, and a stopped owner keeps it. No clock decides which process is dead: the deadline of
+//! a start only ends its wait, with an error.
 //!
-//! A process that executes another program keeps the lock and loses the memory. When the new program
-//! opens the pool, it finds that its own pid holds a lock on which nothing in it has a claim
-//! (`claim.rs`), and takes it over: it counts the semaphore up by one, in one call. Others go on
-//! waiting. A value in the process may have taken the lock all the same, if the process has a second
-//! copy of this library, with a table of claims of its own. Then the two see each other: the one that
-//! took over looks for an attach, and the other looks after its attach for a number that is not the
-//! one it has left ([`OwnerLock::is_named`]). No number comes back while a value that left it lives,
-//! because takeovers only count up.
+//! A process that executes another program keeps the lock and loses the memory. When the new
+//! program opens the pool, its own pid holds a lock on which nothing in it has a claim
+//! (`claim.rs`). It then takes the lock over, by adding 1 to the semaphore in one call; other
+//! processes continue to wait.
+//!
+//! A value in the process may hold the lock all the same, if the process has a second copy of this
+//! library, with its own table of claims. Then the two detect each other. The copy that took over
+//! checks for an attach. The other copy checks after its attach whether the value of the semaphore
+//! is still the one that it has left ([`OwnerLock::is_named`]). Takeovers only count up, so no
+//! value returns while the one that left it exists.
 
 use super::backend::{Access, Backend, SegmentFacts};
 use super::base_lock::{self, BaseLock};
@@ -41,42 +43,44 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The right to be the only one who writes to a pool. Given back on drop, by the process that took it
-/// and no other. The fields are in the order in which they are dropped.
+/// The right to be the only writer of a pool.
+///
+/// Dropping it releases the lock, in the process that took it only. The fields are in the order in
+/// which they are dropped.
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
     key: Key,
     whose: Whose,
-    /// The lock on the base itself, where that is a file, and the path of it.
+    /// The lock on the base itself and its path, for a base that is a file.
     base: RefCell<Option<(PathBuf, BaseLock)>>,
     /// `None` for memory of the process, which needs no lock between processes.
     set: Option<HeldSet>,
-    /// The last to go: until then no other thread of the process operates on the semaphores.
+    /// Released last: until then no other thread of the process operates on the semaphores.
     _claim: Claim,
 }
 
-/// A set of semaphores that is held.
+/// A semaphore set whose lock is held.
 #[derive(Debug)]
 struct HeldSet {
     semid: i32,
-    /// It was made for this start.
+    /// Whether this start created it.
     made: bool,
-    /// Its first semaphore as this lock has left it.
+    /// Value of its first semaphore, as this lock has left it.
     count: u32,
-    /// The number before it, where the lock was that of an earlier program of this process.
+    /// Value before a takeover from an earlier program of this process.
     before: Option<u32>,
     pid: u32,
-    /// There is nothing to give back any more.
+    /// Whether there is nothing to release any more.
     left: bool,
 }
 
-/// What came of an attempt on one set.
+/// The result of an attempt on one set.
 enum Attempt {
-    /// It was free.
+    /// The lock was free.
     Taken,
-    /// It was held by an earlier program of this process, with this number.
+    /// An earlier program of this process held the lock, with this value.
     TakenOver(u32),
-    /// Somebody removed the set meanwhile.
+    /// Another process removed the set meanwhile.
     Vanished,
 }
 
@@ -121,14 +125,17 @@ impl OwnerLock {
         Ok(OwnerLock { key, whose: Whose::Own, base: RefCell::default(), set: None, _claim: claim })
     }
 
-    /// Whether the key still leads to the set that is held, and the lock is as it was taken. If not,
-    /// another start may hold the lock of a newer set, or have taken this one over.
+    /// Returns whether the key still leads to this set, and the lock is unchanged.
+    ///
+    /// If not, another start may hold the lock of a newer set, or may have taken this one over.
     pub(crate) fn is_named(&self) -> Result<bool, OwnerError> {
         self.set.as_ref().map_or(Ok(true), |set| set.is_named(self.key))
     }
 
-    /// Locks the base itself where that is a file, waiting for a dying owner. Does nothing if there is none, or one that
-    /// this start will refuse, or the one that is locked already.
+    /// Locks the base itself if it is a file, waiting for a dying owner.
+    ///
+    /// It does nothing if there is no base, if this start will refuse the base, or if it is locked
+    /// already.
     pub(crate) fn lock_base(&self, backend: &dyn Backend, wait: Wait) -> Result<(), OwnerError> {
         let Some(path) = backend.path(self.key) else { return Ok(()) };
         let failed = |source| OwnerError::Base { key: self.key, path: path.clone(), source };
@@ -140,7 +147,7 @@ impl OwnerLock {
         }
         *base = None;
         let Some(found) = backend.stat(self.key).map_err(failed)? else { return Ok(()) };
-        // What belongs to another user is refused unread, and not kept from its owner either.
+        // The base of another user is refused unread, and its owner is not kept from it either.
         if found.removed || self.whose == Whose::Own && found.uid != sysv::effective_uid() {
             return Ok(());
         }
@@ -150,13 +157,13 @@ impl OwnerLock {
         Ok(())
     }
 
-    /// Gives the lock on the base back alone.
+    /// Releases only the lock on the base.
     #[cfg(test)]
     pub(super) fn unlock_base(&self) {
         *self.base.borrow_mut() = None;
     }
 
-    /// Whether the segment that was found under the key, or that none was found, is what the lock is on.
+    /// Returns whether the lock covers the segment that was found, or that none was found.
     pub(crate) fn is_on(&self, backend: &dyn Backend, found: Option<&SegmentFacts>) -> bool {
         let Some(path) = backend.path(self.key) else { return true };
         match (&*self.base.borrow(), found) {
@@ -166,14 +173,15 @@ impl OwnerLock {
         }
     }
 
-    /// The set that the key leads to, if it is not the one that is held; `Ok(None)` inside if there is none at all.
+    /// Returns the set to which the key leads, if it is another one; the inner `None` stands for no
+    /// set.
     pub(crate) fn successor(&self) -> Result<Option<Option<i32>>, OwnerError> {
         let Some(set) = &self.set else { return Ok(None) };
         let found = sysv::sem_find(self.key).map_err(system(self.key, "find"))?;
         Ok((found != Some(set.semid)).then_some(found))
     }
 
-    /// Whether this process still holds the lock: the kernel may have given it back, see [`super::Loss::LockReleased`].
+    /// Returns whether this process still holds the lock; see [`super::Loss::LockReleased`].
     pub(crate) fn is_held(&self) -> Result<bool, OwnerError> {
         let Some(set) = &self.set else { return Ok(true) };
         match sysv::sem_pid(set.semid, OWNER) {
@@ -183,43 +191,44 @@ impl OwnerLock {
         }
     }
 
-    /// Observers that are registered now.
+    /// Returns the present number of registered observers.
     pub(crate) fn observers(&self) -> u32 {
         self.set.as_ref().map_or(0, |set| sysv::sem_value(set.semid, OBSERVERS).unwrap_or(0))
     }
 
-    /// Whether the semaphores were there before this start.
+    /// Returns whether the semaphores existed before this start.
     pub(crate) fn was_found(&self) -> bool {
         self.set.as_ref().is_some_and(|set| !set.made)
     }
 
-    /// Whether the semaphores were made for this start.
+    /// Returns whether this start created the semaphores.
     pub(crate) fn was_made(&self) -> bool {
         self.set.as_ref().is_some_and(|set| set.made)
     }
 
-    /// What the owner knows of its own lock.
+    /// Returns the state of the lock as its owner sees it.
     pub(crate) fn facts(&self) -> LockFacts {
         LockFacts::Ours { observers: self.observers() }
     }
 
-    /// Calls `look` while no observer comes or goes; returns how many there are with what was seen.
-    pub(crate) fn quietly<T>(&self, mut look: impl FnMut() -> io::Result<T>) -> io::Result<(u32, T)> {
+    /// Calls `read` while no observer attaches or detaches; returns their number and the result.
+    pub(crate) fn quietly<T>(&self, mut read: impl FnMut() -> io::Result<T>) -> io::Result<(u32, T)> {
         match &self.set {
-            None => Ok((0, look()?)),
-            Some(set) => observer::quietly(set.semid, look),
+            None => Ok((0, read()?)),
+            Some(set) => observer::quietly(set.semid, read),
         }
     }
 
-    /// Leaves all as it was before the lock was taken: gives it back, to the process where it was
-    /// taken over, and leaves no set behind that was not there before.
+    /// Undoes taking the lock: releases it, or restores the value before a takeover.
+    ///
+    /// A set that this start created is removed.
     pub(crate) fn abandon(mut self) {
         if let Some(set) = &mut self.set {
             set.abandon(self.key);
         }
     }
 
-    /// Removes the set, lock and all. Whoever waits for it makes a new one.
+    /// Removes the set with its lock. A process that waits for it creates a new one.
     pub(crate) fn remove(mut self) {
         if let Some(set) = &mut self.set {
             set.remove(self.key);
@@ -239,7 +248,7 @@ impl HeldSet {
 
     fn abandon(&mut self, key: Key) {
         match self.before {
-            // Another copy of the library may have taken it over since: then it is theirs.
+            // Another copy of the library may have taken the lock over since; it then keeps it.
             Some(before) => {
                 let _ = swap(self.semid, self.count, before);
                 self.left = true;
@@ -254,7 +263,7 @@ impl HeldSet {
         if let Err(error) = sysv::sem_remove(self.semid)
             && !vanished(&error)
         {
-            log::warn!("the owner semaphores under {key} were not removed: {error}");
+            log::warn!("cannot remove the owner semaphores under {key}: {error}");
         }
     }
 }
@@ -262,18 +271,19 @@ impl HeldSet {
 impl Drop for HeldSet {
     fn drop(&mut self) {
         if self.pid == sys::pid() && !self.left {
-            // It fails if the set is gone or the lock was taken over: there is nothing to give back.
+            // It fails if the set is gone or the lock was taken over: there is nothing to release
+            // then.
             let _ = swap(self.semid, self.count, 0);
         }
     }
 }
 
-/// A value in this process has the claim.
+/// Returns the error if a value in this process has the claim.
 fn this_process(key: Key, wait: Wait) -> OwnerError {
     OwnerError::Held { key, holder: Process::look(sys::pid() as i32), waited_ms: wait.spent_ms() }
 }
 
-/// A process that has the base locked and cannot be seen: what its base tells of it.
+/// Returns the error for an owner that is not visible, with what its base records about it.
 #[cold]
 fn hidden_owner(backend: &dyn Backend, key: Key, path: &Path, wait: Wait) -> OwnerError {
     let found = backend.stat(key).ok().flatten();
@@ -283,7 +293,7 @@ fn hidden_owner(backend: &dyn Backend, key: Key, path: &Path, wait: Wait) -> Own
     OwnerError::Hidden { key, path: path.to_path_buf(), process, pid, waited_ms: wait.spent_ms() }
 }
 
-/// What is known of the owner of a pool in memory of this process.
+/// Returns the lock state of a pool in memory of this process.
 pub(crate) fn look_heap(key: Key) -> LockFacts {
     match Claim::is_taken(Space::Heap, key) {
         true => LockFacts::Held { holder: Process::look(std::process::id() as i32), observers: 0 },
@@ -291,9 +301,9 @@ pub(crate) fn look_heap(key: Key) -> LockFacts {
     }
 }
 
-/// What the set under `key` says, and the lock on the base itself; changes nothing.
+/// Returns the state of the semaphores under `key` and of the lock on the base, without a change.
 ///
-/// The owner of a base that is locked has semaphores of another namespace, if those of this one say nothing.
+/// If the base is locked and the semaphores show no owner, the owner is in another namespace.
 pub(crate) fn look_at(backend: &dyn Backend, key: Key, whose: Whose) -> io::Result<LockFacts> {
     let lock = look(key, whose)?;
     let (LockFacts::None | LockFacts::Free { .. }, Some(path)) = (&lock, backend.path(key)) else {
@@ -302,7 +312,7 @@ pub(crate) fn look_at(backend: &dyn Backend, key: Key, whose: Whose) -> io::Resu
     if !base_lock::is_held(&path)? {
         return Ok(lock);
     }
-    // An owner of this namespace may have come between the two looks.
+    // An owner in this namespace may have started between the two readings.
     let lock = look(key, whose)?;
     let (LockFacts::None | LockFacts::Free { .. }) = &lock else { return Ok(lock) };
     let found = backend.stat(key)?.filter(|found| !found.removed);
@@ -311,7 +321,7 @@ pub(crate) fn look_at(backend: &dyn Backend, key: Key, whose: Whose) -> io::Resu
     Ok(LockFacts::Held { holder, observers: lock.observers() })
 }
 
-/// The set under `key`, and whether it was made here. `None` if it vanished in between.
+/// Returns the set under `key`, and whether it was created here; `None` if it vanished meanwhile.
 fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>, OwnerError> {
     let found = sysv::sem_find(key).map_err(system(key, "find"))?;
     let (semid, made) = match found {
@@ -319,7 +329,7 @@ fn find_or_make(key: Key, mode: u32, whose: Whose) -> Result<Option<(i32, bool)>
         None => match sysv::sem_create(key, SEMAPHORES as i32, mode) {
             Ok(semid) => (semid, true),
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => return Ok(None),
-            Err(error) => return Err(system(key, "make")(error)),
+            Err(error) => return Err(system(key, "create")(error)),
         },
     };
     match inspect(semid, whose)
@@ -339,12 +349,12 @@ fn mark(semid: i32) -> io::Result<()> {
     }
 }
 
-/// Takes the lock of one set, or says who has it.
+/// Takes the lock of one set, or returns which process holds it.
 fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
     const TAKE: [sysv::Step; 2] = [(OWNER as u16, 0), (OWNER as u16, 1)];
-    let mut patience = Duration::ZERO;
+    let mut timeout = Duration::ZERO;
     loop {
-        let error = match sysv::sem_op(semid, &TAKE, patience) {
+        let error = match sysv::sem_op(semid, &TAKE, timeout) {
             Ok(()) => return Ok(Attempt::Taken),
             Err(error) => error,
         };
@@ -360,25 +370,26 @@ fn attempt(key: Key, semid: i32, wait: Wait) -> Result<Attempt, OwnerError> {
             Some(libc::EINTR) => {}
             Some(libc::EIDRM | libc::EINVAL) => return Ok(Attempt::Vanished),
             Some(libc::EAGAIN) if !wait.left().is_zero() => {
-                log::info!("{key}: waiting up to {} ms for its owner", wait.left().as_millis());
+                log::info!("{key}: waiting up to {} ms for its owner to end", wait.left().as_millis());
             }
             Some(libc::EAGAIN) => match read(semid, Whose::Any) {
                 Ok(LockFacts::Held { holder, .. }) => {
                     return Err(OwnerError::Held { key, holder, waited_ms: wait.spent_ms() });
                 }
-                // It left at the last moment: once more without waiting.
+                // The owner ended at the last moment: try once more without waiting.
                 Ok(_) => {}
                 Err(error) if vanished(&error) => return Ok(Attempt::Vanished),
                 Err(error) => return Err(system(key, "read")(error)),
             },
             _ => return Err(system(key, "take")(error)),
         }
-        patience = wait.left();
+        timeout = wait.left();
     }
 }
 
-/// Takes over what an earlier program of this process holds; gives the number that the semaphore had.
-/// The caller has the claim on the key, so no value that this program knows of has taken the lock.
+/// Takes over the lock of an earlier program of this process; returns the value before.
+///
+/// The caller has the claim on the key, so no value of this program holds the lock.
 fn take_over(semid: i32) -> io::Result<Option<u32>> {
     let count = sysv::sem_value(semid, OWNER)?;
     let mine = sysv::sem_pid(semid, OWNER)? == std::process::id() as i32;
@@ -391,13 +402,15 @@ fn take_over(semid: i32) -> io::Result<Option<u32>> {
     }
 }
 
-/// The number after a takeover. The largest that the kernel takes is followed by 1, which only a value
-/// could take for its own that had lived in this process for 32,766 takeovers.
+/// Returns the value after a takeover. The largest value is followed by 1.
+///
+/// Only a value that has existed in this process for 32,766 takeovers could take that for its own.
 fn next_count(count: u32) -> u32 {
     if count >= limits::MAX_SEMAPHORE { 1 } else { count + 1 }
 }
 
-/// Changes the first semaphore from one number to another in one call, `EAGAIN` if it is not the one.
+/// Changes the first semaphore from one value to another in one call; `EAGAIN` if it has another
+/// value.
 fn swap(semid: i32, from: u32, to: u32) -> io::Result<()> {
     let owner = OWNER as u16;
     let steps = [(owner, -(from as i16)), (owner, 0), (owner, to as i16)];

@@ -1,4 +1,4 @@
-//! Why a process does not become the owner, as an operator reads it.
+//! Reasons why a process did not become the owner, as an operator reads them.
 
 use super::advice;
 use super::lock_facts::ForeignSet;
@@ -7,101 +7,102 @@ use crate::units::Key;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a process does not become the owner.
+/// Reasons why a process did not become the owner.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OwnerError {
-    /// Another process is.
+    /// Another process is the owner.
     #[error("{key} is owned by {holder}{}; {}", waited(*.waited_ms), held_next(holder))]
     Held {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
         /// The owner.
         holder: Process,
-        /// How long it was waited for.
+        /// Milliseconds that were waited.
         waited_ms: u64,
     },
-    /// Nobody holds the lock, and yet somebody has the segment attached.
+    /// The lock is free, but a process has the segment attached.
     #[error(
-        "{key} (shmid or inode {id}) has no owner by its semaphores and is attached by {}{}; somebody removed the semaphores \
-         or the segment under a running server: stop it, then run `hotpool ls`",
+        "{key} (shmid or inode {id}) has no owner by its semaphores, but is attached by {}{}; the semaphores or the segment \
+         were removed while a server was running: stop it, then run `hotpool ls`",
         named(writers, *.attached, *.observers),
         waited(*.waited_ms)
     )]
     Attached {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// Its shmid or inode.
+        /// Shmid or inode of the base.
         id: u64,
-        /// Processes that can write to it, as far as they can be seen.
+        /// Visible processes that can write to it.
         writers: Vec<Process>,
-        /// How many times it is attached, where that is known.
+        /// Number of attaches, if known.
         attached: Option<u64>,
-        /// How many of these are registered observers.
+        /// Number of registered observers.
         observers: u32,
-        /// How long it was waited for.
+        /// Milliseconds that were waited.
         waited_ms: u64,
     },
-    /// A process that cannot be seen has the base itself locked.
+    /// A process that is not visible has locked the base itself.
     #[error(
-        "{key} is owned by a process that cannot be seen from here{}{}: it has {} locked, from another namespace or container; \
+        "{key} is owned by a process that is not visible here{}{}: it has {} locked, in another namespace or container; \
          stop it where it runs, then run `hotpool ls`",
         known(process, *pid),
         waited(*.waited_ms),
         path.display()
     )]
     Hidden {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// The file of the base.
+        /// File of the base.
         path: PathBuf,
-        /// Name of the last owner in its ini, as the base has it; empty if it has none.
+        /// Process name of the last owner, from the base; empty if there is none.
         process: String,
-        /// Pid of the last owner in its own namespace, as the base has it; 0 if it has none.
+        /// Pid of the last owner in its own namespace, from the base; 0 if there is none.
         pid: u64,
-        /// How long it was waited for.
+        /// Milliseconds that were waited.
         waited_ms: u64,
     },
     /// The base itself cannot be locked.
     #[error("cannot lock {}, the base under {key}: {source}; {}", path.display(), advice::lock(path, source))]
     Base {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// The file of the base.
+        /// File of the base.
         path: PathBuf,
-        /// The answer of the system.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The key is used for semaphores that are not ours.
+    /// The key has semaphores that are foreign.
     #[error(
-        "the semaphores under {key} (semid {}, uid {}) are not ours: {}; start as their user, choose another BaseKey, or look at `ipcs -s`",
+        "the semaphores under {key} (semid {}, uid {}) are foreign: {}; start as their user, choose another \
+         BaseKey, or run `ipcs -s`",
         set.semid, set.uid, set.why
     )]
     Foreign {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// The set.
+        /// The semaphore set.
         set: ForeignSet,
     },
-    /// The set was removed each time it had been found or made.
+    /// The set was removed each time after it had been found or created.
     #[error(
         "the semaphores under {key} were removed {rounds} times while this process waited; find who runs `ipcrm`, \
          then run `hotpool doctor`"
     )]
     Removed {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// How often.
+        /// Number of attempts.
         rounds: u32,
     },
-    /// The kernel refused.
+    /// The kernel refused a call.
     #[error("cannot {call} the owner semaphores under {key}: {source}; {}", advice::semaphores(call, source))]
     System {
-        /// Key of the base segment.
+        /// Base key.
         key: Key,
-        /// What was asked for.
+        /// What was attempted.
         call: &'static str,
-        /// Its answer.
+        /// Error of the kernel.
         source: io::Error,
     },
 }
@@ -110,7 +111,7 @@ fn waited(ms: u64) -> String {
     if ms == 0 { String::new() } else { format!(", waited {ms} ms for it") }
 }
 
-/// What helps depends on what the owner is doing.
+/// Returns advice that depends on the state of the owner.
 fn held_next(holder: &Process) -> String {
     if holder.pid == std::process::id() as i32 {
         return "that is this process: it opens the pool twice".into();
@@ -123,7 +124,7 @@ fn held_next(holder: &Process) -> String {
     }
 }
 
-/// What the base says of an owner that cannot be seen.
+/// Returns what the base records about an owner that is not visible.
 fn known(process: &str, pid: u64) -> String {
     match (process, pid) {
         ("", 0) => String::new(),
@@ -136,9 +137,9 @@ fn known(process: &str, pid: u64) -> String {
 fn named(writers: &[Process], attached: Option<u64>, observers: u32) -> String {
     match (writers, attached) {
         ([], Some(attached)) => format!(
-            "{attached} mappings of which {observers} are observers, by processes that cannot be seen from here"
+            "{attached} mappings, {observers} of them observers, by processes that are not visible here"
         ),
-        ([], None) => "a process that cannot be seen from here".into(),
+        ([], None) => "a process that is not visible here".into(),
         (some, _) => some.iter().map(Process::to_string).collect::<Vec<_>>().join(", "),
     }
 }

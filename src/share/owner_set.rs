@@ -1,4 +1,4 @@
-//! The set of semaphores that the owner lock is made of: what its numbers mean, and what they say. Changes nothing.
+//! The semaphore set of the owner lock: the meaning of its numbers, and reading them. Changes nothing.
 
 use super::lock_facts::{ForeignSet, LockFacts};
 use crate::sys::proc::{self, Process, ProcessState};
@@ -14,19 +14,19 @@ pub(super) const OBSERVERS: i32 = 1;
 pub(super) const MAGIC: i32 = 2;
 /// Semaphores of a set.
 pub(super) const SEMAPHORES: u32 = 3;
-/// Value of the third semaphore of our sets, `HP`.
+/// Value of the third semaphore of every set of hotpool, `HP`.
 pub(crate) const SET_MAGIC: u32 = 0x4850;
 
-/// Whose set is accepted.
+/// The semaphore sets that are accepted, by their user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// The user's own: for a server.
+    /// Only sets of this user: for a server.
     Own,
-    /// Anybody's who uses hotpool: for an operator with the right to.
+    /// Sets of any user: for an operator with the required rights.
     Any,
 }
 
-/// What the set under `key` says; changes nothing.
+/// Returns the state of the semaphores under `key`, without a change.
 pub(crate) fn look(key: Key, whose: Whose) -> io::Result<LockFacts> {
     let Some(semid) = sysv::sem_find(key)? else { return Ok(LockFacts::None) };
     match read(semid, whose) {
@@ -36,10 +36,10 @@ pub(crate) fn look(key: Key, whose: Whose) -> io::Result<LockFacts> {
     }
 }
 
-/// A set of another user that this one may not look at.
+/// Returns the state for a set of another user that this one may not read.
 fn denied(semid: i32, error: io::Error) -> io::Result<LockFacts> {
     let Some((uid, count)) = proc::semaphores_of(semid) else { return Err(error) };
-    let why = format!("this process runs as uid {} and may not look at them", sysv::effective_uid());
+    let why = format!("this process runs as uid {} and may not read them", sysv::effective_uid());
     let set = ForeignSet { is_denied: count == SEMAPHORES, ..foreign_set(semid, uid, why) };
     Ok(LockFacts::Foreign(set))
 }
@@ -48,7 +48,7 @@ fn foreign_set(semid: i32, uid: u32, why: String) -> ForeignSet {
     ForeignSet { semid, uid, why, is_denied: false }
 }
 
-/// What a set says; changes nothing.
+/// Reads a set; changes nothing.
 pub(super) fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
     if let Some(foreign) = inspect(semid, whose)? {
         return Ok(LockFacts::Foreign(foreign));
@@ -61,8 +61,8 @@ pub(super) fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
         }
         let pid = sysv::sem_pid(semid, OWNER)?;
         let holder = Process::look(pid);
-        // A dying process gives the lock back before it disappears: one that has disappeared and still
-        // seems to hold it has ended between the two looks.
+        // A dying process releases the lock before it disappears. One that has disappeared and
+        // still seems to hold it has ended between the two readings.
         let gone = holder.state == ProcessState::NotVisible && pid != 0;
         let held = || {
             Ok::<_, io::Error>(sysv::sem_value(semid, OWNER)? == count && sysv::sem_pid(semid, OWNER)? == pid)
@@ -73,8 +73,9 @@ pub(super) fn read(semid: i32, whose: Whose) -> io::Result<LockFacts> {
     }
 }
 
-/// Which set a key leads to and who last changed its first semaphore: differs after every change of
-/// owner but one by a process that was the last already.
+/// The set of a key, and the last change of its first semaphore.
+///
+/// It differs after every change of owner, unless the same process changed it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) semid: i32,
@@ -82,7 +83,7 @@ pub(crate) struct Stamp {
     pid: i32,
 }
 
-/// The stamp of the set under `key`; `None` if there is no set, or it may not be read.
+/// Returns the stamp of the set under `key`; `None` if there is no set, or if it may not be read.
 pub(crate) fn stamp(key: Key) -> io::Result<Option<Stamp>> {
     let Some(semid) = sysv::sem_find(key)? else { return Ok(None) };
     let read =
@@ -93,8 +94,10 @@ pub(crate) fn stamp(key: Key) -> io::Result<Option<Stamp>> {
     }
 }
 
-/// Tells a set that is not ours. One that its maker did not come to mark is ours: it has never
-/// been used, and whoever comes next marks it.
+/// Returns why a set is foreign; `None` if it is hotpool's.
+///
+/// A set that its creator did not mark is hotpool's: it has never been used, and the next start
+/// marks it.
 pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>> {
     let me = sysv::effective_uid();
     let of_another = |uid| Ok(Some(foreign_set(semid, uid, format!("this process runs as uid {me}"))));
@@ -109,7 +112,7 @@ pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>
     };
     let foreign = |why: String| Ok(Some(foreign_set(semid, stat.uid, why)));
     if stat.count != SEMAPHORES {
-        return foreign(format!("it has {} semaphores, not {SEMAPHORES}", stat.count));
+        return foreign(format!("the set has size {}, not {SEMAPHORES}", stat.count));
     }
     if whose == Whose::Own && stat.uid != me {
         return of_another(stat.uid);
@@ -117,11 +120,11 @@ pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>
     match sysv::sem_value(semid, MAGIC)? {
         SET_MAGIC => Ok(None),
         0 if stat.last_op == 0 => Ok(None),
-        other => foreign(format!("its third semaphore is {other}, not {SET_MAGIC}")),
+        other => foreign(format!("the third semaphore of the set is {other}, not {SET_MAGIC}")),
     }
 }
 
-/// Whether an error says that the set was removed.
+/// Returns whether an error means that the set was removed.
 pub(super) fn vanished(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
 }

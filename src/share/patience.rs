@@ -1,47 +1,47 @@
-//! When a look at two counts is believed.
+//! Repeated readings of two counts, which decide when a result is trusted.
 //!
-//! Who has a segment attached and which of them are observers are two numbers, read one after the other. A tool that
-//! comes or goes between the two seems to be a process that is not counted. So nobody believes in one of those at the
-//! first look: it is there at every look, or it was a tool.
+//! The attaches of a segment and its registered observers are two counts, read one after the other.
+//! A tool that attaches or detaches between the two looks like an uncounted process. So an
+//! uncounted process is trusted to exist only if every reading shows it.
 
 use std::io;
 use std::time::Duration;
 
-/// How often a look is repeated, and for how long.
+/// How often a reading is repeated, and with how long a pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    looks: u32,
+    readings: u32,
     longest: Duration,
 }
 
 impl Patience {
-    /// A start that is refused costs more than a tenth of a second.
+    /// Returns the repetition for a start, whose refusal costs more than a tenth of a second.
     pub(super) fn of_a_start() -> Self {
-        Patience { looks: 40, longest: Duration::from_millis(4) }
+        Patience { readings: 40, longest: Duration::from_millis(4) }
     }
 
-    /// A tool looks at many segments.
+    /// Returns the repetition for a tool, which reads many segments.
     pub(super) fn of_a_tool() -> Self {
-        Patience { looks: 8, longest: Duration::from_millis(1) }
+        Patience { readings: 8, longest: Duration::from_millis(1) }
     }
 
-    /// Looks until there is no doubt, or until it is believed.
+    /// Repeats `read` until its result is beyond doubt, or has been repeated often enough.
     pub(super) fn look<T>(
         self,
-        mut look: impl FnMut() -> io::Result<T>,
+        mut read: impl FnMut() -> io::Result<T>,
         is_doubtful: impl Fn(&T) -> bool,
     ) -> io::Result<T> {
         let mut pause = Duration::from_micros(20);
-        let mut found = look()?;
-        for _ in 1..self.looks {
+        let mut found = read()?;
+        for _ in 1..self.readings {
             if !is_doubtful(&found) {
                 break;
             }
-            // What was attached for the look is not to be counted by the next one.
+            // Drops the attach of this reading, which the next one must not count.
             drop(found);
             std::thread::sleep(pause);
             pause = (pause * 2).min(self.longest);
-            found = look()?;
+            found = read()?;
         }
         Ok(found)
     }

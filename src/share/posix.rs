@@ -1,7 +1,7 @@
-//! Backend `posix`: POSIX shared memory, through the `shared_memory` crate.
+//! The backend `posix`: POSIX shared memory, through the `shared_memory` crate.
 //!
-//! What that crate has no call for (size, owner, mode, mapping for reading alone, the list of
-//! names) is asked of `/dev/shm`, where Linux keeps POSIX shared memory.
+//! That crate lacks calls for size, owner, mode, read-only mappings and the list of names. They use
+//! `/dev/shm`, where Linux keeps POSIX shared memory.
 
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
 use super::file::{attach_file, keys_in, open_file, remove_file, stat_file, writers_of};
@@ -39,9 +39,9 @@ impl Backend for PosixBackend {
     }
 
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
-        // The crate names the memory first and gives it its size after that. A death between
-        // the two leaves a name without a byte behind it, which holds nothing to lose. What somebody is
-        // just making looks the same, so one has to be done before the next one looks.
+        // The crate creates the name first and sets the size later. A death between the two leaves
+        // a name without bytes, which is safe to remove. A creation in progress looks the same, so
+        // creations take turns.
         let _turn = turn()?;
         if stat_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0 && !found.removed) {
             fs::remove_file(path(key))?;
@@ -57,7 +57,7 @@ impl Backend for PosixBackend {
             return attach_file(&path(key), facts, access);
         }
         let segment = Segment::kept(|| Ok(Segment::posix(keep(shmem(key).open())?)))?;
-        // The crate opens by name: look whether the name is still the one that was judged.
+        // The crate opens by name: check that the name still leads to the segment that was judged.
         match stat_file(&path(key))? {
             Some(now) if now.id == facts.id && segment.region().len() == facts.bytes.0 => Ok(segment),
             _ => Err(super::backend::replaced()),
@@ -85,7 +85,8 @@ impl Backend for PosixBackend {
     }
 }
 
-/// The right to make memory, alone among the processes of this host. The kernel takes it back from a dead one.
+/// Returns the exclusive right to create memory on this host, which the kernel releases if its
+/// holder dies.
 fn turn() -> io::Result<File> {
     const TRIES: u32 = 2000;
     let folder = File::open(DIR)?;
@@ -96,10 +97,10 @@ fn turn() -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, format!("somebody keeps {DIR} locked: see `lslocks`")))
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("another process keeps {DIR} locked: see `lslocks`")))
 }
 
-/// Whoever made the memory would unlink it on drop; here nobody does.
+/// Keeps the crate from unlinking the memory when its creator drops it.
 fn keep(answer: Result<Shmem, ShmemError>) -> io::Result<Shmem> {
     match answer {
         Ok(mut map) => {

@@ -1,4 +1,4 @@
-//! A pool that a start has looked at and not touched: the lock is held, and every segment is as it was found.
+//! An inspected pool: a start holds its lock and has judged its segments, but stored nothing.
 
 use super::error::{ShareError, system};
 use super::facts::Facts;
@@ -21,7 +21,7 @@ use crate::units::Key;
 
 /// A pool whose owner this process may become. Dropping it leaves everything as it was.
 ///
-/// The fields are in the order in which they are dropped: the lock goes when nothing is attached any more.
+/// The fields are in the order in which they are dropped: the lock is released last.
 pub(crate) struct Prospect {
     base: Judged,
     ground: Ground,
@@ -29,10 +29,10 @@ pub(crate) struct Prospect {
 }
 
 impl Prospect {
-    /// Takes the owner lock of the pool of `conf`, waits until nobody has the base attached, and judges it. What is
-    /// neither a pool of ours nor the beginning of one is refused.
+    /// Takes the owner lock, waits until no rival has the base attached, and judges the base.
     ///
-    /// A base that has to be made gets `base_bytes` bytes.
+    /// A segment that is neither a base of hotpool nor the beginning of one is refused. A base that
+    /// must be created gets `base_bytes` bytes.
     pub(crate) fn look(conf: &ProcessConf, base_bytes: u64) -> Result<Prospect, ShareError> {
         let wait = Wait::ms(conf.owner_wait_ms);
         let lock = OwnerLock::take_of(conf.backend, conf.base_key, conf.mode, Whose::Own, wait)?;
@@ -57,55 +57,55 @@ impl Prospect {
         Ok(Prospect { base, ground, base_bytes })
     }
 
-    /// Memory of a base that is complete; `None` if there is none.
+    /// Returns the memory of a complete base; `None` if there is none.
     pub(crate) fn base(&self) -> Option<Region> {
         self.base.region()
     }
 
-    /// What was found under the base key.
+    /// Returns the facts about the base.
     pub(crate) fn facts(&self) -> &Facts {
         &self.base.facts
     }
 
-    /// Bytes of a page of the base; those of a small one if there is none.
+    /// Returns the page size of the base in bytes; that of a small page if there is no base.
     pub(crate) fn page(&self) -> u64 {
         self.base.segment.as_ref().map_or(PAGE, Segment::page)
     }
 
-    /// Nothing is under the base key but the semaphores that an earlier owner has left.
+    /// Returns whether only the semaphores of an earlier owner exist under the base key.
     pub(crate) fn is_after_an_owner(&self) -> bool {
         let found = self.ground.lock.as_ref().is_some_and(OwnerLock::was_found);
         found && self.base.facts.segment.is_none()
     }
 
-    /// Identity of a pool whose base is complete; zero if there is none.
+    /// Returns the identity of a pool whose base is complete; zero if there is none.
     pub(crate) fn pool_id(&self) -> [u64; 2] {
         let complete = self.base.facts.head().filter(|_| self.base.standing == Standing::Complete);
         complete.map_or([0; 2], |head| head.pool_id)
     }
 
-    /// Judges a block that the pool has.
+    /// Judges a block that the pool names.
     pub(crate) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         self.ground.judge_block(want)
     }
 
-    /// Judges what is under a key that the pool has not used yet.
+    /// Judges the segment under a key that the pool has not used yet.
     pub(crate) fn judge_new(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         self.ground.judge_new(want)
     }
 
-    /// The first hole in the file of a base that is complete, all of which had been given memory: where it is, and its
-    /// length.
+    /// Returns offset and length of the first hole in a complete base that is a file and was fully
+    /// populated.
     pub(crate) fn hole_in_base(&self) -> Option<(u64, u64)> {
         self.ground.hole(&self.base, self.base.region()?.len())
     }
 
-    /// The same in a complete block, before `end`.
+    /// Returns offset and length of the first hole before `end` in a complete block.
     pub(crate) fn hole_in(&self, block: &Judged, end: u64) -> Option<(u64, u64)> {
         self.ground.hole(block, end)
     }
 
-    /// Judges what is under the key of a part of the copy of this pool: a part of it, the beginning of one, or nothing.
+    /// Judges the segment under the key of a part of this pool's copy.
     pub(crate) fn judge_copy(
         &self,
         key: Key,
@@ -116,11 +116,12 @@ impl Prospect {
         Ok(self.ground.judge_copy(&want, kind)?.standing)
     }
 
-    /// Ends the judging: from here on this start stores. `blocks` are the complete blocks of the pool. A base that is
-    /// not there is made; `make` fills everything behind the frozen bytes of it, whose bytes are zero when it is called.
+    /// Ends the inspection: the start stores from here on. `blocks` are the complete blocks of the
+    /// pool.
     ///
-    /// Nothing is stored before it is sure that the lock is still the one that the key leads to: a start that was let in
-    /// by a newer set has looked for this attach, or this one sees the newer set.
+    /// An absent base is created; `make` fills all but its frozen bytes, which are zero when it is
+    /// called. Nothing is stored until it is certain that the key still leads to this lock. A start
+    /// that a newer set has let in has checked for this attach, or this start sees the newer set.
     pub(crate) fn take(
         self,
         blocks: Vec<Judged>,

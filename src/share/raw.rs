@@ -1,10 +1,11 @@
-//! Segments of the backend `heap` as words, to be damaged: for the fuzz targets and for tests, behind the
-//! feature `fuzzing`.
+//! Segments of the `heap` backend as words that can be damaged, for fuzz targets and tests (feature
+//! `fuzzing`).
 //!
 //! # What the unsafe code here relies on
 //!
-//! The functions that write are unsafe because a pool of this process hands out references to what they write to; the
-//! caller promises that there is none. They do nothing else that is unsafe.
+//! The functions that write are unsafe because a pool of this process hands out references to the
+//! memory that they write; the caller guarantees that there are none. They do nothing else that is
+//! unsafe.
 #![allow(unsafe_code)]
 
 use super::heap::HeapBackend;
@@ -12,7 +13,7 @@ use crate::units::Key;
 use crate::word::Word;
 use std::io;
 
-/// The words of the segment under `key`; `None` if there is none.
+/// Returns the words of the segment under `key`; `None` if there is none.
 pub fn read(key: Key) -> Option<Vec<u64>> {
     let segment = HeapBackend::find(key)?;
     let region = segment.region();
@@ -20,12 +21,14 @@ pub fn read(key: Key) -> Option<Vec<u64>> {
     Some(words.map(|word| word.load()).collect())
 }
 
-/// Puts a segment of `bytes` bytes under `key`, in place of what is there: `content`, as far as there is room for it, and
-/// zeros behind it. A segment of that size whose memory nobody has attached any more is used again.
+/// Replaces the segment under `key` by one of `bytes` bytes with `content`, as far as it fits, and
+/// zeros.
+///
+/// The memory of an older segment of this size is reused if no code has it attached any more.
 ///
 /// # Safety
 ///
-/// No reference to an object of the segment is alive, in no thread, while this runs.
+/// No reference to an object of the segment exists in any thread while this runs.
 pub unsafe fn plant(key: Key, bytes: u64, content: &[u8]) -> io::Result<()> {
     HeapBackend::replace(key, bytes)?.region().restore(content);
     Ok(())
@@ -35,16 +38,16 @@ pub unsafe fn plant(key: Key, bytes: u64, content: &[u8]) -> io::Result<()> {
 ///
 /// # Safety
 ///
-/// No reference to an object of the segment is alive, in no thread, while this runs.
+/// No reference to an object of the segment exists in any thread while this runs.
 pub unsafe fn remove(key: Key) {
     HeapBackend::discard(key);
 }
 
-/// Changes the word at `offset` of the segment under `key`; false if there is none.
+/// Changes the word at `offset` of the segment under `key`; returns false if there is none.
 ///
 /// # Safety
 ///
-/// No reference to an object of the segment is alive, in no thread, while this runs.
+/// No reference to an object of the segment exists in any thread while this runs.
 pub unsafe fn poke(key: Key, offset: u64, change: impl FnOnce(u64) -> u64) -> bool {
     let Some(segment) = HeapBackend::find(key) else { return false };
     let Ok(word) = segment.region().at::<Word>(offset) else { return false };
@@ -52,12 +55,14 @@ pub unsafe fn poke(key: Key, offset: u64, change: impl FnOnce(u64) -> u64) -> bo
     true
 }
 
-/// The word at `offset` of the segment under `key`.
+/// Returns the word at `offset` of the segment under `key`.
 pub fn peek(key: Key, offset: u64) -> Option<u64> {
     HeapBackend::find(key)?.region().at::<Word>(offset).ok().map(|word| word.load())
 }
 
-/// CRC-32C of `bytes` bytes at `offset` of the segment under `key`; what lies behind its end counts as zeros.
+/// Returns the CRC-32C of `bytes` bytes at `offset` of the segment under `key`.
+///
+/// Bytes past its end count as zeros.
 pub fn sum(key: Key, offset: u64, bytes: u64) -> Option<u32> {
     let segment = HeapBackend::find(key)?;
     let region = segment.region();

@@ -1,4 +1,5 @@
-//! Who has a segment attached and is neither its owner nor a registered observer.
+//! Rivals: processes that have a segment attached and are neither its owner nor a registered
+//! observer.
 
 use super::backend::{Access, Backend, SegmentFacts};
 use super::observer;
@@ -12,21 +13,21 @@ use crate::units::Key;
 use std::io;
 use std::time::Duration;
 
-/// Processes that have a segment attached without being counted.
+/// The processes that have a segment attached without being counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rivals {
-    /// What the system says of the segment.
+    /// Facts that the system reports about the segment.
     pub(crate) facts: SegmentFacts,
-    /// Processes that can write to it, as far as they can be seen.
+    /// Visible processes that can write to it.
     pub(crate) writers: Vec<i32>,
-    /// Registered observers.
+    /// Number of registered observers.
     pub(crate) observers: u32,
 }
 
 impl Rivals {
-    /// The refusal of a start, or of a removal, that has waited for so many milliseconds.
+    /// Returns the refusal of a start or removal that has waited for `waited_ms` milliseconds.
     pub(crate) fn refusal(self, key: Key, waited_ms: u64) -> OwnerError {
-        // Its semaphores are in its own namespace, so that those of this one say nothing of it.
+        // Its semaphores are in its own namespace, so the ones of this namespace do not count it.
         if let Some(&owner) = self.writers.iter().find(|pid| proc::has_another_ipc_namespace(**pid)) {
             return OwnerError::Held { key, holder: Process::look(owner), waited_ms };
         }
@@ -41,7 +42,7 @@ impl Rivals {
     }
 }
 
-/// Number of observers and what is under `key`, both of one moment.
+/// Returns the number of observers and the facts about the segment under `key`, both of one moment.
 pub(crate) fn count(backend: &dyn Backend, key: Key) -> io::Result<(u32, Option<SegmentFacts>)> {
     match observer::set_of(key) {
         Some(semid) => or_without_a_set(backend, key, observer::quietly(semid, || backend.stat(key))),
@@ -49,7 +50,7 @@ pub(crate) fn count(backend: &dyn Backend, key: Key) -> io::Result<(u32, Option<
     }
 }
 
-/// Observers of a set that was removed during the look are registered nowhere any more.
+/// Returns 0 observers for a set that was removed meanwhile: they are registered nowhere any more.
 fn or_without_a_set(
     backend: &dyn Backend,
     key: Key,
@@ -61,7 +62,8 @@ fn or_without_a_set(
     }
 }
 
-/// The same for the owner, which knows its set. What is not attached at all is not counted.
+/// Counts as [`count`] does, for the owner, which has the set. Observers of a detached segment do
+/// not count.
 pub(crate) fn count_as_owner(
     backend: &dyn Backend,
     key: Key,
@@ -73,22 +75,22 @@ pub(crate) fn count_as_owner(
     }
 }
 
-/// Looks for rivals; `count` says what [`count`] does.
+/// Searches for rivals; `count` works as [`count`] does.
 ///
-/// A process that can be seen and can write is a rival whatever the counts say. A process that cannot
-/// be seen is found by the counts. A process that can be seen and cannot write is none, whether it is
-/// registered or not.
+/// A visible process that can write is a rival whatever the counts are. The counts reveal processes
+/// that are not visible. A visible process that cannot write is no rival, registered or not.
 ///
-/// A tool that found no semaphores to register at, because they were just being made, is not counted
-/// either, and may leave before it is looked for. So what only the counts show is believed when it lasts.
+/// A tool that found no semaphores to register at, because they were being created, is not counted
+/// either, and may detach before it is searched for. So a rival that only the counts show is
+/// trusted to exist only if it stays.
 pub(crate) fn find(
     backend: &dyn Backend,
     key: Key,
     count: &mut dyn FnMut() -> io::Result<(u32, Option<SegmentFacts>)>,
 ) -> io::Result<Option<Rivals>> {
-    const LOOKS: u32 = 20;
+    const READINGS: u32 = 20;
     let mut found = find_once(backend, key, count)?;
-    for _ in 1..LOOKS {
+    for _ in 1..READINGS {
         if found.as_ref().is_none_or(|rivals| !rivals.writers.is_empty() || rivals.facts.removed) {
             break;
         }
@@ -113,11 +115,12 @@ fn find_once(
     Ok(rivals.then_some(Rivals { facts, writers, observers }))
 }
 
-/// Attaches of a segment that is not complete by anybody but tools in sight; `own` is how this look has it attached.
+/// Returns the number of attaches of an incomplete segment by processes other than visible tools.
 ///
-/// The number of registered observers says nothing here: an observer is registered under the key of a base, and may not
-/// have this segment attached at all. A tool has an incomplete segment attached for a moment only, so one that cannot be
-/// seen is gone at one of the next looks.
+/// `own` is the caller's own access, if it has the segment attached. The number of registered observers does
+/// not help: an observer is registered under the key of a base, and may not have this segment attached at
+/// all. A tool attaches an incomplete segment only briefly, so an invisible tool is gone at one of the next
+/// readings.
 pub(super) fn strangers(backend: &dyn Backend, key: Key, own: Option<Access>) -> io::Result<u64> {
     let ours = u64::from(own.is_some());
     let Some(before) = backend.stat(key)? else { return Ok(0) };
@@ -129,7 +132,7 @@ pub(super) fn strangers(backend: &dyn Backend, key: Key, own: Option<Access>) ->
         return Ok(attached.saturating_sub(ours));
     }
     let found = mappings(&before);
-    // This process was the last to attach it, so nobody has come or gone since.
+    // This process was the last to attach it, so no other process has attached or detached it since.
     let is_steady = before.last_pid == Some(sys::pid() as i32) && backend.stat(key)? == Some(before);
     let readers = found.iter().filter(|(_, writes)| !writes).count() as u64;
     let writers = if own == Some(Access::Write) { ours } else { 0 };
@@ -137,7 +140,8 @@ pub(super) fn strangers(backend: &dyn Backend, key: Key, own: Option<Access>) ->
     Ok(if is_steady { others } else { others.max(1) })
 }
 
-/// Whether every attach of a System V segment is by a process in sight that maps it for reading alone.
+/// Returns whether every attach of a System V segment is by a visible process that maps it
+/// read-only.
 pub(crate) fn only_readers(facts: &SegmentFacts) -> bool {
     let found = mappings(facts);
     let readers = found.iter().filter(|(_, writes)| !writes).count();
@@ -148,7 +152,7 @@ fn mappings(facts: &SegmentFacts) -> Vec<(i32, bool)> {
     proc::mappings_of(|path, id| id == facts.id && path.starts_with("/SYSV"))
 }
 
-/// Whether there are more attaches than observers and readers in sight.
+/// Returns whether there are more attaches than observers and visible readers.
 fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32) -> bool {
     let uncounted = facts.attached.unwrap_or(0).saturating_sub(observers.into());
     if uncounted == 0 {

@@ -1,11 +1,11 @@
-//! A mapping that is owned: detached on drop, by the process that made it and no other.
+//! An owned mapping, which a drop detaches in the process that created it only.
 //!
 //! # What the unsafe code here relies on
 //!
-//! What is mapped keeps a page-aligned range of `len` bytes mapped as long as it lives:
-//! `shmat` and `mmap` answer with whole pages of the size that they map, and [`Attached`], `MmapRaw` and `Shmem` unmap them
-//! in their drop. The segment holds it until its own drop, and the region it lends is
-//! used inside the crate only while the segment lives (see `region.rs`).
+//! The mapped object keeps a page-aligned range of `len` bytes mapped while it exists: `shmat` and
+//! `mmap` return whole pages of the size that they map, and [`Attached`], `MmapRaw` and `Shmem`
+//! unmap them when they are dropped. The segment holds the object until its own drop. The region
+//! that it lends is used inside the crate only while the segment exists (see `region.rs`).
 #![allow(unsafe_code)]
 
 use super::heap_memory::Memory;
@@ -24,7 +24,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// What keeps the memory mapped; it is there for its drop.
+/// The object that keeps the memory mapped; it is only held for its drop.
 enum Mapping {
     Sysv(#[expect(dead_code)] Attached),
     Mmap(#[expect(dead_code)] MmapRaw),
@@ -36,43 +36,42 @@ enum Mapping {
 pub(crate) struct Segment {
     region: Region,
     mapping: ManuallyDrop<Mapping>,
-    /// Bytes of its pages, once they are known.
+    /// Size of its pages in bytes, once it is known.
     page: OnceCell<u64>,
-    /// What forked children are kept out of.
+    /// Range that is kept out of forked children.
     kept: Option<Region>,
     origin: Origin,
 }
 
-// SAFETY: a mapping belongs to the process and not to a thread, and any thread may unmap it; a segment
-// gives out no reference to it that is not bound to the segment's one owner.
+// SAFETY: a mapping belongs to the process and not to a thread, and any thread may unmap it; a
+// segment lends no reference to it that is not bound to the segment's one owner.
 unsafe impl Send for Segment {}
 
 impl Segment {
-    /// A System V segment of which `bytes` bytes were asked for.
+    /// Wraps a System V segment of which `bytes` bytes were requested.
     pub(crate) fn sysv(attached: Attached, bytes: u64) -> Self {
         Self::new(attached.base(), bytes, Mapping::Sysv(attached), OnceCell::new())
     }
 
-    /// One that has just been made, of reserved pages of 2 MiB or of small ones.
+    /// Wraps a new System V segment, of reserved pages of 2 MiB or of small ones.
     pub(crate) fn sysv_made(attached: Attached, bytes: u64, huge: bool) -> Self {
         let page = if huge { HUGE_PAGE } else { PAGE };
         Self::new(attached.base(), bytes, Mapping::Sysv(attached), page.into())
     }
 
-    /// A mapped file.
+    /// Wraps a mapped file.
     pub(crate) fn mmap(map: MmapRaw) -> Self {
         let (base, len) = extent(map.as_mut_ptr(), map.len());
         Self::new(base, len, Mapping::Mmap(map), PAGE.into())
     }
 
-    /// POSIX shared memory. Its maker's drop would unlink it: that is turned off by
-    /// whoever made it.
+    /// Wraps POSIX shared memory. The caller has made sure that its drop does not unlink it.
     pub(crate) fn posix(map: Shmem) -> Self {
         let (base, len) = extent(map.as_ptr(), map.len());
         Self::new(base, len, Mapping::Posix(map), PAGE.into())
     }
 
-    /// Memory of the process, shared with the registry that finds it again.
+    /// Wraps memory of the process, which it shares with the registry.
     pub(super) fn heap(memory: Arc<Memory>) -> Self {
         let (base, len) = memory.extent();
         let (base, len) = extent(base, len as usize);
@@ -80,18 +79,19 @@ impl Segment {
     }
 
     fn new(base: NonNull<u8>, len: u64, mapping: Mapping, page: OnceCell<u64>) -> Self {
-        // SAFETY: `base` and `len` are what `mapping` keeps mapped, and it is kept until drop.
+        // SAFETY: `mapping` keeps `len` bytes from `base` mapped, and is held until drop.
         let region = unsafe { Region::new(base, len) };
         let mapping = ManuallyDrop::new(mapping);
         Segment { region, mapping, page, kept: None, origin: Origin::here() }
     }
 
-    /// What `attach` attaches, out of reach of forked children. Memory of the process needs none of it: a child
-    /// has a copy of its own.
+    /// Attaches a segment by `attach`, and keeps it out of forked children.
+    ///
+    /// Memory of the process does not need this: a child has a copy of its own.
     pub(crate) fn kept(attach: impl FnOnce() -> io::Result<Segment>) -> io::Result<Segment> {
         let section = Section::enter()?;
         let mut segment = attach()?;
-        // A refusal is no error: the child gives its copy up.
+        // A refusal is no error: the child then unmaps its copy.
         let (kept, inherited) = match mem::advise(&segment.region, 0, segment.region.len(), Advice::DontFork)
         {
             Ok(()) => (segment.region, Inherited::No),
@@ -108,10 +108,10 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Gives `advice` for all of it.
+    /// Gives `advice` for the whole segment.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
         match mem::advise(&self.region, 0, self.region.len(), advice) {
-            // A mapping of reserved pages is not cut inside of one.
+            // A mapping of reserved pages cannot be split within one of them.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.page() > PAGE => {
                 self.advise_whole(advice)
             }
@@ -124,21 +124,23 @@ impl Segment {
         mem::advise(&whole, 0, whole.len(), advice)
     }
 
-    /// Its memory.
+    /// Returns the memory of the segment.
     pub(crate) fn region(&self) -> Region {
         self.region
     }
 
-    /// Address of its first byte.
+    /// Returns the address of the first byte.
     pub(crate) fn address(&self) -> u64 {
         self.region.span(0, 0).map_or(0, |start| start.as_ptr().addr() as u64)
     }
 
-    /// Bytes of the pages it is made of: those of 2 MiB count that are reserved, not those that come and go.
+    /// Returns the size of its pages in bytes. Reserved pages of 2 MiB count, transparent ones do
+    /// not.
     ///
-    /// The kernel tells it in `/proc` alone, which takes longer than the rest of an attach: it is asked at most once,
-    /// and not of a mapping that begins inside of such a page. Advice to a part of the mapping would tell it faster; but
-    /// it cuts the mapping, and the kernel counts the parts as attaches, for good.
+    /// Only `/proc` reports it, which takes longer than the rest of an attach. So it is read at
+    /// most once, and not for a mapping that begins within such a page. Advice for a part of the
+    /// mapping would be faster, but it splits the mapping, and the kernel counts the parts as
+    /// attaches from then on.
     pub(crate) fn page(&self) -> u64 {
         *self.page.get_or_init(|| match self.address().is_multiple_of(HUGE_PAGE) {
             true => pages::containing(&pages::mappings().unwrap_or_default(), self.address())
@@ -147,26 +149,27 @@ impl Segment {
         })
     }
 
-    /// All that is mapped: its memory up to the end of its last page.
+    /// Returns the whole mapping: the memory up to the end of its last page.
     pub(crate) fn whole(&self) -> Region {
         let (Ok(base), len) = (self.region.span(0, 0), self.region.len().next_multiple_of(self.page()))
         else {
             return self.region;
         };
-        // SAFETY: the kernel maps whole pages, of the size that it names, and they are kept until drop.
+        // SAFETY: the kernel maps whole pages of the size that it reports, and they are held until
+        // drop.
         unsafe { Region::new(base, len) }
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // A forked child has a copy of this value and not the mapping.
+        // A forked child has a copy of this value, but not the mapping.
         if !self.origin.is_here() {
             return;
         }
-        // It was entered for the attach already, so that nothing is left that could fail.
+        // Entering cannot fail here: the attach has registered the handlers already.
         let section = self.kept.map(|kept| (Section::enter(), kept));
-        // SAFETY: it is dropped here and nowhere else.
+        // SAFETY: it is dropped only here.
         unsafe { ManuallyDrop::drop(&mut self.mapping) };
         if let Some((Ok(section), kept)) = section {
             section.release(&kept);
@@ -180,7 +183,7 @@ impl fmt::Debug for Segment {
     }
 }
 
-/// Address and length of a mapping of at least a byte.
+/// Returns address and length of a mapping of at least one byte.
 fn extent(base: *mut u8, len: usize) -> (NonNull<u8>, u64) {
     (NonNull::new(base).expect("the kernel maps nothing at address 0"), len as u64)
 }

@@ -1,4 +1,4 @@
-//! What every backend keeps: the numbered contract of [`Backend`], shown of each of them.
+//! Tests the numbered contract of [`Backend`] for every backend.
 
 use super::backend::{Access, Backend, key_of_name, segment_name};
 use super::testing::{Bench, Servant, word};
@@ -51,7 +51,7 @@ suite! {
 fn create(bench: &Bench) -> Box<dyn Backend> {
     let backend = bench.home.open();
     let segment = backend.create(bench.base(), BYTES, 0o600).unwrap();
-    // As every segment of ours, so that a removed one can be told.
+    // As in every segment of hotpool, so that a removed one is recognised.
     let frozen = segment.region().at::<crate::layout::Frozen>(0).unwrap();
     frozen.key.store(bench.base().0);
     frozen.magic.store(crate::layout::MAGIC_READY);
@@ -120,7 +120,7 @@ fn replaced_is_left_alone(bench: &Bench) {
     backend.remove(key, &old).unwrap();
     create(bench);
     for access in [Access::Read, Access::Write] {
-        // System V finds the old one by its number; it is the one that was judged.
+        // System V finds the old segment by its shmid, which is the segment that was judged.
         if let Ok(segment) = backend.attach(key, &old, access) {
             assert_eq!(bench.home.backend, BackendKind::Sysv);
             word(&keep.region(), 4096).store(9);

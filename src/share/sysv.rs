@@ -1,4 +1,4 @@
-//! Backend `sysv`: System V shared memory, the default.
+//! The backend `sysv`: System V shared memory, the default.
 
 use super::backend::{Access, Backend, SegmentFacts, replaced};
 use super::segment::Segment;
@@ -13,17 +13,17 @@ use std::sync::{Mutex, PoisonError};
 /// System V shared memory.
 #[derive(Debug, Default)]
 pub(crate) struct SysvBackend {
-    /// What [`list_once`](Backend::list_once) remembers.
+    /// Cache for [`list_once`](Backend::list_once).
     removed: Mutex<Listed>,
 }
 
-/// Segments of pools that were removed under a process that has them attached.
+/// The segments of pools that were removed while a process has them attached.
 #[derive(Debug, Default)]
 enum Listed {
-    /// They are listed anew for each key.
+    /// Listed anew for each key.
     #[default]
     Never,
-    /// The next key that is absent lists them for those after it.
+    /// The next absent key lists them for the keys after it.
     Next,
     /// Key and shmid of each.
     Once(Vec<(u32, i32)>),
@@ -81,7 +81,7 @@ impl Backend for SysvBackend {
 }
 
 impl SysvBackend {
-    /// Returns the segment that had `key` until it was removed under a process that has it attached.
+    /// Returns the segment that had `key` until it was removed while a process has it attached.
     fn removed_but_attached(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
         let mut listed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Listed::Next = *listed {
@@ -109,14 +109,14 @@ fn attach(shmid: i32, bytes: u64, access: Access) -> io::Result<Segment> {
     Segment::kept(|| Ok(Segment::sysv(sysv::shm_attach(shmid, access == Access::Write)?, bytes)))
 }
 
-/// An id that names nothing any more.
+/// Returns whether the error means that the shmid is no longer in use.
 fn gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM))
 }
 
 fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
     let stat = match sysv::shm_stat(shmid) {
-        // The table of all segments says the same of one that this user may not ask for.
+        // The table of all segments has the same facts if this user may not query the segment.
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => proc::segment_stat(shmid).ok_or(error)?,
         other => other?,
     };
@@ -136,8 +136,9 @@ fn facts_of(shmid: i32) -> io::Result<SegmentFacts> {
     })
 }
 
-/// Lists the segments of pools that were removed under a process: key and shmid. The kernel has
-/// forgotten their keys by then; the frozen bytes still hold them.
+/// Returns key and shmid of every pool segment that was removed while a process has it attached.
+///
+/// The kernel no longer has their keys, but the frozen bytes do.
 fn list_removed() -> io::Result<Vec<(u32, i32)>> {
     let mut found = Vec::new();
     for row in proc::segments()?.iter().filter(|row| row.mode & SHM_DEST != 0) {

@@ -1,11 +1,11 @@
-//! Keys that clean up behind themselves, children that are killed and reaped, and what tests do to
-//! segments behind ShareMgr's back.
+//! Test helpers: keys that clean up, child processes that are killed and reaped, and changes to
+//! segments without `ShareMgr`.
 //!
 //! # What the unsafe code here relies on
 //!
 //! Signals go to children of the test that are not reaped yet. `fork` is called in a child that
-//! does nothing but serve one test; its own child uses what is safe after a fork alone. IPC_SET gets
-//! a record that IPC_STAT has just filled.
+//! serves only one test; its own child uses only what is safe after a fork. IPC_SET gets a record
+//! that IPC_STAT has just filled.
 #![allow(unsafe_code)]
 
 use super::error::ShareError;
@@ -23,15 +23,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Size of the bases of these tests.
+/// Size of the bases of these tests in bytes.
 pub(super) const BASE: u64 = 64 << 10;
-/// Where `make` leaves a word of its own.
+/// Offset at which `make` stores a word.
 pub(super) const MADE_AT: u64 = BaseHeader::BYTES + 4096;
-/// That word.
+/// Value of that word.
 pub(super) const MADE: u64 = 0x600d;
 
-/// Keys of one test, in a home of its own. Whatever is under them goes when the test ends, also
-/// when it fails.
+/// Keys of one test, with a backend and folder. Dropping it removes everything under them.
 pub(super) struct Bench {
     pub(super) home: Home,
     keys: Vec<Key>,
@@ -51,7 +50,7 @@ impl Bench {
         bench
     }
 
-    /// A key of its own, removed with the bench.
+    /// Returns a new key, which is removed with the bench.
     pub(super) fn key(&mut self) -> Key {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xfff;
@@ -60,7 +59,7 @@ impl Bench {
         key
     }
 
-    /// The key of the base.
+    /// Returns the base key.
     pub(super) fn base(&self) -> Key {
         self.keys[0]
     }
@@ -82,19 +81,19 @@ impl Bench {
         observe(self.base(), &self.home).unwrap()
     }
 
-    /// The base, attached behind ShareMgr's back.
+    /// Attaches the base without `ShareMgr`.
     pub(super) fn raw(&self) -> super::segment::Segment {
         self.attach(self.base())
     }
 
-    /// The same with any segment.
+    /// Attaches any segment without `ShareMgr`.
     pub(super) fn attach(&self, key: Key) -> super::segment::Segment {
         let backend = self.home.open();
         let facts = backend.stat(key).unwrap().unwrap();
         backend.attach(key, &facts, super::backend::Access::Write).unwrap()
     }
 
-    /// Every byte of the base, and when the kernel says that it was changed.
+    /// Returns every word of the base, and the kernel's time of its last change.
     pub(super) fn image(&self) -> (Vec<u64>, u64) {
         let segment = self.raw();
         let words = (0..segment.region().len() / 8).map(|at| word(&segment.region(), at * 8).load());
@@ -136,7 +135,7 @@ impl ShareMgr {
         Prospect::look(conf, base_bytes)?.take(Vec::new(), make)
     }
 
-    /// Attaches a block of the pool, which has to be there and complete.
+    /// Attaches a block of the pool, which must exist and be complete.
     pub(crate) fn attach_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
         let judged = self.judge_block(&BlockWant { key, index, bytes, pool_id: self.pool_id() })?;
         match judged.standing() {
@@ -145,7 +144,7 @@ impl ShareMgr {
         }
     }
 
-    /// Makes a block, or takes what a growth of this pool left that was cut.
+    /// Creates a block, or takes the one that an interrupted growth of this pool has left.
     pub(crate) fn add_block(&mut self, key: Key, index: u32, bytes: u64) -> Result<Region, ShareError> {
         let want = BlockWant { key, index, bytes, pool_id: self.pool_id() };
         let judged = self.judge_new(&want)?;
@@ -153,7 +152,7 @@ impl ShareMgr {
     }
 }
 
-/// Opens with a `make` that leaves [`MADE`] and checks that it was given zeros.
+/// Opens a pool with a `make` that checks for zeros and stores [`MADE`].
 pub(super) fn open(conf: &ProcessConf, bytes: u64) -> Result<ShareMgr, ShareError> {
     ShareMgr::open(conf, bytes, &mut |region| {
         let touched = (64..bytes.min(BASE)).step_by(8).find(|at| word(region, *at).load() != 0);
@@ -166,7 +165,7 @@ pub(super) fn word(region: &Region, offset: u64) -> At<Word> {
     region.at(offset).unwrap()
 }
 
-/// Key of a removed thing.
+/// Returns the key of a removed thing.
 pub(super) fn removed_key(removed: &Removed) -> Key {
     match removed {
         Removed::Segment { key, .. } | Removed::Semaphores { key } => *key,
@@ -178,24 +177,24 @@ pub(super) fn give_segment_away(shmid: i32, uid: u32) {
     let mut ds = std::mem::MaybeUninit::<libc::shmid_ds>::zeroed();
     // SAFETY: IPC_STAT fills a `shmid_ds`.
     assert_eq!(unsafe { libc::shmctl(shmid, libc::IPC_STAT, ds.as_mut_ptr()) }, 0);
-    // SAFETY: all of it are integers, zeroed and then filled.
+    // SAFETY: it consists of integers, which were zeroed and then filled.
     let mut ds = unsafe { ds.assume_init() };
     ds.shm_perm.uid = uid;
     // SAFETY: IPC_SET reads a `shmid_ds`.
     assert_eq!(unsafe { libc::shmctl(shmid, libc::IPC_SET, &raw mut ds) }, 0);
 }
 
-/// Gives a set of semaphores to another user.
+/// Gives a semaphore set to another user.
 pub(super) fn give_semaphores_away(semid: i32, uid: u32) {
     sysv::sem_give(semid, uid).unwrap();
 }
 
-/// Whether this run may give things to other users.
+/// Returns whether this run may give things to other users.
 pub(super) fn is_root() -> bool {
     sysv::effective_uid() == 0
 }
 
-/// A process that does what it is asked to, killed and reaped on drop.
+/// A process that executes requests; a drop kills and reaps it.
 pub(super) struct Servant {
     child: Child,
     asks: ChildStdin,
@@ -246,18 +245,18 @@ impl Servant {
         self.answer()
     }
 
-    /// Asks it to open the pool of `bench`.
+    /// Makes the process open the pool of `bench`.
     pub(super) fn open(&mut self, bench: &Bench) -> String {
         let Home { backend, dir } = &bench.home;
         self.ask(&format!("open {} {BASE} 0 {backend:?} {}", bench.base().0, dir.display()))
     }
 
-    /// Pid of a child it forks, which lives until the end of this value.
+    /// Makes the process fork a child, which runs until this value is dropped; returns its pid.
     pub(super) fn fork(&mut self) -> i32 {
         self.fork_by("fork")
     }
 
-    /// The same, and the child drops the pool, with other memory where the pool was.
+    /// Makes the process fork a child that maps other memory over the pool and drops the pool.
     pub(super) fn fork_and_drop(&mut self) -> i32 {
         self.fork_by("fork-and-drop")
     }
@@ -269,11 +268,11 @@ impl Servant {
     }
 
     pub(super) fn signal(&self, signal: i32) {
-        // SAFETY: it takes integers; the pid is a child that is not reaped.
+        // SAFETY: integers; the pid is that of a child that is not reaped.
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
-    /// Kills it and leaves a zombie.
+    /// Kills the process and leaves a zombie.
     pub(super) fn kill(&self) {
         self.signal(libc::SIGKILL);
     }
@@ -284,13 +283,13 @@ impl Drop for Servant {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for &pid in &self.forked {
-            // SAFETY: it takes integers; the pid is a process that sleeps until it is killed.
+            // SAFETY: integers; the pid is that of a process that sleeps until it is killed.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
     }
 }
 
-/// What the process of a [`Servant`] does; nothing in a process that is none.
+/// Runs the process of a [`Servant`]; does nothing in other processes.
 pub(super) fn serve() {
     if std::env::var_os(ROLE).is_none() {
         return;
@@ -313,7 +312,7 @@ pub(super) fn serve() {
                     Err(error) => say(&format!("refused: {error}")),
                 }
             }
-            // Opens, writes a word that says so, and closes.
+            // Opens, stores a word that marks this owner, and closes.
             "own" => match open(&conf_of(&words[1..]), words[2].parse().unwrap()) {
                 Ok(opened) => {
                     let owned = word(&opened.base(), MADE_AT + 8);
@@ -379,26 +378,25 @@ fn conf_of(words: &[&str]) -> ProcessConf {
     }
 }
 
-/// Maps memory where `region` was before the fork, over what keeps the child out of it, and
-/// gives a word in it.
+/// Maps memory over the pages that keep the child out of `region`; returns a word in it.
 fn map_at(region: &Region) -> At<Word> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     let start = region.span(0, region.len()).unwrap().as_ptr().cast();
-    // SAFETY: nothing in the child uses what is there: pages without access.
+    // SAFETY: nothing in the child uses this range, which consists of inaccessible pages.
     let got =
         unsafe { libc::mmap(start, region.len() as usize, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
     assert_eq!(got, start);
     word(region, 4096)
 }
 
-/// Forks a child that does `first` and then sleeps until it is killed.
+/// Forks a child that calls `first` and then sleeps until it is killed.
 fn fork(first: impl FnOnce()) -> i32 {
-    // SAFETY: the child calls `first`, which makes system calls alone, and `pause`.
+    // SAFETY: the child calls `first`, which only makes system calls, and `pause`.
     match unsafe { libc::fork() } {
         0 => {
             first();
             loop {
-                // SAFETY: it takes nothing.
+                // SAFETY: it takes no argument.
                 unsafe { libc::pause() };
             }
         }

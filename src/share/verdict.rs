@@ -1,5 +1,4 @@
-//! What a found segment is: one pure function from facts to a closed list of answers, and what
-//! each of them says to an operator.
+//! Verdicts: one pure function from facts to a closed list, and a sentence of each for an operator.
 
 use super::facts::{Facts, Reading, may_be_a_beginning};
 use super::head::Head;
@@ -13,14 +12,14 @@ use crate::sys::proc::Process;
 use crate::sys::sysv;
 use crate::units::{Age, Bytes};
 
-/// What is under a key.
+/// The verdict on the segment under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing.
+    /// There is no segment.
     Absent,
-    /// Something that is not ours to touch.
+    /// A foreign segment, which is not touched.
     Foreign {
-        /// How that is known.
+        /// Reason for the verdict.
         why: String,
     },
     /// A pool with a live owner.
@@ -28,73 +27,74 @@ pub enum Verdict {
         /// The owner.
         holder: Process,
     },
-    /// A pool that was removed while it was attached: it lives until its last detach, and
-    /// nobody finds it any more.
+    /// A pool that was removed while it was attached.
+    ///
+    /// It exists until its last detach, but no process can find it any more.
     Dying,
-    /// A creation of our own that was cut. It holds nothing.
+    /// A creation by hotpool that was interrupted. The segment holds nothing.
     Unfinished,
-    /// A creation of our own that goes on at this moment. Said to those who want to see the pool.
+    /// A creation by hotpool that is in progress, as reported to observers.
     Making {
-        /// Who makes it.
+        /// The process that creates it.
         by: Process,
     },
-    /// Complete, closed by its last owner. A block that is complete.
+    /// A complete base that its last owner closed, or a complete block.
     Clean,
-    /// Complete, and its last owner died.
+    /// A complete base whose last owner died.
     Crashed,
-    /// A destruction that was cut.
+    /// A pool whose removal was interrupted.
     Gone,
-    /// Made by a version with another layout.
+    /// A segment with the layout of another version.
     Incompatible {
-        /// Its layout.
+        /// Its layout version.
         found: u32,
-        /// Ours.
+        /// Layout version of this build.
         wanted: u32,
     },
-    /// Ours, of another size.
+    /// A segment of hotpool with another size.
     WrongSize {
         /// Its size.
         found: Bytes,
         /// The configured size.
         wanted: Bytes,
     },
-    /// Another user's.
+    /// A segment of another user.
     WrongOwner {
-        /// That user.
+        /// Its user.
         found: u32,
-        /// This user.
+        /// The user of this process.
         wanted: u32,
     },
-    /// Open to more users than configured.
+    /// A segment with more permissions than configured.
     WrongMode {
         /// Its permission bits.
         found: u32,
-        /// Those that are configured.
+        /// The configured permission bits.
         wanted: u32,
     },
-    /// Ours by its first word, and wrong in what follows.
+    /// A segment of hotpool that is damaged.
     Corrupt {
-        /// What is wrong.
+        /// What is damaged.
         what: Damage,
     },
 }
 
-/// What is wrong in a corrupt segment.
+/// The damage of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// The checksum of the frozen bytes.
+    /// The checksum of the frozen bytes is wrong.
     Checksum,
-    /// The key in the frozen bytes is another one.
+    /// The frozen bytes have another key.
     Key,
-    /// The size in the frozen bytes is not the size of the segment.
+    /// The frozen bytes have another size.
     Size,
-    /// It is neither a base nor a block.
+    /// The segment is neither a base nor a block.
     Kind,
-    /// The word that says how the last owner left.
+    /// The state of the last owner is invalid.
     Run,
-    /// It ends before its own header does.
+    /// The segment ends before its header does.
     Short,
-    /// It says that it is being made, and holds what no creation writes.
+    /// The segment is marked as being created, but has bytes that no creation writes.
     Beginning,
 }
 
@@ -105,23 +105,25 @@ impl Damage {
             Damage::Key => "its first 64 bytes name another key",
             Damage::Size => "its first 64 bytes name another size",
             Damage::Kind => "it is neither a base nor a block",
-            Damage::Run => "the word that says how its last owner left has no meaning",
+            Damage::Run => "the word `run`, the state of its last owner, is invalid",
             Damage::Short => "it ends before its header does",
-            Damage::Beginning => "it says that it is being made, and holds bytes that no creation writes",
+            Damage::Beginning => "it is marked as being created, but holds bytes that no creation writes",
         }
     }
 }
 
 impl Facts {
-    /// What it all means.
+    /// Returns the verdict on these facts.
     pub fn verdict(&self) -> Verdict {
         judge(self)
     }
 }
 
-/// Decides. The order is the point: whose key it is, whether somebody lives there, whose
-/// memory it is, whether it is ours at all, whether it is sound, whether it is the one that is wanted, and
-/// only then how it was left.
+/// Returns the verdict on these facts.
+///
+/// The order matters: first the user of the semaphores, a live owner, and the user of the memory.
+/// Then whether hotpool made the segment, whether it is sound, and whether it is the requested one.
+/// Only then the state of its last owner.
 pub fn judge(facts: &Facts) -> Verdict {
     match &facts.lock {
         LockFacts::Foreign(set) if set.is_denied => {
@@ -158,7 +160,7 @@ pub fn judge(facts: &Facts) -> Verdict {
     }
 }
 
-/// Is it ours, and whole?
+/// Judges a head: whether hotpool made the segment, and whether it is complete.
 fn judge_head(facts: &Facts, head: &Head) -> Verdict {
     match head.magic {
         MAGIC_READY => judge_ready(facts, head),
@@ -166,19 +168,21 @@ fn judge_head(facts: &Facts, head: &Head) -> Verdict {
         MAGIC_GONE => Verdict::Corrupt { what: if head.sound { Damage::Key } else { Damage::Checksum } },
         MAGIC_MAKING => judge_unfinished(facts, head),
         0 if head.blank => judge_unfinished(facts, head),
-        0 => Verdict::Foreign { why: "its first word is zero and the next are not".into() },
+        0 => Verdict::Foreign { why: "its first word is zero, but the next ones are not".into() },
         other => Verdict::Foreign { why: format!("its first word is {other:#018x}") },
     }
 }
 
-/// A creation that was cut: provably ours, and nothing is lost if it is made again. `docs/layout.md` has the table of
-/// the states that a cut creation leaves.
+/// Judges an unfinished segment: provably made by hotpool, and safe to create again.
+///
+/// `docs/layout.md` lists the states that an interrupted creation leaves.
 fn judge_unfinished(facts: &Facts, head: &Head) -> Verdict {
     let marked = head.magic == MAGIC_MAKING;
     let strangers = facts.strangers;
     if strangers != 0 {
         let times = if strangers == 1 { "once".into() } else { format!("{strangers} times") };
-        let why = format!("it is not complete, and attached {times} by a process that is no tool of ours");
+        let why =
+            format!("it is not complete, but is attached {times} by a process that is no tool of hotpool");
         return Verdict::Foreign { why };
     }
     if !marked && !may_be_a_beginning(facts.backend, &facts.want, &facts.lock) {
@@ -188,21 +192,22 @@ fn judge_unfinished(facts: &Facts, head: &Head) -> Verdict {
     let beginning = if marked { judge_marked(facts, head) } else { judge_blank(head) };
     beginning.unwrap_or_else(|| match wrong_size(facts).or_else(|| wrong_mode(facts)) {
         Some(wrong) if marked => wrong,
-        Some(_) => Verdict::Foreign {
-            why: "all of it is zero, and its size or mode is not what is configured".into(),
-        },
+        Some(_) => {
+            Verdict::Foreign { why: "it is all zeros, but its size or mode is not the configured one".into() }
+        }
         None => Verdict::Unfinished,
     })
 }
 
-/// Why a segment that begins with zeros is no beginning of ours. It could be a fresh segment of any program, so not a
-/// byte of it may be set.
+/// Returns why a segment that begins with zeros is not unfinished.
+///
+/// It could be a new segment of any program, so all its bytes must be zero.
 fn judge_blank(head: &Head) -> Option<Verdict> {
     let at = head.beyond?;
-    Some(Verdict::Foreign { why: format!("its first 64 bytes are zero, and the word at {at:#x} is not") })
+    Some(Verdict::Foreign { why: format!("its first 64 bytes are zero, but the word at {at:#x} is not") })
 }
 
-/// Why a segment that says that it is being made is no beginning of ours.
+/// Returns why a segment that is marked as being created is not unfinished.
 fn judge_marked(facts: &Facts, head: &Head) -> Option<Verdict> {
     let size = facts.segment.as_ref().map_or(0, |segment| segment.bytes.0);
     let beginning = |found: u64, wanted: u64| found == 0 || found == wanted;
@@ -217,14 +222,15 @@ fn judge_marked(facts: &Facts, head: &Head) -> Option<Verdict> {
         return Some(Verdict::Corrupt { what: Damage::Beginning });
     }
     head.beyond?;
-    // What a draft holds is another's or nothing; whose it is says the identity beside the mark.
+    // The contents of a draft are a copy or nothing; the identity beside the mark tells to which
+    // pool it belongs.
     if !(head.draft && head.sound && head.bytes == size && head.key == facts.key) {
         return Some(Verdict::Corrupt { what: Damage::Beginning });
     }
     another(facts, head).map(|why| Verdict::Foreign { why })
 }
 
-/// Is it sound, and the one that is wanted?
+/// Judges a complete segment: whether it is sound, and the requested one.
 fn judge_ready(facts: &Facts, head: &Head) -> Verdict {
     let size = facts.segment.as_ref().map_or(0, |segment| segment.bytes.0);
     if !head.sound {
@@ -242,7 +248,7 @@ fn judge_ready(facts: &Facts, head: &Head) -> Verdict {
     if let Some(why) = another(facts, head) {
         return Verdict::Foreign { why };
     }
-    // A base has the size that it was made with: its own geometry tells what lies where.
+    // A base keeps the size of its creation: its own geometry describes it.
     let wrong_size = if head.kind == BASE_KIND { None } else { wrong_size(facts) };
     if let Some(wrong) = wrong_size.or_else(|| wrong_mode(facts)) {
         return wrong;
@@ -256,7 +262,7 @@ fn judge_ready(facts: &Facts, head: &Head) -> Verdict {
     }
 }
 
-/// A sound segment of hotpool, and not the one that is wanted.
+/// Returns why a sound segment is not the requested one.
 fn another(facts: &Facts, head: &Head) -> Option<String> {
     let want = &facts.want;
     let name = |kind| match kind {
@@ -287,13 +293,13 @@ fn wrong_mode(facts: &Facts) -> Option<Verdict> {
     (found & !wanted != 0).then_some(Verdict::WrongMode { found, wanted })
 }
 
-/// Identity of a pool as operators see it.
+/// Returns the identity of a pool as operators see it.
 pub(crate) fn pool_name(id: [u64; 2]) -> String {
     format!("{:016x}{:016x}", id[0], id[1])
 }
 
 impl Verdict {
-    /// What was found, in a sentence that names the key, the owner, the creator and the age.
+    /// Returns what was found, in a sentence with the key, the owner, the creator and the age.
     pub fn reason(&self, facts: &Facts) -> String {
         let key = facts.key;
         match self {
@@ -304,26 +310,26 @@ impl Verdict {
         }
     }
 
-    /// What it is, after "the segment".
+    /// Returns the verdict as the rest of a sentence about the segment.
     fn what(&self) -> String {
         match self {
             Verdict::Absent => "is absent".into(),
             Verdict::Busy { holder } => format!("is owned by {holder}"),
-            Verdict::Foreign { why } => format!("is not this pool's: {why}"),
-            Verdict::Dying => "was removed under a process that still has it attached".into(),
-            Verdict::Unfinished => "is the beginning of a creation that was cut and holds nothing".into(),
-            Verdict::Making { by } => format!("is being made by {by} and holds nothing yet"),
+            Verdict::Foreign { why } => format!("does not belong to this pool: {why}"),
+            Verdict::Dying => "was removed while a process still has it attached".into(),
+            Verdict::Unfinished => "is unfinished: its creation was interrupted, and it holds nothing".into(),
+            Verdict::Making { by } => format!("is being created by {by} and holds nothing yet"),
             Verdict::Clean => "is complete and was closed by its owner".into(),
             Verdict::Crashed => "is complete and its owner died".into(),
-            Verdict::Gone => "is the rest of a pool whose removal was cut".into(),
+            Verdict::Gone => "belongs to a pool whose removal was interrupted".into(),
             Verdict::Incompatible { found, wanted } => {
-                format!("has layout version {found}, this build reads version {wanted}")
+                format!("has layout version {found}, but this build needs version {wanted}")
             }
             Verdict::WrongSize { found, wanted } => {
-                format!("has the size {found}, the configuration asks for {wanted}")
+                format!("has the size {found}, but the configuration requires {wanted}")
             }
             Verdict::WrongOwner { found, wanted } => {
-                format!("belongs to uid {found}, this process runs as uid {wanted}")
+                format!("belongs to uid {found}, but this process runs as uid {wanted}")
             }
             Verdict::WrongMode { found, wanted } => {
                 format!("has mode {found:04o}, which is wider than the configured {wanted:04o}")
@@ -332,51 +338,51 @@ impl Verdict {
         }
     }
 
-    /// What to do about it: a command where there is one.
+    /// Returns what to do about it, with a command if there is one.
     pub fn next(&self, facts: &Facts) -> String {
         let key = facts.key;
         match self {
             _ if facts.want.empty => {
-                format!("no object is in it: take {key} out of ShmKeys, and the next start keeps all objects of the pool")
+                format!("it holds no object: remove {key} from ShmKeys, and the next start keeps all objects of the pool")
             }
             Verdict::Absent if facts.want.taken => {
-                "its base says that objects are in it, and it was removed: restore a snapshot, or give all objects of the \
-                 pool up with `hotpool rm` and the pool's BaseKey"
+                "it was removed, but its base records objects in it: restore a snapshot, or give up all objects of the \
+                 pool with `hotpool rm` and the pool's BaseKey"
                     .into()
             }
             Verdict::Absent if facts.want.kind == Some(BLOCK_KIND) => {
-                "it was removed: start the pool, which makes it again if it was empty and refuses otherwise".into()
+                "it was removed: start the pool, which creates it again if it was empty, and refuses otherwise".into()
             }
             Verdict::Unfinished if facts.want.taken => {
-                "its base says that objects are in it: restore a snapshot, or give all objects of the pool up with \
+                "its base records objects in it: restore a snapshot, or give up all objects of the pool with \
                  `hotpool rm` and the pool's BaseKey"
                     .into()
             }
             Verdict::Foreign { .. } if facts.want.taken => {
-                "its base says that objects are in it: bring back what was under the key, or give all objects of the \
-                 pool up with `hotpool rm` and the pool's BaseKey"
+                "its base records objects in it: restore the segment that was under the key, or give up all objects of the \
+                 pool with `hotpool rm` and the pool's BaseKey"
                     .into()
             }
             Verdict::Corrupt { .. } if facts.want.taken => {
-                "the pool's other objects are in its other blocks: restore a snapshot, or give all of them up with \
+                "the pool's other objects are in its other blocks: restore a snapshot, or give up all of them with \
                  `hotpool rm` and the pool's BaseKey"
                     .into()
             }
             Verdict::Absent | Verdict::Unfinished | Verdict::Clean | Verdict::Crashed => {
-                "nothing to do: the next start takes it".into()
+                "nothing to do: the next start uses it".into()
             }
-            Verdict::Foreign { .. } => "choose another key, or look at `ipcs -m -p` and `hotpool ls`".into(),
-            Verdict::Making { .. } => "look again when it has started".into(),
+            Verdict::Foreign { .. } => "choose another key, or run `ipcs -m -p` and `hotpool ls`".into(),
+            Verdict::Making { .. } => "try again when it has started".into(),
             Verdict::Busy { .. } => "stop it first, or run `hotpool ls`".into(),
             Verdict::Dying => "stop the process that has it, then start again; its objects are lost".into(),
             Verdict::Gone => format!("run `hotpool rm --key {key}`"),
             Verdict::Incompatible { .. } => {
                 format!(
-                    "start the version that made it, or give its objects up with `hotpool rm --key {key}`"
+                    "start the version that created it, or give up its objects with `hotpool rm --key {key}`"
                 )
             }
             Verdict::WrongSize { .. } => {
-                format!("configure the size it has, or give its objects up with `hotpool rm --key {key}`")
+                format!("configure its size, or give up its objects with `hotpool rm --key {key}`")
             }
             Verdict::WrongOwner { found, .. } if facts.want.uid.is_none() => {
                 format!("run the command as uid {found}, or as the superuser")
@@ -385,7 +391,7 @@ impl Verdict {
                 format!("start as uid {found}, or run `hotpool rm --key {key}` as that user")
             }
             Verdict::WrongMode { found, .. } => {
-                format!("set Mode = {found:04o}, or give its objects up with `hotpool rm --key {key}`")
+                format!("set Mode = {found:04o}, or give up its objects with `hotpool rm --key {key}`")
             }
             Verdict::Corrupt { .. } => {
                 format!("run `hotpool inspect --key {key}`, then `hotpool rm --key {key}`")
@@ -394,7 +400,7 @@ impl Verdict {
     }
 }
 
-/// Who made the segment, who used it last, how old it is: as far as it is known.
+/// Returns the known facts about creator, user and age of the segment.
 fn describe(facts: &Facts) -> String {
     let Some(segment) = &facts.segment else { return "absent".into() };
     let shmid = (facts.backend == BackendKind::Sysv).then(|| format!("shmid {}", segment.id));
@@ -402,7 +408,7 @@ fn describe(facts: &Facts) -> String {
         Some(name) => format!("uid {} ({name})", segment.uid),
         None => format!("uid {}", segment.uid),
     };
-    let creator = segment.creator_pid.map(|pid| format!("made by pid {pid}"));
+    let creator = segment.creator_pid.map(|pid| format!("created by pid {pid}"));
     let changed =
         (segment.changed != 0).then(|| format!("{} old", Age(facts.seen.saturating_sub(segment.changed))));
     [shmid, Some(owner), creator, changed].into_iter().flatten().collect::<Vec<_>>().join(", ")

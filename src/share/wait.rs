@@ -3,7 +3,7 @@
 use crate::limits;
 use std::time::{Duration, Instant};
 
-/// Until when a start waits for a dying owner, and since when it does.
+/// The time that a start waits for a dying owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     since: Instant,
@@ -11,7 +11,7 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// Up to `ms` milliseconds from now.
+    /// Begins a wait of up to `ms` milliseconds.
     pub(crate) fn ms(ms: u64) -> Self {
         Wait { since: Instant::now(), most: Duration::from_millis(ms.min(limits::MAX_OWNER_WAIT_MS)) }
     }

@@ -169,7 +169,7 @@ impl PoolState {
             PoolState::Incomplete => Some(incomplete(pool)),
             PoolState::Unknown => Some(match &facts.reading {
                 Reading::Refused { why } => why.clone(),
-                _ => format!("cannot look at the segment under {key}"),
+                _ => format!("cannot inspect the segment under {key}"),
             }),
             PoolState::Foreign if is_block(facts) => Some(format!(
                 "{key} is a block, not a base: correct BaseKey, or choose another one; `hotpool inspect --key {key}` names \

@@ -1,75 +1,75 @@
-//! Why the memory of a pool is not as the ini asks for it.
+//! Reasons why the memory of a pool is not available as the ini requires it.
 
 use crate::conf::Place;
 use crate::units::{Bytes, Key};
 use std::io;
 
-/// Why the memory of a pool is not as the ini asks for it.
+/// Reasons why the memory of a pool is not available as the ini requires it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// There are no reserved pages of 2 MiB for a segment that has to be made of them.
+    /// The host lacks reserved pages of 2 MiB for a segment that requires them.
     #[error(
-        "{place} = on, and the segment under {key} of size {bytes} cannot be made of pages of 2 MiB: {source}; the host \
-         has {total}, of which {free} are free, and the pool takes {needed}; {remedy}, or set HugePages = try"
+        "{place} = on, but the segment under {key} of size {bytes} cannot be created with pages of 2 MiB: {source}; the \
+         host has {total}, {free} of them free, and the pool needs {needed}; {remedy}, or set HugePages = try"
     )]
     HugePages {
-        /// `HugePages` of the process.
+        /// Position of `HugePages`.
         place: Place,
-        /// Key of the segment.
+        /// Segment key.
         key: Key,
-        /// Its size.
+        /// Size of the segment.
         bytes: Bytes,
-        /// The kernel's answer.
+        /// Error of the kernel.
         source: io::Error,
-        /// Pages that nobody has.
+        /// Number of free pages.
         free: u64,
-        /// Pages that the host has.
+        /// Number of pages that the host has reserved.
         total: u64,
-        /// Pages that all segments of the pool take.
+        /// Number of pages for all segments of the pool.
         needed: u64,
-        /// What would help.
+        /// Advice.
         remedy: String,
     },
-    /// There is no memory for all pages.
+    /// The host lacks memory for all pages.
     #[error(
-        "{place} = yes, and there is no memory for all pages of the segment under {key} of size {bytes}: {source}, with \
-         {done} of {all} done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it \
-         more, name fewer ShmKeys, or set {} = no", place.key
+        "{place} = yes, but there is not enough memory for all pages of the segment under {key} of size {bytes}: \
+         {source}; {done} of {all} were populated; see `free -m`, the limit of the cgroup and, for Backend = posix or \
+         file, `df`; provide more memory, name fewer ShmKeys, or set {} = no", place.key
     )]
     Prefault {
-        /// `Prefault` or `LockMemory` of the process.
+        /// Position of `Prefault` or `LockMemory`.
         place: Place,
-        /// Key of the segment.
+        /// Segment key.
         key: Key,
-        /// Its size.
+        /// Size of the segment.
         bytes: Bytes,
-        /// Bytes of the pool that had memory by then.
+        /// Bytes of the pool that were populated before the failure.
         done: Bytes,
         /// Bytes of the pool.
         all: Bytes,
-        /// The kernel's answer.
+        /// Error of the kernel.
         source: io::Error,
     },
     /// The pool cannot be locked in RAM.
     #[error(
-        "{place} = yes, and the segment under {key} of size {bytes} cannot be locked in RAM: {source}; the pool has {all}, \
+        "{place} = yes, but the segment under {key} of size {bytes} cannot be locked in RAM: {source}; the pool has {all}, \
          and locked memory is limited to {}; set `ulimit -l {}` or LimitMEMLOCK={} in the unit (more if the program \
          locks memory of its own), give the server CAP_IPC_LOCK, or set LockMemory = no",
-        limit.map_or("no number".into(), |limit| limit.to_string()), all.0.div_ceil(1024), all.0
+        limit.map_or("no size".into(), |limit| limit.to_string()), all.0.div_ceil(1024), all.0
     )]
     Lock {
-        /// `LockMemory` of the process.
+        /// Position of `LockMemory`.
         place: Place,
-        /// Key of the segment.
+        /// Segment key.
         key: Key,
-        /// Its size.
+        /// Size of the segment.
         bytes: Bytes,
-        /// Bytes that are to be locked.
+        /// Bytes to be locked.
         all: Bytes,
-        /// `RLIMIT_MEMLOCK`, `None` if there is no limit.
+        /// `RLIMIT_MEMLOCK`; `None` if unlimited.
         limit: Option<Bytes>,
-        /// The kernel's answer.
+        /// Error of the kernel.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The memory of a pool's segments: which pages, how many of them in RAM, and what locks them there.
+//! The memory of a pool's segments: kind of pages, resident pages, and locks on them.
 
 pub(crate) mod error;
 pub(crate) mod pages;

@@ -1,4 +1,4 @@
-//! Which pages a pool's segments are made of: asked for when they are made, reported as they are.
+//! The kind of pages of a pool's segments: requested at their creation, reported as they are.
 
 use crate::conf::{BackendKind, HugePages};
 use crate::limits::{HUGE_PAGE, PAGE};
@@ -12,19 +12,19 @@ use crate::sys::pages::{self, Mapping};
 use crate::units::{Bytes, Key};
 use std::io;
 
-/// What kind of pages a segment has.
+/// The kind of pages of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageKind {
-    /// The pages of the processor, 4 KiB.
+    /// The base pages of the processor, 4 KiB.
     Small,
-    /// The kernel has put some of it on pages of 2 MiB, and may take them apart again.
+    /// Small pages, some of which the kernel has combined into pages of 2 MiB, and may split again.
     Transparent,
     /// Reserved pages of 2 MiB, which stay and are never swapped out.
     Reserved,
 }
 
 impl PageKind {
-    /// The word that stands for it in reports.
+    /// Returns the word for this kind in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -38,18 +38,18 @@ impl PageKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentPages {
-    /// Its key.
+    /// Segment key.
     pub key: Key,
-    /// Its size.
+    /// Size of the segment.
     pub bytes: Bytes,
-    /// What they are.
+    /// Kind of its pages.
     pub kind: PageKind,
-    /// Bytes of it on pages of 2 MiB. Of transparent ones: as far as this process has touched them.
+    /// Bytes on pages of 2 MiB; of transparent ones only those that this process has touched.
     pub huge: Bytes,
 }
 
 impl SegmentPages {
-    /// Looks a segment up; one that is not listed counts as small.
+    /// Finds the pages of a segment; one without a mapping in the list counts as small.
     pub(crate) fn of(key: Key, segment: &Segment, mappings: &[Mapping]) -> Self {
         let bytes = segment.region().len();
         let found = pages::containing(mappings, segment.address()).unwrap_or_default();
@@ -62,7 +62,7 @@ impl SegmentPages {
     }
 }
 
-/// Makes a segment of the pages that `setting` asks for.
+/// Creates a segment of the kind of pages that `setting` requests.
 pub(crate) fn create(
     backend: &dyn Backend,
     setting: &Setting,
@@ -70,20 +70,20 @@ pub(crate) fn create(
     bytes: u64,
     mode: u32,
 ) -> Result<Segment, ShareError> {
-    // The kernel answers a file that grows beyond the limit with SIGXFSZ, which ends the process.
+    // The kernel sends SIGXFSZ for a file that grows beyond the limit, which ends the process.
     let is_file = matches!(backend.kind(), BackendKind::Posix | BackendKind::File);
     if is_file && pages::file_limit().is_some_and(|limit| bytes > limit) {
         let too_large = io::Error::from_raw_os_error(libc::EFBIG);
-        return Err(system(key, bytes, "make")(too_large));
+        return Err(system(key, bytes, "create")(too_large));
     }
-    let small = || backend.create(key, bytes, mode).map_err(system(key, bytes, "make"));
-    let wanted = setting.conf.huge_pages;
-    if wanted == HugePages::Off {
+    let small = || backend.create(key, bytes, mode).map_err(system(key, bytes, "create"));
+    let requested = setting.conf.huge_pages;
+    if requested == HugePages::Off {
         return small();
     }
     match backend.create_huge(key, bytes, mode) {
         Ok(segment) => Ok(segment),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists || wanted == HugePages::Try => small(),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists || requested == HugePages::Try => small(),
         Err(source) => Err(refused(setting, key, bytes, source)),
     }
 }
@@ -95,14 +95,14 @@ fn refused(setting: &Setting, key: Key, bytes: u64, source: io::Error) -> ShareE
     let remedy = match source.raw_os_error() {
         Some(libc::ENOMEM) => {
             format!(
-                "run `sysctl vm.nr_hugepages={}`, which is enough for all of it",
+                "run `sysctl vm.nr_hugepages={}`, which is enough for the whole pool",
                 in_use + setting.huge_needed
             )
         }
         Some(libc::EPERM) => {
             "give the server CAP_IPC_LOCK, or `sysctl vm.hugetlb_shm_group` the number of its group".into()
         }
-        Some(libc::EINVAL) => "boot a kernel with pages of 2 MiB".into(),
+        Some(libc::EINVAL) => "boot a kernel that supports pages of 2 MiB".into(),
         _ => "run `hotpool doctor`".into(),
     };
     MemoryError::HugePages {
@@ -118,8 +118,9 @@ fn refused(setting: &Setting, key: Key, bytes: u64, source: io::Error) -> ShareE
     .into()
 }
 
-/// Asks for transparent pages where the segment has no reserved ones. A kernel that has none refuses, and nothing is
-/// lost by it: what was got is in the report.
+/// Requests transparent huge pages if the segment has no reserved ones.
+///
+/// A kernel without them refuses, which does no harm: the report shows the actual pages.
 pub(crate) fn ask_for_transparent(segment: &Segment) {
     if segment.page() <= PAGE
         && let Err(error) = segment.advise(Advice::HugePage)

@@ -1,4 +1,5 @@
-//! Every page of a pool gets its memory before the server serves: by all processors, with word of how far it is.
+//! Prefault: populates every page of a pool before the server is ready, with all processors and
+//! progress messages.
 
 use crate::limits::PAGE;
 use crate::region::Region;
@@ -15,13 +16,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What one thread asks the kernel for at once: some milliseconds, so that all end together and a word is
-/// never late.
+/// Bytes that one thread populates at once.
+///
+/// This takes some milliseconds, so that all threads end together and progress messages are never
+/// late.
 const PIECE: u64 = 16 << 20;
-/// Between two words.
+/// Time between two progress messages.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How every page of a pool got its memory.
+/// The result of populating every page of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Prefaulted {
@@ -29,13 +32,13 @@ pub struct Prefaulted {
     pub bytes: Bytes,
     /// Wall time.
     pub took: Duration,
-    /// Threads that did it.
+    /// Number of threads.
     pub threads: usize,
 }
 
 impl fmt::Display for Prefaulted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "memory for all of {} in {} ms", self.bytes, self.took.as_millis())
+        write!(f, "populated {} in {} ms", self.bytes, self.took.as_millis())
     }
 }
 
@@ -48,7 +51,7 @@ struct Piece {
     bytes: u64,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 #[derive(Default)]
 struct Progress {
     next: AtomicUsize,
@@ -57,19 +60,20 @@ struct Progress {
 }
 
 impl Progress {
-    /// What the first thread that failed has left. Nothing is half done between two of its statements.
+    /// Locks the first failure, which is consistent after every statement.
     fn short(&self) -> MutexGuard<'_, Option<Short>> {
         self.short.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The piece that there was no memory for.
+/// The piece for which the kernel had no memory.
 struct Short {
     piece: Piece,
     source: io::Error,
 }
 
-/// Gives memory to every page of all segments. What `key` of the ini asks for it is named when there is too little.
+/// Populates every page of all segments. Errors and messages name `key`, the ini key that requires
+/// it.
 pub(crate) fn all(
     setting: &Setting,
     key: &str,
@@ -83,7 +87,7 @@ pub(crate) fn all(
     thread::scope(|scope| {
         for _ in 1..threads {
             let (pieces, progress) = (pieces.clone(), &progress);
-            // A thread that cannot be had is done without.
+            // A thread that cannot be created is not needed.
             let _ = thread::Builder::new().spawn_scoped(scope, move || work(&pieces, progress, &mut || ()));
         }
         let mut words = Words { last: began, place: setting.place(key).to_string(), all };
@@ -107,7 +111,7 @@ fn cut(key: Key, region: Region) -> impl Iterator<Item = Piece> {
     starts.map(move |offset| Piece { key, region, offset, bytes: PIECE.min(region.len() - offset) })
 }
 
-/// Takes piece after piece until there is none, or until one of the threads has failed.
+/// Populates pieces until none is left, or until one of the threads has failed.
 fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) {
     while progress.short().is_none() {
         let Some(&piece) = pieces.get(progress.next.fetch_add(1, Ordering::Relaxed)) else { return };
@@ -127,8 +131,9 @@ fn populate(piece: &Piece) -> io::Result<()> {
     Ok(())
 }
 
-/// For kernels before 5.14, which cannot be asked: a read gives a page of shared memory
-/// its memory, too. Want of it is a SIGBUS there, as at any store.
+/// Populates a piece on kernels before 5.14, which lack the call.
+///
+/// A read populates a page of shared memory, too. Out of memory is a SIGBUS there, as at any store.
 fn touch(piece: &Piece) {
     for offset in (piece.offset..piece.offset + piece.bytes).step_by(PAGE as usize) {
         if let Ok(word) = piece.region.at::<Word>(offset) {
@@ -137,7 +142,7 @@ fn touch(piece: &Piece) {
     }
 }
 
-/// How far it is, once a second.
+/// The progress messages, at most one per second.
 struct Words {
     last: Instant,
     place: String,
@@ -157,7 +162,7 @@ impl Words {
         }
         self.last = now;
         let percent = (u128::from(done) * 100 / u128::from(self.all.max(1))) as u64;
-        Some(format!("{}: {percent} % of {} have their memory", self.place, Bytes(self.all)))
+        Some(format!("{}: {percent} % of {} populated", self.place, Bytes(self.all)))
     }
 }
 
@@ -172,7 +177,7 @@ mod tests {
         let mut words = Words { last: began, place: "a.ini:3: [zone] Prefault".into(), all: 8 << 30 };
         let mut at = |ms, done| words.word(done, began + Duration::from_millis(ms));
         assert_eq!(at(999, 1 << 30), None);
-        assert_eq!(at(1000, 2 << 30).unwrap(), "a.ini:3: [zone] Prefault: 25 % of 8G have their memory");
+        assert_eq!(at(1000, 2 << 30).unwrap(), "a.ini:3: [zone] Prefault: 25 % of 8G populated");
         assert_eq!(at(1999, 3 << 30), None);
         assert!(at(2000, 8 << 30).unwrap().contains("100 %"));
     }
@@ -190,7 +195,7 @@ mod tests {
         assert_eq!(end, bytes);
     }
 
-    /// What a kernel is given that cannot be asked.
+    /// Tests the path for kernels that lack the call.
     #[test]
     fn a_touch_gives_a_page_its_memory_and_changes_no_byte() {
         let bench = Bench::new();

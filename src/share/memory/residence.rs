@@ -1,4 +1,5 @@
-//! What of a pool is in RAM when a start goes on: pages that get their memory, locks, and what came of it.
+//! Residence: populates and locks a pool's memory at a start, as configured, and reports the
+//! result.
 
 use crate::conf::{HugePages, MemoryConf};
 use crate::limits::PAGE;
@@ -11,15 +12,15 @@ use crate::sys;
 use crate::units::{Bytes, Key};
 use std::fmt;
 
-/// What a start did about the memory of a pool: only what the ini asks for.
+/// What a start did about the memory of a pool; empty as far as the ini requires nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryReport {
-    /// The pages of every segment, base first. Empty with `HugePages = off`.
+    /// Pages of every segment, the base first. Empty with `HugePages = off`.
     pub segments: Vec<SegmentPages>,
-    /// How every page got its memory.
+    /// Result of populating every page, if the ini requires it.
     pub prefaulted: Option<Prefaulted>,
-    /// Bytes that are locked in RAM. Reserved pages of 2 MiB, which are never swapped out, are not among them.
+    /// Bytes locked in RAM, without reserved pages of 2 MiB, which are never swapped out.
     pub locked: Option<Bytes>,
 }
 
@@ -53,11 +54,12 @@ impl fmt::Display for MemoryReport {
     }
 }
 
-/// Does what `setting` asks for about all segments of a pool.
+/// Populates and locks all segments of a pool as `setting` requires, and reports their pages.
 pub(crate) fn settle(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<MemoryReport, MemoryError> {
     let MemoryConf { huge_pages, prefault, lock_memory } = setting.conf;
     let mut report = MemoryReport::default();
-    // The lock first: its limit is known at once, and what gets memory then is locked as it comes.
+    // The lock comes first: its limit is checked at once, and pages that are populated later are
+    // locked, too.
     if lock_memory {
         report.locked = Some(lock(setting, segments)?);
     }
@@ -77,10 +79,10 @@ pub(crate) fn settle(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<
 }
 
 fn lock(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<Bytes, MemoryError> {
-    // Reserved pages stay where they are.
-    let wanted: Vec<_> = segments.iter().filter(|(_, segment)| segment.page() <= PAGE).collect();
-    let all = Bytes(wanted.iter().map(|(_, segment)| segment.region().len()).sum());
-    for (key, segment) in wanted {
+    // Reserved pages are never swapped out, so they need no lock.
+    let lockable: Vec<_> = segments.iter().filter(|(_, segment)| segment.page() <= PAGE).collect();
+    let all = Bytes(lockable.iter().map(|(_, segment)| segment.region().len()).sum());
+    for (key, segment) in lockable {
         let region = segment.region();
         sys::mem::lock(&region).map_err(|source| MemoryError::Lock {
             place: setting.place("LockMemory"),
@@ -94,8 +96,10 @@ fn lock(setting: &Setting, segments: &[(Key, &Segment)]) -> Result<Bytes, Memory
     Ok(all)
 }
 
-/// A pool that is there is not refused for its pages: it holds what nobody can restore. The start has told already if its
-/// base is of small ones (`pages` of the table where ini and pool disagree).
+/// Warns about an existing pool whose base has reserved pages, but other segments have not.
+///
+/// The pool is not refused, because its objects are at stake. A base without reserved pages is reported
+/// elsewhere, as the entry `pages` among the disagreements of ini and pool.
 fn warn_of_small(setting: &Setting, segments: &[SegmentPages]) {
     if segments.first().is_some_and(|base| base.kind != PageKind::Reserved) {
         return;
@@ -103,8 +107,8 @@ fn warn_of_small(setting: &Setting, segments: &[SegmentPages]) {
     let mut small = segments.iter().filter(|segment| segment.kind != PageKind::Reserved);
     let Some(first) = small.next() else { return };
     log::warn!(
-        "{} = on, and {} of {} segments, the one under {} first, were made without reserved pages of 2 MiB and keep \
-         what they have; a pool that is made anew has them",
+        "{} = on, but {} of {} segments, the one under {} first, were created without reserved pages of 2 MiB and keep \
+         their pages; only new segments get reserved ones",
         setting.place("HugePages"),
         1 + small.count(),
         segments.len(),

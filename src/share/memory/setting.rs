@@ -1,13 +1,13 @@
-//! What the ini asks for of a pool's memory, and where it says so.
+//! The memory settings of the ini, and their positions in the file.
 
 use crate::conf::{MemoryConf, Place, ProcessConf};
 use crate::limits::HUGE_PAGE;
 
-/// What the ini asks for, and where.
+/// The memory settings of the ini, with their position.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setting {
     pub(crate) conf: MemoryConf,
-    /// Pages of 2 MiB that all segments of the pool take.
+    /// Number of pages of 2 MiB for all segments of the pool.
     pub(crate) huge_needed: u64,
     section: Place,
 }
@@ -21,13 +21,13 @@ impl Setting {
         }
     }
 
-    /// A key of the process, at the line of its section.
+    /// Returns the position of an ini key of the process, at the line of its section.
     pub(crate) fn place(&self, key: &str) -> Place {
         Place { key: key.into(), ..self.section.clone() }
     }
 }
 
-/// Pages of 2 MiB that all segments of a pool take.
+/// Returns the number of pages of 2 MiB for all segments of a pool.
 fn huge_needed(conf: &ProcessConf, base_bytes: u64) -> u64 {
     base_bytes.div_ceil(HUGE_PAGE) + conf.block_size.0.div_ceil(HUGE_PAGE) * conf.shm_keys.len() as u64
 }

@@ -1,4 +1,4 @@
-//! What segments take of the machine's memory, from the system's own books: nothing is attached.
+//! Memory of segments as the system accounts for it, without attaching them.
 
 use crate::conf::BackendKind;
 use crate::share::backend::{SegmentFacts, segment_name};
@@ -10,24 +10,29 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Memory that a segment takes. Pages that nothing was written to take none, so it is less than the
-/// size of the segment, as a rule.
+/// The memory that a segment occupies.
+///
+/// Pages that were never written occupy none, so it is usually less than the size of the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// In RAM. Of a file: on disk, which may or may not be in RAM too.
+    /// Bytes in RAM; for a file, bytes on disk, which may be in RAM, too.
     pub resident: Bytes,
-    /// Swapped out; 0 where the system does not say.
+    /// Bytes swapped out; 0 if the system does not report them.
     pub swapped: Bytes,
 }
 
-/// The memory of all segments of a home at one moment.
+/// The memory of all segments of a backend at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryTable {
     by_id: BTreeMap<u64, Memory>,
 }
 
 impl MemoryTable {
-    /// Reads `/proc/sysvipc/shm`, or the blocks of the files.
+    /// Reads `/proc/sysvipc/shm`, or the allocated blocks of the files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system does not list the segments.
     pub fn read(home: &Home) -> io::Result<MemoryTable> {
         let by_id = match home.backend {
             BackendKind::Sysv => {
@@ -43,13 +48,13 @@ impl MemoryTable {
         Ok(MemoryTable { by_id })
     }
 
-    /// What one segment takes; `None` if the system does not say.
+    /// Returns the memory of one segment; `None` if the system does not report it.
     pub fn of(&self, segment: &SegmentFacts) -> Option<Memory> {
         self.by_id.get(&segment.id).copied()
     }
 }
 
-/// A file's blocks are counted in units of 512 bytes, whatever the file system's are.
+/// Reads the memory of files. Their blocks are counted in units of 512 bytes on every file system.
 fn files(home: &Home, dir: &Path) -> io::Result<BTreeMap<u64, Memory>> {
     const UNIT: u64 = 512;
     let keys = home.open().keys()?;

@@ -1,5 +1,5 @@
-//! Blocks carry the identity of their pool: what a cut growth left is adopted, anything else is
-//! refused.
+//! Blocks carry the identity of their pool: a start adopts what an interrupted growth left, and
+//! refuses any other segment.
 
 use crate::conf::BackendKind;
 use crate::layout::{Frozen, MAGIC_MAKING};
@@ -36,7 +36,8 @@ fn a_block_is_made_attached_again_and_adopted() {
     }
 }
 
-/// The growth that made it was cut, and the ini names its keys in another order now.
+/// The growth that created the block was interrupted, and the ini now names its keys in another
+/// order.
 #[test]
 fn an_orphan_of_another_number_is_made_again() {
     let mut bench = Bench::new();
@@ -51,7 +52,7 @@ fn an_orphan_of_another_number_is_made_again() {
     assert!(bench.open().unwrap().attach_block(key, 1, BLOCK).is_ok());
 }
 
-/// As after the base was put back to an earlier state.
+/// The state after the base was restored to an earlier state.
 #[test]
 fn an_orphan_that_holds_something_is_refused_and_stays() {
     let mut bench = Bench::new();
@@ -77,7 +78,8 @@ fn the_beginning_of_a_block_is_made_again() {
         assert!(matches!(&found, Verdict::Foreign { why } if why.contains("attached once")), "{found:?}");
     };
     refused(&mut pool, "it is attached");
-    // A tool that is registered under the base and looks at something else is not who has the block attached.
+    // A tool that is registered at the base and reads another segment is not the process that has
+    // the block attached.
     let observer = Observer::register(bench.base()).unwrap();
     refused(&mut pool, "a process that no tool accounts for has it attached");
     drop((raw, observer));
@@ -86,7 +88,8 @@ fn the_beginning_of_a_block_is_made_again() {
     assert!((64..BLOCK).step_by(8).all(|at| word(&block, at).load() == 0));
 }
 
-/// One bit anywhere behind what a creation writes, on a page that nobody else has touched, swapped out or not.
+/// One bit anywhere past what a creation writes, on a page that was otherwise never touched,
+/// swapped out or not.
 #[test]
 fn what_only_looks_like_a_beginning_is_refused_and_stays() {
     for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap] {

@@ -1,5 +1,6 @@
-//! One pool value in one process, however many of its threads open the pool at the same instant (G6).
-//! The unsafe code of the crate rests on that.
+//! One pool value in one process, however many threads open the pool at the same instant (G6).
+//!
+//! The unsafe code of the crate relies on this.
 
 use crate::conf::{BackendKind, ProcessConf};
 use crate::limits;
@@ -14,11 +15,11 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Opens that each combination of threads and `OwnerWaitMs` makes. More, with their figures:
-/// `HOTPOOL_OPENS=1000000 cargo test --release --lib -- threads_that_open_at_once --nocapture`.
+/// Number of opens for each combination of threads and `OwnerWaitMs`. For more, with their figures,
+/// run `HOTPOOL_OPENS=1000000 cargo test --release --lib -- threads_that_open_at_once --nocapture`.
 const OPENS: u64 = 2000;
 
-/// What came of the opens of some threads.
+/// The results of the opens of some threads.
 #[derive(Debug, Default)]
 struct Tally {
     opened: AtomicU64,
@@ -26,7 +27,7 @@ struct Tally {
     most_at_once: AtomicU32,
 }
 
-/// Opens and drops one pool `opens` times, by `threads` threads that begin together.
+/// Opens and drops one pool `opens` times, in `threads` threads that begin together.
 fn race(conf: &ProcessConf, threads: u64, opens: u64) -> Tally {
     let tally = Tally::default();
     let live = AtomicU32::new(0);
@@ -81,7 +82,7 @@ fn take(bench: &Bench) -> Result<OwnerLock, OwnerError> {
     OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0))
 }
 
-/// What the lock looks like to another copy of the library in this process, and to the next program of it.
+/// The state of the lock for another copy of the library in this process, and for its next program.
 fn forget(bench: &Bench) {
     claim::forget(bench.base());
 }
@@ -99,7 +100,7 @@ fn of_many_takeovers_the_last_alone_is_the_owner_and_frees_the_lock() {
     let b = take(&bench).unwrap();
     forget(&bench);
     let c = take(&bench).unwrap();
-    // Toggled between 1 and 2, the number that `c` leaves would be the one that `a` has left.
+    // If the value toggled between 1 and 2, `c` would leave the one that `a` has left.
     let named = [&a, &b, &c].map(|lock| lock.is_named().unwrap());
     assert_eq!((named, semaphore(&bench)), ([false, false, true], 3));
     let held_by_us = format!("pid {}", std::process::id());
@@ -187,7 +188,7 @@ fn while_threads_race_in_one_process_no_second_process_is_let_in() {
                 let mut opened = 0;
                 while !done.load(Ordering::Relaxed) {
                     let Ok(pool) = bench.open() else { continue };
-                    // The word lies in the pool: both processes see it.
+                    // The word lies in the pool, so both processes see it.
                     assert_eq!(owned(&pool).load(), 0, "another value owns the pool");
                     owned(&pool).store(1);
                     std::thread::yield_now();
@@ -210,8 +211,8 @@ fn while_threads_race_in_one_process_no_second_process_is_let_in() {
     assert!(opened.0 != 0);
 }
 
-/// A child of `posix_spawn` has a copy of every descriptor until it executes its program, and no handler of `fork` runs
-/// for it: it may keep a lock that its parent has given back.
+/// A child of `posix_spawn` has a copy of every descriptor until it executes its program, and no
+/// handler of `fork` runs for it. It may keep a lock that its parent has released.
 #[test]
 fn a_child_on_its_way_to_another_program_is_taken_for_no_owner() {
     let bench = Bench::of(BackendKind::File);

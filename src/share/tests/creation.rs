@@ -1,5 +1,5 @@
-//! A creation is all or nothing: cut anywhere, it is begun again, and what is complete is
-//! never made again.
+//! A creation is all or nothing: if interrupted, it is begun again, and a complete segment is never
+//! created again.
 
 use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
@@ -74,7 +74,7 @@ fn a_creation_cut_in_its_middle_is_begun_again_from_zeros() {
 fn a_creation_cut_before_its_first_store_is_begun_again() {
     for backend in ALL {
         let bench = Bench::of(backend);
-        // A start takes the semaphores before it makes the base, and a kill leaves them.
+        // A start takes the semaphores before it creates the base, and a kill leaves them.
         drop(OwnerLock::take(bench.base(), 0o600, Whose::Own, Wait::ms(0)).unwrap());
         drop(bench.home.open().create(bench.base(), BASE, 0o600).unwrap());
         assert_eq!(bench.facts().verdict(), Verdict::Unfinished, "{backend:?}");
@@ -82,8 +82,9 @@ fn a_creation_cut_before_its_first_store_is_begun_again() {
     }
 }
 
-/// Without semaphores nothing tells a System V segment of zeros from a stranger's, and no creation of ours leaves that:
-/// a start and the tools leave it alone. A file has a name of ours, and its semaphores end with their IPC namespace.
+/// Without semaphores, a System V segment of zeros may be foreign, and no creation of hotpool
+/// leaves one: a start and the tools do not touch it. A file has a name of hotpool, and its
+/// semaphores end with their IPC namespace.
 #[test]
 fn zeros_without_semaphores_are_a_strangers_unless_their_name_is_ours() {
     for backend in &ALL[..3] {
@@ -106,7 +107,7 @@ fn zeros_without_semaphores_are_a_strangers_unless_their_name_is_ours() {
     }
 }
 
-/// The same under a key of `ShmKeys`.
+/// The same segment under a key of `ShmKeys`.
 #[test]
 fn the_first_start_takes_no_block_of_zeros() {
     let mut bench = Bench::new();

@@ -1,5 +1,4 @@
-//! What destroys knows what it destroys: the pool that was named, without an owner, and
-//! nothing else.
+//! A removal removes only what it identifies: the named pool, without an owner.
 
 use crate::conf::BackendKind;
 use crate::layout::{Frozen, MAGIC_GONE};

@@ -1,4 +1,4 @@
-//! ShareMgr on real kernel objects: each file is a promise.
+//! `ShareMgr` on real kernel objects: each file tests a promise.
 
 mod blocks;
 mod claims;
@@ -9,7 +9,7 @@ mod refusals;
 mod sentences;
 mod verdicts;
 
-/// The process of a [`Servant`](super::testing::Servant); as a test of its own it has nothing to do.
+/// The process of a [`Servant`](super::testing::Servant); as a test of its own it does nothing.
 #[test]
 fn serve() {
     super::testing::serve();

@@ -1,5 +1,6 @@
 //! At most one live owner, decided by the kernel (G6), and nothing that outlives it (G5).
-//! Shown with processes that race, stop, fork, die and are not reaped.
+//!
+//! The tests use processes that race, stop, fork, die and are not reaped.
 
 use crate::conf::{BackendKind, CoreDump};
 use crate::share::owner::OwnerLock;
@@ -59,7 +60,7 @@ fn the_pool_is_free_the_moment_its_owner_is_dead_and_not_reaped() {
         let mut owner = Servant::hire();
         assert_eq!(owner.open(&bench), "init");
         owner.kill();
-        // Its first thread may be a zombie while others are still being torn down.
+        // Its first thread may be a zombie while other threads are still being torn down.
         let threads = || std::fs::read_dir(format!("/proc/{}/task", owner.pid())).unwrap().count();
         while Process::look(owner.pid()).state != ProcessState::Zombie || threads() != 1 {
             std::thread::yield_now();
@@ -90,7 +91,7 @@ fn a_forked_child_that_drops_the_pool_leaves_its_parent_the_owner() {
         let mut owner = Servant::hire();
         assert_eq!(owner.open(&bench), "init");
         let child = owner.fork_and_drop();
-        // By now it has dropped the pool, and used the memory that is there instead.
+        // By now it has dropped the pool, and used the memory that replaced it.
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(Process::look(child).state, ProcessState::Running, "{backend:?}");
         assert_eq!(owner.ask("touch"), "touched");
@@ -153,7 +154,7 @@ fn an_observer_is_no_rival_and_its_death_is_noticed() {
     while bench.facts().lock != (LockFacts::Free { observers: 0 }) {
         std::thread::yield_now();
     }
-    // One that is not counted is seen to map the segment for reading alone.
+    // An uncounted observer is visible as a process that maps the segment read-only.
     let mut uncounted = Servant::hire();
     bench.remove_semaphores();
     assert_eq!(uncounted.ask(&format!("watch {}", bench.base().0)), "uncounted");
@@ -222,7 +223,8 @@ fn who_takes_a_lock_over_and_who_took_it_see_each_other() {
     let free = LockFacts::Free { observers: 0 };
     let elder = take().unwrap();
     assert!(matches!(take(), Err(OwnerError::Held { .. })), "it was taken by this program");
-    // What another copy of the library in this process would see, and what the next program sees.
+    // The state that another copy of the library in this process would see, and that the next
+    // program sees.
     let forget = || crate::share::claim::forget(bench.base());
     forget();
     let younger = take().unwrap();
@@ -231,7 +233,7 @@ fn who_takes_a_lock_over_and_who_took_it_see_each_other() {
     assert!(matches!(bench.facts().lock, LockFacts::Held { .. }), "there is nothing left to give back");
     drop(younger);
     assert_eq!(bench.facts().lock, free);
-    // One that leaves at once leaves it as it was.
+    // A value that abandons the lock at once leaves it as it was.
     let elder = take().unwrap();
     forget();
     take().unwrap().abandon();
@@ -265,7 +267,7 @@ fn whatever_is_done_to_the_semaphores_there_are_never_two_owners() {
         for starter in &mut starters {
             starter.tell(&format!("open {} {BASE} 0 {backend:?} {}", key.0, bench.home.dir.display()));
         }
-        // Somebody runs `ipcrm -S` all the while.
+        // Another process runs `ipcrm -S` meanwhile.
         let done = AtomicBool::new(false);
         let answers = std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -9,7 +9,7 @@ use crate::share::{OwnerError, ShareError, Verdict};
 use crate::sys::sysv;
 use crate::units::Key;
 
-/// Makes a pool, does `spoil` to it, and shows that it is refused and unchanged.
+/// Creates a pool, changes it by `spoil`, and shows that it is refused and unchanged.
 fn refused_unchanged(spoil: impl FnOnce(&Bench, &Frozen)) -> Verdict {
     let bench = Bench::new();
     drop(bench.open().unwrap());
@@ -79,7 +79,7 @@ fn a_creation_of_another_size_that_was_cut_is_refused() {
     word(&bench.raw().region(), MADE_AT).store(0);
     let before = bench.image();
     let error = open(&bench.conf(), 2 * BASE).unwrap_err();
-    assert!(error.to_string().contains("has the size 64K, the configuration asks for 128K"), "{error}");
+    assert!(error.to_string().contains("has the size 64K, but the configuration requires 128K"), "{error}");
     assert_eq!(bench.image(), before);
 }
 
@@ -122,12 +122,12 @@ fn foreign_set(bench: &Bench) -> String {
 fn semaphores_of_a_stranger_under_our_key_are_refused() {
     let bench = Bench::new();
     sysv::sem_create(bench.base(), 1, 0o600).unwrap();
-    assert!(foreign_set(&bench).contains("it has 1 semaphores, not 3"));
+    assert!(foreign_set(&bench).contains("the set has size 1, not 3"));
 
     let bench = Bench::new();
     let semid = sysv::sem_create(bench.base(), 3, 0o600).unwrap();
     sysv::sem_set(semid, 2, 7).unwrap();
-    assert!(foreign_set(&bench).contains("its third semaphore is 7"));
+    assert!(foreign_set(&bench).contains("the third semaphore of the set is 7"));
     assert_eq!(sysv::sem_value(semid, 0).unwrap(), 0);
 }
 

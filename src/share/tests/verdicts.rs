@@ -1,5 +1,5 @@
-//! The verdict is a pure function: every rule of it as a row, and every sentence that an operator
-//! may read, as it is read.
+//! The verdict is a pure function: a row for every rule, and every sentence that an operator may
+//! read.
 
 use crate::conf::BackendKind;
 use crate::layout::{
@@ -17,7 +17,7 @@ use std::mem::Discriminant;
 pub(super) const KEY: Key = Key(0x4850_0100);
 const POOL: [u64; 2] = [0xab, 0xcd];
 
-/// A base that is complete and closed, looked at by its next owner.
+/// A complete, closed base, as its next owner finds it.
 fn closed() -> Facts {
     Facts {
         key: KEY,
@@ -100,13 +100,13 @@ fn held(facts: &mut Facts) {
 }
 
 fn strange_set(facts: &mut Facts) {
-    let set = ForeignSet { semid: 5, uid: 0, why: "it has 1 semaphores, not 3".into(), is_denied: false };
+    let set = ForeignSet { semid: 5, uid: 0, why: "the set has size 1, not 3".into(), is_denied: false };
     facts.lock = LockFacts::Foreign(set);
 }
 
 type Change = fn(&mut Facts);
 
-/// What is changed in a closed base, and what it is then. Of `Foreign` only the kind counts here.
+/// Changes to a closed base, with the verdict on each. Of `Foreign` only the kind counts here.
 fn rows() -> Vec<(&'static str, Change, Verdict)> {
     let foreign = || Verdict::Foreign { why: String::new() };
     let corrupt = |what| Verdict::Corrupt { what };
@@ -502,7 +502,7 @@ fn rows() -> Vec<(&'static str, Change, Verdict)> {
     ]
 }
 
-/// `Foreign` says why in words, which are shown below.
+/// `Foreign` has its reason in words, which are tested below.
 fn without_words(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Foreign { .. } => Verdict::Foreign { why: String::new() },
@@ -546,46 +546,46 @@ fn every_sentence_names_the_key_and_what_to_do() {
     }
     let all: Vec<String> = sentences.into_iter().collect();
     insta::assert_snapshot!(all.join("\n"), @"
-    0x48500100 is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
+    0x48500100 does not belong to this pool: its semaphores (semid 5, uid 0): the set has size 1, not 3; choose another key, or run `ipcs -m -p` and `hotpool ls`
     0x48500100 is owned by pid 99 (zone, running, started 5 min ago); stop it first, or run `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 0 (game), made by pid 4711, 2 h old) belongs to uid 0, this process runs as uid 1000; start as uid 0, or run `hotpool rm --key 0x48500100` as that user
-    the segment under 0x48500100 (shmid 7, uid 0 (game), made by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start takes it
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has layout version 9, this build reads version 1; start the version that made it, or give its objects up with `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has mode 0640, which is wider than the configured 0600; set Mode = 0640, or give its objects up with `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) has the size 4K, the configuration asks for 1M; configure the size it has, or give its objects up with `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is complete and its owner died; nothing to do: the next start takes it
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start takes it
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it ends before its header does; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it is neither a base nor a block; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: it says that it is being made, and holds bytes that no creation writes; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another key; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: its first 64 bytes name another size; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; the pool's other objects are in its other blocks: restore a snapshot, or give all of them up with `hotpool rm` and the pool's BaseKey
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is damaged: the word that says how its last owner left has no meaning; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: all of it is zero, and its size or mode is not what is configured; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it belongs to pool 00000000000000010000000000000002; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it belongs to pool 00000000000000010000000000000002; its base says that objects are in it: bring back what was under the key, or give all objects of the pool up with `hotpool rm` and the pool's BaseKey
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it cannot be read: EACCES; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a base of pool 00000000000000ab00000000000000cd, not a block; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is a block of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is block 4, not block 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is not complete, and attached once by a process that is no tool of ours; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is shorter than a header; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it is something unknown of pool 00000000000000ab00000000000000cd, not a base; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: it was not read; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first 64 bytes are zero, and no owner semaphores tell that hotpool made it; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first 64 bytes are zero, and the word at 0x1000 is not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is 0x0000000000000001; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its first word is zero and the next are not; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is not this pool's: its semaphores (semid 5, uid 0): it has 1 semaphores, not 3; choose another key, or look at `ipcs -m -p` and `hotpool ls`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; its base says that objects are in it: restore a snapshot, or give all objects of the pool up with `hotpool rm` and the pool's BaseKey
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) is the rest of a pool whose removal was cut; run `hotpool rm --key 0x48500100`
-    the segment under 0x48500100 (shmid 7, uid 1000 (game), made by pid 4711, 2 h old) was removed under a process that still has it attached; stop the process that has it, then start again; its objects are lost
-    the segment under 0x48500100 (uid 1000 (game), made by pid 4711, 2 h old) is the beginning of a creation that was cut and holds nothing; nothing to do: the next start takes it
-    there is no segment under 0x48500100; it was removed: start the pool, which makes it again if it was empty and refuses otherwise
-    there is no segment under 0x48500100; nothing to do: the next start takes it
+    the segment under 0x48500100 (shmid 7, uid 0 (game), created by pid 4711, 2 h old) belongs to uid 0, but this process runs as uid 1000; start as uid 0, or run `hotpool rm --key 0x48500100` as that user
+    the segment under 0x48500100 (shmid 7, uid 0 (game), created by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start uses it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) belongs to a pool whose removal was interrupted; run `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it belongs to pool 00000000000000010000000000000002; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it belongs to pool 00000000000000010000000000000002; its base records objects in it: restore the segment that was under the key, or give up all objects of the pool with `hotpool rm` and the pool's BaseKey
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it cannot be read: EACCES; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is a base of pool 00000000000000ab00000000000000cd, not a block; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is a block of pool 00000000000000ab00000000000000cd, not a base; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is all zeros, but its size or mode is not the configured one; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is block 4, not block 3; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is not complete, but is attached once by a process that is no tool of hotpool; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is shorter than a header; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it is something unknown of pool 00000000000000ab00000000000000cd, not a base; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: it was not read; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: its first 64 bytes are zero, and no owner semaphores tell that hotpool made it; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: its first 64 bytes are zero, but the word at 0x1000 is not; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: its first word is 0x0000000000000001; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: its first word is zero, but the next ones are not; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) does not belong to this pool: its semaphores (semid 5, uid 0): the set has size 1, not 3; choose another key, or run `ipcs -m -p` and `hotpool ls`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) has layout version 9, but this build needs version 1; start the version that created it, or give up its objects with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) has mode 0640, which is wider than the configured 0600; set Mode = 0640, or give up its objects with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) has the size 4K, but the configuration requires 1M; configure its size, or give up its objects with `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is complete and its owner died; nothing to do: the next start uses it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is complete and was closed by its owner; nothing to do: the next start uses it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: it ends before its header does; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: it is marked as being created, but holds bytes that no creation writes; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: it is neither a base nor a block; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: its first 64 bytes name another key; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: its first 64 bytes name another size; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: the checksum of its first 64 bytes is wrong; the pool's other objects are in its other blocks: restore a snapshot, or give up all of them with `hotpool rm` and the pool's BaseKey
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is damaged: the word `run`, the state of its last owner, is invalid; run `hotpool inspect --key 0x48500100`, then `hotpool rm --key 0x48500100`
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is unfinished: its creation was interrupted, and it holds nothing; its base records objects in it: restore a snapshot, or give up all objects of the pool with `hotpool rm` and the pool's BaseKey
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) is unfinished: its creation was interrupted, and it holds nothing; nothing to do: the next start uses it
+    the segment under 0x48500100 (shmid 7, uid 1000 (game), created by pid 4711, 2 h old) was removed while a process still has it attached; stop the process that has it, then start again; its objects are lost
+    the segment under 0x48500100 (uid 1000 (game), created by pid 4711, 2 h old) is unfinished: its creation was interrupted, and it holds nothing; nothing to do: the next start uses it
+    there is no segment under 0x48500100; it was removed: start the pool, which creates it again if it was empty, and refuses otherwise
+    there is no segment under 0x48500100; nothing to do: the next start uses it
     ");
 }
 

@@ -156,12 +156,12 @@ fn a_refusal_because_of_an_empty_block_names_the_remedy_that_keeps_all_objects()
     let block = bench.block(0, 1);
     raw::set_first_word(block, 0x7374_7261_6e67_6572);
     let why = refusal(&conf);
-    assert!(why.contains(&format!("no object is in it: take {block} out of ShmKeys")), "{why}");
+    assert!(why.contains(&format!("it holds no object: remove {block} from ShmKeys")), "{why}");
     conf.shm_keys.truncate(1);
     assert_eq!(start(&conf), HOT, "the advice works");
 
     let (bench, conf) = waiting();
     raw::remove_segment(bench.block(0, 0));
     let why = refusal(&conf);
-    assert!(why.contains("objects are in it, and it was removed: restore a snapshot"), "{why}");
+    assert!(why.contains("it was removed, but its base records objects in it: restore a snapshot"), "{why}");
 }

@@ -26,7 +26,7 @@ fn verify_calls_a_creation_that_was_cut_unfinished_and_the_next_start_takes_it()
             let told = answer.out + &answer.err;
             assert_eq!(answer.code, 7, "{verb}: {told}");
             assert!(
-                told.contains("was cut and holds nothing; nothing to do: the next start takes it"),
+                told.contains("was interrupted, and it holds nothing; nothing to do: the next start uses it"),
                 "{verb}: {told}"
             );
         }
@@ -44,7 +44,7 @@ fn verify_calls_a_creation_that_goes_on_unfinished_and_names_its_maker() {
     let answer = bench.hotpool(&["verify", "--key", &bench.base(0).to_string()]);
     assert_eq!(answer.code, 7, "{}", answer.out);
     let making = format!(": unfinished: the segment under {}", bench.base(0));
-    let by = format!("is being made by pid {}", std::process::id());
+    let by = format!("is being created by pid {}", std::process::id());
     assert!(answer.out.contains(&making) && answer.out.contains(&by), "{}", answer.out);
     drop(maker);
     assert_eq!(bench.open(0).start_mode(), StartMode::Init);

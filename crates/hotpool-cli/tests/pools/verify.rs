@@ -159,7 +159,7 @@ fn the_command_line_selects_pools_in_one_way() {
 
 #[test]
 fn a_missing_block_is_damage_used_or_empty_with_or_without_an_owner() {
-    for (number, word) in [(0, "objects are in it"), (1, "it is empty")] {
+    for (number, word) in [(0, "it holds objects"), (1, "it is empty")] {
         for is_live in [false, true] {
             let bench = waiting(1);
             let owner = is_live.then(|| bench.owner(0, "ready"));
