@@ -52,7 +52,7 @@ fn a_removed_segment_is_noticed_and_named() {
     let base = Loss::SegmentRemoved { key: site.0.base_key };
     assert_eq!(health.losses, [base, Loss::SegmentRemoved { key: second }]);
     assert!(health.objects_at_risk());
-    assert!(health.to_string().contains("save now what has to be kept"), "{health}");
+    assert!(health.to_string().contains("save what you need now"), "{health}");
 }
 
 /// Simulates `unshare(CLONE_SYSVSEM)`, after which the kernel undoes what the process did to the

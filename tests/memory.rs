@@ -307,7 +307,7 @@ fn without_reserved_pages_on_refuses_and_try_continues() {
     let in_use: u64 = std::fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap().trim().parse().unwrap();
     let refused = bench.refusal();
     if in_use == 0 {
-        insta::assert_snapshot!(refused, @"[zone] HugePages = on, but the segment under 0xBASE of size BASE cannot be created with pages of 2 MiB: Cannot allocate memory (os error 12); the host has 0, of which 0 are free, and the pool takes 66; run `sysctl vm.nr_hugepages=66`, which is enough for all of it, or set HugePages = try");
+        insta::assert_snapshot!(refused, @"[zone] HugePages = on, but the segment under 0xBASE of size BASE cannot be created with pages of 2 MiB: Cannot allocate memory (os error 12); the host has 0, 0 of them free, and the pool needs 66; run `sysctl vm.nr_hugepages=66`, which is enough for the whole pool, or set HugePages = try");
     }
     assert_eq!(observe(bench.conf.base_key, &bench.home()).unwrap().verdict(), Verdict::Absent);
     bench.set(HugePages::Try);
@@ -364,7 +364,7 @@ fn try_uses_transparent_pages_if_the_host_allows_them() {
     );
     let said = without_time(&said(&pool));
     assert!(
-        said.starts_with("; pages of 2 MiB in 3 of 3 segments, 18M of them transparent so far; memory"),
+        said.starts_with("; pages of 2 MiB in 3 of 3 segments, 18M of them transparent so far; populated"),
         "{said}"
     );
     let mut posix = Bench::new(8 * MIB).with(HugePages::Try, true, false);
@@ -382,7 +382,7 @@ fn prefault_populates_every_page() {
     let done = pool.resume_report().memory.prefaulted.unwrap();
     assert_eq!(done.bytes.0, bench.bytes());
     assert!(done.threads >= 1 && done.took.as_nanos() > 0);
-    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms");
+    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; populated ALL in N ms");
     drop(pool);
     // After an attach the pages exist, but are not mapped yet.
     let mapped = |bench: &Bench| {
@@ -445,10 +445,10 @@ fn inside_of_a_small_file_system() {
     let (start, rest) = refused.split_once(" under ").unwrap();
     let (segment, rest) = rest.split_once(": ").unwrap();
     assert!(segment.starts_with("0x") && segment.contains(" of size "), "{refused}");
-    let (reason, rest) = rest.split_once(", with ").unwrap();
+    let (reason, rest) = rest.split_once("; ").unwrap();
     let rest = &rest[rest.find(" of ").unwrap()..];
-    let told = bench.told(&format!("{start} under KEY of size SIZE: {reason}, with N{rest}"));
-    insta::assert_snapshot!(told, @"[zone] Prefault = yes, and there is no memory for all pages of the segment under KEY of size SIZE: No space left on device (os error 28), with N of ALL done; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; give it more, name fewer ShmKeys, or set Prefault = no");
+    let told = bench.told(&format!("{start} under KEY of size SIZE: {reason}; N{rest}"));
+    insta::assert_snapshot!(told, @"[zone] Prefault = yes, but there is not enough memory for all pages of the segment under KEY of size SIZE: No space left on device (os error 28); N of ALL were populated; see `free -m`, the limit of the cgroup and, for Backend = posix or file, `df`; provide more memory, name fewer ShmKeys, or set Prefault = no");
     // The start ended cleanly, so it is not a crash, and the next one succeeds.
     bench.conf.memory.prefault = false;
     let pool = bench.open();
@@ -469,7 +469,7 @@ fn a_pool_that_cannot_be_locked_is_refused_with_the_limit() {
 
 fn inside_of_a_small_limit() {
     let mut bench = Bench::new(8 * MIB).with(HugePages::Off, false, true);
-    insta::assert_snapshot!(bench.refusal(), @"[zone] LockMemory = yes, and the segment under 0xBASE of size BASE cannot be locked in RAM: Cannot allocate memory (os error 12); the pool has ALL, and locked memory is limited to 64K; set `ulimit -l ALL/K` or LimitMEMLOCK=ALL in the unit (more if the program locks memory of its own), give the server CAP_IPC_LOCK, or set LockMemory = no");
+    insta::assert_snapshot!(bench.refusal(), @"[zone] LockMemory = yes, but the segment under 0xBASE of size BASE cannot be locked in RAM: Cannot allocate memory (os error 12); the pool has ALL, and locked memory is limited to 64K; set `ulimit -l ALL/K` or LimitMEMLOCK=ALL in the unit (more if the program locks memory of its own), give the server CAP_IPC_LOCK, or set LockMemory = no");
     bench.conf.memory.lock_memory = false;
     let pool = bench.open();
     let ends: Vec<StartEnd> = pool.starts().iter().map(|start| start.end).collect();
@@ -500,7 +500,7 @@ fn inside_of_room_to_lock() {
     assert_eq!((locked_kb() - before) << 10, bench.bytes());
     assert_eq!(bench.resident(), bench.bytes());
     assert_eq!(pool.resume_report().memory.locked, Some(Bytes(bench.bytes())));
-    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; memory for all of ALL in N ms; ALL locked in RAM");
+    insta::assert_snapshot!(bench.told(&without_time(&said(&pool))), @"; populated ALL in N ms; ALL locked in RAM");
     drop(pool);
     assert_eq!(locked_kb(), before, "the lock ends with the mapping");
     drop(bench);
