@@ -268,7 +268,9 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if planted(Slip::GiveFirst) {
             rec.at.store(next);
         }
-        rec.given.store(next);
+        if !planted(Slip::GiveNothing) {
+            rec.given.store(next);
+        }
         self.next = Some(next);
         Ok(())
     }

@@ -5,7 +5,6 @@ use super::error::{LockError, OpenError, OwnerDied};
 use super::head::Kind;
 use super::holder::{Found, Holder, Refused};
 use super::site::{Role, Site};
-use super::slips::{Slip, planted};
 use super::value::{ForAll, Held, ValueAt};
 use super::wait::{FOR_A_LOCK, Patience};
 use crate::limits::LINE;
@@ -121,9 +120,6 @@ impl<'a, T: Pod + Schema> OwnerDied<MutexGuard<'a, T>> {
     /// next holder is told that the owner died again.
     pub fn repair(self, repair: impl FnOnce(&mut T)) -> MutexGuard<'a, T> {
         let mut guard = self.into_inner();
-        if planted(Slip::MendFirst) {
-            guard.mutex.holder.mend();
-        }
         repair(&mut guard);
         guard.mutex.holder.mend();
         guard

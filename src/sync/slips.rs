@@ -25,9 +25,9 @@ slips! {
     ClockLast: "send counts a message after its work is done", "channel: send, first lap";
     ForgetOther: "send overwrites a message whose writer has not finished", "writer died at its commit";
     TakeUnasked: "a writer that returns does not look whether its work is published", "a writer returns that died";
-    GiveFirst: "recv takes note of a message before it is given", "channel: recv_ref and ack";
-    LoseBroken: "the lock of a dead holder is taken as if it had been given back", "mutex: lock, write";
-    MendFirst: "a value counts as repaired before it is", "and repair";
+    GiveFirst: "recv takes note of a message before it is given", "broadcast: recv";
+    LoseBroken: "the lock of a dead holder is taken as if it had been given back", "and repair";
+    GiveNothing: "recv does not note that a message was given", "broadcast: recv";
     ReadyFirst: "a segment is called complete before it is filled", "make a queue";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
