@@ -5,7 +5,6 @@
 use super::error::OpenError;
 use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
 use super::seats::{MAKER, Seat, Seats, of_member};
-use super::slips::{Slip, planted};
 use super::value::{ForAll, Kept};
 use super::watch::{LEFT, PANICKED};
 use crate::layout::{fill_text, text};
@@ -241,9 +240,6 @@ fn find_or_make(
     let segment = backend.create(key, spec.bytes(), spec.mode).map_err(OpenError::system(key, "shmget"))?;
     let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
     fill_head(spec, &segment.region())?;
-    if planted(Slip::ReadyFirst) {
-        segment.region().at::<Head>(0).map_err(outside)?.magic.store(READY);
-    }
     fill(&segment.region(), spec.body()).map_err(outside)?;
     segment.region().at::<Head>(0).map_err(outside)?.magic.store(READY);
     Ok(segment)

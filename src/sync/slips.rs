@@ -28,7 +28,6 @@ slips! {
     GiveFirst: "recv takes note of a message before it is given", "broadcast: recv";
     LoseBroken: "the lock of a dead holder is taken as if it had been given back", "and repair";
     GiveNothing: "recv does not note that a message was given", "broadcast: recv";
-    ReadyFirst: "a segment is called complete before it is filled", "make a queue";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 
