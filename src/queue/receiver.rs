@@ -6,6 +6,7 @@ use super::payload::Payload;
 use super::record::{Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::QueueConf;
+use crate::limits;
 use crate::region::OutOfBounds;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring as wake};
@@ -99,6 +100,9 @@ impl<T: Payload + ?Sized> Receiver<T> {
         let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
         rec.gone.store(0);
         let at = rec.at.load();
+        if at > limits::MAX_MESSAGES {
+            return Err(ring.site.damaged("a reader has read more messages than there can be"));
+        }
         // The predecessor may have died before it woke the writers that wait for it.
         wake(&ring.control.space);
         let again = rec.given.load() == at.wrapping_add(1);
@@ -287,6 +291,9 @@ impl<T: Payload + ?Sized> Receiver<T> {
         // The message that lies there is sent, even if the tail does not say so yet.
         let there = (word.number() - 1).saturating_mul(capacity).saturating_add(place as u64);
         let tail = self.ring.control.tail.load().max(there.saturating_add(1));
+        if tail > limits::MAX_MESSAGES {
+            return RecvError::Damaged("more messages were sent than there can be");
+        }
         let oldest = tail - capacity;
         self.next = Some(oldest);
         RecvError::Lagged(oldest - self.at)

@@ -75,6 +75,9 @@ impl<T: Payload + ?Sized> Sender<T> {
         rec.work.store(Packed::new(NONE, chunk).0);
         self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
         (self.chunk, self.clock) = (chunk, rec.clock.load());
+        if self.clock > limits::MAX_MESSAGES {
+            return Err("a writer has sent more messages than there can be");
+        }
         write_after();
         // The predecessor may have died between its message and the wake-up.
         ring(&self.ring.control.bell);
@@ -167,6 +170,9 @@ impl<T: Payload + ?Sized> Sender<T> {
     fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
         loop {
             let number = self.ring.control.tail.load();
+            if number >= limits::MAX_MESSAGES {
+                return Err(SendError::Exhausted);
+            }
             let (place, lap) = self.ring.shape.place(number);
             let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
             let found = Packed(word.load());
@@ -180,9 +186,6 @@ impl<T: Payload + ?Sized> Sender<T> {
                     return Err(SendError::Damaged("a place is in a lap that cannot be"));
                 }
                 continue;
-            }
-            if number >= limits::MAX_MESSAGES {
-                return Err(SendError::Exhausted);
             }
             if number >= self.room {
                 self.make_room(number)?;

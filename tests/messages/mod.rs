@@ -109,6 +109,10 @@ impl Other {
         }
     }
 
+    pub fn pid(&self) -> u64 {
+        self.pid as u64
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: a child of this process that is not reaped yet.
         unsafe { libc::kill(self.pid, signal) };
