@@ -4,7 +4,7 @@
 //!
 //! A backend creates a [`Region`] for `len` bytes of memory from `base`, which is page-aligned. The
 //! memory is mapped readable, and for an owner also writable. It stays mapped until the backend's
-//! segment is dropped. Inside the crate the segments are dropped last: `ShareMgr` is the last field
+//! segment is dropped. Inside the crate the segments are dropped last: `PoolSegments` is the last field
 //! of the pool, and nothing that holds an [`At`] or a raw pointer outlives the pool. The memory of
 //! a segment is only accessed through atomics ([`Record`]), or through raw pointers whose use
 //! `pool/store/slot.rs` proves.

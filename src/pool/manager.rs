@@ -23,7 +23,7 @@ use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::types::{self, Setting};
 use crate::pool::store::wanted::Wanted;
-use crate::share::{ShareMgr, StartMode};
+use crate::share::{PoolSegments, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
 
@@ -94,7 +94,7 @@ pub struct MemoryPoolMgr {
     last_generation: u32,
     farewell: Farewell,
     /// Dropped last, so that nothing that points into the segments outlives them.
-    pub(crate) share: ShareMgr,
+    pub(crate) share: PoolSegments,
 }
 
 impl MemoryPoolMgr {

@@ -32,7 +32,7 @@ use crate::pool::start::starts::{Farewell, Now, Starts};
 use crate::pool::store::base::{self, Base};
 use crate::pool::store::extents::{Chains, Space};
 use crate::region::Region;
-use crate::share::{BlockWant, Home, Prospect, ShareError, ShareMgr, Verdict};
+use crate::share::{BlockWant, Home, PoolSegments, Prospect, ShareError, Verdict};
 use crate::sys;
 use crate::units::Bytes;
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ pub(crate) struct Opened {
     pub(crate) report: ResumeReport,
     pub(crate) farewell: Farewell,
     /// Dropped last, so that nothing that points into the segments outlives them.
-    pub(crate) share: ShareMgr,
+    pub(crate) share: PoolSegments,
 }
 
 /// The judged parts of a pool, to which nothing was stored yet.
@@ -227,7 +227,7 @@ impl Opening<'_> {
     /// Completes the start of a base that was created in this start.
     fn begin(
         &self,
-        share: ShareMgr,
+        share: PoolSegments,
         pending: Vec<Pending>,
         crash_loop: Option<CrashLoop>,
     ) -> Result<Opened, PoolError> {
@@ -240,7 +240,7 @@ impl Opening<'_> {
     /// Attaches or creates the missing blocks, adopts the pool, and counts the blocks.
     fn finish(
         &self,
-        share: ShareMgr,
+        share: PoolSegments,
         judged: Judged,
         mut undo: Undo,
         crash_loop: Option<CrashLoop>,
@@ -337,9 +337,9 @@ impl Opening<'_> {
 /// Attaches or creates the judged blocks. If one fails, everything that this start has created is
 /// removed.
 fn obtain(
-    mut share: ShareMgr,
+    mut share: PoolSegments,
     pending: Vec<Pending>,
-) -> Result<(ShareMgr, Vec<(BlockWant, Region)>), PoolError> {
+) -> Result<(PoolSegments, Vec<(BlockWant, Region)>), PoolError> {
     let mut obtained = Vec::with_capacity(pending.len());
     let mut rest = pending.into_iter();
     while let Some(Pending { want, judged }) = rest.next() {

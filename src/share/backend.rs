@@ -75,6 +75,13 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// Returns the facts of the segment under `key`; `None` if there is none.
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>>;
 
+    /// Returns the facts of the segment that the key leads to; `None` if there is none.
+    ///
+    /// Unlike `stat`, it does not search the mappings of all processes for a removed one.
+    fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        Ok(self.stat(key)?.filter(|facts| !facts.removed))
+    }
+
     /// Lets `stat` search for removed segments once for all absent keys, instead of once for each.
     ///
     /// A start sets this while it judges, before it stores.
@@ -95,6 +102,9 @@ pub(crate) trait Backend: fmt::Debug + Send {
 
     /// Removes the segment that `stat` has found.
     fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()>;
+
+    /// Removes what interrupted creations of `key` left before the segment had its name.
+    fn sweep(&self, _key: Key) {}
 
     /// Returns the path of a segment; `None` if segments are not files.
     ///

@@ -37,6 +37,10 @@ impl Backend for FileBackend {
         stat_file(&self.file_of(key))
     }
 
+    fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        find_file(&self.file_of(key))
+    }
+
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
         // The file gets its name last, when it has its size and mode. An interrupted creation thus
         // leaves a file without the name of a segment, and never a segment of the wrong size.
@@ -69,6 +73,10 @@ impl Backend for FileBackend {
 
     fn remove(&self, key: Key, facts: &SegmentFacts) -> io::Result<()> {
         remove_file(&self.file_of(key), facts)
+    }
+
+    fn sweep(&self, key: Key) {
+        remove_dead_drafts(&self.dir, key);
     }
 
     fn path(&self, key: Key) -> Option<PathBuf> {
@@ -112,10 +120,15 @@ fn remove_dead_drafts(dir: &Path, key: Key) {
 /// Returns the facts of the file at `path`, or of a removed file of that name that a process still
 /// has mapped.
 pub(super) fn stat_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
+    Ok(find_file(path)?.or_else(|| unlinked_but_mapped(path)))
+}
+
+/// What is at `path`.
+pub(super) fn find_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => Ok(Some(facts_of(&found))),
         Ok(_) => Err(io::Error::other(format!("{} is not a file", path.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(unlinked_but_mapped(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

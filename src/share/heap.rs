@@ -87,7 +87,7 @@ impl Memory {
         mem::advise(&segment.region(), end, PAGE, Advice::Fence)?;
         drop(segment);
         let map = Arc::try_unwrap(whole).map_err(|_| io::ErrorKind::ResourceBusy)?.map;
-        Ok(Memory { map, at: PAGE as usize, bytes })
+        Ok(Memory::part(map, PAGE as usize, bytes))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ShareMgr`: the segments of one pool, held by its owner.
+//! `PoolSegments`: the segments of one pool, held by its owner.
 
 use super::backend::Backend;
 use super::error::{ShareError, system};
@@ -35,7 +35,7 @@ pub enum StartMode {
 ///
 /// Dropping it detaches the segments and then releases the owner lock; it removes nothing. The
 /// fields are in the order in which they are dropped.
-pub struct ShareMgr {
+pub(crate) struct PoolSegments {
     /// Key and shmid or inode of every attached segment.
     watched: Vec<(Key, u64)>,
     blocks: Vec<(Key, Segment)>,
@@ -48,9 +48,9 @@ pub struct ShareMgr {
     ground: Ground,
 }
 
-impl fmt::Debug for ShareMgr {
+impl fmt::Debug for PoolSegments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShareMgr")
+        f.debug_struct("PoolSegments")
             .field("key", &self.ground.key)
             .field("backend", &self.ground.backend.kind())
             .field("start_mode", &self.start_mode)
@@ -59,7 +59,7 @@ impl fmt::Debug for ShareMgr {
     }
 }
 
-impl ShareMgr {
+impl PoolSegments {
     /// Creates the manager of a pool whose base is attached, without blocks; `made` if the base is
     /// new.
     pub(super) fn new(
@@ -75,21 +75,21 @@ impl ShareMgr {
         let id = known.or_else(|| ground::number_of(&*ground.backend, key));
         let watched = id.map(|id| (key, id)).into_iter().collect();
         let made = made.into_iter().collect();
-        ShareMgr { watched, blocks: Vec::new(), base, made, found, start_mode, pool_id, ground }
+        PoolSegments { watched, blocks: Vec::new(), base, made, found, start_mode, pool_id, ground }
     }
 
     /// Returns whether the start is cold or hot.
-    pub fn start_mode(&self) -> StartMode {
+    pub(crate) fn start_mode(&self) -> StartMode {
         self.start_mode
     }
 
     /// Returns the facts about the base before the first store.
-    pub fn found(&self) -> &Facts {
+    pub(crate) fn found(&self) -> &Facts {
         &self.found
     }
 
     /// Returns the identity of the pool, which is the same in all its segments.
-    pub fn pool_id(&self) -> [u64; 2] {
+    pub(crate) fn pool_id(&self) -> [u64; 2] {
         self.pool_id
     }
 
@@ -143,7 +143,7 @@ impl ShareMgr {
 
     /// Undoes the creations of this start, and releases the lock without a trace.
     pub(crate) fn take_back(self) {
-        let ShareMgr { mut blocks, base, made, mut ground, .. } = self;
+        let PoolSegments { mut blocks, base, made, mut ground, .. } = self;
         for made in made.iter().filter(|made| made.key != ground.key) {
             let at = blocks.iter().position(|(key, _)| *key == made.key);
             ground.take_back(at.map(|at| blocks.swap_remove(at).1), made);
@@ -276,7 +276,7 @@ impl ShareMgr {
     /// The mark comes first, so that an interrupted removal is never taken for a pool. A segment
     /// under one of `block_keys` that belongs to another pool stays.
     pub(crate) fn destroy(self, block_keys: &[Key]) -> Result<(), ShareError> {
-        let ShareMgr { blocks, base, mut ground, pool_id, .. } = self;
+        let PoolSegments { blocks, base, mut ground, pool_id, .. } = self;
         let key = ground.key;
         if !planted(Mutant::DestroyWithoutMark) {
             making::mark_gone(&base.region());

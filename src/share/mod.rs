@@ -1,6 +1,8 @@
-//! `ShareMgr`: the segments of a pool, their owner, and how a start attaches or creates them.
+//! The segments of a pool, their owner, and how a start attaches or creates them; shared regions.
 //!
-//! A pool is a base segment and blocks, one key each. [`ShareMgr`] takes the owner lock, checks for
+//! [`ShareMgr`] creates and opens shared memory of a program's own (`region/`).
+//!
+//! A pool is a base segment and blocks, one key each. `PoolSegments` takes the owner lock, checks for
 //! rivals (`fence.rs`), and judges what it finds ([`Verdict`]). Only then does it attach or create
 //! segments. It never deletes a segment that it finds.
 
@@ -38,6 +40,7 @@ mod posix;
 mod prospect;
 #[cfg(feature = "fuzzing")]
 pub mod raw;
+mod region;
 mod rivals;
 mod segment;
 mod sysv;
@@ -69,12 +72,14 @@ pub use listing::{BlockFacts, Ended, PoolFacts, observe_pool};
 pub use lock_facts::{ForeignSet, LockFacts};
 pub use look::observe;
 pub use loss::Loss;
-pub use manager::{ShareMgr, StartMode};
+pub(crate) use manager::PoolSegments;
+pub use manager::StartMode;
 pub use memory::{Memory, MemoryError, MemoryReport, MemoryTable, PageKind, Prefaulted, SegmentPages};
 pub(crate) use observed::Observed;
 pub use orphans::{orphans, remove_orphans};
 pub use owner_error::OwnerError;
 pub(crate) use prospect::Prospect;
+pub use region::{FileMap, Region, RegionError, RegionFacts, RegionKeys, RegionView, ShareMgr, Successor};
 pub(crate) use segment::Segment;
 #[doc(hidden)]
 pub use verdict::judge;

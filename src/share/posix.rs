@@ -4,7 +4,7 @@
 //! `/dev/shm`, where Linux keeps POSIX shared memory.
 
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
-use super::file::{attach_file, keys_in, open_file, remove_file, stat_file, writers_of};
+use super::file::{attach_file, find_file, keys_in, open_file, remove_file, stat_file, writers_of};
 use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::units::Key;
@@ -38,12 +38,16 @@ impl Backend for PosixBackend {
         stat_file(&path(key))
     }
 
+    fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        find_file(&path(key))
+    }
+
     fn create(&self, key: Key, bytes: u64, mode: u32) -> io::Result<Segment> {
         // The crate creates the name first and sets the size later. A death between the two leaves
         // a name without bytes, which is safe to remove. A creation in progress looks the same, so
         // creations take turns.
         let _turn = turn()?;
-        if stat_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0 && !found.removed) {
+        if find_file(&path(key))?.is_some_and(|found| found.bytes.0 == 0) {
             fs::remove_file(path(key))?;
         }
         let conf = shmem(key).size(bytes as usize);

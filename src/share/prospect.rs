@@ -6,7 +6,7 @@ use super::fence;
 use super::ground::{self, BlockWant, Ground, Judged, Making, Standing};
 use super::home::Home;
 use super::making::Identity;
-use super::manager::{ShareMgr, StartMode};
+use super::manager::{PoolSegments, StartMode};
 use super::memory::setting::Setting;
 use super::owner::OwnerLock;
 use super::owner_set::Whose;
@@ -126,7 +126,7 @@ impl Prospect {
         self,
         blocks: Vec<Judged>,
         make: &mut dyn FnMut(&Region),
-    ) -> Result<ShareMgr, ShareError> {
+    ) -> Result<PoolSegments, ShareError> {
         let Prospect { base, mut ground, base_bytes } = self;
         ground.backend.list_once(false);
         let found = base.facts.clone();
@@ -146,12 +146,12 @@ impl Prospect {
             let making = Making::base(&ground.setting, base_bytes);
             let (base, made) = ground.make(base, &identity, &making, make)?;
             ground.is_adopted = true;
-            return Ok(ShareMgr::new(ground, base, found, StartMode::Init, pool_id, Some(made)));
+            return Ok(PoolSegments::new(ground, base, found, StartMode::Init, pool_id, Some(made)));
         };
         let pool_id = found.head().map_or([0; 2], |head| head.pool_id);
         let base = ground.keep(base, BASE_KIND)?;
         ground.is_adopted = true;
-        let mut share = ShareMgr::new(ground, base, found, StartMode::Resume, pool_id, None);
+        let mut share = PoolSegments::new(ground, base, found, StartMode::Resume, pool_id, None);
         for block in blocks {
             share.keep_block(block)?;
         }

@@ -21,6 +21,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -132,6 +133,12 @@ impl Segment {
     /// Returns the address of the first byte.
     pub(crate) fn address(&self) -> u64 {
         self.region.span(0, 0).map_or(0, |start| start.as_ptr().addr() as u64)
+    }
+
+    /// Returns the addresses of its pages, if those are small ones.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let start = self.address() as usize;
+        start..start + self.region.len().next_multiple_of(PAGE) as usize
     }
 
     /// Returns the size of its pages in bytes. Reserved pages of 2 MiB count, transparent ones do

@@ -35,11 +35,17 @@ impl Backend for SysvBackend {
     }
 
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
-        match sysv::shm_find(key)?.map(facts_of) {
+        match self.find(key)? {
             None => self.removed_but_attached(key),
+            found => Ok(found),
+        }
+    }
+
+    fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
+        match sysv::shm_find(key)?.map(facts_of) {
             // Removed between the two calls.
-            Some(Err(error)) if gone(&error) => self.removed_but_attached(key),
-            Some(found) => found.map(Some),
+            Some(Err(error)) if gone(&error) => Ok(None),
+            found => found.transpose(),
         }
     }
 

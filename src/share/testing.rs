@@ -1,5 +1,5 @@
 //! Test helpers: keys that clean up, child processes that are killed and reaped, and changes to
-//! segments without `ShareMgr`.
+//! segments without `PoolSegments`.
 //!
 //! # What the unsafe code here relies on
 //!
@@ -10,7 +10,7 @@
 
 use super::error::ShareError;
 use super::home::Home;
-use super::manager::{ShareMgr, StartMode};
+use super::manager::{PoolSegments, StartMode};
 use super::observer::Observer;
 use super::{BlockWant, Facts, Prospect, Removed, Standing, observe};
 use crate::conf::{BackendKind, ProcessConf};
@@ -73,7 +73,7 @@ impl Bench {
         }
     }
 
-    pub(super) fn open(&self) -> Result<ShareMgr, ShareError> {
+    pub(super) fn open(&self) -> Result<PoolSegments, ShareError> {
         open(&self.conf(), BASE)
     }
 
@@ -81,12 +81,12 @@ impl Bench {
         observe(self.base(), &self.home).unwrap()
     }
 
-    /// Attaches the base without `ShareMgr`.
+    /// Attaches the base without `PoolSegments`.
     pub(super) fn raw(&self) -> super::segment::Segment {
         self.attach(self.base())
     }
 
-    /// Attaches any segment without `ShareMgr`.
+    /// Attaches any segment without `PoolSegments`.
     pub(super) fn attach(&self, key: Key) -> super::segment::Segment {
         let backend = self.home.open();
         let facts = backend.stat(key).unwrap().unwrap();
@@ -125,13 +125,13 @@ impl Drop for Bench {
     }
 }
 
-impl ShareMgr {
+impl PoolSegments {
     /// Judges the base and takes the pool.
     pub(crate) fn open(
         conf: &ProcessConf,
         base_bytes: u64,
         make: &mut dyn FnMut(&Region),
-    ) -> Result<ShareMgr, ShareError> {
+    ) -> Result<PoolSegments, ShareError> {
         Prospect::look(conf, base_bytes)?.take(Vec::new(), make)
     }
 
@@ -153,8 +153,8 @@ impl ShareMgr {
 }
 
 /// Opens a pool with a `make` that checks for zeros and stores [`MADE`].
-pub(super) fn open(conf: &ProcessConf, bytes: u64) -> Result<ShareMgr, ShareError> {
-    ShareMgr::open(conf, bytes, &mut |region| {
+pub(super) fn open(conf: &ProcessConf, bytes: u64) -> Result<PoolSegments, ShareError> {
+    PoolSegments::open(conf, bytes, &mut |region| {
         let touched = (64..bytes.min(BASE)).step_by(8).find(|at| word(region, *at).load() != 0);
         assert_eq!(touched, None, "a new base begins with zeros");
         word(region, MADE_AT).store(MADE);
@@ -296,7 +296,7 @@ pub(super) fn serve() {
     }
     let say = |what: &str| println!("{MARK}{what}");
     say("here");
-    let mut pool: Option<ShareMgr> = None;
+    let mut pool: Option<PoolSegments> = None;
     let mut watch = None;
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();

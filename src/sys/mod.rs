@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod file_lock;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod guard;
 pub(crate) mod mem;
 pub(crate) mod pages;
 pub(crate) mod pidfd;

@@ -1,9 +1,9 @@
-//! Data and holes of a file, and the free bytes of its file system.
+//! Data and holes of a file, its blocks, and the free bytes of its file system.
 //!
 //! # What the unsafe code here relies on
 //!
 //! `lseek` takes an open descriptor and integers, and changes nothing but the position of that
-//! descriptor. `statvfs` reads a string that ends with a zero and fills a record of its own type, and
+//! descriptor. `posix_fallocate` takes the same and changes no byte that the file has. `statvfs` reads a string that ends with a zero and fills a record of its own type, and
 //! so does `fstatfs` for a descriptor; all of them outlive the call.
 #![allow(unsafe_code)]
 
@@ -24,6 +24,23 @@ pub(crate) fn next_bytes(file: &File, from: u64) -> io::Result<Option<u64>> {
 /// Returns the first offset at or after `from` that lies in a hole, or the end of the file.
 pub(crate) fn next_hole(file: &File, from: u64) -> io::Result<Option<u64>> {
     seek(file, from, libc::SEEK_HOLE)
+}
+
+/// Gives a range of a file its blocks, and makes the file longer if it ends before the range does.
+///
+/// The file must be open for writing. A store into the range through a mapping then never lacks
+/// memory or disk space, unless the file system copies on write.
+pub(crate) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    let offset = |n: u64| libc::off_t::try_from(n).map_err(|_| io::ErrorKind::InvalidInput);
+    let (from, bytes) = (offset(from)?, offset(bytes)?);
+    loop {
+        // SAFETY: an open descriptor and integers.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), from, bytes) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            code => return Err(io::Error::from_raw_os_error(code)),
+        }
+    }
 }
 
 /// Returns the bytes that are free for this user on the file system of `path`.

@@ -36,7 +36,7 @@ use crate::pool::store::extents::{Chains, Space};
 use crate::pool::store::slot::parked;
 use crate::pool::store::type_state::TypeState;
 use crate::region::At;
-use crate::share::{MemoryReport, ShareMgr, StartMode};
+use crate::share::{MemoryReport, PoolSegments, StartMode};
 use crate::sys;
 use crate::word::Word;
 use std::time::Duration;
@@ -130,7 +130,7 @@ pub(crate) fn adopt(
     found: &Found<'_>,
     undo: &mut Undo,
     conf: &ProcessConf,
-    share: &ShareMgr,
+    share: &PoolSegments,
     crash_loop: Option<CrashLoop>,
 ) -> Result<ResumeReport, &'static str> {
     let base = found.base;
@@ -239,7 +239,7 @@ fn put_suspects_away(
 /// resolution of 1 s.
 fn ended_ago(
     header: &BaseHeader,
-    share: &ShareMgr,
+    share: &PoolSegments,
     last_end: LastEnd,
     now: u64,
     left: Option<u64>,

@@ -11,7 +11,7 @@ use crate::pool::store::extents::{Chains, Space};
 use crate::pool::store::shape::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{
-    BlockWant, Facts, Home, Judged, Prospect, ShareError, ShareMgr, Standing, Verdict, orphans,
+    BlockWant, Facts, Home, Judged, PoolSegments, Prospect, ShareError, Standing, Verdict, orphans,
 };
 use crate::units::{Bytes, Key};
 use std::collections::HashSet;
@@ -199,7 +199,7 @@ fn another_pool(conf: &ProcessConf, facts: Facts) -> PoolError {
 }
 
 /// Judges the segments under the keys of the ini for a pool that began in this start.
-pub(crate) fn of_new_pool(conf: &ProcessConf, share: &ShareMgr) -> Result<Vec<Pending>, PoolError> {
+pub(crate) fn of_new_pool(conf: &ProcessConf, share: &PoolSegments) -> Result<Vec<Pending>, PoolError> {
     share.list_once(true);
     let judged = pending(&conf.shm_keys, 0, conf.block_size.0, share.pool_id(), |want| share.judge_new(want));
     share.list_once(false);

@@ -28,7 +28,7 @@ use crate::pool::store::base::Base;
 use crate::pool::store::extents::{Chains, Space};
 use crate::pool::store::slot::RETIRED;
 use crate::region::{At, Region};
-use crate::share::{Home, Observed, Prospect, ShareError, ShareMgr, Standing, Verdict};
+use crate::share::{Home, Observed, PoolSegments, Prospect, ShareError, Standing, Verdict};
 use crate::units::{Bytes, Key};
 use crate::word::Word;
 use std::time::Instant;
@@ -61,7 +61,7 @@ pub(crate) fn copy(
     base: &Base,
     space: &Space,
     chains: &Chains,
-    share: &mut ShareMgr,
+    share: &mut PoolSegments,
 ) -> Result<Key, PoolError> {
     let began = Instant::now();
     let taken = |error| taken(conf, error);
@@ -100,7 +100,7 @@ fn copy_base(
     base: &Base,
     space: &Space,
     chains: &Chains,
-    share: &mut ShareMgr,
+    share: &mut PoolSegments,
 ) -> Result<(), PoolError> {
     let len = base.region.len();
     let mut fill = |to: &Region| {
@@ -252,7 +252,7 @@ mod tests {
         assert_moved(&conf);
     }
 
-    fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &Chains, &mut ShareMgr)) {
+    fn with_parts(conf: &ProcessConf, cut: impl FnOnce(&Base, &Space, &Chains, &mut PoolSegments)) {
         let prospect = Prospect::look(conf, base::base_bytes(conf)).unwrap();
         let base = Base::find(prospect.base().unwrap()).unwrap();
         let blocks = judging::blocks(conf, &base, &prospect).unwrap();

@@ -115,7 +115,7 @@ fn cut(key: Key, region: Region) -> impl Iterator<Item = Piece> {
 fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) {
     while progress.short().is_none() {
         let Some(&piece) = pieces.get(progress.next.fetch_add(1, Ordering::Relaxed)) else { return };
-        if let Err(source) = populate(&piece) {
+        if let Err(source) = populate(&piece.region, piece.offset, piece.bytes) {
             progress.short().get_or_insert(Short { piece, source });
             return;
         }
@@ -124,19 +124,20 @@ fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) {
     }
 }
 
-fn populate(piece: &Piece) -> io::Result<()> {
-    if !mem::try_populate(&piece.region, piece.offset, piece.bytes)? {
-        touch(piece);
+/// Gives memory to every page of a range of shared memory.
+pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
+    if !mem::try_populate(region, offset, bytes)? {
+        touch(region, offset, bytes);
     }
     Ok(())
 }
 
-/// Populates a piece on kernels before 5.14, which lack the call.
+/// Populates a range on kernels before 5.14, which lack the call.
 ///
 /// A read populates a page of shared memory, too. Out of memory is a SIGBUS there, as at any store.
-fn touch(piece: &Piece) {
-    for offset in (piece.offset..piece.offset + piece.bytes).step_by(PAGE as usize) {
-        if let Ok(word) = piece.region.at::<Word>(offset) {
+fn touch(region: &Region, offset: u64, bytes: u64) {
+    for offset in (offset..offset + bytes).step_by(PAGE as usize) {
+        if let Ok(word) = region.at::<Word>(offset) {
             std::hint::black_box(word.load());
         }
     }
@@ -205,7 +206,7 @@ mod tests {
         let resident =
             || crate::share::MemoryTable::read(&bench.home).unwrap().of(&facts).unwrap().resident.0;
         assert!(resident() < 1 << 20);
-        cut(bench.base(), segment.region()).for_each(|piece| touch(&piece));
+        cut(bench.base(), segment.region()).for_each(|piece| touch(&piece.region, piece.offset, piece.bytes));
         assert_eq!(resident(), 1 << 20);
         assert_eq!(segment.region().at::<Word>(4096).unwrap().load(), 7);
     }

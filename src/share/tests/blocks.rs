@@ -5,7 +5,7 @@ use crate::conf::BackendKind;
 use crate::layout::{Frozen, MAGIC_MAKING};
 use crate::share::observer::Observer;
 use crate::share::testing::{BASE, Bench, word};
-use crate::share::{ShareError, ShareMgr, Verdict};
+use crate::share::{PoolSegments, ShareError, Verdict};
 
 const BLOCK: u64 = 128 << 10;
 
@@ -73,7 +73,7 @@ fn the_beginning_of_a_block_is_made_again() {
     let mut pool = bench.open().unwrap();
     let raw = bench.home.open().create(key, BLOCK, 0o600).unwrap();
     raw.region().at::<Frozen>(0).unwrap().magic.store(MAGIC_MAKING);
-    let refused = |pool: &mut ShareMgr, why| {
+    let refused = |pool: &mut PoolSegments, why| {
         let found = verdict(pool.add_block(key, 1, BLOCK).expect_err(why));
         assert!(matches!(&found, Verdict::Foreign { why } if why.contains("attached once")), "{found:?}");
     };

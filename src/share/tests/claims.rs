@@ -9,7 +9,7 @@ use crate::share::owner::OwnerLock;
 use crate::share::owner_set::Whose;
 use crate::share::testing::{BASE, Bench, MADE_AT, Servant, open, word};
 use crate::share::wait::Wait;
-use crate::share::{OwnerError, ShareError, ShareMgr, StartMode};
+use crate::share::{OwnerError, PoolSegments, ShareError, StartMode};
 use crate::sys::sysv;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -181,7 +181,7 @@ fn while_threads_race_in_one_process_no_second_process_is_let_in() {
     let bench = Bench::new();
     let done = AtomicBool::new(false);
     let mut starter = Servant::hire();
-    let owned = |pool: &ShareMgr| word(&pool.base(), MADE_AT + 8);
+    let owned = |pool: &PoolSegments| word(&pool.base(), MADE_AT + 8);
     let opened = std::thread::scope(|scope| {
         let threads = [(); 4].map(|()| {
             scope.spawn(|| {

@@ -7,7 +7,7 @@ use crate::share::owner::OwnerLock;
 use crate::share::owner_set::Whose;
 use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
 use crate::share::wait::Wait;
-use crate::share::{ShareError, ShareMgr, StartMode, Verdict, remove_pool};
+use crate::share::{PoolSegments, ShareError, StartMode, Verdict, remove_pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ fn a_pool_is_made_once_and_resumed_ever_after() {
         word(&made.base(), MADE_AT + 8).store(77);
         drop(made);
         assert_eq!(bench.facts().verdict(), Verdict::Clean, "{backend:?}");
-        let again = ShareMgr::open(&bench.conf(), BASE, &mut |_| panic!("a resume makes nothing")).unwrap();
+        let again =
+            PoolSegments::open(&bench.conf(), BASE, &mut |_| panic!("a resume makes nothing")).unwrap();
         assert_eq!((again.start_mode(), again.pool_id()), (StartMode::Resume, id), "{backend:?}");
         assert_eq!(word(&again.base(), MADE_AT).load(), MADE);
         assert_eq!(word(&again.base(), MADE_AT + 8).load(), 77);
@@ -41,7 +42,7 @@ fn a_pool_is_made_once_and_resumed_ever_after() {
 fn the_first_store_marks_and_the_last_one_commits() {
     let bench = Bench::new();
     let mut seen = 0;
-    let pool = ShareMgr::open(&bench.conf(), BASE, &mut |region| {
+    let pool = PoolSegments::open(&bench.conf(), BASE, &mut |region| {
         let frozen = region.at::<Frozen>(0).unwrap();
         seen = frozen.magic.load();
         assert_eq!(frozen.check.load(), frozen.sum());
@@ -57,7 +58,7 @@ fn a_creation_cut_in_its_middle_is_begun_again_from_zeros() {
     for backend in ALL {
         let bench = Bench::of(backend);
         let cut = catch_unwind(AssertUnwindSafe(|| {
-            ShareMgr::open(&bench.conf(), BASE, &mut |region| {
+            PoolSegments::open(&bench.conf(), BASE, &mut |region| {
                 (64..256).step_by(8).for_each(|at| word(region, at).store(u64::MAX));
                 panic!("cut here");
             })

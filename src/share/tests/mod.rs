@@ -1,4 +1,4 @@
-//! `ShareMgr` on real kernel objects: each file tests a promise.
+//! `PoolSegments` on real kernel objects: each file tests a promise.
 
 mod blocks;
 mod claims;

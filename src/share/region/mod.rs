@@ -1,0 +1,19 @@
+//! Shared memory of a program's own: named, anonymous, or a mapped file.
+//!
+//! `docs/regions.md` has the bytes, the states, and what a kill at each step leaves.
+
+mod copy;
+mod error;
+mod file_map;
+mod head;
+mod keyed;
+mod keys;
+mod manager;
+mod turn;
+mod view;
+
+pub use error::RegionError;
+pub use file_map::FileMap;
+pub use keys::{RegionFacts, RegionKeys};
+pub use manager::ShareMgr;
+pub use view::{Region, RegionView, Successor};
