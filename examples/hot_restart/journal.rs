@@ -5,6 +5,7 @@
 //! cache, whatever happens to the process. So at the moment of a kill every operation except the
 //! last announced one is acknowledged. The last one may or may not have happened.
 
+use crate::letters::Got;
 use bytemuck::{Pod, Zeroable};
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,6 +20,10 @@ pub(crate) enum Op {
     Write { handle: u64, serial: u64 },
     /// Frees an object.
     Free { handle: u64 },
+    /// Sends a letter, if the queue has room.
+    Send { queue: u8, clock: u64 },
+    /// Has received a letter.
+    Receive(Got),
 }
 
 #[repr(C)]
@@ -27,7 +32,7 @@ struct Record {
     /// What the previous operation returned.
     outcome: u64,
     kind: u64,
-    /// A handle, or a type number.
+    /// A handle, a type number, or a queue.
     what: u64,
     key: u64,
     serial: u64,
@@ -38,6 +43,12 @@ const MAKE: u64 = 1;
 const MAKE_KEYED: u64 = 2;
 const WRITE: u64 = 3;
 const FREE: u64 = 4;
+const SEND: u64 = 5;
+const RECEIVE: u64 = 6;
+/// Bits of `what` beside the queue.
+const WRITER_SHIFT: u32 = 8;
+const AGAIN: u64 = 1 << 16;
+const WHOLE: u64 = 1 << 17;
 
 impl Record {
     fn new(outcome: u64, op: Option<Op>) -> Self {
@@ -52,6 +63,15 @@ impl Record {
             }
             Some(Op::Write { handle, serial }) => Record { kind: WRITE, what: handle, serial, ..record },
             Some(Op::Free { handle }) => Record { kind: FREE, what: handle, ..record },
+            Some(Op::Send { queue, clock }) => {
+                Record { kind: SEND, what: queue.into(), serial: clock, ..record }
+            }
+            Some(Op::Receive(Got { queue, writer, id, clock, again, whole })) => {
+                let flag = |is: bool, bit: u64| if is { bit } else { 0 };
+                let what = u64::from(queue) | u64::from(writer) << WRITER_SHIFT;
+                let what = what | flag(again, AGAIN) | flag(whole, WHOLE);
+                Record { kind: RECEIVE, what, key: id, serial: clock, ..record }
+            }
         }
     }
 
@@ -62,6 +82,15 @@ impl Record {
             MAKE_KEYED => Some(Op::Make { type_id: what as u16, key: Some(key), serial }),
             WRITE => Some(Op::Write { handle: what, serial }),
             FREE => Some(Op::Free { handle: what }),
+            SEND => Some(Op::Send { queue: what as u8, clock: serial }),
+            RECEIVE => Some(Op::Receive(Got {
+                queue: what as u8,
+                writer: (what >> WRITER_SHIFT) as u8,
+                id: key,
+                clock: serial,
+                again: what & AGAIN != 0,
+                whole: what & WHOLE != 0,
+            })),
             _ => None,
         }
     }

@@ -4,18 +4,23 @@
 //! objects as fast as it can. The supervisor kills each process with SIGKILL at random moments and
 //! restarts it at once. It then compares every acknowledged operation with the objects in the pool.
 //!
-//! The exit code is 0 only if no object was lost, torn, duplicated or resurrected, and 2 if the run
-//! could not find out. The pools are removed at the end.
+//! Meanwhile the processes write letters to each other, through the queues of the same ini. Each
+//! letter is to be received once by each reader, in the order of its writer.
+//!
+//! The exit code is 0 only if no object and no letter was lost, torn, duplicated or resurrected,
+//! and 2 if the run could not find out. The pools and queues are removed at the end.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `types` | the objects |
 //! | `stock`, `process` | one process of the deployment: its traffic and its start |
+//! | `letters` | what the processes write to each other, and the count of it |
 //! | `journal`, `message` | what a process acknowledges, and what it finds in its pool |
 //! | `supervisor`, `model` | the part that kills the processes, and the objects it expects |
 //! | `outcome` | the printed table |
 
 mod journal;
+mod letters;
 mod message;
 mod model;
 mod outcome;
@@ -27,7 +32,7 @@ mod types;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use hotpool::ConfMgr;
-use hotpool::conf::ProcessConf;
+use hotpool::conf::{ProcessConf, QueueConf};
 use hotpool::share::{Home, observe, remove_pool};
 use hotpool::units::Key;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -60,7 +65,7 @@ struct Options {
     /// Prints one JSON object as the last line
     #[arg(long)]
     json: bool,
-    /// Keeps the pools
+    /// Keeps the pools and queues
     #[arg(long)]
     keep: bool,
     /// Offset added to every segment key of the ini, so that several runs can coexist
@@ -87,25 +92,28 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<ExitCode> {
     let conf = ConfMgr::load(&options.conf)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    let queues: Vec<QueueConf> =
+        conf.queues().iter().map(|queue| moved_queue(queue, options.key_offset)).collect();
     if let (Some(role), Some(journal)) = (&options.role, &options.journal) {
         let conf = moved(conf.process(role)?, options.key_offset);
         let task =
             process::Task { journal: journal.clone(), objects: options.objects, seed, bug: options.plant };
-        process::run(&conf, &task)?;
+        process::run(&conf, &queues, &task)?;
         return Ok(ExitCode::SUCCESS);
     }
     let confs = ["zone", "world", "match"].map(|name| Ok(moved(conf.process(name)?, options.key_offset)));
-    supervise(&confs.into_iter().collect::<Result<Vec<_>>>()?, options, seed)
+    supervise(&confs.into_iter().collect::<Result<Vec<_>>>()?, &queues, options, seed)
 }
 
-fn supervise(confs: &[ProcessConf], options: &Options, seed: u64) -> Result<ExitCode> {
+fn supervise(confs: &[ProcessConf], queues: &[QueueConf], options: &Options, seed: u64) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())?;
     }
     confs.iter().try_for_each(refuse_if_there)?;
+    queues.iter().try_for_each(refuse_queue_if_there)?;
     let dir = tempfile::tempdir()?;
-    let _pools = Pools { confs, keep: options.keep };
+    let _pools = Pools { confs, queues, keep: options.keep };
     println!("killing {} processes, {} times each; seed {seed}", confs.len(), options.kills);
     let plan = Plan {
         ini: &options.conf,
@@ -118,8 +126,13 @@ fn supervise(confs: &[ProcessConf], options: &Options, seed: u64) -> Result<Exit
         bug: options.plant,
         stop: &stop,
     };
-    let outcomes = run_all(confs, &plan)?;
-    ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal; the pools are removed");
+    let mut outcomes = run_all(confs, &plan)?;
+    ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal; the pools and queues are removed");
+    letters::settle(
+        queues,
+        outcomes.iter_mut().map(|outcome| (outcome.process.as_str(), &mut outcome.letters)),
+    )?;
+    outcomes.iter_mut().for_each(|outcome| outcome.faults.add(outcome.letters.faults));
     outcome::print(&outcomes, options.json)?;
     let sound = outcomes.iter().all(|outcome| outcome.faults.none());
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -152,9 +165,10 @@ fn run_all(confs: &[ProcessConf], plan: &Plan) -> Result<Vec<Outcome>> {
     })
 }
 
-/// Removes the pools of the deployment when it is dropped.
+/// Removes the pools and queues of the deployment when it is dropped.
 struct Pools<'a> {
     confs: &'a [ProcessConf],
+    queues: &'a [QueueConf],
     keep: bool,
 }
 
@@ -165,6 +179,13 @@ impl Drop for Pools<'_> {
                 println!("kept {}; remove it with `hotpool rm --key {}`", conf.name, conf.base_key);
             } else if let Err(error) = remove_pool(conf.base_key, &Home::of(conf), false) {
                 eprintln!("cannot remove the pool of {}: {error}", conf.name);
+            }
+        }
+        for conf in self.queues {
+            if self.keep {
+                println!("kept {}; remove it with `hotpool queues --rm {}`", conf.name, conf.key);
+            } else if let Err(error) = hotpool::sync::remove(conf.key) {
+                eprintln!("{error}");
             }
         }
     }
@@ -185,6 +206,25 @@ fn refuse_if_there(conf: &ProcessConf) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The same of the key of a queue.
+fn refuse_queue_if_there(conf: &QueueConf) -> Result<()> {
+    let found = hotpool::queue::observe(conf.key).with_context(|| format!("cannot inspect {}", conf.key))?;
+    ensure!(
+        found.is_none(),
+        "{}, the key of the queue `{}`, already has a queue; remove it with `hotpool queues --rm {}`, or \
+         use other keys with `--key-offset 0x1000`",
+        conf.key,
+        conf.name,
+        conf.key
+    );
+    Ok(())
+}
+
+/// Returns the same queue with its key moved by `offset`.
+fn moved_queue(conf: &QueueConf, offset: u32) -> QueueConf {
+    QueueConf { key: Key(conf.key.0.wrapping_add(offset)), ..conf.clone() }
 }
 
 /// Returns the same process with every segment key moved by `offset`.

@@ -85,6 +85,8 @@ impl Model {
                     self.faults.resurrected += 1;
                 }
             }
+            // The count of the letters has them.
+            Op::Send { .. } | Op::Receive(_) => {}
         }
     }
 

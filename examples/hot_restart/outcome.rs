@@ -17,6 +17,7 @@ struct Summary {
     objects: u64,
     compared: u64,
     acknowledged: u64,
+    letters: u64,
     lost: u64,
     torn: u64,
     duplicated: u64,
@@ -43,6 +44,7 @@ impl Summary {
             objects: outcome.objects,
             compared: outcome.compared,
             acknowledged: outcome.acknowledged,
+            letters: outcome.letters.received,
             lost,
             torn,
             duplicated,
@@ -60,7 +62,7 @@ impl Summary {
     fn cells(&self) -> Vec<String> {
         let name = self.process.clone().unwrap_or_else(|| "all".into());
         let pair = |p50: u64, max: u64| format!("{p50} / {max}");
-        let numbers = [self.kills, self.objects, self.acknowledged, self.lost, self.torn];
+        let numbers = [self.kills, self.objects, self.acknowledged, self.letters, self.lost, self.torn];
         let more = [self.duplicated, self.resurrected, self.named, self.cut];
         let mut cells = vec![name];
         cells.extend(numbers.iter().chain(&more).map(u64::to_string));
@@ -84,6 +86,7 @@ pub(crate) fn print(outcomes: &[Outcome], json: bool) -> Result<(), serde_json::
         "kills",
         "objects",
         "acknowledged",
+        "letters",
         "lost",
         "torn",
         "duplicated",
@@ -116,6 +119,7 @@ fn total(outcomes: &[Outcome]) -> Outcome {
         total.objects += outcome.objects;
         total.compared += outcome.compared;
         total.acknowledged += outcome.acknowledged;
+        total.letters.received += outcome.letters.received;
         total.named += outcome.named;
         total.cut += outcome.cut;
         total.faults.add(outcome.faults);

@@ -2,17 +2,21 @@
 //! is killed.
 
 use crate::journal::Journal;
+use crate::letters::Letters;
 use crate::message::Message;
 use crate::stock::{Bug, Stock, StockOf, Work};
 use crate::types::{Brief, Guild, Item, Mail, Monster, Player, Room, Ticket, Timer};
 use crate::wall_nanos;
 use anyhow::{Result, bail};
-use hotpool::conf::ProcessConf;
+use hotpool::conf::{ProcessConf, QueueConf};
 use hotpool::{MemoryPoolMgr, StartMode};
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One of this many steps is about a letter.
+const LETTERS: u32 = 32;
 
 pub(crate) struct Task {
     pub(crate) journal: PathBuf,
@@ -21,7 +25,7 @@ pub(crate) struct Task {
     pub(crate) bug: Option<Bug>,
 }
 
-pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
+pub(crate) fn run(conf: &ProcessConf, queues: &[QueueConf], task: &Task) -> Result<()> {
     let ended = watch_parent();
     let mut stocks = stocks(&conf.name, task.objects)?;
     let mut parent = BufWriter::new(std::io::stdout().lock());
@@ -46,6 +50,7 @@ pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
         stock.list(&pool, &mut |row| Ok(Message::Row(row).send(&mut parent)?))?;
     }
 
+    let mut letters = Letters::open(queues, &conf.name, task.bug == Some(Bug::Missed))?;
     let mut journal = Journal::append(&task.journal)?;
     let mut dice = fastrand::Rng::with_seed(task.seed ^ pool.epoch());
     let serial = pool.epoch() << 40;
@@ -63,7 +68,10 @@ pub(crate) fn run(conf: &ProcessConf, task: &Task) -> Result<()> {
             break;
         }
         let number = work.dice.usize(0..stocks.len());
-        stocks[number].step(&mut work)?;
+        match work.dice.u32(0..LETTERS) {
+            0 => letters.step(&mut work)?,
+            _ => stocks[number].step(&mut work)?,
+        }
         if let (Some(bug), 1000) = (task.bug, round) {
             stocks[number].plant(&mut work, bug)?;
         }

@@ -38,6 +38,8 @@ pub(crate) enum Bug {
     Torn,
     /// Creates an object that the journal does not mention.
     Resurrected,
+    /// Receives letters that the journal does not mention.
+    Missed,
 }
 
 /// The objects of type `T`; the traffic keeps about `target` of them live.
@@ -182,6 +184,7 @@ impl<T: Game> Stock for StockOf<T> {
             Bug::Resurrected => {
                 (self.access.make)(work.pool, u64::MAX, types::make(0))?;
             }
+            Bug::Missed => {}
         }
         Ok(())
     }

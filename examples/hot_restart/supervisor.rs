@@ -1,6 +1,7 @@
 //! Runs one process of the deployment, kills it, restarts it at once, and compares.
 
-use crate::journal;
+use crate::journal::{self, Said};
+use crate::letters::Count;
 use crate::message::{Message, Row};
 use crate::model::{Faults, Model};
 use crate::stock::Bug;
@@ -44,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) objects: u64,
     pub(crate) compared: u64,
     pub(crate) acknowledged: u64,
+    /// What it wrote to the others, and what it got from them.
+    pub(crate) letters: Count,
     pub(crate) faults: Faults,
     /// Kills during a write: the resume report names the object.
     pub(crate) named: u64,
@@ -112,7 +115,7 @@ impl Supervisor<'_> {
         ensure!(self.listen(&mut running)?, "the process died without being killed");
         let status = running.child.wait().context("wait")?; // closes its standard input, which ends it
         ensure!(status.success(), "the process ended with {status}");
-        self.model.apply(journal::read(&running.journal)?);
+        self.apply(journal::read(&running.journal)?);
         self.outcome.objects = self.model.len() as u64;
         self.outcome.acknowledged = self.model.acknowledged;
         progress.finish();
@@ -158,7 +161,7 @@ impl Supervisor<'_> {
         let new = early.map_or_else(|| self.start(), Ok)?;
         ensure!(status.signal() == Some(SIGKILL), "the process ended with {status}, not by the kill");
         self.listen(&mut old)?;
-        self.model.apply(journal::read(&old.journal)?);
+        self.apply(journal::read(&old.journal)?);
         std::fs::remove_file(&old.journal).or_else(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(e),
@@ -166,6 +169,12 @@ impl Supervisor<'_> {
         self.last_kill = Some(killed_at);
         self.at_once = at_once;
         Ok(new)
+    }
+
+    /// Applies what a process acknowledged before it died.
+    fn apply(&mut self, said: Said) {
+        self.outcome.letters.apply(&said);
+        self.model.apply(said);
     }
 
     fn sleep(&mut self, longest: Duration) {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The fields fall on hexadecimal digits, so that a key in `ipcs` is readable: `0x48500103` is
-//! world 0x50, zone 0, process 1, block 3. Block 0 is the base segment. The tag is not zero, so no
+//! world 0x50, zone 0, process 1, block 3. Block 0 is the base segment. Process 15 stands for the
+//! queues of a zone: `0x48500f02` is queue 2 of world 0x50, zone 0. The tag is not zero, so no
 //! key is `IPC_PRIVATE`. Coordinates that do not fit are an error and never wrap, so two segments
 //! of a fleet cannot have the same key.
 
@@ -20,6 +21,8 @@ pub const MAX_WORLD: u32 = field_max(WORLD_BITS);
 pub const MAX_ZONE: u32 = field_max(ZONE_BITS);
 /// Largest number of a process in its zone; the first is 0.
 pub const MAX_PROCESS: u32 = field_max(PROCESS_BITS);
+/// Number of the process field in the key of a queue; the block field is the number of the queue.
+pub const QUEUES: u32 = MAX_PROCESS;
 /// Largest number of a block of a process; the first is 1, and 0 is the base segment.
 pub const MAX_BLOCK: u32 = field_max(BLOCK_BITS);
 

@@ -13,6 +13,8 @@ pub(crate) struct Deploy {
     pub(crate) fleet: FleetSize,
     #[serde(rename = "process")]
     pub(crate) processes: Vec<Process>,
+    #[serde(rename = "queue", default)]
+    pub(crate) queues: Vec<Queue>,
 }
 
 /// The numbers of worlds and zones.
@@ -52,6 +54,24 @@ pub(crate) struct Process {
     pub(crate) must_be_hot: Option<bool>,
     #[serde(default)]
     pub(crate) types: BTreeMap<String, TypeSize>,
+}
+
+/// One queue of every zone, between its processes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    /// Its number in the key plan, like that of a process.
+    pub(crate) number: u32,
+    pub(crate) kind: String,
+    pub(crate) capacity: u64,
+    pub(crate) message_size: String,
+    pub(crate) writers: Vec<String>,
+    pub(crate) readers: Vec<String>,
+    pub(crate) on_dead: Option<String>,
+    pub(crate) on_slow: Option<String>,
+    pub(crate) mode: Option<String>,
+    pub(crate) wait_ms: Option<u64>,
 }
 
 /// Capacity and size of a type of objects.

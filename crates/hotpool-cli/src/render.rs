@@ -1,6 +1,6 @@
 //! Makes the inis of a fleet from a template and values, and checks each of them.
 
-use crate::deploy::{Deploy, Process};
+use crate::deploy::{Deploy, Process, Queue};
 use hotpool::ConfMgr;
 use hotpool::conf::ConfError;
 use hotpool::conf::key_plan::{self, Coordinates, OutOfPlan};
@@ -32,8 +32,8 @@ pub(crate) enum RenderError {
     Values(#[from] toml::de::Error),
     #[error("defines no {0}")]
     Empty(&'static str),
-    #[error("process {name} of world {world}, zone {zone}: {source}")]
-    Key { name: String, world: u32, zone: u32, source: OutOfPlan },
+    #[error("{what} {name} of world {world}, zone {zone}: {source}")]
+    Key { what: &'static str, name: String, world: u32, zone: u32, source: OutOfPlan },
     #[error("{0}")]
     Template(#[from] minijinja::Error),
     #[error("the template and these values make an invalid ini")]
@@ -60,6 +60,20 @@ struct TypeView<'a> {
     bytes: Option<&'a str>,
 }
 
+/// A queue as the template sees it.
+#[derive(Serialize)]
+struct QueueView<'a> {
+    name: &'a str,
+    key: String,
+    kind: &'a str,
+    capacity: u64,
+    message_size: &'a str,
+    writers: &'a [String],
+    readers: &'a [String],
+    /// The optional ini keys that the values set.
+    options: BTreeMap<&'static str, String>,
+}
+
 /// Returns the inis of all zones of all worlds. Fails if one of them would not load, or if two
 /// would share a segment key.
 pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, RenderError> {
@@ -81,7 +95,10 @@ pub(crate) fn render(values: &str, template: &str) -> Result<Vec<ZoneIni>, Rende
         for zone in deploy.fleet.zones() {
             let views = deploy.processes.iter().map(|process| view(process, world, zone));
             let processes = views.collect::<Result<Vec<_>, _>>()?;
-            let text = template.render(context! { world, zone, processes => Serde(processes) })?;
+            let views = deploy.queues.iter().map(|queue| queue_view(queue, world, zone));
+            let queues = views.collect::<Result<Vec<_>, _>>()?;
+            let context = context! { world, zone, processes => Serde(processes), queues => Serde(queues) };
+            let text = template.render(context)?;
             inis.push(ZoneIni { world, zone, text });
         }
     }
@@ -102,16 +119,53 @@ fn check(inis: &[ZoneIni]) -> Result<(), ConfError> {
     Ok(())
 }
 
+/// Returns the key for these coordinates, as the ini has it.
+fn planned(what: &'static str, name: &str, at: Coordinates) -> Result<String, RenderError> {
+    let Coordinates { world, zone, .. } = at;
+    key_plan::key(at).map(|key| key.to_string()).map_err(|source| RenderError::Key {
+        what,
+        name: name.into(),
+        world,
+        zone,
+        source,
+    })
+}
+
+fn queue_view(queue: &Queue, world: u32, zone: u32) -> Result<QueueView<'_>, RenderError> {
+    let at = Coordinates { world, zone, process: key_plan::QUEUES, block: queue.number };
+    let options = [
+        ("OnDead", queue.on_dead.clone()),
+        ("OnSlow", queue.on_slow.clone()),
+        ("Mode", queue.mode.clone()),
+        ("WaitMs", queue.wait_ms.map(|ms| ms.to_string())),
+    ];
+    Ok(QueueView {
+        name: &queue.name,
+        key: planned("queue", &queue.name, at)?,
+        kind: &queue.kind,
+        capacity: queue.capacity,
+        message_size: &queue.message_size,
+        writers: &queue.writers,
+        readers: &queue.readers,
+        options: options.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+    })
+}
+
 fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, RenderError> {
     let key = |block| {
+        if process.number >= key_plan::QUEUES {
+            let (found, max) = (process.number, key_plan::QUEUES - 1);
+            let source = OutOfPlan { field: "process", found, max };
+            return Err(RenderError::Key {
+                what: "process",
+                name: process.name.clone(),
+                world,
+                zone,
+                source,
+            });
+        }
         let at = Coordinates { world, zone, process: process.number, block };
-        let name = || process.name.clone();
-        key_plan::key(at).map(|key| key.to_string()).map_err(|source| RenderError::Key {
-            name: name(),
-            world,
-            zone,
-            source,
-        })
+        planned("process", &process.name, at)
     };
     let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_string();
     let options = [
