@@ -4,6 +4,7 @@ mod admit;
 mod fingerprint;
 mod id;
 mod link;
+mod place;
 mod pool_object;
 mod schema;
 mod schema_diff;
@@ -13,10 +14,13 @@ mod schema_text;
 pub use admit::admit;
 #[doc(hidden)]
 pub use fingerprint::Fingerprint;
-pub use hotpool_derive::{PoolObject, Schema};
+pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
+pub use place::{DoesNotFit, NotReadable, Place};
+#[doc(hidden)]
+pub use place::{list_fits, part_fits, read_list, write_list};
 pub use pool_object::PoolObject;
 #[doc(hidden)]
 pub use schema::TypeDesc;

@@ -289,6 +289,18 @@ pub enum AllocError {
     NotAdded(&'static str),
 }
 
+/// Reasons why an object of the program could not be placed in a pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// A part of it has no room in its form.
+    #[error(transparent)]
+    DoesNotFit(#[from] crate::object::DoesNotFit),
+    /// The pool has no room for another object, or the user key exists.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+}
+
 /// A pool without room for another object of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -15,7 +15,7 @@ pub use access::read::Read;
 pub use access::view::{View, ViewMut};
 pub use change::guard::RefMut;
 pub use change::tx::{Tx, TxError};
-pub use error::{AllocError, Full, PoolError};
+pub use error::{AllocError, Full, PlaceError, PoolError};
 pub use forensics::black_box::{Event, LIBRARY_TAGS, Note};
 pub use forensics::health::Health;
 pub use forensics::postmortem::ipc_namespace;

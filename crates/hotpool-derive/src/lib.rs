@@ -1,4 +1,4 @@
-//! The derives of the `hotpool` crate, which re-exports both: use them from there.
+//! The derives of the `hotpool` crate, which re-exports them: use them from there.
 //!
 //! A derive reports all problems of a struct at once, each at the position to change. `shape.rs`
 //! checks the struct, and `args.rs` checks `#[pool(..)]`.
@@ -6,6 +6,7 @@
 
 mod args;
 mod expand;
+mod place;
 mod problems;
 mod shape;
 mod snake;
@@ -42,4 +43,21 @@ pub fn derive_pool_object(input: TokenStream) -> TokenStream {
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand::schema(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Writes a struct straight into its form in shared memory and reads it back: implements
+/// `hotpool::object::Place`.
+///
+/// `#[place(form = HeroForm)]` above the struct names the form, a `Pod` struct that has a field of
+/// the same name for each field of this one. Fields can have:
+///
+/// - `#[place(skip)]`: the form does not have it. `Default` gives its value when it is read.
+/// - `#[place(count = bag_len)]`: a `Vec`, whose form is an array. The field `bag_len: u32` of the
+///   form has the number of elements.
+///
+/// `#[place(crate = "pool")]` names the crate if Cargo.toml renames it.
+#[proc_macro_derive(Place, attributes(place))]
+pub fn derive_place(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    place::place(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -5,6 +5,7 @@ pub(crate) mod iter;
 pub(crate) mod many;
 pub(crate) mod notes;
 pub(crate) mod ops;
+pub(crate) mod placed;
 pub(crate) mod quarantined;
 pub(crate) mod read;
 pub(crate) mod torn;
