@@ -35,7 +35,7 @@ pub struct NotReadable {
     pub why: &'static str,
 }
 
-/// An object that has a form `F` in shared memory. [`Place`](derive@Place) derives it.
+/// An object that has a form `F` in shared memory. [`Place`](derive@crate::object::Place) derives it.
 ///
 /// A plain type is its own form. A `String` has the form `[u8; N]`, filled up with NULs. A `Vec<T>`
 /// has the form `[F; N]` and the number of its elements, in two fields.
