@@ -65,6 +65,8 @@ pub(crate) fn is_on_overlay(file: &File) -> io::Result<bool> {
     }
     // SAFETY: it was zeroed before the call filled it, and it is made of integers.
     let found = unsafe { found.assume_init() };
+    // Their type differs from one libc to the next.
+    #[allow(clippy::unnecessary_cast)]
     Ok(found.f_type as i64 == libc::OVERLAYFS_SUPER_MAGIC as i64)
 }
 

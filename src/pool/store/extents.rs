@@ -158,7 +158,7 @@ impl Expected {
         let (type_id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
         let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
         let info = info.ok_or("its type is not in use")?;
-        let bytes = extent_length(&info, kind)?;
+        let bytes = extent_length(info, kind)?;
         Ok(Expected { chain: Chains::slot(type_id, kind), bytes, align: info.align.load().into() })
     }
 }

@@ -82,8 +82,13 @@ impl TypeTable {
     ) -> Option<[Option<&mut TypeState>; N]> {
         let nothing = self.nothing;
         let places = self.states.get_disjoint_mut(numbers.map(usize::from)).ok()?;
-        // SAFETY: the numbers differ, so the states that are not `nothing` do; nothing else borrows the table.
-        Some(places.map(|place| (*place != nothing).then(|| unsafe { place.as_mut() })))
+        Some(places.map(|place| {
+            if *place == nothing {
+                return None;
+            }
+            // SAFETY: the numbers differ, so the states that are not `nothing` do; nothing else borrows the table.
+            Some(unsafe { place.as_mut() })
+        }))
     }
 
     /// Adds the state of a type under its type number, which has none yet, and returns it.
