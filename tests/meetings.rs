@@ -408,6 +408,8 @@ fn post(place: &Place) {
     let here = place.event(2, "p");
     let mut c = Command::new(std::env::current_exe().unwrap());
     c.args(["--exact", "a_process", "--nocapture", "--test-threads=1"]).env(ROLE, "finish");
+    // The test kills this process before it could wait.
+    #[allow(clippy::zombie_processes)]
     let _c = c.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(here.wait_timeout(LONG), 1);
     // C is there: the test may kill this process.

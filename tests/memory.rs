@@ -85,8 +85,11 @@ impl Bench {
     /// for a moment. The tool detaches again; a part of a mapping does not.
     fn is_attached_once(&self) {
         const LONGEST: Duration = Duration::from_secs(20);
+        if self.conf.backend != BackendKind::Sysv {
+            return;
+        }
         let began = Instant::now();
-        while self.conf.backend == BackendKind::Sysv {
+        loop {
             let found = observe_pool(self.conf.base_key, &self.home()).unwrap();
             let segments: Vec<_> = found.segments().filter(|segment| segment.attached != Some(1)).collect();
             if segments.is_empty() {

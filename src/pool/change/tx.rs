@@ -504,6 +504,12 @@ impl Drop for Tx<'_> {
     }
 }
 
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::TxError;
@@ -564,11 +570,5 @@ mod tests {
         assert_eq!((pool.bytes_free(), pool.find::<Item>(u64::MAX)), (free, Some(kept)));
         assert!(pool.verify().is_sound(), "{}", pool.verify());
         pool.destroy().unwrap();
-    }
-}
-
-impl std::fmt::Debug for Tx<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tx").field("pool", &self.pool).finish_non_exhaustive()
     }
 }
