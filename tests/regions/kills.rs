@@ -89,6 +89,8 @@ pub fn kill(operation: &Operation, backend: BackendKind) -> (usize, Vec<String>)
     // Every run is forked from the same bench, so that all take the same path.
     let bench = Bench::of(backend);
     let mut at = |place: String, reach: &dyn Fn(&Child) -> bool| -> bool {
+        // After a violation something may be left.
+        bench.clear();
         drop(prepare(&bench, operation.before));
         let child = child(&bench, operation);
         let reached = reach(&child);

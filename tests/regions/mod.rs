@@ -72,7 +72,8 @@ impl Bench {
         found
     }
 
-    fn clear(&self) {
+    /// Removes what exists under the keys.
+    pub fn clear(&self) {
         for key in [self.keys.0, self.keys.1] {
             // SAFETY: integers only.
             let shmid = unsafe { libc::shmget(key.raw(), 0, 0) };
