@@ -38,7 +38,7 @@ struct Board {
     /// One more than the number of the last message that a reader has checked; of the channel, then
     /// of the broadcast.
     checked: [&'static [AtomicU64]; 2],
-    /// Of each reader of each queue and each writer, the last message.
+    /// Holds the last message of each writer that each reader of each queue has seen.
     clocks: [&'static [AtomicU64]; 2],
     /// Whether a reader was told of lost messages and has not received one since.
     gaps: [&'static [AtomicU64]; 2],

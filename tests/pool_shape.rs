@@ -183,7 +183,7 @@ mod after {
         pub uid: u64,
     }
 
-    /// The same fields as `before::Hero`, under another name.
+    /// Has the fields of `before::Hero` under another name.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     #[pool(id = 7)]

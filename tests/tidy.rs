@@ -325,6 +325,31 @@ fn no_placeholder_is_left() {
     none(broken, "no statement is a placeholder or without effect");
 }
 
+/// Returns the first lines of doc comments that make no sense without the item above them.
+fn leaning(text: &str) -> Vec<(usize, &str)> {
+    let is_doc = |line: &str| ["///", "//!"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let mut inside = false;
+    let mut found = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let begins = is_doc(line) && !inside;
+        inside = is_doc(line);
+        let words = line.trim_start().get(3..).unwrap_or("").trim_start();
+        if begins && ["The same", "Of "].iter().any(|begin| words.starts_with(begin)) {
+            found.push((n + 1, line));
+        }
+    }
+    found
+}
+
+#[test]
+fn doc_comments_stand_alone() {
+    let of = |source: &Source| -> Vec<String> {
+        let lines = leaning(&source.text).into_iter();
+        lines.map(|(n, line)| format!("{}:{n}: {line}", source.path)).collect()
+    };
+    none(everything().iter().flat_map(of).collect(), "a doc comment names what it is about");
+}
+
 #[test]
 fn every_folder_states_its_purpose() {
     let folders = everything()
@@ -540,5 +565,7 @@ fn every_rule_detects_a_violation() {
     assert_eq!(commits_of_the_layout(layout), [("a".into(), "b".into()), ("a".into(), "c = 0".into())]);
     let code = "\ncommits! {\n    A: \"a\", \"b\";\n}\n";
     assert_eq!(commits_of_the_code(code), [("a".into(), "b".into())]);
+    let docs = "/// Of a.\nfn a() {}\n/// One\n/// Of two.\nfn b() {}\n    /// The same of b.\n";
+    assert_eq!(leaning(docs).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 6]);
     assert!(anchors("## When does it go cold?\n").contains("when-does-it-go-cold"));
 }

@@ -208,7 +208,7 @@ fn refuse_if_there(conf: &ProcessConf) -> Result<()> {
     Ok(())
 }
 
-/// The same of the key of a queue.
+/// Refuses to begin if the key of a queue already has one.
 fn refuse_queue_if_there(conf: &QueueConf) -> Result<()> {
     let found = hotpool::queue::observe(conf.key).with_context(|| format!("cannot inspect {}", conf.key))?;
     ensure!(

@@ -9,7 +9,7 @@ pub enum SendError {
     /// A reader has not read the oldest message yet.
     #[error("the queue is full, and a reader that writers wait for has not read its oldest message")]
     Full,
-    /// The same, up to the deadline.
+    /// A reader had not read the oldest message when the deadline passed.
     #[error("the queue stayed full until the deadline")]
     TimedOut,
     /// The message is longer than the configuration says.

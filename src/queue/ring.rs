@@ -15,7 +15,7 @@ pub(super) struct Ring {
     pub(super) writers: ForAll<Table<WriterRec>>,
     pub(super) readers: ForAll<Table<ReaderRec>>,
     places: ForAll<Table<Shared>>,
-    /// Of the first chunk, from the start of the segment.
+    /// Where the first chunk begins, in bytes from the start of the segment.
     chunks_at: u64,
     pub(super) shape: Shape,
     pub(super) policy: Policy,

@@ -37,7 +37,7 @@ impl LockConf {
         LockConf { key, members, mode: MODE, wait_ms: limits::OWNER_WAIT_MS }
     }
 
-    /// What a lock of this configuration is like.
+    /// Describes a lock with a value of this type.
     pub(super) fn spec<T: Pod + Schema>(&self, kind: Kind, body_bytes: u64) -> Spec<'_> {
         Spec {
             schema: SchemaText::of::<T>(),
@@ -48,7 +48,7 @@ impl LockConf {
         }
     }
 
-    /// The same of one without a value.
+    /// Describes a lock without a value.
     pub(super) fn plain(&self, kind: Kind, body_bytes: u64) -> Spec<'_> {
         Spec {
             key: self.key,

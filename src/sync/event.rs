@@ -70,12 +70,12 @@ impl Event {
         }
     }
 
-    /// Waits until it has happened since this member was last told; how often.
+    /// Waits for the event, and returns how often it has happened since this member last saw it.
     pub fn wait(&self) -> u64 {
         self.sleep(None)
     }
 
-    /// The same, 0 if it has not happened in time. The time is that of the monotonic clock.
+    /// Waits for the event at most this long by the monotonic clock; returns 0 if it has not happened.
     pub fn wait_timeout(&self, most: Duration) -> u64 {
         self.sleep(Some(most))
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const HEAD_BYTES: u64 = size_of::<Head>() as u64;
 const MEMBER_BYTES: u64 = size_of::<MemberRec>() as u64;
-/// Of a key that other users do not share.
+/// The mode of a segment that only its user may open.
 pub(crate) const MODE: u32 = 0o600;
 
 /// What a member may do.

@@ -108,7 +108,7 @@ fn zeros_without_semaphores_are_a_strangers_unless_their_name_is_ours() {
     }
 }
 
-/// The same segment under a key of `ShmKeys`.
+/// A stranger may also have a segment of zeros under a key of `ShmKeys`.
 #[test]
 fn the_first_start_takes_no_block_of_zeros() {
     let mut bench = Bench::new();

@@ -222,7 +222,7 @@ pub(crate) mod raw {
         make_of(key, 4096);
     }
 
-    /// The same of so many bytes.
+    /// Creates a foreign segment of this size.
     pub(crate) fn make_of(key: Key, bytes: u64) {
         // SAFETY: integers only.
         let id = unsafe { libc::shmget(key.raw(), bytes as usize, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
