@@ -98,7 +98,8 @@ impl Letters {
                 work.journal.announce(Op::Receive(Got::new(*queue, &message)))?;
                 work.journal.done(1);
             }
-            answer => drop(answer?),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
         // From here on no successor gets it again.
         receiver.ack();
