@@ -1,4 +1,4 @@
-//! A line that all members reach before one goes on.
+//! A barrier that all members reach before any of them continues.
 
 use super::conf::LockConf;
 use super::error::OpenError;
@@ -32,20 +32,20 @@ record!(Arrived, 64);
 
 /// A meeting of all members, round after round.
 ///
-/// A member that dies after it has arrived has arrived. One that dies before holds the others up
-/// until its successor arrives. One thread of a process waits at a time.
+/// A member that dies after it has arrived counts as arrived. A member that dies before it arrives
+/// holds the others up until its successor arrives. One thread of a process waits at a time.
 pub struct Barrier {
     barrier: ForAll<At<BarrierRec>>,
     arrived: ForAll<Table<Arrived>>,
-    /// Dropped last: it keeps the memory.
+    /// Dropped last: it keeps the memory mapped.
     site: Site,
 }
 
-/// Who did not arrive in time.
+/// The members that did not arrive in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the round {round} was not complete in time: missing are {}", listed(missing))]
 pub struct Incomplete {
-    /// The round.
+    /// Number of the round.
     pub round: u64,
     /// Each member that has not arrived, and whether it is alive.
     pub missing: Vec<(String, bool)>,
@@ -57,7 +57,12 @@ fn listed(missing: &[(String, bool)]) -> String {
 }
 
 impl Barrier {
-    /// Opens the barrier as the member `me`, and makes it if there is none.
+    /// Opens the barrier as the member `me`, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
         let members = conf.members.len() as u64;
         let spec = conf.plain(Kind::Barrier, LINE + members * LINE);
@@ -65,23 +70,27 @@ impl Barrier {
         Ok(Barrier { barrier: site.at(0)?, arrived: site.table(LINE, members)?, site })
     }
 
-    /// Arrives, and waits for all others; the number of the round, from 1.
+    /// Arrives, and waits for all other members; returns the number of the round, from 1.
     pub fn wait(&self) -> u64 {
         loop {
-            // Without a deadline it does not end before the round does.
+            // Without a deadline it does not return before the round is complete.
             if let Ok(round) = self.meet(None) {
                 return round;
             }
         }
     }
 
-    /// Arrives, and waits for all others up to a deadline of the monotonic clock. It has arrived
-    /// also if they have not in time: the next wait is for the same round.
+    /// Arrives, and waits for all other members up to a deadline of the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// `Incomplete` names the members that have not arrived. This member still counts as arrived,
+    /// and its next wait is for the same round.
     pub fn wait_timeout(&self, most: Duration) -> Result<u64, Incomplete> {
         self.meet(Some(most))
     }
 
-    /// The last round that was complete.
+    /// Returns the number of the last complete round.
     pub fn round(&self) -> u64 {
         self.barrier.round.load()
     }
@@ -111,7 +120,7 @@ impl Barrier {
         }
     }
 
-    /// Moves on to the round if all have arrived.
+    /// Advances to the round if all members have arrived.
     fn complete(&self, round: u64) {
         let has_arrived =
             |member: usize| self.arrived.get(member).is_some_and(|arrived| arrived.round.load() >= round);

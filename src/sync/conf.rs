@@ -1,4 +1,4 @@
-//! What all processes that share a lock have to agree on.
+//! The configuration on which all processes that share a lock have to agree.
 
 use super::head::Kind;
 use super::site::{MODE, Role, Spec};
@@ -8,13 +8,13 @@ use crate::units::Key;
 use bytemuck::Pod;
 use std::time::Duration;
 
-/// The key of a lock and the names of its members. Every process opens it with the same
+/// The key of a lock and the names of its members. Every process opens the lock with the same
 /// configuration, each as another member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockConf {
-    /// Key of the segment and of the semaphores; nothing else uses it.
+    /// Key of the segment and of the semaphores, used for nothing else.
     pub key: Key,
-    /// The processes that use the lock, each by a name of its own.
+    /// Names of the members. Each process that uses the lock opens it under a name of its own.
     pub members: Vec<String>,
     /// Permission bits.
     pub mode: u32,
@@ -23,7 +23,7 @@ pub struct LockConf {
 }
 
 impl LockConf {
-    /// With the default of everything that has one.
+    /// Returns a configuration with this key and these members, and defaults for the rest.
     ///
     /// ```
     /// use hotpool::sync::LockConf;

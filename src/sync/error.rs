@@ -1,4 +1,4 @@
-//! Why a lock or queue cannot be opened, and why one cannot be had.
+//! The errors of opening a lock or queue, and of taking a lock.
 
 use crate::share::Process;
 use crate::units::Key;
@@ -9,58 +9,58 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A call of the kernel's failed.
+    /// A system call failed.
     #[error("cannot open {key}: {call} failed: {source}")]
     System {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// What was called.
+        /// The system call.
         call: &'static str,
-        /// What the kernel said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A living process has the name.
     #[error("cannot open {key} as {name}: {holder} has that name; waited {waited_ms} ms")]
     Taken {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// The name.
+        /// The name of the member.
         name: String,
-        /// The process.
+        /// The process that has the name.
         holder: Process,
-        /// How long was waited for it.
+        /// How long this process has waited for it, in milliseconds.
         waited_ms: u64,
     },
-    /// The configuration does not have the name.
+    /// The configuration does not list the name.
     #[error("cannot open {key} as {name}: its {role} are {}", names.join(", "))]
     NoSuchMember {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// The name.
+        /// The name of the member.
         name: String,
-        /// What the process wanted to be: members, writers or readers.
+        /// The role that the process requested: members, writers or readers.
         role: &'static str,
-        /// The names there are.
+        /// The names that the configuration lists for this role.
         names: Vec<String>,
     },
-    /// The configuration asks for what cannot be.
+    /// A value of the configuration is out of range.
     #[error("cannot open {key}: {what} is {found}; it can be {min} to {max}")]
     OutOfRange {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// What is out of range.
+        /// The value that is out of range.
         what: &'static str,
-        /// What it is.
+        /// Its configured value.
         found: u64,
-        /// The least.
+        /// The smallest possible value.
         min: u64,
-        /// The most.
+        /// The largest possible value.
         max: u64,
     },
-    /// A name that cannot be a member's.
+    /// A name is not valid for a member.
     #[error("cannot open {key}: {name:?} cannot be a member; names are unique and have 1 to 31 bytes")]
     BadName {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
         /// The name.
         name: String,
@@ -70,42 +70,42 @@ pub enum OpenError {
     Foreign {
         /// The key.
         key: Key,
-        /// What was found.
+        /// What was found under it.
         why: String,
     },
-    /// The segment was made by another configuration.
+    /// The segment was created with another configuration.
     #[error(
         "cannot open {key}: {what} is {found} there and {wanted} here; all processes need the same \
          configuration, or remove what is there with `hotpool queues --rm {key}`"
     )]
     Differs {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
-        /// What the segment says.
+        /// Its value in the segment.
         found: String,
-        /// What the program says.
+        /// Its value in the configuration of this process.
         wanted: String,
     },
-    /// The type was changed.
+    /// The type has changed.
     #[error("cannot open {key}: its type was changed: {differences}")]
     Type {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// Field by field.
+        /// The differences, field by field.
         differences: String,
     },
-    /// The semaphores are gone and the segment is in use.
+    /// The semaphores were removed while the segment is in use.
     #[error("cannot open {key}: its semaphores were removed while processes use it; stop them first")]
     SeatsRemoved {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
     },
-    /// The bytes cannot be.
+    /// The bytes of the segment break a rule.
     #[error("cannot open {key}: the segment is damaged: {what}; remove it with `hotpool queues --rm {key}`")]
     Damaged {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
         /// What is wrong.
         what: &'static str,
@@ -118,10 +118,9 @@ impl OpenError {
     }
 }
 
-/// The value of a lock whose holder died, or panicked, while it had the lock. It may be half
-/// written.
+/// The guard of a lock whose holder died or panicked. The value may be torn.
 ///
-/// If it is dropped as it is, the next holder is told the same.
+/// If it is dropped unrepaired, the next member that locks gets the same error.
 #[must_use = "the lock is held as long as this value lives"]
 pub struct OwnerDied<G> {
     guard: G,
@@ -138,23 +137,23 @@ impl<G> OwnerDied<G> {
         OwnerDied { guard }
     }
 
-    /// The guard, with the value as the dead holder left it.
+    /// Returns the guard, with the value as the dead holder left it.
     pub fn into_inner(self) -> G {
         self.guard
     }
 }
 
-/// Why a lock was not had as it should be.
+/// Why a lock was not taken, or was taken with a value that may be torn.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError<G> {
-    /// The lock is had, and its value may be half written.
+    /// The lock is taken, and its value may be torn.
     #[error("the process that had the lock before died or panicked; its value may be half written")]
     OwnerDied(OwnerDied<G>),
-    /// A living process has it.
+    /// A living process still held the lock at the deadline.
     #[error("the lock was not given back in time")]
     TimedOut,
-    /// The kernel does not say who lives: the semaphores were removed.
+    /// The kernel does not report which members live: the semaphores were removed.
     #[error("cannot tell who has the lock: {0}")]
     System(io::Error),
 }
@@ -170,7 +169,7 @@ impl<G> fmt::Debug for LockError<G> {
 }
 
 impl<G> LockError<G> {
-    /// The guard, if the lock is had.
+    /// Returns the guard, if the lock is taken.
     pub fn into_guard(self) -> Option<G> {
         match self {
             LockError::OwnerDied(died) => Some(died.into_inner()),

@@ -1,4 +1,4 @@
-//! Something that happens, and processes that wait for it.
+//! An event that processes report and wait for.
 
 use super::conf::LockConf;
 use super::error::OpenError;
@@ -30,19 +30,24 @@ struct Seen {
 
 record!(Seen, 64);
 
-/// Something that any member reports, and of which each member learns once.
+/// An event that any member reports, and of which each member learns once.
 ///
-/// It counts: a member that was not waiting, or not alive, learns later how often it has happened
-/// since.
+/// The event counts. A member that was not waiting, or not alive, learns later how often the event
+/// has happened since.
 pub struct Event {
     event: ForAll<At<EventRec>>,
     seen: ForAll<Table<Seen>>,
-    /// Dropped last: it keeps the memory.
+    /// Dropped last: it keeps the memory mapped.
     site: Site,
 }
 
 impl Event {
-    /// Opens the event as the member `me`, and makes it if there is none.
+    /// Opens the event as the member `me`, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
         let members = conf.members.len() as u64;
         let spec = conf.plain(Kind::Event, LINE + members * LINE);
@@ -50,19 +55,21 @@ impl Event {
         Ok(Event { event: site.at(0)?, seen: site.table(LINE, members)?, site })
     }
 
-    /// Reports that it has happened, to all members.
+    /// Reports to all members that the event has happened.
     pub fn set(&self) {
         self.event.count.add(1);
         ring(&self.event.bell);
     }
 
-    /// How often it has happened since this member was last told; 0 if it has not.
+    /// Returns how often the event has happened since this member last learned of it; 0 if it has
+    /// not.
     pub fn take(&self) -> u64 {
         let Some(seen) = self.seen.get(self.site.me) else { return 0 };
         let mut before = seen.count.load();
         loop {
             let count = self.event.count.load();
-            // Several threads of the process may ask; each time it happened is told to one of them.
+            // Several threads of the process may call this; each occurrence is returned to one of
+            // them.
             match seen.count.replace(before, count) {
                 Ok(()) => return count.wrapping_sub(before),
                 Err(now) => before = now,
@@ -70,12 +77,14 @@ impl Event {
         }
     }
 
-    /// Waits for the event, and returns how often it has happened since this member last saw it.
+    /// Waits for the event, and returns how often it has happened since this member last learned of
+    /// it.
     pub fn wait(&self) -> u64 {
         self.sleep(None)
     }
 
-    /// Waits for the event at most this long by the monotonic clock; returns 0 if it has not happened.
+    /// Waits for the event at most this long by the monotonic clock; returns 0 if it has not
+    /// happened.
     pub fn wait_timeout(&self, most: Duration) -> u64 {
         self.sleep(Some(most))
     }

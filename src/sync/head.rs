@@ -1,5 +1,5 @@
-//! The first bytes of a segment that holds a lock or a queue. `docs/messaging.md` is the prose
-//! copy.
+//! The first bytes of a segment that holds a lock or a queue. `docs/messaging.md` describes the
+//! same bytes in prose.
 
 use crate::layout::{checksum, record};
 use crate::word::{Half, Word};
@@ -8,10 +8,10 @@ use crate::word::{Half, Word};
 pub(crate) const MAKING: u64 = u64::from_le_bytes(*b"HOTPMAKE");
 /// `magic` of a segment that is complete.
 pub(crate) const READY: u64 = u64::from_le_bytes(*b"HOTPTALK");
-/// Version of these segments.
+/// Version of the layout of these segments.
 pub(crate) const VERSION: u32 = 1;
 
-/// What lies in a segment.
+/// The kind of lock or queue in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Kind {
@@ -33,12 +33,12 @@ impl Kind {
         (Self::Channel, "channel"),
     ];
 
-    /// The word for it.
+    /// Returns the name of the kind.
     pub(crate) fn name(self) -> &'static str {
         Self::name_of(self as u32)
     }
 
-    /// The word for a number of a segment.
+    /// Returns the name of the kind with this number in a segment.
     pub(crate) fn name_of(number: u32) -> &'static str {
         Self::ALL
             .iter()
@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// The first 128 bytes.
+/// The head: the first 128 bytes of a segment.
 #[repr(C)]
 pub(crate) struct Head {
     pub(crate) magic: Word,
@@ -71,7 +71,7 @@ pub(crate) struct Head {
 record!(Head, 128);
 
 impl Head {
-    /// What `check` has to be.
+    /// Returns the value that `check` must have.
     pub(crate) fn sum(&self) -> u32 {
         let pair = |low: &Half, high: &Half| u64::from(low.load()) | u64::from(high.load()) << 32;
         checksum([
@@ -90,7 +90,7 @@ impl Head {
     }
 }
 
-/// One member of a lock or queue.
+/// The record of one member of a lock or queue.
 #[repr(C)]
 pub(crate) struct MemberRec {
     pub(crate) name: [Word; 4],
@@ -98,7 +98,8 @@ pub(crate) struct MemberRec {
     pub(crate) pid: Half,
     pub(crate) epoch: Word,
     pub(crate) since: Word,
-    /// How the last process left the seat; 0 while it has it, or if it died with it.
+    /// How the last process gave the seat back; 0 while a process has the seat, or if it died with
+    /// it.
     pub(crate) last: Word,
 }
 

@@ -1,4 +1,4 @@
-//! The word that says who has a lock.
+//! The word that names the holder of a lock.
 
 use super::seats::Seats;
 use super::slips::{Slip, planted};
@@ -12,7 +12,7 @@ const HOLDER: u32 = 0xffff;
 const SLEEPERS: u32 = 1 << 30;
 const BROKEN: u32 = 1 << 31;
 
-/// A lock word in a line of its own.
+/// A lock word in a cache line of its own.
 #[repr(C)]
 pub(crate) struct Holder {
     word: SharedHalf,
@@ -21,16 +21,16 @@ pub(crate) struct Holder {
 
 record!(Holder, 64);
 
-/// In what state a lock was had.
+/// The state of the value when a member got the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Its last holder gave it back.
+    /// The last holder gave the lock back.
     Whole,
-    /// A holder died or panicked, and nobody has repaired the value since.
+    /// A holder died or panicked, and no member has repaired the value since.
     Broken,
 }
 
-/// Why a lock was not had.
+/// Why a member did not get a lock.
 pub(crate) enum Refused {
     TimedOut,
     System(io::Error),
@@ -40,7 +40,7 @@ fn found(word: u32) -> Found {
     if word & BROKEN == 0 { Found::Whole } else { Found::Broken }
 }
 
-/// How the member `me` is written into the word.
+/// Returns the bits of the word that name member `me`.
 fn mark_of(me: usize) -> u32 {
     me as u32 + 1
 }
@@ -53,12 +53,13 @@ impl Holder {
         (free && self.word.replace(word, word | mark_of(me)).is_ok()).then(|| found(word))
     }
 
-    /// Takes the lock, waiting for a living holder; of a dead one at once.
+    /// Takes the lock. Waits for a living holder, and takes the lock of a dead one.
     pub(crate) fn take(&self, me: usize, seats: Seats, patience: &mut Patience) -> Result<Found, Refused> {
         if let Some(found) = self.try_take(me) {
             return Ok(found);
         }
-        // Others may sleep beside one that was woken, so it tells the next holder so.
+        // Other processes may sleep beside the one that was woken. So this one passes the bit on to
+        // the next holder.
         let mut sleepers = 0;
         loop {
             let word = self.word.load();
@@ -86,7 +87,7 @@ impl Holder {
         }
     }
 
-    /// Waits until no writer has the lock. A dead one loses it.
+    /// Waits until no writer holds the lock. A dead writer loses it.
     pub(crate) fn wait_free(&self, me: usize, seats: Seats, patience: &mut Patience) -> Result<(), Refused> {
         loop {
             let word = self.word.load();
@@ -109,8 +110,8 @@ impl Holder {
         }
     }
 
-    /// If the holder that `word` names is dead, its lock goes to this member, or back if that does
-    /// not want it.
+    /// Takes the lock from the holder that `word` names, if that is dead. With `keep` it goes to
+    /// this member, otherwise it becomes free.
     #[cold]
     fn take_of_dead(&self, word: u32, me: usize, seats: Seats, keep: bool) -> Result<Option<Found>, Refused> {
         let holder = word & HOLDER;
@@ -120,7 +121,8 @@ impl Holder {
         let Some(_proof) = seats.prove_dead(holder as usize - 1).map_err(Refused::System)? else {
             return Ok(None);
         };
-        // While the proof lives no process has that seat, so the word cannot come to name it anew.
+        // While the proof lives no process has that seat, so the word cannot begin to name it
+        // again.
         let mut word = self.word.load();
         while word & HOLDER == holder {
             let next = if keep { mark_of(me) | word & SLEEPERS } else { 0 };
@@ -138,8 +140,8 @@ impl Holder {
         Ok(None)
     }
 
-    /// Gives the lock back and wakes up to `sleepers`. `broken` says that the value may be half
-    /// written.
+    /// Gives the lock back and wakes up to `sleepers` processes. `broken` means that the value may
+    /// be torn.
     pub(crate) fn give_back(&self, broken: bool, sleepers: i32) {
         let mut word = self.word.load();
         let mark = if broken { BROKEN } else { 0 };
@@ -151,7 +153,7 @@ impl Holder {
         }
     }
 
-    /// Says that the value is whole again. Only the holder does.
+    /// Marks the value as whole again. Only the holder calls this.
     pub(crate) fn mend(&self) {
         let mut word = self.word.load();
         while let Err(now) = self.word.replace(word, word & !BROKEN) {
@@ -159,14 +161,14 @@ impl Holder {
         }
     }
 
-    /// Whether a member has it, and whether the value is whole.
+    /// Returns whether a member holds the lock, and whether the value is whole.
     pub(crate) fn look(&self) -> (bool, Found) {
         let word = self.word.load();
         (word & HOLDER != 0, found(word))
     }
 
-    /// Gives up what a predecessor of this member held when it died. For a claim, before anything
-    /// else.
+    /// Gives up the lock that a predecessor of this member held when it died. A claim of a seat
+    /// does this first.
     pub(crate) fn give_up(&self, me: usize) {
         let mut word = self.word.load();
         while word & HOLDER == mark_of(me) {

@@ -1,8 +1,8 @@
 //! Locks between processes that survive the death of any of them.
 //!
-//! Each lies in a segment of its own, under a key that all processes know, with a fixed list of
-//! members. No pthread object is in it, and no clock decides who is dead: `docs/messaging.md` has
-//! the bytes and what a kill at each step leaves.
+//! Each lock lies in a segment of its own, under a key that all processes share, with a fixed list
+//! of members. The segment contains no pthread object, and no clock decides which process is dead.
+//! `docs/messaging.md` describes the bytes and the state that a kill at each step leaves.
 
 mod barrier;
 mod conf;

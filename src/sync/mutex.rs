@@ -1,4 +1,4 @@
-//! A value that one process at a time has.
+//! A value that one process at a time reads and writes.
 
 use super::conf::LockConf;
 use super::error::{LockError, OpenError, OwnerDied};
@@ -16,14 +16,14 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// Where the value lies, after the lock word.
+/// Offset of the value, after the lock word.
 const VALUE: u64 = LINE;
 
-/// A value in shared memory that one thread of one process at a time has.
+/// A value in shared memory that one thread of one process uses at a time.
 ///
-/// If its holder dies, the next one gets it together with [`OwnerDied`]. If its holder is stopped,
-/// it keeps the lock. There is no order among those that wait. A thread that locks it twice waits
-/// for itself.
+/// If its holder dies, the next member that locks gets [`OwnerDied`] with the value. A stopped
+/// holder keeps the lock. Waiting members get the lock in no particular order. A thread that locks
+/// the mutex twice waits for itself.
 ///
 /// ```
 /// use hotpool::sync::{LockConf, Mutex};
@@ -39,22 +39,28 @@ const VALUE: u64 = LINE;
 pub struct Mutex<T> {
     holder: ForAll<At<Holder>>,
     value: ValueAt<T>,
-    /// Dropped last: it keeps the memory.
+    /// Dropped last: it keeps the memory mapped.
     site: Site,
 }
 
-/// The right to the value of a [`Mutex`]. Given back on drop; if a panic drops it, the next holder
-/// is told.
+/// The right to use the value of a [`Mutex`]. Dropping it gives the lock back. If a panic drops it,
+/// the next member that locks gets [`OwnerDied`].
 #[must_use = "the lock is given back at once if it is not kept"]
 pub struct MutexGuard<'a, T: Pod + Schema> {
     mutex: &'a Mutex<T>,
     held: Held<'a, T>,
-    /// A guard stays in its thread.
+    /// Keeps a guard in its thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl<T: Pod + Schema + Send> Mutex<T> {
-    /// Opens the mutex as the member `me`, and makes it if there is none. A new value is all zeros.
+    /// Opens the mutex as the member `me`, and creates it if it does not exist. A new value is all
+    /// zeros.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
         let spec = conf.spec::<T>(Kind::Mutex, VALUE + size_of::<T>() as u64);
         let site = Site::open(&spec, me, Role::Both, &|_, _| Ok(()))?;
@@ -65,18 +71,32 @@ impl<T: Pod + Schema + Send> Mutex<T> {
         Ok(Mutex { holder, value, site })
     }
 
-    /// Takes the lock, however long that takes.
+    /// Takes the lock, and waits without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; otherwise a system call
+    /// failed.
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         self.take(None)
     }
 
-    /// Takes the lock, unless a living process has it longer than that. The time is that of the
-    /// monotonic clock.
+    /// Takes the lock, and waits at most this long by the monotonic clock for a living holder.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; `LockError::TimedOut`
+    /// after the deadline; otherwise a system call failed.
     pub fn lock_timeout(&self, most: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         self.take(Some(most))
     }
 
-    /// Takes the lock if no living process has it.
+    /// Takes the lock if no living process holds it.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; `LockError::TimedOut` if
+    /// a living process holds the lock; otherwise a system call failed.
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         match self.holder.try_take(self.site.me) {
             Some(found) => self.guard(found),
@@ -84,15 +104,17 @@ impl<T: Pod + Schema + Send> Mutex<T> {
         }
     }
 
-    /// Takes the lock. If the value may be half written, `repair` makes it whole first.
+    /// Takes the lock, and lets `repair` make the value whole first if it may be torn.
     ///
-    /// Fails only if the kernel does not say who lives.
+    /// # Errors
+    ///
+    /// The kernel does not report which members live: the semaphores were removed.
     pub fn lock_or_repair(&self, repair: impl FnOnce(&mut T)) -> std::io::Result<MutexGuard<'_, T>> {
         match self.lock() {
             Ok(guard) => Ok(guard),
             Err(LockError::OwnerDied(died)) => Ok(died.repair(repair)),
             Err(LockError::System(error)) => Err(error),
-            // There is no deadline.
+            // This call has no deadline.
             Err(LockError::TimedOut) => Err(std::io::ErrorKind::TimedOut.into()),
         }
     }
@@ -116,8 +138,8 @@ impl<T: Pod + Schema + Send> Mutex<T> {
 }
 
 impl<'a, T: Pod + Schema> OwnerDied<MutexGuard<'a, T>> {
-    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, the
-    /// next holder is told that the owner died again.
+    /// Runs `repair` on the value, and marks the value as whole. If this process dies during the
+    /// repair, the next member that locks gets [`OwnerDied`] again.
     pub fn repair(self, repair: impl FnOnce(&mut T)) -> MutexGuard<'a, T> {
         let mut guard = self.into_inner();
         repair(&mut guard);

@@ -1,4 +1,4 @@
-//! Removing a lock or queue.
+//! Removal of a lock or queue.
 
 use super::head::{Head, MAKING, READY};
 use super::seats::Seats;
@@ -10,23 +10,23 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoveError {
-    /// A call of the kernel's failed.
+    /// A system call failed.
     #[error("cannot remove {key}: {source}")]
     System {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
-        /// What the kernel said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A process uses it.
+    /// Processes have it attached.
     #[error("cannot remove {key}: {attached} processes use it; stop them first")]
     InUse {
-        /// The key.
+        /// Key of the lock or queue.
         key: Key,
         /// Number of attaches.
         attached: u64,
     },
-    /// It is no lock or queue.
+    /// The segment under the key is not a lock or queue.
     #[error("cannot remove {key}: what is there is neither a lock nor a queue")]
     Foreign {
         /// The key.
@@ -34,8 +34,11 @@ pub enum RemoveError {
     },
 }
 
-/// Removes the lock or queue under a key, with everything in it; whether there was one. Refuses
-/// while a process uses it.
+/// Removes the lock or queue under a key, with all its contents; returns whether it existed.
+///
+/// # Errors
+///
+/// A process uses it, the segment is something else, or a system call failed.
 pub fn remove(key: Key) -> Result<bool, RemoveError> {
     let system = |source| RemoveError::System { key, source };
     let backend = Home::sysv().open();
@@ -52,7 +55,7 @@ pub fn remove(key: Key) -> Result<bool, RemoveError> {
             Some(attached) => return Err(RemoveError::InUse { key, attached }),
         }
     }
-    // Without a segment the set may be that of a pool: then it is not ours.
+    // Without a segment the set may belong to a pool, so its mark is checked.
     let seats = Seats::find(key).map_err(system)?;
     match seats {
         Some(seats) if seats.is_ours().map_err(system)? => seats.remove().map_err(system)?,

@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// How many guards for reading a member has.
+/// The number of guards for reading that a member has.
 #[repr(C)]
 pub(crate) struct Readers {
     count: SharedHalf,
@@ -31,20 +31,20 @@ record!(Readers, 64);
 
 const READERS: u64 = LINE;
 
-/// A value in shared memory that many read at once, or one thread of one process writes.
+/// A value in shared memory that many threads read at once, or one thread of one process writes.
 ///
-/// Readers do not keep readers out. A writer that waits keeps new readers out. The share of a dead
-/// reader is void; if a writer dies, everyone after it is told by [`OwnerDied`] until a writer has
-/// repaired the value. A stopped process keeps what it has.
+/// Readers do not exclude each other. A waiting writer keeps new readers out. The share of a dead
+/// reader is void. After a writer has died, every lock returns [`OwnerDied`] until a writer has
+/// repaired the value. A stopped process keeps its lock.
 pub struct RwLock<T> {
     writer: ForAll<At<Holder>>,
     readers: ForAll<Table<Readers>>,
     value: ValueAt<T>,
-    /// Dropped last: it keeps the memory.
+    /// Dropped last: it keeps the memory mapped.
     site: Site,
 }
 
-/// The right to read the value of a [`RwLock`]. Given back on drop.
+/// The right to read the value of a [`RwLock`]. Dropping it gives the lock back.
 #[must_use = "the lock is given back at once if it is not kept"]
 pub struct ReadGuard<'a, T: Pod + Schema> {
     lock: &'a RwLock<T>,
@@ -52,8 +52,8 @@ pub struct ReadGuard<'a, T: Pod + Schema> {
     _thread: PhantomData<*const ()>,
 }
 
-/// The right to write the value of a [`RwLock`]. Given back on drop; if a panic drops it, those
-/// after it are told.
+/// The right to write the value of a [`RwLock`]. Dropping it gives the lock back. If a panic drops
+/// it, the next members that lock get [`OwnerDied`].
 #[must_use = "the lock is given back at once if it is not kept"]
 pub struct WriteGuard<'a, T: Pod + Schema> {
     lock: &'a RwLock<T>,
@@ -62,7 +62,13 @@ pub struct WriteGuard<'a, T: Pod + Schema> {
 }
 
 impl<T: Pod + Schema + Send + Sync> RwLock<T> {
-    /// Opens the lock as the member `me`, and makes it if there is none. A new value is all zeros.
+    /// Opens the lock as the member `me`, and creates it if it does not exist. A new value is all
+    /// zeros.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &LockConf, me: &str) -> Result<Self, OpenError> {
         let members = conf.members.len() as u64;
         let value_at = READERS + members * size_of::<Readers>() as u64;
@@ -73,7 +79,7 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
         let value = ValueAt::new(&site.region, site.body + value_at)
             .map_err(|OutOfBounds| site.damaged("its value lies outside"))?;
         let lock = RwLock { writer, readers, value, site };
-        // What a predecessor of this name had is void.
+        // The shares of a predecessor under this name are void.
         if let Some(mine) = lock.readers.get(lock.site.me) {
             mine.count.store(0);
             futex::wake(&mine.count, i32::MAX);
@@ -82,22 +88,42 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
         Ok(lock)
     }
 
-    /// Takes the lock for reading, however long that takes.
+    /// Takes the lock for reading, and waits without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; otherwise a system call
+    /// failed.
     pub fn read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
         self.share(None)
     }
 
-    /// Takes the lock for reading, unless a living writer has it longer than that.
+    /// Takes the lock for reading, and waits at most this long for a living writer.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; `LockError::TimedOut`
+    /// after the deadline; otherwise a system call failed.
     pub fn read_timeout(&self, most: Duration) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
         self.share(Some(most))
     }
 
-    /// Takes the lock for writing, however long that takes.
+    /// Takes the lock for writing, and waits without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; otherwise a system call
+    /// failed.
     pub fn write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
         self.take(None)
     }
 
-    /// Takes the lock for writing, unless living processes have it longer than that.
+    /// Takes the lock for writing, and waits at most this long for living processes.
+    ///
+    /// # Errors
+    ///
+    /// `LockError::OwnerDied` with the guard if the value may be torn; `LockError::TimedOut`
+    /// after the deadline; otherwise a system call failed.
     pub fn write_timeout(&self, most: Duration) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
         self.take(Some(most))
     }
@@ -146,7 +172,7 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
         let found = self.writer.take(self.site.me, self.site.seats, &mut patience);
         let answer = found.and_then(|found| {
             let emptied = (0..self.readers.len()).try_for_each(|member| self.empty(member, &mut patience));
-            // Nothing was written: a value that was whole still is.
+            // This process has written nothing, so a whole value is still whole.
             emptied.map(|()| found).inspect_err(|_| self.writer.give_back(false, i32::MAX))
         });
         let found = match answer {
@@ -164,7 +190,7 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
         }
     }
 
-    /// Waits until a member has no guard for reading. Those of a dead one are void.
+    /// Waits until a member has no guard for reading. The guards of a dead member are void.
     fn empty(&self, member: usize, patience: &mut Patience) -> Result<(), Refused> {
         let Some(readers) = self.readers.get(member) else { return Ok(()) };
         loop {
@@ -206,8 +232,8 @@ impl<T> RwLock<T> {
 }
 
 impl<'a, T: Pod + Schema> OwnerDied<WriteGuard<'a, T>> {
-    /// Lets `repair` make the value whole, and notes that it is. If this process dies in it, those
-    /// after it are told that the owner died again.
+    /// Runs `repair` on the value, and marks the value as whole. If this process dies during the
+    /// repair, the next members that lock get [`OwnerDied`] again.
     pub fn repair(self, repair: impl FnOnce(&mut T)) -> WriteGuard<'a, T> {
         let mut guard = self.into_inner();
         repair(&mut guard);

@@ -1,7 +1,9 @@
-//! Which members live: a set of semaphores, one for each member, that the kernel undoes at a death.
+//! The semaphores that show which members live: one for each member, which the kernel undoes at its
+//! death.
 //!
-//! The set has two more: number 0 is taken by the process that fills a new segment, number 1 marks
-//! the set as ours. `docs/messaging.md` says why a semaphore that can be taken proves a death.
+//! The set has two more. The process that fills a new segment takes number 0. Number 1 marks the
+//! set as made by hotpool. `docs/messaging.md` explains why a semaphore that can be taken proves a
+//! death.
 
 use super::error::OpenError;
 use crate::share::Process;
@@ -12,28 +14,28 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the second semaphore of our sets is.
+/// The value of the second semaphore, which marks a set as made by hotpool.
 const MARK: u32 = 0x4851;
 /// The semaphore of the process that fills a segment.
 pub(crate) const MAKER: u16 = 0;
 const MARKED: u16 = 1;
 const FIRST: u16 = 2;
 
-/// The semaphores that this process has taken: process, set, number. What its own pid holds and is
-/// not here was taken by the program that this process ran before an `exec`.
+/// The semaphores that this process has taken: process, set, number. If the kernel names this pid
+/// for a semaphore that is not listed, the program before an `exec` has taken it.
 static TAKEN: Mutex<BTreeSet<(u32, i32, u16)>> = Mutex::new(BTreeSet::new());
 
 fn taken() -> MutexGuard<'static, BTreeSet<(u32, i32, u16)>> {
     TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The set of a lock or queue.
+/// The set of semaphores of a lock or queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seats {
     semid: i32,
 }
 
-/// A semaphore that this process has. Given back on drop, by the process that took it.
+/// A semaphore that this process has taken. Dropping it in that process gives it back.
 #[derive(Debug)]
 pub(crate) struct Seat {
     seats: Seats,
@@ -41,13 +43,13 @@ pub(crate) struct Seat {
     pid: u32,
 }
 
-/// The semaphore of a member.
+/// Returns the number of the semaphore of a member.
 pub(crate) fn of_member(member: usize) -> u16 {
     FIRST.saturating_add(u16::try_from(member).unwrap_or(u16::MAX))
 }
 
 impl Seats {
-    /// The set under `key`, and whether it was made here.
+    /// Opens the set under `key`, or creates it; returns whether it is new.
     pub(crate) fn open(key: Key, members: usize, mode: u32) -> Result<(Seats, bool), OpenError> {
         let system = |call| OpenError::system(key, call);
         for _ in 0..crate::limits::OWNER_ROUNDS {
@@ -68,12 +70,12 @@ impl Seats {
         Err(OpenError::SeatsRemoved { key })
     }
 
-    /// The set under `key`, if there is one.
+    /// Returns the set under `key`, if it exists.
     pub(crate) fn find(key: Key) -> io::Result<Option<Seats>> {
         Ok(sysv::sem_find(key)?.map(|semid| Seats { semid }))
     }
 
-    /// Whether the set is one of a lock or queue.
+    /// Returns whether the set belongs to a lock or queue.
     pub(crate) fn is_ours(self) -> io::Result<bool> {
         Ok(sysv::sem_value(self.semid, MARKED.into())? == MARK)
     }
@@ -85,7 +87,7 @@ impl Seats {
             return foreign(format!("its semaphores belong to uid {}", stat.uid));
         }
         let value = sysv::sem_value(self.semid, MARKED.into()).map_err(OpenError::system(key, "semctl"))?;
-        // One that its maker did not come to mark was never used.
+        // A set whose creator died before it marked the set was never used.
         let is_ours = value == MARK || value == 0 && stat.last_op == 0;
         if !is_ours {
             return foreign("it has semaphores that are not those of a lock or queue".into());
@@ -114,7 +116,7 @@ impl Seats {
                 if !mine || taken.contains(&(pid, self.semid, number)) {
                     return Ok(None);
                 }
-                // The program before an `exec` has it, and its memory is gone.
+                // The program before an `exec` took it, and the memory of that program is unmapped.
             }
             Err(error) => return Err(error),
         }
@@ -122,7 +124,7 @@ impl Seats {
         Ok(Some(Seat { seats: self, number, pid }))
     }
 
-    /// Takes a semaphore, waiting for a dying process.
+    /// Takes a semaphore, and waits for a dying process.
     pub(crate) fn take_in(self, number: u16, wait: Duration) -> io::Result<Option<Seat>> {
         let began = Instant::now();
         let mut pause = Duration::from_micros(100);
@@ -139,19 +141,19 @@ impl Seats {
         }
     }
 
-    /// The proof that a member is dead, which keeps its successor out as long as it lives; `None`
-    /// if it is not dead.
+    /// Takes the proof that a member is dead, which keeps its successor out while it lives; returns
+    /// `None` if the member is alive.
     pub(crate) fn prove_dead(self, member: usize) -> io::Result<Option<Seat>> {
         self.take(of_member(member))
     }
 
-    /// Whether a process has the seat of a member. Says nothing of the next moment.
+    /// Returns whether a process has the seat of a member. That may change at any moment.
     pub(crate) fn is_taken(self, member: usize) -> io::Result<bool> {
         Ok(sysv::sem_value(self.semid, of_member(member).into())? != 0)
     }
 
-    /// Waits until no process has the seat of a member; `false` if one still has it after this
-    /// time. Takes nothing.
+    /// Waits until no process has the seat of a member, and takes nothing. Returns `false` if a
+    /// process still has it after this time.
     pub(crate) fn wait_free(self, member: usize, most: Duration) -> io::Result<bool> {
         match sysv::sem_op(self.semid, &[(of_member(member), 0)], most) {
             Ok(()) => Ok(true),
@@ -160,22 +162,22 @@ impl Seats {
         }
     }
 
-    /// The pid of the process that last had a semaphore; 0 if it is not visible here.
+    /// Returns the pid of the process that last had a semaphore; 0 if it is not visible here.
     pub(crate) fn pid_of(self, number: u16) -> io::Result<i32> {
         sysv::sem_pid(self.semid, number.into())
     }
 
-    /// The process that last had a semaphore.
+    /// Returns the process that last had a semaphore.
     pub(crate) fn holder(self, number: u16) -> Process {
         Process::look(sysv::sem_pid(self.semid, number.into()).unwrap_or(0))
     }
 
-    /// The process that last had the seat of a member.
+    /// Returns the process that last had the seat of a member.
     pub(crate) fn holder_of(self, member: usize) -> Process {
         self.holder(of_member(member))
     }
 
-    /// Whether the key leads to this set.
+    /// Returns whether the key leads to this set.
     pub(crate) fn is_named(self, key: Key) -> io::Result<bool> {
         Ok(sysv::sem_find(key)? == Some(self.semid))
     }
@@ -187,7 +189,7 @@ impl Seats {
 }
 
 impl Seat {
-    /// Whether this process has it, and is not a forked child.
+    /// Returns whether this process took the semaphore; a forked child did not.
     pub(crate) fn is_mine(&self) -> bool {
         self.pid == sys::pid()
     }
@@ -200,7 +202,7 @@ impl Drop for Seat {
         }
         let mut taken = taken();
         taken.remove(&(self.pid, self.seats.semid, self.number));
-        // It fails if the set is gone, and then there is nothing to give back.
+        // It fails if the set was removed, and then nothing has to be given back.
         let _ = sysv::sem_op(self.seats.semid, &[(self.number, -1)], Duration::ZERO);
     }
 }

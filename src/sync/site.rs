@@ -1,6 +1,6 @@
-//! The one way to the segment of a lock or queue: find or make it, judge it, take a seat.
+//! The segment of a lock or queue: find or create it, judge it, take a seat.
 //!
-//! Everything that says where the memory of a lock or queue comes from is in this file.
+//! Everything that decides where the memory of a lock or queue comes from is in this file.
 
 use super::error::OpenError;
 use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
@@ -21,7 +21,7 @@ const MEMBER_BYTES: u64 = size_of::<MemberRec>() as u64;
 /// The mode of a segment that only its user may open.
 pub(crate) const MODE: u32 = 0o600;
 
-/// What a member may do.
+/// The role of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Role {
@@ -40,7 +40,7 @@ impl Role {
     }
 }
 
-/// What a lock or queue is to be like.
+/// The requested properties of a lock or queue.
 pub(crate) struct Spec<'a> {
     pub(crate) key: Key,
     pub(crate) mode: u32,
@@ -65,10 +65,9 @@ pub(crate) struct Site {
     pub(crate) me: usize,
     pub(crate) members: ForAll<Table<MemberRec>>,
     pub(crate) region: ForAll<Region>,
-    /// Where the records of the kind begin.
+    /// Offset of the first record of the kind.
     pub(crate) body: u64,
-    /// The seat is given back before the memory goes: what this process could still store, it has
-    /// stored.
+    /// Given back before the memory is unmapped. This process has done all its stores by then.
     seat: Seat,
     _kept: Kept,
 }
@@ -77,7 +76,7 @@ impl Spec<'_> {
     fn body(&self) -> u64 {
         let schema = self.schema.len() as u64;
         let table = HEAD_BYTES + self.members.len() as u64 * MEMBER_BYTES;
-        // Both are small: limits bound them.
+        // Limits bound both, so they are small.
         round_up(table + schema, limits::LINE).unwrap_or(u64::MAX)
     }
 
@@ -106,7 +105,7 @@ impl Spec<'_> {
 
 impl Site {
     /// Opens what `spec` describes as the member `me`. `fill` writes the records of the kind into a
-    /// new segment, which is zero; nobody else uses it then.
+    /// new segment, which is all zeros; no other process uses it yet.
     pub(crate) fn open(
         spec: &Spec<'_>,
         me: &str,
@@ -139,7 +138,7 @@ impl Site {
             holder: seats.holder(semaphore),
             waited_ms: began.elapsed().as_millis() as u64,
         })?;
-        // Another set under the key would let two processes have the same seat.
+        // With another set under the key, two processes could have the same seat.
         if !seats.is_named(key).map_err(OpenError::system(key, "semget"))? {
             return Err(OpenError::SeatsRemoved { key });
         }
@@ -147,7 +146,7 @@ impl Site {
             member.since.store(sys::wall_nanos());
             member.epoch.store(member.epoch.load().wrapping_add(1));
             member.last.store(0);
-            // The last: a watcher takes it for a signature.
+            // Stored last: a watcher takes it as the end of the claim.
             member.pid.store(sys::pid());
         }
         Ok(Site {
@@ -162,17 +161,17 @@ impl Site {
         })
     }
 
-    /// Name of a member.
+    /// Returns the name of a member.
     pub(crate) fn name(&self, member: usize) -> String {
         self.members.get(member).map(|member| text(&member.name)).unwrap_or_default()
     }
 
-    /// The error for bytes that cannot be.
+    /// Returns the error for bytes that break a rule.
     pub(crate) fn damaged(&self, what: &'static str) -> OpenError {
         OpenError::Damaged { key: self.key, what }
     }
 
-    /// The records that a kind has at `offset` of its body.
+    /// Returns the table of records at `offset` of the body.
     pub(crate) fn table<T: crate::layout::Record>(
         &self,
         offset: u64,
@@ -182,7 +181,7 @@ impl Site {
         self.region.table(at, count).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
     }
 
-    /// The record that a kind has at `offset` of its body.
+    /// Returns the record at `offset` of the body.
     pub(crate) fn at<T: crate::layout::Record>(&self, offset: u64) -> Result<ForAll<At<T>>, OpenError> {
         let at = self.body.saturating_add(offset);
         self.region.at(at).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
@@ -190,16 +189,16 @@ impl Site {
 }
 
 impl Drop for Site {
-    /// Says that the seat is given back. A forked child has neither the seat nor the memory.
+    /// Records that the seat is given back. A forked child has neither the seat nor the memory.
     fn drop(&mut self) {
         let Some(member) = self.members.get(self.me).filter(|_| self.seat.is_mine()) else { return };
         member.last.store(if std::thread::panicking() { PANICKED } else { LEFT });
-        // A later claim of the same process signs anew.
+        // A later claim of the same process records its pid again.
         member.pid.store(0);
     }
 }
 
-/// The segment, complete. `made` says that the set of semaphores is new.
+/// Returns the complete segment. `made` means that the set of semaphores is new.
 fn find_or_make(
     spec: &Spec<'_>,
     seats: Seats,
@@ -216,7 +215,7 @@ fn find_or_make(
             return Ok(segment);
         }
     }
-    // While this process has the semaphore, no process is filling a segment.
+    // While this process has the semaphore, no other process is filling a segment.
     let maker = seats.take_in(MAKER, spec.wait).map_err(OpenError::system(key, "semop"))?;
     let _maker = maker.ok_or_else(|| OpenError::Taken {
         key,
@@ -298,7 +297,7 @@ fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether the segment is what the configuration describes.
+/// Checks that the segment is the one that the configuration describes.
 fn judge(spec: &Spec<'_>, head: &Head, region: &Region) -> Result<(), OpenError> {
     let key = spec.key;
     if head.layout.load() != VERSION {

@@ -1,7 +1,7 @@
-//! Bugs in locks and queues that a test build plants on purpose, so that `tests/message_kills.rs`
-//! shows that it detects each.
+//! Bugs in locks and queues that a test build plants on purpose. `tests/message_kills.rs` shows
+//! that it detects each.
 //!
-//! They exist only with the feature `mutants`, as those of the pool in `src/mutants.rs`.
+//! They exist only with the feature `mutants`, like those of the pool in `src/mutants.rs`.
 
 macro_rules! slips {
     ($($name:ident: $says:literal, $by:literal;)+) => {
@@ -13,7 +13,7 @@ macro_rules! slips {
             $(#[doc = $says] $name,)+
         }
 
-        /// All of them: what each does wrong, and the scenario that detects it.
+        /// Lists every bug: its name, its effect, and the scenario that detects it.
         #[cfg(feature = "mutants")]
         pub const ALL: &[(Slip, &str, &str)] = &[$((Slip::$name, $says, $by)),+];
     };
@@ -38,7 +38,7 @@ mod active {
 
     static ACTIVE: AtomicU32 = AtomicU32::new(u32::MAX);
 
-    /// Plants this one instead of the previous one.
+    /// Plants this bug instead of the previous one.
     pub fn plant(slip: Option<Slip>) {
         ACTIVE.store(slip.map_or(u32::MAX, |slip| slip as u32), Ordering::SeqCst);
     }

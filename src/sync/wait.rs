@@ -1,20 +1,20 @@
-//! Sleeping until a word changes, in slices and up to a deadline of the monotonic clock.
+//! Sleeping until a word changes, in slices, up to a deadline of the monotonic clock.
 
 use crate::sys::futex;
 use crate::word::SharedHalf;
 use std::time::{Duration, Instant};
 
-/// Longest slice of a process that waits for a lock.
+/// The longest slice of a process that waits for a lock.
 pub(crate) const FOR_A_LOCK: Duration = Duration::from_millis(16);
-/// Longest slice of a process that waits for a message: five looks a second cost next to nothing.
-/// Only a wake-up that was lost with the process that owed it takes as long.
+/// The longest slice of a process that waits for a message: five checks a second cost next to
+/// nothing. A waiter sleeps that long only if the process that owed the wake-up died.
 pub(crate) const FOR_A_MESSAGE: Duration = Duration::from_millis(200);
 
 const FIRST_SLICE: Duration = Duration::from_millis(1);
-/// Looks at a word before the first sleep: about as long as a short critical section takes.
+/// Checks of a word before the first sleep: about as long as a short critical section takes.
 const LOOKS: u32 = 60;
 
-/// How long a waiter goes on.
+/// How long a waiter continues.
 pub(crate) struct Patience {
     end: Option<Instant>,
     slice: Duration,
@@ -23,19 +23,19 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Up to `most`, without end if there is none.
+    /// Waits up to `most`, or without a deadline if that is `None`.
     pub(crate) fn new(most: Option<Duration>, longest: Duration) -> Self {
-        // A deadline that the clock cannot say is none.
+        // A deadline that the clock cannot represent counts as none.
         let end = most.and_then(|most| Instant::now().checked_add(most));
         Patience { end, slice: FIRST_SLICE, longest, looks: LOOKS }
     }
 
-    /// Whether the deadline has passed.
+    /// Returns whether the deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.end.is_some_and(|end| end <= Instant::now())
     }
 
-    /// Whether it is too early for a sleep: then a moment has passed.
+    /// Returns whether it is too early to sleep. If so, it has spun for a moment.
     pub(crate) fn spin(&mut self) -> bool {
         let early = self.looks > 0;
         if early {
@@ -45,7 +45,8 @@ impl Patience {
         early
     }
 
-    /// Sleeps while the word has this value, at most a slice; whether the slice has passed.
+    /// Sleeps while the word has this value, at most one slice; returns whether the slice has
+    /// passed.
     pub(crate) fn sleep(&mut self, word: &SharedHalf, value: u32) -> bool {
         let left = self.end.map_or(self.slice, |end| end.saturating_duration_since(Instant::now()));
         let passed = futex::wait(word, value, self.slice.min(left));
@@ -56,7 +57,7 @@ impl Patience {
     }
 }
 
-/// Rings a bell: wakes all who may sleep on it.
+/// Rings a bell: wakes all processes that may sleep on it.
 #[inline(always)]
 pub(crate) fn ring(bell: &SharedHalf) {
     if bell.load() != 0 {

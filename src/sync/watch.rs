@@ -1,4 +1,4 @@
-//! Learning of the end of a member, and why it ended, whoever its parent is.
+//! Watching a member from any process: when it ends, and why.
 
 use super::head::{Head, MemberRec, READY};
 use super::seats::{Seats, of_member};
@@ -13,24 +13,24 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// `last` of a member that gave its seat back.
+/// The value of `last` after a member gave its seat back.
 pub(super) const LEFT: u64 = 1;
-/// `last` of a member whose seat was given back by a panic.
+/// The value of `last` after a panic gave the seat of a member back.
 pub(super) const PANICKED: u64 = 2;
 
-/// Why a member is no longer there.
+/// Why a member ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// It gave its seat back: the handle was dropped. The process may go on.
+    /// The member gave its seat back: the handle was dropped. The process may continue.
     Left,
-    /// A panic dropped the handle. The process may have caught it.
+    /// A panic dropped the handle. The process may have caught the panic.
     Panicked,
-    /// The process ended with this exit code, and without dropping the handle.
+    /// The process ended with this exit code, without dropping the handle.
     Exited(i32),
     /// This signal killed the process.
     Killed(i32),
-    /// The process is dead, and the kernel does not say why.
+    /// The process is dead, and the kernel does not report why.
     Unknown,
 }
 
@@ -80,8 +80,9 @@ pub enum WatchError {
 
 /// The present process of a member of a lock or queue, watched from any other process.
 ///
-/// The kernel wakes the watcher when the seat of the member becomes free, which proves that the
-/// process has left it or is dead. A stopped process is neither. No clock takes part.
+/// The kernel wakes the watcher when the seat of the member becomes free. That proves that the
+/// process has given the seat back or is dead. A stopped process keeps its seat. No clock takes
+/// part.
 ///
 /// ```
 /// use hotpool::sync::{End, Event, LockConf, Watch};
@@ -103,28 +104,30 @@ pub struct Watch {
     name: String,
     seats: Seats,
     member: usize,
-    /// Claims of the seat up to the one that is watched.
+    /// The number of claims of the seat, up to the watched one.
     epoch: u64,
     pid: i32,
-    /// Missing if the process is in another PID namespace, or the kernel is older than 5.3.
+    /// `None` if the process is in another PID namespace, or the kernel is older than 5.3.
     process: Option<ProcessFd>,
     members: ForAll<Table<MemberRec>>,
     _kept: Kept,
 }
 
-/// How often [`Watch::open`] looks whether a process that has just taken its seat has signed it.
+/// How often [`Watch::open`] checks whether a process that has just taken its seat has recorded its
+/// pid.
 const LOOKS: u32 = 50;
 const PAUSE: Duration = Duration::from_micros(200);
-/// A dead process has lost its semaphores, and a moment later its status is known.
+/// How long to wait for a status. A dead process loses its semaphores a moment before its status is
+/// available.
 const STATUS_WAIT: Duration = Duration::from_secs(1);
 
 impl Watch {
-    /// Watches the process that has the name `name` in the lock or queue under `key`. If it is
-    /// writer and reader of a queue, one of the two seats is watched.
+    /// Watches the process that has the name `name` in the lock or queue under `key`. If the
+    /// process is writer and reader of a queue, one of its two seats is watched.
     ///
     /// # Errors
     ///
-    /// No process has the name, or there is no such member, lock or queue.
+    /// No process has the name, no such member, lock or queue exists, or a system call failed.
     pub fn open(key: Key, name: &str) -> Result<Watch, WatchError> {
         let system = |source| WatchError::System { key, name: name.into(), source };
         let unknown = || WatchError::NoSuchMember { key, name: name.into() };
@@ -146,21 +149,21 @@ impl Watch {
         Err(WatchError::Absent { key, name: name.into() })
     }
 
-    /// Returns the process that is watched, as it is now.
+    /// Returns the watched process in its present state.
     pub fn process(&self) -> Process {
         Process::look(self.pid)
     }
 
-    /// Waits until the member is no longer there, at most this long; returns why, or `None` if it
-    /// is still there. The time runs on the monotonic clock.
+    /// Waits for the end of the member, at most this long by the monotonic clock; returns why it
+    /// ended, or `None` if it has not.
     ///
     /// # Errors
     ///
-    /// The semaphores of the lock or queue were removed.
+    /// The semaphores of the lock or queue were removed, or a system call failed.
     pub fn wait_for_end(&self, most: Duration) -> io::Result<Option<End>> {
         let began = Instant::now();
         loop {
-            // Another process with the name proves the end as well.
+            // If another process has claimed the name, the watched one has ended.
             if self.epoch_now() != self.epoch {
                 return Ok(Some(self.end()));
             }
@@ -177,7 +180,7 @@ impl Watch {
         self.members.get(self.member).map_or(0, |member| member.epoch.load())
     }
 
-    /// Returns why the member is no longer there.
+    /// Returns why the member ended.
     fn end(&self) -> End {
         let last = self.members.get(self.member).map_or(0, |member| member.last.load());
         let is_its_own = self.epoch_now() == self.epoch;
@@ -188,7 +191,7 @@ impl Watch {
         }
         let Some(process) = &self.process else { return End::Unknown };
         let lives = || matches!(self.process().state, ProcessState::Running | ProcessState::Stopped);
-        // The last word of a member that has a successor is lost.
+        // A successor has overwritten `last` of the watched process.
         if !is_its_own && !process.has_ended_in(Duration::ZERO).unwrap_or(false) && lives() {
             return End::Left;
         }
@@ -214,7 +217,7 @@ fn members(region: &Region) -> Result<Table<MemberRec>, OutOfBounds> {
     region.table(size_of::<Head>() as u64, count)
 }
 
-/// Returns what identifies the process that has a seat: its claim, its pid and the process itself.
+/// Returns the identity of the process that has a seat: its claim, its pid and the process itself.
 fn present(
     seats: Seats,
     members: &Table<MemberRec>,
@@ -227,11 +230,11 @@ fn present(
             return Ok(None);
         }
         let (epoch, pid) = (rec.epoch.load(), seats.pid_of(of_member(member))?);
-        // The pid is the last that a member signs. It may be that of another namespace: then this
-        // never agrees.
+        // A member stores its pid last. A pid of another namespace never equals the one of the
+        // semaphore.
         if rec.pid.load() == pid as u32 {
             let process = ProcessFd::open(pid).ok();
-            // It had the seat before and after, so the descriptor is that of the same process.
+            // The process had the seat before and after, so the descriptor belongs to it.
             if seats.is_taken(member)? && seats.pid_of(of_member(member))? == pid && rec.epoch.load() == epoch
             {
                 return Ok(Some((epoch, pid, process)));

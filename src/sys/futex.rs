@@ -2,21 +2,21 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! `futex` takes the address of a word that stays mapped through the call, because it is borrowed, and a
-//! timespec of this file's own frame. The kernel reads the word and writes nothing.
+//! `futex` takes the address of a word and a timespec of this file's own frame. The borrow keeps
+//! the word mapped during the call. The kernel reads the word and writes nothing.
 #![allow(unsafe_code)]
 
 use crate::word::SharedHalf;
 use std::time::Duration;
 
-/// Sleeps while the word has this value, up to `most`; whether it slept that long. May return
-/// early.
+/// Sleeps while the word has this value, up to `most`; returns whether it slept that long. It may
+/// return early.
 pub(crate) fn wait(word: &SharedHalf, value: u32, most: Duration) -> bool {
     let most = libc::timespec {
         tv_sec: most.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: most.subsec_nanos().into(),
     };
-    // SAFETY: see the top of this file. The timeout is relative, which the kernel takes for the
+    // SAFETY: see the top of this file. The timeout is relative, and the kernel measures it by the
     // monotonic clock.
     let answer =
         unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAIT, value, &raw const most) };

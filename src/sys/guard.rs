@@ -2,9 +2,9 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! `mmap` with `MAP_FIXED_NOREPLACE` never maps over anything. A kernel before 4.17 takes the address
-//! as a hint; a page that it maps elsewhere is unmapped at once. A [`Guard`] owns its page and unmaps
-//! it once. No address inside the page is ever turned into a reference.
+//! `mmap` with `MAP_FIXED_NOREPLACE` never maps over anything. A kernel before 4.17 takes the
+//! address as a hint; a page that it maps elsewhere is unmapped at once. A [`Guard`] owns its page
+//! and unmaps it once. No address inside the page ever becomes a reference.
 #![allow(unsafe_code)]
 
 use crate::limits::PAGE;
@@ -45,7 +45,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // A forked child keeps its copy: something of the parent may be mapped before it.
+        // A forked child keeps its copy: a mapping of the parent may precede the page.
         if self.origin.is_here() {
             // SAFETY: this value owns the page.
             unsafe { libc::munmap(self.page, PAGE as usize) };
@@ -59,11 +59,11 @@ pub(crate) fn span(map: &MmapRaw) -> Range<usize> {
     start..start + map.len().next_multiple_of(PAGE as usize)
 }
 
-/// Maps something with an inaccessible page after it; `pages` returns their addresses.
+/// Creates a mapping that an inaccessible page follows; `pages` returns the addresses of its pages.
 ///
-/// The kernel chooses the addresses. If something else follows a mapping, it is made again while the
-/// first one still exists. Sooner or later one ends where an earlier one begins. That one is unmapped,
-/// and leaves room for the page.
+/// The kernel chooses the addresses. If something else follows a mapping, another one is created
+/// while the first still exists. Sooner or later one ends where an earlier one begins. The earlier
+/// one is then unmapped, which leaves room for the page.
 pub(crate) fn guarded<M>(
     mut map: impl FnMut() -> io::Result<M>,
     pages: impl Fn(&M) -> Range<usize>,
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn mappings_get_guards_wherever_the_kernel_puts_them() {
         let map = |pages| MmapMut::map_anon(pages * PAGE as usize).map(MmapRaw::from);
-        // Holes of one and of two pages, each with something after it.
+        // Holes of one and of two pages, each followed by a mapping.
         let filled: Vec<MmapRaw> = (0..300).map(|n| map(1 + n % 2).unwrap()).collect();
         let kept: Vec<MmapRaw> =
             filled.into_iter().enumerate().filter(|(n, _)| n % 4 > 1).map(|(_, map)| map).collect();

@@ -1,8 +1,8 @@
-//! The end of another process: waiting for it, and what the kernel says of it.
+//! The end of another process: waiting for it, and the status that the kernel reports.
 //!
 //! # What the unsafe code here relies on
 //!
-//! Each call takes integers, and pointers to values of this file's own frame, which have the types
+//! Each call takes integers, and pointers to values of this file's own frame, whose types are those
 //! that the kernel documents. A descriptor that the kernel returns is new, and has one owner.
 #![allow(unsafe_code)]
 
@@ -10,15 +10,15 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// A process, whether or not it is a child of this one. No later process of the same pid is
-/// mistaken for it.
+/// A process, whether or not it is a child of this one. It never refers to a later process with the
+/// same pid.
 #[derive(Debug)]
 pub(crate) struct ProcessFd {
     pid: i32,
     fd: OwnedFd,
 }
 
-/// The kernel's `struct pidfd_info`, as long as its first version and the exit code after it.
+/// The kernel's `struct pidfd_info`: its first version, and the exit code that follows it.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct PidfdInfo {
@@ -44,7 +44,7 @@ impl ProcessFd {
         if fd == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just opened it for this call.
+        // SAFETY: the kernel has just opened it for this call, and nothing else owns it.
         Ok(ProcessFd { pid, fd: unsafe { OwnedFd::from_raw_fd(fd as i32) } })
     }
 
@@ -59,13 +59,13 @@ impl ProcessFd {
         }
     }
 
-    /// Returns the status of the ended process, as `waitpid` stores it. A child stays to be waited
-    /// for. `None` if the kernel does not tell it to this process.
+    /// Returns the status of the ended process, in the form of `waitpid`; `None` if this process
+    /// cannot read it. A child can still be waited for.
     pub(crate) fn status(&self) -> Option<i32> {
         self.status_of_child().or_else(|| self.status_of_zombie()).or_else(|| self.status_kept())
     }
 
-    /// Asks as the parent.
+    /// Queries the status as the parent.
     fn status_of_child(&self) -> Option<i32> {
         // SAFETY: the struct consists of integers.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -84,24 +84,26 @@ impl ProcessFd {
         }
     }
 
-    /// Asks `/proc`, which knows it until the parent has waited for the process.
+    /// Reads the status from `/proc`, which has it until the parent has waited for the process.
     fn status_of_zombie(&self) -> Option<i32> {
         let line = super::read_short(&format!("/proc/{}/stat", self.pid)).ok()?;
         let mut fields = line.rsplit_once(')')?.1.split_whitespace();
-        // Without the permission to see it, the kernel shows 0 for it and for the addresses.
+        // Without the permission to see the status, the kernel shows 0 for it and for the
+        // addresses.
         let is_zombie = matches!(fields.next()?, "Z" | "X");
         let status = fields.nth(48)?.parse().ok()?;
         (is_zombie && self.may_see()).then_some(status)
     }
 
-    /// Returns whether the kernel shows this process all of the other one's `/proc` entry.
+    /// Returns whether this process may read all fields of the other one's `/proc` entry.
     fn may_see(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         let uid = super::sysv::effective_uid();
         uid == 0 || std::fs::metadata(format!("/proc/{}", self.pid)).is_ok_and(|its| its.uid() == uid)
     }
 
-    /// Asks the descriptor, which knows it after the parent has waited for the process (Linux 6.15).
+    /// Queries the descriptor, which has the status after the parent has waited for it (Linux
+    /// 6.15).
     fn status_kept(&self) -> Option<i32> {
         let mut info = PidfdInfo { mask: INFO_EXIT, ..PidfdInfo::default() };
         // SAFETY: the call fills a struct of the size that its number contains.
