@@ -1,8 +1,8 @@
-//! Why a message could not be sent or received.
+//! The errors of sending and receiving.
 
 use std::io;
 
-/// Why a message was not sent. The caller still has it, because sending borrows it.
+/// Why a message was not sent. The caller still has the message, because sending borrows it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -12,26 +12,26 @@ pub enum SendError {
     /// A reader had not read the oldest message when the deadline passed.
     #[error("the queue stayed full until the deadline")]
     TimedOut,
-    /// The message is longer than the configuration says.
+    /// The message is longer than the configuration allows.
     #[error("a message of {found} bytes is longer than the {max} bytes that MessageSize has room for")]
     TooLong {
-        /// Its length.
+        /// Length of the message in bytes.
         found: u64,
-        /// The most there is room for.
+        /// Length of the largest possible message in bytes.
         max: u64,
     },
-    /// The queue may lend no memory to write in place.
+    /// The queue does not lend memory to write in place.
     #[error(
         "only a channel with OnDead = hold and OnSlow = block lends its memory: elsewhere a reader may be overtaken"
     )]
     Lossy,
-    /// The numbers of messages are used up.
+    /// The queue has used up its message numbers.
     #[error("the queue has had 2^47 messages, which is all that it can number; remove it and begin again")]
     Exhausted,
-    /// The segment names what cannot be.
+    /// The segment names a chunk, member or number that cannot exist.
     #[error("the queue is damaged: {0}")]
     Damaged(&'static str),
-    /// The kernel does not say who lives.
+    /// The kernel does not report whether a reader lives.
     #[error("cannot tell whether a reader lives: {0}")]
     System(io::Error),
 }
@@ -40,22 +40,22 @@ pub enum SendError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// There is none.
+    /// The queue has no message for this reader.
     #[error("there is no message")]
     Empty,
-    /// There was none until the deadline.
+    /// No message arrived before the deadline.
     #[error("there was no message until the deadline")]
     TimedOut,
-    /// So many messages were overwritten before this reader came to them. The next call goes on
-    /// after them.
+    /// This many messages were overwritten before this reader received them. The next call
+    /// continues after them.
     #[error("{0} messages were overwritten before they were read")]
     Lagged(u64),
-    /// The queue may lend no memory to read in place.
+    /// The queue does not lend memory to read in place.
     #[error(
         "only a channel with OnDead = hold and OnSlow = block lends its memory: elsewhere a reader may be overtaken"
     )]
     Lossy,
-    /// The segment names what cannot be.
+    /// The segment names a chunk, member or number that cannot exist.
     #[error("the queue is damaged: {0}")]
     Damaged(&'static str),
 }

@@ -1,9 +1,9 @@
 //! Messages between processes that survive the death of any of them.
 //!
-//! A queue lies in a segment of its own. Its writers and readers are named in its configuration,
-//! each name is at most one living process, and a process that is restarted under a name goes on
-//! where its predecessor was. A message is sent by one store, so that no death leaves half of one:
-//! `docs/messaging.md` has the bytes and the steps.
+//! A queue lies in a segment of its own. Its configuration names its writers and readers, and each
+//! name belongs to at most one living process. A process that restarts under a name continues where
+//! its predecessor died. One store sends a message, so no death leaves half of one.
+//! `docs/messaging.md` describes the bytes and the steps.
 //!
 //! ```
 //! use hotpool::conf::{QueueConf, QueueKind};

@@ -1,4 +1,5 @@
-//! Looking at a queue without disturbing anyone: no seat, no store, memory that cannot be written.
+//! Reading the state of a queue without an effect on its members: no seat, no store, a read-only
+//! mapping.
 
 use super::record::{ChunkHead, Control, EVICTED, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::layout::text;
@@ -10,61 +11,67 @@ use crate::units::{Bytes, Key};
 use crate::word::Shared;
 use std::io;
 
-/// A queue as an operator sees it.
+/// The state of a queue, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueFacts {
-    /// Its key.
+    /// Key of the queue.
     pub key: Key,
     /// `broadcast` or `channel`.
     pub kind: &'static str,
-    /// Size of its segment.
+    /// Size of the segment.
     pub bytes: Bytes,
-    /// Messages it has room for.
+    /// Number of messages that the queue has room for.
     pub capacity: u64,
-    /// Size of its largest message.
+    /// Size of the largest message.
     pub message_bytes: Bytes,
-    /// Messages that were ever sent.
+    /// Number of messages that were ever sent.
     pub sent: u64,
-    /// When it was made, in nanoseconds of the wall clock.
+    /// When the queue was created, in nanoseconds of the wall clock.
     pub created: u64,
-    /// When its last message was sent, in nanoseconds of the wall clock; `None` if there is none.
+    /// When the last message was sent, in nanoseconds of the wall clock; `None` if the queue has
+    /// none.
     pub last_sent: Option<u64>,
-    /// Those that send.
+    /// The writers.
     pub writers: Vec<WriterFacts>,
-    /// Those that receive.
+    /// The readers.
     pub readers: Vec<ReaderFacts>,
-    /// What cannot be.
+    /// Broken rules of the bytes, one line each.
     pub damage: Vec<String>,
 }
 
-/// A writer of a queue.
+/// The state of a writer of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriterFacts {
-    /// Its name.
+    /// Name of the writer.
     pub name: String,
-    /// The process that has the name; `None` if none has.
+    /// The process that has the name; `None` if no process has it.
     pub process: Option<Process>,
-    /// Messages sent under the name.
+    /// Number of messages sent under the name.
     pub sent: u64,
 }
 
-/// A reader of a queue.
+/// The state of a reader of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReaderFacts {
-    /// Its name.
+    /// Name of the reader.
     pub name: String,
-    /// The process that has the name; `None` if none has.
+    /// The process that has the name; `None` if no process has it.
     pub process: Option<Process>,
-    /// Messages that were sent and that it has not yet done with.
+    /// Number of sent messages that the reader has not finished yet.
     pub lag: u64,
-    /// Writers do not wait for it.
+    /// The reader is evicted: writers do not wait for it.
     pub evicted: bool,
 }
 
-/// What is under a key, if it is a queue. Attaches for reading alone, and takes no seat.
+/// Returns the state of the queue under a key; `None` if no queue is there. Attaches for reading
+/// only, and takes no seat.
+///
+/// # Errors
+///
+/// A system call failed.
 pub fn observe(key: Key) -> io::Result<Option<QueueFacts>> {
     let backend = Home::sysv().open();
     let Some(found) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(None) };
@@ -100,7 +107,7 @@ fn blank(key: Key, kind: Kind, head: &Head) -> QueueFacts {
     }
 }
 
-/// The records of a queue that somebody else has made.
+/// The records of a queue that another process has created.
 struct Records {
     shape: Shape,
     members: Table<MemberRec>,
@@ -108,7 +115,7 @@ struct Records {
     writers: Table<WriterRec>,
     readers: Table<ReaderRec>,
     places: Table<Shared>,
-    /// Where the first chunk begins.
+    /// Offset of the first chunk.
     chunks_at: u64,
 }
 
@@ -153,7 +160,7 @@ impl Records {
         region.at(self.chunks_at + chunk * self.shape.stride())
     }
 
-    /// How often each chunk is used.
+    /// Returns how often each chunk is used.
     fn uses(&self, region: &Region) -> Result<Vec<u32>, OutOfBounds> {
         let mut uses = vec![0; self.shape.chunks() as usize];
         let mut used = |chunk: u64| {
@@ -171,8 +178,8 @@ impl Records {
                 self.places.get(place).is_some_and(|word| word.load() == Packed::new(lap, work.chunk()).0)
             };
             used(match published {
-                // Its last step is still to be done: the private chunk is the one that the message
-                // replaced.
+                // The last step of this send is not done: the private chunk is the one that the
+                // message replaced.
                 true => self.chunk(region, work.chunk())?.replaces.load(),
                 false => work.chunk(),
             });
@@ -228,8 +235,8 @@ fn look(
     })
 }
 
-/// What cannot be, of what does not depend on the moment: while members are at work, the words that
-/// it reads are not of one moment.
+/// Returns the broken rules that hold at every moment. While members are at work, the words that
+/// this reads may come from different moments.
 fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<Shared>) -> Vec<String> {
     let mut damage = Vec::new();
     for place in 0..places.len() {
@@ -250,8 +257,12 @@ fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<S
     damage
 }
 
-/// What cannot be while no member is at work: each chunk is at one place or is private to one
-/// writer.
+/// Returns the broken rules of a queue without a working member. In it each chunk is in one entry
+/// or private to one writer.
+///
+/// # Errors
+///
+/// A system call failed.
 pub fn verify_idle(key: Key) -> io::Result<Vec<String>> {
     let backend = Home::sysv().open();
     let Some(found) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(Vec::new()) };

@@ -1,13 +1,15 @@
-//! The bytes of a message: into a chunk, out of it, and lent in place.
+//! The bytes of a message: copied into a chunk, copied out of it, or lent in place.
 //!
 //! # What the unsafe code here relies on
 //!
-//! A span of a chunk lies inside the mapping, which stays as long as the sender or receiver that
-//! borrows it. In a queue that never overwrites what a reader may still read (`Shape` and policy
-//! say so), a chunk is written by one writer alone while it is private, and by nobody while a
-//! reader has not passed it. Then plain copies and references are sound. In any other queue a
-//! reader may meet a writer, so there the bytes go word by word through atomics, and the reader
-//! looks afterwards whether they are still those of its message.
+//! A span of a chunk lies inside the mapping, which stays while a sender or receiver borrows it.
+//!
+//! Some queues never overwrite a message that a reader may still read (`Shape` and policy decide
+//! that). There, one writer alone writes to a chunk while it is private, and no process writes to
+//! it until all readers have passed it. Then plain copies and references are sound.
+//!
+//! In any other queue a reader may meet a writer. There the bytes are copied word by word through
+//! atomics. Afterwards the reader checks whether they are still the bytes of its message.
 #![allow(unsafe_code)]
 
 use crate::object::{Field, Fingerprint, Schema, SchemaText};
@@ -15,21 +17,21 @@ use crate::region::{OutOfBounds, Region};
 use crate::word::Word;
 use bytemuck::Pod;
 
-/// What a queue can carry: plain structs with a [`Schema`], and runs of bytes.
+/// A type that a queue can carry: a plain struct with a [`Schema`], or a run of bytes.
 pub trait Payload {
-    /// What is received.
+    /// The type that a reader receives.
     type Owned;
-    /// Differs where the layout of two types differs.
+    /// Differs if the layout of two types differs.
     const FINGERPRINT: u64;
-    /// Its fields.
+    /// The fields of the type.
     const FIELDS: &'static [Field];
-    /// Its schema as text.
+    /// Returns the schema as text.
     fn schema() -> String;
-    /// Bytes of the largest; `None` if the configuration alone says it.
+    /// Returns the bytes of the largest value; `None` if only the configuration limits them.
     fn most_bytes() -> Option<u64>;
-    /// Its bytes.
+    /// Returns the bytes of the value.
     fn bytes(&self) -> &[u8];
-    /// The value of `length` bytes that `fill` writes; `None` if none has that length.
+    /// Returns the value of `length` bytes that `fill` writes; `None` if no value has that length.
     fn received(length: usize, fill: impl FnOnce(&mut [u8])) -> Option<Self::Owned>;
 }
 
@@ -89,7 +91,7 @@ impl Payload for [u8] {
 pub(super) struct Span {
     region: Region,
     at: u64,
-    /// No reader and writer ever meet in it.
+    /// No reader and writer ever meet in the chunk.
     alone: bool,
 }
 
@@ -103,8 +105,8 @@ impl Span {
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), OutOfBounds> {
         if self.alone {
             let to = self.region.span(self.at, bytes.len() as u64)?;
-            // SAFETY: `to` has room for them, and nobody else uses a private chunk, see the top of
-            // this file.
+            // SAFETY: `to` has room for them, and no other process uses a private chunk, see the
+            // top of this file.
             unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
             return Ok(());
         }
@@ -124,8 +126,8 @@ impl Span {
     pub(super) fn read(&self, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
         if self.alone {
             let from = self.region.span(self.at, bytes.len() as u64)?;
-            // SAFETY: they lie inside the mapping, and nobody writes to what a reader has not
-            // passed.
+            // SAFETY: they lie inside the mapping, and no process writes to a chunk that a reader
+            // has not passed.
             unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr(), bytes.len()) };
             return Ok(());
         }
@@ -138,18 +140,19 @@ impl Span {
         Ok(())
     }
 
-    /// Lends the message in place; `None` if a writer could meet the reader.
+    /// Lends the message in place; returns `None` if a writer could meet the reader.
     pub(super) fn lend<'a, O: ?Sized>(&self, length: u64, _owner: &'a O) -> Option<&'a [u8]> {
         let start = self.region.span(self.at, length).ok().filter(|_| self.alone)?;
-        // SAFETY: they lie inside the mapping, which `_owner` keeps, and which nobody writes to
-        // until the reader has passed: it does so by a method that borrows it mutably.
+        // SAFETY: they lie inside the mapping, which `_owner` keeps. No process writes to them
+        // until the reader has passed them, and it does so only by a method that borrows it
+        // mutably.
         Some(unsafe { std::slice::from_raw_parts(start.as_ptr(), length as usize) })
     }
 
-    /// Lends the bytes of a private chunk to its writer; `None` if a reader could meet it.
+    /// Lends the bytes of a private chunk to its writer; returns `None` if a reader could meet it.
     pub(super) fn lend_mut<'a, O: ?Sized>(&self, length: u64, _owner: &'a mut O) -> Option<&'a mut [u8]> {
         let start = self.region.span(self.at, length).ok().filter(|_| self.alone)?;
-        // SAFETY: as in `write`; `_owner` is borrowed mutably as long as the slice lives.
+        // SAFETY: as in `write`; `_owner` is borrowed mutably while the slice lives.
         Some(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), length as usize) })
     }
 }

@@ -1,5 +1,4 @@
-//! Receiving: each message in the order of its number, from where the last process of this name
-//! was.
+//! Receiving: each message in the order of its number, from the position of the predecessor on.
 
 use super::error::RecvError;
 use super::payload::Payload;
@@ -18,13 +17,14 @@ use std::time::Duration;
 
 /// A reader of a queue.
 ///
-/// One process at a time has it under a name. A message counts as read when the next one is asked
-/// for, or at [`ack`](Receiver::ack). If the process dies before, the next process under this name
-/// gets the message again, marked as [`redelivered`](Meta::redelivered); all others it gets once.
+/// At most one process at a time is the reader under a name. A message counts as read when the
+/// reader requests the next one, or calls [`ack`](Receiver::ack). If the process dies before that,
+/// the next process under this name gets the message again, marked as
+/// [`redelivered`](Meta::redelivered). It gets every other message once.
 pub struct Receiver<T: Payload + ?Sized> {
-    /// The next message.
+    /// Number of the next message.
     at: u64,
-    /// Where the reader is when it has taken note of what it was given last.
+    /// The position after the next acknowledgement.
     next: Option<u64>,
     /// A predecessor was given the message `at`.
     again: bool,
@@ -33,33 +33,34 @@ pub struct Receiver<T: Payload + ?Sized> {
     _payload: PhantomData<fn() -> T::Owned>,
 }
 
-/// What is known of a message beside its payload.
+/// The data of a message beside its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// Its number in the queue, from 0, without gaps.
+    /// Number of the message in the queue, from 0, without gaps.
     pub id: u64,
-    /// How many messages its writer had sent with it.
+    /// Number of messages that its writer had sent, this one included.
     pub clock: u64,
     /// When it was sent, in nanoseconds of the wall clock.
     pub time: u64,
     /// Number of its writer in the configuration.
     pub writer: u32,
-    /// A process under this name was given it before, and died before it asked for the next one.
+    /// An earlier process under this name was given the message, and died before it requested the
+    /// next one.
     pub redelivered: bool,
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<V> {
-    /// What is known of it.
+    /// The data beside the payload.
     pub meta: Meta,
-    /// What was sent.
+    /// The payload.
     pub value: V,
 }
 
-/// A message in place.
+/// A message that is lent in place.
 pub struct View<'a> {
-    /// What is known of it.
+    /// The data beside the payload.
     pub meta: Meta,
     bytes: &'a [u8],
 }
@@ -78,7 +79,7 @@ impl fmt::Debug for View<'_> {
     }
 }
 
-/// A message that lies at its place.
+/// A message that lies in its entry.
 struct Found {
     word: Packed,
     length: u64,
@@ -93,7 +94,12 @@ fn no_chunk(_: OutOfBounds) -> RecvError {
 }
 
 impl<T: Payload + ?Sized> Receiver<T> {
-    /// Opens a queue as the reader `me`, and makes it if there is none.
+    /// Opens a queue as the reader `me`, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
         let ring = Ring::open::<T>(conf, me, Role::Reader)?;
         let me = ring.site.me - ring.shape.writers as usize;
@@ -109,12 +115,20 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(Receiver { at, next: None, again, me, ring, _payload: PhantomData })
     }
 
-    /// Receives the next message, however long that takes.
+    /// Receives the next message, and waits for it without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// `RecvError::Lagged` if messages were overwritten, or the queue is damaged.
     pub fn recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
         self.recv_in(None)
     }
 
-    /// Receives the next message, waiting for it up to a deadline of the monotonic clock.
+    /// Receives the next message, and waits for it up to a deadline of the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// `RecvError::TimedOut` if no message arrived before the deadline; otherwise as for `recv`.
     pub fn recv_timeout(&mut self, most: Duration) -> Result<Message<T::Owned>, RecvError> {
         self.recv_in(Some(most))
     }
@@ -124,7 +138,11 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.try_recv()
     }
 
-    /// Receives the next message if there is one.
+    /// Receives the next message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `RecvError::Empty` if the queue has no message for this reader; otherwise as for `recv`.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
         self.ack();
@@ -139,9 +157,13 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(Message { meta: found.meta, value })
     }
 
-    /// Lends the next message in place, if there is one. It counts as read when the next one is
-    /// asked for, and stays as it is until then. Only a channel that never overtakes a living
-    /// reader lends memory.
+    /// Lends the next message in place, without waiting. The message counts as read when the reader
+    /// requests the next one, and stays unchanged until then. Only a channel that never overtakes a
+    /// living reader lends memory.
+    ///
+    /// # Errors
+    ///
+    /// The queue does not lend memory; otherwise as for `try_recv`.
     pub fn try_recv_ref(&mut self) -> Result<View<'_>, RecvError> {
         if !self.ring.policy.is_lossless() {
             return Err(RecvError::Lossy);
@@ -154,7 +176,11 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(View { meta: found.meta, bytes })
     }
 
-    /// Lends the next message in place, waiting for it.
+    /// Lends the next message in place, and waits for it without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// The queue does not lend memory; otherwise as for `recv`.
     pub fn recv_ref(&mut self) -> Result<View<'_>, RecvError> {
         if !self.ring.policy.is_lossless() {
             return Err(RecvError::Lossy);
@@ -163,8 +189,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.try_recv_ref()
     }
 
-    /// Takes note that the last message is done with: no process under this name gets it again, and
-    /// writers need not wait for it. Asking for the next message does the same.
+    /// Acknowledges the last message: no process under this name gets it again, and writers need
+    /// not wait for it. Requesting the next message does the same.
     #[inline]
     pub fn ack(&mut self) {
         let Some(next) = self.next.take() else { return };
@@ -177,17 +203,18 @@ impl<T: Payload + ?Sized> Receiver<T> {
         }
     }
 
-    /// The number of the message that it gets next, unless that is overwritten first.
+    /// Returns the number of the message that this reader receives next, unless it is overwritten
+    /// first.
     pub fn next_id(&self) -> u64 {
         self.next.unwrap_or(self.at)
     }
 
-    /// How many messages there are that this reader has not been given.
+    /// Returns the number of sent messages that this reader has not been given.
     pub fn lag(&self) -> u64 {
         self.ring.control.tail.load().saturating_sub(self.next_id())
     }
 
-    /// Waits until there is a message, or something to say of those that are gone.
+    /// Waits until a message is there, or messages were overwritten that have to be reported.
     fn wait(&mut self, most: Option<Duration>) -> Result<(), RecvError> {
         self.ack();
         if !self.is_empty() {
@@ -212,7 +239,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         }
     }
 
-    /// Whether the next message was not sent yet.
+    /// Returns whether the next message has not been sent yet.
     #[inline]
     fn is_empty(&self) -> bool {
         let (place, lap) = self.ring.shape.place(self.at);
@@ -223,12 +250,13 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.ring.readers.get(self.me)
     }
 
-    /// The next message.
+    /// Finds the next message.
     #[inline]
     fn find(&mut self) -> Result<Found, RecvError> {
         let rec = self.rec().ok_or(READER)?;
         if rec.gate.load() != 0 {
-            // Writers wait for it again from here on; what they have overwritten is told below.
+            // Writers wait for this reader again from here on; overwritten messages are reported
+            // below.
             rec.gate.swap(0);
         }
         let (place, lap) = self.ring.shape.place(self.at);
@@ -247,7 +275,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
             redelivered: self.again,
         };
         let found = Found { word, length: head.length.load().into(), meta };
-        // Before its numbers are believed.
+        // Checked before the numbers of the head are trusted.
         self.still(&found)?;
         if found.meta.id != self.at || found.length > self.ring.shape.message_bytes {
             return Err(RecvError::Damaged("a message does not have the number of its place"));
@@ -255,7 +283,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(found)
     }
 
-    /// Whether the message still lies at its place, after something was read of it.
+    /// Checks that the message still lies in its entry, after a part of it was read.
     #[inline]
     fn still(&mut self, found: &Found) -> Result<(), RecvError> {
         read_before();
@@ -264,7 +292,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if now == found.word { Ok(()) } else { Err(self.lagged(now)) }
     }
 
-    /// Notes that the message was given.
+    /// Records that the message was given.
     #[inline]
     fn give(&mut self, found: &Found) -> Result<(), RecvError> {
         let next = found.meta.id + 1;
@@ -279,8 +307,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(())
     }
 
-    /// The next message is overwritten: its place holds `word`. Goes to the oldest there is, when
-    /// that is acknowledged.
+    /// Returns how many messages were overwritten, if the entry of the next one holds `word`. The
+    /// next acknowledgement moves this reader to the oldest message.
     #[cold]
     fn lagged(&mut self, word: Packed) -> RecvError {
         let capacity = self.ring.shape.capacity;
@@ -288,7 +316,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if word.number() <= lap {
             return RecvError::Damaged("a place went back to an earlier lap");
         }
-        // The message that lies there is sent, even if the tail does not say so yet.
+        // The message in that entry is sent, even if the tail lags behind it.
         let there = (word.number() - 1).saturating_mul(capacity).saturating_add(place as u64);
         let tail = self.ring.control.tail.load().max(there.saturating_add(1));
         if tail > limits::MAX_MESSAGES {

@@ -1,57 +1,57 @@
-//! The records of a queue. `docs/messaging.md` is the prose copy.
+//! The records of a queue. `docs/messaging.md` describes the same bytes in prose.
 
 use crate::layout::record;
 use crate::limits::{LINE, MAX_CHUNKS, MAX_MESSAGES};
 use crate::word::{Half, Shared, SharedHalf, Word};
 
-/// What all members share.
+/// The record that all members share.
 #[repr(C)]
 pub(super) struct Control {
-    /// The next number that is free, or one that was taken a moment ago.
+    /// The next free number, or a number that was taken a moment ago.
     pub(super) tail: Shared,
     spare: [Shared; 7],
-    /// Readers sleep on it.
+    /// The bell of the readers.
     pub(super) bell: SharedHalf,
     bell_spare: [SharedHalf; 15],
-    /// Writers sleep on it.
+    /// The bell of the writers.
     pub(super) space: SharedHalf,
     space_spare: [SharedHalf; 15],
 }
 
 record!(Control, 192);
 
-/// One writer.
+/// The record of one writer.
 #[repr(C)]
 pub(super) struct WriterRec {
-    /// The number that it tries to publish, and its private chunk.
+    /// The number that the writer tries to publish, and its private chunk.
     pub(super) work: Shared,
-    /// Messages it has published.
+    /// Number of messages that the writer has published.
     pub(super) clock: Shared,
     spare: [Shared; 6],
 }
 
 record!(WriterRec, 64);
 
-/// One reader.
+/// The record of one reader.
 #[repr(C)]
 pub(super) struct ReaderRec {
-    /// The first message that it may still need.
+    /// The first message that the reader may still need.
     pub(super) at: Shared,
-    /// One more than the last message that it was given.
+    /// One more than the number of the last message that the reader was given.
     pub(super) given: Shared,
     /// [`EVICTED`], or zero.
     pub(super) gate: Shared,
-    /// When its death was noticed, in nanoseconds since boot; zero if it was not.
+    /// When a writer noticed its death, in nanoseconds since boot; zero if no writer has.
     pub(super) gone: Shared,
     spare: [Shared; 4],
 }
 
 record!(ReaderRec, 64);
 
-/// Writers do not wait for the reader.
+/// Value of a `gate` for which writers do not wait.
 pub(super) const EVICTED: u64 = 1 << 63;
 
-/// The beginning of a chunk.
+/// The head of a chunk.
 #[repr(C)]
 pub(super) struct ChunkHead {
     pub(super) id: Word,
@@ -67,7 +67,7 @@ record!(ChunkHead, 64);
 
 const CHUNK_BITS: u32 = 16;
 const CHUNK_MASK: u64 = (1 << CHUNK_BITS) - 1;
-/// Instead of a number: none.
+/// Stands for no number.
 pub(super) const NONE: u64 = u64::MAX >> CHUNK_BITS;
 
 /// A lap or a number, and a chunk, in one word.
@@ -90,7 +90,7 @@ impl Packed {
 
 const _: () = assert!(MAX_CHUNKS <= CHUNK_MASK && MAX_MESSAGES < NONE);
 
-/// Where everything is, from the numbers of a configuration.
+/// The offsets of all records, from the numbers of a configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) capacity: u64,
@@ -120,7 +120,7 @@ impl Shape {
         self.places_at() + (self.capacity * 8).next_multiple_of(LINE)
     }
 
-    /// Bytes of a chunk with its head.
+    /// Returns the bytes of a chunk with its head.
     pub(super) fn stride(&self) -> u64 {
         (size_of::<ChunkHead>() as u64 + self.message_bytes).next_multiple_of(LINE)
     }
@@ -129,7 +129,7 @@ impl Shape {
         self.chunks_at() + self.chunks() * self.stride()
     }
 
-    /// The place of a message, and the lap in which it lies there.
+    /// Returns the entry of a message, and the lap in which it lies there.
     #[inline(always)]
     pub(super) fn place(&self, number: u64) -> (usize, u64) {
         ((number % self.capacity) as usize, number / self.capacity + 1)

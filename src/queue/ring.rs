@@ -1,4 +1,4 @@
-//! What senders and receivers share: the records of an open queue.
+//! The records of an open queue, which senders and receivers share.
 
 use super::payload::{Payload, Span};
 use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
@@ -15,15 +15,15 @@ pub(super) struct Ring {
     pub(super) writers: ForAll<Table<WriterRec>>,
     pub(super) readers: ForAll<Table<ReaderRec>>,
     places: ForAll<Table<Shared>>,
-    /// Where the first chunk begins, in bytes from the start of the segment.
+    /// Offset of the first chunk in the segment.
     chunks_at: u64,
     pub(super) shape: Shape,
     pub(super) policy: Policy,
-    /// Dropped last: it keeps the memory.
+    /// Dropped last: it keeps the memory mapped.
     pub(super) site: Site,
 }
 
-/// What becomes of readers that do not keep up.
+/// The treatment of readers that do not keep up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
     pub(super) gates: bool,
@@ -36,13 +36,13 @@ impl Policy {
         Policy { gates: conf.kind == QueueKind::Channel, on_dead: conf.on_dead, on_slow: conf.on_slow }
     }
 
-    /// No writer ever overwrites what a reader may still read, not even one that was dead for a
-    /// while.
+    /// Returns whether no writer ever overwrites a message that a reader may still read, not even a
+    /// reader that was dead for a while.
     pub(super) fn is_lossless(&self) -> bool {
         self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold
     }
 
-    /// As the head of a segment has it.
+    /// Returns the policy in the form of the segment head.
     fn number(&self) -> u64 {
         let dead = match self.on_dead {
             OnDead::Hold => 0,
@@ -101,7 +101,7 @@ fn spec<'a, T: Payload + ?Sized>(conf: &'a QueueConf, shape: &Shape) -> Spec<'a>
 }
 
 impl Ring {
-    /// Opens a queue as a writer or a reader, and makes it if there is none.
+    /// Opens a queue as a writer or a reader, and creates it if it does not exist.
     pub(super) fn open<T: Payload + ?Sized>(
         conf: &QueueConf,
         me: &str,
@@ -122,19 +122,19 @@ impl Ring {
         })
     }
 
-    /// The word of a place.
+    /// Returns the word of an entry.
     #[inline(always)]
     pub(super) fn place(&self, place: usize) -> Option<&Shared> {
         self.places.get(place)
     }
 
-    /// The head of a chunk.
+    /// Returns the head of a chunk.
     #[inline(always)]
     pub(super) fn head(&self, chunk: u64) -> Result<At<ChunkHead>, OutOfBounds> {
         self.region().at(self.chunk_at(chunk)?)
     }
 
-    /// The bytes of a chunk.
+    /// Returns the bytes of a chunk.
     #[inline(always)]
     pub(super) fn span(&self, chunk: u64) -> Result<Span, OutOfBounds> {
         let at = self.chunk_at(chunk)? + size_of::<ChunkHead>() as u64;
@@ -152,9 +152,9 @@ impl Ring {
         *self.site.region
     }
 
-    /// Finishes what the writer of message `number` had to do after it published it, if it has not.
-    /// The message lies at its place, whose word is `found`; if it does no longer, others have
-    /// finished it.
+    /// Finishes message `number` for its writer, if the writer has not finished it after it was
+    /// published. `found` is the word of the message's entry. If the entry has another word now,
+    /// another process has finished the message.
     #[inline]
     pub(super) fn finish(&self, number: u64, found: Packed, me: usize) -> Result<(), &'static str> {
         let head =
@@ -171,7 +171,7 @@ impl Ring {
         self.finish_as(writer as usize, Packed::new(number, found.chunk()), clock, replaces)
     }
 
-    /// Finishes the message that the word of work `work` names, which is published.
+    /// Finishes the published message that the word `work` names.
     pub(super) fn finish_as(
         &self,
         writer: usize,
@@ -195,14 +195,13 @@ impl Ring {
                 Err(now) => before = now,
             }
         }
-        // It fails if another was quicker, which did the same.
+        // It fails if another process was faster, and that one did the same.
         let _ = rec.work.replace(work.0, Packed::new(NONE, replaces).0);
         Ok(())
     }
 }
 
-/// A new queue: a chunk at each place, of a lap in which nothing was published, and one for each
-/// writer.
+/// Fills a new queue: one chunk for each entry, in a lap without messages, and one for each writer.
 fn fill(region: &Region, body: u64, shape: &Shape) -> Result<(), OutOfBounds> {
     let places: Table<Shared> = region.table(body + shape.places_at(), shape.capacity)?;
     for place in 0..places.len() {

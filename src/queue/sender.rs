@@ -1,4 +1,4 @@
-//! Sending: fill a private chunk, and publish it with one store.
+//! Sending: a writer fills a private chunk, and publishes it with one store.
 
 use super::error::SendError;
 use super::payload::Payload;
@@ -17,21 +17,21 @@ use std::time::Duration;
 
 /// A writer of a queue.
 ///
-/// One process at a time has it under a name. If that dies, the next process under this name goes
-/// on; [`sent`](Sender::sent) tells it how many messages the name has sent so far, so that it knows
-/// whether the one it died in was among them.
+/// At most one process at a time is the writer under a name. If it dies, the next process under
+/// this name continues. From [`sent`](Sender::sent) that process learns how many messages were sent
+/// under the name, and so whether the interrupted message was among them.
 pub struct Sender<T: Payload + ?Sized> {
     /// Number of the private chunk.
     chunk: u64,
     clock: u64,
-    /// No reader keeps a message below this number from being sent.
+    /// Messages below this number have room: no reader makes the writer wait for them.
     room: u64,
     me: usize,
     ring: Ring,
     _payload: PhantomData<fn(&T)>,
 }
 
-/// Memory of a queue in which a message is written in place. Dropped without
+/// Memory of a queue in which a message is written in place. If it is dropped without
 /// [`commit`](Loan::commit), nothing is sent.
 #[must_use = "nothing is sent without a commit"]
 pub struct Loan<'a, T: Payload + ?Sized> {
@@ -48,7 +48,12 @@ fn no_chunk(_: OutOfBounds) -> SendError {
 }
 
 impl<T: Payload + ?Sized> Sender<T> {
-    /// Opens a queue as the writer `me`, and makes it if there is none.
+    /// Opens a queue as the writer `me`, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid or differs from the segment, a living process has the name, or
+    /// a system call failed.
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
         let ring = Ring::open::<T>(conf, me, Role::Writer)?;
         let me = ring.site.me;
@@ -57,7 +62,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(sender)
     }
 
-    /// Finishes what a predecessor of this name has begun.
+    /// Finishes the interrupted send of a predecessor of this name.
     fn recover(&mut self) -> Result<(), &'static str> {
         let rec = self.ring.writers.get(self.me).ok_or(WRITER)?;
         let work = Packed(rec.work.load());
@@ -69,8 +74,8 @@ impl<T: Payload + ?Sized> Sender<T> {
                 self.ring.finish_as(self.me, work, head.clock.load(), head.replaces.load())?;
             }
         }
-        // If it was not published, or was finished by another, the chunk of the word is the private
-        // one.
+        // If the message was not published, or another process has finished it, `work` names the
+        // private chunk.
         let chunk = Packed(rec.work.load()).chunk();
         rec.work.store(Packed::new(NONE, chunk).0);
         self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
@@ -79,37 +84,50 @@ impl<T: Payload + ?Sized> Sender<T> {
             return Err("a writer has sent more messages than there can be");
         }
         write_after();
-        // The predecessor may have died between its message and the wake-up.
+        // The predecessor may have died between its commit store and the wake-up.
         ring(&self.ring.control.bell);
         Ok(())
     }
 
-    /// How many messages were sent under this name, by this process and those before it.
+    /// Returns how many messages were sent under this name, by this process and its predecessors.
     pub fn sent(&self) -> u64 {
         self.clock
     }
 
-    /// Sends a message; in a channel it waits for its readers. Returns the number of the message:
-    /// all messages of the queue are numbered from 0 without a gap.
+    /// Sends a message, and returns its number. In a channel it waits for the readers. The messages
+    /// of a queue are numbered from 0 without a gap.
+    ///
+    /// # Errors
+    ///
+    /// The message is too long, the queue is damaged or has used up its message numbers, or a
+    /// system call failed.
     pub fn send(&mut self, message: &T) -> Result<u64, SendError> {
         let length = self.write(message)?;
         self.publish_in(length, None)
     }
 
-    /// Sends a message, unless a reader keeps it from being sent.
+    /// Sends a message if no reader makes the writer wait.
+    ///
+    /// # Errors
+    ///
+    /// `SendError::Full` if a reader has not read the oldest message; otherwise as for `send`.
     pub fn try_send(&mut self, message: &T) -> Result<u64, SendError> {
         let length = self.write(message)?;
         self.publish(length, true)
     }
 
-    /// Sends a message, waiting for readers up to a deadline of the monotonic clock.
+    /// Sends a message, and waits for readers up to a deadline of the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// `SendError::TimedOut` if the queue stayed full until the deadline; otherwise as for `send`.
     pub fn send_timeout(&mut self, message: &T, most: Duration) -> Result<u64, SendError> {
         let length = self.write(message)?;
         self.publish_in(length, Some(most))
     }
 
-    /// Sends messages and wakes the readers once, after the last. Returns how many were sent before
-    /// one could not be, and why that was.
+    /// Sends messages, and wakes the readers once, after the last. Returns how many were sent, and
+    /// the error of the first that was not.
     pub fn send_batch<'a>(&mut self, messages: impl IntoIterator<Item = &'a T>) -> (usize, Option<SendError>)
     where
         T: 'a,
@@ -142,7 +160,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(length)
     }
 
-    /// Publishes the private chunk, waiting for readers.
+    /// Publishes the private chunk, and waits for readers.
     fn publish_in(&mut self, length: u64, most: Option<Duration>) -> Result<u64, SendError> {
         match self.publish(length, true) {
             Err(SendError::Full) => {}
@@ -164,8 +182,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the private chunk with the next number, and takes the chunk that it replaces for
-    /// the next message.
+    /// Publishes the private chunk with the next number. The chunk that it replaces becomes the
+    /// private one.
     #[inline]
     fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
         loop {
@@ -177,7 +195,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
             let found = Packed(word.load());
             if found.number() == lap {
-                // It is taken, and its writer has not come to say so.
+                // The number is taken, and its writer has not advanced the tail yet.
                 let _ = self.ring.control.tail.replace(number, number + 1);
                 continue;
             }
@@ -203,8 +221,8 @@ impl<T: Payload + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the private chunk as `number`, in place of what was found there; `false` if
-    /// another was quicker.
+    /// Publishes the private chunk as `number`, instead of the message `found`; returns `false` if
+    /// another writer was faster.
     #[inline(always)]
     fn commit_as(&mut self, number: u64, length: u64, found: Packed) -> Result<bool, SendError> {
         let (place, lap) = self.ring.shape.place(number);
@@ -234,16 +252,18 @@ impl<T: Payload + ?Sized> Sender<T> {
             let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
         }
         rec.clock.store(self.clock);
-        // It fails if another has finished it, which stored the same.
+        // It fails if another process has finished this message, and that one stored the same.
         let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
         self.chunk = found.chunk();
         let _ = self.ring.control.tail.replace(number, number + 1);
-        // The chunk may be read by one that does not know yet that its message is overwritten.
+        // A reader may still read the chunk, because it has not noticed yet that its message was
+        // overwritten.
         write_after();
         Ok(true)
     }
 
-    /// Waits for nobody: `Full` if a reader keeps `number` from being sent.
+    /// Checks without waiting whether `number` has room; returns `Full` if a reader makes the
+    /// writer wait.
     #[cold]
     fn make_room(&mut self, number: u64) -> Result<(), SendError> {
         if !self.ring.policy.gates {
@@ -272,7 +292,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(())
     }
 
-    /// Whether writers wait for a reader that has not passed the oldest message.
+    /// Returns whether writers wait for a reader that has not passed the oldest message.
     fn holds_up(&self, reader: usize, rec: &ReaderRec) -> Result<bool, SendError> {
         let policy = &self.ring.policy;
         if policy.on_dead == OnDead::Hold && policy.on_slow == OnSlow::Block {
@@ -290,7 +310,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             }
             return Ok(false);
         };
-        // While the proof lives the reader cannot come back.
+        // While the proof lives, no successor of the reader can claim its seat.
         match policy.on_dead {
             OnDead::Hold => return Ok(true),
             OnDead::Evict => {}
@@ -310,8 +330,13 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(false)
     }
 
-    /// Lends `length` bytes of the queue, in which the message is written in place. They hold what
-    /// was there before. Only a channel that never overtakes a living reader lends memory.
+    /// Lends `length` bytes of the queue, in which the message is written in place. They hold the
+    /// bytes of an earlier message. Only a channel that never overtakes a living reader lends
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// The queue does not lend memory, or the message is too long.
     pub fn loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
         let length = self.check_length(length as u64)?;
         if T::most_bytes().is_some_and(|exact| exact != length) {
@@ -325,20 +350,27 @@ impl<T: Payload + ?Sized> Sender<T> {
 }
 
 impl<T: Payload + ?Sized> Loan<'_, T> {
-    /// The memory.
+    /// Returns the lent bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         let Loan { sender, length } = self;
         let span = sender.ring.span(sender.chunk);
         span.ok().and_then(|span| span.lend_mut(*length, *sender)).unwrap_or_default()
     }
 
-    /// Sends the message, waiting for readers.
+    /// Sends the message, and waits for readers.
+    ///
+    /// # Errors
+    ///
+    /// As for `Sender::send`.
     pub fn commit(self) -> Result<u64, SendError> {
         self.sender.publish_in(self.length, None)
     }
 
-    /// Sends the message, unless a reader keeps it from being sent. The loan is then over all the
-    /// same.
+    /// Sends the message if no reader makes the writer wait. The loan ends in either case.
+    ///
+    /// # Errors
+    ///
+    /// As for `Sender::try_send`.
     pub fn try_commit(self) -> Result<u64, SendError> {
         self.sender.publish(self.length, true)
     }
