@@ -2,16 +2,17 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! A caller passes the start of a range that lies inside a live mapping (`Region::span`), and a range
-//! that is written lies inside a mapping for writing. Other processes may write to it meanwhile. Every
-//! access to it is a relaxed atomic: of one byte, or of eight bytes at an address that is a multiple of
-//! eight. Any bytes are valid values of those.
+//! A caller passes the start of a range that lies inside a live mapping (`Region::span`). A range
+//! that is written lies inside a mapping for writing. Other processes may write to it meanwhile.
+//! Every access to it is a relaxed atomic: of one byte, or of eight bytes at an address that is a
+//! multiple of eight. Any bytes are valid values of those atomics.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// Splits `len` bytes from `address`: single bytes up to a multiple of eight, words, single bytes.
+/// Splits `len` bytes from `address` into single bytes up to a multiple of eight, words, and single
+/// bytes.
 fn parts(address: usize, len: usize) -> (usize, usize) {
     let first = (address.wrapping_neg() & 7).min(len);
     (first, (len - first) / 8)

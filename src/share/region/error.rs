@@ -32,12 +32,12 @@ pub enum RegionError {
         "cannot use {key} for a region: {why}; see `ipcs` or the folder of the segments, or choose another key"
     )]
     Foreign {
-        /// The key.
+        /// The key under which it was found.
         key: Key,
-        /// What was found.
+        /// The segment that was found.
         why: String,
     },
-    /// Another process creates, grows or removes the region and did not finish in time.
+    /// Another process is creating, growing or removing the region and did not finish in time.
     #[error(
         "cannot change the region under {key}: process {pid} has been changing it for {waited_ms} ms; see whether it is stopped"
     )]
@@ -46,7 +46,7 @@ pub enum RegionError {
         key: Key,
         /// The other process; 0 if it is not visible from here.
         pid: i32,
-        /// How long this process has waited.
+        /// How long this process has waited, in milliseconds.
         waited_ms: u64,
     },
     /// The region was grown or removed since it was opened.
@@ -66,7 +66,7 @@ pub enum RegionError {
     /// Anonymous memory and files have no generations.
     #[error("only a named region can grow; map a file again with a larger size and `extend`")]
     NotNamed,
-    /// The size is 0, too large, or smaller than the region is.
+    /// The size is 0, too large, or smaller than the region.
     #[error("a size of {bytes} bytes is not possible here; it must be from {min} to {max}")]
     Size {
         /// The requested size in bytes.
@@ -84,7 +84,7 @@ pub enum RegionError {
         /// First key of the region.
         key: Key,
     },
-    /// An access outside the region.
+    /// An access is outside the region.
     #[error("{bytes} bytes at offset {at} are outside the region of {len} bytes")]
     OutOfRange {
         /// Offset of the access.
@@ -94,33 +94,33 @@ pub enum RegionError {
         /// Bytes of the region.
         len: u64,
     },
-    /// An offset that is not a multiple of what it must be.
+    /// An offset is not a multiple of the required alignment.
     #[error("offset {at} is not a multiple of {align}")]
     Misaligned {
         /// The offset.
         at: u64,
-        /// What it must be a multiple of.
+        /// The required alignment.
         align: u64,
     },
     /// The file is not a regular one.
     #[error("cannot map {}: it is not a regular file", path.display())]
     NotAFile {
-        /// The path.
+        /// Path of the file.
         path: PathBuf,
     },
     /// The file is empty, and no size was requested.
     #[error("cannot map {}: it is empty; request a size, with `extend`", path.display())]
     EmptyFile {
-        /// The path.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The file ends before the requested part does.
+    /// The file ends before the end of the requested part.
     #[error(
         "cannot map {bytes} bytes at offset {offset} of {}: it has {file_bytes} bytes; request less, or use `extend`",
         path.display()
     )]
     ShortFile {
-        /// The path.
+        /// Path of the file.
         path: PathBuf,
         /// Offset of the requested part.
         offset: u64,
@@ -132,11 +132,11 @@ pub enum RegionError {
     /// The system refused a call on a file.
     #[error("cannot {call} {}: {source}", path.display())]
     File {
-        /// The path.
+        /// Path of the file.
         path: PathBuf,
         /// What was attempted.
         call: &'static str,
-        /// The answer of the system.
+        /// The error of the system.
         source: io::Error,
     },
     /// The system refused a call on memory without a name or key.
@@ -146,7 +146,7 @@ pub enum RegionError {
         call: &'static str,
         /// Bytes of the range.
         bytes: u64,
-        /// The answer of the system.
+        /// The error of the system.
         source: io::Error,
     },
     /// The system refused a call on a segment.

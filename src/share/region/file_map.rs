@@ -19,7 +19,7 @@ impl ShareMgr {
     ///
     /// # Errors
     ///
-    /// There is not enough memory.
+    /// The system has not enough memory.
     pub fn anonymous(bytes: Bytes) -> Result<Region, RegionError> {
         let bytes = whole_pages(bytes, 1)?;
         let refused = |call| move |source| RegionError::Memory { call, bytes, source };
@@ -59,22 +59,23 @@ pub struct FileMap {
 }
 
 impl FileMap {
-    /// Maps from the beginning of the file to its end.
+    /// Returns a map from the beginning of the file to its end.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins at `offset`, a multiple of 4,096.
+    /// Sets the offset at which the map begins, a multiple of 4,096.
     pub fn offset(self, offset: u64) -> Self {
         FileMap { offset, ..self }
     }
 
-    /// Maps `bytes` bytes.
+    /// Sets the length to `bytes` bytes.
     pub fn bytes(self, bytes: u64) -> Self {
         FileMap { bytes: Some(bytes), ..self }
     }
 
-    /// Whether [`open`](Self::open) creates the file, or extends it with zeros, if it is too short.
+    /// Sets whether [`open`](Self::open) creates the file, or extends a file that is too short with
+    /// zeros.
     pub fn extend(self, extend: bool) -> Self {
         FileMap { extend, ..self }
     }
@@ -83,7 +84,7 @@ impl FileMap {
     ///
     /// # Errors
     ///
-    /// The file is not a regular one, is too short, or the system refused: the disk may be full.
+    /// The file is not a regular one or is too short, or the system refused: the disk may be full.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Region, RegionError> {
         let path = path.as_ref();
         let file = self.open_file(path, true)?;
@@ -93,7 +94,7 @@ impl FileMap {
             move |source| RegionError::File { path, call, source }
         };
         let end_of_part = self.offset + bytes;
-        // The kernel answers a file that grows beyond the limit with SIGXFSZ, which ends the process.
+        // If a file grows beyond the limit, the kernel sends SIGXFSZ, which ends the process.
         if pages::file_limit().is_some_and(|limit| end_of_part > limit) {
             return Err(refused("extend")(io::Error::from_raw_os_error(libc::EFBIG)));
         }
@@ -103,11 +104,11 @@ impl FileMap {
         Ok(Region::new(RegionView::map(map, guard, bytes)?))
     }
 
-    /// Maps the file for reading only. It is never created or extended.
+    /// Maps the file for reading only. It never creates or extends the file.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// The file is not a regular one, does not exist or is too short, or the system refused.
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<RegionView, RegionError> {
         let path = path.as_ref();
         let file = self.open_file(path, false)?;

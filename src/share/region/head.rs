@@ -7,13 +7,13 @@ use crate::word::{Half, Shared, Word};
 
 /// Bytes before the data of a named region.
 pub(super) const HEAD_BYTES: u64 = PAGE;
-/// A region that is being created.
+/// Stage of a region that is being created.
 pub(super) const MAKING: u64 = u64::from_le_bytes(*b"HOTRMAKE");
-/// A whole region.
+/// Stage of a whole region.
 pub(super) const WHOLE: u64 = u64::from_le_bytes(*b"HOTREGN1");
-/// Version of these bytes.
+/// Version of the layout of the head.
 pub(super) const VERSION: u32 = 1;
-/// The successor of a region that was removed.
+/// Successor of a region that was removed.
 pub(super) const REMOVED: u64 = u64::MAX;
 
 /// The head of a named region.
@@ -35,7 +35,7 @@ pub(super) struct Head {
 
 record!(Head, 72);
 
-/// What is written once.
+/// The fields of the head that are written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) key: Key,
@@ -45,7 +45,7 @@ pub(super) struct Identity {
     pub(super) created: u64,
 }
 
-/// The words of a head, as they were at one moment.
+/// The words of a head, all read at one moment.
 pub(super) type Words = [u64; size_of::<Head>() / 8];
 
 impl Identity {

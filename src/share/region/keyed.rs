@@ -1,4 +1,4 @@
-//! Named regions as segments of a backend: what is under a key, make one, map one.
+//! Named regions as segments of a backend: inspecting a key, creating a region, mapping a region.
 
 use super::error::RegionError;
 use super::head::{HEAD_BYTES, Head, Identity, MAKING, REMOVED, WHOLE, Words};
@@ -23,11 +23,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 const MODE: u32 = 0o600;
 
-/// What is under a key.
+/// The content of a key.
 pub(super) enum Found {
     /// Nothing.
     Absent,
-    /// A region that is not whole, or was removed: if this process has the turn, a dead one left it.
+    /// A region that is not whole, or was removed. If this process has the turn, a dead process
+    /// left it.
     Leftover(SegmentFacts),
     /// A whole region.
     Whole(Whole),
@@ -47,10 +48,10 @@ fn foreign(key: Key, why: impl Into<String>) -> RegionError {
     RegionError::Foreign { key, why: why.into() }
 }
 
-/// Looks at a key, without changing anything.
+/// Inspects a key, without changing anything.
 ///
-/// Without the turn, a segment of zeros may be one that another process is just creating, so nothing
-/// is said of it.
+/// Without the turn, another process may be creating a segment of zeros at this moment. So such a
+/// segment counts as absent.
 pub(super) fn look(backend: &dyn Backend, key: Key, turn: Option<&Turn>) -> Result<Found, RegionError> {
     let found = backend.find(key).map_err(system(key, 0, "look at"));
     let Some(facts) = found.map_err(|error| refused(backend, error))? else {
@@ -69,7 +70,7 @@ pub(super) fn look(backend: &dyn Backend, key: Key, turn: Option<&Turn>) -> Resu
     });
     let words = match words {
         Ok(words) => words,
-        // Removed or replaced since it was found.
+        // The segment was removed or replaced since it was found.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         Err(error) => return Err(refused(backend, system(key, facts.bytes.0, "read")(error))),
     };
@@ -92,7 +93,7 @@ pub(super) fn look(backend: &dyn Backend, key: Key, turn: Option<&Turn>) -> Resu
 fn head_of(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> io::Result<Words> {
     let mut words = Words::default();
     if backend.path(key).is_some() {
-        // A read through a mapping would give a hole of a file its memory, which may be missing.
+        // A read through a mapping would populate a hole of a file, and the disk may be full.
         let file = backend.file(key, facts).ok_or_else(replaced)?;
         let mut bytes = [0; size_of::<Words>()];
         let mut at = 0;
@@ -111,7 +112,8 @@ fn head_of(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> io::Result<
     Ok(words)
 }
 
-/// Whether a segment is all zero and no other process has it: a creation that was cut right away.
+/// Returns whether a segment is all zeros and no other process has it: a creation that was
+/// interrupted at its beginning.
 fn is_blank(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> bool {
     if facts.bytes.0 == 0 {
         return true;
@@ -125,7 +127,7 @@ fn is_blank(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> bool {
     }
 }
 
-/// The current generation: the whole one with the highest number.
+/// Returns the current generation: the whole one with the highest number.
 pub(super) fn current(
     backend: &dyn Backend,
     keys: RegionKeys,
@@ -150,7 +152,7 @@ pub(super) fn remove(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> R
     }
 }
 
-/// Makes a region, whole; `old` is the generation whose data it takes over. Only in the turn.
+/// Creates a whole region; `old` is the generation whose data it copies. The caller has the turn.
 pub(super) fn make(
     backend: &dyn Backend,
     identity: &Identity,
@@ -160,7 +162,7 @@ pub(super) fn make(
     let made = pages::create(backend, &Setting::default(), key, bytes, MODE);
     let segment = made.map_err(|error| refused(backend, error))?;
     fill(backend, &segment, identity, old).inspect_err(|_| {
-        // What this process has made and nobody has seen goes again.
+        // A failed creation removes its segment, which no other process has seen.
         if let Ok(Some(facts)) = backend.find(key) {
             let _ = backend.remove(key, &facts);
         }
@@ -192,7 +194,7 @@ fn fill(
     Ok(())
 }
 
-/// Gives the first `bytes` bytes of a new segment their memory or disk space.
+/// Populates the first `bytes` bytes of a new segment, or reserves their disk space.
 fn reserve(backend: &dyn Backend, key: Key, span: &Span, bytes: u64) -> io::Result<()> {
     let Some(path) = backend.path(key) else {
         return match backend.kind() {
@@ -203,7 +205,7 @@ fn reserve(backend: &dyn Backend, key: Key, span: &Span, bytes: u64) -> io::Resu
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     is_found(backend, key, &file)?;
     match sparse::reserve(&file, 0, bytes) {
-        // The file system knows no reservation: it gives each page its space now.
+        // The file system has no reservation: a write gives each page its space now.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => {
             prefault::populate(span, 0, bytes)
         }
@@ -218,7 +220,7 @@ fn is_found(backend: &dyn Backend, key: Key, file: &File) -> io::Result<()> {
     }
 }
 
-/// Maps a whole region; `None` if it was removed since it was found.
+/// Maps a whole region; returns `None` if it was removed since it was found.
 pub(super) fn map(
     backend: &dyn Backend,
     keys: RegionKeys,

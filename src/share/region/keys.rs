@@ -1,11 +1,11 @@
-//! The keys of a named region, and what is known of one.
+//! The keys of a named region, and the facts about one.
 
 use crate::units::{Bytes, Key};
 
 /// The keys of a named region.
 ///
-/// One key is enough, unless the region shall grow: its generations lie under two keys in turn. The
-/// pool keys of an ini and the keys of locks and queues are not available.
+/// One key is enough, unless the region has to grow: its generations alternate between two keys.
+/// The pool keys of an ini and the keys of locks and queues are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionKeys {
     /// Key of the first generation, and of the turn to change the region.
@@ -31,13 +31,13 @@ impl RegionKeys {
         std::iter::once(self.first).chain(self.second)
     }
 
-    /// The key of the generation after the one under `key`.
+    /// Returns the key of the generation after the one under `key`.
     pub(super) fn after(self, key: Key) -> Option<Key> {
         if key == self.first { self.second } else { Some(self.first) }
     }
 }
 
-/// What is known of a named region without mapping it.
+/// Facts about a named region that is not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionFacts {
@@ -55,7 +55,7 @@ pub struct RegionFacts {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// How often it is mapped; `None` if the backend cannot know it.
+    /// How often it is mapped; `None` if the backend does not count it.
     pub attached: Option<u64>,
     /// When this generation was created, in nanoseconds of the wall clock.
     pub created: u64,

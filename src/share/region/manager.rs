@@ -13,14 +13,15 @@ use crate::share::home::Home;
 use crate::sys;
 use crate::units::{Bytes, Key, round_up};
 
-/// How often a region that changes all the time is looked at before this process takes its turn.
+/// How often this process reads the keys of a region that changes all the time before it takes its
+/// turn.
 const LOOKS: u32 = 8;
 
-/// Creates, opens, grows and removes the shared memory of one place: a backend, and a folder for files.
+/// Creates, opens, grows and removes shared regions in one backend, with one folder for files.
 ///
 /// # Examples
 ///
-/// Two processes of one program, here in one:
+/// Two processes of one program, shown here in one:
 ///
 /// ```
 /// use hotpool::ShareMgr;
@@ -56,24 +57,24 @@ pub struct ShareMgr {
 }
 
 impl ShareMgr {
-    /// Manages the regions of a place.
+    /// Returns a manager of the regions in this backend and folder.
     pub fn new(home: Home) -> Self {
         ShareMgr { home }
     }
 
-    /// Manages the regions at the place of a process's pool.
+    /// Returns a manager of the regions in the backend and folder of a process's pool.
     pub fn of(conf: &ProcessConf) -> Self {
         ShareMgr { home: Home::of(conf) }
     }
 
     /// Creates a region of `bytes` zeros, rounded up to whole pages, and maps it for writing.
     ///
-    /// Its memory is reserved: a full file system is an error here, and no SIGBUS later.
+    /// Its memory is reserved: a full file system is an error here, not a SIGBUS later.
     ///
     /// # Errors
     ///
-    /// [`Exists`](RegionError::Exists) if there is one; [`Foreign`](RegionError::Foreign) if something
-    /// else is under a key; [`Segment`](RegionError::Segment) if the system refused.
+    /// [`Exists`](RegionError::Exists) if the region exists; [`Foreign`](RegionError::Foreign) if
+    /// something else is under a key; [`Segment`](RegionError::Segment) if the system refused.
     pub fn create(&self, keys: impl Into<RegionKeys>, bytes: Bytes) -> Result<Region, RegionError> {
         let (keys, bytes) = (keys.into(), whole_pages(bytes, 1)?);
         let backend = &*self.home.open();
@@ -102,8 +103,8 @@ impl ShareMgr {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](RegionError::NotFound) if there is none, or only what a creation that was cut has
-    /// left.
+    /// [`NotFound`](RegionError::NotFound) if no whole region exists. An interrupted creation
+    /// counts as none.
     pub fn open(&self, keys: impl Into<RegionKeys>) -> Result<Region, RegionError> {
         self.open_as(keys.into(), Access::Write).map(Region::new)
     }
@@ -112,7 +113,8 @@ impl ShareMgr {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and [`OneMapping`](RegionError::OneMapping) for the backend `heap`.
+    /// Those of [`open`](Self::open), and [`OneMapping`](RegionError::OneMapping) for the backend
+    /// `heap`.
     pub fn open_read_only(&self, keys: impl Into<RegionKeys>) -> Result<RegionView, RegionError> {
         let keys = keys.into();
         match self.home.backend {
@@ -121,14 +123,14 @@ impl ShareMgr {
         }
     }
 
-    /// Returns what is known of a region; `None` if there is none.
+    /// Returns the facts about a region; `None` if it does not exist.
     ///
     /// # Errors
     ///
     /// Something else is under a key, or the system refused.
     pub fn stat(&self, keys: impl Into<RegionKeys>) -> Result<Option<RegionFacts>, RegionError> {
         let (keys, backend) = (keys.into(), &*self.home.open());
-        // A growth may have passed between the looks at the two keys.
+        // The region may have grown between the readings of the two keys.
         let found = match keyed::current(backend, keys, None)? {
             None => keyed::current(backend, keys, None)?,
             found => found,
@@ -146,16 +148,17 @@ impl ShareMgr {
         }))
     }
 
-    /// Replaces a region by a larger generation with its data, and maps that in `region`.
+    /// Replaces a region by a larger generation with its data, and maps the new generation in
+    /// `region`.
     ///
     /// Processes that have the old generation mapped keep it, and learn of the new one from
-    /// [`RegionView::successor`]. What they write after its byte was copied is missing in the new
+    /// [`RegionView::successor`]. A write to a byte that was already copied is missing in the new
     /// generation, so keep writers out meanwhile.
     ///
     /// # Errors
     ///
-    /// The region is unchanged, unless only the mapping of the new generation failed:
-    /// [`successor`](RegionView::successor) tells.
+    /// The region is unchanged, unless only the mapping of the new generation failed. In that case
+    /// [`successor`](RegionView::successor) reports the new generation.
     pub fn grow(&self, region: &mut Region, bytes: Bytes) -> Result<(), RegionError> {
         let named = *region.named_as().ok_or(RegionError::NotNamed)?;
         let (keys, old, bytes) = (named.keys, named.identity, whole_pages(bytes, region.len())?);
@@ -179,8 +182,8 @@ impl ShareMgr {
         Ok(())
     }
 
-    /// Removes a region; returns whether there was one. Clears what processes left that were killed
-    /// while they created, grew or removed it.
+    /// Removes a region; returns whether it existed. Also removes everything that processes left
+    /// which were killed while they created, grew or removed it.
     ///
     /// Processes that have it mapped keep it until they drop it, and learn of the removal from
     /// [`RegionView::successor`].
@@ -193,7 +196,7 @@ impl ShareMgr {
         let turn = Turn::take(backend.kind(), keys.first)?;
         let current = keyed::current(backend, keys, Some(&turn))?;
         let its_key = current.as_ref().map(|found| found.identity.key);
-        // An older generation must not come back, so it goes first.
+        // Removed first, because an older generation must not become the current one.
         for key in keys.all() {
             if Some(key) != its_key {
                 clear(backend, key, &turn)?;
@@ -215,7 +218,8 @@ impl ShareMgr {
         if let Some(view) = self.map_current(backend, keys, access, None)? {
             return Ok(view);
         }
-        // None, or one that is just being created or grown: that ends before this turn begins.
+        // The region is absent, or another process is creating or growing it. That ends before this
+        // turn begins.
         let turn = Turn::take(backend.kind(), keys.first)?;
         self.map_current(backend, keys, access, Some(&turn))?.ok_or(RegionError::NotFound { key: keys.first })
     }
@@ -237,7 +241,8 @@ impl ShareMgr {
     }
 }
 
-/// Removes what is under a key that is not that of the current generation. Only in the turn.
+/// Removes the segment under a key that does not hold the current generation. The caller has the
+/// turn.
 fn clear(backend: &dyn Backend, key: Key, turn: &Turn) -> Result<(), RegionError> {
     match keyed::look(backend, key, Some(turn))? {
         Found::Absent => Ok(()),

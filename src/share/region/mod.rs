@@ -1,6 +1,7 @@
-//! Shared memory of a program's own: named, anonymous, or a mapped file.
+//! Shared memory for the program's own use: named, anonymous, or a mapped file.
 //!
-//! `docs/regions.md` has the bytes, the states, and what a kill at each step leaves.
+//! `docs/regions.md` describes the bytes, the states, and the state that a kill at each step
+//! leaves.
 
 mod copy;
 mod error;

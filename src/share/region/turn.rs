@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 const WAIT: Duration = Duration::from_secs(2);
 const MODE: u32 = 0o600;
 
-/// For regions of the `heap` backend, which no other process can have.
+/// The turn at regions of the `heap` backend, which no other process can have.
 static HEAP: Mutex<()> = Mutex::new(());
 
-/// The turn of this process at one region. Given back on drop.
+/// The turn of this process at one region. Dropping it gives the turn back.
 pub(super) enum Turn {
     Heap(#[expect(dead_code, reason = "held until the drop")] MutexGuard<'static, ()>),
     Set { semid: i32 },
@@ -30,7 +30,7 @@ impl Turn {
         }
         let began = Instant::now();
         loop {
-            // A set that its last holder has removed since it was found is no error.
+            // It is no error if the last holder has removed the set since it was found.
             match attempt(key, WAIT.saturating_sub(began.elapsed())) {
                 Ok(Some(semid)) => return Ok(Turn::Set { semid }),
                 Ok(None) => {
@@ -48,7 +48,8 @@ impl Turn {
     }
 }
 
-/// Takes the semaphore of the set under `key`; `None` if the set is not one of a region.
+/// Takes the semaphore of the set under `key`; returns `None` if the set does not belong to a
+/// region.
 fn attempt(key: Key, wait: Duration) -> io::Result<Option<i32>> {
     let semid = match sysv::sem_find(key)? {
         Some(semid) => semid,
@@ -66,7 +67,8 @@ fn holder(key: Key) -> i32 {
     pid.unwrap_or(0)
 }
 
-/// The set was removed, or made by another process, since it was looked for; or a signal came.
+/// Returns whether the set was removed or replaced since it was found, or a signal interrupted the
+/// call.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL | libc::EEXIST | libc::EINTR))
 }
@@ -74,7 +76,8 @@ fn is_gone(error: &io::Error) -> bool {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Turn::Set { semid } = *self {
-            // Processes that wait for it look for a set again. The removal fails only if the set is gone.
+            // The waiting processes then look for a set again. The removal fails only if the set no
+            // longer exists.
             let _ = sysv::sem_remove(semid);
         }
     }

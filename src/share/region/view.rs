@@ -1,12 +1,12 @@
-//! Mapped regions, and the ways to their bytes.
+//! Mapped regions, and access to their bytes.
 //!
 //! # What the unsafe code here relies on
 //!
-//! A [`Memory`] keeps its pages mapped until it is dropped, and a view owns its memory as long as it
-//! lives. References that a view lends borrow the view. Other processes and threads may write to the
-//! bytes at any time, so safe functions copy through atomics (`copy.rs`) or lend atomics. Only unsafe
-//! functions lend slices. A [`Region`] is made of mappings for writing only, see `Access` at each
-//! caller of `Region::new`; a [`RegionView`] never stores.
+//! A [`Memory`] keeps its pages mapped until it is dropped, and a view owns its memory while it
+//! lives. References that a view lends borrow the view. Other processes and threads may write to
+//! the bytes at any time. So safe functions copy through atomics (`copy.rs`) or lend atomics, and
+//! only unsafe functions lend slices. A [`Region`] is created only from mappings for writing, see
+//! `Access` at each caller of `Region::new`. A [`RegionView`] never stores.
 #![allow(unsafe_code)]
 
 use super::copy;
@@ -24,15 +24,15 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// What keeps a region mapped.
+/// The memory that a region keeps mapped.
 pub(super) enum Memory {
-    /// A named one, out of reach of forked children.
+    /// A named region, whose mapping forked children do not inherit.
     Segment(#[expect(dead_code, reason = "kept until the drop")] Segment),
     /// Anonymous memory or a file, which forked children inherit.
     Map(#[expect(dead_code, reason = "kept until the drop")] MmapRaw),
 }
 
-/// What a named region knows of itself.
+/// The properties that the head of a named region records.
 #[derive(Clone, Copy)]
 pub(super) struct Named {
     pub(super) keys: RegionKeys,
@@ -40,18 +40,18 @@ pub(super) struct Named {
     pub(super) head: At<Head>,
 }
 
-/// What became of a region that was opened earlier.
+/// The fate of a region that was opened earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Successor {
-    /// It was grown: this generation replaced it. Open the region again.
+    /// The region was grown: this generation replaced it. Open the region again.
     Generation(u64),
-    /// It was removed.
+    /// The region was removed.
     Removed,
 }
 
 /// A region mapped for reading: named memory or a file.
 ///
-/// The mapping is read-only, too: a stray store into it ends the process with SIGSEGV.
+/// The mapping is read-only too: a stray store into it ends the process with SIGSEGV.
 pub struct RegionView {
     data: Span,
     named: Option<Named>,
@@ -65,7 +65,7 @@ unsafe impl Send for RegionView {}
 unsafe impl Sync for RegionView {}
 
 impl RegionView {
-    /// A named region: a segment with a head.
+    /// Returns the view of a named region: a segment with a head.
     pub(super) fn named(segment: Segment, guard: Option<Guard>, named: Named) -> Result<Self, RegionError> {
         let all = segment.region();
         let bytes = named.identity.bytes;
@@ -76,7 +76,7 @@ impl RegionView {
         Ok(RegionView { data, named: Some(named), _guard: guard, _memory: Memory::Segment(segment) })
     }
 
-    /// Anonymous memory or a file, of which `bytes` bytes are reachable.
+    /// Returns the view of anonymous memory or a file, of which `bytes` bytes are reachable.
     pub(super) fn map(map: MmapRaw, guard: Guard, bytes: u64) -> Result<Self, RegionError> {
         let len = map.len() as u64;
         let start = NonNull::new(map.as_mut_ptr()).filter(|_| bytes <= len);
@@ -91,7 +91,7 @@ impl RegionView {
         self.data.len()
     }
 
-    /// Returns whether the region has no bytes, which is never so.
+    /// Returns whether the region has no bytes, which is never true.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -101,7 +101,7 @@ impl RegionView {
         self.named.map_or(0, |named| named.identity.generation)
     }
 
-    /// Returns what replaced this generation, if it was grown or removed since it was opened.
+    /// Returns the replacement of this generation, if it was grown or removed since it was opened.
     pub fn successor(&self) -> Option<Successor> {
         match self.named?.head.successor.load() {
             0 => None,
@@ -164,9 +164,9 @@ impl RegionView {
     ///
     /// # Safety
     ///
-    /// No process and no thread writes to the region as long as the slice lives.
+    /// No process and no thread writes to the region while the slice lives.
     pub unsafe fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped as long as the view lives, and no one writes to it, by the caller's promise.
+        // SAFETY: mapped while the view lives, and no thread writes to it, by the caller's promise.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len() as usize) }
     }
 }
@@ -183,7 +183,8 @@ impl fmt::Debug for RegionView {
 
 /// A region mapped for reading and writing.
 ///
-/// Reading functions are those of [`RegionView`]. Dropping it unmaps the memory and removes nothing.
+/// The functions that read are those of [`RegionView`]. Dropping it unmaps the memory and removes
+/// nothing.
 #[derive(Debug)]
 pub struct Region {
     view: RegionView,
@@ -198,7 +199,7 @@ impl Deref for Region {
 }
 
 impl Region {
-    /// The caller has mapped `view` for writing.
+    /// Returns the region of `view`, which the caller has mapped for writing.
     pub(super) fn new(view: RegionView) -> Self {
         Region { view }
     }
@@ -215,7 +216,7 @@ impl Region {
 
     /// Copies a value into the region. `at` need not be aligned.
     ///
-    /// A value of eight bytes at a multiple of eight is stored at once.
+    /// A value of eight bytes at a multiple of eight is stored in one piece.
     ///
     /// # Errors
     ///
@@ -250,14 +251,14 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// No other process and no other thread reads or writes the region as long as the slice lives.
+    /// No other process and no other thread reads or writes the region while the slice lives.
     pub unsafe fn bytes_mut(&mut self) -> &mut [u8] {
         let start = self.view.as_ptr().cast_mut();
-        // SAFETY: mapped for writing as long as the region lives, and the caller promises the rest.
+        // SAFETY: mapped for writing while the region lives, and the caller promises the rest.
         unsafe { std::slice::from_raw_parts_mut(start, self.view.len() as usize) }
     }
 
-    /// Writes the pages of `bytes` bytes at `at` to their file, and returns once the file has them.
+    /// Writes the pages of `bytes` bytes at `at` to their file, and returns when the file has them.
     ///
     /// Memory without a file has nothing to write.
     ///
@@ -268,7 +269,7 @@ impl Region {
         self.flush_as(at, bytes, Flush::Sync)
     }
 
-    /// Has the kernel write the pages of `bytes` bytes at `at` to their file soon.
+    /// Schedules the pages of `bytes` bytes at `at` for writing to their file.
     ///
     /// # Errors
     ///
@@ -283,7 +284,8 @@ impl Region {
         mem::flush(&self.view.data, at, bytes, how).map_err(refused)
     }
 
-    /// Copies the first bytes of another region, all at once to the caller and word by word to others.
+    /// Copies the first bytes of this region into another. Other processes see the copy word by
+    /// word.
     pub(super) fn copy_to(&self, to: &Span, offset: u64) -> Result<(), RegionError> {
         const PIECE: usize = 64 << 10;
         let mut piece = vec![0; PIECE];
