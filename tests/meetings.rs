@@ -1,5 +1,5 @@
-//! Six ways in which a producer P and a consumer C meet, each with real processes: what one of them
-//! writes the other one reads, and what a death of either leaves.
+//! Six ways in which a producer P and a consumer C exchange data, each with real processes. Each
+//! process reads what the other one writes, and each death leaves the state that is checked.
 
 mod messages;
 mod skip;
@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 const ROLE: &str = "HOTPOOL_TEST_MEETINGS";
 const KEYS: &str = "HOTPOOL_TEST_MEETINGS_KEYS";
 
-/// What P and C share: the memory that both write, an event of each, and the two queues.
+/// What P and C share: the memory that both write, an event for each, and the two queues.
 struct Place {
     keys: [Key; 7],
 }
@@ -56,7 +56,7 @@ impl Place {
         Mutex::open(&self.lock(0), me).unwrap()
     }
 
-    /// The event that `number` stands for: 1 or 2.
+    /// Opens event `number`, 1 or 2.
     fn event(&self, number: usize, me: &str) -> Event {
         Event::open(&self.lock(number), me).unwrap()
     }
@@ -68,12 +68,12 @@ impl Place {
         conf
     }
 
-    /// From P to C.
+    /// Returns the configuration of the queue from P to C.
     fn tasks(&self) -> QueueConf {
         self.queue(3, "p", "c")
     }
 
-    /// From C to P.
+    /// Returns the configuration of the queue from C to P.
     fn answers(&self) -> QueueConf {
         self.queue(4, "c", "p")
     }
@@ -88,13 +88,13 @@ impl Place {
     }
 }
 
-/// A place of a test's own, removed after it.
+/// A place that belongs to one test, removed after it.
 struct Meeting {
     place: Place,
     _keys: Vec<OwnKey>,
 }
 
-/// A process and all that it started, killed when this is dropped.
+/// A process and all its children, killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -111,7 +111,8 @@ impl Meeting {
         Meeting { place: Place { keys: std::array::from_fn(|n| keys[n].0) }, _keys: keys }
     }
 
-    /// The command for a process that plays `role`, `under` another program if there is one.
+    /// Returns the command for a process that plays `role`, run `under` another program if one is
+    /// named.
     fn command(&self, role: &str, under: &[&str]) -> Command {
         let keys = self.place.keys.map(|key| key.0.to_string()).join(" ");
         let program = std::env::current_exe().unwrap();
@@ -133,7 +134,7 @@ impl Meeting {
         Running(self.command(role, &[]).spawn().unwrap())
     }
 
-    /// Runs a process to its good end; returns what it printed.
+    /// Runs a process until it ends cleanly; returns its output.
     #[track_caller]
     fn run(&self, role: &str) -> String {
         let Output { status, stdout, stderr } = self.command(role, &[]).output().unwrap();
@@ -143,7 +144,7 @@ impl Meeting {
 }
 
 impl Running {
-    /// Kills it alone; what it started goes on.
+    /// Kills this process alone; its children continue.
     fn kill(&mut self) {
         self.0.kill().unwrap();
         assert_eq!(self.0.wait().unwrap().signal(), Some(libc::SIGKILL));
@@ -158,7 +159,7 @@ impl Running {
     }
 }
 
-/// The part of another process, if this test program was started as one.
+/// Plays the part of another process, if this test program was run as one.
 #[test]
 fn a_process() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -178,7 +179,7 @@ fn a_process() {
     }
 }
 
-// 1. P writes, starts C and waits; C reads and overwrites.
+// 1. P writes, launches C and waits; C reads and overwrites.
 
 fn overwrite(place: &Place) {
     let memory = place.memory("c");
@@ -196,7 +197,7 @@ fn p_finds_what_c_wrote_over_its_memory() {
     assert_eq!(*memory.lock().unwrap(), Note { text: text("south"), bytes: [9; 32], number: 2 });
 }
 
-// 2. C answers in new memory, which is P's.
+// 2. C answers in new memory of P.
 
 fn answer(place: &Place) {
     let mut tasks: Receiver<[u8]> = Receiver::open(&place.tasks(), "c").unwrap();
@@ -220,7 +221,7 @@ fn p_reads_in_place_what_c_wrote_in_new_memory() {
     assert!(meeting.run("answer").contains("answered as 0"));
     let view = answers.recv_ref().unwrap();
     assert_eq!((&*view, view.meta.id), (&b"htron!"[..], 0));
-    // It goes into P's pool, where its handle finds it.
+    // The answer becomes an object of P's pool, where its handle resolves.
     let mut pool = meeting.place.pool();
     let task = Task { number: 1, result: view.len() as u64 };
     let id = pool.alloc_keyed(1, task).unwrap();
@@ -228,7 +229,7 @@ fn p_reads_in_place_what_c_wrote_in_new_memory() {
     pool.destroy().unwrap();
 }
 
-// 3. P starts C and goes on; C reports its progress, and its end.
+// 3. P launches C and continues; C reports its progress and its end.
 
 fn progress(place: &Place) {
     let (memory, event) = (place.memory("c"), place.event(1, "c"));
@@ -258,7 +259,7 @@ fn p_sees_the_progress_of_c_and_then_its_end() {
     c.ends_well();
 }
 
-// 4. C dies, and P learns why.
+// 4. C dies, and P learns the cause.
 
 const DEATHS: [(&str, End); 4] = [
     ("exit", End::Exited(3)),
@@ -276,7 +277,7 @@ fn nanos() -> u64 {
 
 fn die(place: &Place, how: &str) {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a limit for this process: no core dump.
+    // SAFETY: sets a limit of this process: no core dump.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     let mut tasks: Receiver<u64> = Receiver::open(&place.tasks(), "c").unwrap();
     // SAFETY: the kernel chooses a free address.
@@ -296,21 +297,21 @@ fn die(place: &Place, how: &str) {
     match how {
         "exit" => std::process::exit(3),
         "panic" => panic!("on purpose"),
-        // SAFETY: a page of its own, which cannot be read: the read ends the process.
+        // SAFETY: a page of its own that is not readable: the read ends the process.
         "fault" => unsafe { page.cast::<u8>().read_volatile().into() },
         // SAFETY: integers only.
         _ => unsafe { libc::raise(libc::SIGKILL) },
     };
 }
 
-/// Runs this thread, and what it starts, before the rest of a busy machine, if that is allowed.
+/// Gives this thread and its children priority on a busy machine, if the system allows it.
 fn go_first() {
     let first = libc::sched_param { sched_priority: 1 };
-    // SAFETY: a parameter of this frame.
+    // SAFETY: passes a parameter of this frame.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const first) };
 }
 
-/// Starts a C, lets it die, and returns why it did and how long it took until P knew.
+/// Launches a C and lets it die; returns the cause, and the time until P learned of it.
 fn death_of_c(how: &str, under: &[&str]) -> (End, Duration) {
     let meeting = Meeting::new();
     let (memory, here) = (meeting.place.memory("p"), meeting.place.event(1, "p"));
@@ -331,7 +332,7 @@ fn death_of_c(how: &str, under: &[&str]) -> (End, Duration) {
 fn p_learns_of_it(under: &[&str]) {
     go_first();
     for (how, why) in DEATHS {
-        // Half of them in time: the machine may be busy.
+        // Half of the rounds have to be in time: the machine may be busy.
         let mut times = Vec::new();
         for round in 1..=60 {
             let (end, took) = death_of_c(how, under);
@@ -355,7 +356,7 @@ fn p_learns_within_5_ms_that_its_child_c_died_and_why() {
 
 #[test]
 fn p_learns_within_5_ms_that_c_died_and_why_if_c_is_not_its_child() {
-    // The shell waits for nothing, so that C stays a zombie.
+    // The shell does not wait for C, so C stays a zombie.
     p_learns_of_it(&["sh", "-c", "\"$0\" \"$@\" & exec sleep 100"]);
 }
 
@@ -389,7 +390,7 @@ fn a_stopped_c_is_not_dead_and_one_that_leaves_is_not_killed() {
     // SAFETY: as above.
     unsafe { libc::kill(pid, libc::SIGCONT) };
     assert_eq!(watch.wait_for_end(LONG).unwrap(), Some(End::Panicked));
-    // A seat that has a new process belongs to no earlier one.
+    // A seat with a new process no longer belongs to an earlier one.
     let next: Receiver<u64> = Receiver::open(&meeting.place.tasks(), "c").unwrap();
     assert!(watch.wait_for_end(Duration::ZERO).unwrap().is_some());
     let watch = Watch::open(meeting.place.tasks().key, "c").unwrap();
@@ -397,9 +398,9 @@ fn a_stopped_c_is_not_dead_and_one_that_leaves_is_not_killed() {
     assert_eq!(watch.wait_for_end(Duration::ZERO).unwrap(), Some(End::Left));
 }
 
-// 5. P dies after C has come; C finishes, and the next P sees the result.
+// 5. P dies after C has arrived; C finishes, and the next P reads the result.
 
-/// P: notes the task in its pool, sends it, starts C, and is killed.
+/// Runs P: it stores the task in its pool, sends it, launches C, and is killed.
 #[allow(clippy::zombie_processes, reason = "C outlives this process, which the test kills")]
 fn post(place: &Place) {
     let mut pool = place.pool();
@@ -413,12 +414,12 @@ fn post(place: &Place) {
     #[allow(clippy::zombie_processes)]
     let _c = c.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(here.wait_timeout(LONG), 1);
-    // C is there: the test may kill this process.
+    // C has arrived: the test may kill this process.
     println!("@posted");
     std::thread::sleep(LONG);
 }
 
-/// C: begins when P is dead.
+/// Runs C: it begins when P is dead.
 fn finish_alone(place: &Place) {
     let mut tasks: Receiver<u64> = Receiver::open(&place.tasks(), "c").unwrap();
     let mut answers: Sender<u64> = Sender::open(&place.answers(), "c").unwrap();
@@ -430,7 +431,7 @@ fn finish_alone(place: &Place) {
     tasks.ack();
 }
 
-/// The next P: finds its task, and the result of it.
+/// Runs the next P: it finds its task and the result.
 fn collect(place: &Place) {
     let mut pool = place.pool();
     assert_eq!(pool.start_mode(), StartMode::Resume);
@@ -465,9 +466,9 @@ fn c_finishes_what_a_dead_p_began_and_the_next_p_sees_the_result() {
     assert!(meeting.run("collect").contains("@6 gives 42"));
 }
 
-// 6. Both live: P posts tasks, C does them.
+// 6. Both live: P posts tasks, and C does them.
 
-/// C: answers each task once, and is killed at a moment that the test chooses.
+/// Runs C: it answers each task once, and is killed at a moment that the test chooses.
 fn work(place: &Place, when: &str) {
     let mut tasks: Receiver<u64> = Receiver::open(&place.tasks(), "c").unwrap();
     let mut answers: Sender<u64> = Sender::open(&place.answers(), "c").unwrap();
@@ -482,7 +483,8 @@ fn work(place: &Place, when: &str) {
         let task = tasks.recv_timeout(LONG).unwrap();
         println!("@got {} {}", task.value, task.meta.redelivered);
         stop("before");
-        // One answer to each task: the number of answers tells whether a predecessor gave this one.
+        // Each task has one answer, so the number of answers shows whether a predecessor gave this
+        // one.
         if answers.sent() == task.meta.id {
             answers.send(&(task.value * 7)).unwrap();
         }
@@ -537,7 +539,7 @@ fn the_result_waits_for_a_killed_p() {
     let began = Instant::now();
     let answers = Watch::open(meeting.place.answers().key, "c").unwrap();
     p.kill();
-    // C answers and ends long before there is another P.
+    // C answers and ends long before the next P runs.
     assert_eq!(answers.wait_for_end(LONG).unwrap(), Some(End::Left));
     println!("C ended {:?} after P", began.elapsed());
     assert!(meeting.run("collect").contains("@6 gives 42"));

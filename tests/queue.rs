@@ -1,5 +1,5 @@
-//! Queues between the handles of one process: what is sent is received, once, in order, and what is
-//! lost is counted.
+//! Queues between the handles of one process: each message is received once and in order, and lost
+//! messages are counted.
 
 mod messages;
 
@@ -48,7 +48,7 @@ fn writers_of_a_channel_wait_for_the_slowest_reader_from_the_start() {
     assert!(began.elapsed() >= Duration::from_millis(20));
     let mut never: Receiver<u64> = Receiver::open(&queue.conf, "never").unwrap();
     assert_eq!(never.recv().unwrap().meta.id, 0);
-    // It has been given the message, and may still use it.
+    // The reader has been given the message, and may still use it.
     assert!(matches!(tx.try_send(&3), Err(SendError::Full)));
     never.ack();
     assert_eq!(tx.try_send(&3).unwrap(), 3);
@@ -141,7 +141,7 @@ fn a_reader_that_comes_back_goes_on_where_it_was() {
     assert_eq!(rx.recv().unwrap().value, 0);
     assert_eq!(rx.recv().unwrap().value, 1);
     drop(rx);
-    // It had not come to ask for the next message.
+    // The reader had not requested the next message.
     let mut rx: Receiver<u64> = Receiver::open(&queue.conf, "x").unwrap();
     let message = rx.recv().unwrap();
     assert_eq!((message.value, message.meta.redelivered), (1, true));
@@ -171,7 +171,7 @@ fn slow_readers_are_overtaken_or_evicted_where_the_policy_says_so() {
 
 #[test]
 fn a_dead_reader_is_waited_for_or_evicted_as_the_policy_says() {
-    // A reader whose seat is free is as one that has died.
+    // A reader whose seat is free counts as dead.
     for (dead, is_full) in [(OnDead::Hold, true), (OnDead::Evict, false)] {
         let mut queue = Queue::new(QueueKind::Channel, 4, &["a"], &["x"]);
         queue.conf.on_dead = dead;
@@ -191,7 +191,7 @@ fn a_dead_reader_is_waited_for_or_evicted_as_the_policy_says() {
     let began = Instant::now();
     tx.send_timeout(&1, Duration::from_secs(20)).unwrap();
     assert!(began.elapsed() >= Duration::from_millis(30));
-    // It lives: however long it takes, it is waited for.
+    // A living reader makes the writer wait, however long it takes.
     let mut rx: Receiver<u64> = Receiver::open(&queue.conf, "x").unwrap();
     assert_eq!(rx.try_recv(), Err(RecvError::Lagged(1)));
     assert_eq!(rx.try_recv().unwrap().value, 1);

@@ -1,4 +1,4 @@
-//! Each call in the table of docs/regions.md has its counterpart: one test for each row.
+//! Tests the counterpart of each call in the table of docs/regions.md: one test for each row.
 
 mod regions;
 
@@ -12,13 +12,13 @@ use std::process::Command;
 
 const SIZE: Bytes = Bytes(16 << 10);
 
-/// Lines of this process's map that name `what`.
+/// Returns the lines of this process's map that name `what`.
 fn mappings(what: &str) -> Vec<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().filter(|line| line.contains(what)).map(str::to_string).collect()
 }
 
-/// The line of this process's map that begins at an address.
+/// Returns the line of this process's map that begins at an address.
 fn mapping_at(address: *const u8) -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let holds = |line: &&str| {
@@ -59,7 +59,7 @@ fn every_row_has_a_test() {
     }
 }
 
-/// The other process of some tests.
+/// Plays the other process of some tests.
 #[test]
 fn serve() {
     let Some((what, shared, keys, dir)) = order() else { return };
@@ -156,7 +156,7 @@ fn map_view_of_file() {
     assert!(matches!(askew, RegionError::Misaligned { at: 100, align: 4096 }), "{askew}");
 }
 
-/// What a flush of `flush` leaves in the file, read around every mapping.
+/// Checks what a flush with `flush` leaves in the file, read around every mapping.
 fn flushes(flush: impl Fn(&hotpool::share::Region) -> Result<(), RegionError>) {
     for backend in ALL {
         let bench = Bench::of(backend);
@@ -399,7 +399,7 @@ fn fstat() {
         let mut region = bench.shared.create(bench.keys, SIZE).unwrap();
         let facts = bench.shared.stat(bench.keys).unwrap().unwrap();
         assert_eq!((facts.key, facts.generation, facts.bytes), (bench.keys.0, 1, SIZE), "{backend:?}");
-        // SAFETY: it takes no argument.
+        // SAFETY: this call takes no argument.
         assert_eq!((facts.uid, facts.mode), (unsafe { libc::geteuid() }, 0o600));
         bench.shared.grow(&mut region, Bytes(1 << 20)).unwrap();
         let grown = bench.shared.stat(bench.keys).unwrap().unwrap();

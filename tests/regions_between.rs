@@ -1,4 +1,4 @@
-//! What docs/regions.md promises of mappings, memory, and processes that share a region.
+//! Tests the promises of docs/regions.md on mappings, memory, and processes that share a region.
 
 mod regions;
 mod skip;
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 const SIZE: Bytes = Bytes(16 << 10);
 
-/// The other process of some tests: it reaches a region as its order says.
+/// Plays the other process of some tests: it does to a region what its order names.
 #[test]
 fn serve() {
     let Some((what, shared, keys, dir)) = order() else { return };
@@ -47,24 +47,24 @@ fn serve() {
     }
 }
 
-/// Stores through a view that only lends reading, as a stray write would.
+/// Stores through a view that lends only reading, as a stray write would.
 fn write_to(view: &RegionView) {
     let start = view.as_ptr().cast_mut();
     // SAFETY: the address is mapped.
     let found = unsafe { start.read_volatile() };
     println!("read {found}");
-    // SAFETY: the mapping is read-only, so this ends the process, which is what the test wants.
+    // SAFETY: the mapping is read-only, so this ends the process, as the test expects.
     unsafe { start.write_volatile(1) };
     println!("written");
 }
 
-/// Reads the last byte of the last page, and the one after it.
+/// Reads the last byte of the last page, and the byte after it.
 fn read_past(view: &RegionView) {
     let end = view.as_ptr().wrapping_add(view.len().next_multiple_of(4096) as usize);
     // SAFETY: the last byte of the last page is mapped.
     let found = unsafe { end.wrapping_sub(1).read_volatile() };
     println!("read {found}");
-    // SAFETY: the page after it is inaccessible, so this ends the process, which is what the test wants.
+    // SAFETY: the page after it is inaccessible, so this ends the process, as the test expects.
     let beyond = unsafe { end.read_volatile() };
     println!("beyond {beyond}");
 }
@@ -107,7 +107,8 @@ fn a_read_of_the_byte_after_a_region_is_a_fault() {
 
 const MOUNTS: &str = "exec unshare --mount --propagation private \"$@\"";
 
-/// Runs an order in its own mount namespace, where a file system of 1 MiB is mounted over `folder`.
+/// Runs an order in a mount namespace of its own, with a file system of 1 MiB mounted over
+/// `folder`.
 fn on_a_small_file_system(bench: &Bench, what: &str, folder: &str) {
     let probe = ["-c", MOUNTS, "sh", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
     if !Command::new("sh").args(probe).output().is_ok_and(|output| output.status.success()) {
@@ -131,7 +132,7 @@ fn is_full(error: &RegionError) {
 }
 
 fn full(shared: &ShareMgr, keys: (Key, Key)) {
-    // With room for the head and for nothing else, and with room for almost all.
+    // One size far above the free space, and one for which a single page is missing.
     for bytes in [4 << 20, (1 << 20) - 4096 + 1] {
         let error = shared.create(keys, Bytes(bytes)).unwrap_err();
         is_full(&error);
@@ -258,7 +259,7 @@ fn atomics_count_across_processes() {
     }
 }
 
-/// A process that opens while another one grows the region always finds a whole generation.
+/// Checks that an open during a growth always finds a whole generation.
 #[test]
 fn a_growing_region_can_be_opened_at_any_moment() {
     for backend in ALL {
@@ -310,7 +311,7 @@ fn what_is_not_a_region_is_refused_and_not_touched() {
     let shmid = unsafe { libc::shmget(bench.keys.1.raw(), 4096, libc::IPC_CREAT | 0o600) };
     // SAFETY: the kernel chooses the address.
     let start = unsafe { libc::shmat(shmid, std::ptr::null(), 0) };
-    // Blank, but another program has it.
+    // The segment is blank, but another program has it attached.
     refused(&bench);
     // SAFETY: a mapped page.
     unsafe { start.cast::<u64>().write(1) };
@@ -354,7 +355,7 @@ fn a_damaged_head_is_refused() {
 
 #[test]
 fn a_region_of_another_user_is_refused() {
-    // SAFETY: it takes no argument.
+    // SAFETY: this call takes no argument.
     if unsafe { libc::geteuid() } != 0 {
         skipped("only root may give a file to another user: a region of another user");
         return;
@@ -404,7 +405,7 @@ fn each_mistake_of_a_file_request_is_named() {
 #[test]
 fn slices_are_lent_to_those_who_promise() {
     let mut region = ShareMgr::anonymous(SIZE).unwrap();
-    // SAFETY: no other thread or process has the region.
+    // SAFETY: no other thread or process uses the region.
     let bytes = unsafe { region.bytes_mut() };
     bytes[16_383] = 5;
     // SAFETY: as above.

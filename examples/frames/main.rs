@@ -1,18 +1,19 @@
-//! Frames of a camera between processes: `cargo run --release --example frames`.
+//! Sends frames of a camera between processes: `cargo run --release --example frames`.
 //!
-//! A camera paints frames of 1280x720 pixels of 3 bytes straight into shared memory. A screen and a
+//! A camera paints frames of 1280x720 pixels of 3 bytes directly into shared memory. A screen and a
 //! recorder check each frame in place, so no process ever copies one. The parent kills the recorder
-//! with SIGKILL at random moments and starts the next one, which continues with the frame that its
-//! predecessor was at.
+//! with SIGKILL at random moments and launches the next one. That one continues with the frame at
+//! which its predecessor died.
 //!
-//! Both consumers report each frame through a second queue. The exit code is 0 if each of them has
-//! reported each frame, whole and in order, 1 if one has not, and 2 if the run could not find out.
+//! Both consumers report each frame through a second queue. The exit code is 0 if each consumer has
+//! reported every frame, whole and in order. It is 1 if one has not, and 2 if the run could not
+//! find out.
 //!
 //! | file | contents |
 //! |---|---|
-//! | `frame` | what a frame looks like |
+//! | `frame` | the contents of a frame |
 //! | `roles` | the camera and its consumers |
-//! | `parent` | the part that kills the recorder, and counts the reports |
+//! | `parent` | the process that kills the recorder, and counts the reports |
 
 mod frame;
 mod parent;

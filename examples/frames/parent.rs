@@ -1,4 +1,5 @@
-//! The parent: starts the processes, kills the recorder, and counts what both consumers report.
+//! The parent: launches the processes, kills the recorder, and counts the reports of both
+//! consumers.
 
 use crate::roles::Report;
 use crate::{Options, Queues, frame};
@@ -11,9 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the parent waits before it looks for signals and dead processes.
+/// How long the parent waits before it checks for signals and dead processes.
 const LOOK: Duration = Duration::from_millis(100);
-/// The longest time between a report of the recorder and its kill: about the time of a few frames.
+/// The longest time between a report of the recorder and its kill: about the time of three frames.
 const LONGEST_WAIT: Duration = Duration::from_millis(3);
 const CONSUMERS: [&str; 2] = ["screen", "recorder"];
 const RECORDER: usize = 1;
@@ -24,7 +25,7 @@ pub(crate) struct Outcome {
     frames: u64,
     frame_bytes: usize,
     kills: u64,
-    /// Frames that a recorder got again after its predecessor died with them.
+    /// Frames that a recorder received again because its predecessor died with them.
     redelivered: u64,
     lost: u64,
     repeated: u64,
@@ -66,7 +67,7 @@ impl Running {
         if let Some(mistake) = options.plant {
             command.arg(format!("--plant={mistake:?}").to_lowercase());
         }
-        // Ctrl-C is for the parent, which ends the processes and removes the queues.
+        // Ctrl-C reaches only the parent, which ends the processes and removes the queues.
         command.process_group(0).stdin(Stdio::piped());
         Ok(Running(command.spawn().with_context(|| format!("cannot start the {role}"))?))
     }
@@ -84,10 +85,10 @@ impl Drop for Running {
     }
 }
 
-/// What one consumer has reported.
+/// The reports of one consumer so far.
 #[derive(Default)]
 struct Seen {
-    /// The frame that it reports next.
+    /// Number of the frame that the consumer reports next.
     next: u64,
 }
 
@@ -143,7 +144,7 @@ pub(crate) fn run(queues: &Queues, options: &Options, stop: &AtomicBool) -> Resu
     Ok(outcome)
 }
 
-/// Fails if a process has ended with an error, as then no report would come any more.
+/// Fails if a process has ended with an error, because no further reports would come.
 fn refuse_dead(consumers: &mut [Running], camera: &mut Running) -> Result<()> {
     for (running, role) in consumers.iter_mut().chain([camera]).zip(["screen", "recorder", "camera"]) {
         let status = running.0.try_wait().context("wait")?;

@@ -1,4 +1,4 @@
-//! The camera, and the screen and recorder that get its frames.
+//! The camera, and the screen and recorder that receive its frames.
 
 use crate::{Options, Queues, frame};
 use anyhow::{Result, bail};
@@ -8,16 +8,16 @@ use hotpool::queue::{Receiver, Sender};
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a consumer says of a frame.
+/// The report of a consumer about one frame.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable, Schema)]
 pub(crate) struct Report {
     pub(crate) frame: u64,
-    /// Nanoseconds from its commit until the consumer saw it.
+    /// Nanoseconds from the commit of the frame until the consumer saw it.
     pub(crate) late: u64,
-    /// 1 if every pixel was that of the frame.
+    /// 1 if every pixel had the colour of the frame.
     pub(crate) whole: u32,
-    /// 1 if a predecessor of the consumer had been given the frame.
+    /// 1 if a predecessor of the consumer had already been given the frame.
     pub(crate) again: u32,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Mistake {
     Repeated,
 }
 
-/// The frame with the planted mistake.
+/// Number of the frame with the planted mistake.
 const PLANTED: u64 = 5;
 
 pub(crate) fn run(queues: &Queues, role: &str, options: &Options) -> Result<()> {
@@ -44,7 +44,7 @@ pub(crate) fn run(queues: &Queues, role: &str, options: &Options) -> Result<()> 
     }
 }
 
-/// Ends this process if its parent closes our standard input, or dies.
+/// Ends this process if its parent closes the standard input, or dies.
 fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);
@@ -81,7 +81,7 @@ fn consume(queues: &Queues, me: &str, options: &Options) -> Result<()> {
         if planted == Some(Mistake::Repeated) {
             reports.send(&report)?;
         }
-        // From here on no successor gets the frame again.
+        // From here on no successor receives the frame again.
         frames.ack();
     }
     Ok(())

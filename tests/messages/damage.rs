@@ -1,10 +1,10 @@
-//! Locks and queues with damaged bytes, and everything that can be done with them. Shared by
+//! Locks and queues with damaged bytes, and every operation on them. Shared by
 //! `tests/damaged_messages.rs` and the fuzz target `messages`.
 //!
-//! An input chooses a lock or queue, changes words of its segment, and then names operations, some
-//! of which change more words. Nothing here waits: every wait has a deadline that has passed.
+//! An input chooses a lock or queue, changes words of its segment, and then names operations. Some
+//! of the operations change more words. Nothing here waits: the deadline of every wait has passed.
 //!
-//! The bytes are changed through a mapping of its own, as another process would change them. No
+//! The bytes are changed through a separate mapping, as another process would change them. No
 //! reference into the segment is alive then.
 #![allow(dead_code, unreachable_pub, reason = "each user needs only a part")]
 
@@ -15,12 +15,12 @@ use hotpool::units::{Bytes as Size, Key};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-/// What is damaged.
+/// A lock or queue to damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Channel,
     Broadcast,
-    /// A channel for one message that waits for nobody.
+    /// A channel for one message whose writers never wait.
     Lossy,
     Mutex,
     RwLock,
@@ -31,12 +31,12 @@ pub enum Kind {
 pub const ALL: [Kind; 7] =
     [Kind::Channel, Kind::Broadcast, Kind::Lossy, Kind::Mutex, Kind::RwLock, Kind::Event, Kind::Barrier];
 
-/// Messages that most queues have room for.
+/// Number of messages that most queues have room for.
 pub const CAPACITY: u32 = 3;
-/// Bytes of the largest message.
+/// Size of the largest message in bytes.
 pub const MESSAGE: u64 = 40;
 const MEMBERS: [&str; 2] = ["a", "b"];
-/// The bytes of a head that its checksum covers, and where that is.
+/// The words of a head that its checksum covers.
 const SUMMED: std::ops::Range<usize> = 1..12;
 const CHECK: usize = 12;
 
@@ -47,16 +47,16 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Maps the segment under a key, if there is one.
+    /// Maps the segment under a key; returns `None` if the key has none.
     pub fn of(key: Key) -> Option<Raw> {
         // SAFETY: integers only.
         let id = unsafe { libc::shmget(key.raw(), 0, 0) };
         if id == -1 {
             return None;
         }
-        // SAFETY: all zeroes are a value of it.
+        // SAFETY: a struct of zeros is a valid value.
         let mut facts: libc::shmid_ds = unsafe { std::mem::zeroed() };
-        // SAFETY: there is room for the answer.
+        // SAFETY: the struct has room for the answer.
         if unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut facts) } == -1 {
             return None;
         }
@@ -69,7 +69,7 @@ impl Raw {
         self.count
     }
 
-    /// The word `index`, which is below the length.
+    /// Returns the word `index`, which is below the length.
     pub fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.count);
         // SAFETY: inside the mapping, which this value keeps.
@@ -94,7 +94,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: mapped by `of`, and nothing of it is used any more.
+        // SAFETY: mapped by `of`, and not used any more.
         unsafe { libc::shmdt(self.words.cast()) };
     }
 }
@@ -107,7 +107,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Makes it, with some traffic in it. Its key belongs to the caller.
+    /// Creates a lock or queue and uses it. Its key belongs to the caller.
     pub fn make(kind: Kind, key: Key) -> Image {
         let mut image = Image { kind, key, words: Vec::new() };
         image.fill();
@@ -134,7 +134,7 @@ impl Image {
         conf
     }
 
-    /// A few operations on a whole one.
+    /// Does operations on a whole lock or queue.
     fn fill(&self) {
         match self.kind {
             Kind::Channel | Kind::Broadcast | Kind::Lossy => {
@@ -160,7 +160,7 @@ impl Image {
         }
     }
 
-    /// Makes it whole again. An earlier damage may have led to a new segment.
+    /// Makes the segment whole again. An earlier damage may have led to a new segment.
     pub fn restore(&self) -> Raw {
         let raw = Raw::of(self.key).filter(|raw| raw.len() == self.words.len());
         let raw = raw.unwrap_or_else(|| {
@@ -191,7 +191,7 @@ impl Image {
     }
 }
 
-/// An input, read from its beginning; zeros after its end.
+/// An input, read from its beginning; it yields zeros after its end.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl Input<'_> {
@@ -222,7 +222,7 @@ pub fn damage(raw: &Raw, input: &mut Input<'_>) {
     });
 }
 
-/// Damages one of the images, and works with it.
+/// Damages one of the images, and uses it.
 pub fn run(images: &[&Image], input: &[u8]) {
     let mut input = Input(input);
     let choice = input.byte();
@@ -237,7 +237,7 @@ pub fn run(images: &[&Image], input: &[u8]) {
     work(image, &raw, &mut input);
 }
 
-/// Opens what is there, and does what the input says.
+/// Opens the damaged lock or queue, and does the operations of the input.
 pub fn work(image: &Image, raw: &Raw, input: &mut Input<'_>) {
     match image.kind {
         Kind::Channel | Kind::Broadcast | Kind::Lossy => queue(image, raw, input),

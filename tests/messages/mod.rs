@@ -1,5 +1,5 @@
-//! What the tests of locks and queues share: keys of their own, removed also when a test fails, and
-//! other processes.
+//! Helpers for the tests of locks and queues: keys of their own, which are cleared even if a test
+//! fails, and other processes.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use hotpool::conf::{QueueConf, QueueKind};
@@ -7,8 +7,8 @@ use hotpool::sync::LockConf;
 use hotpool::units::{Bytes, Key};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A key that no other process and no other test of this one has. What is under it goes with this
-/// value.
+/// A key that no other process and no other test of this process uses. Dropping this value removes
+/// the segment and the semaphores under it.
 pub struct OwnKey(pub Key);
 
 impl OwnKey {
@@ -21,7 +21,7 @@ impl OwnKey {
         key
     }
 
-    /// Removes what is there, whoever uses it.
+    /// Removes the segment and the semaphores, even if a process uses them.
     pub fn remove(&self) {
         // SAFETY: integers only.
         let shmid = unsafe { libc::shmget(self.0.raw(), 0, 0) };
@@ -44,14 +44,14 @@ impl Drop for OwnKey {
     }
 }
 
-/// A queue of a test's own.
+/// A queue that belongs to one test.
 pub struct Queue {
     pub conf: QueueConf,
     key: OwnKey,
 }
 
 impl Queue {
-    /// For messages of eight bytes.
+    /// Returns a queue for messages of eight bytes.
     pub fn new(kind: QueueKind, capacity: u32, writers: &[&str], readers: &[&str]) -> Self {
         Self::bytes(kind, capacity, 8, writers, readers)
     }
@@ -64,13 +64,13 @@ impl Queue {
         Queue { conf, key }
     }
 
-    /// Removes it, so that the next open makes a new one.
+    /// Removes the queue, so that the next open creates a new one.
     pub fn renew(&self) {
         self.key.remove();
     }
 }
 
-/// A lock of a test's own.
+/// A lock that belongs to one test.
 pub struct Lock {
     pub conf: LockConf,
     key: OwnKey,
@@ -87,22 +87,22 @@ impl Lock {
     }
 }
 
-/// Another process: a fork of this one, which has one thread. Killed when this is dropped.
+/// A forked child of this process, which has one thread. Dropping this value kills the child.
 pub struct Other {
     pid: i32,
     status: Option<i32>,
 }
 
 impl Other {
-    /// Runs `work` in it.
+    /// Runs `work` in a child.
     pub fn start(work: impl FnOnce()) -> Other {
-        // SAFETY: the child runs `work` and ends; the tests that call it have one thread, or `work`
-        // only what a child of several threads may do.
+        // SAFETY: the child runs `work` and ends. The tests that call this have one thread, or
+        // `work` does only what the child of several threads may do.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-                // SAFETY: leaves without running what belongs to the parent.
+                // SAFETY: leaves without running code that belongs to the parent.
                 unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
             }
             pid => Other { pid, status: None },
@@ -118,7 +118,7 @@ impl Other {
         unsafe { libc::kill(self.pid, signal) };
     }
 
-    /// Waits until it has ended; its status.
+    /// Waits until the child has ended; returns its status.
     pub fn wait(&mut self) -> i32 {
         while self.status.is_none() {
             let mut status = 0;
@@ -130,7 +130,7 @@ impl Other {
         self.status.unwrap_or(0)
     }
 
-    /// Waits until it is stopped.
+    /// Stops the child, and waits until it is stopped.
     pub fn stop(&self) {
         self.signal(libc::SIGSTOP);
         let mut status = 0;
@@ -144,7 +144,7 @@ impl Other {
         self.wait();
     }
 
-    /// Waits for its end, which is a good one.
+    /// Waits until the child has ended, and fails unless it ended cleanly.
     #[track_caller]
     pub fn ends_well(&mut self) {
         assert_eq!(self.wait(), 0, "the other process failed");
@@ -159,7 +159,7 @@ impl Drop for Other {
     }
 }
 
-/// Words that all processes of a test share, zero at first.
+/// Returns words that all processes of a test share, zero at first.
 pub fn board(words: usize) -> &'static [AtomicU64] {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
     // SAFETY: the kernel chooses a free address.
@@ -169,7 +169,7 @@ pub fn board(words: usize) -> &'static [AtomicU64] {
     unsafe { std::slice::from_raw_parts(page.cast::<AtomicU64>(), words) }
 }
 
-/// Waits until a word is at least this.
+/// Waits until a word has at least this value.
 pub fn until(word: &AtomicU64, least: u64) {
     while word.load(Ordering::SeqCst) < least {
         std::thread::yield_now();

@@ -1,5 +1,5 @@
-//! The operations of locks and queues that are killed after each instruction, and the judgement of
-//! what is left.
+//! The operations of locks and queues that are killed after each instruction, and the checks of the
+//! state that a kill leaves.
 
 use super::messages::{Lock, Queue, board};
 use super::stepper::{self, Child, Moment, Path};
@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A message: words that all follow from the first, so that a torn one is seen.
+/// A message: all words follow from the first, so that a torn message is detected.
 pub(crate) type Words = [u64; 6];
 
 pub(crate) fn words(value: u64) -> Words {
@@ -19,26 +19,27 @@ pub(crate) fn words(value: u64) -> Words {
     })
 }
 
-/// What writer `writer` sends as its message `clock`.
+/// Returns the message that writer `writer` sends with this `clock`.
 pub(crate) fn message(writer: u64, clock: u64) -> Words {
     words(writer << 48 | clock)
 }
 
-/// Longer than anything takes that does not hang.
+/// A deadline that only a hang exceeds.
 const NO_HANG: Duration = Duration::from_secs(20);
 const CAPACITY: u32 = 3;
 
-/// What a scenario works on.
+/// The queue, the lock and the counters that a scenario uses.
 pub(crate) struct World {
     queue: Queue,
     lock: Lock,
-    /// The child has come to its end.
+    /// Not 0 after the child has finished its operation.
     done: &'static AtomicU64,
-    /// Messages that were sent under each writer's name before the child.
+    /// Messages that were sent under each writer's name before the child ran.
     before: Cell<[u64; 2]>,
-    /// What was received last before the child: the number of the message.
+    /// Number of the last message that was received before the child ran.
     given: Cell<u64>,
-    /// After how many instructions of a send its message is published and nothing more is done.
+    /// The number of instructions of a send after which its message is published and no later step
+    /// is done.
     published: Cell<Option<usize>>,
 }
 
@@ -128,7 +129,7 @@ fn plant(_bug: Planted) {
     hotpool::sync::slips::plant(_bug);
 }
 
-/// Kills a scenario after each instruction; how many kills, and the first violation.
+/// Kills a scenario after each instruction; returns the number of kills, and the first violation.
 pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let queue =
         Queue::bytes(scenario.kind, scenario.capacity, size_of::<Words>() as u64, &["a", "b"], &["x", "y"]);
@@ -159,12 +160,13 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let path = Path::walk(&child, |_: Moment| false);
     child.kill();
     let length = path.len();
-    // What opens is long, and walks the same path each time; the rest is stepped from its start.
+    // Opening is long and takes the same path each time, so only some of its instructions are
+    // killed.
     let every = if cfg!(debug_assertions) { length.div_ceil(150) } else { 1 };
     let (mut kills, mut left) = (0, 0);
     let mut place = 0;
     loop {
-        // A loop that waits is killed in its first rounds.
+        // A loop that waits is killed only in its first rounds.
         while length > 700 && place + 1 < length && !path.is_new(place, u32::from(length <= 2500)) {
             place += 1;
         }
@@ -204,7 +206,7 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     (kills, None)
 }
 
-// What there is before.
+// States before the operation.
 
 fn tx(conf: &QueueConf, name: &str) -> Sender<Words> {
     Sender::open(conf, name).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -229,7 +231,7 @@ fn renew(world: &World) {
     world.queue.renew();
 }
 
-/// Both readers have passed two laps.
+/// Lets both readers pass two laps.
 fn two_laps(world: &World) {
     let (mut a, mut b) = (tx(world.conf(), "a"), tx(world.conf(), "b"));
     let mut readers = ["x", "y"].map(|name| rx(world.conf(), name));
@@ -245,7 +247,7 @@ fn two_laps(world: &World) {
     world.note([CAPACITY.into(), CAPACITY.into()]);
 }
 
-/// Writer b sends more.
+/// Lets writer b send more messages.
 fn others(world: &World, more: u64) {
     let mut b = tx(world.conf(), "b");
     for _ in 0..more {
@@ -262,14 +264,14 @@ fn full(world: &World) {
     world.note([0, CAPACITY.into()]);
 }
 
-/// Three messages, of which x was given the first.
+/// Sends three messages, of which x has been given the first.
 fn some_given(world: &World) {
     others(world, 3);
     let id = rx(world.conf(), "x").try_recv().unwrap().meta.id;
     world.given.set(id);
 }
 
-/// Writer a is killed right after the store that publishes its message.
+/// Kills writer a right after the commit store of its message.
 fn cut_send(world: &World) {
     let cut = |steps: usize| {
         world.queue.renew();
@@ -285,14 +287,14 @@ fn cut_send(world: &World) {
         let facts = observe(world.conf().key).unwrap().unwrap();
         let is_there = {
             let mut x = rx(world.conf(), "x");
-            // It looks, and does not take note.
+            // It reads the message, and does not acknowledge it.
             let found = x.try_recv().is_ok();
             drop(x);
             found
         };
         (is_there, facts.writers[0].sent)
     };
-    // The way to the clock and back is not of the same length each time.
+    // The path to the clock and back differs in length from run to run.
     let near = world.published.get().map_or(1, |steps| steps.saturating_sub(40).max(1));
     let is_known = world.published.get().is_some_and(|steps| cut(steps) == (true, 0));
     if !is_known {
@@ -344,7 +346,7 @@ fn barrier_once(world: &World) {
     assert!(barrier.wait_timeout(Duration::ZERO).is_err());
 }
 
-// What the child does.
+// Operations of the child.
 
 fn stepped<R>(world: &World, run: impl FnOnce() -> R) -> R {
     stepper::begin();
@@ -390,7 +392,7 @@ fn loan(world: &World) {
     .unwrap();
 }
 
-/// The child stands where a process does that has been given a message and works on it.
+/// Returns the child's reader at work: it has been given a message and has not acknowledged it.
 fn at_work(world: &World) -> Receiver<Words> {
     let mut x = rx(world.conf(), "x");
     assert_eq!(x.try_recv().unwrap().meta.id, world.given.get());
@@ -452,7 +454,7 @@ fn mutex_open(world: &World) {
 fn mutex_repair(world: &World) {
     let mutex: Mutex<Words> = Mutex::open(&world.lock.conf, "c").unwrap();
     stepped(world, || {
-        // If nobody tells it, it leaves the value as it is, and the judge finds it torn.
+        // Without `OwnerDied` it leaves the value unchanged, and the check finds the value torn.
         if let Err(LockError::OwnerDied(died)) = mutex.lock() {
             drop(died.repair(|value| *value = words(2)));
         }
@@ -497,10 +499,10 @@ fn barrier_wait(world: &World) {
     assert!(answer.is_err());
 }
 
-// What is left.
+// Checks of the state that a kill left.
 
-/// Receives all there is. Numbers follow each other, nothing is torn, each writer's messages are in
-/// order.
+/// Receives all messages. Checks that their numbers have no gap, that none is torn, and that the
+/// messages of each writer are in order.
 fn drain(rx: &mut Receiver<Words>, clocks: &mut [u64; 2], next: &mut Option<u64>) -> Result<(), String> {
     loop {
         let message = match rx.try_recv() {
@@ -546,7 +548,7 @@ fn judge_queue(world: &World) -> Result<(), String> {
     {
         return Err(format!("x was given up to {:?}, y up to {:?}", next[0], next[1]));
     }
-    // Others go on while the dead writer is not back.
+    // The others continue before the dead writer has a successor.
     let mut b = tx(conf, "b");
     for _ in 0..2 * conf.capacity {
         b.send_timeout(&message(1, b.sent() + 1), NO_HANG).map_err(|error| format!("b: {error}"))?;
@@ -589,15 +591,16 @@ fn judge_acked(world: &World) -> Result<(), String> {
     judge_given(world, true)
 }
 
-/// Whether the reader goes on where the dead one was, which may have taken note of the message that
-/// it asked for.
+/// Checks that the successor of the dead reader continues at the right message. The reader may have
+/// acknowledged the message before it died.
 fn judge_given(world: &World, acks: bool) -> Result<(), String> {
     let (given, done) = (world.given.get(), world.done.load(Ordering::SeqCst) == 1);
     let mut x = rx(world.conf(), "x");
     let first = x.try_recv().map_err(|error| error.to_string())?.meta;
-    // What the predecessor had when it died comes again, and says so. What it asked for may.
+    // The message that the predecessor was given comes again, marked as redelivered. A message that
+    // it requested may come again.
     let good = match first.id.checked_sub(given) {
-        // A reader that was only registered has not asked for another message.
+        // A reader that was only registered has not requested another message.
         Some(0) => first.redelivered,
         Some(1) => !done || !acks && first.redelivered,
         Some(2) => acks && !first.redelivered,
@@ -619,7 +622,7 @@ fn judge_mutex(world: &World) -> Result<(), String> {
         Err(LockError::OwnerDied(died)) => drop(died.repair(|value| *value = words(3))),
         Err(error) => return Err(format!("{error:?}")),
     }
-    // The dead one's successor, too, and only once is anyone told.
+    // The successor of the dead holder is checked too. Only one lock returns `OwnerDied`.
     let again: Mutex<Words> = Mutex::open(&world.lock.conf, "a").map_err(|error| error.to_string())?;
     for mutex in [&mutex, &again, &mutex] {
         let guard = mutex.lock_timeout(NO_HANG).map_err(|error| format!("then {error:?}"))?;
@@ -656,7 +659,7 @@ fn judge_rw(world: &World) -> Result<(), String> {
 fn judge_event(world: &World) -> Result<(), String> {
     let done = world.done.load(Ordering::SeqCst);
     let (a, c) = ["a", "c"].map(|name| Event::open(&world.lock.conf, name).unwrap()).into();
-    // c has learned of nothing yet: of what b did, and of what a did if it came to that.
+    // c has not learned of any event yet: of the one by b, and of the one by a if a got that far.
     let count = c.wait_timeout(NO_HANG);
     if count != 1 && count != 2 {
         return Err(format!("c was told {count} times, done: {done}"));
@@ -681,7 +684,7 @@ fn judge_barrier(world: &World) -> Result<(), String> {
     if missing.missing.iter().any(|(name, alive)| name == "a" && *alive) {
         return Err(format!("a is dead: {missing}"));
     }
-    // It comes back, and the same round is complete when c is there.
+    // a returns, and the same round is complete when c arrives.
     let a = open("a")?;
     if a.wait_timeout(Duration::ZERO).is_ok() {
         return Err("c was not there".into());

@@ -1,4 +1,4 @@
-//! The operations that are killed, and what may be left.
+//! The operations that are killed, and the states that a kill may leave.
 #![allow(unreachable_pub, reason = "a module of one test")]
 
 use super::regions::{Bench, SHARED};
@@ -16,10 +16,10 @@ const HEAD: usize = 72;
 /// An operation that is killed.
 pub struct Operation {
     pub name: &'static str,
-    /// Number of the region's generation before; 0 if there is none.
+    /// Generation of the region before the operation; 0 if the region is absent.
     before: u64,
     run: fn(&Bench, Option<Region>),
-    /// Whether the region may be in a state: its generation, or `None` if it is absent.
+    /// Returns whether the region may be in a state: its generation, or `None` if it is absent.
     may_be: fn(Option<u64>) -> bool,
 }
 
@@ -57,7 +57,7 @@ fn pattern(at: u64) -> u64 {
     at.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// Makes what there is before the operation.
+/// Creates the state before the operation.
 fn prepare(bench: &Bench, generation: u64) -> Option<Region> {
     if generation == 0 {
         return None;
@@ -72,7 +72,7 @@ fn prepare(bench: &Bench, generation: u64) -> Option<Region> {
 
 fn child(bench: &Bench, operation: &Operation) -> Child {
     Child::start(|| {
-        // A named region is out of reach of forked children, so the child opens it.
+        // Forked children do not inherit a named region, so the child opens it.
         let region = (operation.before != 0).then(|| bench.shared.open(bench.keys).unwrap());
         stepper::begin();
         (operation.run)(bench, region);
@@ -80,16 +80,17 @@ fn child(bench: &Bench, operation: &Operation) -> Child {
     })
 }
 
-/// Kills the operation at all its steps; returns the kills, and what was wrong.
+/// Kills the operation at all its steps; returns the number of kills, and the violations.
 ///
-/// A file gets its name from a draft with a random name, so no two runs take the same path through the
-/// code of `file`. It is killed after system calls alone; its stores are those of `posix`.
+/// A file gets its name from a draft with a random name, so two runs take different paths through
+/// the code of `file`. Its operations are killed after system calls alone; its stores are those of
+/// `posix`.
 pub fn kill(operation: &Operation, backend: BackendKind) -> (usize, Vec<String>) {
     let (mut kills, mut violations) = (0, Vec::new());
-    // Every run is forked from the same bench, so that all take the same path.
+    // Every run is forked from the same bench, so all take the same path.
     let bench = Bench::of(backend);
     let mut at = |place: String, reach: &dyn Fn(&Child) -> bool| -> bool {
-        // After a violation something may be left.
+        // A violation may have left segments or files.
         bench.clear();
         drop(prepare(&bench, operation.before));
         let child = child(&bench, operation);
@@ -125,7 +126,7 @@ pub fn kill(operation: &Operation, backend: BackendKind) -> (usize, Vec<String>)
     (kills, violations)
 }
 
-/// Steps an operation to its end, and notes where it enters the kernel or changes a head.
+/// Steps an operation to its end, and records where it enters the kernel or changes a head.
 fn walk(child: &Child, bench: &Bench) -> Path {
     let mut seen = [Watch::of(bench, bench.keys.0), Watch::of(bench, bench.keys.1)];
     let mut entered = true;
@@ -213,7 +214,8 @@ impl Watch {
     }
 }
 
-/// Whether what a kill has left is what may be left, and can be used and removed.
+/// Checks that the state after a kill is a permitted one, and that the region can be used and
+/// removed.
 fn judge(bench: &Bench, operation: &Operation) -> Result<(), String> {
     let error = |what: &str, error: RegionError| format!("{what}: {error}");
     let stat = bench.shared.stat(bench.keys).map_err(|found| error("stat", found))?;
@@ -258,7 +260,7 @@ fn judge(bench: &Bench, operation: &Operation) -> Result<(), String> {
     }
 }
 
-/// Whether a region has its size, and the data from before the operation or none.
+/// Checks that a region has its size, and either the data from before the operation or none.
 fn check(region: &Region, has_data: bool) -> Result<(), String> {
     if region.len() < SMALL {
         return Err(format!("it has {} bytes", region.len()));
@@ -273,12 +275,12 @@ fn check(region: &Region, has_data: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// A process that is stopped in the middle of a creation is not taken for dead.
+/// Checks that a process that is stopped during a creation is not taken for dead.
 pub fn stopped() {
     for backend in SHARED {
         let bench = Bench::of(backend);
         let child = child(&bench, &ALL[0]);
-        // It has created the segment.
+        // The child has created the segment.
         while bench.leftovers().len() < 2 {
             assert!(child.to_call().is_some());
         }
@@ -290,7 +292,7 @@ pub fn stopped() {
             assert!(matches!(answer, Err(RegionError::Busy { pid, .. }) if pid != 0), "{answer:?}");
         }
         assert!(began.elapsed() >= Duration::from_secs(4), "each waits for two seconds");
-        // It goes on as if nothing had been.
+        // The child continues undisturbed.
         while child.to_call().is_some() {}
         assert_eq!(bench.shared.open(bench.keys).unwrap().generation(), 1);
         child.kill();
@@ -298,7 +300,7 @@ pub fn stopped() {
     println!("stopped: a stopped creator keeps its turn");
 }
 
-/// Rounds of create, kill at a random moment, remove. Nothing is left at the end.
+/// Runs rounds of create, kill at a random moment, remove. Checks that nothing is left at the end.
 pub fn rounds(count: u32) {
     let benches: Vec<Bench> = SHARED.into_iter().map(Bench::of).collect();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;

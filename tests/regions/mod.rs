@@ -1,4 +1,4 @@
-//! What the tests of regions share: keys that are cleared at the end, and children that die.
+//! Helpers for the tests of regions: keys that are cleared at the end, and children that die.
 #![allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
 
 use hotpool::ShareMgr;
@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The backends whose memory other processes reach.
+/// The backends whose memory other processes can reach.
 pub const SHARED: [BackendKind; 3] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File];
 pub const ALL: [BackendKind; 4] =
     [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap];
 
-/// Two keys in a home of their own. What is under them goes at the end, even if the test fails.
+/// Two keys in a home of their own. Dropping this clears them, even if the test fails.
 pub struct Bench {
     pub home: Home,
     pub keys: (Key, Key),
@@ -40,7 +40,7 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    /// The file of a segment; `None` where segments are no files.
+    /// Returns the file of a segment; `None` if segments of the backend are not files.
     pub fn file_of(&self, key: Key) -> Option<PathBuf> {
         let folder = match self.home.backend {
             BackendKind::Posix => "/dev/shm".into(),
@@ -96,7 +96,7 @@ impl Bench {
         }
     }
 
-    /// What a child needs to reach the same region.
+    /// Returns the order that a child needs to reach the same region.
     pub fn order(&self, what: &str) -> String {
         format!("{what} {} {} {}", self.home.backend.name(), self.keys.0.0, self.dir.path().display())
     }
@@ -110,7 +110,7 @@ impl Drop for Bench {
 
 pub const ROLE: &str = "HOTPOOL_TEST_REGION";
 
-/// Starts this test program again, for the test `serve` alone, with an order.
+/// Returns the command that runs this test program with an order, for the test `serve` alone.
 pub fn child(order: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "serve", "--nocapture", "--test-threads=1"]);
@@ -125,7 +125,7 @@ pub fn end_of(order: &str) -> (Option<i32>, String) {
     (output.status.signal(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The order of this process, split: what to do, and the region.
+/// Returns the order of this process in parts: the action, and the region.
 pub fn order() -> Option<(String, ShareMgr, (Key, Key), PathBuf)> {
     let order = std::env::var(ROLE).ok()?;
     let words: Vec<&str> = order.splitn(4, ' ').collect();
