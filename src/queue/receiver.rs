@@ -33,7 +33,7 @@ pub struct Receiver<T: Payload + ?Sized> {
     _payload: PhantomData<fn() -> T::Owned>,
 }
 
-/// The data of a message beside its payload.
+/// The metadata of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Number of the message in the queue, from 0, without gaps.
@@ -52,7 +52,7 @@ pub struct Meta {
 /// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<V> {
-    /// The data beside the payload.
+    /// The metadata of the message.
     pub meta: Meta,
     /// The payload.
     pub value: V,
@@ -60,7 +60,7 @@ pub struct Message<V> {
 
 /// A message that is lent in place.
 pub struct View<'a> {
-    /// The data beside the payload.
+    /// The metadata of the message.
     pub meta: Meta,
     bytes: &'a [u8],
 }
@@ -316,7 +316,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if word.number() <= lap {
             return RecvError::Damaged("a place went back to an earlier lap");
         }
-        // The message in that entry is sent, even if the tail lags behind it.
+        // The message in that entry is sent, even if the tail lags.
         let there = (word.number() - 1).saturating_mul(capacity).saturating_add(place as u64);
         let tail = self.ring.control.tail.load().max(there.saturating_add(1));
         if tail > limits::MAX_MESSAGES {

@@ -154,7 +154,7 @@ impl FileMap {
         };
         let end = offset.checked_add(bytes).filter(|end| bytes != 0 && *end <= MAX_BLOCK_BYTES);
         let end = end.ok_or(RegionError::Size { bytes, min: Bytes(1), max: Bytes(MAX_BLOCK_BYTES) })?;
-        // Without a size there is nothing to extend the file to.
+        // Without a requested size the file is not extended.
         if end > file_bytes && !(may_extend && self.bytes.is_some()) {
             return Err(RegionError::ShortFile { path: path(), offset, bytes, file_bytes });
         }
