@@ -2,6 +2,7 @@
 
 use super::backend::{Access, Backend, SegmentFacts, key_of_name, replaced, segment_name};
 use super::segment::Segment;
+use super::unlinked::Unlinked;
 use crate::conf::BackendKind;
 use crate::sys::{self, proc};
 use crate::units::{Bytes, Key};
@@ -15,12 +16,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct FileBackend {
     dir: PathBuf,
+    unlinked: Unlinked,
 }
 
 impl FileBackend {
     /// Creates the backend for segments in `dir`, which must exist.
     pub(crate) fn new(dir: &Path) -> Self {
-        FileBackend { dir: dir.to_path_buf() }
+        FileBackend { dir: dir.to_path_buf(), unlinked: Unlinked::default() }
     }
 
     fn file_of(&self, key: Key) -> PathBuf {
@@ -34,7 +36,12 @@ impl Backend for FileBackend {
     }
 
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
-        stat_file(&self.file_of(key))
+        let path = self.file_of(key);
+        Ok(find_file(&path)?.or_else(|| self.unlinked.facts_of(&path)))
+    }
+
+    fn list_once(&self, once: bool) {
+        self.unlinked.list_once(once);
     }
 
     fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
@@ -117,12 +124,6 @@ fn remove_dead_drafts(dir: &Path, key: Key) {
     }
 }
 
-/// Returns the facts of the file at `path`, or of a removed file of that name that a process still
-/// has mapped.
-pub(super) fn stat_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
-    Ok(find_file(path)?.or_else(|| unlinked_but_mapped(path)))
-}
-
 /// What is at `path`.
 pub(super) fn find_file(path: &Path) -> io::Result<Option<SegmentFacts>> {
     match fs::symlink_metadata(path) {
@@ -148,38 +149,6 @@ fn facts_of(found: &fs::Metadata) -> SegmentFacts {
         last_attach: None,
         last_detach: None,
     }
-}
-
-/// Returns the facts of a removed file that is still mapped; its size is unknown.
-///
-/// A mapping keeps the name of its file, with the suffix ` (deleted)`.
-fn unlinked_but_mapped(path: &Path) -> Option<SegmentFacts> {
-    let name =
-        format!("{} (deleted)", fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?).display());
-    let id = std::cell::Cell::new(0);
-    let mapped = proc::writers(|mapped, inode| {
-        let same = mapped == name;
-        if same {
-            id.set(inode);
-        }
-        same
-    });
-    let pid = *mapped.first()?;
-    let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
-    Some(SegmentFacts {
-        bytes: Bytes(0),
-        uid: owner.uid(),
-        gid: owner.gid(),
-        mode: 0,
-        id: id.get(),
-        creator_pid: None,
-        last_pid: Some(pid),
-        attached: Some(mapped.len() as u64),
-        removed: true,
-        changed: 0,
-        last_attach: None,
-        last_detach: None,
-    })
 }
 
 /// Maps the file of `facts`.

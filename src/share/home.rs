@@ -32,7 +32,7 @@ impl Home {
     pub(crate) fn open(&self) -> Box<dyn Backend> {
         match self.backend {
             BackendKind::Sysv => Box::new(SysvBackend::default()),
-            BackendKind::Posix => Box::new(PosixBackend),
+            BackendKind::Posix => Box::new(PosixBackend::default()),
             BackendKind::File => Box::new(FileBackend::new(&self.dir)),
             BackendKind::Heap => Box::new(HeapBackend),
         }

@@ -44,6 +44,7 @@ mod region;
 mod rivals;
 mod segment;
 mod sysv;
+mod unlinked;
 mod verdict;
 mod wait;
 

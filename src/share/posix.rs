@@ -4,8 +4,9 @@
 //! `/dev/shm`, where Linux keeps POSIX shared memory.
 
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
-use super::file::{attach_file, find_file, keys_in, open_file, remove_file, stat_file, writers_of};
+use super::file::{attach_file, find_file, keys_in, open_file, remove_file, writers_of};
 use super::segment::Segment;
+use super::unlinked::Unlinked;
 use crate::conf::BackendKind;
 use crate::units::Key;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
@@ -16,8 +17,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// POSIX shared memory.
-#[derive(Debug)]
-pub(crate) struct PosixBackend;
+#[derive(Debug, Default)]
+pub(crate) struct PosixBackend {
+    unlinked: Unlinked,
+}
 
 pub(super) const DIR: &str = "/dev/shm";
 
@@ -35,7 +38,12 @@ impl Backend for PosixBackend {
     }
 
     fn stat(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
-        stat_file(&path(key))
+        let path = path(key);
+        Ok(find_file(&path)?.or_else(|| self.unlinked.facts_of(&path)))
+    }
+
+    fn list_once(&self, once: bool) {
+        self.unlinked.list_once(once);
     }
 
     fn find(&self, key: Key) -> io::Result<Option<SegmentFacts>> {
@@ -62,7 +70,7 @@ impl Backend for PosixBackend {
         }
         let segment = Segment::kept(|| Ok(Segment::posix(keep(shmem(key).open())?)))?;
         // The crate opens by name: check that the name still leads to the segment that was judged.
-        match stat_file(&path(key))? {
+        match self.stat(key)? {
             Some(now) if now.id == facts.id && segment.region().len() == facts.bytes.0 => Ok(segment),
             _ => Err(super::backend::replaced()),
         }

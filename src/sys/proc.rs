@@ -160,12 +160,17 @@ pub(crate) fn self_pid() -> Option<i32> {
 /// Returns one entry for each shared mapping for which `is_it` holds: the pid, and whether it is
 /// writable.
 pub(crate) fn mappings_of(is_it: impl Fn(&str, u64) -> bool) -> Vec<(i32, bool)> {
+    collect_mappings(|pid, path, inode, writes| is_it(path, inode).then_some((pid, writes)))
+}
+
+/// Calls `of` with pid, path, inode and writability of each shared mapping, and collects its results.
+pub(crate) fn collect_mappings<T>(of: impl Fn(i32, &str, u64, bool) -> Option<T>) -> Vec<T> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let of_process = |pid: i32| {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        let found = maps.lines().filter_map(parse_map).filter(|(path, inode, _)| is_it(path, *inode));
-        found.map(|(_, _, writes)| (pid, writes)).collect::<Vec<_>>()
+        let found = maps.lines().filter_map(parse_map);
+        found.filter_map(|(path, inode, writes)| of(pid, path, inode, writes)).collect::<Vec<_>>()
     };
     pids.flat_map(of_process).collect()
 }
