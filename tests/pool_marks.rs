@@ -192,7 +192,7 @@ fn duplicate_and_stale_handles_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "named twice")]
+#[should_panic(expected = "occurs twice")]
 fn a_type_cannot_be_borrowed_twice() {
     let mut pool = open(&conf());
     let _ = pool.views_mut::<(Player, Player)>();

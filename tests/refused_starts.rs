@@ -152,7 +152,10 @@ fn a_block_with_a_zero_header_is_refused_with_the_remedy() {
     let head = raw::read(key).unwrap()[..8].to_vec();
     zero_head(key);
     let error = open(&image.conf, &|| "zeros".into()).unwrap().to_string();
-    assert!(error.contains("its first 64 bytes are zero") && error.contains("restore the segment"), "{error}");
+    assert!(
+        error.contains("its first 64 bytes are zero") && error.contains("restore the segment"),
+        "{error}"
+    );
     is_hot_with(&image, key, &head);
 }
 

@@ -265,22 +265,32 @@ pub(crate) type Step = (u16, i16);
 ///
 /// # Errors
 ///
-/// Returns `EAGAIN` if the steps do not become possible within `wait`.
+/// Returns `EAGAIN` if the steps do not become possible within `wait`, and `EINTR` if a signal
+/// interrupts a wait that is not zero.
 pub(crate) fn sem_op(semid: i32, steps: &[Step], wait: Duration) -> io::Result<()> {
     let flag = |change: i16| if change == 0 { 0 } else { libc::SEM_UNDO as i16 };
     let mut ops: Vec<libc::sembuf> = steps
         .iter()
         .map(|&(number, change)| libc::sembuf { sem_num: number, sem_op: change, sem_flg: flag(change) })
         .collect();
+    let at_once = wait.is_zero();
     let wait = libc::timespec {
         tv_sec: wait.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: wait.subsec_nanos().into(),
     };
-    // The C library has a function for this call; its Rust binding lacks it on some targets.
-    // SAFETY: `ops` has `ops.len()` operations, and `wait` is a timespec; both outlive the call.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_semtimedop, semid, ops.as_mut_ptr(), ops.len(), &raw const wait) };
-    checked(answer as i32).map(drop)
+    loop {
+        // The C library has a function for this call; its Rust binding lacks it on some targets.
+        // SAFETY: `ops` has `ops.len()` operations, and `wait` is a timespec; both outlive the call.
+        let answer = unsafe {
+            libc::syscall(libc::SYS_semtimedop, semid, ops.as_mut_ptr(), ops.len(), &raw const wait)
+        };
+        match checked(answer as i32) {
+            // A stop or a signal interrupts even a call that does not wait. A caller that waits
+            // computes what is left of its time.
+            Err(error) if at_once && error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer.map(drop),
+        }
+    }
 }
 
 /// Returns the effective user of this process.

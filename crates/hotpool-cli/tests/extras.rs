@@ -17,6 +17,7 @@ const VERBS: [&str; 12] = [
     "ls",
     "man",
     "postmortem",
+    "queues",
     "rm",
     "verify",
 ];

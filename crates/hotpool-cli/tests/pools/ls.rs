@@ -234,7 +234,7 @@ fn a_pool_that_cannot_be_looked_at_has_the_advice_of_a_start() {
     let answer = bench.hotpool(&["ls", "--conf", &ini]);
     assert_eq!(answer.code, 1, "{}{}", answer.out, answer.err);
     assert!(answer.row(bench.base(0)).contains("unknown"), "{}", answer.out);
-    let advice = format!("{}, which Dir names, is no folder", dir.display());
+    let advice = format!("{}, which Dir names, is not a folder", dir.display());
     assert!(answer.out.contains(&advice), "{}", answer.out);
     let mut conf = bench.conf(0);
     (conf.backend, conf.dir) = (hotpool::conf::BackendKind::File, dir);

@@ -88,7 +88,7 @@ fn all_tools(backend: BackendKind) {
     let bench = Bench::new();
     let (conf, ini) = of(&bench, backend);
     // The user is `root` where /etc/passwd has one; the number is enough.
-    let whose = ["belongs to uid 0, this process runs as uid 65534", "as uid 0"];
+    let whose = ["belongs to uid 0, but this process runs as uid 65534", "as uid 0"];
     let pool = MemoryPoolMgr::open(&conf).unwrap();
     judge(&bench, &ini, backend, &whose);
     pool.close().unwrap();
