@@ -29,6 +29,11 @@ fn main() {
         if !chosen.is_empty() && !chosen.iter().any(|part| scenario.name.contains(part.as_str())) {
             continue;
         }
+        // To find the commit store by single steps takes minutes in a debug build.
+        if cfg!(debug_assertions) && scenario.name.contains("died at its commit") {
+            println!("{}: runs in a release build only", scenario.name);
+            continue;
+        }
         let (points, violation) = scenarios::run(scenario, None);
         kills += points;
         if let Some(violation) = violation {
