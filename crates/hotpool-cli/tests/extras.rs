@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "check",
     "completions",
     "doctor",
