@@ -213,7 +213,7 @@ fn fail_refuses_with_the_reason_and_changes_nothing() {
     site.crash(3);
     let epoch = site.epoch(site.key());
     let refusal = said(&site.serve(), "refused:");
-    let wanted = "[zone]: 3 owners in a row died before they were ready, the first ";
+    let wanted = "[zone]: 3 owners in a row died before ready(), the first ";
     assert!(refusal.starts_with(wanted), "{refusal}");
     assert!(refusal.contains(&format!("hotpool postmortem --key {}", site.key())), "{refusal}");
     assert_eq!(site.epoch(site.key()), epoch, "a refused start is not counted");

@@ -241,7 +241,7 @@ fn a_queue_in_use_is_not_removed() {
     let queue = Queue::new(QueueKind::Channel, 4, &["a"], &["x"]);
     let tx = Sender::<u64>::open(&queue.conf, "a").unwrap();
     let error = hotpool::sync::remove(queue.conf.key).unwrap_err().to_string();
-    assert!(error.contains("1 processes use it"), "{error}");
+    assert!(error.contains("it is attached 1 time"), "{error}");
     drop(tx);
     assert!(hotpool::sync::remove(queue.conf.key).unwrap());
     assert!(!hotpool::sync::remove(queue.conf.key).unwrap());

@@ -2,7 +2,7 @@
 
 use super::process::Place;
 use crate::limits;
-use crate::units::{Bytes, Key};
+use crate::units::{Bytes, Key, plural};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -364,7 +364,7 @@ pub enum ProblemKind {
         "the types need at least {needed}, but at most {room} fit into {blocks} of {block}; \
          raise BlockSize, add ShmKeys, or lower a capacity",
         needed = rounded(*needed, u64::div_ceil),
-        blocks = if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") },
+        blocks = plural(*blocks as u64, "block"),
         room = rounded(*room, |bytes, unit| bytes / unit)
     )]
     TypesTooBig {

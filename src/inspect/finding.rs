@@ -1,6 +1,6 @@
 //! The findings of a verification.
 
-use crate::units::Key;
+use crate::units::{Key, plural};
 use std::fmt;
 
 /// The severity of a finding.
@@ -194,9 +194,4 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-/// Returns a number with its noun, which gets an `s` unless the number is 1.
-pub(crate) fn plural(n: u64, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -1,12 +1,13 @@
 //! Checks the slots of a type, and the sums over them.
 
-use crate::inspect::finding::{Place, TypeReport, plural};
+use crate::inspect::finding::{Place, TypeReport};
 use crate::inspect::keys::Groups;
 use crate::inspect::walk::{Extent, Type, Walk, place_of};
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::store::slot::{self as store, RETIRED, is_parked};
 use crate::region::{OutOfBounds, Table};
+use crate::units::plural;
 use crate::word::Word;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use crate::conf::{ConfError, Place, ProcessConf};
 use crate::object::Handle;
 use crate::pool::start::disagreement::Disagreement;
 use crate::share::ShareError;
-use crate::units::{Bytes, Key};
+use crate::units::{Bytes, Key, plural};
 
 /// Reasons why a pool could not be opened, or a type not be added.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,8 @@ pub enum PoolError {
 
     /// One owner after another died before it was ready.
     #[error(
-        "{place}: {crashes} owners in a row died before they were ready, the first {since} s ago, and OnCrashLoop = fail; nothing was changed; run `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold"
+        "{place}: {} in a row died before ready(), the first {since} s ago, and OnCrashLoop = fail; nothing was changed; run `hotpool postmortem --key {key}`, then wait {wait} s, or start with OnCrashLoop = quarantine or cold",
+        plural((*crashes).into(), "owner")
     )]
     CrashLoop {
         /// Section of the process.
@@ -125,7 +126,7 @@ pub enum PoolError {
     },
 
     /// A struct differs from the one whose objects are in the pool.
-    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; its {objects} objects are kept unchanged; start the build that created them, or free them with that build first", differences.join("; "))]
+    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; {} unchanged; start the build that created them, or free them with that build first", differences.join("; "), kept(*objects))]
     TypeChanged {
         /// Name of the type.
         name: String,
@@ -301,11 +302,15 @@ pub enum PlaceError {
     Alloc(#[from] AllocError),
 }
 
+fn kept(objects: u64) -> String {
+    format!("its {} {} kept", plural(objects, "object"), if objects == 1 { "is" } else { "are" })
+}
+
 /// A pool without room for another object of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no room for another `{type_name}`: {len} live and {retired} retired of {capacity} slots, {free} free in {}; {remedy}",
-    if *blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") }
+    plural(*blocks as u64, "block")
 )]
 #[non_exhaustive]
 pub struct Full {

@@ -3,7 +3,7 @@
 use super::head::{Head, MAKING, READY};
 use super::seats::Seats;
 use crate::share::{Access, Home};
-use crate::units::Key;
+use crate::units::{Key, plural};
 use std::io;
 
 /// Why a lock or queue was not removed.
@@ -19,7 +19,7 @@ pub enum RemoveError {
         source: io::Error,
     },
     /// Processes have it attached.
-    #[error("cannot remove {key}: {attached} processes use it; stop them first")]
+    #[error("cannot remove {key}: it is attached {}; stop its members first", plural(*attached, "time"))]
     InUse {
         /// Key of the lock or queue.
         key: Key,

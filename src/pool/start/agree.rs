@@ -11,7 +11,7 @@ use crate::pool::start::disagreement::{
 };
 use crate::pool::store::base::Base;
 use crate::share::{Facts, Home};
-use crate::units::{Bytes, Key};
+use crate::units::{Bytes, Key, plural};
 
 /// Returns the position of an ini key of the process.
 pub(crate) fn place(conf: &ProcessConf, key: &str) -> Place {
@@ -223,7 +223,7 @@ pub(crate) fn left_behind(conf: &ProcessConf, name: &str, objects: u64) -> Disag
     let said = format!(
         "the pool under {} holds {} of {name}, but the program has not added the type",
         conf.base_key,
-        objects_of(objects)
+        plural(objects, "object")
     );
     let next = "add the type, or free its objects with a build that has it: they keep their memory".into();
     found(conf, &LEFT_BEHIND, said, next)
@@ -241,7 +241,7 @@ pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement
     let unnamed = base.used_types().filter(|info| conf.type_conf(&info.name()).is_none());
     // An ini without types makes no statement about any.
     for info in unnamed.filter(|info| !conf.types.is_empty() && info.len(false) != 0) {
-        let (name, objects) = (info.name(), objects_of(info.len(false)));
+        let (name, objects) = (info.name(), plural(info.len(false), "object"));
         let said = format!(
             "the pool under {} holds {objects} of {name}, which the ini does not name",
             conf.base_key
@@ -253,10 +253,6 @@ pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement
         all.push(found(conf, &LEFT_BEHIND, said, next));
     }
     all
-}
-
-fn objects_of(count: u64) -> String {
-    if count == 1 { "1 object".into() } else { format!("{count} objects") }
 }
 
 /// Returns where segments are, for a message: `System V memory`, `/dev/shm`, or a folder.

@@ -5,7 +5,7 @@ use crate::pool::start::breaker::CrashLoop;
 use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::starts::LastEnd;
 use crate::share::{MemoryReport, StartMode};
-use crate::units::{Key, Span};
+use crate::units::{Key, Span, plural};
 use std::fmt;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ impl fmt::Display for ResumeReport {
         if self.rebooted {
             write!(f, ", another boot")?;
         }
-        write!(f, "; {} objects", self.objects())?;
+        write!(f, "; {}", plural(self.objects(), "object"))?;
         for (n, count) in self.types.iter().filter(|t| t.objects != 0).enumerate() {
             write!(f, "{}{} {}", if n == 0 { " (" } else { ", " }, count.objects, count.name())?;
         }

@@ -8,6 +8,7 @@ use crate::target::{Missing, Target, Which};
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use hotpool::inspect::{Finding, Report, Severity, TypeReport, verify_pool};
+use hotpool::units::plural;
 use serde_json::{Value, json};
 
 /// Check every byte of pools against the invariants of the layout
@@ -57,12 +58,6 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
 
 fn count(report: &Report, severity: Severity) -> usize {
     report.findings.iter().filter(|finding| finding.severity == severity).count()
-}
-
-/// Formats a count: "1 block", "2 blocks".
-fn plural(n: impl Into<u64>, word: &str) -> String {
-    let n = n.into();
-    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
 impl Row {
