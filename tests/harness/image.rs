@@ -8,8 +8,10 @@ use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, Frozen, MAGI
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::Key;
+use std::fs::File;
 use std::mem::offset_of;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -242,7 +244,9 @@ impl IndexLens {
 fn heap_address(conf: &ProcessConf, key: Key) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mut pages = maps.lines().filter_map(private_and_anonymous).flat_map(|range| range.step_by(PAGE));
-    let found = pages.find(|at| is_segment(*at, key));
+    // Another thread may have unmapped a page of the table: the kernel reads it for this one.
+    let memory = File::open("/proc/self/mem").unwrap();
+    let found = pages.find(|at| is_segment(&memory, *at, key));
     found.unwrap_or_else(|| panic!("no segment {key} of `{}` in this process", conf.name))
 }
 
@@ -257,10 +261,13 @@ fn private_and_anonymous(line: &str) -> Option<Range<usize>> {
     (fields.get(1)?.starts_with("rw-p") && fields.len() == 5).then_some(range)
 }
 
-fn is_segment(at: usize, key: Key) -> bool {
-    // SAFETY: a page of a readable mapping of this process.
-    let page = unsafe { &*(at as *const [AtomicU64; 8]) };
-    page[0].load(Ordering::Relaxed) == MAGIC_READY && page[5].load(Ordering::Relaxed) as u32 == key.0
+fn is_segment(memory: &File, at: usize, key: Key) -> bool {
+    let word = |number: usize| {
+        let mut bytes = [0; 8];
+        memory.read_exact_at(&mut bytes, (at + 8 * number) as u64).ok()?;
+        Some(u64::from_ne_bytes(bytes))
+    };
+    word(0) == Some(MAGIC_READY) && word(5).is_some_and(|word| word as u32 == key.0)
 }
 
 impl Image {
