@@ -7,7 +7,7 @@ mod messages;
 
 use hotpool::conf::QueueKind;
 use hotpool::queue::{Receiver, RecvError};
-use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
+use hotpool::sync::{Barrier, Event, LockError, Mutex, OpenError, RwLock};
 use messages::{Lock, Other, Queue, board, until};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
@@ -186,7 +186,74 @@ fn a_reader_that_waits_uses_next_to_no_cpu() {
     assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Err(RecvError::TimedOut));
     let used = cpu() - before;
     println!("{used:?} in 5 s");
-    assert!(used < Duration::from_micros(2500), "{used:?} in 5 s, and 5 ms in 10 s are allowed");
+    // A debug build needs several times the instructions for each look.
+    let most = Duration::from_micros(if cfg!(debug_assertions) { 10_000 } else { 2500 });
+    assert!(used < most, "{used:?} in 5 s, and 5 ms in 10 s are allowed of a release build");
+}
+
+#[test]
+fn members_that_create_a_lock_together_all_get_it() {
+    let _alone = alone();
+    let lock = Lock::new(&["a", "b", "c", "d"]);
+    for round in 0..300 {
+        lock.renew();
+        let start = std::sync::Barrier::new(4);
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let members = ["a", "b", "c", "d"].map(|name| {
+                let (conf, start) = (&lock.conf, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let mutex = Mutex::<u64>::open(conf, name)?;
+                    *mutex.lock().unwrap() += 1;
+                    Ok::<_, OpenError>(mutex)
+                })
+            });
+            members.into_iter().map(|member| member.join().unwrap()).collect()
+        });
+        for mutex in opened {
+            drop(mutex.unwrap_or_else(|error| panic!("round {round}: {error}")));
+        }
+        assert_eq!(*Mutex::<u64>::open(&lock.conf, "a").unwrap().lock().unwrap(), 4, "round {round}");
+    }
+}
+
+#[test]
+fn a_removal_never_takes_the_lock_of_a_member_that_has_opened_it() {
+    let _alone = alone();
+    let lock = Lock::new(&["a", "b"]);
+    for round in 0..1000 {
+        let start = std::sync::Barrier::new(2);
+        let (opened, removed) = std::thread::scope(|scope| {
+            let opened = scope.spawn(|| {
+                start.wait();
+                let mutex = Mutex::<u64>::open(&lock.conf, "a").unwrap();
+                *mutex.lock().unwrap() = round;
+                mutex
+            });
+            start.wait();
+            let removed = hotpool::sync::remove(lock.conf.key);
+            (opened.join().unwrap(), removed)
+        });
+        let b = Mutex::<u64>::open(&lock.conf, "b").unwrap_or_else(|error| panic!("{removed:?}: {error}"));
+        assert_eq!(*b.lock().unwrap(), round, "{removed:?}");
+        drop(opened);
+    }
+}
+
+#[test]
+fn a_new_member_is_refused_while_others_use_removed_semaphores() {
+    let _alone = alone();
+    let mut lock = Lock::new(&["a", "b"]);
+    let mutex: Mutex<u64> = Mutex::open(&lock.conf, "a").unwrap();
+    lock.remove_semaphores();
+    lock.conf.wait_ms = 50;
+    for _ in 0..2 {
+        let error = Mutex::<u64>::open(&lock.conf, "b").unwrap_err();
+        assert!(matches!(error, OpenError::SeatsRemoved { .. }), "{error}");
+    }
+    *mutex.lock().unwrap() = 7;
+    drop(mutex);
+    assert_eq!(*Mutex::<u64>::open(&lock.conf, "b").unwrap().lock().unwrap(), 7);
 }
 
 #[test]

@@ -113,6 +113,13 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Returns whether a system call found that the segment or its semaphores were removed.
+    pub(crate) fn is_gone(&self) -> bool {
+        let OpenError::System { source, .. } = self else { return false };
+        source.kind() == io::ErrorKind::NotFound
+            || matches!(source.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
+    }
+
     pub(crate) fn system(key: Key, call: &'static str) -> impl FnOnce(io::Error) -> OpenError {
         move |source| OpenError::System { key, call, source }
     }

@@ -64,7 +64,8 @@ pub(crate) struct Head {
     pub(crate) policy: Word,
     pub(crate) schema_bytes: Word,
     pub(crate) check: Half,
-    pub(crate) spare: Half,
+    /// The set of semaphores that the members use; 0 while the segment is filled.
+    pub(crate) seats: Half,
     pub(crate) reserve: [Word; 3],
 }
 
@@ -128,6 +129,7 @@ mod tests {
             ("policy", offset_of!(Head, policy), 8),
             ("schema_bytes", offset_of!(Head, schema_bytes), 8),
             ("check", offset_of!(Head, check), 4),
+            ("seats", offset_of!(Head, seats), 4),
         ];
         for (name, offset, bytes) in fields {
             let row = format!("| {offset} | {bytes} | `{name}`");

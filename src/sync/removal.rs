@@ -42,6 +42,13 @@ pub enum RemoveError {
 pub fn remove(key: Key) -> Result<bool, RemoveError> {
     let system = |source| RemoveError::System { key, source };
     let backend = Home::sysv().open();
+    // Without a segment the set may belong to a pool, so its mark is checked.
+    let seats = match Seats::find(key).map_err(system)? {
+        Some(seats) if seats.is_ours().map_err(system)? => Some(seats),
+        _ => None,
+    };
+    // No process can open it while this one has all its semaphores.
+    let all = seats.map(Seats::take_all).transpose().map_err(system)?;
     let found = backend.stat(key).map_err(system)?.filter(|facts| !facts.removed);
     if let Some(facts) = &found {
         let segment = backend.attach(key, facts, Access::Read).map_err(system)?;
@@ -50,16 +57,18 @@ pub fn remove(key: Key) -> Result<bool, RemoveError> {
             return Err(RemoveError::Foreign { key });
         }
         drop(segment);
-        match backend.stat(key).map_err(system)?.and_then(|facts| facts.attached) {
-            None | Some(0) => backend.remove(key, facts).map_err(system)?,
-            Some(attached) => return Err(RemoveError::InUse { key, attached }),
-        }
     }
-    // Without a segment the set may belong to a pool, so its mark is checked.
-    let seats = Seats::find(key).map_err(system)?;
-    match seats {
-        Some(seats) if seats.is_ours().map_err(system)? => seats.remove().map_err(system)?,
-        _ => {}
+    let attached = backend.stat(key).map_err(system)?.and_then(|facts| facts.attached).unwrap_or(0);
+    // A process that has a semaphore is about to attach the segment.
+    let attached = attached.max(u64::from(matches!(all, Some(Err(_)))));
+    if attached > 0 {
+        return Err(RemoveError::InUse { key, attached });
+    }
+    if let Some(facts) = &found {
+        backend.remove(key, facts).map_err(system)?;
+    }
+    if let Some(seats) = seats {
+        seats.remove().map_err(system)?;
     }
     Ok(found.is_some())
 }

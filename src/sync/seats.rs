@@ -49,22 +49,22 @@ pub(crate) fn of_member(member: usize) -> u16 {
 }
 
 impl Seats {
-    /// Opens the set under `key`, or creates it; returns whether it is new.
-    pub(crate) fn open(key: Key, members: usize, mode: u32) -> Result<(Seats, bool), OpenError> {
+    /// Opens the set under `key`, or creates it.
+    pub(crate) fn open(key: Key, members: usize, mode: u32) -> Result<Seats, OpenError> {
         let system = |call| OpenError::system(key, call);
         for _ in 0..crate::limits::OWNER_ROUNDS {
-            let (semid, made) = match sysv::sem_find(key).map_err(system("semget"))? {
-                Some(semid) => (semid, false),
+            let semid = match sysv::sem_find(key).map_err(system("semget"))? {
+                Some(semid) => semid,
                 None => match sysv::sem_create(key, (FIRST as usize + members) as i32, mode) {
-                    Ok(semid) => (semid, true),
+                    Ok(semid) => semid,
                     Err(error) if error.raw_os_error() == Some(libc::EEXIST) => continue,
                     Err(error) => return Err(system("semget")(error)),
                 },
             };
             let seats = Seats { semid };
             match seats.inspect(key, members) {
-                Err(OpenError::System { source, .. }) if is_gone(&source) => {}
-                answer => return answer.map(|()| (seats, made)),
+                Err(error) if error.is_gone() => {}
+                answer => return answer.map(|()| seats),
             }
         }
         Err(OpenError::SeatsRemoved { key })
@@ -177,9 +177,28 @@ impl Seats {
         self.holder(of_member(member))
     }
 
+    /// Returns the number that a segment records for this set. It is never 0.
+    pub(crate) fn record(self) -> u32 {
+        self.semid as u32 + 1
+    }
+
     /// Returns whether the key leads to this set.
     pub(crate) fn is_named(self, key: Key) -> io::Result<bool> {
         Ok(sysv::sem_find(key)? == Some(self.semid))
+    }
+
+    /// Takes the semaphores of all members, which keeps them from opening; returns the member that
+    /// lives if there is one.
+    pub(crate) fn take_all(self) -> io::Result<Result<Vec<Seat>, Process>> {
+        let numbers = 0..sysv::sem_stat(self.semid)?.count as u16;
+        let mut all = Vec::new();
+        for number in numbers.filter(|number| *number != MARKED) {
+            match self.take(number)? {
+                Some(seat) => all.push(seat),
+                None => return Ok(Err(self.holder(number))),
+            }
+        }
+        Ok(Ok(all))
     }
 
     /// Removes the set.
@@ -205,8 +224,4 @@ impl Drop for Seat {
         // It fails if the set was removed, and then nothing has to be given back.
         let _ = sysv::sem_op(self.seats.semid, &[(self.number, -1)], Duration::ZERO);
     }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
 }

@@ -112,6 +112,22 @@ impl Site {
         role: Role,
         fill: &dyn Fn(&Region, u64) -> Result<(), OutOfBounds>,
     ) -> Result<Site, OpenError> {
+        for _ in 1..limits::OWNER_ROUNDS {
+            match Self::open_once(spec, me, role, fill) {
+                // It was removed during the call.
+                Err(error) if error.is_gone() => {}
+                answer => return answer,
+            }
+        }
+        Self::open_once(spec, me, role, fill)
+    }
+
+    fn open_once(
+        spec: &Spec<'_>,
+        me: &str,
+        role: Role,
+        fill: &dyn Fn(&Region, u64) -> Result<(), OutOfBounds>,
+    ) -> Result<Site, OpenError> {
         spec.check()?;
         let key = spec.key;
         let number = spec.members.iter().position(|member| *member == (me, role)).ok_or_else(|| {
@@ -120,8 +136,8 @@ impl Site {
             OpenError::NoSuchMember { key, name: me.into(), role: role.name(), names }
         })?;
         let began = Instant::now();
-        let (seats, made) = Seats::open(key, spec.members.len(), spec.mode)?;
-        let segment = find_or_make(spec, seats, made, fill)?;
+        let seats = Seats::open(key, spec.members.len(), spec.mode)?;
+        let segment = find_or_make(spec, seats, fill)?;
         let region = segment.region();
         let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
         let head: At<Head> = region.at(0).map_err(outside)?;
@@ -140,7 +156,8 @@ impl Site {
         })?;
         // With another set under the key, two processes could have the same seat.
         if !seats.is_named(key).map_err(OpenError::system(key, "semget"))? {
-            return Err(OpenError::SeatsRemoved { key });
+            let removed = std::io::Error::from_raw_os_error(libc::EIDRM);
+            return Err(OpenError::system(key, "semget")(removed));
         }
         if let Some(member) = members.get(number) {
             member.since.store(sys::wall_nanos());
@@ -198,22 +215,18 @@ impl Drop for Site {
     }
 }
 
-/// Returns the complete segment. `made` means that the set of semaphores is new.
+/// Returns the complete segment.
 fn find_or_make(
     spec: &Spec<'_>,
     seats: Seats,
-    made: bool,
     fill: &dyn Fn(&Region, u64) -> Result<(), OutOfBounds>,
 ) -> Result<Segment, OpenError> {
     let key = spec.key;
-    let backend = Home::sysv().open();
-    let find = || backend.stat(key).map_err(OpenError::system(key, "shmctl"));
-    if let Some(facts) = find()?.filter(|facts| !facts.removed) {
-        check_owner(key, &facts, made)?;
-        let segment = backend.attach(key, &facts, Access::Write).map_err(OpenError::system(key, "shmat"))?;
-        if magic(&segment.region()) == Some(READY) {
-            return Ok(segment);
-        }
+    if let Some((_, segment)) = attach(key)?
+        && let Some(head) = complete(&segment)
+        && head.seats.load() == seats.record()
+    {
+        return Ok(segment);
     }
     // While this process has the semaphore, no other process is filling a segment.
     let maker = seats.take_in(MAKER, spec.wait).map_err(OpenError::system(key, "semop"))?;
@@ -223,39 +236,73 @@ fn find_or_make(
         holder: seats.holder(MAKER),
         waited_ms: spec.wait.as_millis() as u64,
     })?;
-    if let Some(facts) = find()?.filter(|facts| !facts.removed) {
-        check_owner(key, &facts, made)?;
-        let segment = backend.attach(key, &facts, Access::Write).map_err(OpenError::system(key, "shmat"))?;
-        match magic(&segment.region()) {
-            Some(READY) => return Ok(segment),
-            Some(0 | MAKING) => {}
-            _ => {
-                return Err(OpenError::Foreign { key, why: "it has a segment of another kind".into() });
-            }
-        }
-        drop(segment);
-        backend.remove(key, &facts).map_err(OpenError::system(key, "shmctl"))?;
+    if let Some(segment) = take_over(spec, seats)? {
+        return Ok(segment);
     }
+    let backend = Home::sysv().open();
     let segment = backend.create(key, spec.bytes(), spec.mode).map_err(OpenError::system(key, "shmget"))?;
     let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
     fill_head(spec, &segment.region())?;
     fill(&segment.region(), spec.body()).map_err(outside)?;
-    segment.region().at::<Head>(0).map_err(outside)?.magic.store(READY);
+    let head = segment.region().at::<Head>(0).map_err(outside)?;
+    head.seats.store(seats.record());
+    head.magic.store(READY);
     Ok(segment)
 }
 
-fn check_owner(key: Key, facts: &SegmentFacts, made: bool) -> Result<(), OpenError> {
+/// Returns the complete segment that the members of another set left behind, or that a process of
+/// this set has filled. Removes one that no process has filled. This process is the maker.
+fn take_over(spec: &Spec<'_>, seats: Seats) -> Result<Option<Segment>, OpenError> {
+    let (key, until) = (spec.key, Instant::now() + spec.wait);
+    let backend = Home::sysv().open();
+    loop {
+        let Some((facts, segment)) = attach(key)? else { return Ok(None) };
+        let head = complete(&segment);
+        if head.as_ref().is_some_and(|head| head.seats.load() == seats.record()) {
+            return Ok(Some(segment));
+        }
+        if head.is_none() && !matches!(magic(&segment.region()), Some(0 | MAKING)) {
+            return Err(OpenError::Foreign { key, why: "it has a segment of another kind".into() });
+        }
+        let attached = backend.stat(key).map_err(OpenError::system(key, "shmctl"))?;
+        // More attaches than this one: a process that opens it lets it go at once, and a member of
+        // a removed set keeps it.
+        if attached.and_then(|facts| facts.attached).is_none_or(|attached| attached <= 1) {
+            let Some(head) = head else {
+                drop(segment);
+                backend.remove(key, &facts).map_err(OpenError::system(key, "shmctl"))?;
+                return Ok(None);
+            };
+            head.seats.store(seats.record());
+            return Ok(Some(segment));
+        }
+        drop(segment);
+        if Instant::now() >= until {
+            return Err(OpenError::SeatsRemoved { key });
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Attaches the segment under the key, if it exists and belongs to this user.
+fn attach(key: Key) -> Result<Option<(SegmentFacts, Segment)>, OpenError> {
+    let backend = Home::sysv().open();
+    let found = backend.stat(key).map_err(OpenError::system(key, "shmctl"))?;
+    let Some(facts) = found.filter(|facts| !facts.removed) else { return Ok(None) };
     if facts.uid != sysv::effective_uid() {
         return Err(OpenError::Foreign { key, why: format!("its segment belongs to uid {}", facts.uid) });
     }
-    if made && facts.attached.is_some_and(|attached| attached > 0) {
-        return Err(OpenError::SeatsRemoved { key });
-    }
-    Ok(())
+    let segment = backend.attach(key, &facts, Access::Write).map_err(OpenError::system(key, "shmat"))?;
+    Ok(Some((facts, segment)))
 }
 
 fn magic(region: &Region) -> Option<u64> {
     Some(region.at::<Head>(0).ok()?.magic.load())
+}
+
+/// Returns the head of a segment that a process has filled.
+fn complete(segment: &Segment) -> Option<At<Head>> {
+    segment.region().at::<Head>(0).ok().filter(|head| head.magic.load() == READY)
 }
 
 fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {

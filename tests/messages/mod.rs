@@ -29,6 +29,11 @@ impl OwnKey {
             // SAFETY: IPC_RMID takes no buffer.
             unsafe { libc::shmctl(shmid, libc::IPC_RMID, std::ptr::null_mut()) };
         }
+        self.remove_semaphores();
+    }
+
+    /// Removes the semaphores, even if a process uses them.
+    pub fn remove_semaphores(&self) {
         // SAFETY: integers only.
         let semid = unsafe { libc::semget(self.0.raw(), 0, 0) };
         if semid != -1 {
@@ -84,6 +89,10 @@ impl Lock {
 
     pub fn renew(&self) {
         self.key.remove();
+    }
+
+    pub fn remove_semaphores(&self) {
+        self.key.remove_semaphores();
     }
 }
 
