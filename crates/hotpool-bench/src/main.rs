@@ -11,6 +11,7 @@ mod keeper;
 mod keyed;
 mod many;
 mod measure;
+mod messaging;
 mod object;
 mod op;
 mod options;
@@ -37,6 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((word, rest)) if word == "--child" => restart::run_child(rest),
+        Some((word, rest)) if word == messaging::WORD => Ok(messaging::answer(rest)),
         _ => measure(options::Options::parse()).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -45,6 +47,10 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
     options.pages.choose()?;
     let _sweep = segments::Sweep::new()?;
     let pin = pin::Pin::new(options.cpu)?;
+    if let Some(options::Command::Messaging(options)) = &options.command {
+        println!("on processor {}, and the other process beside it", pin.cpu());
+        return messaging::run(options, pin);
+    }
     println!("on processor {}, pages of {}", pin.cpu(), options.pages.name());
     if let Some(profile) = options.profile {
         return profile::run(profile, options.ticks);

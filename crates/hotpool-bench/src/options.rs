@@ -5,14 +5,17 @@ use crate::op::Op;
 use crate::pages::Pages;
 use crate::peer::Peer;
 use crate::profile::Profile;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Measures hotpool and its peers in the same run, in turn, and prints the ratios.
 #[derive(Parser, Debug)]
-#[command(name = "hotpool-bench")]
+#[command(name = "hotpool-bench", args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// What to measure instead of objects
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Only 64-byte objects, with few and short rounds: less than a minute
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
@@ -66,6 +69,13 @@ pub struct Options {
     /// Processor to run on [default: the last one]
     #[arg(long)]
     pub cpu: Option<usize>,
+}
+
+/// What can be measured instead of objects.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Measures messages between two processes
+    Messaging(crate::messaging::Options),
 }
 
 /// Maximum number of bytes of all objects in a population.

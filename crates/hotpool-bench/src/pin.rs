@@ -31,6 +31,12 @@ impl Pin {
         self.cpu
     }
 
+    /// Returns whether there is only one processor. Once pinned, the standard library says so of any
+    /// machine.
+    pub fn is_alone(self) -> bool {
+        self.cpus == 1
+    }
+
     /// Makes a command run on the other processors, if there are any. It ends with the bench,
     /// however the bench ends.
     pub fn beside(self, command: &mut Command) -> &mut Command {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Row {
     /// Name of the operation.
     pub op: String,
-    /// Bytes of an object.
+    /// Bytes of an object or message.
     pub size: usize,
-    /// Number of objects in the population.
+    /// Number of objects in the population, or of messages that a queue has room for.
     pub n: usize,
     /// Nanoseconds of hotpool, median of the rounds.
     pub hotpool_ns: f64,

@@ -64,3 +64,36 @@ fn a_zone_runs_and_a_pool_grows() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn messages_take_every_way_between_two_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("out.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hotpool-bench"));
+    let output =
+        command.args(["messaging", "--quick", "--rounds", "1", "--json"]).arg(&json).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<Value> = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    for (op, sizes, peers) in [
+        ("latency_spin", &[64, 1024][..], &["ring", "iceoryx2"][..]),
+        ("latency_block", &[64, 1024], &["futex", "iceoryx2", "unix-socket"]),
+        ("throughput", &[64, 1024], &["ring", "iceoryx2", "unix-socket"]),
+        ("frames", &[2_764_800], &["ring", "iceoryx2", "unix-socket"]),
+    ] {
+        for size in sizes {
+            let built = |peer: &&&str| **peer != "iceoryx2" || cfg!(feature = "iceoryx2");
+            for peer in peers.iter().filter(built) {
+                let is_it = |row: &&Value| row["op"] == op && row["size"] == *size && row["peer"] == *peer;
+                let row = rows.iter().find(is_it).unwrap_or_else(|| panic!("no row {op} {size} {peer}"));
+                for field in ["hotpool_ns", "peer_ns", "ratio"] {
+                    assert!(row[field].as_f64().unwrap() > 0.0, "{field} of {row}");
+                }
+            }
+        }
+    }
+    let skipped = String::from_utf8_lossy(&output.stderr);
+    for peer in ["nats", "redis", "iceoryx2"] {
+        let measured = rows.iter().any(|row| row["peer"] == peer);
+        assert_ne!(measured, skipped.contains(&format!("SKIPPED: {peer}:")), "{peer}: {skipped}");
+    }
+}

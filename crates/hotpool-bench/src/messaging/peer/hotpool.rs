@@ -1,0 +1,64 @@
+//! A channel of hotpool in each direction.
+
+use super::Place;
+use crate::messaging::link::{End, Link, pause};
+use hotpool::conf::{QueueConf, QueueKind};
+use hotpool::queue::{Receiver, RecvError, Sender};
+use hotpool::units::{Bytes, Key};
+
+pub struct Queues {
+    tx: Sender<[u8]>,
+    rx: Receiver<[u8]>,
+    blocks: bool,
+    alone: bool,
+}
+
+fn conf(place: &Place, direction: usize, from: &str, to: &str) -> QueueConf {
+    let key = Key(place.key + direction as u32);
+    let (capacity, bytes) = (place.op.capacity(), Bytes(place.size as u64));
+    let mut conf = QueueConf::new("bench", key, QueueKind::Channel, capacity, bytes);
+    (conf.writers, conf.readers) = (vec![from.into()], vec![to.into()]);
+    conf
+}
+
+pub fn remove(place: &Place) {
+    for direction in 0..2 {
+        // The sweep at the end of the bench removes what stays.
+        _ = hotpool::sync::remove(Key(place.key + direction));
+    }
+}
+
+impl Queues {
+    pub fn open(place: &Place, end: End) -> anyhow::Result<Self> {
+        let ((me, other), (out, back)) = (end.both(), end.directions());
+        let tx = Sender::open(&conf(place, out, me, other), me)?;
+        let rx = Receiver::open(&conf(place, back, other, me), me)?;
+        Ok(Queues { tx, rx, blocks: place.op.blocks(), alone: place.alone })
+    }
+}
+
+impl Link for Queues {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
+        self.tx.send(message)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn receive(&mut self, f: impl FnOnce(&[u8])) -> anyhow::Result<()> {
+        if self.blocks {
+            f(&self.rx.recv_ref()?);
+            return Ok(());
+        }
+        loop {
+            match self.rx.try_recv_ref() {
+                Ok(view) => {
+                    f(&view);
+                    return Ok(());
+                }
+                Err(RecvError::Empty) => pause(self.alone),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
