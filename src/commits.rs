@@ -2,8 +2,8 @@
 //!
 //! Each store to a word whose trust is *commit* goes through `Commit::store`, so that the crash
 //! tests can tell for each kill which commit stores the dead process had done. Without the feature
-//! `mutants` a name costs nothing: only the store remains. `tests/tidy.rs` compares this list with
-//! docs/layout.md and the code.
+//! `__internal_mutants` a name costs nothing: only the store remains. `tests/tidy.rs` compares this
+//! list with docs/layout.md and the code.
 
 use crate::word::Word;
 
@@ -17,7 +17,7 @@ macro_rules! commits {
         }
 
         /// All commit stores, each with its operation in docs/layout.md and its word.
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "__internal_mutants")]
         pub const ALL: &[(Commit, &str, &str)] = &[$((Commit::$name, $operation, $word)),+];
     };
 }
@@ -78,7 +78,7 @@ impl Commit {
 }
 
 /// The log of a process's commit stores: how many were begun, how many are done, and which.
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 mod active {
     use super::Commit;
     use crate::word::Word;
@@ -109,17 +109,17 @@ mod active {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub use active::log_in;
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 use active::{begun, done};
 
-#[cfg(not(feature = "mutants"))]
+#[cfg(not(feature = "__internal_mutants"))]
 #[inline(always)]
 const fn begun(_: Commit, _: &Word, _: u64) -> bool {
     false
 }
 
-#[cfg(not(feature = "mutants"))]
+#[cfg(not(feature = "__internal_mutants"))]
 #[inline(always)]
 const fn done(_: bool) {}

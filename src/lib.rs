@@ -6,14 +6,14 @@
 extern crate self as hotpool;
 
 #[doc(hidden)]
-#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+#[cfg_attr(not(feature = "__internal_mutants"), allow(unreachable_pub))]
 pub mod commits;
 pub mod conf;
 pub mod inspect;
 mod layout;
 pub mod limits;
 #[doc(hidden)]
-#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+#[cfg_attr(not(feature = "__internal_mutants"), allow(unreachable_pub))]
 pub mod mutants;
 pub mod object;
 pub mod pool;

@@ -1,21 +1,21 @@
 //! Bugs that a test build plants on purpose, so that a test shows that the crash harness detects
 //! each.
 //!
-//! They exist only with the feature `mutants`, which only `tests/mutants.rs` enables. Without it
+//! They exist only with the feature `__internal_mutants`, which only `tests/mutants.rs` enables. Without it
 //! `planted` is a constant, and no code of them is left.
 
 macro_rules! mutants {
     ($($name:ident: $says:literal,)+) => {
         /// A bug in the order of stores.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "named where they are planted"))]
+        #[cfg_attr(not(feature = "__internal_mutants"), allow(dead_code, reason = "named where they are planted"))]
         #[repr(u32)]
         pub enum Mutant {
             $(#[doc = $says] $name,)+
         }
 
         /// All mutants, each with a description of its bug.
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "__internal_mutants")]
         pub const ALL: &[(Mutant, &str)] = &[$((Mutant::$name, $says)),+];
     };
 }
@@ -70,7 +70,7 @@ mutants! {
     RmTakesBaseFirst: "hotpool rm removes the base before the blocks",
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 mod active {
     use super::Mutant;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -88,13 +88,13 @@ mod active {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub use active::plant;
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub(crate) use active::planted;
 
-/// Returns whether a mutant is planted: never without the feature `mutants`.
-#[cfg(not(feature = "mutants"))]
+/// Returns whether a mutant is planted: never without the feature `__internal_mutants`.
+#[cfg(not(feature = "__internal_mutants"))]
 #[inline(always)]
 pub(crate) const fn planted(_: Mutant) -> bool {
     false

@@ -160,7 +160,7 @@ impl<T: Record> Tables<T> {
     }
 }
 
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "__internal_fuzzing")]
 impl Region {
     /// Copies `content` into the memory, as far as it reaches, and zeros after it.
     ///

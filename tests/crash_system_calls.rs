@@ -8,7 +8,8 @@ mod harness;
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
-    use harness::{calls, run::Tally};
+    use harness::{alone, calls, namespaces, run::Tally};
+    alone::enter();
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let began = std::time::Instant::now();
@@ -20,6 +21,10 @@ fn main() {
         if chosen.is_empty() || chosen.iter().any(name) {
             calls::kill_at_calls(operation, &mut tally);
         }
+    }
+    if chosen.is_empty() || chosen.iter().any(|part| "crash_system_calls, namespaces".contains(part.as_str()))
+    {
+        namespaces::kill_in_two_namespaces(&mut tally);
     }
     println!(
         "crash_system_calls: {} kills, violations: {}; {:.1} s",

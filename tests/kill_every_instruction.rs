@@ -12,7 +12,7 @@
 //! each store of that recovery, and so on, up to the recovery of a recovery of a recovery.
 //!
 //! The last lines are the counts. An argument selects the scenarios whose name contains it. A debug
-//! build, in which an operation has ten times as many instructions, runs every third scenario if
+//! build, in which an operation has ten times as many instructions, runs every eighth scenario if
 //! none is selected; `.ci/run` runs all of them in a release build.
 
 #[cfg(target_arch = "x86_64")]
@@ -24,41 +24,49 @@ const EVERY: usize = if cfg!(debug_assertions) { 150 } else { 480 };
 
 /// One of this many scenarios runs if none is selected.
 #[cfg(target_arch = "x86_64")]
-const ONE_OF: usize = if cfg!(debug_assertions) { 3 } else { 1 };
+const ONE_OF: usize = if cfg!(debug_assertions) { 8 } else { 1 };
 
 /// How many interrupted recoveries follow each other.
 #[cfg(target_arch = "x86_64")]
 const DEPTH: u32 = if cfg!(debug_assertions) { 1 } else { 3 };
 
-/// The argument of the process that runs the other half of the scenarios.
+/// The arguments of the processes that run one half of the scenarios each.
 #[cfg(target_arch = "x86_64")]
-const OTHER_HALF: &str = "--other-half";
+const HALVES: [&str; 2] = ["--first-half", "--second-half"];
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == OTHER_HALF) {
-        let [points, violations, images, wrong] = half(1, &arguments);
+    if let Some(first) = HALVES.iter().position(|half| arguments.iter().any(|argument| argument == half)) {
+        harness::alone::enter();
+        let [points, violations, images, wrong] = half(first, &arguments);
         println!("{points} {violations} {images} {wrong}");
         return;
     }
     let began = std::time::Instant::now();
     // The kills wait for the kernel, so two processes take half the time.
-    let program = std::env::current_exe().unwrap();
-    let mut other = std::process::Command::new(program);
-    let other = other.args(&arguments).arg(OTHER_HALF).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let ours = half(0, &arguments);
-    let output = other.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (lines, counts) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
-    println!("{lines}");
-    assert!(output.status.success(), "the other half ended with {}: {counts}", output.status);
-    let theirs: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
-    let [points, violations, images, wrong] = std::array::from_fn(|at| ours[at] + theirs[at]);
+    let halves = HALVES.map(|half| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(&arguments).arg(half).stdout(std::process::Stdio::piped()).spawn().unwrap()
+    });
+    let [points, violations, images, wrong] =
+        halves.map(counts).into_iter().fold([0; 4], |all, its| std::array::from_fn(|at| all[at] + its[at]));
     println!("{:.1} s", began.elapsed().as_secs_f64());
     println!("nested images: {images}, violations: {wrong}");
     println!("kill points: {points}, violations: {violations}");
     std::process::exit(i32::from(violations + wrong != 0));
+}
+
+/// Waits for the process of one half, and returns its counts.
+#[cfg(target_arch = "x86_64")]
+fn counts(half: std::process::Child) -> [u64; 4] {
+    let output = half.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (lines, counts) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
+    println!("{lines}");
+    assert!(output.status.success(), "one half ended with {}: {counts}", output.status);
+    let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
+    counts.try_into().unwrap()
 }
 
 /// Runs every second scenario, beginning with `first`. Returns kill points and their violations,

@@ -41,7 +41,7 @@ fn main() {
             println!("VIOLATION {violation}");
         }
     }
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "__internal_mutants")]
     {
         bad += planted(&chosen);
     }
@@ -51,7 +51,7 @@ fn main() {
 
 /// Plants each bug of `src/sync/slips.rs`; how many are not detected by the scenario that is named
 /// there.
-#[cfg(all(target_arch = "x86_64", feature = "mutants"))]
+#[cfg(all(target_arch = "x86_64", feature = "__internal_mutants"))]
 fn planted(chosen: &[String]) -> usize {
     let mut missed = 0;
     let is_chosen = |name: String| {

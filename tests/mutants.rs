@@ -2,7 +2,7 @@
 //! docs/mutants.md names (G14). Kills come before and after every commit store of docs/layout.md,
 //! in the tests that the second table names.
 //!
-//! Run `cargo test --release --features mutants --test mutants`. The argument `stores` skips the
+//! Run `cargo test --release --features __internal_mutants --test mutants`. The argument `stores` skips the
 //! mutants. With `HOTPOOL_BLESS=1` it searches for the tests and rewrites docs/mutants.md.
 
 #[cfg(target_arch = "x86_64")]
@@ -156,10 +156,10 @@ mod proof {
     pub(crate) fn document(mutants: &str, stores: &str) -> String {
         format!(
             "# What the crash tests catch\n\n\
-             `cargo test --release --features mutants --test mutants` checks this file and, with `HOTPOOL_BLESS=1`,\n\
+             `cargo test --release --features __internal_mutants --test mutants` checks this file and, with `HOTPOOL_BLESS=1`,\n\
              rewrites it. Do not edit it by hand.\n\n\
              ## Mutants\n\n\
-             Each mutant exists only with the feature `mutants` (`src/mutants.rs`). The last column names the test of\n\
+             Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
              `tests/harness/scenario.rs` or `tests/harness/calls.rs` that catches it.\n\n\
              {mutants}\n\
              ## Commit stores\n\n\

@@ -204,6 +204,10 @@ impl MemoryPoolMgr {
     /// can ever succeed; a warning and [`ResumeReport::told`] then name a sufficient `UndoSize`. If
     /// this is killed, the type is either added or not.
     ///
+    /// A type that was not added has no objects: reading, iterating and counting find none, and an
+    /// allocation returns [`AllocError::NotAdded`]. A view and a change in a transaction panic,
+    /// because they cannot do what the program asked for.
+    ///
     /// # Errors
     ///
     /// Fails if the struct differs from the one whose objects are in the pool

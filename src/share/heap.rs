@@ -9,7 +9,7 @@ use super::segment::Segment;
 use crate::conf::BackendKind;
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key};
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "__internal_fuzzing")]
 use crate::{
     limits::PAGE,
     sys::mem::{self, Advice},
@@ -75,7 +75,7 @@ impl Registry {
     }
 }
 
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "__internal_fuzzing")]
 impl Memory {
     /// Creates memory between two inaccessible pages, so that an access beyond either end is a
     /// fault.
@@ -92,7 +92,7 @@ impl Memory {
 }
 
 /// Reuse of memory, and lookups without facts, for the fuzz targets.
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "__internal_fuzzing")]
 impl HeapBackend {
     /// Returns the segment under `key`.
     pub(super) fn find(key: Key) -> Option<Segment> {

@@ -38,7 +38,7 @@ mod owner_set;
 mod patience;
 mod posix;
 mod prospect;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "__internal_fuzzing")]
 pub mod raw;
 mod region;
 mod rivals;

@@ -1,5 +1,5 @@
 //! Segments of the `heap` backend as words that can be damaged, for fuzz targets and tests (feature
-//! `fuzzing`).
+//! `__internal_fuzzing`).
 //!
 //! # What the unsafe code here relies on
 //!

@@ -91,7 +91,7 @@ pub(crate) fn find(
     const READINGS: u32 = 20;
     let mut found = find_once(backend, key, count)?;
     for _ in 1..READINGS {
-        if found.as_ref().is_none_or(|rivals| !rivals.writers.is_empty() || rivals.facts.removed) {
+        if found.as_ref().is_none_or(|rivals| !rivals.writers.is_empty()) {
             break;
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -111,8 +111,7 @@ fn find_once(
     }
     let writers = backend.writers(key, &facts);
     let hidden = writers.is_empty() && is_attached_unseen(backend.kind(), &facts, observers);
-    let rivals = !writers.is_empty() || hidden || facts.removed;
-    Ok(rivals.then_some(Rivals { facts, writers, observers }))
+    Ok((hidden || !writers.is_empty()).then_some(Rivals { facts, writers, observers }))
 }
 
 /// Returns the number of attaches of an incomplete segment by processes other than visible tools.

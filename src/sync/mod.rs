@@ -16,7 +16,7 @@ mod rwlock;
 mod seats;
 mod site;
 #[doc(hidden)]
-#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+#[cfg_attr(not(feature = "__internal_mutants"), allow(unreachable_pub))]
 pub mod slips;
 mod value;
 mod wait;

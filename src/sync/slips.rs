@@ -1,20 +1,20 @@
 //! Bugs in locks and queues that a test build plants on purpose. `tests/message_kills.rs` shows
 //! that it detects each.
 //!
-//! They exist only with the feature `mutants`, like those of the pool in `src/mutants.rs`.
+//! They exist only with the feature `__internal_mutants`, like those of the pool in `src/mutants.rs`.
 
 macro_rules! slips {
     ($($name:ident: $says:literal, $by:literal;)+) => {
         /// A bug in the order of stores.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "named where they are planted"))]
+        #[cfg_attr(not(feature = "__internal_mutants"), allow(dead_code, reason = "named where they are planted"))]
         #[repr(u32)]
         pub enum Slip {
             $(#[doc = $says] $name,)+
         }
 
         /// Lists every bug: its name, its effect, and the scenario that detects it.
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "__internal_mutants")]
         pub const ALL: &[(Slip, &str, &str)] = &[$((Slip::$name, $says, $by)),+];
     };
 }
@@ -31,7 +31,7 @@ slips! {
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 mod active {
     use super::Slip;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,13 +49,13 @@ mod active {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub use active::plant;
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub(crate) use active::planted;
 
-/// Returns whether a bug is planted: never without the feature `mutants`.
-#[cfg(not(feature = "mutants"))]
+/// Returns whether a bug is planted: never without the feature `__internal_mutants`.
+#[cfg(not(feature = "__internal_mutants"))]
 #[inline(always)]
 pub(crate) const fn planted(_: Slip) -> bool {
     false

@@ -28,7 +28,7 @@ pub(crate) enum Advice {
     /// Returns the pages to the kernel; the bytes then read as zero.
     Remove,
     /// Makes the pages inaccessible.
-    #[cfg(feature = "fuzzing")]
+    #[cfg(feature = "__internal_fuzzing")]
     Fence,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         Advice::HugePage => libc::MADV_HUGEPAGE,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
         Advice::Remove => libc::MADV_REMOVE,
-        #[cfg(feature = "fuzzing")]
+        #[cfg(feature = "__internal_fuzzing")]
         Advice::Fence => {
             // SAFETY: inside a live mapping; the caller does not access these pages any more
             // either.

@@ -5,6 +5,7 @@
 //! interrupts the kernel's state: a segment without a size, a file name without a block, semaphores
 //! without a base. Each kill gets a pool that another process built before it died.
 
+use super::changing;
 use super::content::{Content, add_types};
 use super::judge::{self, Expected, Leaves, named};
 use super::keys::Keys;
@@ -159,6 +160,7 @@ impl Site {
             reach::reset();
             match operation.act {
                 Act::Open => {
+                    changing::stop_at_changes();
                     stepper::begin();
                     let pool = MemoryPoolMgr::open(&self.conf);
                     stepper::end();
@@ -167,12 +169,14 @@ impl Site {
                 Act::Destroy => {
                     let pool = MemoryPoolMgr::open(&self.conf).unwrap();
                     reach::reset();
+                    changing::stop_at_changes();
                     stepper::begin();
                     let done = pool.destroy();
                     stepper::end();
                     done.unwrap();
                 }
                 Act::Remove => {
+                    changing::stop_at_changes();
                     stepper::begin();
                     let done = remove_pool(self.conf.base_key, &Home::of(&self.conf), false);
                     stepper::end();
@@ -201,14 +205,14 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
     site.prepare(operation);
     let child = site.child(operation, tally);
     let mut all: Vec<Call> = Vec::new();
-    while let Some(call) = child.to_call() {
+    while let Some(call) = child.to_change() {
         all.push(call);
     }
     let log = reach::log();
     child.kill();
     // After a call that only reads, a kill leaves the same state as after the call before.
     let calls = all.len();
-    let mut kills: Vec<usize> = (1..=calls).filter(|call| all[call - 1].changes).collect();
+    let mut kills: Vec<usize> = (1..=calls).collect();
     // A removal inspects all existing segments before it begins.
     let (before, step) = (kills.len().saturating_sub(LAST), kills.len().div_ceil(LAST));
     let mut number = 0;
@@ -239,7 +243,7 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         let behind = |child: &Child| {
             let mut seen = 0;
             while seen < removal {
-                let Some(call) = child.to_call() else { return false };
+                let Some(call) = child.to_change() else { return false };
                 seen += usize::from(call.removes);
             }
             true
@@ -249,12 +253,16 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         }
     }
     for &call in &kills {
-        let behind = |child: &Child| (0..call).all(|_| child.to_call().is_some());
+        let behind = |child: &Child| (0..call).all(|_| child.to_change().is_some());
         if kill(format!("killed after call {call} of {calls}"), &behind) {
             return;
         }
     }
     if !tally.quick {
-        println!("{:44} {calls:4} system calls, {:3} kills", operation.name, kills.len() + removals);
+        println!(
+            "{:44} {calls:4} calls that change something, {:3} kills",
+            operation.name,
+            kills.len() + removals
+        );
     }
 }

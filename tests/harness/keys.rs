@@ -1,6 +1,7 @@
 //! Segment keys for one test. Everything under them is removed when the test ends, even if it
 //! fails.
 
+use super::alone;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +19,7 @@ impl Keys {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let first = NEXT.fetch_add(count, Ordering::Relaxed);
         assert!(first + count <= 0x1000, "a test process has 4096 keys");
-        let keys = Keys { first: 0x7f00_0000 | (std::process::id() & 0xfff) << 12 | first, count };
+        let keys = Keys { first: 0x7f00_0000 | (alone::own_pid() & 0xfff) << 12 | first, count };
         keys.remove();
         keys
     }

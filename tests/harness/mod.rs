@@ -8,14 +8,19 @@
 //! second.
 #![allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
 
+pub mod alone;
 #[cfg(target_arch = "x86_64")]
 pub mod calls;
+#[cfg(target_arch = "x86_64")]
+pub mod changing;
 pub mod content;
 pub mod image;
 pub mod journal;
 pub mod judge;
 pub mod keys;
 pub mod model;
+#[cfg(target_arch = "x86_64")]
+pub mod namespaces;
 pub mod reach;
 #[cfg(target_arch = "x86_64")]
 pub mod run;

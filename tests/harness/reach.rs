@@ -1,6 +1,6 @@
 //! Records which commit stores of docs/layout.md were done when a kill came.
 //!
-//! With the feature `mutants` the library logs each commit store by name in memory that parent and
+//! With the feature `__internal_mutants` the library logs each commit store by name in memory that parent and
 //! child share. A kill comes *before* commit store `n` of an operation if exactly the `n` stores
 //! before it are done. It comes *after* commit store `n` if that is the last one done.
 
@@ -24,7 +24,7 @@ impl Reached {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 mod board {
     use hotpool::commits;
     use std::sync::OnceLock;
@@ -70,7 +70,7 @@ mod board {
     }
 }
 
-#[cfg(not(feature = "mutants"))]
+#[cfg(not(feature = "__internal_mutants"))]
 mod board {
     pub fn reset() {}
 

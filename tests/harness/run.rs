@@ -26,7 +26,7 @@ pub struct Tally {
     pub first: Option<String>,
     /// Stops at the first violation, and prints nothing.
     pub quick: bool,
-    /// The commit stores that kills came before and after, with the feature `mutants`.
+    /// The commit stores that kills came before and after, with the feature `__internal_mutants`.
     pub reached: Reached,
     /// Called with true before the operation under test, and with false before preparations.
     pub arm: Option<Box<dyn Fn(bool)>>,

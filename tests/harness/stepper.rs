@@ -88,7 +88,8 @@ impl Child {
     }
 
     fn options(&self) {
-        self.ask(libc::PTRACE_SETOPTIONS, 0, libc::PTRACE_O_EXITKILL as usize);
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESECCOMP;
+        self.ask(libc::PTRACE_SETOPTIONS, 0, options as usize);
     }
 
     /// Returns whether the operation has returned.
@@ -174,6 +175,11 @@ impl Child {
                 return None;
             }
         }
+        Some(self.last_call())
+    }
+
+    /// Returns what the system call that has just ended may have done.
+    fn last_call(&self) -> Call {
         let register = |at| self.ask(libc::PTRACE_PEEKUSER, at, 0);
         let number = register(std::mem::offset_of!(libc::user_regs_struct, orig_rax));
         let second = register(std::mem::offset_of!(libc::user_regs_struct, rsi));
@@ -184,24 +190,20 @@ impl Child {
             libc::SYS_semctl => third == remove,
             _ => [libc::SYS_unlink, libc::SYS_unlinkat].contains(&number),
         };
-        let only_looks = [
-            libc::SYS_read,
-            libc::SYS_pread64,
-            libc::SYS_lseek,
-            libc::SYS_fstat,
-            libc::SYS_newfstatat,
-            libc::SYS_statx,
-            libc::SYS_stat,
-            libc::SYS_lstat,
-            libc::SYS_readlink,
-            libc::SYS_readlinkat,
-            libc::SYS_getdents64,
-            libc::SYS_getrandom,
-            libc::SYS_brk,
-        ];
-        let opens = number == libc::SYS_openat && third & i64::from(libc::O_CREAT) == 0;
-        let changes = !opens && number != libc::SYS_close && !only_looks.contains(&number);
-        Some(Call { changes, removes })
+        Call { removes }
+    }
+
+    /// Runs to the end of the next system call that may change something, in a child that called
+    /// `stop_at_changes`. Returns `None` if the operation ended first.
+    pub fn to_change(&self) -> Option<Call> {
+        for request in [libc::PTRACE_CONT, libc::PTRACE_SYSCALL] {
+            assert_eq!(self.ask(request, 0, 0), 0, "{}", std::io::Error::last_os_error());
+            self.wait();
+            if self.is_done() {
+                return None;
+            }
+        }
+        Some(self.last_call())
     }
 
     /// Runs to the end of the call that creates the first segment. The code before it reads all of
@@ -242,8 +244,6 @@ impl Drop for Child {
 /// What a system call may have done.
 #[derive(Clone, Copy)]
 pub struct Call {
-    /// It is not a call that only reads.
-    pub changes: bool,
     /// It removes a segment, semaphores or a file.
     pub removes: bool,
 }

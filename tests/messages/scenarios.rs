@@ -119,13 +119,13 @@ pub(crate) const ALL: &[Scenario] = &[
 ];
 
 /// Plants a bug in the child.
-#[cfg(feature = "mutants")]
+#[cfg(feature = "__internal_mutants")]
 pub(crate) type Planted = Option<hotpool::sync::slips::Slip>;
-#[cfg(not(feature = "mutants"))]
+#[cfg(not(feature = "__internal_mutants"))]
 pub(crate) type Planted = Option<()>;
 
 fn plant(_bug: Planted) {
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "__internal_mutants")]
     hotpool::sync::slips::plant(_bug);
 }
 

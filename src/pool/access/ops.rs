@@ -335,11 +335,9 @@ impl MemoryPoolMgr {
 
     /// Iterates over guards to write all live objects of a type, in the order of their slots.
     ///
-    /// # Panics
-    ///
-    /// Panics if the type was not added.
-    pub fn iter_mut<T: PoolObject>(&mut self) -> IterMut<'_, T> {
-        self.view_mut().into_iter_mut()
+    /// It yields nothing if the type was not added.
+    pub fn iter_mut<T: PoolObject>(&mut self) -> impl Iterator<Item = (Id<T>, RefMut<'_, T>)> {
+        self.try_view_mut().into_iter().flat_map(ViewMut::into_iter_mut)
     }
 
     /// Calls `f` with each live object, which is marked as being written meanwhile.

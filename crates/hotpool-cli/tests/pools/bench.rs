@@ -125,7 +125,7 @@ impl Drop for Bench {
     }
 }
 
-fn conf_of(base: Key, blocks: u32) -> ProcessConf {
+pub(crate) fn conf_of(base: Key, blocks: u32) -> ProcessConf {
     let keys: Vec<Key> = (1..=blocks).map(|n| Key(base.0 + n)).collect();
     ProcessConf::new("zone", base, Bytes(BLOCK), &keys)
 }

@@ -2,7 +2,13 @@
 
 mod agree;
 mod bench;
+#[cfg(target_arch = "x86_64")]
+#[allow(unreachable_pub, reason = "the harness shares it")]
+#[path = "../../../../tests/harness/changing.rs"]
+mod changing;
 mod cold;
+#[cfg(target_arch = "x86_64")]
+mod cut;
 mod homes;
 mod inspect;
 mod ls;
@@ -11,6 +17,10 @@ mod queues;
 mod rm;
 #[path = "../../../../tests/skip/mod.rs"]
 mod skip;
+#[cfg(target_arch = "x86_64")]
+#[allow(dead_code, unreachable_pub, reason = "only a part is used here")]
+#[path = "../../../../tests/harness/stepper.rs"]
+mod stepper;
 mod strangers;
 mod unfinished;
 mod verify;
