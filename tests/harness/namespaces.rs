@@ -171,7 +171,7 @@ fn judge(conf: &ProcessConf, here: &Namespace, other: &Namespace) -> Result<(), 
         return Err(format!("{report}"));
     }
     for (place, second) in seconds {
-        if second.is_let_in() {
+        if second.gets_in() {
             return Err(format!("a second owner in {place}"));
         }
     }
@@ -207,7 +207,7 @@ impl Second {
     }
 
     /// Lets it try, and returns whether it became the owner.
-    fn is_let_in(mut self) -> bool {
+    fn gets_in(mut self) -> bool {
         self.go.write_all(&[1]).unwrap();
         let mut status = 0;
         // SAFETY: waits for a child of this process, with a valid pointer for its status.
