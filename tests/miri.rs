@@ -5,7 +5,8 @@
 //!
 //! Everything that keeps pointers into a pool is used at least once: slots and their maps, the
 //! index and its splits, guards, views, walks, the undo log, transactions, a second start.
-//! walks, the undo log, transactions, a second start.
+
+mod values;
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -181,5 +182,32 @@ fn a_second_start_finds_everything() {
     let pool = open(&conf);
     assert_eq!(pool.start_mode(), StartMode::Resume);
     assert_eq!((pool.get(id), pool.get_by_key::<Item>(8)), (Some(&hero(1)), Some(&Item { owner: 8 })));
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn objects_with_padding_enums_and_options_are_written_checked_and_read() {
+    use values::{Everything, everything};
+    let conf = conf(20);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Everything>().unwrap();
+    let ids = [0, 1, 2, 3].map(|number| pool.alloc_keyed(number, everything(number)).unwrap());
+    // Plain assignments, which may leave padding without a value.
+    *pool.get_mut(ids[0]).unwrap() = everything(7);
+    pool.update(ids[1], |object| *object = everything(8)).unwrap();
+    pool.update(ids[2], |object| object.shape = everything(1).shape).unwrap();
+    let rolled_back: Result<(), TxError> = pool.tx(|tx| {
+        *tx.get_mut(ids[3])? = everything(9);
+        Err(TxError::Stale(ids[3].handle()))
+    });
+    assert!(rolled_back.is_err());
+    pool.quarantine(ids[0].handle()).unwrap();
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Everything>().unwrap();
+    assert_eq!(pool.quarantined_object(ids[0]), Some(everything(7)));
+    pool.release(ids[0].handle()).unwrap();
+    assert_eq!(pool.get(ids[0]), Some(&everything(7)));
+    assert_eq!((pool.get(ids[1]), pool.get(ids[3])), (Some(&everything(8)), Some(&everything(3))));
     pool.destroy().unwrap();
 }

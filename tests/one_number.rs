@@ -67,7 +67,7 @@ fn the_twins_agree_in_stride_and_in_ten_bits_of_the_fingerprint() {
 }
 
 /// Calls every method with a type that was not added, and with the handle of an object of its twin.
-fn nothing_is_there<T: PoolObject + PartialEq + std::fmt::Debug>(
+fn nothing_is_there<T: PoolObject + Zeroable + PartialEq + std::fmt::Debug>(
     pool: &mut MemoryPoolMgr,
     object: hotpool::Handle,
 ) {

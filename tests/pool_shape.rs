@@ -223,14 +223,9 @@ fn a_renamed_struct_is_refused_with_the_name_to_keep() {
 }
 
 /// A type with a number outside the valid range, written by hand.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable, hotpool::object::Schema)]
 #[repr(transparent)]
 struct Beyond<const ID: u16>(u64);
-
-impl<const ID: u16> hotpool::object::Schema for Beyond<ID> {
-    const FINGERPRINT: u64 = <u64 as hotpool::object::Schema>::FINGERPRINT;
-    const FIELDS: &'static [hotpool::object::Field] = &[];
-}
 
 impl<const ID: u16> PoolObject for Beyond<ID> {
     const TYPE_ID: u16 = ID;
@@ -366,13 +361,8 @@ fn a_type_has_millions_of_slots() {
 }
 
 #[repr(transparent)]
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable, hotpool::object::Schema)]
 struct Numbered<const ID: u16>(u64);
-
-impl<const ID: u16> hotpool::object::Schema for Numbered<ID> {
-    const FINGERPRINT: u64 = 77 + ID as u64;
-    const FIELDS: &'static [hotpool::object::Field] = &[];
-}
 
 impl<const ID: u16> Numbered<ID> {
     /// Each type has its own name, because a pool refuses two types with one name.

@@ -13,7 +13,7 @@ pub(crate) struct Stamp {
 }
 
 /// A type of the game.
-pub(crate) trait Game: PoolObject {
+pub(crate) trait Game: PoolObject + Pod {
     fn stamp(&mut self) -> &mut Stamp;
     /// Sets every field except the stamp, one after the other, as a tick of the game would.
     fn play(&mut self, luck: u64);

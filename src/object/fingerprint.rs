@@ -49,10 +49,10 @@ impl Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{Field, TypeDesc};
+    use crate::object::{Field, Stored, TypeDesc};
 
     fn field(name: &'static str, of: u64, offset: usize) -> Field {
-        let desc = TypeDesc { name: "T", size: 4, fingerprint: of, fields: &[], rank: 0 };
+        let desc = TypeDesc { name: "T", size: 4, fingerprint: of, fields: &[], rank: 0, rule: u32::RULE };
         Field { name, desc, offset }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! This file implements `bytemuck`'s unsafe traits for a generic type, which no derive can do. A
+//! This file implements [`Stored`] and `bytemuck`'s unsafe traits for a generic type. A
 //! [`Link`] is a `u64` and nothing else, and any `u64` is a link. Only [`Link::id`] interprets the
 //! bits, and it checks them.
 #![allow(unsafe_code)]
 
-use crate::object::{Field, Fingerprint, Id, PoolObject, Schema};
+use crate::object::{Field, Fingerprint, Id, PoolObject, Rule, Schema, Stored};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -37,6 +37,11 @@ use std::marker::PhantomData;
 pub struct Link<T> {
     bits: u64,
     _type: PhantomData<fn() -> T>,
+}
+
+// SAFETY: as for `Pod` below.
+unsafe impl<T: 'static> Stored for Link<T> {
+    const RULE: &'static Rule = &Rule::plain(size_of::<Self>());
 }
 
 // SAFETY: a link of all zeroes is the link that names nothing; its only other field has no bytes.

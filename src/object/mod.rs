@@ -1,29 +1,38 @@
 //! Types that a program keeps in a pool, their schemas, and handles to objects.
 
 mod admit;
+mod desc;
 mod fingerprint;
 mod id;
 mod link;
+mod maybe;
 mod place;
 mod pool_object;
 mod schema;
 mod schema_diff;
 mod schema_text;
+mod stored;
+mod value;
 
 #[doc(hidden)]
 pub use admit::admit;
+pub use desc::Field;
+#[doc(hidden)]
+pub use desc::{Rule, TypeDesc, offset_in_c, payload_offset};
 #[doc(hidden)]
 pub use fingerprint::Fingerprint;
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
+pub use maybe::Maybe;
 pub use place::{DoesNotFit, NotReadable, Place};
 #[doc(hidden)]
 pub use place::{list_fits, part_fits, read_list, write_list};
 pub use pool_object::PoolObject;
-#[doc(hidden)]
-pub use schema::TypeDesc;
-pub use schema::{Field, Schema};
+pub use schema::Schema;
 pub use schema_diff::{Difference, diff};
 pub use schema_text::{SchemaError, SchemaText, StoredField};
+pub use stored::Stored;
+pub use value::{BadValue, check_bytes};
+pub(crate) use value::{check_at, scrub};

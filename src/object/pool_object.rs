@@ -2,21 +2,30 @@
 
 use crate::object::Schema;
 
-/// A plain struct whose objects live in the slots of a pool.
+/// A type whose objects live in the slots of a pool.
 ///
-/// Derive it on a `#[repr(C)]` struct that is [`bytemuck::Pod`]:
+/// Derive it on a `#[repr(C)]` struct:
 ///
 /// ```
-/// use bytemuck::{Pod, Zeroable};
 /// use hotpool::PoolObject;
+/// use hotpool::object::{Maybe, Schema};
 ///
 /// #[repr(C)]
-/// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+/// #[derive(Clone, Copy, PoolObject)]
 /// #[pool(id = 1, keyed)]
 /// struct Player {
 ///     uid: u64,
 ///     hp: i32,
-///     level: u32,
+///     banned: bool,
+///     class: Class,
+///     guild: Maybe<u32>,
+/// }
+///
+/// #[repr(u8)]
+/// #[derive(Clone, Copy, Schema)]
+/// enum Class {
+///     Mage,
+///     Knight,
 /// }
 ///
 /// assert_eq!(Player::NAME, "player");
@@ -29,13 +38,16 @@ use crate::object::Schema;
 /// - `name` is what operators see and what the ini uses; by default, the struct's name in snake
 ///   case.
 /// - `keyed` gives each object a user key, a `u64`.
+///
+/// [`Schema`] lists the types that a field can have. A struct may derive [`bytemuck::Pod`] as well;
+/// it need not.
 #[diagnostic::on_unimplemented(
     message = "a pool cannot hold objects of type `{Self}`",
     label = "does not derive `PoolObject`",
-    note = "write `#[repr(C)]`, `#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]` and `#[pool(id = ..)]` \
-            above the struct, with a number from 1 to 1023 that no other type of the pool has"
+    note = "write `#[repr(C)]`, `#[derive(Clone, Copy, PoolObject)]` and `#[pool(id = ..)]` above the struct, \
+            with a number from 1 to 1023 that no other type of the pool has"
 )]
-pub trait PoolObject: bytemuck::Pod + Schema {
+pub trait PoolObject: Copy + Schema {
     /// Type number, 1 to [`limits::MAX_TYPE_ID`](crate::limits::MAX_TYPE_ID).
     const TYPE_ID: u16;
     /// Name of the type, at most [`limits::MAX_TYPE_NAME`](crate::limits::MAX_TYPE_NAME) bytes.

@@ -1,38 +1,23 @@
 //! Schemas: the fields of a type, which a later build compares with its own.
 
-use crate::object::Fingerprint;
-
-/// One field of a struct.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Field {
-    /// Name in the source; the field's number in a tuple struct.
-    pub name: &'static str,
-    /// Type of the field.
-    pub desc: TypeDesc,
-    /// Bytes from the beginning of the struct.
-    pub offset: usize,
-}
-
-/// A type as a field has it: its source text, its size, and the fingerprint of its layout.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TypeDesc {
-    /// Name as written in the source: `u64`, `[f32; 3]`, `Vec3`.
-    pub name: &'static str,
-    /// Size in bytes.
-    pub size: usize,
-    /// Fingerprint, equal for types whose fields have the same names, types and offsets.
-    pub fingerprint: u64,
-    /// Fields of the type, as in [`Schema::FIELDS`].
-    pub fields: &'static [Field],
-    /// Number of array dimensions, as in [`Schema::RANK`].
-    pub rank: usize,
-}
+use crate::object::desc::{Field, TypeDesc};
+use crate::object::fingerprint::Fingerprint;
+use crate::object::stored::Stored;
+use std::marker::PhantomData;
+use std::num::NonZero;
 
 impl TypeDesc {
     /// Describes `T`, which the source writes as `name`.
     pub const fn of<T: Schema>(name: &'static str) -> Self {
         let size = size_of::<T>();
-        TypeDesc { name, size, fingerprint: T::FINGERPRINT, fields: T::FIELDS, rank: T::RANK }
+        let (fingerprint, fields, rank) = (T::FINGERPRINT, T::FIELDS, T::RANK);
+        TypeDesc { name, size, fingerprint, fields, rank, rule: T::RULE }
+    }
+
+    /// Describes a variant of an enum: its number in a tag of `size` bytes, and its fields.
+    pub const fn variant(name: &'static str, size: usize, value: u64, fields: &'static [Field]) -> Self {
+        let fingerprint = Fingerprint::new("variant").number(value).fields(fields).finish();
+        TypeDesc { name, size, fingerprint, fields, rank: 0, rule: u8::RULE }
     }
 }
 
@@ -43,21 +28,33 @@ impl Fingerprint {
     /// The name of the struct is left out, so that renaming a Rust type keeps the objects of a
     /// running server. A pool identifies a type by its type number and its name in the pool.
     pub const fn of_struct(fields: &[Field], size: usize) -> u64 {
-        let mut all = Fingerprint::new("struct").number(size as u64);
-        let mut at = 0;
+        Fingerprint::new("struct").number(size as u64).fields(fields).finish()
+    }
+
+    /// Returns the fingerprint of an enum: its sizes, and the name, number and fields of each
+    /// variant.
+    pub const fn of_enum(variants: &[Field], size: usize, tag: usize) -> u64 {
+        Fingerprint::new("enum").number(size as u64).number(tag as u64).fields(variants).finish()
+    }
+
+    /// Adds fields, whose number the caller has added if it can vary.
+    const fn fields(self, fields: &[Field]) -> Self {
+        let (mut all, mut at) = (self, 0);
         while at < fields.len() {
             let field = &fields[at];
             all = all.text(field.name).number(field.desc.fingerprint).number(field.offset as u64);
             at += 1;
         }
-        all.finish()
+        all
     }
 }
 
 /// A type whose layout hotpool records field by field.
 ///
-/// These are integers, floats, [`Link`](crate::object::Link)s, arrays of them, and structs that
-/// derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs inside others:
+/// These are integers, floats, `bool`, `char`, `NonZero` and its `Option`,
+/// [`Link`](crate::object::Link), [`Maybe`](crate::object::Maybe), arrays of them, and structs and
+/// enums that derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs and enums
+/// inside others:
 ///
 /// ```
 /// use hotpool::object::Schema;
@@ -72,30 +69,43 @@ impl Fingerprint {
 ///
 /// assert_eq!(Vec3::FIELDS[2].name, "z");
 /// assert_eq!(Vec3::FIELDS[2].offset, 8);
+///
+/// #[repr(u8)]
+/// #[derive(Schema)]
+/// enum Mood {
+///     Calm,
+///     Angry { at: u32 },
+/// }
+///
+/// assert_eq!(Mood::FIELDS[1].name, "Angry");
 /// ```
 ///
 /// These types have no schema:
 ///
-/// - `bool`, `char` and enums, because memory that another build wrote may hold an invalid value;
+/// - `Option<T>` and tuples, whose layout the compiler may change: write [`Maybe<T>`] and a struct;
 /// - pointers, references and types that own memory, because they mean nothing to the next process;
 /// - `usize`, because its width depends on the machine.
+///
+/// [`Maybe<T>`]: crate::object::Maybe
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of an object in a pool",
     label = "has no `Schema`, from which a later build learns what these bytes mean",
-    note = "integers of fixed width, `f32`, `f64`, `Link<T>` and arrays of them can",
-    note = "for `bool`, `char` or an enum write an integer such as `u8` or `u32`, \
-            for `usize` write `u32` or `u64`, for a handle `Id<T>` write `Link<T>`",
-    note = "a struct of your own can with `#[repr(C)]` and `#[derive(hotpool::object::Schema)]`"
+    note = "integers of fixed width, `f32`, `f64`, `bool`, `char`, `Link<T>`, `Maybe<T>` and arrays of them can",
+    note = "for `Option<T>` write `Maybe<T>`, for a tuple write a struct, for `usize` write `u32` or `u64`, \
+            for a handle `Id<T>` write `Link<T>`",
+    note = "a struct or enum of your own can with `#[repr(C)]` or `#[repr(u8)]` and \
+            `#[derive(hotpool::object::Schema)]`"
 )]
-pub trait Schema: Sized {
+pub trait Schema: Stored {
     /// Fingerprint, equal for types whose fields have the same names, types and offsets, to any
     /// depth.
     ///
     /// The names of structs do not count; [`Fingerprint::of_struct`] explains why.
     const FINGERPRINT: u64;
-    /// Fields in the order of their offsets; for an array, those of its element.
+    /// Fields in the order of their offsets; for an array, those of its element; for an enum, its
+    /// variants.
     ///
-    /// Empty if the type contains no struct.
+    /// Empty if the type contains no struct and no enum.
     const FIELDS: &'static [Field];
     /// Number of array dimensions: 0 for a type that is no array, 1 for `[T; N]`, 2 for an array of
     /// arrays.
@@ -111,7 +121,28 @@ macro_rules! scalars {
     )*};
 }
 
-scalars! { u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 }
+scalars! { u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 bool char }
+
+macro_rules! non_zero {
+    ($($integer:ident)*) => {$(
+        impl Schema for NonZero<$integer> {
+            const FINGERPRINT: u64 = Fingerprint::new("nonzero").text(stringify!($integer)).finish();
+            const FIELDS: &'static [Field] = &[];
+        }
+
+        impl Schema for Option<NonZero<$integer>> {
+            const FINGERPRINT: u64 = Fingerprint::new("option").number(NonZero::<$integer>::FINGERPRINT).finish();
+            const FIELDS: &'static [Field] = &[];
+        }
+    )*};
+}
+
+non_zero! { u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 }
+
+impl<T: 'static> Schema for PhantomData<T> {
+    const FINGERPRINT: u64 = Fingerprint::new("phantom").finish();
+    const FIELDS: &'static [Field] = &[];
+}
 
 impl<T: Schema, const N: usize> Schema for [T; N] {
     const FINGERPRINT: u64 = Fingerprint::new("array").number(T::FINGERPRINT).number(N as u64).finish();

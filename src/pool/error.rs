@@ -187,6 +187,27 @@ pub enum PoolError {
         key: Key,
     },
 
+    /// Objects of a type hold bytes that are no value of it, and cannot be put into quarantine.
+    #[error(
+        "cannot use type `{name}` ({id}) of the pool under {key}: {} hold bytes that are no value of it; the first is {first}, \
+         and {why}; nothing was changed; restore a snapshot, or give up the pool with `hotpool rm --key {key}`",
+        plural(*objects, "object")
+    )]
+    BadValues {
+        /// Name of the type.
+        name: &'static str,
+        /// Type number.
+        id: u16,
+        /// Base key.
+        key: Key,
+        /// Number of such objects.
+        objects: u64,
+        /// Slot, field and content of the first.
+        first: String,
+        /// Why they cannot be put into quarantine.
+        why: String,
+    },
+
     /// No pool can hold objects of the type.
     #[error("type `{name}` cannot be kept in a pool: {why}")]
     TypeUnfit {

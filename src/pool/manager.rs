@@ -199,6 +199,10 @@ impl MemoryPoolMgr {
 
     /// Makes the objects of type `T` accessible, and adds the type to the pool if it is new.
     ///
+    /// If not all bytes are a value of `T`, its objects are checked first, which takes time in
+    /// proportion to their number. Those that are no value go into quarantine, and
+    /// [`ResumeReport::bad_values`] names them.
+    ///
     /// It allocates memory for the capacity that the ini gives the type. Adding a type twice has no
     /// effect. If the undo log is too small for an object of the type, no [`update`](Self::update)
     /// can ever succeed; a warning and [`ResumeReport::told`] then name a sufficient `UndoSize`. If
@@ -213,7 +217,8 @@ impl MemoryPoolMgr {
     /// Fails if the struct differs from the one whose objects are in the pool
     /// ([`PoolError::TypeChanged`], with the difference field by field: the objects are kept, and
     /// the rest of the pool stays usable). Fails if the type number belongs to another type, if an
-    /// object does not fit into a block, or if the capacity does not fit into the blocks.
+    /// object does not fit into a block, if the capacity does not fit into the blocks, or if more
+    /// objects are no value of `T` than the quarantine has room for.
     #[doc(alias = "AddType")]
     pub fn add_type<T: PoolObject>(&mut self) -> Result<(), PoolError> {
         const { crate::object::admit::<T>() };
@@ -233,6 +238,9 @@ impl MemoryPoolMgr {
             let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
                 .map_err(|what| PoolError::corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name)))?;
             state.settle();
+            if !wanted.rule.any_bits() {
+                self.hide_bad_values(&mut state, wanted)?;
+            }
             self.types.insert(wanted.id, state);
         }
         let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };
@@ -252,6 +260,24 @@ impl MemoryPoolMgr {
         self.black_box().event(Event::AddType, wanted.id.into(), capacity.into());
         if let Some(one) = agree::never_updated(&self.conf, &self.base, wanted.name, wanted.size as u64) {
             self.tell(one);
+        }
+        Ok(())
+    }
+
+    /// Puts the objects whose bytes are no value of the type into quarantine, before the type is
+    /// used.
+    #[cold]
+    fn hide_bad_values(&mut self, state: &mut TypeState, wanted: &Wanted) -> Result<(), PoolError> {
+        let found = state.hide_bad_values(wanted.rule);
+        for bad in found.map_err(|why| why.error(wanted, self.conf.base_key))? {
+            log::error!(
+                "{}: object {bad} is no value of `{}`: it is in quarantine",
+                self.conf.name,
+                wanted.name
+            );
+            self.black_box().event(Event::Quarantined, bad.object.to_bits(), 0);
+            self.report.quarantined.push(bad.object);
+            self.report.bad_values.push(bad);
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ pub use forensics::health::Health;
 pub use forensics::postmortem::ipc_namespace;
 pub use forensics::postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
 pub use manager::MemoryPoolMgr;
+pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};
 pub use start::elsewhere::{disagreements, not_listed};

@@ -412,7 +412,7 @@ pub fn look(conf: &ProcessConf) {
 }
 
 /// Reads every object that a walk of this type finds.
-pub fn walk<T: PoolObject>(pool: &mut MemoryPoolMgr) {
+pub fn walk<T: PoolObject + Pod>(pool: &mut MemoryPoolMgr) {
     let capacity = pool.capacity::<T>();
     let mut count = 0;
     for (_, object) in pool.iter::<T>() {

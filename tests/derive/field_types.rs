@@ -7,9 +7,17 @@ struct NoSchema {
 #[derive(Schema)]
 #[repr(C)]
 struct Player {
-    alive: bool,
+    guild: Option<u32>,
+    at: (f32, f32),
     slots: [usize; 4],
     inner: NoSchema,
+}
+
+#[derive(Schema)]
+#[repr(u8)]
+enum Order {
+    Halt,
+    Write(String),
 }
 
 fn main() {}

@@ -1,6 +1,8 @@
+use hotpool::PoolObject;
 use hotpool::object::Schema;
 
-#[derive(Schema)]
+#[derive(PoolObject)]
+#[pool(id = 1)]
 #[repr(C)]
 struct Slots<T, const N: usize> {
     slots: [T; N],

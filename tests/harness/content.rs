@@ -106,7 +106,7 @@ impl Content {
         Ok(())
     }
 
-    fn read_type<T: PoolObject>(
+    fn read_type<T: PoolObject + bytemuck::Pod>(
         &mut self,
         pool: &MemoryPoolMgr,
         key: fn(&MemoryPoolMgr, Handle) -> Option<u64>,
@@ -172,12 +172,12 @@ impl Content {
     }
 }
 
-fn words_of<T: PoolObject>(object: &T) -> Vec<u64> {
+fn words_of<T: PoolObject + bytemuck::Pod>(object: &T) -> Vec<u64> {
     let words = bytemuck::bytes_of(object).chunks_exact(8);
     words.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect()
 }
 
-fn parked<T: PoolObject>(pool: &MemoryPoolMgr, object: Handle) -> Option<Vec<u64>> {
+fn parked<T: PoolObject + bytemuck::Pod>(pool: &MemoryPoolMgr, object: Handle) -> Option<Vec<u64>> {
     pool.quarantined_object::<T>(object.typed()?).map(|object| words_of(&object))
 }
 

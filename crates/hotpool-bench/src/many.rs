@@ -6,23 +6,18 @@
 #![allow(unsafe_code)]
 
 use bytemuck::{Pod, Zeroable};
-use hotpool::object::{Field, Fingerprint, Schema};
+use hotpool::object::Schema;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 
 /// The type with number `ID`.
 #[repr(transparent)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Schema)]
 pub struct Many<const ID: u16>(pub u64);
 
 // SAFETY: see the top of this file.
 unsafe impl<const ID: u16> Zeroable for Many<ID> {}
 // SAFETY: see the top of this file.
 unsafe impl<const ID: u16> Pod for Many<ID> {}
-
-impl<const ID: u16> Schema for Many<ID> {
-    const FINGERPRINT: u64 = Fingerprint::new("many").number(ID as u64).finish();
-    const FIELDS: &'static [Field] = &[];
-}
 
 impl<const ID: u16> Many<ID> {
     const DIGITS: [u8; 4] = [

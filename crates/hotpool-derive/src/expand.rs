@@ -1,28 +1,28 @@
 //! Generates the code of the derives.
 
+use crate::args;
 use crate::problems::Problems;
+use crate::shape::{Enum, Shape, shape};
 use crate::type_name::type_name;
-use crate::{args, shape};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Field, Ident, Index, Member, Path};
+use syn::{DeriveInput, Field, Generics, Index, Member, Path, Variant, parse_quote};
 
 /// Expands `#[derive(PoolObject)]`.
 pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
-    let fields = shape::fields(input, &mut problems);
+    let shape = shape(input, true, &mut problems);
     let args = args::parse(input, &mut problems);
-    args::refuse_on_fields(fields.as_deref().unwrap_or_default(), &mut problems);
-    let (fields, args) = problems.unless_any(fields.zip(args))?;
+    refuse_arguments(shape.as_ref(), &mut problems);
+    let (shape, args) = problems.unless_any(shape.zip(args))?;
 
     let ident = &input.ident;
     let args::Args { id, name, keyed, krate } = args;
-    let (schema, dense) = (schema_impl(&krate, ident, &fields), dense(ident, &fields));
+    let schema = schema_impl(&krate, input, &shape);
     Ok(quote! {
         #schema
-        #dense
 
         #[automatically_derived]
         impl #krate::PoolObject for #ident {
@@ -38,22 +38,137 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
 /// Expands `#[derive(Schema)]`.
 pub(crate) fn schema(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
-    let fields = shape::fields(input, &mut problems);
+    let shape = shape(input, false, &mut problems);
     let krate = args::parse_part(input, &mut problems);
-    let (fields, krate) = problems.unless_any(fields.zip(krate))?;
-    Ok(schema_impl(&krate, &input.ident, &fields))
+    let (shape, krate) = problems.unless_any(shape.zip(krate))?;
+    Ok(schema_impl(&krate, input, &shape))
 }
 
-fn schema_impl(krate: &Path, ident: &Ident, fields: &[&Field]) -> TokenStream {
-    let fields = fields.iter().enumerate().map(|(at, field)| field_value(krate, at, field));
+fn refuse_arguments(shape: Option<&Shape<'_>>, problems: &mut Problems) {
+    let fields = shape.map(Shape::fields).unwrap_or_default();
+    args::refuse_on_fields(&fields, problems);
+}
+
+/// Generates the impls of `Schema` and `Stored`.
+fn schema_impl(krate: &Path, input: &DeriveInput, shape: &Shape<'_>) -> TokenStream {
+    let ident = &input.ident;
+    let generics = with_bounds(krate, input.generics.clone());
+    let (generics, ty_generics, bounds) = generics.split_for_impl();
+    let Parts { fields, fingerprint, rule } = match shape {
+        Shape::Struct(fields) => of_struct(krate, fields),
+        Shape::Enum(found) => of_enum(krate, found),
+    };
     quote! {
         #[automatically_derived]
-        impl #krate::object::Schema for #ident {
-            const FINGERPRINT: u64 = #krate::object::Fingerprint::of_struct(
+        impl #generics #krate::object::Schema for #ident #ty_generics #bounds {
+            const FINGERPRINT: u64 = #fingerprint;
+            const FIELDS: &'static [#krate::object::Field] = #fields;
+        }
+
+        // SAFETY: the representation fixes the layout, `offset_of` or the rules of `repr(C)` give the
+        // offsets, and every field is `Stored`.
+        #[automatically_derived]
+        unsafe impl #generics #krate::object::Stored for #ident #ty_generics #bounds {
+            const RULE: &'static #krate::object::Rule = #rule;
+        }
+    }
+}
+
+/// Requires a schema of every type parameter.
+fn with_bounds(krate: &Path, mut generics: Generics) -> Generics {
+    for param in generics.type_params_mut() {
+        param.default = None;
+        param.bounds.push(parse_quote!(#krate::object::Schema));
+    }
+    generics
+}
+
+/// The constants of a type, as expressions.
+struct Parts {
+    fields: TokenStream,
+    fingerprint: TokenStream,
+    rule: TokenStream,
+}
+
+fn of_struct(krate: &Path, fields: &[&Field]) -> Parts {
+    let fields = fields.iter().enumerate().map(|(at, field)| {
+        let (member, _) = member(at, field);
+        field_value(krate, at, field, quote!(::core::mem::offset_of!(Self, #member)))
+    });
+    Parts {
+        fields: quote!(&[#(#fields),*]),
+        fingerprint: quote! {
+            #krate::object::Fingerprint::of_struct(
                 <Self as #krate::object::Schema>::FIELDS,
                 ::core::mem::size_of::<Self>(),
-            );
-            const FIELDS: &'static [#krate::object::Field] = &[#(#fields),*];
+            )
+        },
+        rule: quote! {
+            &#krate::object::Rule::of_struct(
+                ::core::mem::size_of::<Self>(),
+                <Self as #krate::object::Schema>::FIELDS,
+            )
+        },
+    }
+}
+
+fn of_enum(krate: &Path, found: &Enum<'_>) -> Parts {
+    let Enum { tag, variants, .. } = found;
+    let values = variants.iter().map(|(_, value)| value);
+    let fields = variants.iter().map(|(variant, value)| variant_value(krate, found, variant, *value));
+    Parts {
+        fields: quote!(&[#(#fields),*]),
+        fingerprint: quote! {
+            #krate::object::Fingerprint::of_enum(
+                <Self as #krate::object::Schema>::FIELDS,
+                ::core::mem::size_of::<Self>(),
+                ::core::mem::size_of::<#tag>(),
+            )
+        },
+        rule: quote! {
+            &#krate::object::Rule::of_enum(
+                ::core::mem::size_of::<Self>(),
+                ::core::mem::size_of::<#tag>(),
+                const { &[#(#values),*] },
+                <Self as #krate::object::Schema>::FIELDS,
+            )
+        },
+    }
+}
+
+fn variant_value(krate: &Path, of: &Enum<'_>, variant: &Variant, value: u64) -> TokenStream {
+    let (name, numbered) = (variant.ident.unraw().to_string(), format!("variant {value}"));
+    let tag = &of.tag;
+    let layout = |ty: TokenStream| quote!((::core::mem::size_of::<#ty>(), ::core::mem::align_of::<#ty>()));
+    let mut layouts: Vec<_> =
+        variant.fields.iter().map(|field| &field.ty).map(|ty| layout(quote!(#ty))).collect();
+    let (mut start, mut before) = (TokenStream::new(), 0);
+    if of.has_c {
+        let all = of.variants.iter().flat_map(|(variant, _)| &variant.fields).map(|field| &field.ty);
+        start = quote! {
+            #krate::object::payload_offset(
+                ::core::mem::size_of::<#tag>(), &[#(::core::mem::align_of::<#all>()),*],
+            ) +
+        };
+    } else {
+        layouts.insert(0, layout(quote!(#tag)));
+        before = 1;
+    }
+    let fields = variant.fields.iter().enumerate().map(|(at, field)| {
+        let number = at + before;
+        let offset = quote!(#start #krate::object::offset_in_c(&[#(#layouts),*], #number));
+        field_value(krate, at, field, offset)
+    });
+    quote! {
+        #krate::object::Field {
+            name: #name,
+            desc: #krate::object::TypeDesc::variant(
+                #numbered,
+                ::core::mem::size_of::<#tag>(),
+                #value,
+                const { &[#(#fields),*] },
+            ),
+            offset: 0,
         }
     }
 }
@@ -66,33 +181,8 @@ fn member(at: usize, field: &Field) -> (Member, String) {
     }
 }
 
-/// Generates assertions that fail to compile at a field that is followed by padding.
-fn dense(ident: &Ident, fields: &[&Field]) -> TokenStream {
-    let checks = fields.iter().enumerate().map(|(at, field)| {
-        let ((here, name), ty) = (member(at, field), &field.ty);
-        let (end, before) = match fields.get(at + 1) {
-            Some(next) => {
-                let (next, other) = member(at + 1, next);
-                (quote!(::core::mem::offset_of!(#ident, #next)), format!("and `{other}`"))
-            }
-            None => (quote!(::core::mem::size_of::<#ident>()), "and the end of the struct".into()),
-        };
-        let why = format!(
-            "padding between `{name}` {before}: every byte of an object must belong to a field; order the fields by \
-             alignment, or add a field such as `_pad: [u8; 4]` there"
-        );
-        quote_spanned! {field.span()=>
-            const _: () = ::core::assert!(
-                ::core::mem::offset_of!(#ident, #here) + ::core::mem::size_of::<#ty>() == #end,
-                #why
-            );
-        }
-    });
-    quote!(#(#checks)*)
-}
-
-fn field_value(krate: &Path, at: usize, field: &Field) -> TokenStream {
-    let (member, name) = member(at, field);
+fn field_value(krate: &Path, at: usize, field: &Field, offset: TokenStream) -> TokenStream {
+    let (_, name) = member(at, field);
     let (ty, written) = (&field.ty, type_name(&field.ty));
     // With the type's span, an error about a type without a schema points at the user's own line.
     let desc = quote_spanned! {ty.span()=> #krate::object::TypeDesc::of::<#ty>(#written) };
@@ -100,7 +190,7 @@ fn field_value(krate: &Path, at: usize, field: &Field) -> TokenStream {
         #krate::object::Field {
             name: #name,
             desc: #desc,
-            offset: ::core::mem::offset_of!(Self, #member),
+            offset: #offset,
         }
     }
 }

@@ -15,10 +15,12 @@ mod type_name;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a struct a type of a pool: implements `hotpool::PoolObject` and `hotpool::object::Schema`.
+/// Makes a struct a type of a pool: implements `hotpool::PoolObject`, `hotpool::object::Schema` and
+/// `hotpool::object::Stored`.
 ///
-/// The struct must be `#[repr(C)]` (or, with one field, `#[repr(transparent)]`) and derive
-/// `bytemuck::Pod`. Its attribute `#[pool(..)]` has these keys:
+/// The struct must be `#[repr(C)]` (or, with one field, `#[repr(transparent)]`) and `Copy`. An enum
+/// must have the representation of an integer: `#[repr(u8)]` or `#[repr(C, u8)]`. The attribute
+/// `#[pool(..)]` has these keys:
 ///
 /// - `id = 7`: the type number in every pool, 1 to 1023. Required; never changes.
 /// - `name = "player"`: the name for operators and the ini, 1 to 47 of `a-z`, `0-9` and `_`. The
@@ -27,18 +29,20 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `crate = "pool"`: the path of the crate, if Cargo.toml renames it: `pool = { package =
 ///   "hotpool", .. }`.
 ///
-/// Every field's type must have a `Schema`. Generic structs are refused.
+/// Every field's type must have a `Schema`. Padding is zeroed. Generic types are refused.
 #[proc_macro_derive(PoolObject, attributes(pool))]
 pub fn derive_pool_object(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand::pool_object(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes a struct usable as a field of objects: implements `hotpool::object::Schema`.
+/// Makes a struct or enum usable as a field of objects: implements `hotpool::object::Schema` and
+/// `hotpool::object::Stored`.
 ///
-/// The struct must be `#[repr(C)]` (or, with one field, `#[repr(transparent)]`), and every field's
-/// type must have a `Schema`. Generic structs are refused. A struct that derives `PoolObject` has
-/// its schema already. `#[pool(crate = "pool")]` names the crate if Cargo.toml renames it.
+/// A struct must be `#[repr(C)]` (or, with one field, `#[repr(transparent)]`), an enum `#[repr(u8)]`,
+/// `#[repr(C, u8)]` or the same with another integer, its discriminants numbers. Every field's type
+/// must have a `Schema`, and so must the type for a type parameter. A type that derives `PoolObject`
+/// has its schema already. `#[pool(crate = "pool")]` names the crate if Cargo.toml renames it.
 #[proc_macro_derive(Schema, attributes(pool))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -3,6 +3,7 @@
 use crate::object::{Id, Place, PoolObject};
 use crate::pool::error::PlaceError;
 use crate::pool::manager::MemoryPoolMgr;
+use bytemuck::Pod;
 
 impl MemoryPoolMgr {
     /// Creates an object from one of the program, which is written straight into its slot.
@@ -13,7 +14,7 @@ impl MemoryPoolMgr {
     /// # Errors
     ///
     /// A part of the object does not fit, or the pool has no room. Nothing has changed then.
-    pub fn alloc_placed<T: PoolObject>(&mut self, object: &impl Place<T>) -> Result<Id<T>, PlaceError> {
+    pub fn alloc_placed<T: PoolObject + Pod>(&mut self, object: &impl Place<T>) -> Result<Id<T>, PlaceError> {
         object.fits()?;
         Ok(self.alloc_zeroed_with(|form| object.write(form))?)
     }
@@ -23,7 +24,7 @@ impl MemoryPoolMgr {
     /// # Errors
     ///
     /// As above, or the key exists.
-    pub fn alloc_keyed_placed<T: PoolObject>(
+    pub fn alloc_keyed_placed<T: PoolObject + Pod>(
         &mut self,
         key: u64,
         object: &impl Place<T>,

@@ -14,6 +14,9 @@ impl MemoryPoolMgr {
     }
 
     /// Returns a copy of an object in quarantine, to be examined or repaired.
+    ///
+    /// Returns `None` also if its bytes are no value of the type: then
+    /// [`ResumeReport::bad_values`](crate::ResumeReport::bad_values) has named it.
     pub fn quarantined_object<T: PoolObject>(&self, id: Id<T>) -> Option<T> {
         self.types.of::<T>()?.slots.typed::<T>()?.parked(id).copied()
     }
@@ -42,8 +45,8 @@ impl MemoryPoolMgr {
     ///
     /// # Errors
     ///
-    /// Fails if the type was not added, if the object is not in quarantine, or if another object
-    /// has its key.
+    /// Fails if the type was not added, if the object is not in quarantine, if its bytes are no
+    /// value of the type, or if another object has its key.
     pub fn release(&mut self, object: Handle) -> Result<(), QuarantineError> {
         let state = self.types.get_mut(object.type_id());
         let state = state.ok_or(QuarantineError::NotAdded(object))?;

@@ -48,6 +48,21 @@ impl MemoryPoolMgr {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Zeros must be a value of the type:
+    ///
+    /// ```compile_fail,E0080
+    /// # use hotpool::{MemoryPoolMgr, PoolObject};
+    /// #[repr(C)]
+    /// #[derive(Clone, Copy, PoolObject)]
+    /// #[pool(id = 1)]
+    /// struct Stack {
+    ///     count: std::num::NonZeroU32,
+    /// }
+    ///
+    /// let make = |pool: &mut MemoryPoolMgr| pool.alloc_zeroed_with(|stack: &mut Stack| ()).is_ok();
+    /// let _: fn(&mut MemoryPoolMgr) -> bool = make;
+    /// ```
+    ///
     /// # Errors
     ///
     /// Fails as [`alloc`](Self::alloc) does. `fill` is not called then.

@@ -373,8 +373,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let mut object = self.object_of(id)?;
         // SAFETY: the object is that of the slot that the handle names.
         let kept = unsafe { undo.keep(id.handle(), object) };
-        // SAFETY: mapped, aligned, any bytes are a valid value; `self` is the only access while
-        // `'a` lasts.
+        // SAFETY: mapped, aligned, a valid value; `self` is the only access while `'a` lasts.
         Some(kept.map(|()| unsafe { object.as_mut() }))
     }
 }

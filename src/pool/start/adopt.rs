@@ -184,6 +184,7 @@ pub(crate) fn adopt(
         being_written,
         types_being_written,
         quarantined: quarantine::listed(header).collect(),
+        bad_values: Vec::new(),
         crash_loop,
         moved_to: None,
         told: Vec::new(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod agree;
+pub(crate) mod bad_values;
 pub(crate) mod breaker;
 pub mod disagreement;
 pub(crate) mod elsewhere;

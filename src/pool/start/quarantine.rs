@@ -17,7 +17,7 @@ use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, Handle};
+use crate::object::{BadValue, GENERATION_MASK, Handle};
 use crate::pool::error::AllocError;
 use crate::pool::store::extents::Space;
 use crate::pool::store::slot::parked;
@@ -53,6 +53,16 @@ pub enum QuarantineError {
     /// The index has no room for its entry.
     #[error(transparent)]
     Full(AllocError),
+    /// The bytes of the object are no value of its type.
+    #[error(
+        "cannot release {object}: its bytes are no value of its type ({value}); drop it with `drop_quarantined`"
+    )]
+    NotAValue {
+        /// The object in quarantine.
+        object: Handle,
+        /// The field, and what was found in it.
+        value: BadValue,
+    },
 }
 
 impl TypeState {
@@ -90,6 +100,8 @@ impl TypeState {
     pub(crate) fn unpark(&mut self, object: Handle, space: &mut Space) -> Result<(), QuarantineError> {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
+        let checked = self.slots.check_value(slot, self.slots.rule);
+        checked.map_err(|value| QuarantineError::NotAValue { object, value })?;
         let place = match self.slots.info.keyed() {
             false => None,
             true => {
@@ -162,6 +174,11 @@ pub(crate) fn tidy(header: &BaseHeader, mut parked: impl FnMut(Handle) -> bool) 
 fn entry(header: &BaseHeader, object: Handle) -> Option<&Word> {
     let with = |bits: u64| header.quarantine.iter().find(|entry| entry.load() == bits);
     with(object.to_bits()).or_else(|| with(0))
+}
+
+/// Returns how many more objects the list has room for.
+pub(crate) fn room(header: &BaseHeader) -> usize {
+    header.quarantine.iter().filter(|entry| entry.load() == 0).count()
 }
 
 /// Removes an object from the list.

@@ -1,6 +1,7 @@
 //! The report of a start: hot or cold, after which end, and with which objects.
 
 use crate::object::Handle;
+use crate::pool::start::bad_values::BadObject;
 use crate::pool::start::breaker::CrashLoop;
 use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::starts::LastEnd;
@@ -71,6 +72,9 @@ pub struct ResumeReport {
     /// Objects in quarantine, of this start and earlier ones, until `release` or
     /// `drop_quarantined`.
     pub quarantined: Vec<Handle>,
+    /// Objects whose bytes were no value of their type, so that
+    /// [`add_type`](crate::MemoryPoolMgr::add_type) put them into quarantine in this start.
+    pub bad_values: Vec<BadObject>,
     /// The crash loop that this start has met, and the response to it.
     pub crash_loop: Option<CrashLoop>,
     /// Base key of the post-mortem copy, if this start has moved the pool aside.
@@ -138,6 +142,9 @@ impl fmt::Display for ResumeReport {
         }
         if !self.quarantined.is_empty() {
             write!(f, ", in quarantine: {:?}", self.quarantined)?;
+        }
+        for (n, bad) in self.bad_values.iter().enumerate() {
+            write!(f, "{}{bad}", if n == 0 { ", not values: " } else { ", " })?;
         }
         match self.told.len() {
             0 => {}

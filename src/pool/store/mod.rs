@@ -12,5 +12,6 @@ pub(crate) mod type_state;
 pub(crate) mod type_table;
 pub(crate) mod typed;
 pub(crate) mod types;
+mod values;
 pub(crate) mod walk;
 pub(crate) mod wanted;

@@ -22,7 +22,7 @@
 mod named;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
-use crate::object::INDEX_SHIFT;
+use crate::object::{INDEX_SHIFT, Rule};
 use crate::pool::store::extents::Extents;
 use crate::pool::store::open_words::OpenWords;
 use crate::pool::store::shape::{Shape, map_bytes_for};
@@ -34,6 +34,9 @@ use std::any::TypeId;
 
 /// The map of a type without a current word: full, so that an alloc searches for one.
 static NO_WORD: Word = Word::new(u64::MAX);
+
+/// The rule of no type.
+const ANY: &Rule = &Rule::plain(0);
 
 /// All slots of a type.
 pub(crate) struct Slots {
@@ -70,6 +73,8 @@ pub(crate) struct Slots {
     rust_type: Option<TypeId>,
     /// The token of that Rust type; until then the token of no type.
     token: Token,
+    /// Which bytes are a value of that Rust type; until then any.
+    pub(crate) rule: &'static Rule,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -121,6 +126,7 @@ impl Slots {
             first_generation: 0,
             rust_type: None,
             token: Token::NONE,
+            rule: ANY,
         }
     }
 
@@ -200,6 +206,7 @@ impl Slots {
         assert_eq!(self.shape.head, wanted.head(), "add_type compared the heads");
         self.rust_type = Some(wanted.rust_type);
         self.token = wanted.token;
+        self.rule = wanted.rule;
     }
 
     /// Returns the token of the bound Rust type; until it is bound, the token of no type.

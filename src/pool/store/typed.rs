@@ -4,8 +4,9 @@
 //!
 //! Only `Slots::typed` creates a [`Typed`] or [`TypedMut`], for the Rust type (`wanted::Token`)
 //! whose stride and head `Slots::bind` has compared. So the bytes of a slot after `HEAD` are an
-//! aligned `T`, and any bytes are a valid value (`Pod`). Only the owner accesses them through
-//! references: shared references borrow the `Slots` shared, exclusive ones exclusively. The one
+//! aligned `T`. They are a valid value: any bytes are (`Stored::ANY_BITS`), or `add_type` has put
+//! all objects with other bytes into quarantine before `bind`, and none leaves it unchecked. Only
+//! the owner accesses them through references: shared references borrow the `Slots` shared, exclusive ones exclusively. The one
 //! walk that hands out many exclusive references never hands out the same slot twice.
 //!
 //! # The life of a slot
@@ -27,7 +28,7 @@
 use crate::commits::Commit;
 use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
-use crate::object::{INDEX_SHIFT, Id, PoolObject};
+use crate::object::{INDEX_SHIFT, Id, PoolObject, scrub};
 use crate::pool::store::shape::Fit;
 use crate::pool::store::slot::{Slot, Ways, parked};
 use crate::pool::store::slots::Slots;
@@ -128,15 +129,14 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         let slot = Self::resolve(self.ways, id)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
-        // SAFETY: mapped, aligned, any bytes are a valid value; no store happens while `'a` borrows
-        // the slots.
+        // SAFETY: mapped, aligned, a valid value; no store happens while `'a` borrows the slots.
         Some(unsafe { object.as_ref() })
     }
 
-    /// Returns the object in quarantine with this handle.
+    /// Returns the object in quarantine with this handle, if its bytes are a value.
     pub(crate) fn parked(self, id: Id<T>) -> Option<&'a T> {
         let slot = self.slots.slot(id.index())?;
-        if slot.header().load() != parked(id.handle()) {
+        if slot.header().load() != parked(id.handle()) || self.slots.check_value(slot, T::RULE).is_err() {
             return None;
         }
         // SAFETY: the slots are those of `T`.
@@ -215,8 +215,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     #[inline(always)]
     pub(crate) fn into_mut(self, id: Id<T>) -> Option<&'a mut T> {
         let mut object = self.object_of(id)?;
-        // SAFETY: mapped, aligned, any bytes are a valid value; `self` is the only access while
-        // `'a` lasts.
+        // SAFETY: mapped, aligned, a valid value; `self` is the only access while `'a` lasts.
         Some(unsafe { object.as_mut() })
     }
 
@@ -293,6 +292,10 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped and aligned; the slot is free, so no reference to its object exists.
         unsafe { object.write(value) };
+        if const { !T::RULE.is_dense() } {
+            // SAFETY: the value that was just written.
+            unsafe { scrub(T::RULE, object.cast().as_ptr()) };
+        }
         Commit::AllocHeader.store(slot.header(), new);
         self.slots.took(new);
         Some(id)
@@ -308,13 +311,20 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         fill: impl FnOnce(&mut T),
         prepare: impl FnOnce(Slot, Id<T>),
     ) -> Option<Id<T>> {
+        const {
+            assert!(T::RULE.zero_is_a_value(), "an object of zeros is no value of this type: use alloc");
+        }
         let slot = self.slots.at_hand()?;
         // SAFETY: the slots are those of `T`.
         let mut object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped and aligned; the slot is free, so no reference to its object exists.
         unsafe { object.write_bytes(0, 1) };
-        // SAFETY: as above; any bytes are a valid value, and the reference ends with the call.
+        // SAFETY: as above; zeros are a valid value, and the reference ends with the call.
         fill(unsafe { object.as_mut() });
+        if const { !T::RULE.is_dense() } {
+            // SAFETY: the value that `fill` has left.
+            unsafe { scrub(T::RULE, object.cast().as_ptr()) };
+        }
         let (slot, old) = self.slots.take()?;
         let id = Id::of_next_life(old);
         self.slots.header.last.store(Last::alloc(T::TYPE_ID));

@@ -1,6 +1,6 @@
 //! The description of a Rust type that a program adds to a pool, as values.
 
-use crate::object::{Field, PoolObject, SchemaText};
+use crate::object::{Field, PoolObject, Rule, SchemaText};
 use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -15,6 +15,7 @@ pub(crate) struct Wanted {
     pub(crate) align: usize,
     pub(crate) fingerprint: u64,
     pub(crate) fields: &'static [Field],
+    pub(crate) rule: &'static Rule,
     pub(crate) rust_type: TypeId,
     pub(crate) token: Token,
     schema: fn() -> String,
@@ -31,6 +32,7 @@ impl Wanted {
             align: align_of::<T>(),
             fingerprint: T::FINGERPRINT,
             fields: T::FIELDS,
+            rule: T::RULE,
             rust_type: TypeId::of::<T>(),
             token: Token::of::<T>(),
             schema: SchemaText::of::<T>,

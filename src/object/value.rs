@@ -1,0 +1,217 @@
+//! Values as bytes: whether bytes are a value, and zeros for its padding.
+//!
+//! # What the unsafe code here relies on
+//!
+//! A [`Rule`] describes its type truly (see `Stored`). So every offset that it leads to lies inside
+//! `size` bytes, which the caller guarantees to be there, and the bytes that are read are no
+//! padding. The fields of a variant are read only after its tag was checked.
+#![allow(unsafe_code)]
+
+use crate::object::desc::{Field, Kind, Rule};
+use crate::object::stored::Stored;
+use std::fmt;
+
+/// Bytes of a segment are no value of the type that they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BadValue {
+    /// The field, with those that it is in: `bags[3].kind`; empty for the object itself.
+    pub field: String,
+    /// What was found, and what was expected: `7 is no bool`.
+    pub what: String,
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.as_str() {
+            "" => f.write_str(&self.what),
+            field => write!(f, "{field}: {}", self.what),
+        }
+    }
+}
+
+impl std::error::Error for BadValue {}
+
+impl BadValue {
+    #[cold]
+    fn new(what: String) -> Self {
+        BadValue { field: String::new(), what }
+    }
+
+    /// Puts the name of what the field is in before its own.
+    #[cold]
+    fn of(self, outer: &str) -> Self {
+        let dot = if self.field.is_empty() || self.field.starts_with(['[', '(']) { "" } else { "." };
+        BadValue { field: format!("{outer}{dot}{}", self.field), ..self }
+    }
+}
+
+/// Checks whether `bytes` are a value of `T`.
+///
+/// ```
+/// use hotpool::object::check_bytes;
+///
+/// assert!(check_bytes::<char>(&0x1f600u32.to_le_bytes()).is_ok());
+/// assert!(check_bytes::<char>(&0xd800u32.to_le_bytes()).is_err());
+/// assert!(check_bytes::<[bool; 3]>(&[0, 1]).is_err());
+/// ```
+///
+/// # Errors
+///
+/// Names the first field that has no value of its type.
+pub fn check_bytes<T: Stored>(bytes: &[u8]) -> Result<(), BadValue> {
+    if bytes.len() != size_of::<T>() {
+        let (found, expected) = (bytes.len(), size_of::<T>());
+        return Err(BadValue::new(format!("{found} bytes are no value of {expected} bytes")));
+    }
+    // SAFETY: there are as many bytes as the type has.
+    unsafe { check_at(T::RULE, bytes.as_ptr()) }
+}
+
+/// Checks whether the bytes at an address are a value.
+///
+/// # Safety
+///
+/// `rule.size` bytes can be read there, those of fields are initialised, and nothing writes to them.
+pub(crate) unsafe fn check_at(rule: &Rule, at: *const u8) -> Result<(), BadValue> {
+    if rule.any_bits {
+        return Ok(());
+    }
+    match rule.kind {
+        Kind::Plain => Ok(()),
+        Kind::Bool | Kind::Char | Kind::NonZero => {
+            // SAFETY: the bytes of a scalar.
+            let bits = unsafe { little_endian(at, rule.size) };
+            check_scalar(rule.kind, bits)
+        }
+        // SAFETY: the fields of the value.
+        Kind::Struct(fields) => unsafe { check_fields(fields, at) },
+        // SAFETY: the elements of the value.
+        Kind::Array { len, of } => unsafe { check_items(len, of, at) },
+        Kind::Enum { tag, values, variants } => {
+            // SAFETY: an enum begins with its tag.
+            let found = unsafe { little_endian(at, tag) };
+            let number = values.iter().position(|value| u128::from(*value) == found);
+            match number.and_then(|number| variants.get(number)) {
+                // SAFETY: the tag says that the value has these fields.
+                Some(variant) => unsafe { check_fields(variant.desc.fields, at) }
+                    .map_err(|bad| bad.of(&format!("({})", variant.name))),
+                None => Err(BadValue::new(format!("{found} is no variant"))),
+            }
+        }
+    }
+}
+
+fn check_scalar(kind: Kind, bits: u128) -> Result<(), BadValue> {
+    let (is_value, what) = match kind {
+        Kind::Bool => (bits <= 1, "bool"),
+        Kind::Char => (u32::try_from(bits).is_ok_and(|bits| char::from_u32(bits).is_some()), "char"),
+        Kind::NonZero => (bits != 0, "NonZero"),
+        _ => (true, ""),
+    };
+    if is_value { Ok(()) } else { Err(BadValue::new(format!("{bits} is no {what}"))) }
+}
+
+/// # Safety
+///
+/// As for `check_at`; `at` is the struct that has the fields.
+unsafe fn check_fields(fields: &[Field], at: *const u8) -> Result<(), BadValue> {
+    for Field { name, desc, offset } in fields {
+        // SAFETY: the field lies inside the struct.
+        unsafe { check_at(desc.rule, at.add(*offset)) }.map_err(|bad| bad.of(name))?;
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// As for `check_at`; `len` elements begin at `at`.
+unsafe fn check_items(len: usize, of: &Rule, at: *const u8) -> Result<(), BadValue> {
+    if of.any_bits {
+        return Ok(());
+    }
+    for number in 0..len {
+        // SAFETY: one of the elements.
+        unsafe { check_at(of, at.add(number * of.size)) }.map_err(|bad| bad.of(&format!("[{number}]")))?;
+    }
+    Ok(())
+}
+
+/// Returns the integer in `bytes` bytes, at most 16.
+///
+/// # Safety
+///
+/// They can be read and are initialised.
+unsafe fn little_endian(at: *const u8, bytes: usize) -> u128 {
+    let mut all = [0; 16];
+    // SAFETY: `bytes` bytes at `at`, and no more than `all` has.
+    unsafe { std::ptr::copy_nonoverlapping(at, all.as_mut_ptr(), bytes.min(16)) };
+    u128::from_le_bytes(all)
+}
+
+/// Zeroes the bytes of a value that belong to none of its fields: padding, the rest of a list, and
+/// what the other variants of an enum have.
+///
+/// # Safety
+///
+/// A value lies at `at`, which can be written.
+pub(crate) unsafe fn scrub(rule: &Rule, at: *mut u8) {
+    if rule.dense {
+        return;
+    }
+    match rule.kind {
+        Kind::Plain | Kind::Bool | Kind::Char | Kind::NonZero => {}
+        // SAFETY: the fields of the value.
+        Kind::Struct(fields) => unsafe { scrub_between(fields, 0, rule.size, at) },
+        // SAFETY: the elements of the value.
+        Kind::Array { len, of } => unsafe { scrub_items(len, of, at) },
+        Kind::Enum { tag, values, variants } => {
+            // SAFETY: an enum begins with its tag.
+            let found = unsafe { little_endian(at, tag) };
+            let number = values.iter().position(|value| u128::from(*value) == found);
+            let fields = number.and_then(|number| variants.get(number)).map_or(&[][..], |v| v.desc.fields);
+            // SAFETY: the fields of this variant.
+            unsafe { scrub_between(fields, tag, rule.size, at) };
+        }
+    }
+}
+
+/// Zeroes the bytes from `start` to `end` that belong to none of `fields`.
+///
+/// # Safety
+///
+/// As for `scrub`.
+unsafe fn scrub_between(fields: &[Field], start: usize, end: usize, at: *mut u8) {
+    let mut reached = start;
+    for Field { desc, offset, .. } in fields.iter().filter(|field| field.desc.size != 0) {
+        // SAFETY: the padding before the field.
+        unsafe { zero(at, reached, *offset) };
+        // SAFETY: the field of the value.
+        unsafe { scrub(desc.rule, at.add(*offset)) };
+        reached = offset + desc.size;
+    }
+    // SAFETY: the padding after the last field.
+    unsafe { zero(at, reached, end) };
+}
+
+/// # Safety
+///
+/// As for `scrub`; `len` elements begin at `at`.
+unsafe fn scrub_items(len: usize, of: &Rule, at: *mut u8) {
+    if !of.dense {
+        for number in 0..len {
+            // SAFETY: one of the elements.
+            unsafe { scrub(of, at.add(number * of.size)) };
+        }
+    }
+}
+
+/// # Safety
+///
+/// The bytes from `start` to `end` after `at` can be written.
+unsafe fn zero(at: *mut u8, start: usize, end: usize) {
+    if start < end {
+        // SAFETY: as the caller says.
+        unsafe { at.add(start).write_bytes(0, end - start) };
+    }
+}
