@@ -186,6 +186,50 @@ fn a_second_start_finds_everything() {
 }
 
 #[test]
+fn lists_and_strings_are_changed_in_place() {
+    use hotpool::object::{FixedMap, FixedStr, FixedVec, Maybe};
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 30)]
+    struct Lists {
+        name: FixedStr<9>,
+        bag: FixedVec<Maybe<u32>, 5>,
+        skills: FixedMap<u8, u64, 3>,
+    }
+    let conf = conf(21);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Lists>().unwrap();
+    let id = pool.alloc_zeroed_with(|lists: &mut Lists| lists.name.push_str("Zoë").unwrap()).unwrap();
+    {
+        let lists = &mut *pool.get_mut(id).unwrap();
+        lists.name.push('ß').unwrap();
+        lists.name.pop();
+        lists.bag.extend_from_slice(&[Maybe::Some(1), Maybe::None, Maybe::Some(3)]).unwrap();
+        lists.bag.insert(0, Maybe::Some(0)).unwrap();
+        lists.bag.insert(4, Maybe::Some(4)).unwrap();
+        assert!(lists.bag.push(Maybe::None).is_err());
+        assert_eq!(
+            (lists.bag.remove(1), lists.bag.swap_remove(0)),
+            (Some(Maybe::Some(1)), Some(Maybe::Some(0)))
+        );
+        lists.bag.retain(|item| item.is_some());
+        for key in [3, 1, 2] {
+            lists.skills.insert(key, u64::from(key)).unwrap();
+        }
+        lists.skills.remove(&1);
+    }
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Lists>().unwrap();
+    let copy = pool.get(id).copied().unwrap();
+    let second = pool.alloc(copy).unwrap();
+    let lists = pool.get(second).unwrap();
+    assert_eq!((lists.name.as_str(), lists.bag.as_slice()), ("Zoë", &[Maybe::Some(4), Maybe::Some(3)][..]));
+    assert_eq!(lists.skills.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [2, 3]);
+    pool.destroy().unwrap();
+}
+
+#[test]
 fn objects_with_padding_enums_and_options_are_written_checked_and_read() {
     use values::{Everything, everything};
     let conf = conf(20);

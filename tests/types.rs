@@ -4,7 +4,7 @@
 mod values;
 
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::object::{Maybe, Schema, SchemaText, Stored, check_bytes};
+use hotpool::object::{FixedStr, FixedVec, Maybe, Schema, SchemaText, Stored, check_bytes};
 use hotpool::pool::QuarantineError;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
@@ -130,6 +130,23 @@ fn damages() -> Vec<(usize, Vec<u8>, &'static str)> {
         (offset_of!(Everything, maybe), vec![2], "maybe: 2 is no variant"),
         (offset_of!(Everything, maybe) + 1, vec![77], "maybe(Some).0: 77 is no variant"),
         (offset_of!(Everything, grid) + 6, vec![9], "grid.cells[1].side: 9 is no variant"),
+        (offset_of!(Everything, name), vec![13], "name: a length of 13 exceeds the capacity of 12"),
+        (
+            offset_of!(Everything, name),
+            vec![255; 4],
+            "name: a length of 4294967295 exceeds the capacity of 12",
+        ),
+        (offset_of!(Everything, name) + 4, vec![b'a', 0xff], "name: it is not UTF-8 from byte 1 on"),
+        (offset_of!(Everything, name), vec![3], "name: it is not UTF-8 from byte 2 on"),
+        (offset_of!(Everything, bag), vec![4], "bag: a length of 4 exceeds the capacity of 3"),
+        (offset_of!(Everything, bag) + 6, vec![9], "bag[0].side: 9 is no variant"),
+        (offset_of!(Everything, skills), vec![5], "skills.entries: a length of 5 exceeds the capacity of 4"),
+        (offset_of!(Everything, skills) + 10, vec![9], "skills.entries[1].value: 9 is no bool"),
+        (
+            offset_of!(Everything, friends) + 3,
+            vec![1],
+            "friends.items: a length of 16777219 exceeds the capacity of 5",
+        ),
     ]
 }
 
@@ -256,6 +273,34 @@ fn a_bad_value_in_a_slot_with_a_foreign_header_refuses_the_type() {
     assert!(matches!(error, PoolError::BadValues { objects: 1, .. }), "{error}");
     assert!(error.to_string().contains("in slot 2 (alive: 7 is no bool)"), "{error}");
     assert!(pool.try_view::<Everything>().is_none());
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn the_rest_of_a_list_is_zero_in_the_segment() {
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 10)]
+    struct Lists {
+        name: FixedStr<7>,
+        shapes: FixedVec<Shape, 2>,
+    }
+    let conf = conf();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Lists>().unwrap();
+    let mut lists = Lists { name: "abcdefg".parse().unwrap(), shapes: FixedVec::new() };
+    lists.name.truncate(2);
+    lists.shapes.push(Shape::Named { id: 7, visible: true }).unwrap();
+    lists.shapes.push(Shape::Circle { x: 1.0, radius: 2.0 }).unwrap();
+    lists.shapes.pop();
+    let id = pool.alloc(lists).unwrap();
+    let found = read(&conf, place(&conf, id.handle(), 8), size_of::<Lists>());
+    let mut expected = vec![0; size_of::<Lists>()];
+    expected[0..6].copy_from_slice(&[2, 0, 0, 0, b'a', b'b']);
+    let shapes = offset_of!(Lists, shapes);
+    expected[shapes] = 1;
+    expected[shapes + 8..shapes + 17].copy_from_slice(&[2, 0, 0, 0, 7, 0, 0, 0, 1]);
+    assert_eq!(found, expected);
     pool.destroy().unwrap();
 }
 

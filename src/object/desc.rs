@@ -62,6 +62,10 @@ pub(crate) enum Kind {
     /// The first `tag` bytes are one of `values`; the fields are those of the variant with its
     /// number.
     Enum { tag: usize, values: &'static [u64], variants: &'static [Field] },
+    /// A `u32` with the number of elements, then from `items` on up to `max` elements.
+    List { max: usize, items: usize, of: &'static Rule },
+    /// A `u32` with the number of bytes, then up to `max` bytes of UTF-8.
+    Text { max: usize },
 }
 
 impl Rule {
@@ -77,6 +81,14 @@ impl Rule {
     pub(crate) const fn array(len: usize, of: &'static Rule) -> Self {
         let Rule { any_bits, zero, dense, .. } = *of;
         Rule { size: len * of.size, any_bits, zero, dense, kind: Kind::Array { len, of } }
+    }
+
+    pub(crate) const fn list(size: usize, max: usize, items: usize, of: &'static Rule) -> Self {
+        Rule { size, any_bits: false, zero: true, dense: false, kind: Kind::List { max, items, of } }
+    }
+
+    pub(crate) const fn text(size: usize, max: usize) -> Self {
+        Rule { size, any_bits: false, zero: true, dense: false, kind: Kind::Text { max } }
     }
 
     /// Creates the rule of a struct, whose fields are in the order of their offsets.

@@ -3,6 +3,7 @@
 mod admit;
 mod desc;
 mod fingerprint;
+mod fixed;
 mod id;
 mod link;
 mod maybe;
@@ -21,6 +22,7 @@ pub use desc::Field;
 pub use desc::{Rule, TypeDesc, offset_in_c, payload_offset};
 #[doc(hidden)]
 pub use fingerprint::Fingerprint;
+pub use fixed::{BitSet, FixedMap, FixedSet, FixedStr, FixedVec, MapEntry, NoRoom};
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};

@@ -52,8 +52,9 @@ impl Fingerprint {
 /// A type whose layout hotpool records field by field.
 ///
 /// These are integers, floats, `bool`, `char`, `NonZero` and its `Option`,
-/// [`Link`](crate::object::Link), [`Maybe`](crate::object::Maybe), arrays of them, and structs and
-/// enums that derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs and enums
+/// [`Link`](crate::object::Link), [`Maybe`](crate::object::Maybe),
+/// [`FixedVec`](crate::object::FixedVec) and its relatives, arrays of them, and structs and enums
+/// that derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs and enums
 /// inside others:
 ///
 /// ```
@@ -92,7 +93,7 @@ impl Fingerprint {
     label = "has no `Schema`, from which a later build learns what these bytes mean",
     note = "integers of fixed width, `f32`, `f64`, `bool`, `char`, `Link<T>`, `Maybe<T>` and arrays of them can",
     note = "for `Option<T>` write `Maybe<T>`, for a tuple write a struct, for `usize` write `u32` or `u64`, \
-            for a handle `Id<T>` write `Link<T>`",
+            for a handle `Id<T>` write `Link<T>`, for a `String` or `Vec` write `FixedStr<N>` or `FixedVec<T, N>`",
     note = "a struct or enum of your own can with `#[repr(C)]` or `#[repr(u8)]` and \
             `#[derive(hotpool::object::Schema)]`"
 )]

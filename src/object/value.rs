@@ -4,7 +4,7 @@
 //!
 //! A [`Rule`] describes its type truly (see `Stored`). So every offset that it leads to lies inside
 //! `size` bytes, which the caller guarantees to be there, and the bytes that are read are no
-//! padding. The fields of a variant are read only after its tag was checked.
+//! padding. A tag, a length and an element are read only after what they depend on was checked.
 #![allow(unsafe_code)]
 
 use crate::object::desc::{Field, Kind, Rule};
@@ -99,8 +99,29 @@ pub(crate) unsafe fn check_at(rule: &Rule, at: *const u8) -> Result<(), BadValue
                 None => Err(BadValue::new(format!("{found} is no variant"))),
             }
         }
+        Kind::List { max, items, of } => {
+            // SAFETY: a list begins with its length.
+            let len = unsafe { length(at, max) }?;
+            // SAFETY: the first `len` elements are in use, and `len` is not above their number.
+            unsafe { check_items(len, of, at.add(items)) }
+        }
+        Kind::Text { max } => {
+            // SAFETY: a text begins with its length.
+            let len = unsafe { length(at, max) }?;
+            // SAFETY: the bytes of the text follow its length, and `len` is not above their number.
+            let bytes = unsafe { std::slice::from_raw_parts(at.add(LENGTH), len) };
+            match std::str::from_utf8(bytes) {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    Err(BadValue::new(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))
+                }
+            }
+        }
     }
 }
+
+/// Bytes of the length of a list or text.
+const LENGTH: usize = size_of::<u32>();
 
 fn check_scalar(kind: Kind, bits: u128) -> Result<(), BadValue> {
     let (is_value, what) = match kind {
@@ -149,6 +170,20 @@ unsafe fn little_endian(at: *const u8, bytes: usize) -> u128 {
     u128::from_le_bytes(all)
 }
 
+/// Returns the length of a list or text, which may have `max` elements.
+///
+/// # Safety
+///
+/// It is there, and is initialised.
+unsafe fn length(at: *const u8, max: usize) -> Result<usize, BadValue> {
+    // SAFETY: as the caller says.
+    let len = unsafe { little_endian(at, LENGTH) } as usize;
+    if len <= max {
+        return Ok(len);
+    }
+    Err(BadValue::new(format!("a length of {len} exceeds the capacity of {max}")))
+}
+
 /// Zeroes the bytes of a value that belong to none of its fields: padding, the rest of a list, and
 /// what the other variants of an enum have.
 ///
@@ -172,6 +207,23 @@ pub(crate) unsafe fn scrub(rule: &Rule, at: *mut u8) {
             let fields = number.and_then(|number| variants.get(number)).map_or(&[][..], |v| v.desc.fields);
             // SAFETY: the fields of this variant.
             unsafe { scrub_between(fields, tag, rule.size, at) };
+        }
+        Kind::List { max, items, of } => {
+            // SAFETY: a list begins with its length.
+            let len = unsafe { little_endian(at, LENGTH) } as usize;
+            let len = len.min(max);
+            // SAFETY: the bytes between the length and the elements.
+            unsafe { zero(at, LENGTH, items) };
+            // SAFETY: the elements of the list.
+            unsafe { scrub_items(len, of, at.add(items)) };
+            // SAFETY: the bytes after the last element.
+            unsafe { zero(at, items + len * of.size, rule.size) };
+        }
+        Kind::Text { max } => {
+            // SAFETY: a text begins with its length.
+            let len = unsafe { little_endian(at, LENGTH) } as usize;
+            // SAFETY: the bytes after the text.
+            unsafe { zero(at, LENGTH + len.min(max), rule.size) };
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) const OLD_FINGERPRINT: u64 = 0xc8f8277b21e6fef8;
 #[forbid(unsafe_code)]
 mod game {
     use hotpool::PoolObject;
-    use hotpool::object::{Maybe, Schema};
+    use hotpool::object::{BitSet, FixedMap, FixedSet, FixedStr, FixedVec, Maybe, Schema};
     use std::num::{NonZeroU16, NonZeroU32};
 
     #[repr(u8)]
@@ -89,6 +89,11 @@ mod game {
         pub(crate) maybe_wide: Maybe<u64>,
         pub(crate) grid: Grid<Cell, 2>,
         pub(crate) far: Metres,
+        pub(crate) name: FixedStr<12>,
+        pub(crate) bag: FixedVec<Cell, 3>,
+        pub(crate) skills: FixedMap<u16, bool, 4>,
+        pub(crate) friends: FixedSet<u8, 5>,
+        pub(crate) quests: BitSet<2>,
     }
 
     /// Returns an object that differs from those of other numbers in most fields.
@@ -118,6 +123,15 @@ mod game {
                 cells: [Cell { height: -3, side }, Cell { height: number as i16, side: Side::East }],
             },
             far: Metres(number as f32),
+            name: format!("Zoë {number}").parse().unwrap(),
+            bag: FixedVec::try_from_iter([Cell { height: 9, side }; 3].into_iter().take(third)).unwrap(),
+            skills: FixedMap::try_from_iter((0..third as u16 * 2).rev().map(|skill| (skill, true))).unwrap(),
+            friends: FixedSet::try_from_iter([number as u8, 7, 9]).unwrap(),
+            quests: {
+                let mut quests = BitSet::new();
+                quests.insert(number as usize % 128).unwrap();
+                quests
+            },
         }
     }
 }
