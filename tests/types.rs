@@ -4,6 +4,7 @@
 mod values;
 
 use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::inspect::verify_pool;
 use hotpool::object::{FixedStr, FixedVec, Maybe, Schema, SchemaText, Stored, check_bytes};
 use hotpool::pool::QuarantineError;
 use hotpool::share::{Home, remove_pool};
@@ -155,6 +156,10 @@ fn bytes_that_are_no_value_are_named_and_hidden() {
     for (offset, bytes, expected) in damages() {
         let conf = conf();
         let ids = damaged(&conf, offset, &bytes);
+        let report = verify_pool(conf.base_key, &Home::of(&conf)).unwrap().to_string();
+        let damage = format!("its object is no value of its type: {expected}");
+        assert!(report.contains("1 damaged") && report.contains(&damage), "{report}");
+
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Everything>().unwrap();
         let bad = &pool.resume_report().bad_values;
@@ -174,6 +179,9 @@ fn bytes_that_are_no_value_are_named_and_hidden() {
 
         // It stays there until it is dropped.
         drop(pool);
+        let report = verify_pool(conf.base_key, &Home::of(&conf)).unwrap();
+        let note = format!("its object is in quarantine and no value of its type: {expected}");
+        assert!(report.is_sound() && report.to_string().contains(&note), "{report}");
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Everything>().unwrap();
         assert_eq!(pool.resume_report().quarantined, [ids[2].handle()]);
@@ -183,6 +191,24 @@ fn bytes_that_are_no_value_are_named_and_hidden() {
         assert_eq!(pool.get_by_key::<Everything>(2), Some(&everything(5)));
         pool.destroy().unwrap();
     }
+}
+
+/// A stray write of the running program.
+#[test]
+fn verify_names_a_bad_value_of_a_running_owner() {
+    let conf = conf();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Everything>().unwrap();
+    let id = pool.alloc_keyed(1, everything(1)).unwrap();
+    assert!(pool.verify().is_sound());
+    let side = place(&conf, id.handle(), HEAD) + offset_of!(Everything, side) as u64;
+    values::poke(conf.shm_keys[0], side, &[99]);
+    let report = pool.verify().to_string();
+    assert!(
+        report.contains("type 8 slot 0: its object is no value of its type: side: 99 is no variant"),
+        "{report}"
+    );
+    pool.destroy().unwrap();
 }
 
 #[test]

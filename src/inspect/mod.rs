@@ -6,6 +6,7 @@ mod keys;
 mod lane;
 mod slots;
 mod tables;
+mod values;
 mod verify;
 mod walk;
 

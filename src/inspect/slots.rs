@@ -2,6 +2,7 @@
 
 use crate::inspect::finding::{Place, TypeReport};
 use crate::inspect::keys::Groups;
+use crate::inspect::values::Values;
 use crate::inspect::walk::{Extent, Type, Walk, place_of};
 use crate::limits;
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
@@ -41,11 +42,12 @@ struct Parts {
 /// Checks all slots of a type, and its index.
 pub(crate) fn check(walk: &mut Walk<'_>, ty: &Type, mut groups: Groups) -> TypeReport {
     let mut sums = Sums::default();
+    let values = Values::of(walk, ty);
     let shift = ty.info.shift.load();
     for (ordinal, extent) in ty.slots.iter().enumerate() {
         let first = (ordinal as u64) << shift;
         match parts(ty, extent) {
-            Ok(parts) => check_extent(walk, ty, extent, &parts, first, &mut sums, &mut groups),
+            Ok(parts) => check_extent(walk, ty, extent, &parts, (first, &values), &mut sums, &mut groups),
             Err(OutOfBounds) => walk.damage(place_of(ty), format!("extent {} is too short", extent.number)),
         }
     }
@@ -81,7 +83,7 @@ fn check_extent(
     ty: &Type,
     extent: &Extent,
     parts: &Parts,
-    first: u64,
+    (first, values): (u64, &Values),
     sums: &mut Sums,
     groups: &mut Groups,
 ) {
@@ -111,6 +113,10 @@ fn check_extent(
             };
             let slot = Slot { header: &header, map: word, bit, index };
             check_slot(walk, ty, place, &slot, sums);
+            let lives = store::Slot::is_live(header.load());
+            if lives || is_parked(header.load()) {
+                values.check(walk, &extent.block, offset, place, lives);
+            }
             if ty.info.keyed()
                 && store::Slot::is_live(header.load())
                 && let Ok(key) = extent.block.at::<Word>(offset + 8)

@@ -4,10 +4,11 @@
 //! mappings. It reads the tables and slots by itself. It shares with the pool only the layout
 //! records and the arithmetic of the index.
 
-use crate::inspect::finding::Report;
+use crate::inspect::finding::{Place, Report, Severity};
 use crate::inspect::tables;
 use crate::inspect::walk::{Pool, Standing};
 use crate::pool::MemoryPoolMgr;
+use crate::pool::store::slots::Slots;
 use crate::share::{Home, LockFacts, Observed, ShareError};
 use crate::units::Key;
 
@@ -57,11 +58,21 @@ impl MemoryPoolMgr {
         let blocks = (0..self.base.nblocks())
             .map(|number| self.space.region(number).ok_or_else(|| "the block was given up".to_string()))
             .collect();
-        tables::walk(&Pool {
+        let mut report = tables::walk(&Pool {
             key: self.base_key(),
             base: self.base.region,
             blocks,
             standing: Standing::Owned,
-        })
+        });
+        self.types.iter().for_each(|state| check_values(&mut report, &state.slots));
+        report
     }
+}
+
+/// Reports the live objects of a type that are no value of its Rust type.
+fn check_values(report: &mut Report, slots: &Slots) {
+    slots.for_each_bad_value(slots.rule, |slot, _, bad| {
+        let place = Place { type_id: Some(slots.type_id()), slot: Some(slot), ..Place::default() };
+        report.add(Severity::Damage, place, format!("its object is no value of its type: {bad}"));
+    });
 }

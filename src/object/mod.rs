@@ -13,6 +13,7 @@ mod schema;
 mod schema_diff;
 mod schema_text;
 mod stored;
+mod stored_rule;
 mod value;
 
 #[doc(hidden)]
@@ -36,5 +37,8 @@ pub use schema::Schema;
 pub use schema_diff::{Difference, diff};
 pub use schema_text::{SchemaError, SchemaText, StoredField};
 pub use stored::Stored;
+pub(crate) use stored_rule::StoredRule;
+#[cfg(test)]
+pub(crate) use value::bytes_for_tests;
 pub use value::{BadValue, check_bytes};
 pub(crate) use value::{check_at, scrub};

@@ -34,13 +34,13 @@ impl std::error::Error for BadValue {}
 
 impl BadValue {
     #[cold]
-    fn new(what: String) -> Self {
+    pub(crate) fn new(what: String) -> Self {
         BadValue { field: String::new(), what }
     }
 
     /// Puts the name of what the field is in before its own.
     #[cold]
-    fn of(self, outer: &str) -> Self {
+    pub(crate) fn of(self, outer: &str) -> Self {
         let dot = if self.field.is_empty() || self.field.starts_with(['[', '(']) { "" } else { "." };
         BadValue { field: format!("{outer}{dot}{}", self.field), ..self }
     }
@@ -266,4 +266,17 @@ unsafe fn zero(at: *mut u8, start: usize, end: usize) {
         // SAFETY: as the caller says.
         unsafe { at.add(start).write_bytes(0, end - start) };
     }
+}
+
+/// Returns the bytes of a value, with zeros for its padding.
+#[cfg(test)]
+pub(crate) fn bytes_for_tests<T: Stored + Copy>(value: &T) -> Vec<u8> {
+    let mut room = vec![0u128; size_of::<T>().div_ceil(16)];
+    let at = room.as_mut_ptr().cast::<T>();
+    // SAFETY: aligned to 16, and as many bytes as the value has.
+    unsafe { at.write(*value) };
+    // SAFETY: the value that was just written.
+    unsafe { scrub(T::RULE, at.cast()) };
+    // SAFETY: the bytes of the value, of which none is padding any more.
+    unsafe { std::slice::from_raw_parts(at.cast(), size_of::<T>()) }.to_vec()
 }

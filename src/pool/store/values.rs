@@ -3,9 +3,8 @@
 //! # What the unsafe code here relies on
 //!
 //! The rules in `slots.rs` for the address of a slot. The object follows the head inside its slot,
-//! and has as many bytes as the rule: `add_type` has compared the sizes. No reference to an object
-//! exists, because the type is not bound yet, or the caller has checked that the object is in
-//! quarantine.
+//! and has as many bytes as the rule: `add_type` has compared the sizes. Nothing writes to it
+//! meanwhile: the pool is borrowed, and only the owner writes.
 #![allow(unsafe_code)]
 
 use crate::object::{BadValue, Rule, check_at};
@@ -15,7 +14,8 @@ use crate::pool::store::slots::Slots;
 impl Slots {
     /// Calls `found` with slot, header and problem for each live object that breaks `rule`.
     pub(crate) fn for_each_bad_value(&self, rule: &Rule, mut found: impl FnMut(u32, u64, BadValue)) {
-        for index in 0..self.capacity() {
+        let slots = if rule.any_bits() { 0 } else { self.capacity() };
+        for index in 0..slots {
             let Some(slot) = self.slot(index) else { return };
             let header = slot.header().load();
             if Slot::is_live(header)
