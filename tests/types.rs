@@ -219,7 +219,7 @@ fn an_object_that_was_repaired_in_quarantine_can_be_released() {
     pool.add_type::<Everything>().unwrap();
     drop(pool);
     let parked = read(&conf, 0, 256 << 10);
-    let header = (u64::MAX << 38 | ids[2].to_bits() & (1 << 38) - 1) & !1;
+    let header = (u64::MAX << 38 | ids[2].to_bits() & ((1 << 38) - 1)) & !1;
     let at = parked.chunks_exact(8).position(|word| word == header.to_le_bytes()).unwrap() as u64 * 8;
     let alive = at + HEAD + offset_of!(Everything, alive) as u64;
     values::poke(conf.shm_keys[0], alive, &[u8::from(everything(1).alive)]);

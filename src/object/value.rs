@@ -103,13 +103,13 @@ pub(crate) unsafe fn check_at(rule: &Rule, at: *const u8) -> Result<(), BadValue
             // SAFETY: a list begins with its length.
             let len = unsafe { length(at, max) }?;
             // SAFETY: the first `len` elements are in use, and `len` is not above their number.
-            unsafe { check_items(len, of, at.add(items)) }
+            unsafe { check_items(len, of, at.wrapping_add(items)) }
         }
         Kind::Text { max } => {
             // SAFETY: a text begins with its length.
             let len = unsafe { length(at, max) }?;
             // SAFETY: the bytes of the text follow its length, and `len` is not above their number.
-            let bytes = unsafe { std::slice::from_raw_parts(at.add(LENGTH), len) };
+            let bytes = unsafe { std::slice::from_raw_parts(at.wrapping_add(LENGTH), len) };
             match std::str::from_utf8(bytes) {
                 Ok(_) => Ok(()),
                 Err(error) => {
@@ -139,7 +139,7 @@ fn check_scalar(kind: Kind, bits: u128) -> Result<(), BadValue> {
 unsafe fn check_fields(fields: &[Field], at: *const u8) -> Result<(), BadValue> {
     for Field { name, desc, offset } in fields {
         // SAFETY: the field lies inside the struct.
-        unsafe { check_at(desc.rule, at.add(*offset)) }.map_err(|bad| bad.of(name))?;
+        unsafe { check_at(desc.rule, at.wrapping_add(*offset)) }.map_err(|bad| bad.of(name))?;
     }
     Ok(())
 }
@@ -153,7 +153,8 @@ unsafe fn check_items(len: usize, of: &Rule, at: *const u8) -> Result<(), BadVal
     }
     for number in 0..len {
         // SAFETY: one of the elements.
-        unsafe { check_at(of, at.add(number * of.size)) }.map_err(|bad| bad.of(&format!("[{number}]")))?;
+        unsafe { check_at(of, at.wrapping_add(number * of.size)) }
+            .map_err(|bad| bad.of(&format!("[{number}]")))?;
     }
     Ok(())
 }
@@ -215,7 +216,7 @@ pub(crate) unsafe fn scrub(rule: &Rule, at: *mut u8) {
             // SAFETY: the bytes between the length and the elements.
             unsafe { zero(at, LENGTH, items) };
             // SAFETY: the elements of the list.
-            unsafe { scrub_items(len, of, at.add(items)) };
+            unsafe { scrub_items(len, of, at.wrapping_add(items)) };
             // SAFETY: the bytes after the last element.
             unsafe { zero(at, items + len * of.size, rule.size) };
         }
@@ -239,7 +240,7 @@ unsafe fn scrub_between(fields: &[Field], start: usize, end: usize, at: *mut u8)
         // SAFETY: the padding before the field.
         unsafe { zero(at, reached, *offset) };
         // SAFETY: the field of the value.
-        unsafe { scrub(desc.rule, at.add(*offset)) };
+        unsafe { scrub(desc.rule, at.wrapping_add(*offset)) };
         reached = offset + desc.size;
     }
     // SAFETY: the padding after the last field.
@@ -253,7 +254,7 @@ unsafe fn scrub_items(len: usize, of: &Rule, at: *mut u8) {
     if !of.dense {
         for number in 0..len {
             // SAFETY: one of the elements.
-            unsafe { scrub(of, at.add(number * of.size)) };
+            unsafe { scrub(of, at.wrapping_add(number * of.size)) };
         }
     }
 }
@@ -264,7 +265,7 @@ unsafe fn scrub_items(len: usize, of: &Rule, at: *mut u8) {
 unsafe fn zero(at: *mut u8, start: usize, end: usize) {
     if start < end {
         // SAFETY: as the caller says.
-        unsafe { at.add(start).write_bytes(0, end - start) };
+        unsafe { at.wrapping_add(start).write_bytes(0, end - start) };
     }
 }
 
