@@ -3,11 +3,10 @@
 //! Run `cargo run --example hello` twice in the root of the repository: the second run resumes the pool.
 //! `hotpool rm --key 0x48500100` removes the pool.
 
-use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject, StartMode};
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[derive(Clone, Copy, PoolObject)]
 #[pool(id = 900)]
 struct Hero {
     uid: u64,

@@ -1,10 +1,9 @@
 //! Step 3 of docs/tutorial.md: a counter that survives its process.
 
-use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject};
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[derive(Clone, Copy, PoolObject)]
 #[pool(id = 1, keyed)]
 struct Counter {
     runs: u64,

@@ -1,10 +1,9 @@
 //! Step 7 of docs/tutorial.md: moves all players to a struct with one more field.
 
-use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, Id, MemoryPoolMgr, PoolObject, TxError};
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[derive(Clone, Copy, PoolObject)]
 #[pool(id = 2, keyed, name = "player")]
 struct OldPlayer {
     gold: u64,
@@ -12,7 +11,7 @@ struct OldPlayer {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[derive(Clone, Copy, PoolObject)]
 #[pool(id = 3, keyed, name = "player_v2")]
 struct Player {
     gold: u64,

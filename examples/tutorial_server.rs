@@ -1,7 +1,6 @@
 //! Step 4 of docs/tutorial.md: a server that survives `kill -9`.
 
 use anyhow::{Context, Result, anyhow, bail};
-use bytemuck::{Pod, Zeroable};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolObject};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
+#[derive(Clone, Copy, PoolObject)]
 #[pool(id = 2, keyed)]
 struct Player {
     gold: u64,

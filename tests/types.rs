@@ -330,6 +330,49 @@ fn the_rest_of_a_list_is_zero_in_the_segment() {
     pool.destroy().unwrap();
 }
 
+/// The connection of a player ends with the process, and its number means nothing to the next.
+#[test]
+fn transient_fields_are_reset_by_each_hot_start_alone() {
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
+    #[pool(id = 11, keyed)]
+    struct Session {
+        #[pool(transient)]
+        socket: i32,
+        uid: u64,
+        #[pool(transient)]
+        typing: Maybe<bool>,
+    }
+    let conf = conf();
+    let session = |uid, socket| Session { socket, uid, typing: Maybe::Some(true) };
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Session>().unwrap();
+    let ids = [1, 2, 3].map(|uid| pool.alloc_keyed(uid, session(uid, 7)).unwrap());
+    pool.add_type::<Session>().unwrap();
+    assert_eq!(pool.get(ids[0]), Some(&session(1, 7)), "the type is there already");
+    pool.quarantine(ids[1].handle()).unwrap();
+    drop(pool);
+    for _ in 0..2 {
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Session>().unwrap();
+        assert!(pool.resume_report().being_written.is_empty() && pool.torn().is_empty());
+        let reset = |uid| Session { socket: 0, uid, typing: Maybe::None };
+        assert_eq!(
+            pool.iter::<Session>().map(|(_, session)| *session).collect::<Vec<_>>(),
+            [reset(1), reset(3)]
+        );
+        pool.get_mut(ids[2]).unwrap().socket = 9;
+        assert_eq!(
+            pool.quarantined_object(ids[1]),
+            Some(session(2, 7)),
+            "an object in quarantine is kept as it is"
+        );
+        pool.add_type::<Session>().unwrap();
+        assert_eq!(pool.get(ids[2]).map(|session| session.socket), Some(9));
+    }
+    MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
+}
+
 /// An object that is nothing but padding and leftovers of other variants.
 #[repr(C)]
 #[derive(Clone, Copy, PoolObject)]

@@ -39,6 +39,9 @@ use crate::object::Schema;
 ///   case.
 /// - `keyed` gives each object a user key, a `u64`.
 ///
+/// A field with `#[pool(transient)]` means nothing to the next process, such as the number of a
+/// connection: each hot start gives it its `Default` when the type is added.
+///
 /// [`Schema`] lists the types that a field can have. A struct may derive [`bytemuck::Pod`] as well;
 /// it need not.
 #[diagnostic::on_unimplemented(
@@ -54,4 +57,11 @@ pub trait PoolObject: Copy + Schema {
     const NAME: &'static str;
     /// Whether objects have a user key.
     const KEYED: bool;
+    /// Whether a field is transient.
+    #[doc(hidden)]
+    const HAS_TRANSIENT: bool = false;
+
+    /// Gives the transient fields their defaults.
+    #[doc(hidden)]
+    fn reset_transient(&mut self) {}
 }

@@ -203,6 +203,8 @@ impl MemoryPoolMgr {
     /// proportion to their number. Those that are no value go into quarantine, and
     /// [`ResumeReport::bad_values`] names them.
     ///
+    /// Fields with `#[pool(transient)]` get their defaults, if this start has not added the type yet.
+    ///
     /// It allocates memory for the capacity that the ini gives the type. Adding a type twice has no
     /// effect. If the undo log is too small for an object of the type, no [`update`](Self::update)
     /// can ever succeed; a warning and [`ResumeReport::told`] then name a sufficient `UndoSize`. If
@@ -222,7 +224,22 @@ impl MemoryPoolMgr {
     #[doc(alias = "AddType")]
     pub fn add_type<T: PoolObject>(&mut self) -> Result<(), PoolError> {
         const { crate::object::admit::<T>() };
-        self.add_wanted(&Wanted::of::<T>())
+        let is_first = self.types.get(T::TYPE_ID).is_none();
+        self.add_wanted(&Wanted::of::<T>())?;
+        if T::HAS_TRANSIENT && is_first {
+            self.reset_transient::<T>();
+        }
+        Ok(())
+    }
+
+    /// Gives the transient fields of all objects their defaults.
+    ///
+    /// No mark names the objects: a kill leaves fields of which the next start resets all.
+    #[cold]
+    fn reset_transient<T: PoolObject>(&mut self) {
+        if let Some(typed) = self.types.of_mut::<T>().and_then(|state| state.slots.typed_mut::<T>()) {
+            typed.into_walk(0).fold_muts((), |(), (_, object)| object.reset_transient());
+        }
     }
 
     fn add_wanted(&mut self, wanted: &Wanted) -> Result<(), PoolError> {

@@ -53,10 +53,25 @@ pub(crate) fn parse_part(input: &DeriveInput, problems: &mut Problems) -> Option
     krate(Said::by(input, problems).krate.as_ref(), problems)
 }
 
-/// Refuses `#[pool(..)]` on fields, where it would have no effect.
+/// Returns whether a field of an object has `#[pool(transient)]`, and refuses everything else.
+pub(crate) fn is_transient(field: &Field, problems: &mut Problems) -> bool {
+    let mut found = false;
+    for attr in pool_attributes(&field.attrs) {
+        match attr.parse_args::<Ident>() {
+            Ok(word) if word == "transient" => found = true,
+            _ => problems.under(
+                attr,
+                "only `#[pool(transient)]` applies to a field: write all other keys above the struct",
+            ),
+        }
+    }
+    found
+}
+
+/// Refuses `#[pool(..)]` on fields that are not those of an object, where it would have no effect.
 pub(crate) fn refuse_on_fields(fields: &[&Field], problems: &mut Problems) {
     for attr in fields.iter().flat_map(|field| pool_attributes(&field.attrs)) {
-        problems.under(attr, "`#[pool(..)]` applies to the whole struct: write it above the struct");
+        problems.under(attr, "`#[pool(..)]` applies to the fields of an object alone: write it there");
     }
 }
 

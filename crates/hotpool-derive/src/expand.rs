@@ -15,12 +15,13 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let shape = shape(input, true, &mut problems);
     let args = args::parse(input, &mut problems);
-    refuse_arguments(shape.as_ref(), &mut problems);
+    let transient = transient(shape.as_ref(), &mut problems);
     let (shape, args) = problems.unless_any(shape.zip(args))?;
 
     let ident = &input.ident;
     let args::Args { id, name, keyed, krate } = args;
     let schema = schema_impl(&krate, input, &shape);
+    let reset = reset(&transient);
     Ok(quote! {
         #schema
 
@@ -29,6 +30,7 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
             const TYPE_ID: u16 = #id;
             const NAME: &'static str = #name;
             const KEYED: bool = #keyed;
+            #reset
         }
 
         const _: () = #krate::object::admit::<#ident>();
@@ -39,14 +41,35 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
 pub(crate) fn schema(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let shape = shape(input, false, &mut problems);
+    let fields = shape.as_ref().map(Shape::fields).unwrap_or_default();
+    args::refuse_on_fields(&fields, &mut problems);
     let krate = args::parse_part(input, &mut problems);
     let (shape, krate) = problems.unless_any(shape.zip(krate))?;
     Ok(schema_impl(&krate, input, &shape))
 }
 
-fn refuse_arguments(shape: Option<&Shape<'_>>, problems: &mut Problems) {
-    let fields = shape.map(Shape::fields).unwrap_or_default();
-    args::refuse_on_fields(&fields, problems);
+/// Returns the transient fields of an object.
+fn transient(shape: Option<&Shape<'_>>, problems: &mut Problems) -> Vec<Member> {
+    let Some(Shape::Struct(fields)) = shape else {
+        args::refuse_on_fields(&shape.map(Shape::fields).unwrap_or_default(), problems);
+        return Vec::new();
+    };
+    let marked = fields.iter().enumerate().filter(|(_, field)| args::is_transient(field, problems));
+    marked.map(|(at, field)| member(at, field).0).collect()
+}
+
+/// Generates the reset of the transient fields.
+fn reset(fields: &[Member]) -> TokenStream {
+    if fields.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const HAS_TRANSIENT: bool = true;
+
+        fn reset_transient(&mut self) {
+            #(self.#fields = ::core::default::Default::default();)*
+        }
+    }
 }
 
 /// Generates the impls of `Schema` and `Stored`.

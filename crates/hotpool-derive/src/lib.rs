@@ -30,6 +30,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///   "hotpool", .. }`.
 ///
 /// Every field's type must have a `Schema`. Padding is zeroed. Generic types are refused.
+///
+/// A field with `#[pool(transient)]` gets its `Default` in each hot start, when the type is added.
 #[proc_macro_derive(PoolObject, attributes(pool))]
 pub fn derive_pool_object(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
