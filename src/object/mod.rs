@@ -23,7 +23,7 @@ pub use desc::Field;
 pub use desc::{Rule, TypeDesc, offset_in_c, payload_offset};
 #[doc(hidden)]
 pub use fingerprint::Fingerprint;
-pub use fixed::{BitSet, FixedMap, FixedSet, FixedStr, FixedVec, MapEntry, NoRoom};
+pub use fixed::{BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, MapEntry, NoRoom};
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};

@@ -12,7 +12,7 @@ pub(crate) const OLD_FINGERPRINT: u64 = 0xc8f8277b21e6fef8;
 #[forbid(unsafe_code)]
 mod game {
     use hotpool::PoolObject;
-    use hotpool::object::{BitSet, FixedMap, FixedSet, FixedStr, FixedVec, Maybe, Schema};
+    use hotpool::object::{BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, Maybe, Schema};
     use std::num::{NonZeroU16, NonZeroU32};
 
     #[repr(u8)]
@@ -94,6 +94,7 @@ mod game {
         pub(crate) skills: FixedMap<u16, bool, 4>,
         pub(crate) friends: FixedSet<u8, 5>,
         pub(crate) quests: BitSet<2>,
+        pub(crate) cooldown: FixedDuration,
     }
 
     /// Returns an object that differs from those of other numbers in most fields.
@@ -132,6 +133,7 @@ mod game {
                 quests.insert(number as usize % 128).unwrap();
                 quests
             },
+            cooldown: FixedDuration::from_nanos(number << 33),
         }
     }
 }

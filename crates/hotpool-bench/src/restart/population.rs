@@ -11,7 +11,7 @@ pub struct Population {
 }
 
 /// An object of the zone.
-pub trait Part: PoolObject {
+pub trait Part: PoolObject + Pod {
     /// Number of objects of the type for each ten players.
     const FOR_TEN: usize;
     /// Creates an object.
