@@ -1,7 +1,7 @@
 //! Writers and readers of a queue that are killed and stopped at random, thousands of times, lose
 //! and invent nothing (G13).
 //!
-//! Four writers send as fast as they can, four readers check each message: no torn one, no gap and
+//! Four writers, and then a single one, send as fast as they can, and four readers check each message: no torn one, no gap and
 //! no repetition that is not announced, each writer's messages in order. The parent kills one of
 //! them at a random moment, stops another for a while, and starts a successor. A lock guards two
 //! counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many, and which.
@@ -48,6 +48,8 @@ struct Board {
 }
 
 struct World {
+    /// Number of writers of each queue.
+    writers: usize,
     channel: QueueConf,
     broadcast: QueueConf,
     lock: hotpool::sync::LockConf,
@@ -60,9 +62,20 @@ fn main() {
     let seed = variable("HOTPOOL_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     let rounds = variable("HOTPOOL_ROUNDS").unwrap_or(ROUNDS);
     println!("message_storm: seed {seed}, {rounds} kills");
+    // A single writer takes a shorter path.
+    for (writers, rounds) in [(WRITERS, rounds), (1, rounds.div_ceil(5))] {
+        if let Err(what) = run(writers, seed, rounds) {
+            eprintln!("FAILED with HOTPOOL_SEED={seed}, {writers} writers: {what}");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Runs a storm over queues of their own.
+fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
     let began = Instant::now();
-    let channel = Queue::bytes(QueueKind::Channel, 32, 64, &NAMES, &NAMES);
-    let broadcast = Queue::bytes(QueueKind::Broadcast, 32, 64, &NAMES, &NAMES);
+    let channel = Queue::bytes(QueueKind::Channel, 32, 64, &NAMES[..writers], &NAMES);
+    let broadcast = Queue::bytes(QueueKind::Broadcast, 32, 64, &NAMES[..writers], &NAMES);
     let (lock, shared) = (Lock::new(&LOCKERS), Lock::new(&LOCKERS));
     let words = board(2 * (2 * READERS + READERS * WRITERS) + 3);
     let (checked, rest) = words.split_at(2 * READERS);
@@ -78,36 +91,32 @@ fn main() {
     };
     let (channel_conf, broadcast_conf) = (channel.conf.clone(), broadcast.conf.clone());
     let world = World {
+        writers,
         channel: channel_conf,
         broadcast: broadcast_conf,
         lock: lock.conf.clone(),
         shared: shared.conf.clone(),
         board,
     };
-    match storm(&world, seed, rounds) {
-        Ok(sent) => println!(
-            "message_storm: {rounds} kills under {sent} messages and {} locks, {} of them of a dead holder; \
-             lost 0, torn 0, repeated 0, invented 0, hung 0; {:.1} s, seed {seed}",
-            world.board.locked.load(SeqCst),
-            world.board.died.load(SeqCst),
-            began.elapsed().as_secs_f64()
-        ),
-        Err(what) => {
-            drop((channel, broadcast, lock, shared));
-            eprintln!("FAILED with HOTPOOL_SEED={seed}: {what}");
-            std::process::exit(1);
-        }
-    }
+    let sent = storm(&world, seed, rounds)?;
+    println!(
+        "message_storm: {writers} writers, {rounds} kills under {sent} messages and {} locks, {} of them of a \
+         dead holder; lost 0, torn 0, repeated 0, invented 0, hung 0; {:.1} s, seed {seed}",
+        world.board.locked.load(SeqCst),
+        world.board.died.load(SeqCst),
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
 }
 
 /// Member number `n`: writers, readers of the channel, readers of the broadcast, lockers.
 fn start(world: &World, n: usize) -> Other {
     Other::start(|| {
-        let ends = match n {
-            0..4 => write(world, n),
-            4..8 => read(world, n - 4, 0),
-            8..12 => read(world, n - 8, 1),
-            _ => guard(world, n - 12),
+        let ends = match n.checked_sub(world.writers) {
+            None => write(world, n),
+            Some(n @ 0..READERS) => read(world, n, 0),
+            Some(n) if n < 2 * READERS => read(world, n - READERS, 1),
+            Some(n) => guard(world, n - 2 * READERS),
         };
         if let Err(what) = ends {
             eprintln!("member {n}: {what}");
@@ -119,7 +128,7 @@ fn start(world: &World, n: usize) -> Other {
 
 fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
     let mut rng = Rng::with_seed(seed);
-    let count = WRITERS + 2 * READERS + LOCKERS.len();
+    let count = world.writers + 2 * READERS + LOCKERS.len();
     let mut all: Vec<Other> = (0..count).map(|n| start(world, n)).collect();
     let mut progress = Instant::now();
     let mut seen = 0;
@@ -147,13 +156,13 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
         }
     }
     world.board.stop.store(1, SeqCst);
-    for n in (0..WRITERS).chain(WRITERS + 2 * READERS..count) {
+    for n in (0..world.writers).chain(world.writers + 2 * READERS..count) {
         ends_well(&mut all[n]).map_err(|what| format!("member {n}: {what}"))?;
     }
     let sent: u64 =
-        (0..WRITERS).map(|n| Sender::<Words>::open(&world.channel, NAMES[n]).unwrap().sent()).sum();
+        (0..world.writers).map(|n| Sender::<Words>::open(&world.channel, NAMES[n]).unwrap().sent()).sum();
     world.board.stop.store(2, SeqCst);
-    for (n, member) in all.iter_mut().enumerate().skip(WRITERS).take(2 * READERS) {
+    for (n, member) in all.iter_mut().enumerate().skip(world.writers).take(2 * READERS) {
         ends_well(member).map_err(|what| format!("member {n}: {what}"))?;
     }
     for (n, checked) in world.board.checked[0].iter().enumerate() {
@@ -165,7 +174,7 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
         }
     }
     let sent_wide: u64 =
-        (0..WRITERS).map(|n| Sender::<Words>::open(&world.broadcast, NAMES[n]).unwrap().sent()).sum();
+        (0..world.writers).map(|n| Sender::<Words>::open(&world.broadcast, NAMES[n]).unwrap().sent()).sum();
     for (n, checked) in world.board.checked[1].iter().enumerate() {
         if checked.load(SeqCst) != sent_wide {
             return Err(format!("{sent_wide} were sent to all, reader {n} counts {}", checked.load(SeqCst)));

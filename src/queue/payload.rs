@@ -12,6 +12,7 @@
 //! atomics. Afterwards the reader checks whether they are still the bytes of its message.
 #![allow(unsafe_code)]
 
+use crate::limits::LINE;
 use crate::object::{Field, Fingerprint, Schema, SchemaText};
 use crate::region::{OutOfBounds, Region};
 use crate::word::Word;
@@ -83,6 +84,28 @@ impl Payload for [u8] {
         let mut value = vec![0; length];
         fill(&mut value);
         Some(value)
+    }
+}
+
+/// The most lines of a chunk that are fetched for writing at once: as many as a processor has misses
+/// in flight.
+const LINES_AHEAD: u64 = 17;
+
+/// Fetches the first lines of a private chunk into the cache of its writer, so that its next message
+/// does not wait until the caches of the readers have given them up.
+#[inline(always)]
+pub(super) fn fetch_to_write(region: &Region, at: u64, bytes: u64) {
+    let bytes = bytes.min(LINES_AHEAD * LINE);
+    let Ok(first) = region.span(at, bytes) else { return };
+    for offset in (0..bytes).step_by(LINE as usize) {
+        let line = first.as_ptr().wrapping_add(offset as usize);
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a prefetch changes no memory, and a processor that lacks it does nothing.
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nomem, nostack, preserves_flags))
+        };
+        #[cfg(any(not(target_arch = "x86_64"), miri))]
+        let _ = line;
     }
 }
 

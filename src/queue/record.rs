@@ -130,11 +130,29 @@ impl Shape {
     }
 
     /// Returns the entry of a message, and the lap in which it lies there.
+    ///
+    /// A line holds eight entries. Consecutive messages take entries of different lines, so that a
+    /// writer does not take the line away in which the reader looks at the message before. That
+    /// needs a capacity of which eight is a factor.
     #[inline(always)]
     pub(super) fn place(&self, number: u64) -> (usize, u64) {
-        ((number % self.capacity) as usize, number / self.capacity + 1)
+        let capacity = self.capacity;
+        let lines = capacity / ENTRIES;
+        // Shifts take a tenth of the time of divisions.
+        if capacity.is_power_of_two() {
+            let (at, lap) = (number & (capacity - 1), number >> capacity.trailing_zeros());
+            let place =
+                if lines == 0 { at } else { (at & (lines - 1)) * ENTRIES + (at >> lines.trailing_zeros()) };
+            return (place as usize, lap + 1);
+        }
+        let (at, lap) = (number % capacity, number / capacity);
+        let place = if capacity.is_multiple_of(ENTRIES) { at % lines * ENTRIES + at / lines } else { at };
+        (place as usize, lap + 1)
     }
 }
+
+/// Number of entries in a line.
+const ENTRIES: u64 = LINE / size_of::<Shared>() as u64;
 
 #[cfg(test)]
 mod tests {
@@ -152,5 +170,20 @@ mod tests {
         assert_eq!((shape.writers_at(), shape.readers_at(), shape.places_at()), (192, 320, 384));
         assert_eq!((shape.chunks_at(), shape.stride(), shape.bytes()), (448, 128, 448 + 5 * 128));
         assert_eq!((shape.place(0), shape.place(7)), ((0, 1), (1, 3)));
+    }
+
+    #[test]
+    fn each_message_of_a_lap_has_an_entry_and_neighbours_have_different_lines() {
+        for capacity in (1..=72).chain([4096, 64_000]) {
+            let shape = Shape { capacity, writers: 1, readers: 1, message_bytes: 8 };
+            let mut taken = vec![false; capacity as usize];
+            for number in 2 * capacity..3 * capacity {
+                let (place, lap) = shape.place(number);
+                assert!(!std::mem::replace(&mut taken[place], true) && lap == 3, "{number} of {capacity}");
+                let next = shape.place(number + 1).0;
+                let is_spread = capacity % 8 == 0 && capacity > 8;
+                assert!(!is_spread || place / 8 != next / 8, "{number} of {capacity}");
+            }
+        }
     }
 }

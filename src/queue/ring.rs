@@ -1,6 +1,6 @@
 //! The records of an open queue, which senders and receivers share.
 
-use super::payload::{Payload, Span};
+use super::payload::{Payload, Span, fetch_to_write};
 use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
 use crate::limits;
@@ -122,6 +122,12 @@ impl Ring {
         })
     }
 
+    /// Returns whether the queue has a single writer.
+    #[inline(always)]
+    pub(super) fn has_one_writer(&self) -> bool {
+        self.shape.writers == 1
+    }
+
     /// Returns the word of an entry.
     #[inline(always)]
     pub(super) fn place(&self, place: usize) -> Option<&Shared> {
@@ -141,6 +147,15 @@ impl Ring {
         Ok(Span::new(self.region(), at, self.policy.is_lossless()))
     }
 
+    /// Fetches a private chunk and its head into the cache, for a message of `length` bytes.
+    #[inline(always)]
+    pub(super) fn fetch_to_write(&self, chunk: u64, length: u64) {
+        if let Ok(at) = self.chunk_at(chunk) {
+            fetch_to_write(&self.site.region, at, size_of::<ChunkHead>() as u64 + length);
+        }
+    }
+
+    #[inline(always)]
     fn chunk_at(&self, chunk: u64) -> Result<u64, OutOfBounds> {
         if chunk >= self.shape.chunks() {
             return Err(OutOfBounds);

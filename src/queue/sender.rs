@@ -10,6 +10,7 @@ use crate::region::OutOfBounds;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_LOCK, OpenError, Patience, Role, ring};
 use crate::sys;
+use crate::sys::clock::WallClock;
 use crate::word::write_after;
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,6 +27,7 @@ pub struct Sender<T: Payload + ?Sized> {
     clock: u64,
     /// Messages below this number have room: no reader makes the writer wait for them.
     room: u64,
+    time: WallClock,
     me: usize,
     ring: Ring,
     _payload: PhantomData<fn(&T)>,
@@ -57,7 +59,8 @@ impl<T: Payload + ?Sized> Sender<T> {
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
         let ring = Ring::open::<T>(conf, me, Role::Writer)?;
         let me = ring.site.me;
-        let mut sender = Sender { chunk: 0, clock: 0, room: 0, me, ring, _payload: PhantomData };
+        let time = WallClock::new();
+        let mut sender = Sender { chunk: 0, clock: 0, room: 0, time, me, ring, _payload: PhantomData };
         sender.recover().map_err(|what| sender.ring.site.damaged(what))?;
         Ok(sender)
     }
@@ -208,7 +211,8 @@ impl<T: Payload + ?Sized> Sender<T> {
             if number >= self.room {
                 self.make_room(number)?;
             }
-            if found.number() != 0 && !planted(Slip::ForgetOther) {
+            // A single writer has finished all its messages, or did so for its predecessor.
+            if found.number() != 0 && !self.ring.has_one_writer() && !planted(Slip::ForgetOther) {
                 let before = number - self.ring.shape.capacity;
                 self.ring.finish(before, found, self.me).map_err(SendError::Damaged)?;
             }
@@ -232,7 +236,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         let target = Packed::new(lap, self.chunk).0;
         let early = planted(Slip::PublishFirst) && word.replace(found.0, target).is_ok();
         head.id.fill(number);
-        head.time.fill(sys::wall_nanos());
+        head.time.fill(self.time.nanos());
         head.clock.fill(self.clock + 1);
         head.replaces.fill(found.chunk());
         head.writer.fill(self.me as u32);
@@ -252,10 +256,17 @@ impl<T: Payload + ?Sized> Sender<T> {
             let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
         }
         rec.clock.store(self.clock);
-        // It fails if another process has finished this message, and that one stored the same.
-        let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
+        let done = Packed::new(NONE, found.chunk());
+        if self.ring.has_one_writer() {
+            rec.work.store(done.0);
+            self.ring.control.tail.store(number + 1);
+        } else {
+            // It fails if another process has finished this message, and that one stored the same.
+            let _ = rec.work.replace(work.0, done.0);
+            let _ = self.ring.control.tail.replace(number, number + 1);
+        }
         self.chunk = found.chunk();
-        let _ = self.ring.control.tail.replace(number, number + 1);
+        self.ring.fetch_to_write(self.chunk, length);
         // A reader may still read the chunk, because it has not noticed yet that its message was
         // overwritten.
         write_after();

@@ -4,13 +4,22 @@ use crate::sys::futex;
 use crate::word::SharedHalf;
 use std::time::{Duration, Instant};
 
-/// The longest slice of a process that waits for a lock.
-pub(crate) const FOR_A_LOCK: Duration = Duration::from_millis(16);
-/// The longest slice of a process that waits for a message: five checks a second cost next to
-/// nothing. A waiter sleeps that long only if the process that owed the wake-up died.
-pub(crate) const FOR_A_MESSAGE: Duration = Duration::from_millis(200);
+/// The slices in which a process sleeps: each is twice as long as the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slices {
+    first: Duration,
+    longest: Duration,
+}
 
-const FIRST_SLICE: Duration = Duration::from_millis(1);
+/// The slices of a process that waits for a lock.
+pub(crate) const FOR_A_LOCK: Slices =
+    Slices { first: Duration::from_millis(1), longest: Duration::from_millis(16) };
+/// The slices of a process that waits for a message. It sleeps for a whole slice only if the process
+/// that owed the wake-up died. A first slice of 1 ms would make each sleep a sixth slower, because
+/// the processor would have to set its timer. Five checks a second cost next to nothing.
+pub(crate) const FOR_A_MESSAGE: Slices =
+    Slices { first: Duration::from_millis(16), longest: Duration::from_millis(200) };
+
 /// Checks of a word before the first sleep: about as long as a short critical section takes.
 const LOOKS: u32 = 60;
 
@@ -24,10 +33,10 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// Waits up to `most`, or without a deadline if that is `None`.
-    pub(crate) fn new(most: Option<Duration>, longest: Duration) -> Self {
+    pub(crate) fn new(most: Option<Duration>, slices: Slices) -> Self {
         // A deadline that the clock cannot represent counts as none.
         let end = most.and_then(|most| Instant::now().checked_add(most));
-        Patience { end, slice: FIRST_SLICE, longest, looks: LOOKS }
+        Patience { end, slice: slices.first, longest: slices.longest, looks: LOOKS }
     }
 
     /// Returns whether the deadline has passed.

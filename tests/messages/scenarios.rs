@@ -47,6 +47,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     kind: QueueKind,
     capacity: u32,
+    writers: &'static [&'static str],
     setup: fn(&World),
     act: fn(&World),
     judge: fn(&World) -> Result<(), String>,
@@ -59,7 +60,12 @@ const fn on(
     act: fn(&World),
     judge: fn(&World) -> Result<(), String>,
 ) -> Scenario {
-    Scenario { name, kind, capacity: CAPACITY, setup, act, judge }
+    Scenario { name, kind, capacity: CAPACITY, writers: &["a", "b"], setup, act, judge }
+}
+
+/// A scenario in which a is the only writer, which takes a shorter path.
+const fn alone(name: &'static str, setup: fn(&World), act: fn(&World)) -> Scenario {
+    Scenario { writers: &["a"], ..on(Channel, name, setup, act, judge_alone) }
 }
 
 use QueueKind::{Broadcast, Channel};
@@ -87,6 +93,12 @@ pub(crate) const ALL: &[Scenario] = &[
     on(Channel, "channel: send_timeout into a full queue", full, send_in_time, judge_queue),
     on(Channel, "channel: loan and commit", two_laps, loan, judge_queue),
     on(Channel, "channel: send_batch", two_laps, send_batch, judge_queue),
+    alone("channel: send of the only writer, first lap", |_| (), send),
+    alone("channel: send of the only writer, later lap", own_laps, send),
+    alone("channel: send_batch of the only writer", own_laps, send_batch),
+    alone("channel: loan and commit of the only writer", own_laps, loan),
+    alone("channel: the only writer returns that died at its commit", cut_send, send),
+    alone("channel: register the only writer that died at its commit", cut_send, open_writer),
     on(Channel, "channel: recv", some_given, recv, judge_recv),
     on(Channel, "channel: recv_ref and ack", some_given, recv_ref, judge_acked),
     on(Broadcast, "broadcast: recv", some_given, recv, judge_recv),
@@ -131,8 +143,13 @@ fn plant(_bug: Planted) {
 
 /// Kills a scenario after each instruction; returns the number of kills, and the first violation.
 pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
-    let queue =
-        Queue::bytes(scenario.kind, scenario.capacity, size_of::<Words>() as u64, &["a", "b"], &["x", "y"]);
+    let queue = Queue::bytes(
+        scenario.kind,
+        scenario.capacity,
+        size_of::<Words>() as u64,
+        scenario.writers,
+        &["x", "y"],
+    );
     let world = World {
         queue,
         lock: Lock::new(&["a", "b", "c"]),
@@ -245,6 +262,21 @@ fn two_laps(world: &World) {
         }
     }
     world.note([CAPACITY.into(), CAPACITY.into()]);
+}
+
+/// Lets both readers pass two laps of a queue with one writer.
+fn own_laps(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let mut readers = ["x", "y"].map(|name| rx(world.conf(), name));
+    let count = 2 * u64::from(CAPACITY);
+    for n in 1..=count {
+        a.try_send(&message(0, n)).unwrap();
+        for rx in &mut readers {
+            rx.try_recv().unwrap();
+            rx.ack();
+        }
+    }
+    world.note([count, 0]);
 }
 
 /// Lets writer b send more messages.
@@ -577,6 +609,40 @@ fn judge_queue(world: &World) -> Result<(), String> {
         return Err(format!("sent {} and {}, received {clocks:?}, next {next:?}", a.sent(), b.sent()));
     }
     drop((a, b, readers));
+    match verify_idle(conf.key).map_err(|error| error.to_string())? {
+        damage if damage.is_empty() => Ok(()),
+        damage => Err(damage.join("; ")),
+    }
+}
+
+/// Checks a queue whose only writer died: as `judge_queue`.
+fn judge_alone(world: &World) -> Result<(), String> {
+    let conf = world.conf();
+    let idle = verify_idle(conf.key).map_err(|error| error.to_string())?;
+    if !idle.is_empty() {
+        return Err(format!("at once: {}", idle.join("; ")));
+    }
+    let (mut readers, mut next) = ([rx(conf, "x"), rx(conf, "y")], [None; 2]);
+    let mut clocks = [[0; 2]; 2];
+    for (n, reader) in readers.iter_mut().enumerate() {
+        drain(reader, &mut clocks[n], &mut next[n])?;
+    }
+    let mut a = tx(conf, "a");
+    let (before, sent) = (world.before.get()[0], a.sent());
+    if !(before..=before + 2).contains(&sent) {
+        return Err(format!("before the child {before} were sent, with it {sent}"));
+    }
+    for _ in 0..2 * conf.capacity {
+        a.send_timeout(&message(0, a.sent() + 1), NO_HANG).map_err(|error| error.to_string())?;
+        for (n, reader) in readers.iter_mut().enumerate() {
+            drain(reader, &mut clocks[n], &mut next[n])?;
+            reader.ack();
+        }
+    }
+    if clocks != [[a.sent(), 0]; 2] || next != [Some(a.sent()); 2] {
+        return Err(format!("sent {}, received {clocks:?}, next {next:?}", a.sent()));
+    }
+    drop((a, readers));
     match verify_idle(conf.key).map_err(|error| error.to_string())? {
         damage if damage.is_empty() => Ok(()),
         damage => Err(damage.join("; ")),
