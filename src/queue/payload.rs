@@ -102,7 +102,7 @@ pub(super) fn fetch_to_write(region: &Region, at: u64, bytes: u64) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         // SAFETY: a prefetch changes no memory, and a processor that lacks it does nothing.
         unsafe {
-            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nomem, nostack, preserves_flags))
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(readonly, nostack, preserves_flags))
         };
         #[cfg(any(not(target_arch = "x86_64"), miri))]
         let _ = line;

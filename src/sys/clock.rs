@@ -66,7 +66,7 @@ impl WallClock {
     #[inline(always)]
     pub(crate) fn nanos(&mut self) -> u64 {
         let passed = ticks().wrapping_sub(self.ticks);
-        if passed < self.trust { self.wall + (passed * self.rate >> 32) } else { self.ask() }
+        if passed < self.trust { self.wall + ((passed * self.rate) >> 32) } else { self.ask() }
     }
 
     #[cold]
