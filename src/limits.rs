@@ -105,6 +105,8 @@ pub const BLACK_BOX_BYTES: u64 = limit(64 << 10, 4 << 10);
 pub const NOTES: u64 = BLACK_BOX_BYTES / 32 - 1;
 /// Room for the directory of queues in bytes.
 pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
+/// Most readers of queues that receive in transactions of one pool.
+pub const POSITIONS: u64 = QUEUE_DIRECTORY_BYTES / 32;
 
 /// Default of `OwnerWaitMs`, the milliseconds that a start waits for a dying owner.
 ///

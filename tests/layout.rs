@@ -1,8 +1,8 @@
 //! docs/layout.md matches the code: each of its tables is compared with the struct, field by field.
 
 use hotpool::__internal::layout::{
-    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, StartRec,
-    TypeInfo,
+    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, PositionRec,
+    StartRec, TypeInfo,
 };
 use std::mem::{offset_of, size_of, size_of_val};
 
@@ -40,6 +40,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
         fields!(StartRec: epoch, start_wall, start_boot, boot, pid, before, end, before_wall, ready_wall, end_wall),
         fields!(NoteRing: count, spare),
         fields!(NoteRec: number_tag, nanos, a, b),
+        fields!(PositionRec: queue, key, reader, next),
         fields!(LaneHead: tail, spare),
         fields!(Group: overflow, entries),
     ]

@@ -16,6 +16,10 @@ mod stepper;
 mod messages;
 
 #[cfg(target_arch = "x86_64")]
+#[path = "messages/bank.rs"]
+mod bank;
+
+#[cfg(target_arch = "x86_64")]
 #[path = "messages/scenarios.rs"]
 mod scenarios;
 

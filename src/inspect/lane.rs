@@ -2,7 +2,8 @@
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::walk::{Standing, Type, Walk};
-use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::layout::{COMMITTED, LaneHead, UndoKind, position_of};
+use crate::limits;
 use crate::object::Handle;
 use crate::region::Region;
 use crate::word::Word;
@@ -61,6 +62,10 @@ fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> R
         let ty = Handle::from_bits(operand).and_then(|handle| types.get(&handle.type_id()));
         match (kind, ty) {
             (UndoKind::Tag, _) => {}
+            (UndoKind::Position, _) if position_of(operand).0 as u64 >= limits::POSITIONS => {
+                return Err("a record of the undo log names no reader");
+            }
+            (UndoKind::Position, _) => {}
             (_, None) => return Err("a record of the undo log names no object"),
             (UndoKind::Bytes, Some(ty)) if payload != ty.info.size.load() => {
                 return Err("a record of the undo log does not have the size of its object");

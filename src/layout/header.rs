@@ -38,9 +38,9 @@ pub struct Geometry {
     pub black_box_off: Word,
     /// Bytes of the black box.
     pub black_box_bytes: Word,
-    /// Offset of the directory of queues, which is reserved.
+    /// Offset of the directory of queues (`PositionRec[]`).
     pub queues_off: Word,
-    /// Bytes of the directory of queues, which is reserved.
+    /// Bytes of the directory of queues.
     pub queues_bytes: Word,
     /// Entries of `TypeInfo[]`.
     pub max_types: Half,

@@ -33,6 +33,8 @@ pub(crate) enum UndoKind {
     Free,
     /// The operand is the tag that was committed last before this transaction.
     Tag,
+    /// The operand is the position of a reader before this transaction.
+    Position,
 }
 
 impl UndoKind {
@@ -42,6 +44,7 @@ impl UndoKind {
             UndoKind::Alloc => 2,
             UndoKind::Free => 3,
             UndoKind::Tag => 4,
+            UndoKind::Position => 5,
         };
         payload << 8 | kind
     }
@@ -54,6 +57,7 @@ impl UndoKind {
             2 => UndoKind::Alloc,
             3 => UndoKind::Free,
             4 => UndoKind::Tag,
+            5 => UndoKind::Position,
             _ => return None,
         };
         Some((kind, word >> 8))

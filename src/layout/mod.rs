@@ -12,6 +12,7 @@ mod header;
 mod lane;
 mod last;
 mod note;
+mod position;
 mod record;
 mod start;
 mod tally;
@@ -31,6 +32,8 @@ pub use lane::LaneHead;
 pub(crate) use lane::{COMMITTED, UndoKind};
 pub(crate) use last::{Last, Op};
 pub use note::{NoteRec, NoteRing};
+pub use position::PositionRec;
+pub(crate) use position::{position_of, position_operand};
 pub use record::Record;
 pub(crate) use record::{checksum, record};
 pub use start::{

@@ -14,6 +14,7 @@ pub use access::ops::{Forced, Parts};
 pub use access::read::Read;
 pub use access::view::{View, ViewMut};
 pub use change::guard::RefMut;
+pub(crate) use change::positions::{Position, ReaderId};
 pub use change::tx::{Tx, TxError};
 pub use error::{AllocError, Full, PlaceError, PoolError};
 pub use forensics::black_box::{Event, LIBRARY_TAGS, Note};

@@ -1,5 +1,6 @@
 //! The errors of sending and receiving.
 
+use crate::pool::TxError;
 use std::io;
 
 /// Why a message was not sent. The caller still has the message, because sending borrows it.
@@ -58,4 +59,27 @@ pub enum RecvError {
     /// The segment names a chunk, member or number that cannot exist.
     #[error("the queue is damaged: {0}")]
     Damaged(&'static str),
+    /// The reader has received in a transaction, and has to continue so: only the pool has its
+    /// position.
+    #[error("this reader receives in transactions of a pool: continue with recv_in")]
+    InTransactions,
+    /// The reader has received in transactions of another pool.
+    #[error("this reader has received in transactions of another pool, which has its position")]
+    OtherPool,
+    /// The transaction has received this many messages, which is all that the queue has room for.
+    /// No message can come before it commits.
+    #[error("the transaction has received all {0} messages that the queue has room for: commit it first")]
+    Uncommitted(u64),
+}
+
+/// Why no message was received in a transaction.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvInError {
+    /// The queue gave no message.
+    #[error(transparent)]
+    Recv(#[from] RecvError),
+    /// The transaction could not keep the position of the reader.
+    #[error(transparent)]
+    Tx(#[from] TxError),
 }

@@ -24,6 +24,7 @@
 //! ```
 
 mod error;
+mod in_tx;
 mod observe;
 mod payload;
 mod receiver;
@@ -31,7 +32,7 @@ mod record;
 mod ring;
 mod sender;
 
-pub use error::{RecvError, SendError};
+pub use error::{RecvError, RecvInError, SendError};
 pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe, verify_idle};
 pub use payload::Payload;
 pub use receiver::{Message, Meta, Receiver, View};

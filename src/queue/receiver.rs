@@ -23,13 +23,15 @@ use std::time::Duration;
 /// [`redelivered`](Meta::redelivered). It gets every other message once.
 pub struct Receiver<T: Payload + ?Sized> {
     /// Number of the next message.
-    at: u64,
+    pub(super) at: u64,
     /// The position after the next acknowledgement.
-    next: Option<u64>,
-    /// A predecessor was given the message `at`.
-    again: bool,
-    me: usize,
-    ring: Ring,
+    pub(super) next: Option<u64>,
+    /// Messages below this number were given before.
+    pub(super) given: u64,
+    /// Identity of the pool in whose transactions this reader receives.
+    pub(super) pool: Option<[u64; 2]>,
+    pub(super) me: usize,
+    pub(super) ring: Ring,
     _payload: PhantomData<fn() -> T::Owned>,
 }
 
@@ -111,8 +113,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         }
         // The predecessor may have died before it woke the writers that wait for it.
         wake(&ring.control.space);
-        let again = rec.given.load() == at.wrapping_add(1);
-        Ok(Receiver { at, next: None, again, me, ring, _payload: PhantomData })
+        let given = rec.given.load();
+        Ok(Receiver { at, next: None, given, pool: None, me, ring, _payload: PhantomData })
     }
 
     /// Receives the next message, and waits for it without a deadline.
@@ -121,7 +123,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// `RecvError::Lagged` if messages were overwritten, or the queue is damaged.
     pub fn recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
-        self.recv_in(None)
+        self.wait(None)?;
+        self.try_recv()
     }
 
     /// Receives the next message, and waits for it up to a deadline of the monotonic clock.
@@ -130,11 +133,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// `RecvError::TimedOut` if no message arrived before the deadline; otherwise as for `recv`.
     pub fn recv_timeout(&mut self, most: Duration) -> Result<Message<T::Owned>, RecvError> {
-        self.recv_in(Some(most))
-    }
-
-    fn recv_in(&mut self, most: Option<Duration>) -> Result<Message<T::Owned>, RecvError> {
-        self.wait(most)?;
+        self.wait(Some(most))?;
         self.try_recv()
     }
 
@@ -145,7 +144,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
     /// `RecvError::Empty` if the queue has no message for this reader; otherwise as for `recv`.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Message<T::Owned>, RecvError> {
+        self.is_plain()?;
         self.ack();
+        self.take()
+    }
+
+    /// Receives the message at the position of this reader.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> Result<Message<T::Owned>, RecvError> {
         let found = self.find()?;
         let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
         let mut copied = Ok(());
@@ -168,6 +174,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if !self.ring.policy.is_lossless() {
             return Err(RecvError::Lossy);
         }
+        self.is_plain()?;
         self.ack();
         let found = self.find()?;
         let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
@@ -194,7 +201,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     #[inline]
     pub fn ack(&mut self) {
         let Some(next) = self.next.take() else { return };
-        (self.at, self.again) = (next, false);
+        self.at = next;
         if let Some(rec) = self.rec() {
             rec.at.swap(next);
             if self.ring.policy.gates {
@@ -216,7 +223,13 @@ impl<T: Payload + ?Sized> Receiver<T> {
 
     /// Waits until a message is there, or messages were overwritten that have to be reported.
     fn wait(&mut self, most: Option<Duration>) -> Result<(), RecvError> {
+        self.is_plain()?;
         self.ack();
+        self.wait_here(most)
+    }
+
+    /// Waits until a message is at the position of this reader, or was overwritten there.
+    pub(super) fn wait_here(&self, most: Option<Duration>) -> Result<(), RecvError> {
         if !self.is_empty() {
             return Ok(());
         }
@@ -246,7 +259,13 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.ring.place(place).is_some_and(|word| Packed(word.load()).number() < lap)
     }
 
-    fn rec(&self) -> Option<&ReaderRec> {
+    /// Checks that this reader has not received in a transaction, which alone has its position.
+    #[inline]
+    fn is_plain(&self) -> Result<(), RecvError> {
+        if self.pool.is_some() { Err(RecvError::InTransactions) } else { Ok(()) }
+    }
+
+    pub(super) fn rec(&self) -> Option<&ReaderRec> {
         self.ring.readers.get(self.me)
     }
 
@@ -272,7 +291,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
             clock: head.clock.load(),
             time: head.time.load(),
             writer: head.writer.load(),
-            redelivered: self.again,
+            redelivered: self.at < self.given,
         };
         let found = Found { word, length: head.length.load().into(), meta };
         // Checked before the numbers of the head are trusted.
@@ -304,7 +323,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if planted(Slip::GiveFirst) {
             rec.at.store(next);
         }
-        if !planted(Slip::GiveNothing) {
+        // A message that comes again after a rollback may be followed by others that were given.
+        if rec.given.load() < next && !planted(Slip::GiveNothing) {
             rec.given.store(next);
         }
         self.next = Some(next);

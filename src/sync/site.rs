@@ -60,6 +60,8 @@ pub(crate) struct Spec<'a> {
 /// An open lock or queue of any kind.
 pub(crate) struct Site {
     pub(crate) key: Key,
+    /// Identity of the segment.
+    pub(crate) id: [u64; 2],
     pub(crate) seats: Seats,
     /// Number of this member.
     pub(crate) me: usize,
@@ -168,6 +170,7 @@ impl Site {
         }
         Ok(Site {
             key,
+            id: [head.id[0].load(), head.id[1].load()],
             seats,
             me: number,
             members: ForAll::new(members),

@@ -28,6 +28,8 @@ slips! {
     GiveFirst: "recv takes note of a message before it is given", "broadcast: recv";
     LoseBroken: "the lock of a dead holder is taken as if it had been given back", "and repair";
     GiveNothing: "recv does not note that a message was given", "broadcast: recv";
+    PositionFirst: "recv_in stores the position before the commit", "recv_in";
+    PositionLast: "recv_in stores the position after the commit", "recv_in";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 

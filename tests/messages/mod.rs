@@ -148,6 +148,17 @@ impl Other {
         assert!(libc::WIFSTOPPED(status), "status {status:#x}");
     }
 
+    /// Returns whether the child has ended.
+    pub fn is_over(&mut self) -> bool {
+        if self.status.is_none() {
+            let mut status = 0;
+            // SAFETY: as in `wait`.
+            let ended = unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) };
+            self.status = (ended == self.pid).then_some(status);
+        }
+        self.status.is_some()
+    }
+
     pub fn kill(&mut self) {
         self.signal(libc::SIGKILL);
         self.wait();

@@ -1,10 +1,11 @@
 //! The operations of locks and queues that are killed after each instruction, and the checks of the
 //! state that a kill leaves.
 
+use super::bank::{Bank, Fault, audit, deposit, enter};
 use super::messages::{Lock, Queue, board};
 use super::stepper::{self, Child, Moment, Path};
 use hotpool::conf::{QueueConf, QueueKind};
-use hotpool::queue::{Receiver, RecvError, SendError, Sender, observe, verify_idle};
+use hotpool::queue::{Receiver, RecvError, RecvInError, SendError, Sender, observe, verify_idle};
 use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ const CAPACITY: u32 = 3;
 pub(crate) struct World {
     queue: Queue,
     lock: Lock,
+    bank: Bank,
     /// Not 0 after the child has finished its operation.
     done: &'static AtomicU64,
     /// Messages that were sent under each writer's name before the child ran.
@@ -112,6 +114,8 @@ pub(crate) const ALL: &[Scenario] = &[
         recv_lagged,
         judge_queue,
     ),
+    on(Channel, "channel: recv_in of a new pool", |w| others(w, 3), deposit_first, judge_bank),
+    on(Channel, "channel: recv_in after another", |w| others(w, 3), deposit_second, judge_bank),
     on(Channel, "channel: recv_timeout of an empty queue", |_| (), recv_in_time, judge_queue),
     on(Channel, "channel: register a writer", two_laps, open_writer, judge_queue),
     on(Channel, "channel: register a writer that died at its commit", cut_send, open_writer, judge_queue),
@@ -153,6 +157,7 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let world = World {
         queue,
         lock: Lock::new(&["a", "b", "c"]),
+        bank: Bank::new(),
         done: &board(1)[0],
         before: Cell::default(),
         given: Cell::new(0),
@@ -161,6 +166,7 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let renew = || {
         world.queue.renew();
         world.lock.renew();
+        world.bank.renew();
         world.before.set([0; 2]);
         world.given.set(u64::MAX);
         world.done.store(0, Ordering::SeqCst);
@@ -458,6 +464,19 @@ fn recv_in_time(world: &World) {
     assert!(matches!(answer, Err(RecvError::TimedOut)));
 }
 
+fn deposit_first(world: &World) {
+    let (mut pool, mut x) = (world.bank.open(), rx(world.conf(), "x"));
+    // The types have their first extents after that, which the sweeps of the pool cover.
+    pool.tx(|tx| enter(tx, 0, 1)).unwrap();
+    stepped(world, || deposit(&mut pool, &mut x)).unwrap();
+}
+
+fn deposit_second(world: &World) {
+    let (mut pool, mut x) = (world.bank.open(), rx(world.conf(), "x"));
+    deposit(&mut pool, &mut x).unwrap();
+    stepped(world, || deposit(&mut pool, &mut x)).unwrap();
+}
+
 fn open_writer(world: &World) {
     drop(stepped(world, || tx(world.conf(), "a")));
 }
@@ -676,6 +695,26 @@ fn judge_given(world: &World, acks: bool) -> Result<(), String> {
         return Err(format!("{first:?} after {given} was given, done: {done}"));
     }
     drop(x);
+    judge_queue(world)
+}
+
+/// Checks that each message has its effect on the pool exactly once.
+fn judge_bank(world: &World) -> Result<(), String> {
+    let mut pool = world.bank.open();
+    let found = audit(&pool, 1)?;
+    let mut x = rx(world.conf(), "x");
+    loop {
+        match deposit(&mut pool, &mut x) {
+            Ok(()) => {}
+            Err(Fault::Recv(RecvInError::Recv(RecvError::Empty))) => break,
+            Err(error) => return Err(format!("{found} had their effect, then {error:?}")),
+        }
+    }
+    match audit(&pool, 1)? {
+        3 => {}
+        last => return Err(format!("3 messages were sent, {last} had their effect")),
+    }
+    drop((x, pool));
     judge_queue(world)
 }
 

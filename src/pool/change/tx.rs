@@ -45,6 +45,12 @@ pub enum TxError {
         /// The user key.
         key: u64,
     },
+    /// The directory of queues has no room for another reader.
+    #[error(
+        "cannot receive in the transaction: the pool keeps the positions of {} readers, and has no room for another",
+        limits::POSITIONS
+    )]
+    TooManyReaders,
     /// An object could not be allocated.
     #[error(transparent)]
     Alloc(#[from] AllocError),
@@ -279,7 +285,7 @@ fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
 /// Reads see its own changes: an object that it has freed is gone, although the slot is used again
 /// only after the commit.
 pub struct Tx<'a> {
-    pool: &'a mut MemoryPoolMgr,
+    pub(super) pool: &'a mut MemoryPoolMgr,
     open: bool,
     /// The tag that `commit_with` has replaced.
     old_tag: Option<u64>,
@@ -310,7 +316,7 @@ impl<'a> Tx<'a> {
     }
 
     #[cold]
-    fn full(&mut self, _: LogFull) -> TxError {
+    pub(super) fn full(&mut self, _: LogFull) -> TxError {
         overflow(&mut self.pool.undo, &self.pool.conf, 0)
     }
 

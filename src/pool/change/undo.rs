@@ -25,7 +25,7 @@
 #![allow(unsafe_code)]
 
 use crate::commits::Commit;
-use crate::layout::{COMMITTED, LaneHead, UndoKind};
+use crate::layout::{COMMITTED, LaneHead, PositionRec, UndoKind, position_of, position_operand};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
@@ -33,7 +33,7 @@ use crate::pool::store::base::Base;
 use crate::pool::store::slot::Slot;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::typed::TypedMut;
-use crate::region::At;
+use crate::region::{At, Table};
 use crate::units::Bytes;
 use crate::word::edge;
 use std::ptr::NonNull;
@@ -47,6 +47,8 @@ pub(crate) trait States {
 /// The log of a lane.
 pub(crate) struct Undo {
     head: At<LaneHead>,
+    /// The positions of the readers that receive in transactions.
+    positions: Table<PositionRec>,
     log: NonNull<u8>,
     capacity: usize,
     used: usize,
@@ -75,8 +77,15 @@ struct Record {
 
 const RECORD_HEAD: usize = 16;
 const NO_SLOT: &str = "its undo log names a slot that does not exist";
+const BROKEN: &str = "its undo log is invalid";
+const NO_READER: &str = "its undo log names a reader that does not exist";
 
 impl Record {
+    /// Returns where the next record begins.
+    fn end(&self) -> usize {
+        self.payload + self.bytes.next_multiple_of(8)
+    }
+
     /// Returns the handle of the record, and the type of its object.
     fn object<'a>(&self, states: &'a mut dyn States) -> Result<(Handle, &'a mut TypeState), &'static str> {
         let handle = Handle::from_bits(self.operand).ok_or("its undo log names no object")?;
@@ -116,6 +125,7 @@ impl Undo {
         let log = base.region.span(at + head_bytes, capacity).map_err(|_| outside)?;
         Ok(Undo {
             head,
+            positions: base.positions,
             log,
             capacity: capacity as usize,
             used: 0,
@@ -234,6 +244,10 @@ impl Undo {
             if record.kind == UndoKind::Tag || is_committed && record.kind != UndoKind::Free {
                 continue;
             }
+            if record.kind == UndoKind::Position {
+                self.position(record.operand)?;
+                continue;
+            }
             let (handle, state) = record.object(states)?;
             match record.kind {
                 UndoKind::Bytes => drop(self.kept(state, handle, &record)?),
@@ -287,20 +301,51 @@ impl Undo {
             Commit::RolledBack.store(&self.head.tail, 0);
         }
         for record in records.iter().rev() {
-            if record.kind == UndoKind::Tag {
-                last_tag.store(record.operand);
-                continue;
-            }
-            let (handle, state) = record.object(states)?;
             match record.kind {
-                UndoKind::Bytes => self.restore(state, handle, record)?,
-                UndoKind::Alloc => state.release(handle),
-                UndoKind::Free | UndoKind::Tag => {}
+                UndoKind::Bytes => {
+                    let (handle, state) = record.object(states)?;
+                    self.restore(state, handle, record)?;
+                }
+                UndoKind::Alloc => {
+                    let (handle, state) = record.object(states)?;
+                    state.release(handle);
+                }
+                UndoKind::Free => _ = record.object(states)?,
+                UndoKind::Tag => last_tag.store(record.operand),
+                UndoKind::Position => {
+                    let (position, next) = self.position(record.operand)?;
+                    position.next.store(next);
+                }
             }
         }
         self.found = records;
         self.clear(Commit::RolledBack);
         Ok(())
+    }
+
+    /// Returns the position that a record keeps, and its old value.
+    fn position(&self, operand: u64) -> Result<(&PositionRec, u64), &'static str> {
+        let (number, next) = position_of(operand);
+        Ok((self.positions.get(number).ok_or(NO_READER)?, next))
+    }
+
+    /// Returns the position that a reader had before the transaction; `None` if the transaction has
+    /// not changed it.
+    pub(crate) fn position_before(&self, number: usize) -> Option<u64> {
+        let mut at = 0;
+        while at < self.used {
+            let record = self.record(at, self.used).ok()?;
+            match (record.kind, position_of(record.operand)) {
+                (UndoKind::Position, (found, next)) if found == number => return Some(next),
+                _ => at = record.end(),
+            }
+        }
+        None
+    }
+
+    /// Keeps the position of a reader that is about to change.
+    pub(crate) fn keep_position(&mut self, number: usize, next: u64) -> Result<(), LogFull> {
+        self.note(UndoKind::Position, position_operand(number, next))
     }
 
     /// Returns the slot whose object a record keeps.
@@ -342,25 +387,31 @@ impl Undo {
     ///
     /// Fails if the records are inconsistent.
     fn records(&self, used: usize, found: &mut Vec<Record>) -> Result<(), &'static str> {
-        let broken = "its undo log is invalid";
         let mut at = 0;
         while at < used {
-            if used - at < RECORD_HEAD {
-                return Err(broken);
-            }
-            // SAFETY: inside the log, at a multiple of 8.
-            let head = unsafe { self.log.add(at) }.cast::<[u64; 2]>();
-            // SAFETY: as above; any bytes are a valid value.
-            let [word, operand] = unsafe { head.read() };
-            let (kind, bytes) = UndoKind::parse(word).ok_or(broken)?;
-            let payload = at + RECORD_HEAD;
-            if bytes > (used - payload) as u64 {
-                return Err(broken);
-            }
-            found.push(Record { kind, operand, payload, bytes: bytes as usize });
-            at = payload + (bytes as usize).next_multiple_of(8);
+            let record = self.record(at, used)?;
+            at = record.end();
+            found.push(record);
         }
-        if at == used { Ok(()) } else { Err(broken) }
+        if at == used { Ok(()) } else { Err(BROKEN) }
+    }
+
+    /// Returns the record at `at`, a multiple of 8 below `used`.
+    #[inline(always)]
+    fn record(&self, at: usize, used: usize) -> Result<Record, &'static str> {
+        if used > self.capacity || used - at < RECORD_HEAD {
+            return Err(BROKEN);
+        }
+        // SAFETY: inside the log, at a multiple of 8.
+        let head = unsafe { self.log.add(at) }.cast::<[u64; 2]>();
+        // SAFETY: as above; any bytes are a valid value.
+        let [word, operand] = unsafe { head.read() };
+        let (kind, bytes) = UndoKind::parse(word).ok_or(BROKEN)?;
+        let payload = at + RECORD_HEAD;
+        if bytes > (used - payload) as u64 {
+            return Err(BROKEN);
+        }
+        Ok(Record { kind, operand, payload, bytes: bytes as usize })
     }
 }
 

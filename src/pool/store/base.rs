@@ -2,7 +2,7 @@
 
 use crate::conf::ProcessConf;
 use crate::layout::{
-    BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, StartRec, TypeInfo, fill_text,
+    BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, PositionRec, StartRec, TypeInfo, fill_text,
 };
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
@@ -21,6 +21,7 @@ pub(crate) struct Base {
     pub(crate) starts: Table<StartRec>,
     pub(crate) note_ring: At<NoteRing>,
     pub(crate) notes: Table<NoteRec>,
+    pub(crate) positions: Table<PositionRec>,
     /// Copy from when the parts were found: later stores to the geometry have no effect.
     block_bytes: u64,
 }
@@ -83,6 +84,7 @@ fn are_apart(g: &Geometry) -> bool {
         (g.lanes_off.load(), g.lanes_bytes.load()),
         (g.starts_off.load(), g.starts_bytes.load()),
         (g.black_box_off.load(), g.black_box_bytes.load()),
+        (g.queues_off.load(), g.queues_bytes.load()),
     ];
     parts.sort_unstable();
     parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
@@ -141,8 +143,9 @@ impl Base {
         region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
         if g.starts_bytes.load() != limits::STARTS * size_of::<StartRec>() as u64
             || g.black_box_bytes.load() != limits::BLACK_BOX_BYTES
+            || g.queues_bytes.load() != limits::QUEUE_DIRECTORY_BYTES
         {
-            return Err("its ring of starts or its black box has another size");
+            return Err("its ring of starts, its black box or its directory of queues has another size");
         }
         let box_off = g.black_box_off.load();
         let notes_off =
@@ -157,6 +160,7 @@ impl Base {
             starts: region.table(g.starts_off.load(), limits::STARTS).map_err(inside)?,
             note_ring: region.at(box_off).map_err(inside)?,
             notes: region.table(notes_off, limits::NOTES).map_err(inside)?,
+            positions: region.table(g.queues_off.load(), limits::POSITIONS).map_err(inside)?,
             block_bytes: block,
         };
         if !are_apart(g) {
