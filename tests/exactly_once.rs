@@ -249,7 +249,7 @@ fn together(pool: &mut MemoryPoolMgr, rx: &mut Receiver<u64>, turn: u64) -> Resu
             enter(tx, meta.writer.into(), meta.clock)?;
             count += 1;
         }
-        if turn % 5 == 0 { Err(Fault::Refused) } else { Ok(count) }
+        if turn.is_multiple_of(5) { Err(Fault::Refused) } else { Ok(count) }
     })
 }
 
