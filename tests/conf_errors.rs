@@ -793,7 +793,7 @@ fn a_queue_with_too_many_readers() {
 fn a_broadcast_with_a_policy_for_readers() {
     assert_snapshot!(queue_mistake("Kind = channel", "Kind = broadcast\nOnSlow = block"), @"
     policy-unused
-      a.ini:20:10: [queue.moves] OnSlow: applies only to Kind = channel: no writer of a broadcast waits; remove it or change Kind
+      a.ini:20:10: [queue.moves] OnSlow: applies only to Kind = channel: no other writer waits for a certain reader; remove it or change Kind
     ");
 }
 

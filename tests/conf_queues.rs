@@ -72,7 +72,13 @@ fn every_mistake_has_its_line_and_column() {
             "a.ini:28:15: [queue.news] MessageSize: ",
             "is out of range",
         ),
-        ("broadcast", "latest", "a.ini:26:15: [queue.news] Kind: ", "is not one of broadcast, channel"),
+        ("broadcast", "lates", "a.ini:26:15: [queue.news] Kind: ", "did you mean latest?"),
+        (
+            "broadcast",
+            "ring",
+            "a.ini:26:15: [queue.news] Kind: ",
+            "is not one of broadcast, channel, latest, work",
+        ),
         ("hold_for 30s", "hold_for 30", "a.ini:21:15: [queue.moves] OnDead: ", "hold_for 30s"),
         ("hold_for 30s", "hold 30s", "a.ini:21:15: [queue.moves] OnDead: ", "one word"),
         ("hold_for 30s", "evicts", "a.ini:21:15: [queue.moves] OnDead: ", "did you mean evict?"),
@@ -96,6 +102,35 @@ fn every_mistake_has_its_line_and_column() {
         let error = ConfMgr::parse(&INI.replacen(from, to, 1), "a.ini").unwrap_err().to_string();
         assert!(error.starts_with(place) && error.contains(says), "{from} -> {to}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn policies_for_readers_belong_to_a_channel() {
+    for kind in QueueKind::ALL {
+        let text = INI.replacen("channel", kind.name(), 1);
+        match (kind, ConfMgr::parse(&text, "a.ini")) {
+            (QueueKind::Channel, answer) => assert!(answer.is_ok()),
+            (_, answer) => {
+                let error = answer.unwrap_err().to_string();
+                let lines: Vec<&str> = error.lines().collect();
+                assert_eq!(lines.len(), 2, "{error}");
+                assert!(
+                    lines[0].starts_with("a.ini:21:15: [queue.moves] OnDead: applies only to"),
+                    "{error}"
+                );
+                assert!(
+                    lines[1].starts_with("a.ini:22:15: [queue.moves] OnSlow: applies only to"),
+                    "{error}"
+                );
+                let without: String = text
+                    .lines()
+                    .filter(|line| !line.starts_with("On"))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                assert_eq!(ConfMgr::parse(&without, "a.ini").unwrap().queue("moves").unwrap().kind, kind);
+            }
+        }
     }
 }
 

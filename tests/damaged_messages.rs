@@ -39,6 +39,15 @@ fn steps(kind: Kind) -> Vec<u8> {
             let both = once.iter().flat_map(|step| [*step, step | 0x80]);
             both.clone().chain(both).collect()
         }
+        Kind::Latest => {
+            let once = [1, 2, 0, 3, 4, 2, 5];
+            once.iter().flat_map(|step| [*step, step | 0x80]).collect()
+        }
+        Kind::Work => {
+            let once = [2, 0, 3, 5, 1, 4, 7, 2, 6, 8, 3];
+            let both = once.iter().flat_map(|step| [*step, step | 0x80]);
+            both.clone().chain(both).collect()
+        }
         Kind::Mutex => vec![0, 1, 0x81, 4, 0x84, 1, 0x80],
         Kind::RwLock => vec![0, 1, 0x80, 0x81, 4, 0x84, 1, 0x80],
         Kind::Event | Kind::Barrier => vec![1, 0, 0x80, 2, 0x82, 1, 0x81],

@@ -1,16 +1,18 @@
 //! Writers and readers of a queue that are killed and stopped at random, thousands of times, lose
 //! and invent nothing (G13).
 //!
-//! Four writers, and then a single one, send as fast as they can, and four readers check each message: no torn one, no gap and
-//! no repetition that is not announced, each writer's messages in order. The parent kills one of
-//! them at a random moment, stops another for a while, and starts a successor. A lock guards two
-//! counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many, and which.
+//! Four writers, and then a single one, send as fast as they can, and four readers check each
+//! message: no torn one, no gap and no repetition that is not announced, each writer's messages in
+//! order. Three consumers share a work queue, and two readers follow the last value of a queue. The
+//! parent kills one of them at a random moment, stops another for a while, and starts a successor. A
+//! lock guards two counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many,
+//! and which.
 
 mod messages;
 
 use fastrand::Rng;
 use hotpool::conf::{QueueConf, QueueKind};
-use hotpool::queue::{Receiver, RecvError, SendError, Sender, verify_idle};
+use hotpool::queue::{Latest, Receiver, RecvError, SendError, Sender, WorkQueue, verify_idle};
 use hotpool::sync::{LockError, Mutex, RwLock};
 use messages::{Lock, Other, Queue, board};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -20,6 +22,10 @@ const WRITERS: usize = 4;
 const READERS: usize = 4;
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 const LOCKERS: [&str; 3] = ["a", "b", "c"];
+const WORKERS: [&str; 3] = ["a", "b", "c"];
+const FOLLOWERS: [&str; 2] = ["x", "y"];
+/// Messages of the work queue of which the board has a record.
+const RECORDS: u64 = 1 << 12;
 const ROUNDS: u64 = if cfg!(debug_assertions) { 400 } else { 10_000 };
 /// Longer than anything takes that does not hang.
 const NO_HANG: Duration = Duration::from_secs(60);
@@ -42,6 +48,10 @@ struct Board {
     clocks: [&'static [AtomicU64]; 2],
     /// Whether a reader was told of lost messages and has not received one since.
     gaps: [&'static [AtomicU64]; 2],
+    /// One more than the number of the last message of the work queue that was done at each place.
+    done: &'static [AtomicU64],
+    /// One more than the number of the last value that each follower has seen.
+    seen: &'static [AtomicU64],
     stop: &'static AtomicU64,
     died: &'static AtomicU64,
     locked: &'static AtomicU64,
@@ -52,6 +62,8 @@ struct World {
     writers: usize,
     channel: QueueConf,
     broadcast: QueueConf,
+    work: QueueConf,
+    latest: QueueConf,
     lock: hotpool::sync::LockConf,
     shared: hotpool::sync::LockConf,
     board: Board,
@@ -76,6 +88,8 @@ fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
     let began = Instant::now();
     let channel = Queue::bytes(QueueKind::Channel, 32, 64, &NAMES[..writers], &NAMES);
     let broadcast = Queue::bytes(QueueKind::Broadcast, 32, 64, &NAMES[..writers], &NAMES);
+    let work = Queue::bytes(QueueKind::Work, 32, 64, &NAMES[..writers], &WORKERS);
+    let latest = Queue::bytes(QueueKind::Latest, 4, 64, &NAMES[..writers], &FOLLOWERS);
     let (lock, shared) = (Lock::new(&LOCKERS), Lock::new(&LOCKERS));
     let words = board(2 * (2 * READERS + READERS * WRITERS) + 3);
     let (checked, rest) = words.split_at(2 * READERS);
@@ -85,6 +99,8 @@ fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
         checked: [&checked[..READERS], &checked[READERS..]],
         clocks: [&clocks[..READERS * WRITERS], &clocks[READERS * WRITERS..]],
         gaps: [&gaps[..READERS], &gaps[READERS..]],
+        done: board(RECORDS as usize),
+        seen: board(FOLLOWERS.len()),
         stop: &rest[0],
         died: &rest[1],
         locked: &rest[2],
@@ -94,6 +110,8 @@ fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
         writers,
         channel: channel_conf,
         broadcast: broadcast_conf,
+        work: work.conf.clone(),
+        latest: latest.conf.clone(),
         lock: lock.conf.clone(),
         shared: shared.conf.clone(),
         board,
@@ -109,14 +127,19 @@ fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Member number `n`: writers, readers of the channel, readers of the broadcast, lockers.
+/// Member number `n`: writers, readers of the channel, readers of the broadcast, consumers,
+/// followers, lockers.
 fn start(world: &World, n: usize) -> Other {
     Other::start(|| {
         let ends = match n.checked_sub(world.writers) {
             None => write(world, n),
             Some(n @ 0..READERS) => read(world, n, 0),
             Some(n) if n < 2 * READERS => read(world, n - READERS, 1),
-            Some(n) => guard(world, n - 2 * READERS),
+            Some(n) => match n - 2 * READERS {
+                n @ 0..3 => consume(world, n),
+                n @ 3..5 => follow(world, n - 3),
+                n => guard(world, n - 5),
+            },
         };
         if let Err(what) = ends {
             eprintln!("member {n}: {what}");
@@ -128,7 +151,8 @@ fn start(world: &World, n: usize) -> Other {
 
 fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
     let mut rng = Rng::with_seed(seed);
-    let count = world.writers + 2 * READERS + LOCKERS.len();
+    let takers = 2 * READERS + WORKERS.len() + FOLLOWERS.len();
+    let count = world.writers + takers + LOCKERS.len();
     let mut all: Vec<Other> = (0..count).map(|n| start(world, n)).collect();
     let mut progress = Instant::now();
     let mut seen = 0;
@@ -156,13 +180,13 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
         }
     }
     world.board.stop.store(1, SeqCst);
-    for n in (0..world.writers).chain(world.writers + 2 * READERS..count) {
+    for n in (0..world.writers).chain(world.writers + takers..count) {
         ends_well(&mut all[n]).map_err(|what| format!("member {n}: {what}"))?;
     }
     let sent: u64 =
         (0..world.writers).map(|n| Sender::<Words>::open(&world.channel, NAMES[n]).unwrap().sent()).sum();
     world.board.stop.store(2, SeqCst);
-    for (n, member) in all.iter_mut().enumerate().skip(world.writers).take(2 * READERS) {
+    for (n, member) in all.iter_mut().enumerate().skip(world.writers).take(takers) {
         ends_well(member).map_err(|what| format!("member {n}: {what}"))?;
     }
     for (n, checked) in world.board.checked[0].iter().enumerate() {
@@ -180,13 +204,31 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
             return Err(format!("{sent_wide} were sent to all, reader {n} counts {}", checked.load(SeqCst)));
         }
     }
-    for key in [world.channel.key, world.broadcast.key] {
+    let (worked, newest) = (sent_to(&world.work), sent_to(&world.latest));
+    for id in worked.saturating_sub(RECORDS)..worked {
+        if world.board.done[(id % RECORDS) as usize].load(SeqCst) != id + 1 {
+            return Err(format!("{worked} messages were sent to the consumers, and {id} was not done"));
+        }
+    }
+    for (n, seen) in world.board.seen.iter().enumerate() {
+        if seen.load(SeqCst) != newest {
+            return Err(format!(
+                "{newest} values were sent, follower {n} has seen up to {}",
+                seen.load(SeqCst)
+            ));
+        }
+    }
+    for key in [world.channel.key, world.broadcast.key, world.work.key, world.latest.key] {
         let damage = verify_idle(key).map_err(|error| error.to_string())?;
         if !damage.is_empty() {
             return Err(format!("{key}: {}", damage.join("; ")));
         }
     }
-    Ok(sent + sent_wide)
+    Ok(sent + sent_wide + worked + newest)
+}
+
+fn sent_to(conf: &QueueConf) -> u64 {
+    conf.writers.iter().map(|name| Sender::<Words>::open(conf, name).unwrap().sent()).sum()
 }
 
 fn ends_well(member: &mut Other) -> Result<(), String> {
@@ -200,7 +242,15 @@ fn write(world: &World, n: usize) -> Result<(), String> {
     let mut tx: Sender<Words> = Sender::open(&world.channel, NAMES[n]).map_err(|error| error.to_string())?;
     let mut wide: Sender<Words> =
         Sender::open(&world.broadcast, NAMES[n]).map_err(|error| error.to_string())?;
+    let mut work: Sender<Words> = Sender::open(&world.work, NAMES[n]).map_err(|error| error.to_string())?;
+    let mut last: Sender<Words> = Sender::open(&world.latest, NAMES[n]).map_err(|error| error.to_string())?;
     while world.board.stop.load(SeqCst) == 0 {
+        last.send(&words(n as u64, last.sent() + 1)).map_err(|error| error.to_string())?;
+        let next = words(n as u64, work.sent() + 1);
+        match work.send_timeout(&next, Duration::from_millis(20)) {
+            Ok(_) | Err(SendError::TimedOut) => {}
+            Err(error) => return Err(error.to_string()),
+        }
         let next = words(n as u64, wide.sent() + 1);
         wide.send(&next).map_err(|error| error.to_string())?;
         let next = words(n as u64, tx.sent() + 1);
@@ -258,6 +308,54 @@ fn read(world: &World, n: usize, queue: usize) -> Result<(), String> {
         at = meta.id + 1;
         checked.store(at, SeqCst);
         gap.store(0, SeqCst);
+        first = false;
+    }
+}
+
+/// Does the messages of the work queue: each once, or again with a mark.
+fn consume(world: &World, n: usize) -> Result<(), String> {
+    let mut work: WorkQueue<Words> =
+        WorkQueue::open(&world.work, WORKERS[n]).map_err(|error| error.to_string())?;
+    loop {
+        let message = match work.recv_timeout(Duration::from_millis(20)) {
+            Ok(message) => message,
+            Err(RecvError::TimedOut) if world.board.stop.load(SeqCst) == 2 => return Ok(()),
+            Err(RecvError::TimedOut) => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        let meta = message.meta;
+        if message.value != words(meta.writer.into(), meta.clock) {
+            return Err(format!("{meta:?} is torn: {:x?}", message.value));
+        }
+        let before = world.board.done[(meta.id % RECORDS) as usize].swap(meta.id + 1, SeqCst);
+        // The message that had this place before was done.
+        let is_first = before == (meta.id + 1).checked_sub(RECORDS).unwrap_or(0);
+        if !is_first && !(meta.redelivered && before == meta.id + 1) {
+            return Err(format!("{meta:?} after {before}"));
+        }
+    }
+}
+
+/// Follows the last value: it is whole, and never an older one.
+fn follow(world: &World, n: usize) -> Result<(), String> {
+    let mut last: Latest<Words> =
+        Latest::open(&world.latest, FOLLOWERS[n]).map_err(|error| error.to_string())?;
+    let (seen, mut first) = (&world.board.seen[n], true);
+    loop {
+        let message = match last.recv_timeout(Duration::from_millis(20)) {
+            Ok(message) => message,
+            Err(RecvError::TimedOut) if world.board.stop.load(SeqCst) == 2 => return Ok(()),
+            Err(RecvError::TimedOut) => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        let meta = message.meta;
+        if message.value != words(meta.writer.into(), meta.clock) {
+            return Err(format!("{meta:?} is torn: {:x?}", message.value));
+        }
+        let before = seen.swap(meta.id + 1, SeqCst);
+        if before > meta.id + 1 || before == meta.id + 1 && !first {
+            return Err(format!("{meta:?} after {before} were sent"));
+        }
         first = false;
     }
 }

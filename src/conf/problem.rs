@@ -440,8 +440,10 @@ pub enum ProblemKind {
         /// Listed name that was probably meant.
         nearest: Option<String>,
     },
-    /// A broadcast has a policy for readers.
-    #[error("applies only to Kind = channel: no writer of a broadcast waits; remove it or change Kind")]
+    /// A queue that is not a channel has a policy for readers.
+    #[error(
+        "applies only to Kind = channel: no other writer waits for a certain reader; remove it or change Kind"
+    )]
     PolicyUnused,
     /// The messages of a queue do not fit a segment.
     #[error(

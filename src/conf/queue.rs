@@ -12,17 +12,23 @@ pub enum QueueKind {
     Broadcast,
     /// Every reader sees every message, and writers wait for the slowest one.
     Channel,
+    /// Readers see the last value only, and writers never wait.
+    Latest,
+    /// Each message goes to one reader, and to another one if that one dies.
+    Work,
 }
 
 impl QueueKind {
     /// All of them, in the order in which they are documented.
-    pub const ALL: [Self; 2] = [Self::Broadcast, Self::Channel];
+    pub const ALL: [Self; 4] = [Self::Broadcast, Self::Channel, Self::Latest, Self::Work];
 
     /// The word that stands for it in the ini.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Broadcast => "broadcast",
             Self::Channel => "channel",
+            Self::Latest => "latest",
+            Self::Work => "work",
         }
     }
 }

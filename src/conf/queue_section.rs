@@ -56,7 +56,7 @@ pub(super) fn queue(
     let wait = |text: &str| values::number(text, &rules::OWNER_WAIT_MS);
     let wait_ms = fields.optional("WaitMs", limits::OWNER_WAIT_MS, wait, report);
 
-    if kind == Some(QueueKind::Broadcast) {
+    if kind.is_some_and(|kind| kind != QueueKind::Channel) {
         for spot in ["OnDead", "OnSlow"].into_iter().filter_map(|key| fields.get(key)) {
             report.add(spot, ProblemKind::PolicyUnused);
         }

@@ -23,7 +23,7 @@ pub enum SendError {
     },
     /// The queue does not lend memory to write in place.
     #[error(
-        "only a channel with OnDead = hold and OnSlow = block lends its memory: elsewhere a reader may be overtaken"
+        "only a work queue, and a channel with OnDead = hold and OnSlow = block, lend memory: elsewhere a reader may be overtaken"
     )]
     Lossy,
     /// The queue has used up its message numbers.
@@ -53,12 +53,15 @@ pub enum RecvError {
     Lagged(u64),
     /// The queue does not lend memory to read in place.
     #[error(
-        "only a channel with OnDead = hold and OnSlow = block lends its memory: elsewhere a reader may be overtaken"
+        "only a work queue, and a channel with OnDead = hold and OnSlow = block, lend memory: elsewhere a reader may be overtaken"
     )]
     Lossy,
     /// The segment names a chunk, member or number that cannot exist.
     #[error("the queue is damaged: {0}")]
     Damaged(&'static str),
+    /// The kernel does not report whether a consumer lives: the semaphores were removed.
+    #[error("cannot tell whether a consumer lives: {0}")]
+    System(io::ErrorKind),
     /// The reader has received in a transaction, and has to continue so: only the pool has its
     /// position.
     #[error("this reader receives in transactions of a pool: continue with recv_in")]

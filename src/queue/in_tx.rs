@@ -5,9 +5,10 @@
 //! next call, after the commit. So a writer never overwrites a message whose effect could still be
 //! rolled back.
 
+use super::entry::Message;
 use super::error::{RecvError, RecvInError};
 use super::payload::Payload;
-use super::receiver::{Message, Receiver};
+use super::receiver::Receiver;
 use crate::limits;
 use crate::pool::{Position, ReaderId, Tx};
 use crate::sync::ring as wake;

@@ -23,17 +23,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod entry;
 mod error;
 mod in_tx;
+mod latest;
 mod observe;
 mod payload;
 mod receiver;
 mod record;
 mod ring;
 mod sender;
+mod work;
 
+pub use entry::{Message, Meta};
 pub use error::{RecvError, RecvInError, SendError};
+pub use latest::Latest;
 pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe, verify_idle};
 pub use payload::Payload;
-pub use receiver::{Message, Meta, Receiver, View};
+pub use receiver::{Receiver, View};
 pub use sender::{Loan, Sender};
+pub use work::WorkQueue;

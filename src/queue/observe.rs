@@ -1,7 +1,7 @@
 //! Reading the state of a queue without an effect on its members: no seat, no store, a read-only
 //! mapping.
 
-use super::record::{ChunkHead, Control, EVICTED, NONE, Packed, ReaderRec, Shape, WriterRec};
+use super::record::{ChunkHead, ClaimState, Control, EVICTED, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::layout::text;
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
@@ -17,7 +17,7 @@ use std::io;
 pub struct QueueFacts {
     /// Key of the queue.
     pub key: Key,
-    /// `broadcast` or `channel`.
+    /// `broadcast`, `channel`, `latest` or `work`.
     pub kind: &'static str,
     /// Size of the segment.
     pub bytes: Bytes,
@@ -27,6 +27,8 @@ pub struct QueueFacts {
     pub message_bytes: Bytes,
     /// Number of messages that were ever sent.
     pub sent: u64,
+    /// Number of messages of a work queue that no consumer has finished; `None` for the other kinds.
+    pub unfinished: Option<u64>,
     /// When the queue was created, in nanoseconds of the wall clock.
     pub created: u64,
     /// When the last message was sent, in nanoseconds of the wall clock; `None` if the queue has
@@ -60,7 +62,8 @@ pub struct ReaderFacts {
     pub name: String,
     /// The process that has the name; `None` if no process has it.
     pub process: Option<Process>,
-    /// Number of sent messages that the reader has not finished yet.
+    /// Number of sent messages that the reader has not finished yet; of a consumer of a work queue,
+    /// those that it has taken.
     pub lag: u64,
     /// The reader is evicted: writers do not wait for it.
     pub evicted: bool,
@@ -81,7 +84,8 @@ pub fn observe(key: Key) -> io::Result<Option<QueueFacts>> {
     if head.magic.load() != READY {
         return Ok(None);
     }
-    let kind = [Kind::Broadcast, Kind::Channel].into_iter().find(|kind| *kind as u32 == head.kind.load());
+    let kinds = [Kind::Broadcast, Kind::Channel, Kind::Latest, Kind::Work];
+    let kind = kinds.into_iter().find(|kind| *kind as u32 == head.kind.load());
     let Some(kind) = kind else { return Ok(None) };
     let seats = Seats::find(key)?;
     let look = || look(key, kind, &head, &region, seats);
@@ -99,6 +103,7 @@ fn blank(key: Key, kind: Kind, head: &Head) -> QueueFacts {
         capacity: head.capacity.load(),
         message_bytes: Bytes(head.value_bytes.load()),
         sent: 0,
+        unfinished: None,
         created: head.created.load(),
         last_sent: None,
         writers: Vec::new(),
@@ -115,6 +120,7 @@ struct Records {
     writers: Table<WriterRec>,
     readers: Table<ReaderRec>,
     places: Table<Shared>,
+    claims: Table<Shared>,
     /// Offset of the first chunk.
     chunks_at: u64,
 }
@@ -131,6 +137,7 @@ impl Records {
             writers: count(Role::Writer),
             readers: count(Role::Reader),
             message_bytes: head.value_bytes.load(),
+            has_claims: head.kind.load() == Kind::Work as u32,
         };
         let schema = head.schema_bytes.load();
         let fits = (1..=limits::MAX_CHUNKS).contains(&shape.capacity)
@@ -152,12 +159,34 @@ impl Records {
             writers: region.table(body + shape.writers_at(), shape.writers)?,
             readers: region.table(body + shape.readers_at(), shape.readers)?,
             places: region.table(body + shape.places_at(), shape.capacity)?,
+            claims: region.table(body + shape.claims_at(), shape.claims())?,
             chunks_at,
         })
     }
 
     fn chunk(&self, region: &Region, chunk: u64) -> Result<At<ChunkHead>, OutOfBounds> {
         region.at(self.chunks_at + chunk * self.shape.stride())
+    }
+
+    /// Returns whether a consumer has finished the message in an entry, or the entry has none.
+    fn is_finished(&self, place: usize) -> bool {
+        let words = self.places.get(place).zip(self.claims.get(place));
+        words.is_none_or(|(word, claim)| {
+            let lap = Packed(word.load()).number();
+            lap == 0 || Packed(claim.load()) == ClaimState::DONE.in_lap(lap)
+        })
+    }
+
+    /// Returns the number of messages that a reader has not finished.
+    fn lag(&self, reader: usize, sent: u64) -> u64 {
+        let Some(at) = self.readers.get(reader).map(|rec| rec.at.load()) else { return 0 };
+        if !self.shape.has_claims {
+            return sent.saturating_sub(at);
+        }
+        let Some(number) = at.checked_sub(1) else { return 0 };
+        let (place, lap) = self.shape.place(number);
+        let claim = self.claims.get(place).map(|claim| Packed(claim.load()));
+        (claim == Some(ClaimState::of(reader).in_lap(lap))).into()
     }
 
     /// Returns how often each chunk is used.
@@ -215,7 +244,7 @@ fn look(
         ReaderFacts {
             name: text(&member.name),
             process: process(shape.writers as usize + n),
-            lag: rec.map_or(0, |rec| sent.saturating_sub(rec.at.load())),
+            lag: records.lag(n, sent),
             evicted: rec.is_some_and(|rec| rec.gate.load() & EVICTED != 0),
         }
     };
@@ -225,19 +254,22 @@ fn look(
         let chunk = records.chunk(region, word.chunk()).ok()?;
         (word.number() == lap).then(|| chunk.time.load())
     });
+    let unfinished = || (0..places.len()).filter(|place| !records.is_finished(*place)).count() as u64;
     Ok(QueueFacts {
         sent,
+        unfinished: shape.has_claims.then(unfinished),
         last_sent,
         writers: named(Role::Writer).map(writer).collect(),
         readers: named(Role::Reader).map(reader).collect(),
-        damage: verify(shape, sent, writers, places),
+        damage: verify(&records, sent),
         ..blank(key, kind, head)
     })
 }
 
 /// Returns the broken rules that hold at every moment. While members are at work, the words that
 /// this reads may come from different moments.
-fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<Shared>) -> Vec<String> {
+fn verify(records: &Records, tail: u64) -> Vec<String> {
+    let Records { shape, writers, places, claims, .. } = records;
     let mut damage = Vec::new();
     for place in 0..places.len() {
         let Some(word) = places.get(place).map(|word| Packed(word.load())) else { continue };
@@ -249,6 +281,15 @@ fn verify(shape: &Shape, tail: u64, writers: &Table<WriterRec>, places: &Table<S
         let Some(work) = writers.get(n).map(|rec| Packed(rec.work.load())) else { continue };
         if work.chunk() >= shape.chunks() {
             damage.push(format!("writer {n} has chunk {}, of {}", work.chunk(), shape.chunks()));
+        }
+    }
+    for place in 0..claims.len() {
+        let Some(claim) = claims.get(place).map(|claim| Packed(claim.load())) else { continue };
+        let is_state = claim == ClaimState::DONE.in_lap(claim.number()) || claim.chunk() <= shape.readers;
+        // Read after the claim: a word of an entry never goes back to an earlier lap.
+        let word = places.get(place).map_or(0, |word| word.load());
+        if !is_state || claim.number() > Packed(word).number() {
+            damage.push(format!("place {place} has the claim {:#x}", claim.0));
         }
     }
     if tail > limits::MAX_MESSAGES {

@@ -1,15 +1,14 @@
 //! Receiving: each message in the order of its number, from the position of the predecessor on.
 
+use super::entry::{Found, Look, Message, Meta, no_chunk};
 use super::error::RecvError;
 use super::payload::Payload;
 use super::record::{Packed, ReaderRec};
 use super::ring::Ring;
-use crate::conf::QueueConf;
+use crate::conf::{QueueConf, QueueKind};
 use crate::limits;
-use crate::region::OutOfBounds;
 use crate::sync::slips::{Slip, planted};
-use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, Role, ring as wake};
-use crate::word::read_before;
+use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, ring as wake};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -35,36 +34,11 @@ pub struct Receiver<T: Payload + ?Sized> {
     _payload: PhantomData<fn() -> T::Owned>,
 }
 
-/// The metadata of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
-    /// Number of the message in the queue, from 0, without gaps.
-    pub id: u64,
-    /// Number of messages that its writer had sent, this one included.
-    pub clock: u64,
-    /// When it was sent, in nanoseconds of the wall clock.
-    pub time: u64,
-    /// Number of its writer in the configuration.
-    pub writer: u32,
-    /// An earlier process under this name was given the message, and died before it requested the
-    /// next one.
-    pub redelivered: bool,
-}
-
-/// A received message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message<V> {
-    /// The metadata of the message.
-    pub meta: Meta,
-    /// The payload.
-    pub value: V,
-}
-
 /// A message that is lent in place.
 pub struct View<'a> {
     /// The metadata of the message.
     pub meta: Meta,
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
 impl Deref for View<'_> {
@@ -81,19 +55,7 @@ impl fmt::Debug for View<'_> {
     }
 }
 
-/// A message that lies in its entry.
-struct Found {
-    word: Packed,
-    length: u64,
-    meta: Meta,
-}
-
-const PLACE: RecvError = RecvError::Damaged("a place is not there");
 const READER: RecvError = RecvError::Damaged("a reader is not there");
-
-fn no_chunk(_: OutOfBounds) -> RecvError {
-    RecvError::Damaged("a place names a chunk that is not there")
-}
 
 impl<T: Payload + ?Sized> Receiver<T> {
     /// Opens a queue as the reader `me`, and creates it if it does not exist.
@@ -103,8 +65,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
     /// The configuration is invalid or differs from the segment, a living process has the name, or
     /// a system call failed.
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
-        let ring = Ring::open::<T>(conf, me, Role::Reader)?;
-        let me = ring.site.me - ring.shape.writers as usize;
+        let ring = Ring::open_reader::<T>(conf, me, &[QueueKind::Broadcast, QueueKind::Channel])?;
+        let me = ring.reader();
         let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
         rec.gone.store(0);
         let at = rec.at.load();
@@ -153,11 +115,10 @@ impl<T: Payload + ?Sized> Receiver<T> {
     #[inline(always)]
     pub(super) fn take(&mut self) -> Result<Message<T::Owned>, RecvError> {
         let found = self.find()?;
-        let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
-        let mut copied = Ok(());
-        let value = T::received(found.length as usize, |bytes| copied = span.read(bytes));
-        copied.map_err(no_chunk)?;
-        self.still(&found)?;
+        let value = self.ring.copy::<T>(&found)?;
+        if let Some(now) = self.ring.replaced(self.at, &found)? {
+            return Err(self.lagged(now));
+        }
         let Some(value) = value else { return Err(RecvError::Damaged("a message has another length")) };
         self.give(&found)?;
         Ok(Message { meta: found.meta, value })
@@ -255,8 +216,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     /// Returns whether the next message has not been sent yet.
     #[inline]
     fn is_empty(&self) -> bool {
-        let (place, lap) = self.ring.shape.place(self.at);
-        self.ring.place(place).is_some_and(|word| Packed(word.load()).number() < lap)
+        self.ring.word_of(self.at).is_ok_and(|(word, lap)| word.number() < lap)
     }
 
     /// Checks that this reader has not received in a transaction, which alone has its position.
@@ -278,41 +238,11 @@ impl<T: Payload + ?Sized> Receiver<T> {
             // below.
             rec.gate.swap(0);
         }
-        let (place, lap) = self.ring.shape.place(self.at);
-        let word = Packed(self.ring.place(place).ok_or(PLACE)?.load());
-        match word.number() {
-            before if before < lap => return Err(RecvError::Empty),
-            after if after > lap => return Err(self.lagged(word)),
-            _ => {}
+        match self.ring.look(self.at, self.given)? {
+            Look::NotYet => Err(RecvError::Empty),
+            Look::There(found) => Ok(found),
+            Look::Overwritten(word) => Err(self.lagged(word)),
         }
-        let head = self.ring.head(word.chunk()).map_err(no_chunk)?;
-        let meta = Meta {
-            id: head.id.load(),
-            clock: head.clock.load(),
-            time: head.time.load(),
-            writer: head.writer.load(),
-            redelivered: self.at < self.given,
-        };
-        let found = Found { word, length: head.length.load().into(), meta };
-        // Checked before the numbers of the head are trusted.
-        self.still(&found)?;
-        if found.meta.id != self.at || found.length > self.ring.shape.message_bytes {
-            return Err(RecvError::Damaged("a message does not have the number of its place"));
-        }
-        Ok(found)
-    }
-
-    /// Checks that the message still lies in its entry, after a part of it was read. No writer
-    /// overtakes a reader of a channel with `hold` and `block`.
-    #[inline]
-    fn still(&mut self, found: &Found) -> Result<(), RecvError> {
-        if self.ring.policy.is_lossless() {
-            return Ok(());
-        }
-        read_before();
-        let (place, _) = self.ring.shape.place(self.at);
-        let now = Packed(self.ring.place(place).ok_or(PLACE)?.load());
-        if now == found.word { Ok(()) } else { Err(self.lagged(now)) }
     }
 
     /// Records that the message was given.

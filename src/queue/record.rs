@@ -1,7 +1,7 @@
 //! The records of a queue. `docs/messaging.md` describes the same bytes in prose.
 
 use crate::layout::record;
-use crate::limits::{LINE, MAX_CHUNKS, MAX_MESSAGES};
+use crate::limits::{LINE, MAX_CHUNKS, MAX_MEMBERS, MAX_MESSAGES};
 use crate::word::{Half, Shared, SharedHalf, Word};
 
 /// The record that all members share.
@@ -15,7 +15,10 @@ pub(super) struct Control {
     bell_spare: [SharedHalf; 15],
     /// The bell of the writers.
     pub(super) space: SharedHalf,
-    space_spare: [SharedHalf; 15],
+    space_spare: SharedHalf,
+    /// In a work queue: all messages below this number were taken by a consumer.
+    pub(super) taken: Shared,
+    taken_spare: [Shared; 6],
 }
 
 record!(Control, 192);
@@ -35,7 +38,8 @@ record!(WriterRec, 64);
 /// The record of one reader.
 #[repr(C)]
 pub(super) struct ReaderRec {
-    /// The first message that the reader may still need.
+    /// The first message that the reader may still need. In a work queue: one more than the number
+    /// of the message that the consumer has or tries to take.
     pub(super) at: Shared,
     /// One more than the number of the last message that the reader was given.
     pub(super) given: Shared,
@@ -88,6 +92,29 @@ impl Packed {
     }
 }
 
+/// The state of a message of a work queue: the low bits of its claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClaimState(u64);
+
+/// No consumer has this number.
+const DONE: u64 = 0x7fff;
+
+impl ClaimState {
+    /// The message is finished.
+    pub(super) const DONE: Self = ClaimState(DONE);
+
+    /// A consumer has the message.
+    pub(super) fn of(consumer: usize) -> Self {
+        ClaimState((consumer as u64 + 1) & DONE)
+    }
+
+    /// Returns the claim of a message in this lap.
+    pub(super) fn in_lap(self, lap: u64) -> Packed {
+        Packed::new(lap, self.0)
+    }
+}
+
+const _: () = assert!(MAX_MEMBERS < DONE as usize);
 const _: () = assert!(MAX_CHUNKS <= CHUNK_MASK && MAX_MESSAGES < NONE);
 
 /// The offsets of all records, from the numbers of a configuration.
@@ -97,6 +124,8 @@ pub(super) struct Shape {
     pub(super) writers: u64,
     pub(super) readers: u64,
     pub(super) message_bytes: u64,
+    /// Each entry has a claim: a work queue.
+    pub(super) has_claims: bool,
 }
 
 impl Shape {
@@ -116,8 +145,17 @@ impl Shape {
         self.readers_at() + self.readers * size_of::<ReaderRec>() as u64
     }
 
-    pub(super) fn chunks_at(&self) -> u64 {
+    pub(super) fn claims_at(&self) -> u64 {
         self.places_at() + (self.capacity * 8).next_multiple_of(LINE)
+    }
+
+    /// Returns the number of claims.
+    pub(super) fn claims(&self) -> u64 {
+        if self.has_claims { self.capacity } else { 0 }
+    }
+
+    pub(super) fn chunks_at(&self) -> u64 {
+        self.claims_at() + (self.claims() * 8).next_multiple_of(LINE)
     }
 
     /// Returns the bytes of a chunk with its head.
@@ -166,9 +204,11 @@ mod tests {
 
     #[test]
     fn nothing_of_a_queue_overlaps() {
-        let shape = Shape { capacity: 3, writers: 2, readers: 1, message_bytes: 1 };
+        let shape = Shape { capacity: 3, writers: 2, readers: 1, message_bytes: 1, has_claims: false };
         assert_eq!((shape.writers_at(), shape.readers_at(), shape.places_at()), (192, 320, 384));
         assert_eq!((shape.chunks_at(), shape.stride(), shape.bytes()), (448, 128, 448 + 5 * 128));
+        let work = Shape { has_claims: true, ..shape };
+        assert_eq!((work.claims_at(), work.chunks_at()), (448, 512));
         assert_eq!((shape.place(0), shape.place(7)), ((0, 1), (1, 3)));
     }
 

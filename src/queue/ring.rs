@@ -15,6 +15,7 @@ pub(super) struct Ring {
     pub(super) writers: ForAll<Table<WriterRec>>,
     pub(super) readers: ForAll<Table<ReaderRec>>,
     places: ForAll<Table<Shared>>,
+    claims: ForAll<Table<Shared>>,
     /// Offset of the first chunk in the segment.
     chunks_at: u64,
     pub(super) shape: Shape,
@@ -27,19 +28,27 @@ pub(super) struct Ring {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
     pub(super) gates: bool,
+    /// Each message goes to one reader, and writers wait until that one has finished it.
+    pub(super) is_work: bool,
     pub(super) on_dead: OnDead,
     pub(super) on_slow: OnSlow,
 }
 
 impl Policy {
     fn of(conf: &QueueConf) -> Self {
-        Policy { gates: conf.kind == QueueKind::Channel, on_dead: conf.on_dead, on_slow: conf.on_slow }
+        Policy {
+            gates: conf.kind == QueueKind::Channel,
+            is_work: conf.kind == QueueKind::Work,
+            on_dead: conf.on_dead,
+            on_slow: conf.on_slow,
+        }
     }
 
     /// Returns whether no writer ever overwrites a message that a reader may still read, not even a
     /// reader that was dead for a while.
     pub(super) fn is_lossless(&self) -> bool {
-        self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold
+        let waits = self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold;
+        waits || self.is_work
     }
 
     /// Returns the policy in the form of the segment head.
@@ -60,6 +69,7 @@ fn shape(conf: &QueueConf) -> Shape {
         writers: conf.writers.len() as u64,
         readers: conf.readers.len() as u64,
         message_bytes: conf.message_bytes.0,
+        has_claims: conf.kind == QueueKind::Work,
     }
 }
 
@@ -88,6 +98,8 @@ fn spec<'a, T: Payload + ?Sized>(conf: &'a QueueConf, shape: &Shape) -> Spec<'a>
         kind: match conf.kind {
             QueueKind::Broadcast => Kind::Broadcast,
             QueueKind::Channel => Kind::Channel,
+            QueueKind::Latest => Kind::Latest,
+            QueueKind::Work => Kind::Work,
         },
         members: writers.chain(readers).collect(),
         fingerprint: T::FINGERPRINT,
@@ -115,6 +127,7 @@ impl Ring {
             writers: site.table(shape.writers_at(), shape.writers)?,
             readers: site.table(shape.readers_at(), shape.readers)?,
             places: site.table(shape.places_at(), shape.capacity)?,
+            claims: site.table(shape.claims_at(), shape.claims())?,
             chunks_at: site.body + shape.chunks_at(),
             shape,
             policy: Policy::of(conf),
@@ -126,6 +139,34 @@ impl Ring {
     #[inline(always)]
     pub(super) fn has_one_writer(&self) -> bool {
         self.shape.writers == 1
+    }
+
+    /// Opens a queue of one of these kinds as a reader, and creates it if it does not exist.
+    pub(super) fn open_reader<T: Payload + ?Sized>(
+        conf: &QueueConf,
+        me: &str,
+        kinds: &[QueueKind],
+    ) -> Result<Ring, OpenError> {
+        if !kinds.contains(&conf.kind) {
+            let reader = match conf.kind {
+                QueueKind::Broadcast | QueueKind::Channel => "queue::Receiver",
+                QueueKind::Latest => "queue::Latest",
+                QueueKind::Work => "queue::WorkQueue",
+            };
+            return Err(OpenError::Reader { key: conf.key, kind: conf.kind.name(), reader });
+        }
+        Self::open::<T>(conf, me, Role::Reader)
+    }
+
+    /// Returns the number of this process among the readers.
+    pub(super) fn reader(&self) -> usize {
+        self.site.me.saturating_sub(self.shape.writers as usize)
+    }
+
+    /// Returns the claim of an entry of a work queue.
+    #[inline(always)]
+    pub(super) fn claim(&self, place: usize) -> Option<&Shared> {
+        self.claims.get(place)
     }
 
     /// Returns the word of an entry.

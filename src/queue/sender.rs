@@ -2,7 +2,7 @@
 
 use super::error::SendError;
 use super::payload::Payload;
-use super::record::{EVICTED, NONE, Packed, ReaderRec};
+use super::record::{ClaimState, EVICTED, NONE, Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::{OnDead, OnSlow, QueueConf};
 use crate::limits;
@@ -277,6 +277,9 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// writer wait.
     #[cold]
     fn make_room(&mut self, number: u64) -> Result<(), SendError> {
+        if self.ring.policy.is_work {
+            return self.make_room_for_work(number);
+        }
         if !self.ring.policy.gates {
             self.room = u64::MAX;
             return Ok(());
@@ -300,6 +303,17 @@ impl<T: Payload + ?Sized> Sender<T> {
             room = room.max(first.saturating_add(capacity));
         }
         self.room = room;
+        Ok(())
+    }
+
+    /// Checks whether a consumer has finished the message that `number` overwrites.
+    fn make_room_for_work(&mut self, number: u64) -> Result<(), SendError> {
+        let (place, lap) = self.ring.shape.place(number);
+        let claim = Packed(self.ring.claim(place).ok_or(SendError::Damaged(PLACE))?.load());
+        if lap != 1 && claim != ClaimState::DONE.in_lap(lap - 1) {
+            return Err(SendError::Full);
+        }
+        self.room = number + 1;
         Ok(())
     }
 
@@ -342,7 +356,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     }
 
     /// Lends `length` bytes of the queue, in which the message is written in place. They hold the
-    /// bytes of an earlier message. Only a channel that never overtakes a living reader lends
+    /// bytes of an earlier message. Only a work queue, and a channel that never overtakes a reader, lend
     /// memory.
     ///
     /// # Errors

@@ -43,6 +43,16 @@ pub enum OpenError {
         /// The names that the configuration lists for this role.
         names: Vec<String>,
     },
+    /// The readers of the queue need another type.
+    #[error("cannot open {key}: the readers of a queue with Kind = {kind} open it as {reader}")]
+    Reader {
+        /// Key of the queue.
+        key: Key,
+        /// `Kind` of the queue.
+        kind: &'static str,
+        /// The type that opens it.
+        reader: &'static str,
+    },
     /// A value of the configuration is out of range.
     #[error("cannot open {key}: {what} is {found}; it can be {min} to {max}")]
     OutOfRange {

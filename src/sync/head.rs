@@ -21,16 +21,20 @@ pub(crate) enum Kind {
     Barrier = 4,
     Broadcast = 5,
     Channel = 6,
+    Latest = 7,
+    Work = 8,
 }
 
 impl Kind {
-    const ALL: [(Self, &str); 6] = [
+    const ALL: [(Self, &str); 8] = [
         (Self::Mutex, "mutex"),
         (Self::RwLock, "rwlock"),
         (Self::Event, "event"),
         (Self::Barrier, "barrier"),
         (Self::Broadcast, "broadcast"),
         (Self::Channel, "channel"),
+        (Self::Latest, "latest"),
+        (Self::Work, "work"),
     ];
 
     /// Returns the name of the kind.

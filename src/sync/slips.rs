@@ -30,6 +30,9 @@ slips! {
     GiveNothing: "recv does not note that a message was given", "broadcast: recv";
     PositionFirst: "recv_in stores the position before the commit", "recv_in";
     PositionLast: "recv_in stores the position after the commit", "recv_in";
+    TrustCopy: "a reader of the last value does not check its copy", "latest: recv beside a writer";
+    ClaimUnnamed: "a consumer claims a message before its record names it", "work: recv";
+    AdoptLiving: "a consumer takes the message of one that lives", "work: recv beside";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 

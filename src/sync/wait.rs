@@ -39,6 +39,12 @@ impl Patience {
         Patience { end, slice: slices.first, longest: slices.longest, looks: LOOKS }
     }
 
+    /// Changes the longest slice.
+    pub(crate) fn up_to(&mut self, slices: Slices) {
+        self.longest = slices.longest;
+        self.slice = self.slice.min(slices.longest);
+    }
+
     /// Returns whether the deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.end.is_some_and(|end| end <= Instant::now())

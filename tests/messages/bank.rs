@@ -54,7 +54,7 @@ impl From<TxError> for Fault {
 /// A pool that belongs to one test.
 pub struct Bank {
     pub conf: ProcessConf,
-    keys: [OwnKey; 2],
+    _keys: [OwnKey; 2],
 }
 
 impl Bank {
@@ -62,12 +62,16 @@ impl Bank {
         let keys = [OwnKey::take(), OwnKey::take()];
         let mut conf = ProcessConf::new("bank", keys[0].0, Bytes(256 << 10), &[keys[1].0]);
         conf.undo_size = Bytes(4096);
-        Bank { conf, keys }
+        Bank { conf, _keys: keys }
     }
 
-    /// Removes the pool, so that the next open creates a new one.
-    pub fn renew(&self) {
-        self.keys.iter().for_each(OwnKey::remove);
+    /// Frees all objects.
+    pub fn clear(&self) {
+        let mut pool = self.open();
+        let accounts: Vec<_> = pool.iter::<Account>().map(|(id, _)| id).collect();
+        let receipts: Vec<_> = pool.iter::<Receipt>().map(|(id, _)| id).collect();
+        accounts.into_iter().for_each(|id| assert!(pool.free(id)));
+        receipts.into_iter().for_each(|id| assert!(pool.free(id)));
     }
 
     pub fn open(&self) -> MemoryPoolMgr {

@@ -9,7 +9,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each user needs only a part")]
 
 use hotpool::conf::{OnDead, OnSlow, QueueConf, QueueKind};
-use hotpool::queue::{Receiver, Sender, observe, verify_idle};
+use hotpool::queue::{Latest, Receiver, Sender, WorkQueue, observe, verify_idle};
 use hotpool::sync::{Barrier, Event, LockConf, LockError, Mutex, RwLock};
 use hotpool::units::{Bytes as Size, Key};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -22,14 +22,25 @@ pub enum Kind {
     Broadcast,
     /// A channel for one message whose writers never wait.
     Lossy,
+    Latest,
+    Work,
     Mutex,
     RwLock,
     Event,
     Barrier,
 }
 
-pub const ALL: [Kind; 7] =
-    [Kind::Channel, Kind::Broadcast, Kind::Lossy, Kind::Mutex, Kind::RwLock, Kind::Event, Kind::Barrier];
+pub const ALL: [Kind; 9] = [
+    Kind::Channel,
+    Kind::Broadcast,
+    Kind::Lossy,
+    Kind::Mutex,
+    Kind::RwLock,
+    Kind::Event,
+    Kind::Barrier,
+    Kind::Latest,
+    Kind::Work,
+];
 
 /// Number of messages that most queues have room for.
 pub const CAPACITY: u32 = 3;
@@ -117,7 +128,12 @@ impl Image {
     }
 
     fn queue(&self) -> QueueConf {
-        let kind = if self.kind == Kind::Broadcast { QueueKind::Broadcast } else { QueueKind::Channel };
+        let kind = match self.kind {
+            Kind::Broadcast => QueueKind::Broadcast,
+            Kind::Latest => QueueKind::Latest,
+            Kind::Work => QueueKind::Work,
+            _ => QueueKind::Channel,
+        };
         let capacity = if self.kind == Kind::Lossy { 1 } else { CAPACITY };
         let mut conf = QueueConf::new("damaged", self.key, kind, capacity, Size(MESSAGE));
         (conf.writers, conf.readers) = (MEMBERS.map(Into::into).into(), vec!["x".into(), "y".into()]);
@@ -147,6 +163,25 @@ impl Image {
                     if length < 4 {
                         other.try_recv().unwrap();
                         other.ack();
+                    }
+                }
+            }
+            Kind::Latest => {
+                let mut tx: Sender<[u8]> = Sender::open(&self.queue(), "a").unwrap();
+                let mut rx: Latest<[u8]> = Latest::open(&self.queue(), "x").unwrap();
+                for length in 0..5 {
+                    tx.try_send(&[7; MESSAGE as usize][..8 * length]).unwrap();
+                    assert_eq!(rx.try_recv().unwrap().value.len(), 8 * length);
+                }
+            }
+            Kind::Work => {
+                let mut tx: Sender<[u8]> = Sender::open(&self.queue(), "a").unwrap();
+                let mut readers =
+                    ["x", "y"].map(|name| WorkQueue::<[u8]>::open(&self.queue(), name).unwrap());
+                for length in 0..6 {
+                    tx.try_send(&[7; MESSAGE as usize][..8 * (length % 5)]).unwrap();
+                    if length < 5 {
+                        assert_eq!(readers[length % 2].try_recv().unwrap().value.len(), 8 * length);
                     }
                 }
             }
@@ -241,6 +276,8 @@ pub fn run(images: &[&Image], input: &[u8]) {
 pub fn work(image: &Image, raw: &Raw, input: &mut Input<'_>) {
     match image.kind {
         Kind::Channel | Kind::Broadcast | Kind::Lossy => queue(image, raw, input),
+        Kind::Latest => latest(image, raw, input),
+        Kind::Work => consumers(image, raw, input),
         Kind::Mutex => mutex(image, raw, input),
         Kind::RwLock => rwlock(image, raw, input),
         Kind::Event => event(image, raw, input),
@@ -288,6 +325,57 @@ fn queue(image: &Image, raw: &Raw, input: &mut Input<'_>) {
     }
     drop((senders, readers));
     let _ = verify_idle(conf.key);
+}
+
+fn latest(image: &Image, raw: &Raw, input: &mut Input<'_>) {
+    let conf = image.queue();
+    let _ = verify_idle(conf.key);
+    let mut senders = MEMBERS.map(|name| Sender::<[u8]>::open(&conf, name).ok());
+    let mut readers = ["x", "y"].map(|name| Latest::<[u8]>::open(&conf, name).ok());
+    while !input.is_over() {
+        let what = input.byte();
+        let which = usize::from(what >> 7);
+        let (tx, rx) = (&mut senders[which], &mut readers[which]);
+        match (what & 0x7f) % 8 {
+            0 => drop(tx.as_mut().map(|tx| tx.try_send(&[1; 8]))),
+            1 => drop(rx.as_mut().map(Latest::get)),
+            2 => drop(rx.as_mut().map(Latest::try_recv)),
+            3 => drop(rx.as_mut().map(|rx| rx.recv_timeout(Duration::ZERO))),
+            4 => {
+                *rx = None;
+                *rx = Latest::open(&conf, ["x", "y"][which]).ok();
+            }
+            5 => drop((observe(conf.key), verify_idle(conf.key))),
+            _ => damage(raw, input),
+        }
+    }
+}
+
+fn consumers(image: &Image, raw: &Raw, input: &mut Input<'_>) {
+    let conf = image.queue();
+    let _ = verify_idle(conf.key);
+    let mut senders = MEMBERS.map(|name| Sender::<[u8]>::open(&conf, name).ok());
+    let mut readers = ["x", "y"].map(|name| WorkQueue::<[u8]>::open(&conf, name).ok());
+    while !input.is_over() {
+        let what = input.byte();
+        let which = usize::from(what >> 7);
+        let (tx, rx) = (&mut senders[which], &mut readers[which]);
+        match (what & 0x7f) % 10 {
+            0 => drop(tx.as_mut().map(|tx| tx.try_send(&[1; 8]))),
+            1 => drop(tx.as_mut().map(|tx| tx.send_timeout(&[2; MESSAGE as usize], Duration::ZERO))),
+            2 => drop(rx.as_mut().map(WorkQueue::try_recv)),
+            3 => drop(rx.as_mut().map(|rx| rx.recv_timeout(Duration::ZERO))),
+            4 => drop(rx.as_mut().map(|rx| rx.try_recv_ref().map(|view| view.iter().max().copied()))),
+            5 => drop(rx.as_mut().map(WorkQueue::ack)),
+            6 => drop(rx.as_ref().map(|rx| (rx.waiting(), format!("{rx:?}")))),
+            7 => {
+                *rx = None;
+                *rx = WorkQueue::open(&conf, ["x", "y"][which]).ok();
+            }
+            8 => drop((observe(conf.key), verify_idle(conf.key))),
+            _ => damage(raw, input),
+        }
+    }
 }
 
 fn mutex(image: &Image, raw: &Raw, input: &mut Input<'_>) {

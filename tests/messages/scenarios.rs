@@ -5,7 +5,9 @@ use super::bank::{Bank, Fault, audit, deposit, enter};
 use super::messages::{Lock, Queue, board};
 use super::stepper::{self, Child, Moment, Path};
 use hotpool::conf::{QueueConf, QueueKind};
-use hotpool::queue::{Receiver, RecvError, RecvInError, SendError, Sender, observe, verify_idle};
+use hotpool::queue::{
+    Latest, Message, Receiver, RecvError, RecvInError, SendError, Sender, WorkQueue, observe, verify_idle,
+};
 use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +55,8 @@ pub(crate) struct Scenario {
     setup: fn(&World),
     act: fn(&World),
     judge: fn(&World) -> Result<(), String>,
+    /// Done by this process while the child is stopped. The child then ends its operation.
+    beside: Option<fn(&World)>,
 }
 
 const fn on(
@@ -62,7 +66,8 @@ const fn on(
     act: fn(&World),
     judge: fn(&World) -> Result<(), String>,
 ) -> Scenario {
-    Scenario { name, kind, capacity: CAPACITY, writers: &["a", "b"], setup, act, judge }
+    let writers = &["a", "b"];
+    Scenario { name, kind, capacity: CAPACITY, writers, setup, act, judge, beside: None }
 }
 
 /// A scenario in which a is the only writer, which takes a shorter path.
@@ -70,7 +75,7 @@ const fn alone(name: &'static str, setup: fn(&World), act: fn(&World)) -> Scenar
     Scenario { writers: &["a"], ..on(Channel, name, setup, act, judge_alone) }
 }
 
-use QueueKind::{Broadcast, Channel};
+use QueueKind::{Broadcast, Channel, Work};
 
 pub(crate) const ALL: &[Scenario] = &[
     on(Channel, "channel: send, first lap", |_| (), send, judge_queue),
@@ -114,14 +119,38 @@ pub(crate) const ALL: &[Scenario] = &[
         recv_lagged,
         judge_queue,
     ),
-    on(Channel, "channel: recv_in of a new pool", |w| others(w, 3), deposit_first, judge_bank),
-    on(Channel, "channel: recv_in after another", |w| others(w, 3), deposit_second, judge_bank),
+    on(Channel, "channel: recv_in of a new reader", empty_bank, deposit_first, judge_bank),
+    on(Channel, "channel: recv_in after another", empty_bank, deposit_second, judge_bank),
     on(Channel, "channel: recv_timeout of an empty queue", |_| (), recv_in_time, judge_queue),
     on(Channel, "channel: register a writer", two_laps, open_writer, judge_queue),
     on(Channel, "channel: register a writer that died at its commit", cut_send, open_writer, judge_queue),
     on(Channel, "channel: register a reader", some_given, open_reader, judge_recv),
     on(Channel, "channel: make a queue", renew, open_writer, judge_queue),
     on(Channel, "channel: unregister", two_laps, close_writer, judge_queue),
+    on(QueueKind::Latest, "latest: send", |w| others(w, 4), send, judge_latest),
+    on(QueueKind::Latest, "latest: recv", |w| others(w, 4), recv_latest, judge_latest),
+    Scenario {
+        beside: Some(|w| others(w, 7)),
+        ..on(QueueKind::Latest, "latest: recv beside a writer", |w| others(w, 4), recv_latest, judge_latest)
+    },
+    on(Work, "work: send, later lap", one_lap_of_work, send, judge_work_sent),
+    on(Work, "work: recv", one_lap_of_work, work_on, judge_work_taken),
+    on(Work, "work: ack", one_lap_of_work, finish_work, judge_work_acked),
+    on(Work, "work: recv beside a living consumer", |w| others(w, 1), work_beside, judge_work_left),
+    on(
+        Work,
+        "work: recv a message of a dead consumer",
+        |w| dead_consumer(w, "y"),
+        adopt_work,
+        judge_work_left,
+    ),
+    on(
+        Work,
+        "work: register a consumer that died at work",
+        |w| dead_consumer(w, "x"),
+        open_worker,
+        judge_work_kept,
+    ),
     on(Channel, "mutex: lock, write, unlock", lock_once, mutex, judge_mutex),
     on(Channel, "mutex: lock of a dead holder, and repair", dead_holder, mutex_repair, judge_mutex),
     on(Channel, "mutex: wait for a living holder", lock_once, mutex_wait, judge_mutex),
@@ -166,7 +195,6 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let renew = || {
         world.queue.renew();
         world.lock.renew();
-        world.bank.renew();
         world.before.set([0; 2]);
         world.given.set(u64::MAX);
         world.done.store(0, Ordering::SeqCst);
@@ -207,6 +235,12 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
             }
         };
         let is_over = child.is_done() || length > 2500 && place + 1 >= length;
+        if let Some(beside) = scenario.beside {
+            beside(&world);
+            while !child.is_done() {
+                child.step();
+            }
+        }
         child.kill();
         left += u64::from(!reached);
         if let Err(what) = (scenario.judge)(&world) {
@@ -294,6 +328,12 @@ fn others(world: &World, more: u64) {
     world.note([0, more]);
 }
 
+/// Sends three messages to a bank without accounts.
+fn empty_bank(world: &World) {
+    world.bank.clear();
+    others(world, 3);
+}
+
 fn full(world: &World) {
     let mut b = tx(world.conf(), "b");
     for n in 1..=CAPACITY.into() {
@@ -340,6 +380,31 @@ fn cut_send(world: &World) {
         world.published.set(Some(steps.expect("a send is cut at its commit")));
     }
     world.note([1, 0]);
+}
+
+/// Lets one lap of messages be finished, and sends two more.
+fn one_lap_of_work(world: &World) {
+    let (mut b, mut y) = (tx(world.conf(), "b"), worker(world.conf(), "y"));
+    for n in 1..=u64::from(CAPACITY) + 2 {
+        b.try_send(&message(1, n)).unwrap();
+        if n <= CAPACITY.into() {
+            y.try_recv().unwrap();
+            y.ack().unwrap();
+        }
+    }
+    world.note([0, u64::from(CAPACITY) + 2]);
+    world.given.set(CAPACITY.into());
+}
+
+/// Sends three messages, and kills a consumer that has the first.
+fn dead_consumer(world: &World, name: &str) {
+    others(world, 3);
+    let child = Child::start(|| {
+        let mut consumer = worker(world.conf(), name);
+        consumer.try_recv().unwrap();
+        stepper::begin();
+    });
+    child.kill();
 }
 
 fn lock_once(world: &World) {
@@ -488,6 +553,61 @@ fn open_reader(world: &World) {
 fn close_writer(world: &World) {
     let a = tx(world.conf(), "a");
     stepped(world, || drop(a));
+}
+
+fn latest(conf: &QueueConf, name: &str) -> Latest<Words> {
+    Latest::open(conf, name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn worker(conf: &QueueConf, name: &str) -> WorkQueue<Words> {
+    WorkQueue::open(conf, name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn recv_latest(world: &World) {
+    let mut x = latest(world.conf(), "x");
+    let found = stepped(world, || x.recv()).unwrap();
+    // The parent checks it: a panic would end the child where the stepper expects it.
+    if found.value != message(found.meta.writer.into(), found.meta.clock) {
+        world.done.store(TORN, Ordering::SeqCst);
+    }
+}
+
+/// Takes the message that this consumer is at work on when it is killed.
+fn begin_work(world: &World) -> WorkQueue<Words> {
+    let mut x = worker(world.conf(), "x");
+    assert_eq!(x.try_recv().unwrap().meta.id, world.given.get());
+    x
+}
+
+fn work_on(world: &World) {
+    let mut x = begin_work(world);
+    stepped(world, || x.try_recv()).unwrap();
+}
+
+fn finish_work(world: &World) {
+    let mut x = begin_work(world);
+    stepped(world, || x.ack()).unwrap();
+}
+
+fn work_beside(world: &World) {
+    let (mut x, mut y) = (worker(world.conf(), "x"), worker(world.conf(), "y"));
+    y.try_recv().unwrap();
+    let answer = stepped(world, || x.try_recv());
+    assert_eq!(answer, Err(RecvError::Empty));
+}
+
+fn adopt_work(world: &World) {
+    let mut x = worker(world.conf(), "x");
+    for id in [1, 2] {
+        assert_eq!(x.try_recv().unwrap().meta.id, id);
+    }
+    x.ack().unwrap();
+    let message = stepped(world, || x.try_recv()).unwrap();
+    assert!(message.meta.id == 0 && message.meta.redelivered);
+}
+
+fn open_worker(world: &World) {
+    drop(stepped(world, || worker(world.conf(), "x")));
 }
 
 fn mutex(world: &World) {
@@ -696,6 +816,128 @@ fn judge_given(world: &World, acks: bool) -> Result<(), String> {
     }
     drop(x);
     judge_queue(world)
+}
+
+/// `done` of a child that has received a torn value.
+const TORN: u64 = 2;
+
+/// Checks that the last value is whole, that of a dead writer or the one before it.
+fn judge_latest(world: &World) -> Result<(), String> {
+    let conf = world.conf();
+    if world.done.load(Ordering::SeqCst) == TORN {
+        return Err("the child has received a torn value".into());
+    }
+    let check = |found: Option<Message<Words>>| match found {
+        Some(found) if found.value == message(found.meta.writer.into(), found.meta.clock) => Ok(found.meta),
+        other => Err(format!("{other:x?}")),
+    };
+    let (mut x, mut y) = (latest(conf, "x"), latest(conf, "y"));
+    let before: u64 = world.before.get().iter().sum();
+    let (first, same) = (check(x.get().map_err(|error| error.to_string())?)?, check(y.try_recv().ok())?);
+    if first.id != same.id || first.id + 1 < before || first.id > before {
+        return Err(format!("{before} were sent before the child, and the last is {first:?}, then {same:?}"));
+    }
+    if y.try_recv() != Err(RecvError::Empty) {
+        return Err("a value came twice".into());
+    }
+    // The others continue, then a successor of the dead writer.
+    for (number, name) in [(1, "b"), (0, "a")] {
+        let mut writer = tx(conf, name);
+        for _ in 0..2 * conf.capacity {
+            let next = message(number, writer.sent() + 1);
+            let id = writer.try_send(&next).map_err(|error| error.to_string())?;
+            for reader in [&mut x, &mut y] {
+                let meta = check(reader.recv_timeout(NO_HANG).ok())?;
+                if (meta.id, u64::from(meta.writer)) != (id, number) {
+                    return Err(format!("{name} has sent {id}, and {meta:?} came"));
+                }
+            }
+        }
+    }
+    drop((x, y));
+    match verify_idle(conf.key).map_err(|error| error.to_string())? {
+        damage if damage.is_empty() => Ok(()),
+        damage => Err(damage.join("; ")),
+    }
+}
+
+/// The messages of a work queue that came after a kill, in the order of their numbers, each with its
+/// mark.
+type Came<'a> = &'a [(u64, bool)];
+
+fn judge_work_sent(world: &World) -> Result<(), String> {
+    judge_work(world, |_, sent, came| {
+        came.len() as u64 == sent - 3 && came.iter().zip(3..sent).all(|(came, id)| *came == (id, false))
+    })
+}
+
+/// The child had message 3, and has requested the next one.
+fn judge_work_taken(world: &World) -> Result<(), String> {
+    judge_work(world, |done, _, came| {
+        came == [(4, true)] || !done && (came == [(4, false)] || came == [(3, true), (4, false)])
+    })
+}
+
+/// The child had message 3, and has acknowledged it.
+fn judge_work_acked(world: &World) -> Result<(), String> {
+    judge_work(world, |done, _, came| came == [(4, false)] || !done && came == [(3, true), (4, false)])
+}
+
+/// A consumer that died had message 0, and all later ones are finished.
+fn judge_work_left(world: &World) -> Result<(), String> {
+    judge_work(world, |_, _, came| came == [(0, true)])
+}
+
+fn judge_work_kept(world: &World) -> Result<(), String> {
+    judge_work(world, |_, _, came| came == [(0, true), (1, false), (2, false)])
+}
+
+/// Checks that the messages that come after a kill are good, and that the others continue.
+fn judge_work(world: &World, good: impl Fn(bool, u64, Came<'_>) -> bool) -> Result<(), String> {
+    let conf = world.conf();
+    let facts = observe(conf.key).map_err(|error| error.to_string())?.ok_or("it is gone")?;
+    if !facts.damage.is_empty() {
+        return Err(format!("at once: {}", facts.damage.join("; ")));
+    }
+    let mut y = worker(conf, "y");
+    let mut came = Vec::new();
+    loop {
+        match y.try_recv() {
+            Ok(found) if found.value == message(found.meta.writer.into(), found.meta.clock) => {
+                came.push((found.meta.id, found.meta.redelivered));
+            }
+            Ok(found) => return Err(format!("{found:x?} has another value")),
+            Err(RecvError::Empty) => break,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    came.sort_unstable();
+    let (mut a, mut b) = (tx(conf, "a"), tx(conf, "b"));
+    let (sent, done) = (a.sent() + b.sent(), world.done.load(Ordering::SeqCst) != 0);
+    if !good(done, sent, &came) {
+        return Err(format!("{sent} were sent, after the kill came {came:?}, done: {done}"));
+    }
+    for _ in 0..2 * conf.capacity {
+        for (number, writer) in [(0, &mut a), (1, &mut b)] {
+            let next = message(number, writer.sent() + 1);
+            let id = writer.send_timeout(&next, NO_HANG).map_err(|error| format!("{number}: {error}"))?;
+            let meta = y.recv_timeout(NO_HANG).map_err(|error| error.to_string())?.meta;
+            if meta.id != id || meta.redelivered {
+                return Err(format!("{id} was sent, {meta:?} came"));
+            }
+        }
+    }
+    // A successor of the dead consumer continues, too.
+    let mut x = worker(conf, "x");
+    y.ack().map_err(|error| error.to_string())?;
+    a.try_send(&message(0, a.sent() + 1)).map_err(|error| error.to_string())?;
+    x.recv_timeout(NO_HANG).map_err(|error| format!("x: {error}"))?;
+    x.ack().map_err(|error| error.to_string())?;
+    drop((a, b, x, y));
+    match verify_idle(conf.key).map_err(|error| error.to_string())? {
+        damage if damage.is_empty() => Ok(()),
+        damage => Err(damage.join("; ")),
+    }
 }
 
 /// Checks that each message has its effect on the pool exactly once.

@@ -142,12 +142,13 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
             continue;
         };
         out.line(format_args!(
-            "{}{name}: {} of {} messages of up to {}, {} sent{}, {} a second",
+            "{}{name}: {} of {} messages of up to {}, {} sent{}{}, {} a second",
             row.key,
             facts.kind,
             facts.capacity,
             human::size(facts.message_bytes.0),
             facts.sent,
+            facts.unfinished.map_or(String::new(), |count| format!(" ({count} not finished)")),
             last(facts),
             row.rate
         ))?;
@@ -221,6 +222,7 @@ fn json_of(row: &Row) -> Value {
         "capacity": facts.capacity,
         "message_bytes": facts.message_bytes.0,
         "sent": facts.sent,
+        "unfinished": facts.unfinished,
         "rate": row.rate,
         "created": facts.created,
         "last_sent": facts.last_sent,

@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use hotpool::ConfMgr;
-use hotpool::queue::{Receiver, Sender};
+use hotpool::queue::{Receiver, Sender, WorkQueue};
 
 #[test]
 fn queues_are_shown_with_their_members_and_removed_when_idle() {
@@ -44,4 +44,37 @@ fn queues_are_shown_with_their_members_and_removed_when_idle() {
     drop((tx, rx));
     assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 0);
     assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 7);
+}
+
+#[test]
+fn a_work_queue_is_shown_with_what_is_not_finished() {
+    let bench = Bench::new();
+    let key = bench.base(1).to_string();
+    let ini = bench.ini(&["zone"]);
+    let text = std::fs::read_to_string(&ini).unwrap();
+    let queue = format!(
+        "\n[queue.jobs]\nKey = {key}\nKind = work\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
+    );
+    std::fs::write(&ini, text + &queue).unwrap();
+    let conf = ConfMgr::load(&ini).unwrap();
+    let queue = conf.queue("jobs").unwrap();
+    let mut tx: Sender<[u8]> = Sender::open(queue, "zone").unwrap();
+    let mut rx: WorkQueue<[u8]> = WorkQueue::open(queue, "zone").unwrap();
+    for _ in 0..3 {
+        tx.send(b"dig").unwrap();
+    }
+    rx.recv().unwrap();
+    rx.recv().unwrap();
+    let answer = bench.hotpool(&["queues", "--conf", &ini, "--interval", "1"]);
+    let says = "work of 8 messages of up to 64, 3 sent (2 not finished), the last";
+    assert!(answer.out.contains(says), "{}", answer.out);
+    let json = bench.hotpool(&["queues", "--json", "--key", &key, "--interval", "1"]).json();
+    let queue = &json["queues"][0];
+    assert_eq!(
+        (queue["unfinished"].as_u64(), queue["readers"][0]["lag"].as_u64()),
+        (Some(2), Some(1)),
+        "{json:#}"
+    );
+    drop((tx, rx));
+    assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 0);
 }
