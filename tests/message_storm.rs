@@ -329,8 +329,9 @@ fn consume(world: &World, n: usize) -> Result<(), String> {
         }
         let before = world.board.done[(meta.id % RECORDS) as usize].swap(meta.id + 1, SeqCst);
         // The message that had this place before was done.
-        let is_first = before == (meta.id + 1).checked_sub(RECORDS).unwrap_or(0);
-        if !is_first && !(meta.redelivered && before == meta.id + 1) {
+        let is_first = before == (meta.id + 1).saturating_sub(RECORDS);
+        let is_again = meta.redelivered && before == meta.id + 1;
+        if !is_first && !is_again {
             return Err(format!("{meta:?} after {before}"));
         }
     }
