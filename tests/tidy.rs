@@ -57,6 +57,7 @@ const UNSAFE: &[&str] = &[
     "src/share/segment.rs",
     "src/sync/value.rs",
     "src/sys/clock.rs",
+    "src/sys/eventfd.rs",
     "src/sys/file_lock.rs",
     "src/sys/fork.rs",
     "src/sys/futex.rs",

@@ -1,5 +1,6 @@
 //! Receiving: each message in the order of its number, from the position of the predecessor on.
 
+use super::descriptor::Descriptor;
 use super::entry::{Found, Look, Message, Meta, no_chunk};
 use super::error::RecvError;
 use super::payload::Payload;
@@ -10,8 +11,10 @@ use crate::limits;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, ring as wake};
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 /// A reader of a queue.
@@ -30,6 +33,8 @@ pub struct Receiver<T: Payload + ?Sized> {
     /// Identity of the pool in whose transactions this reader receives.
     pub(super) pool: Option<[u64; 2]>,
     pub(super) me: usize,
+    /// Dropped before the ring, which keeps the memory mapped.
+    pub(super) descriptor: Option<Descriptor>,
     pub(super) ring: Ring,
     _payload: PhantomData<fn() -> T::Owned>,
 }
@@ -76,7 +81,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         // The predecessor may have died before it woke the writers that wait for it.
         wake(&ring.control.space);
         let given = rec.given.load();
-        Ok(Receiver { at, next: None, given, pool: None, me, ring, _payload: PhantomData })
+        Ok(Receiver { at, next: None, given, pool: None, me, descriptor: None, ring, _payload: PhantomData })
     }
 
     /// Receives the next message, and waits for it without a deadline.
@@ -171,6 +176,27 @@ impl<T: Payload + ?Sized> Receiver<T> {
         }
     }
 
+    /// Returns a file descriptor that is readable when this reader may have a message, to be polled
+    /// with `epoll`, mio or tokio.
+    ///
+    /// The program waits until the descriptor is readable, and then receives without waiting until
+    /// [`RecvError::Empty`]. After that the descriptor is unreadable until the next message is there.
+    /// This works with level and edge triggers. The program does not read from the descriptor.
+    ///
+    /// The first call starts a thread, which waits for the queue. It ends when this reader is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// The system has no descriptor or thread left.
+    pub fn descriptor(&mut self) -> io::Result<BorrowedFd<'_>> {
+        let descriptor = match self.descriptor.take() {
+            Some(descriptor) => descriptor,
+            None => Descriptor::start(&self.ring, self.next_id())?,
+        };
+        Ok(self.descriptor.insert(descriptor).as_fd())
+    }
+
     /// Returns the number of the message that this reader receives next, unless it is overwritten
     /// first.
     pub fn next_id(&self) -> u64 {
@@ -207,7 +233,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
                 return Ok(());
             }
             if patience.is_over() {
-                return Err(RecvError::TimedOut);
+                return Err(self.empty(RecvError::TimedOut));
             }
             patience.sleep(&self.ring.control.bell, 1);
         }
@@ -239,10 +265,20 @@ impl<T: Payload + ?Sized> Receiver<T> {
             rec.gate.swap(0);
         }
         match self.ring.look(self.at, self.given)? {
-            Look::NotYet => Err(RecvError::Empty),
+            Look::NotYet => Err(self.empty(RecvError::Empty)),
             Look::There(found) => Ok(found),
             Look::Overwritten(word) => Err(self.lagged(word)),
         }
+    }
+
+    /// Returns an error that says that there is no message. A descriptor becomes readable when there
+    /// is one.
+    #[inline]
+    fn empty(&self, error: RecvError) -> RecvError {
+        if let Some(descriptor) = &self.descriptor {
+            descriptor.arm(self.at);
+        }
+        error
     }
 
     /// Records that the message was given.

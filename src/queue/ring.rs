@@ -163,6 +163,11 @@ impl Ring {
         self.site.me.saturating_sub(self.shape.writers as usize)
     }
 
+    /// Returns the words of all entries.
+    pub(super) fn places(&self) -> ForAll<Table<Shared>> {
+        self.places
+    }
+
     /// Returns the claim of an entry of a work queue.
     #[inline(always)]
     pub(super) fn claim(&self, place: usize) -> Option<&Shared> {

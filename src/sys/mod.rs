@@ -3,6 +3,7 @@
 //! This module handles keys and numbers, and has no notion of pools.
 
 pub(crate) mod clock;
+pub(crate) mod eventfd;
 pub(crate) mod file_lock;
 pub(crate) mod fork;
 pub(crate) mod futex;
