@@ -91,7 +91,7 @@ fn main() {
             Err(what) => println!("detected: {how:?}: {what}"),
         }
     }
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "__internal_mutants")]
     {
         use hotpool::sync::slips::{Slip, plant};
         for slip in [Slip::PositionFirst, Slip::PositionLast] {
