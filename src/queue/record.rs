@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn each_message_of_a_lap_has_an_entry_and_neighbours_have_different_lines() {
         for capacity in (1..=72).chain([4096, 64_000]) {
-            let shape = Shape { capacity, writers: 1, readers: 1, message_bytes: 8 };
+            let shape = Shape { capacity, writers: 1, readers: 1, message_bytes: 8, has_claims: false };
             let mut taken = vec![false; capacity as usize];
             for number in 2 * capacity..3 * capacity {
                 let (place, lap) = shape.place(number);
