@@ -157,3 +157,36 @@ fn after_1000_kills_and_restarts_no_segment_semaphore_descriptor_or_file_is_left
     assert_eq!(left(&keys, &pids), (0, 0, 0));
     assert_eq!(held(), before);
 }
+
+/// 64 processes create a lock together, then open it together: each gets it, and has it alone.
+#[test]
+fn processes_that_open_at_once_all_get_in() {
+    const PROCESSES: usize = 64;
+    let rounds = if cfg!(debug_assertions) { 10 } else { 200 };
+    let _alone = alone();
+    let names: Vec<String> = (0..PROCESSES).map(|number| format!("m{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (lock, gate) = (Lock::new(&names), board(1));
+    for round in 1..=rounds {
+        // Every second round finds the lock of the round before.
+        let is_new = round % 2 == 1;
+        if is_new {
+            lock.renew();
+        }
+        let mut others: Vec<Other> = names
+            .iter()
+            .map(|name| {
+                Other::start(|| {
+                    until(&gate[0], round);
+                    let mutex: Mutex<u64> = Mutex::open(&lock.conf, name).unwrap();
+                    *mutex.lock().unwrap() += 1;
+                })
+            })
+            .collect();
+        gate[0].store(round, SeqCst);
+        others.iter_mut().for_each(Other::ends_well);
+        let mutex: Mutex<u64> = Mutex::open(&lock.conf, names[0]).unwrap();
+        let expected = PROCESSES as u64 * if is_new { 1 } else { 2 };
+        assert_eq!(*mutex.lock().unwrap(), expected, "round {round}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod cli;
+mod declared;
 mod deploy;
 mod exit;
 mod extras;

@@ -1,5 +1,6 @@
 //! The pools that a command line names, by ini or by segment key.
 
+use crate::declared::{self, DeclaredQueue};
 use crate::exit::Exit;
 use crate::human;
 use clap::ArgGroup;
@@ -33,6 +34,11 @@ impl Which {
     /// Returns the pools that the command line names.
     pub(crate) fn targets(&self) -> Result<Vec<Target>, ConfError> {
         find(self.conf.as_slice(), &self.process, self.key.as_slice())
+    }
+
+    /// Returns the queues that the command line names with its ini.
+    pub(crate) fn queues(&self) -> Result<Vec<DeclaredQueue>, ConfError> {
+        declared::queues(self.conf.as_slice(), &self.process)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `hotpool ls`: the pools of the host or of inis, their owners and their states.
 
 use crate::agreement;
+use crate::declared::{self, DeclaredQueue};
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
@@ -25,7 +26,7 @@ const NANOS: u64 = 1_000_000_000;
 
 /// List pools with their state, owner and age
 ///
-/// Lists the pools of the inis, including those that do not exist yet. Without --conf, lists every pool on
+/// Lists the pools of the inis, including those that do not exist yet, and their queues. Without --conf, lists every pool on
 /// the host in System V memory and /dev/shm. A live server does not notice: the base segment is attached
 /// read-only for a moment, and blocks are not attached at all.
 #[derive(clap::Args)]
@@ -48,11 +49,13 @@ pub(crate) struct Args {
 
 /// Fails if the system does not list its segments.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let rows = if args.conf.is_empty() {
-        host_rows()?
+    let (rows, queues) = if args.conf.is_empty() {
+        (host_rows()?, Vec::new())
     } else {
-        match ConfMgr::load_fleet(&args.conf) {
-            Ok(confs) => conf_rows(&confs),
+        let both = ConfMgr::load_fleet(&args.conf)
+            .and_then(|confs| Ok((conf_rows(&confs), declared::queues(&args.conf, &[])?)));
+        match both {
+            Ok(both) => both,
             Err(error) if out.wants_json() => {
                 out.document(&json!({ "ok": false, "pools": [], "problems": problems::json(&error) }))?;
                 return Ok(problems::exit(&error));
@@ -63,12 +66,17 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
             }
         }
     };
-    let is_sound = !rows.iter().any(|row| row.state.is_problem() || agreement::is_refused(&row.said));
+    let is_sound = queues.iter().all(|queue| queue.exit() == Exit::Ok)
+        && !rows.iter().any(|row| row.state.is_problem() || agreement::is_refused(&row.said));
     if out.wants_json() {
         let pools: Vec<Value> = rows.iter().map(Row::json).collect();
-        out.document(&json!({ "ok": is_sound, "pools": pools, "problems": [] }))?;
+        let queues: Vec<Value> = queues.iter().map(DeclaredQueue::json).collect();
+        out.document(&json!({ "ok": is_sound, "pools": pools, "queues": queues, "problems": [] }))?;
     } else {
         print(&rows, args.all, out)?;
+        for line in queues.iter().flat_map(DeclaredQueue::lines) {
+            out.line(line)?;
+        }
     }
     Ok(if is_sound { Exit::Ok } else { Exit::Problems })
 }

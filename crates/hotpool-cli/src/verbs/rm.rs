@@ -1,5 +1,6 @@
 //! `hotpool rm`: removes pools for good, after showing what that removes.
 
+use crate::declared::{self, DeclaredQueue};
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 /// Remove pools with all their objects, segments and owner semaphores
 ///
 /// Lists what it will remove and asks for confirmation; without a terminal, it needs --yes. If one of the
-/// pools has a live owner or is not hotpool's, nothing is removed at all. Completes an interrupted removal,
+/// pools has a live owner or is not hotpool's, nothing is removed at all. With --conf and without
+/// --process it removes the queues of the ini too. Completes an interrupted removal,
 /// and removes semaphores and blocks that have lost their base.
 #[derive(clap::Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["conf", "key"]), after_help = format!("\
@@ -56,31 +58,69 @@ struct Answer<'a> {
 
 /// Fails only if stdout or stdin does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let targets = match target::find(&args.conf, &args.process, &args.key) {
-        Ok(targets) => targets,
+    let both = target::find(&args.conf, &args.process, &args.key)
+        .and_then(|targets| Ok((targets, declared::queues(&args.conf, &args.process)?)));
+    let (targets, mut queues) = match both {
+        Ok(both) => both,
         Err(error) => return problems::instead_of_pools(&error, out),
     };
-    let plan: Vec<Answer> = targets.iter().map(|target| Answer::of(target, true)).collect();
-    let is_refused = plan.iter().any(|answer| answer.removal.is_err());
-    let is_empty = plan.iter().all(|answer| answer.things().is_empty());
-    if is_refused || is_empty || args.dry_run {
+    queues.retain(DeclaredQueue::exists);
+    let plan = Plan { answers: targets.iter().map(|target| Answer::of(target, true)).collect(), queues };
+    let is_refused = plan.is_refused();
+    if is_refused || plan.is_empty() || args.dry_run {
         print(&plan, Tense::WouldBe, out)?;
         if is_refused {
             complain("nothing was removed");
         }
-        return Ok(exit_of(&plan));
+        return Ok(plan.exit());
     }
     let is_agreed = args.yes || std::io::stdin().is_terminal() && agreed(&plan)?;
     if !is_agreed {
         return decline(&plan, out);
     }
-    let done: Vec<Answer> = targets.iter().map(|target| Answer::of(target, false)).collect();
-    print(&done, Tense::Was, out)?;
-    Ok(exit_of(&done))
+    let answers = targets.iter().map(|target| Answer::of(target, false)).collect();
+    let done = Plan { answers, queues: plan.queues };
+    print(&done, Tense::Was, out)
+}
+
+/// All that is to be removed.
+struct Plan<'a> {
+    answers: Vec<Answer<'a>>,
+    /// Those that exist.
+    queues: Vec<DeclaredQueue>,
+}
+
+impl Plan<'_> {
+    fn is_refused(&self) -> bool {
+        let mut queues = self.queues.iter();
+        self.answers.iter().any(|answer| answer.removal.is_err())
+            || queues.any(|queue| queue.refusal().is_some())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.answers.iter().all(|answer| answer.things().is_empty())
+    }
+
+    fn exit(&self) -> Exit {
+        let queues = self.queues.iter().filter_map(|queue| queue.refusal());
+        Exit::worst([exit_of(&self.answers)].into_iter().chain(queues.map(|_| Exit::Refused)))
+    }
+
+    /// Returns the lines that tell what would be removed.
+    fn lines(&self) -> Vec<String> {
+        let pools = self.answers.iter().flat_map(|answer| lines(answer, Tense::WouldBe));
+        pools
+            .chain(
+                self.queues
+                    .iter()
+                    .flat_map(|queue| queue.refusal().map_or_else(|| queue.lines(), |why| vec![why])),
+            )
+            .collect()
+    }
 }
 
 /// Prints what was not removed, and why.
-fn decline(plan: &[Answer], out: &mut Output) -> Result<Exit> {
+fn decline(plan: &Plan<'_>, out: &mut Output) -> Result<Exit> {
     if std::io::stdin().is_terminal() {
         complain("nothing was removed");
         return Ok(Exit::Refused);
@@ -122,12 +162,12 @@ fn exit_of(answers: &[Answer]) -> Exit {
 }
 
 /// Shows the plan on stderr and asks there, so that stdout holds the result alone.
-fn agreed(plan: &[Answer]) -> Result<bool> {
+fn agreed(plan: &Plan<'_>) -> Result<bool> {
     let mut err = std::io::stderr();
-    for line in plan.iter().flat_map(|answer| lines(answer, Tense::WouldBe)) {
+    for line in plan.lines() {
         writeln!(err, "{line}")?;
     }
-    write!(err, "All objects in these segments will be lost. Remove them? [y/N] ")?;
+    write!(err, "All objects and messages in these segments will be lost. Remove them? [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -144,17 +184,30 @@ enum Tense {
     Was,
 }
 
-fn print(answers: &[Answer], tense: Tense, out: &mut Output) -> Result<()> {
-    if out.wants_json() {
-        let pools: Vec<Value> = answers.iter().map(json_of).collect();
-        let ok = answers.iter().all(|answer| answer.removal.is_ok());
-        let removed = tense == Tense::Was;
-        return Ok(out.document(&json!({ "ok": ok, "removed": removed, "pools": pools, "problems": [] }))?);
+/// Prints the plan, or removes the queues and prints what was removed.
+fn print(plan: &Plan<'_>, tense: Tense, out: &mut Output) -> Result<Exit> {
+    let removed = tense == Tense::Was;
+    let (mut exit, mut said) = (exit_of(&plan.answers), plan.lines());
+    if removed {
+        said = plan.answers.iter().flat_map(|answer| lines(answer, tense)).collect();
+        for answer in plan.queues.iter().map(DeclaredQueue::remove) {
+            exit = Exit::worst([exit, if answer.is_ok() { Exit::Ok } else { Exit::Refused }]);
+            said.push(answer.unwrap_or_else(|why| why));
+        }
     }
-    for line in answers.iter().flat_map(|answer| lines(answer, tense)) {
+    if out.wants_json() {
+        let pools: Vec<Value> = plan.answers.iter().map(json_of).collect();
+        let queues: Vec<Value> = plan.queues.iter().map(DeclaredQueue::json).collect();
+        let ok = exit == Exit::Ok && (removed || !plan.is_refused());
+        out.document(
+            &json!({ "ok": ok, "removed": removed, "pools": pools, "queues": queues, "problems": [] }),
+        )?;
+        return Ok(exit);
+    }
+    for line in said {
         out.line(line)?;
     }
-    Ok(())
+    Ok(exit)
 }
 
 fn lines(answer: &Answer, tense: Tense) -> Vec<String> {

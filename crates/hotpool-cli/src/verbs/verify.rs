@@ -1,5 +1,6 @@
 //! `hotpool verify`: do all invariants of a pool hold, for every byte?
 
+use crate::declared::DeclaredQueue;
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Check every byte of pools against the invariants of the layout
 ///
-/// Reads base and blocks and stores nothing, so it is safe to run next to a live server. Then it reads
+/// With an ini it checks the queues too, except with --process. Reads base and blocks and stores nothing, so it is safe to run next to a live server. Then it reads
 /// suspicious bytes again before it reports them, and reports sums that change meanwhile as notes. The time it
 /// takes grows with the pool.
 #[derive(clap::Args)]
@@ -38,19 +39,25 @@ struct Row {
 
 /// Fails only if stdout does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    let targets = match args.which.targets() {
-        Ok(targets) => targets,
+    let both = args.which.targets().and_then(|targets| Ok((targets, args.which.queues()?)));
+    let (targets, queues) = match both {
+        Ok(both) => both,
         Err(error) => return problems::instead_of_pools(&error, out),
     };
     let walk = |target: Target| Row { walked: target.read(verify_pool), target };
     let rows: Vec<Row> = targets.into_iter().map(walk).collect();
-    let exit = Exit::worst(rows.iter().map(Row::exit));
+    let exits = rows.iter().map(Row::exit).chain(queues.iter().map(DeclaredQueue::exit));
+    let exit = Exit::worst(exits);
     if out.wants_json() {
         let pools: Vec<Value> = rows.iter().map(Row::json).collect();
-        out.document(&json!({ "ok": exit == Exit::Ok, "pools": pools, "problems": [] }))?;
+        let queues: Vec<Value> = queues.iter().map(DeclaredQueue::json).collect();
+        out.document(&json!({ "ok": exit == Exit::Ok, "pools": pools, "queues": queues, "problems": [] }))?;
     } else {
         for row in &rows {
             row.print(out)?;
+        }
+        for line in queues.iter().flat_map(DeclaredQueue::lines) {
+            out.line(line)?;
         }
     }
     Ok(exit)

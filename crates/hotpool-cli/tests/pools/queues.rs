@@ -78,3 +78,38 @@ fn a_work_queue_is_shown_with_what_is_not_finished() {
     drop((tx, rx));
     assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 0);
 }
+
+#[test]
+fn ls_verify_and_rm_know_the_queues_of_an_ini() {
+    let bench = Bench::new();
+    let key = bench.base(1).to_string();
+    let ini = bench.ini(&["zone"]);
+    let text = std::fs::read_to_string(&ini).unwrap();
+    let queue = format!(
+        "\n[queue.moves]\nKey = {key}\nKind = channel\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
+    );
+    std::fs::write(&ini, text + &queue).unwrap();
+    let name = format!("{key} (queue moves)");
+    let says = |args: &[&str], code: i32, line: &str| {
+        let answer = bench.hotpool(&[args, &["--conf", &ini]].concat());
+        assert_eq!(answer.code, code, "{args:?}:\n{}{}", answer.out, answer.err);
+        assert!(answer.out.contains(&format!("{name}: {line}")), "{args:?}:\n{}{}", answer.out, answer.err);
+    };
+    says(&["ls"], 0, "absent: no process has created it yet");
+    let conf = ConfMgr::load(&ini).unwrap();
+    let queue = conf.queue("moves").unwrap();
+    let mut tx: Sender<[u8]> = Sender::open(queue, "zone").unwrap();
+    tx.send(b"north").unwrap();
+    let sound = "sound: channel of 8 messages, 1 sent, 1 of 2 members alive";
+    says(&["ls"], 0, sound);
+    // The pool is absent.
+    says(&["verify"], 7, sound);
+    says(&["rm", "--yes"], 4, "refused: 1 member of it alive; stop them first");
+    assert!(!bench.hotpool(&["rm", "--yes", "--conf", &ini, "--process", "zone"]).out.contains("moves"));
+    drop(tx);
+    says(&["rm", "--dry-run"], 0, "sound: channel of 8 messages, 1 sent, 0 of 2 members alive");
+    let json = bench.hotpool(&["ls", "--json", "--conf", &ini]).json();
+    assert_eq!(json["queues"][0]["state"], "sound", "{json:#}");
+    says(&["rm", "--yes"], 0, "removed");
+    says(&["ls"], 0, "absent: no process has created it yet");
+}
