@@ -1,13 +1,13 @@
 //! The structs of a real game server fit into a pool, and survive a kill.
 
+mod filled;
+
 use hotpool::conf::ProcessConf;
 use hotpool::object::{FixedStr, FixedVec, Maybe};
-use hotpool::share::{Home, remove_pool};
+use hotpool::share::Home;
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject};
 use std::fmt::Debug;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 
 pub(crate) type Text = FixedStr<32>;
 pub(crate) type List<T> = FixedVec<T, 6>;
@@ -181,42 +181,20 @@ impl Visit for Compare {
     }
 }
 
-const ROLE: &str = "HOTPOOL_TEST_ADOPTERS";
-
 /// Runs in the process that is killed: fills a pool and waits.
 #[test]
 fn serve() {
-    let Ok(base) = std::env::var(ROLE) else { return };
-    let mut fill = Fill(open(base.parse().unwrap()));
+    let Some(base) = filled::role() else { return };
+    let mut fill = Fill(open(base));
     bitcraft_tables::visit(&mut fill);
     fill.0.ready().unwrap();
-    println!("filled");
-    std::io::stdin().lock().lines().for_each(drop);
-}
-
-/// Removes the pool, whatever the test does.
-struct Removed(u32);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let removed = remove_pool(Key(self.0), &Home::sysv(), false);
-        assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
-    }
+    filled::wait_for_the_kill();
 }
 
 #[test]
 fn all_tables_of_bitcraft_survive_a_kill() {
     let base = 0x7700_0000 | (std::process::id() & 0x3f_ffff) << 1;
-    let _removed = Removed(base);
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "serve", "--nocapture", "--test-threads=1"]).env(ROLE, base.to_string());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let filled = lines.map_while(Result::ok).any(|line| line.ends_with("filled"));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(filled, "the process has ended before it had filled the pool");
-
+    let _removed = filled::fill_and_kill(base);
     let report = hotpool::inspect::verify_pool(Key(base), &Home::sysv()).unwrap();
     assert!(report.is_sound(), "{report}");
     let mut compare = Compare { pool: open(base), tables: 0, any_bits: 0 };

@@ -1,18 +1,17 @@
 //! Every kind of field survives a kill, and bytes that are no value of it are named and hidden.
 //! Without unsafe code in the program: the derives need none of it.
 
+mod filled;
 mod values;
 
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::verify_pool;
 use hotpool::object::{FixedStr, FixedVec, Maybe, Schema, SchemaText, Stored, check_bytes};
 use hotpool::pool::QuarantineError;
-use hotpool::share::{Home, remove_pool};
+use hotpool::share::Home;
 use hotpool::units::{Bytes, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolError, PoolObject, StartMode};
-use std::io::{BufRead, BufReader};
 use std::mem::offset_of;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use values::{Everything, Grid, Move, Shape, Side, everything};
 
@@ -24,8 +23,6 @@ fn conf() -> ProcessConf {
     conf
 }
 
-/// The name of the variable that has the base key of the process to be killed.
-const ROLE: &str = "HOTPOOL_TEST_TYPES";
 const OBJECTS: u64 = 300;
 
 fn shared(base: u32) -> ProcessConf {
@@ -37,8 +34,8 @@ fn shared(base: u32) -> ProcessConf {
 /// Runs in the process that is killed: fills a pool and waits.
 #[test]
 fn serve() {
-    let Ok(base) = std::env::var(ROLE) else { return };
-    let mut pool = MemoryPoolMgr::open(&shared(base.parse().unwrap())).unwrap();
+    let Some(base) = filled::role() else { return };
+    let mut pool = MemoryPoolMgr::open(&shared(base)).unwrap();
     pool.add_type::<Everything>().unwrap();
     for number in 0..OBJECTS {
         pool.alloc_keyed(number, everything(number)).unwrap();
@@ -47,33 +44,13 @@ fn serve() {
         pool.update_by_key::<Everything, _>(number, |object| *object = everything(number + 1)).unwrap();
     }
     pool.ready().unwrap();
-    println!("filled");
-    std::io::stdin().lock().lines().for_each(drop);
-}
-
-/// Removes the pool, whatever the test does.
-struct Removed(u32);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let removed = remove_pool(Key(self.0), &Home::sysv(), false);
-        assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
-    }
+    filled::wait_for_the_kill();
 }
 
 #[test]
 fn every_kind_of_field_survives_a_kill() {
     let base = 0x7800_0000 | (std::process::id() & 0x3f_ffff) << 1;
-    let _removed = Removed(base);
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "serve", "--nocapture", "--test-threads=1"]).env(ROLE, base.to_string());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let filled = lines.map_while(Result::ok).any(|line| line.ends_with("filled"));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(filled, "the process has ended before it had filled the pool");
-
+    let _removed = filled::fill_and_kill(base);
     let mut pool = MemoryPoolMgr::open(&shared(base)).unwrap();
     assert_eq!(pool.start_mode(), StartMode::Resume);
     pool.add_type::<Everything>().unwrap();

@@ -4,16 +4,21 @@ use crate::bench::Bench;
 use hotpool::ConfMgr;
 use hotpool::queue::{Receiver, Sender, WorkQueue};
 
+/// Returns the key of a queue and an ini that declares it.
+fn ini_with(bench: &Bench, name: &str, kind: &str) -> (String, String) {
+    let (key, ini) = (bench.base(1).to_string(), bench.ini(&["zone"]));
+    let text = std::fs::read_to_string(&ini).unwrap();
+    let queue = format!(
+        "\n[queue.{name}]\nKey = {key}\nKind = {kind}\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
+    );
+    std::fs::write(&ini, text + &queue).unwrap();
+    (key, ini)
+}
+
 #[test]
 fn queues_are_shown_with_their_members_and_removed_when_idle() {
     let bench = Bench::new();
-    let key = bench.base(1).to_string();
-    let ini = bench.ini(&["zone"]);
-    let text = std::fs::read_to_string(&ini).unwrap();
-    let queue = format!(
-        "\n[queue.moves]\nKey = {key}\nKind = channel\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
-    );
-    std::fs::write(&ini, text + &queue).unwrap();
+    let (key, ini) = ini_with(&bench, "moves", "channel");
     let answer = bench.hotpool(&["queues", "--conf", &ini]);
     assert_eq!(answer.code, 0, "{}", answer.out);
     assert!(answer.out.contains(&format!("{key} moves: not created yet")), "{}", answer.out);
@@ -49,13 +54,7 @@ fn queues_are_shown_with_their_members_and_removed_when_idle() {
 #[test]
 fn a_work_queue_is_shown_with_what_is_not_finished() {
     let bench = Bench::new();
-    let key = bench.base(1).to_string();
-    let ini = bench.ini(&["zone"]);
-    let text = std::fs::read_to_string(&ini).unwrap();
-    let queue = format!(
-        "\n[queue.jobs]\nKey = {key}\nKind = work\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
-    );
-    std::fs::write(&ini, text + &queue).unwrap();
+    let (key, ini) = ini_with(&bench, "jobs", "work");
     let conf = ConfMgr::load(&ini).unwrap();
     let queue = conf.queue("jobs").unwrap();
     let mut tx: Sender<[u8]> = Sender::open(queue, "zone").unwrap();
@@ -82,13 +81,7 @@ fn a_work_queue_is_shown_with_what_is_not_finished() {
 #[test]
 fn ls_verify_and_rm_know_the_queues_of_an_ini() {
     let bench = Bench::new();
-    let key = bench.base(1).to_string();
-    let ini = bench.ini(&["zone"]);
-    let text = std::fs::read_to_string(&ini).unwrap();
-    let queue = format!(
-        "\n[queue.moves]\nKey = {key}\nKind = channel\nCapacity = 8\nMessageSize = 64\nWriters = zone\nReaders = zone\n"
-    );
-    std::fs::write(&ini, text + &queue).unwrap();
+    let (key, ini) = ini_with(&bench, "moves", "channel");
     let name = format!("{key} (queue moves)");
     let says = |args: &[&str], code: i32, line: &str| {
         let answer = bench.hotpool(&[args, &["--conf", &ini]].concat());
