@@ -81,6 +81,7 @@ fn a_full_pool_names_the_type_and_the_remedy() {
 fn a_type_that_was_not_added_is_an_error_without_objects() {
     let conf = conf(64 << 10, 1);
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    assert_eq!((pool.iter::<One>().count(), pool.iter_mut::<One>().count()), (0, 0));
     assert_eq!(pool.alloc(One([1])), Err(AllocError::NotAdded("one")));
     assert_eq!(pool.iter::<One>().count(), 0);
     pool.add_type::<One>().unwrap();

@@ -12,6 +12,8 @@ use crate::sys::fork::Origin;
 use memmap2::MmapRaw;
 use std::io;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
 
 /// An inaccessible page of the address space.
 #[derive(Debug)]
@@ -63,12 +65,14 @@ pub(crate) fn span(map: &MmapRaw) -> Range<usize> {
 ///
 /// The kernel chooses the addresses. If something else follows a mapping, another one is created
 /// while the first still exists. Sooner or later one ends where an earlier one begins. The earlier
-/// one is then unmapped, which leaves room for the page.
+/// one is then unmapped, which leaves room for the page. Threads take turns: a mapping of another
+/// one would take that room.
 pub(crate) fn guarded<M>(
     mut map: impl FnMut() -> io::Result<M>,
     pages: impl Fn(&M) -> Range<usize>,
 ) -> io::Result<(M, Guard)> {
-    const TRIES: u32 = 256;
+    const TRIES: u32 = 1024;
+    let _turn = turn();
     let mut earlier: Vec<M> = Vec::new();
     for _ in 0..TRIES {
         let mapped = map()?;
@@ -82,6 +86,20 @@ pub(crate) fn guarded<M>(
     Err(io::Error::new(io::ErrorKind::AddrInUse, "no address with a free page after it was found"))
 }
 
+/// Waits for the turn of this thread, but not for ever: in a forked child, the thread whose turn it
+/// was does not exist.
+fn turn() -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    for _ in 0..1000 {
+        match TURN.try_lock() {
+            Ok(turn) => return Some(turn),
+            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +109,20 @@ mod tests {
     fn a_guard_never_replaces_what_is_mapped() {
         let page = MmapMut::map_anon(PAGE as usize).unwrap();
         assert!(Guard::at(page.as_ptr().addr()).unwrap().is_none());
+    }
+
+    #[test]
+    fn threads_that_map_and_unmap_at_once_all_get_guards() {
+        let map = || MmapMut::map_anon(2 * PAGE as usize).map(MmapRaw::from);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        drop(guarded(map, span).unwrap());
+                    }
+                });
+            }
+        });
     }
 
     #[test]

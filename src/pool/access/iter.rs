@@ -18,6 +18,9 @@ impl<'a, T: PoolObject> Iter<'a, T> {
     pub(crate) fn new(typed: Typed<'a, T>) -> Self {
         Iter { walk: typed.walk() }
     }
+
+    /// An iterator that yields nothing, for a type that was not added.
+    pub(crate) const EMPTY: Self = Iter { walk: Walk::EMPTY };
 }
 
 impl<'a, T: PoolObject> Iterator for Iter<'a, T> {

@@ -3,7 +3,7 @@
 use crate::layout::UndoKind;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
-use crate::pool::access::iter::{IterMut, Sweep};
+use crate::pool::access::iter::{Iter, IterMut, Sweep};
 use crate::pool::access::view::{View, ViewMut};
 use crate::pool::change::guard::{Mark, RefMut};
 use crate::pool::error::AllocError;
@@ -11,6 +11,7 @@ use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::store::extents::Space;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
+use crate::pool::store::walk::WalkMut;
 
 /// The result of [`MemoryPoolMgr::force_get`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,14 +331,18 @@ impl MemoryPoolMgr {
     ///
     /// It yields nothing if the type was not added.
     pub fn iter<T: PoolObject>(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.try_view::<T>().into_iter().flat_map(View::iter)
+        self.try_view::<T>().map_or(Iter::EMPTY, View::iter)
     }
 
     /// Iterates over guards to write all live objects of a type, in the order of their slots.
     ///
     /// It yields nothing if the type was not added.
-    pub fn iter_mut<T: PoolObject>(&mut self) -> impl Iterator<Item = (Id<T>, RefMut<'_, T>)> {
-        self.try_view_mut().into_iter().flat_map(ViewMut::into_iter_mut)
+    pub fn iter_mut<T: PoolObject>(&mut self) -> IterMut<'_, T> {
+        if self.parts_marked {
+            self.forget_parts();
+        }
+        let typed = self.types.of_mut::<T>().and_then(|state| state.slots.typed_mut());
+        IterMut::new(typed.map_or(WalkMut::EMPTY, |typed| typed.into_walk(0)), &self.marks[0])
     }
 
     /// Calls `f` with each live object, which is marked as being written meanwhile.

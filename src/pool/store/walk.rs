@@ -29,10 +29,22 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     }
 }
 
+impl<T> WalkMut<'_, T> {
+    /// A walk over nothing, for a type without slots.
+    pub(crate) const EMPTY: Self = WalkMut { walk: Walk::EMPTY, _exclusive: PhantomData };
+}
+
+impl<T> Walk<'_, T> {
+    /// A walk over nothing.
+    pub(crate) const EMPTY: Self =
+        Walk { slots: None, bits: 0, start: std::ptr::null_mut(), first: 0, next: 0, _type: PhantomData };
+}
+
 /// A walk over the live objects of a type in the order of their slots, one word of the map at a
 /// time.
 pub(crate) struct Walk<'a, T> {
-    slots: &'a Slots,
+    /// `None` if there is nothing to walk over.
+    slots: Option<&'a Slots>,
     /// Remaining bits of the current word.
     bits: u64,
     /// Address and number of the slot of the word's first bit.
@@ -45,8 +57,7 @@ pub(crate) struct Walk<'a, T> {
 
 impl<'a, T: PoolObject> Walk<'a, T> {
     fn from(slots: &'a Slots, from: u32) -> Self {
-        let mut walk =
-            Walk { slots, bits: 0, start: std::ptr::null_mut(), first: 0, next: 0, _type: PhantomData };
+        let mut walk = Walk { slots: Some(slots), ..Walk::EMPTY };
         if from != 0 {
             let number = slots.word_of(from);
             walk.next = number;
@@ -61,11 +72,12 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     #[inline(always)]
     fn refill(&mut self) -> Option<()> {
         // By value, so that an iteration keeps its state in registers.
-        let (bits, start, next) = next_word(self.slots, self.next)?;
+        let slots = self.slots?;
+        let (bits, start, next) = next_word(slots, self.next)?;
         self.bits = bits;
         self.start = start;
         self.next = next;
-        self.first = self.slots.first_of_word(next - 1);
+        self.first = slots.first_of_word(next - 1);
         Some(())
     }
 
@@ -106,7 +118,8 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     /// bits.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
-        let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.slots.is_far());
+        let is_far = self.slots.is_some_and(Slots::is_far);
+        let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && is_far);
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
@@ -133,14 +146,15 @@ impl<'a, T: PoolObject> Walk<'a, T> {
 
     /// Returns the number of slots that are still to come: no more objects than that follow.
     pub(crate) fn slots_left(&self) -> usize {
-        self.slots.capacity().saturating_sub(self.position()) as usize
+        self.slots.map_or(0, |slots| slots.capacity().saturating_sub(self.position()) as usize)
     }
 
     /// Returns the first remaining slot, derived from the map and not from the slots themselves.
     fn position(&self) -> u32 {
+        let Some(slots) = self.slots else { return 0 };
         match self.bits {
-            0 => self.slots.first_of_word(self.next),
-            bits => self.slots.first_of_word(self.next - 1) + bits.trailing_zeros(),
+            0 => slots.first_of_word(self.next),
+            bits => slots.first_of_word(self.next - 1) + bits.trailing_zeros(),
         }
     }
 
