@@ -211,8 +211,8 @@ impl MemoryPoolMgr {
     /// this is killed, the type is either added or not.
     ///
     /// A type that was not added has no objects: reading, iterating and counting find none, and an
-    /// allocation returns [`AllocError::NotAdded`]. A view and a change in a transaction panic,
-    /// because they cannot do what the program asked for.
+    /// allocation returns [`AllocError::NotAdded`](super::AllocError::NotAdded). A view and a change in a
+    /// transaction panic, because they cannot do what the program asked for.
     ///
     /// # Errors
     ///
