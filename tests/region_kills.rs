@@ -3,7 +3,7 @@
 //!
 //! A child is killed after each of its system calls, and after each instruction that changes the head of
 //! a segment. Then the region is whole or absent, the next process goes on, and a removal leaves
-//! nothing. A thousand more rounds kill at random moments (200 in a debug build). An argument runs the
+//! nothing. A thousand more rounds kill at random moments (50 in a debug build). An argument runs the
 //! parts whose name contains it.
 
 #[cfg(target_arch = "x86_64")]
@@ -39,7 +39,7 @@ fn main() {
         kills::stopped();
     }
     if is_chosen("rounds") {
-        kills::rounds(if cfg!(debug_assertions) { 200 } else { 1000 });
+        kills::rounds(if cfg!(debug_assertions) { 50 } else { 1000 });
     }
     println!("region_kills: violations: {bad}; {:.1} s", began.elapsed().as_secs_f64());
     std::process::exit(i32::from(bad != 0));

@@ -213,27 +213,16 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
     let length = path.len();
     // Opening is long and takes the same path each time, so only some of its instructions are
     // killed.
-    let every = if cfg!(debug_assertions) { length.div_ceil(150) } else { 1 };
+    let every = stride(length);
     let (mut kills, mut left) = (0, 0);
-    let mut place = 0;
+    // Another run kills at other places.
+    let mut place = std::process::id() as usize % every;
     loop {
         // A loop that waits is killed only in its first rounds.
         while length > 700 && place + 1 < length && !path.is_new(place, u32::from(length <= 2500)) {
             place += 1;
         }
-        renew();
-        let child = start();
-        let reached = match length > 2500 {
-            true => child.run_to(&path, place),
-            false => {
-                (0..place).for_each(|_| {
-                    if !child.is_done() {
-                        child.step()
-                    }
-                });
-                true
-            }
-        };
+        let (child, reached) = reach(&path, place, &renew, &start);
         let is_over = child.is_done() || length > 2500 && place + 1 >= length;
         if let Some(beside) = scenario.beside {
             beside(&world);
@@ -261,6 +250,40 @@ pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
         }
     );
     (kills, None)
+}
+
+/// Returns how many instructions lie between two kills: 1 in a release build, unless
+/// `HOTPOOL_EVERY` has another number.
+fn stride(length: usize) -> usize {
+    let chosen = std::env::var("HOTPOOL_EVERY").ok().and_then(|text| text.parse::<usize>().ok());
+    match chosen {
+        Some(every) if length > 2500 => every.max(length.div_ceil(150)),
+        Some(every) => every.max(1),
+        None if cfg!(debug_assertions) => length.div_ceil(150),
+        None => 1,
+    }
+}
+
+/// Returns a child that has run to a place, and whether it took the path there. A breakpoint brings
+/// it near; a short operation that leaves the path is run again, step by step.
+fn reach(path: &Path, place: usize, renew: &dyn Fn(), start: &dyn Fn() -> Child) -> (Child, bool) {
+    renew();
+    let child = start();
+    if place + 1 < path.len() && child.run_to(path, place) {
+        return (child, true);
+    }
+    if path.len() > 2500 {
+        return (child, false);
+    }
+    child.kill();
+    renew();
+    let child = start();
+    for _ in 0..place {
+        if !child.is_done() {
+            child.step();
+        }
+    }
+    (child, true)
 }
 
 // States before the operation.
