@@ -18,7 +18,7 @@ use hotpool::conf::{BackendKind, OnCrashLoop, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use std::path::PathBuf;
 
-/// For an operation with many calls: the last 50 (15 in a debug build) are killed, and about as many of those before.
+/// For an operation with many calls: so many of the last are killed, and about as many of those before.
 const LAST: usize = if cfg!(debug_assertions) { 15 } else { 50 };
 
 /// The operation to kill.
