@@ -5,7 +5,7 @@
 //! there. Then the members that are left, and a successor of the dead one, go on: nothing hangs, no
 //! message is torn, lost, invented or given twice without a word, and a torn value comes with
 //! `OwnerDied`. Two scenarios begin where another process was killed in the middle of a send. An
-//! argument runs the scenarios whose name contains it. `HOTPOOL_EVERY=8` kills after each eighth
+//! argument runs the scenarios whose name contains it. `HOTPOOL_EVERY=16` kills after each sixteenth
 //! instruction, which takes a minute and not half an hour.
 
 #[cfg(target_arch = "x86_64")]
