@@ -153,6 +153,8 @@ fn mappings(facts: &SegmentFacts) -> Vec<(i32, bool)> {
 
 /// Returns whether there are more attaches than observers and visible readers.
 fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32) -> bool {
+    // An observer is registered under the key, and the key does not lead to a removed segment.
+    let observers = if facts.removed { 0 } else { observers };
     let uncounted = facts.attached.unwrap_or(0).saturating_sub(observers.into());
     if uncounted == 0 {
         return false;
@@ -162,4 +164,31 @@ fn is_attached_unseen(backend: BackendKind, facts: &SegmentFacts, observers: u32
         _ => Vec::new(),
     };
     uncounted > in_sight.len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Bytes;
+
+    #[test]
+    fn an_observer_of_the_key_does_not_hide_the_owner_of_a_removed_segment() {
+        let facts = |removed| SegmentFacts {
+            bytes: Bytes(4096),
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            // No segment of this host.
+            id: u64::MAX,
+            creator_pid: None,
+            last_pid: None,
+            attached: Some(1),
+            removed,
+            changed: 0,
+            last_attach: None,
+            last_detach: None,
+        };
+        assert!(is_attached_unseen(BackendKind::Sysv, &facts(true), 1));
+        assert!(!is_attached_unseen(BackendKind::Sysv, &facts(false), 1));
+    }
 }

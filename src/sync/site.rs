@@ -253,8 +253,9 @@ fn find_or_make(
     Ok(segment)
 }
 
-/// Returns the complete segment that the members of another set left behind, or that a process of
-/// this set has filled. Removes one that no process has filled. This process is the maker.
+/// Returns the complete segment under the key, and records this set in it. Waits until no member of
+/// an earlier set has it attached, and removes a segment that is not complete. The caller is the
+/// maker.
 fn take_over(spec: &Spec<'_>, seats: Seats) -> Result<Option<Segment>, OpenError> {
     let (key, until) = (spec.key, Instant::now() + spec.wait);
     let backend = Home::sysv().open();

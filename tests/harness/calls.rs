@@ -253,8 +253,8 @@ pub fn kill_at_calls(operation: &Operation, tally: &mut Tally) {
         }
     }
     for &call in &kills {
-        let behind = |child: &Child| (0..call).all(|_| child.to_change().is_some());
-        if kill(format!("killed after call {call} of {calls}"), &behind) {
+        let to_call = |child: &Child| (0..call).all(|_| child.to_change().is_some());
+        if kill(format!("killed after call {call} of {calls}"), &to_call) {
             return;
         }
     }
