@@ -170,6 +170,23 @@ fn all_meet_at_a_barrier_and_those_that_are_missing_are_named() {
 }
 
 #[test]
+fn a_round_that_others_complete_after_a_timeout_is_returned_by_the_next_wait() {
+    let _alone = alone();
+    let lock = Lock::new(&["a", "b"]);
+    let [a, b] = ["a", "b"].map(|name| Barrier::open(&lock.conf, name).unwrap());
+    for round in [1, 2] {
+        assert_eq!(a.wait_timeout(SHORT).unwrap_err().round, round);
+        assert_eq!(b.wait_timeout(SHORT), Ok(round));
+        assert_eq!(a.wait_timeout(SHORT), Ok(round));
+    }
+    assert_eq!(a.wait_timeout(SHORT).unwrap_err().round, 3);
+    drop(a);
+    let a = Barrier::open(&lock.conf, "a").unwrap();
+    assert_eq!(b.wait_timeout(SHORT), Ok(3));
+    assert_eq!(a.wait_timeout(SHORT), Ok(3));
+}
+
+#[test]
 fn members_that_create_a_lock_together_all_get_it() {
     let _alone = alone();
     let lock = Lock::new(&["a", "b", "c", "d"]);

@@ -25,7 +25,9 @@ record!(BarrierRec, 64);
 #[repr(C)]
 struct Arrived {
     round: Shared,
-    spare: [Shared; 7],
+    /// The last round that a wait of the member has returned.
+    told: Shared,
+    spare: [Shared; 6],
 }
 
 record!(Arrived, 64);
@@ -85,7 +87,7 @@ impl Barrier {
     /// # Errors
     ///
     /// `Incomplete` names the members that have not arrived. This member still counts as arrived,
-    /// and its next wait is for the same round.
+    /// and its next wait is for the same round, also if the others complete it before.
     pub fn wait_timeout(&self, most: Duration) -> Result<u64, Incomplete> {
         self.meet(Some(most))
     }
@@ -97,20 +99,17 @@ impl Barrier {
 
     fn meet(&self, most: Option<Duration>) -> Result<u64, Incomplete> {
         let mut patience = Patience::new(most, FOR_A_MESSAGE);
-        let round = self.barrier.round.load().wrapping_add(1);
-        if let Some(mine) = self.arrived.get(self.site.me) {
-            mine.round.swap(round);
-        }
+        let round = self.arrive();
         loop {
             self.complete(round);
-            if self.barrier.round.load() >= round {
+            if self.is_over(round) {
                 return Ok(round);
             }
             if patience.spin() {
                 continue;
             }
             self.barrier.bell.swap(1);
-            if self.barrier.round.load() >= round {
+            if self.is_over(round) {
                 return Ok(round);
             }
             if patience.is_over() {
@@ -118,6 +117,30 @@ impl Barrier {
             }
             patience.sleep(&self.barrier.bell, 1);
         }
+    }
+
+    /// Arrives in the next round, or in the one in which this member has arrived without a wait that
+    /// returned it; returns its number.
+    fn arrive(&self) -> u64 {
+        let current = self.barrier.round.load();
+        let next = current.wrapping_add(1);
+        let Some(mine) = self.arrived.get(self.site.me) else { return next };
+        let (arrived, told) = (mine.round.load(), mine.told.load());
+        // Others may have completed the round since the earlier wait ended.
+        if arrived > told && [current, next].contains(&arrived) {
+            return arrived;
+        }
+        mine.round.swap(next);
+        next
+    }
+
+    /// Returns whether a round is complete, and records that this member knows.
+    fn is_over(&self, round: u64) -> bool {
+        let is_over = self.barrier.round.load() >= round;
+        if is_over && let Some(mine) = self.arrived.get(self.site.me) {
+            mine.told.store(round);
+        }
+        is_over
     }
 
     /// Advances to the round if all members have arrived.
