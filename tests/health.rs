@@ -5,12 +5,16 @@ use hotpool::conf::ProcessConf;
 use hotpool::share::{Home, Loss, remove_pool};
 use hotpool::units::{Bytes, Key};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A pool of a test; removes everything that is left of it.
 struct Site(ProcessConf);
 
 impl Site {
-    fn new(number: u32) -> Self {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 16, "a test process has keys for 16 pools");
         let base = 0x5200_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
         Site(ProcessConf::new("zone", Key(base), Bytes(64 << 10), &[Key(base + 1), Key(base + 2)]))
     }
@@ -32,7 +36,7 @@ fn ipcrm(what: &str, key: Key) {
 
 #[test]
 fn an_untouched_pool_is_good() {
-    let site = Site::new(0);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     assert!(pool.health().is_good());
     assert_eq!(pool.health().to_string(), "good");
@@ -42,7 +46,7 @@ fn an_untouched_pool_is_good() {
 
 #[test]
 fn a_removed_segment_is_noticed_and_named() {
-    let site = Site::new(1);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let [_, second] = site.0.shm_keys[..] else { panic!() };
     ipcrm("-M", second);
@@ -59,7 +63,7 @@ fn a_removed_segment_is_noticed_and_named() {
 /// semaphores.
 #[test]
 fn a_lock_that_the_kernel_released_is_noticed() {
-    let site = Site::new(7);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     assert!(pool.health().is_good());
     // SAFETY: integers only.
@@ -71,7 +75,7 @@ fn a_lock_that_the_kernel_released_is_noticed() {
 
 #[test]
 fn removed_semaphores_are_noticed_and_cost_no_objects() {
-    let site = Site::new(2);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     ipcrm("-S", site.0.base_key);
     let health = pool.health();
@@ -89,7 +93,7 @@ fn removed_semaphores_are_noticed_and_cost_no_objects() {
 
 #[test]
 fn another_segment_under_the_key_is_noticed() {
-    let site = Site::new(3);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let block = site.0.shm_keys[0];
     ipcrm("-M", block);

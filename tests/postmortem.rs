@@ -7,6 +7,7 @@ use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject, TxError};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
@@ -25,7 +26,10 @@ struct Corpse {
 struct Site(ProcessConf);
 
 impl Site {
-    fn new(number: u32) -> Self {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 16, "a test process has keys for 16 pools");
         let base = 0x5300_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
         Site(conf(base))
     }
@@ -86,7 +90,7 @@ fn server() {
 
 #[test]
 fn a_dead_process_leaves_its_last_operation_object_and_notes() {
-    let site = Site::new(0);
+    let site = Site::new();
     site.die("writing");
     let found = site.read();
     assert_eq!(
@@ -117,7 +121,7 @@ fn a_dead_process_leaves_its_last_operation_object_and_notes() {
 
 #[test]
 fn reading_changes_nothing_and_a_second_reading_agrees() {
-    let site = Site::new(1);
+    let site = Site::new();
     site.die("freeing");
     let first = site.read();
     let operation = first.operation.as_ref().unwrap();
@@ -135,7 +139,7 @@ fn reading_changes_nothing_and_a_second_reading_agrees() {
 
 #[test]
 fn several_guards_name_the_type_even_after_the_next_start() {
-    let site = Site::new(2);
+    let site = Site::new();
     site.die("all");
     let found = site.read();
     let [mark] = &found.being_written[..] else { panic!("{:?}", found.being_written) };
@@ -147,7 +151,7 @@ fn several_guards_name_the_type_even_after_the_next_start() {
 
 #[test]
 fn a_live_pool_is_read_while_its_owner_runs() {
-    let site = Site::new(3);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     pool.note(1, 0, 0);
     let found = site.read();
@@ -161,7 +165,7 @@ fn a_live_pool_is_read_while_its_owner_runs() {
 
 #[test]
 fn the_black_box_keeps_the_last_notes_and_tells_program_tags_apart() {
-    let site = Site::new(4);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     for number in 0..5000 {
         pool.note(number | 1 << 31, number.into(), 0);
@@ -176,7 +180,7 @@ fn the_black_box_keeps_the_last_notes_and_tells_program_tags_apart() {
 
 #[test]
 fn the_tags_of_the_last_transactions_are_noted_when_they_are_committed() {
-    let site = Site::new(6);
+    let site = Site::new();
     let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
     pool.add_type::<Monster>().unwrap();
     let wolf = pool.alloc(Monster { hp: 1 }).unwrap();

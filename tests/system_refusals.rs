@@ -14,6 +14,7 @@ use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, MemoryPoolMgr, PoolObject, TxError};
 use skip::skipped;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const ROLE: &str = "HOTPOOL_TEST_SYSTEM_REFUSALS";
 const MOUNTS: &str = "exec unshare --mount --propagation private \"$@\"";
@@ -26,7 +27,10 @@ struct Page {
 }
 
 /// Runs a case in its own process, launched by `script`, whose `$@` is that process.
-fn run(role: &str, number: u32, script: &str) {
+fn run(role: &str, script: &str) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(number < 8, "a test process has keys for 8 pools");
     let dir = tempfile::tempdir().unwrap();
     let base = Key(0x7600_0000 | (std::process::id() & 0x3ffff) << 6 | number << 3);
     let mut command = Command::new("sh");
@@ -52,47 +56,47 @@ fn may_mount() -> bool {
 #[test]
 fn a_full_file_system_is_named() {
     if may_mount() {
-        run("full-dir", 0, MOUNTS);
-        run("full-shm", 1, MOUNTS);
+        run("full-dir", MOUNTS);
+        run("full-shm", MOUNTS);
     }
 }
 
 #[test]
 fn growth_into_a_full_file_system_names_it() {
     if may_mount() {
-        run("growth", 2, MOUNTS);
+        run("growth", MOUNTS);
     }
 }
 
 #[test]
 fn a_growth_that_fails_in_a_transaction_leaves_nothing() {
     if may_mount() {
-        run("growth-in-tx", 6, MOUNTS);
+        run("growth-in-tx", MOUNTS);
     }
 }
 
 #[test]
 fn a_cold_start_that_fails_at_its_third_segment_leaves_nothing() {
     if may_mount() {
-        run("third-segment", 7, MOUNTS);
+        run("third-segment", MOUNTS);
     }
 }
 
 #[test]
 fn a_missing_dev_shm_is_named() {
     if may_mount() {
-        run("no-shm", 3, MOUNTS);
+        run("no-shm", MOUNTS);
     }
 }
 
 #[test]
 fn system_v_calls_that_a_filter_refuses_are_named() {
-    run("filter", 4, "exec \"$@\"");
+    run("filter", "exec \"$@\"");
 }
 
 #[test]
 fn a_limit_of_the_address_space_is_named() {
-    run("address-space", 5, "exec \"$@\"");
+    run("address-space", "exec \"$@\"");
 }
 
 /// Runs one of the cases if this process was launched for it.

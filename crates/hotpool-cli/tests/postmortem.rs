@@ -6,11 +6,15 @@ use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Site(ProcessConf);
 
 impl Site {
-    fn new(number: u32) -> Self {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 16, "a test process has keys for 16 pools");
         Site(conf(0x5400_0000 | (std::process::id() & 0xffff) << 8 | number << 4))
     }
 
@@ -60,7 +64,7 @@ fn server() {
 
 #[test]
 fn a_dead_server_is_reported_in_text_and_in_json() {
-    let site = Site::new(0);
+    let site = Site::new();
     let mut server = Command::new(std::env::current_exe().unwrap());
     server.args(["--exact", "server"]).env("HOTPOOL_TEST_SERVER", site.0.base_key.0.to_string());
     assert!(!server.output().unwrap().status.success());
@@ -94,7 +98,7 @@ fn a_dead_server_is_reported_in_text_and_in_json() {
 
 #[test]
 fn a_running_server_is_reported_without_disturbance() {
-    let site = Site::new(1);
+    let site = Site::new();
     let pool = MemoryPoolMgr::open(&site.0).unwrap();
     let words = text(&hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]));
     assert!(words.contains(": running: pid ") && words.contains("not ready yet"), "{words}");
@@ -110,7 +114,7 @@ struct Player {
 
 #[test]
 fn an_object_torn_by_a_panic_of_this_owner_is_not_blamed_on_an_earlier_one() {
-    let site = Site::new(3);
+    let site = Site::new();
     let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
     pool.add_type::<Player>().unwrap();
     let player = pool.alloc(Player { gold: 1 }).unwrap();
@@ -126,7 +130,7 @@ fn an_object_torn_by_a_panic_of_this_owner_is_not_blamed_on_an_earlier_one() {
 
 #[test]
 fn a_missing_pool_and_a_missing_process_are_problems() {
-    let site = Site::new(2);
+    let site = Site::new();
     let told = hotpool(&["postmortem", "--key", &site.0.base_key.to_string()]);
     assert_eq!(told.status.code(), Some(7));
     assert!(
@@ -182,7 +186,7 @@ fn doctor_exits_with_one_and_the_remedy_if_something_needs_attention() {
 
 #[test]
 fn doctor_checks_the_pools_of_an_ini() {
-    let site = Site::new(3);
+    let site = Site::new();
     drop(MemoryPoolMgr::open(&site.0).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let told = json(&hotpool(&["doctor", "--conf", &site.ini(folder.path()), "--json"]));
