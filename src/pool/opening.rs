@@ -98,7 +98,11 @@ impl Opening<'_> {
     /// Creates a pool where none exists.
     fn cold(&self, prospect: Prospect) -> Result<Opened, PoolError> {
         let told = self.look_elsewhere(&prospect)?;
-        let pending = judging::all_new(self.conf, &prospect).map_err(|error| self.name_owner(error))?;
+        let pending = judging::all_new(self.conf, &prospect).map_err(|error| match prospect.is_outrun() {
+            // The blocks belong to the base that another start has created since.
+            true => ShareError::Outrun { key: self.conf.base_key }.into(),
+            false => self.name_owner(error),
+        })?;
         let first_generation = move_aside::first_generation(self.conf);
         let share = prospect
             .take(Vec::new(), &mut |region: &Region| base::make(region, self.conf, first_generation))?;

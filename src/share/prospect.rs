@@ -84,6 +84,14 @@ impl Prospect {
         complete.map_or([0; 2], |head| head.pool_id)
     }
 
+    /// Returns whether a start in another namespace has created or replaced the base since it was
+    /// judged.
+    pub(crate) fn is_outrun(&self) -> bool {
+        let backend = &*self.ground.backend;
+        let now = backend.find(self.ground.key).ok().flatten();
+        self.ground.lock.as_ref().is_some_and(|lock| !lock.is_on(backend, now.as_ref()))
+    }
+
     /// Judges a block that the pool names.
     pub(crate) fn judge_block(&self, want: &BlockWant) -> Result<Judged, ShareError> {
         self.ground.judge_block(want)
