@@ -1,5 +1,7 @@
 //! Descriptions of types: fields, and the rule that says which bytes are a value.
 
+use crate::object::change::Change;
+
 /// One field of a struct, or one variant of an enum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
@@ -26,6 +28,8 @@ pub struct TypeDesc {
     pub rank: usize,
     /// Which bytes are a value, as in [`Stored::RULE`](crate::object::Stored::RULE).
     pub rule: &'static Rule,
+    /// Declared changes, as in [`Schema::CHANGES`](crate::object::Schema::CHANGES).
+    pub changes: &'static [Change],
 }
 
 /// Which bytes are a value of a type, and which of them count.

@@ -52,7 +52,15 @@ mod tests {
     use crate::object::{Field, Stored, TypeDesc};
 
     fn field(name: &'static str, of: u64, offset: usize) -> Field {
-        let desc = TypeDesc { name: "T", size: 4, fingerprint: of, fields: &[], rank: 0, rule: u32::RULE };
+        let desc = TypeDesc {
+            name: "T",
+            size: 4,
+            fingerprint: of,
+            fields: &[],
+            rank: 0,
+            rule: u32::RULE,
+            changes: &[],
+        };
         Field { name, desc, offset }
     }
 

@@ -1,12 +1,15 @@
 //! Types that a program keeps in a pool, their schemas, and handles to objects.
 
 mod admit;
+mod change;
 mod desc;
 mod fingerprint;
 mod fixed;
 mod id;
 mod link;
 mod maybe;
+#[cfg_attr(not(test), allow(dead_code, reason = "the pool does not migrate yet"))]
+mod migrate;
 mod place;
 mod pool_object;
 mod schema;
@@ -18,6 +21,8 @@ mod value;
 
 #[doc(hidden)]
 pub use admit::admit;
+#[doc(hidden)]
+pub use change::{Change, How};
 pub use desc::Field;
 #[doc(hidden)]
 pub use desc::{Rule, TypeDesc, offset_in_c, payload_offset};
@@ -29,6 +34,8 @@ pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use maybe::Maybe;
+#[allow(unused_imports, reason = "the pool does not migrate yet")]
+pub(crate) use migrate::{Misfit, NewType, Plan, Refusal, Step};
 pub use place::{DoesNotFit, NotReadable, Place};
 #[doc(hidden)]
 pub use place::{list_fits, part_fits, read_list, write_list};
@@ -40,5 +47,7 @@ pub use stored::Stored;
 pub(crate) use stored_rule::StoredRule;
 #[cfg(test)]
 pub(crate) use value::bytes_for_tests;
+#[doc(hidden)]
+pub use value::write_value;
 pub use value::{BadValue, check_bytes};
-pub(crate) use value::{check_at, scrub};
+pub(crate) use value::{check_at, check_rule, scrub};

@@ -1,5 +1,6 @@
 //! Schemas: the fields of a type, which a later build compares with its own.
 
+use crate::object::change::Change;
 use crate::object::desc::{Field, TypeDesc};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::stored::Stored;
@@ -11,13 +12,19 @@ impl TypeDesc {
     pub const fn of<T: Schema>(name: &'static str) -> Self {
         let size = size_of::<T>();
         let (fingerprint, fields, rank) = (T::FINGERPRINT, T::FIELDS, T::RANK);
-        TypeDesc { name, size, fingerprint, fields, rank, rule: T::RULE }
+        TypeDesc { name, size, fingerprint, fields, rank, rule: T::RULE, changes: T::CHANGES }
     }
 
     /// Describes a variant of an enum: its number in a tag of `size` bytes, and its fields.
-    pub const fn variant(name: &'static str, size: usize, value: u64, fields: &'static [Field]) -> Self {
+    pub const fn variant(
+        name: &'static str,
+        size: usize,
+        value: u64,
+        fields: &'static [Field],
+        changes: &'static [Change],
+    ) -> Self {
         let fingerprint = Fingerprint::new("variant").number(value).fields(fields).finish();
-        TypeDesc { name, size, fingerprint, fields, rank: 0, rule: u8::RULE }
+        TypeDesc { name, size, fingerprint, fields, rank: 0, rule: u8::RULE, changes }
     }
 }
 
@@ -111,6 +118,10 @@ pub trait Schema: Stored {
     /// Number of array dimensions: 0 for a type that is no array, 1 for `[T; N]`, 2 for an array of
     /// arrays.
     const RANK: usize = 0;
+    /// Declared changes of the type, for objects of an earlier build; for an array, those of its
+    /// element.
+    #[doc(hidden)]
+    const CHANGES: &'static [Change] = &[];
 }
 
 macro_rules! scalars {
@@ -149,6 +160,7 @@ impl<T: Schema, const N: usize> Schema for [T; N] {
     const FINGERPRINT: u64 = Fingerprint::new("array").number(T::FINGERPRINT).number(N as u64).finish();
     const FIELDS: &'static [Field] = T::FIELDS;
     const RANK: usize = T::RANK + 1;
+    const CHANGES: &'static [Change] = T::CHANGES;
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 use crate::object::desc::{Field, Kind, Rule};
 use crate::object::stored::Stored;
 use std::fmt;
+use std::mem::MaybeUninit;
 
 /// Bytes of a segment are no value of the type that they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +61,29 @@ impl BadValue {
 ///
 /// Names the first field that has no value of its type.
 pub fn check_bytes<T: Stored>(bytes: &[u8]) -> Result<(), BadValue> {
-    if bytes.len() != size_of::<T>() {
-        let (found, expected) = (bytes.len(), size_of::<T>());
+    check_rule(T::RULE, bytes)
+}
+
+/// Checks whether `bytes` are a value, as [`check_bytes`] does.
+pub(crate) fn check_rule(rule: &Rule, bytes: &[u8]) -> Result<(), BadValue> {
+    if bytes.len() != rule.size {
+        let (found, expected) = (bytes.len(), rule.size);
         return Err(BadValue::new(format!("{found} bytes are no value of {expected} bytes")));
     }
-    // SAFETY: there are as many bytes as the type has.
-    unsafe { check_at(T::RULE, bytes.as_ptr()) }
+    // SAFETY: there are as many bytes as the rule is for.
+    unsafe { check_at(rule, bytes.as_ptr()) }
+}
+
+/// Writes a value with zeros for its padding. Does nothing if `bytes` has another size.
+pub fn write_value<T: Stored>(value: T, bytes: &mut [u8]) {
+    let mut value = MaybeUninit::new(value);
+    let at = value.as_mut_ptr().cast::<u8>();
+    if bytes.len() == size_of::<T>() {
+        // SAFETY: the value that was just moved there.
+        unsafe { scrub(T::RULE, at) };
+        // SAFETY: as many bytes as the value has; all are initialised now, and `value` is ours.
+        unsafe { std::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), bytes.len()) };
+    }
 }
 
 /// Checks whether the bytes at an address are a value.

@@ -1,13 +1,12 @@
 //! Parses `#[pool(..)]`.
 
+use crate::meta::{former, key_of, literal, place, pool_attributes};
 use crate::problems::Problems;
 use crate::snake::snake_case;
 use proc_macro2::Span;
-use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Attribute, DeriveInput, Expr, ExprLit, Field, Ident, Lit, Meta, Path, Token};
+use syn::{DeriveInput, Ident, Lit, Meta, Path, Token};
 
 /// Copy of `hotpool::limits::MAX_TYPE_ID`; the generated code compares the number again.
 const MAX_ID: u16 = 1023;
@@ -23,6 +22,8 @@ pub(crate) struct Args {
     pub(crate) id: u16,
     pub(crate) name: String,
     pub(crate) keyed: bool,
+    /// Names of the fields that are gone.
+    pub(crate) removed: Vec<String>,
     /// The path of the `hotpool` crate.
     pub(crate) krate: Path,
 }
@@ -34,6 +35,15 @@ struct Said {
     name: Option<Meta>,
     keyed: Option<Meta>,
     krate: Option<Meta>,
+    removed: Vec<String>,
+}
+
+/// The validated keys of the `#[pool(..)]` of a type for fields.
+pub(crate) struct PartArgs {
+    /// Names of the fields or variants that are gone.
+    pub(crate) removed: Vec<String>,
+    /// The path of the `hotpool` crate.
+    pub(crate) krate: Path,
 }
 
 /// Parses the `#[pool(..)]` of a struct; several attributes are read as one.
@@ -44,39 +54,15 @@ pub(crate) fn parse(input: &DeriveInput, problems: &mut Problems) -> Option<Args
     let name = name(said.name.as_ref(), &input.ident, problems);
     let keyed = keyed(said.keyed.as_ref(), problems);
     let krate = krate(said.krate.as_ref(), problems);
-    Some(Args { id: id?, name: name?, keyed: keyed?, krate: krate? })
+    Some(Args { id: id?, name: name?, keyed: keyed?, removed: said.removed, krate: krate? })
 }
 
-/// Parses the `#[pool(..)]` of a nested struct, in which only the path of the crate counts.
-pub(crate) fn parse_part(input: &DeriveInput, problems: &mut Problems) -> Option<Path> {
+/// Parses the `#[pool(..)]` of a nested struct, in which `removed` and the path of the crate count.
+pub(crate) fn parse_part(input: &DeriveInput, problems: &mut Problems) -> Option<PartArgs> {
     // If the struct derives `PoolObject`, too, the compiler reports the duplicate schema.
-    krate(Said::by(input, problems).krate.as_ref(), problems)
-}
-
-/// Returns whether a field of an object has `#[pool(transient)]`, and refuses everything else.
-pub(crate) fn is_transient(field: &Field, problems: &mut Problems) -> bool {
-    let mut found = false;
-    for attr in pool_attributes(&field.attrs) {
-        match attr.parse_args::<Ident>() {
-            Ok(word) if word == "transient" => found = true,
-            _ => problems.under(
-                attr,
-                "only `#[pool(transient)]` applies to a field: write all other keys above the struct",
-            ),
-        }
-    }
-    found
-}
-
-/// Refuses `#[pool(..)]` on fields that are not those of an object, where it would have no effect.
-pub(crate) fn refuse_on_fields(fields: &[&Field], problems: &mut Problems) {
-    for attr in fields.iter().flat_map(|field| pool_attributes(&field.attrs)) {
-        problems.under(attr, "`#[pool(..)]` applies to the fields of an object alone: write it there");
-    }
-}
-
-fn pool_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("pool"))
+    let said = Said::by(input, problems);
+    let krate = krate(said.krate.as_ref(), problems)?;
+    Some(PartArgs { removed: said.removed, krate })
 }
 
 impl Said {
@@ -99,8 +85,9 @@ impl Said {
             "name" => &mut self.name,
             "keyed" => &mut self.keyed,
             "crate" => &mut self.krate,
+            "removed" => return self.removed.extend(former(&meta, problems)),
             _ => {
-                let known = "the keys are `id = 7`, `name = \"player\"`, `keyed` and `crate = \"..\"`";
+                let known = "the keys are `id = 7`, `name = \"player\"`, `keyed`, `removed = \"..\"` and `crate = \"..\"`";
                 return problems
                     .under(meta.path(), format_args!("`#[pool(..)]` has no key `{key}`: {known}"));
             }
@@ -110,10 +97,6 @@ impl Said {
         }
         *entry = Some(meta);
     }
-}
-
-fn key_of(path: &Path) -> String {
-    path.get_ident().map_or_else(|| path.to_token_stream().to_string(), Ident::to_string)
 }
 
 fn id(said: Option<&Meta>, ident: &Ident, problems: &mut Problems) -> Option<u16> {
@@ -177,26 +160,4 @@ fn krate(said: Option<&Meta>, problems: &mut Problems) -> Option<Path> {
         problems.at(place(meta), why);
     }
     path
-}
-
-/// Returns the literal after `key =`, including one that a `macro_rules` variable stands for.
-fn literal(meta: &Meta) -> Option<&Lit> {
-    let Meta::NameValue(pair) = meta else { return None };
-    let mut value = &pair.value;
-    loop {
-        match value {
-            Expr::Lit(ExprLit { lit, .. }) => return Some(lit),
-            Expr::Group(group) => value = &group.expr,
-            Expr::Paren(paren) => value = &paren.expr,
-            _ => return None,
-        }
-    }
-}
-
-/// Returns the span of the value, or of the key if it has none.
-fn place(meta: &Meta) -> Span {
-    match meta {
-        Meta::NameValue(pair) => pair.value.span(),
-        other => other.span(),
-    }
 }

@@ -1,6 +1,7 @@
 //! Generates the code of the derives.
 
 use crate::args;
+use crate::field_args::{FieldArgs, Within, change, of_variant};
 use crate::problems::Problems;
 use crate::shape::{Enum, Shape, shape};
 use crate::type_name::type_name;
@@ -15,13 +16,14 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let shape = shape(input, true, &mut problems);
     let args = args::parse(input, &mut problems);
-    let transient = transient(shape.as_ref(), &mut problems);
+    let krate = args.as_ref().map_or_else(|| parse_quote!(::hotpool), |args| args.krate.clone());
+    let changes = Changes::of(&krate, shape.as_ref(), Within::Object, &mut problems);
     let (shape, args) = problems.unless_any(shape.zip(args))?;
 
     let ident = &input.ident;
-    let args::Args { id, name, keyed, krate } = args;
-    let schema = schema_impl(&krate, input, &shape);
-    let reset = reset(&transient);
+    let args::Args { id, name, keyed, removed, krate } = args;
+    let reset = reset(&changes.transient);
+    let schema = schema_impl(&krate, input, &shape, changes.with_removed(&krate, &removed));
     Ok(quote! {
         #schema
 
@@ -41,21 +43,58 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
 pub(crate) fn schema(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut problems = Problems::default();
     let shape = shape(input, false, &mut problems);
-    let fields = shape.as_ref().map(Shape::fields).unwrap_or_default();
-    args::refuse_on_fields(&fields, &mut problems);
-    let krate = args::parse_part(input, &mut problems);
-    let (shape, krate) = problems.unless_any(shape.zip(krate))?;
-    Ok(schema_impl(&krate, input, &shape))
+    let args = args::parse_part(input, &mut problems);
+    let krate = args.as_ref().map_or_else(|| parse_quote!(::hotpool), |args| args.krate.clone());
+    let changes = Changes::of(&krate, shape.as_ref(), Within::Part, &mut problems);
+    let (shape, args) = problems.unless_any(shape.zip(args))?;
+    Ok(schema_impl(&krate, input, &shape, changes.with_removed(&krate, &args.removed)))
 }
 
-/// Returns the transient fields of an object.
-fn transient(shape: Option<&Shape<'_>>, problems: &mut Problems) -> Vec<Member> {
-    let Some(Shape::Struct(fields)) = shape else {
-        args::refuse_on_fields(&shape.map(Shape::fields).unwrap_or_default(), problems);
-        return Vec::new();
-    };
-    let marked = fields.iter().enumerate().filter(|(_, field)| args::is_transient(field, problems));
-    marked.map(|(at, field)| member(at, field).0).collect()
+/// The declared changes of a type, as expressions.
+#[derive(Default)]
+struct Changes {
+    /// Those of the struct or enum itself.
+    own: Vec<TokenStream>,
+    /// Those of the fields of each variant.
+    of_variants: Vec<Vec<TokenStream>>,
+    /// The transient fields.
+    transient: Vec<Member>,
+}
+
+impl Changes {
+    /// Reads the attributes of all fields and variants.
+    fn of(krate: &Path, shape: Option<&Shape<'_>>, within: Within, problems: &mut Problems) -> Self {
+        let mut found = Changes::default();
+        match shape {
+            None => {}
+            Some(Shape::Struct(fields)) => {
+                for (at, field) in fields.iter().enumerate() {
+                    let (member, name) = member(at, field);
+                    let args = FieldArgs::parse(field, within, problems);
+                    found.own.extend(args.changes(krate, &name, field));
+                    found.transient.extend(args.transient.then_some(member));
+                }
+            }
+            Some(Shape::Enum(of)) => {
+                for (variant, _) in &of.variants {
+                    let (outer, mut inner) = of_variant(krate, variant, problems);
+                    for (at, field) in variant.fields.iter().enumerate() {
+                        let (_, name) = member(at, field);
+                        let args = FieldArgs::parse(field, Within::Part, problems);
+                        inner.extend(args.changes(krate, &name, field));
+                    }
+                    found.own.extend(outer);
+                    found.of_variants.push(inner);
+                }
+            }
+        }
+        found
+    }
+
+    fn with_removed(mut self, krate: &Path, removed: &[String]) -> Self {
+        self.own.extend(removed.iter().map(|name| change(krate, name, quote!(Removed))));
+        self
+    }
 }
 
 /// Generates the reset of the transient fields.
@@ -73,19 +112,23 @@ fn reset(fields: &[Member]) -> TokenStream {
 }
 
 /// Generates the impls of `Schema` and `Stored`.
-fn schema_impl(krate: &Path, input: &DeriveInput, shape: &Shape<'_>) -> TokenStream {
+fn schema_impl(krate: &Path, input: &DeriveInput, shape: &Shape<'_>, changes: Changes) -> TokenStream {
     let ident = &input.ident;
     let generics = with_bounds(krate, input.generics.clone());
     let (generics, ty_generics, bounds) = generics.split_for_impl();
     let Parts { fields, fingerprint, rule } = match shape {
         Shape::Struct(fields) => of_struct(krate, fields),
-        Shape::Enum(found) => of_enum(krate, found),
+        Shape::Enum(found) => of_enum(krate, found, &changes.of_variants),
     };
+    let own = changes.own;
+    let changes =
+        (!own.is_empty()).then(|| quote!(const CHANGES: &'static [#krate::object::Change] = &[#(#own),*];));
     quote! {
         #[automatically_derived]
         impl #generics #krate::object::Schema for #ident #ty_generics #bounds {
             const FINGERPRINT: u64 = #fingerprint;
             const FIELDS: &'static [#krate::object::Field] = #fields;
+            #changes
         }
 
         // SAFETY: the representation fixes the layout, `offset_of` or the rules of `repr(C)` give the
@@ -135,10 +178,12 @@ fn of_struct(krate: &Path, fields: &[&Field]) -> Parts {
     }
 }
 
-fn of_enum(krate: &Path, found: &Enum<'_>) -> Parts {
+fn of_enum(krate: &Path, found: &Enum<'_>, changes: &[Vec<TokenStream>]) -> Parts {
     let Enum { tag, variants, .. } = found;
     let values = variants.iter().map(|(_, value)| value);
-    let fields = variants.iter().map(|(variant, value)| variant_value(krate, found, variant, *value));
+    let fields = variants.iter().zip(changes);
+    let fields =
+        fields.map(|((variant, value), changes)| variant_value(krate, found, variant, *value, changes));
     Parts {
         fields: quote!(&[#(#fields),*]),
         fingerprint: quote! {
@@ -159,7 +204,13 @@ fn of_enum(krate: &Path, found: &Enum<'_>) -> Parts {
     }
 }
 
-fn variant_value(krate: &Path, of: &Enum<'_>, variant: &Variant, value: u64) -> TokenStream {
+fn variant_value(
+    krate: &Path,
+    of: &Enum<'_>,
+    variant: &Variant,
+    value: u64,
+    changes: &[TokenStream],
+) -> TokenStream {
     let (name, numbered) = (variant.ident.unraw().to_string(), format!("variant {value}"));
     let tag = &of.tag;
     let layout = |ty: TokenStream| quote!((::core::mem::size_of::<#ty>(), ::core::mem::align_of::<#ty>()));
@@ -190,6 +241,7 @@ fn variant_value(krate: &Path, of: &Enum<'_>, variant: &Variant, value: u64) -> 
                 ::core::mem::size_of::<#tag>(),
                 #value,
                 const { &[#(#fields),*] },
+                const { &[#(#changes),*] },
             ),
             offset: 0,
         }

@@ -6,6 +6,8 @@
 
 mod args;
 mod expand;
+mod field_args;
+mod meta;
 mod place;
 mod problems;
 mod shape;
@@ -32,6 +34,14 @@ use syn::{DeriveInput, parse_macro_input};
 /// Every field's type must have a `Schema`. Padding is zeroed. Generic types are refused.
 ///
 /// A field with `#[pool(transient)]` gets its `Default` in each hot start, when the type is added.
+///
+/// Other attributes declare how the struct differs from the one that an earlier build stored; the
+/// types of fields can have them as well. They change no fingerprint, and may stay in the source:
+///
+/// - `#[pool(default)]` or `#[pool(default = 7)]` at a new field: its value in stored objects.
+/// - `#[pool(was = "hp")]` at a field or variant: its former name, such as `pos.x` if it was inside
+///   another; `#[pool(was(x = "px"))]` for field `x` of the struct that the field holds.
+/// - `#[pool(removed = "hp")]` above the struct or enum: the field or variant is gone.
 #[proc_macro_derive(PoolObject, attributes(pool))]
 pub fn derive_pool_object(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

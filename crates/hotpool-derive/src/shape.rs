@@ -26,16 +26,6 @@ pub(crate) struct Enum<'a> {
     pub(crate) variants: Vec<(&'a Variant, u64)>,
 }
 
-impl<'a> Shape<'a> {
-    /// Returns all fields, of all variants.
-    pub(crate) fn fields(&self) -> Vec<&'a Field> {
-        match self {
-            Shape::Struct(fields) => fields.clone(),
-            Shape::Enum(found) => found.variants.iter().flat_map(|(variant, _)| &variant.fields).collect(),
-        }
-    }
-}
-
 /// Checks that `input` has a fixed layout, and returns its parts. `is_object` if it is the type of a
 /// pool itself, and not of a field.
 pub(crate) fn shape<'a>(

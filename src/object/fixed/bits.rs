@@ -19,6 +19,7 @@ use std::fmt;
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Schema)]
 pub struct BitSet<const WORDS: usize> {
+    #[pool(bits)]
     words: [u64; WORDS],
 }
 

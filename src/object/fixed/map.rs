@@ -26,6 +26,7 @@ use std::fmt;
 #[repr(transparent)]
 #[derive(Schema)]
 pub struct FixedMap<K, V, const N: usize> {
+    #[pool(sorted)]
     entries: FixedVec<MapEntry<K, V>, N>,
 }
 

@@ -23,6 +23,7 @@ use std::fmt;
 #[repr(transparent)]
 #[derive(Schema)]
 pub struct FixedSet<T, const N: usize> {
+    #[pool(sorted)]
     items: FixedVec<T, N>,
 }
 

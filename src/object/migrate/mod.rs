@@ -1,0 +1,25 @@
+//! Migration: from the schema of stored objects to objects of this build.
+//!
+//! A [`Plan`] is made once for a type, from the two schemas and the changes that the source
+//! declares, and then converts the bytes of each object. Nothing here knows of pools.
+
+mod declared;
+mod matcher;
+mod misfit;
+mod op;
+mod order;
+mod plan;
+mod refusal;
+mod scalar;
+mod shape;
+mod step;
+mod stub;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use misfit::Misfit;
+pub(crate) use plan::{NewType, Plan};
+pub(crate) use refusal::Refusal;
+pub(crate) use step::Step;

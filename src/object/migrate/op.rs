@@ -1,0 +1,187 @@
+//! Operations: the steps that convert the bytes of one object.
+
+use super::misfit::Misfit;
+use super::scalar::{Int, Scalar};
+
+/// One step. Offsets are those in the object, or in the element that the step belongs to.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Op {
+    /// Copies bytes.
+    Copy { from: usize, to: usize, len: usize },
+    /// Copies a signed integer into one of `wide` bytes.
+    Sign { from: usize, bytes: usize, to: usize, wide: usize },
+    /// Converts a number to a float of `wide` bytes.
+    Float { from: usize, scalar: Scalar, to: usize, wide: usize },
+    /// Writes the default of a field.
+    Fill { to: usize, bytes: Box<[u8]> },
+    /// Zeroes bytes that a default has written.
+    Zero { to: usize, len: usize },
+    /// Converts the elements of an array.
+    Repeat { from: usize, to: usize, count: usize, each: Each },
+    /// Converts the variant of an enum.
+    Enum { from: usize, tag: usize, to: usize, wide: usize, cases: Vec<Case>, field: String },
+    /// Converts the elements in use of a list, or the bytes of a text.
+    List { from: Room, to: Room, each: Each, field: String },
+    /// Requires that all of these bytes of a bit set are zero, because the new one has no room for them.
+    NoBits { from: usize, len: usize, kept: usize, field: String },
+}
+
+/// How one element is converted.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Each {
+    pub(super) old_size: usize,
+    pub(super) new_size: usize,
+    pub(super) ops: Vec<Op>,
+}
+
+/// A stored variant.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Case {
+    /// Its number.
+    pub(super) old: u64,
+    pub(super) to: Becomes,
+}
+
+/// What becomes of a variant.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Becomes {
+    /// The variant with this number, whose fields these steps convert.
+    Variant(u64, Vec<Op>),
+    /// Nothing: the variant of this name has been removed.
+    Gone(String),
+}
+
+/// Where a list is, and where its items are.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Room {
+    pub(super) at: usize,
+    pub(super) items: usize,
+    pub(super) max: usize,
+}
+
+/// Bytes of the length of a list.
+const LENGTH: usize = size_of::<u32>();
+
+/// Converts one object, or one element.
+pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Misfit> {
+    for op in ops {
+        match op {
+            Op::Copy { from, to, len } => copy(old, *from, new, *to, *len)?,
+            Op::Sign { from, bytes, to, wide } => {
+                let negative = at(old, *from, *bytes)?.last().is_some_and(|byte| byte & 0x80 != 0);
+                let fill = if negative { 0xff } else { 0 };
+                at_mut(new, *to, *wide)?.fill(fill);
+                copy(old, *from, new, *to, *bytes)?;
+            }
+            Op::Float { from, scalar, to, wide } => float(old, *from, *scalar, at_mut(new, *to, *wide)?)?,
+            Op::Fill { to, bytes } => at_mut(new, *to, bytes.len())?.copy_from_slice(bytes),
+            Op::Zero { to, len } => at_mut(new, *to, *len)?.fill(0),
+            Op::Repeat { from, to, count, each } => each.run(old, *from, new, *to, *count)?,
+            Op::Enum { from, tag, to, wide, cases, field } => {
+                let found = little_endian(at(old, *from, *tag)?);
+                let case = cases.iter().find(|case| u128::from(case.old) == found);
+                match case.map(|case| &case.to) {
+                    Some(Becomes::Variant(number, ops)) => {
+                        let bytes = number.to_le_bytes();
+                        copy(&bytes, 0, new, *to, (*wide).min(bytes.len()))?;
+                        run(ops, old, new)?;
+                    }
+                    Some(Becomes::Gone(name)) => {
+                        return Err(Misfit::new(
+                            field,
+                            format_args!("it is `{name}`, which has been removed"),
+                        ));
+                    }
+                    None => return Err(Misfit::new(field, format_args!("{found} is no variant"))),
+                }
+            }
+            Op::List { from, to, each, field } => list(old, *from, new, *to, each, field)?,
+            Op::NoBits { from, len, kept, field } => no_bits(at(old, *from, *len)?, *kept, field)?,
+        }
+    }
+    Ok(())
+}
+
+impl Each {
+    fn run(&self, old: &[u8], from: usize, new: &mut [u8], to: usize, count: usize) -> Result<(), Misfit> {
+        let bytes = |size: usize| count.checked_mul(size).ok_or_else(Misfit::short);
+        let old = at(old, from, bytes(self.old_size)?)?;
+        let new = at_mut(new, to, bytes(self.new_size)?)?;
+        if self.is_copy() {
+            new.copy_from_slice(old);
+            return Ok(());
+        }
+        for number in 0..count {
+            let old = at(old, number * self.old_size, self.old_size)?;
+            run(&self.ops, old, at_mut(new, number * self.new_size, self.new_size)?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether all bytes of an element stay as they are.
+    pub(super) fn is_copy(&self) -> bool {
+        let Each { old_size, new_size, ops } = self;
+        old_size == new_size && *ops == [Op::Copy { from: 0, to: 0, len: *old_size }]
+    }
+}
+
+fn list(old: &[u8], from: Room, new: &mut [u8], to: Room, each: &Each, field: &str) -> Result<(), Misfit> {
+    let len = usize::try_from(little_endian(at(old, from.at, LENGTH)?)).unwrap_or(usize::MAX);
+    if len > from.max {
+        let what = format_args!("a length of {len} exceeds the capacity of {}", from.max);
+        return Err(Misfit::new(field, what));
+    }
+    if len > to.max {
+        let what = format_args!("a length of {len} exceeds the new capacity of {}", to.max);
+        return Err(Misfit::new(field, what));
+    }
+    copy(old, from.at, new, to.at, LENGTH)?;
+    each.run(old, from.items, new, to.items, len)
+}
+
+#[inline]
+fn copy(old: &[u8], from: usize, new: &mut [u8], to: usize, len: usize) -> Result<(), Misfit> {
+    at_mut(new, to, len)?.copy_from_slice(at(old, from, len)?);
+    Ok(())
+}
+
+#[inline]
+fn at(bytes: &[u8], from: usize, len: usize) -> Result<&[u8], Misfit> {
+    bytes.get(from..).and_then(|rest| rest.get(..len)).ok_or_else(Misfit::short)
+}
+
+#[inline]
+fn at_mut(bytes: &mut [u8], from: usize, len: usize) -> Result<&mut [u8], Misfit> {
+    bytes.get_mut(from..).and_then(|rest| rest.get_mut(..len)).ok_or_else(Misfit::short)
+}
+
+fn little_endian(bytes: &[u8]) -> u128 {
+    bytes.iter().take(16).rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+fn float(old: &[u8], from: usize, scalar: Scalar, to: &mut [u8]) -> Result<(), Misfit> {
+    let (bytes, signed) = match scalar {
+        Scalar::Int(Int { signed, bytes }) => (bytes, signed),
+        _ => {
+            let number: [u8; 4] = at(old, from, 4)?.try_into().map_err(|_| Misfit::short())?;
+            to.copy_from_slice(&f64::from(f32::from_le_bytes(number)).to_le_bytes());
+            return Ok(());
+        }
+    };
+    // At most 4 bytes: the shift carries the sign to the top and back.
+    let shift = 64 - 8 * bytes.min(8) as u32;
+    let raw = little_endian(at(old, from, bytes)?) as u64;
+    let number = if signed { ((raw << shift) as i64) >> shift } else { raw as i64 };
+    match to.len() {
+        4 => to.copy_from_slice(&(number as f32).to_le_bytes()),
+        _ => to.copy_from_slice(&(number as f64).to_le_bytes()),
+    }
+    Ok(())
+}
+
+fn no_bits(bytes: &[u8], kept: usize, field: &str) -> Result<(), Misfit> {
+    let Some((byte, bits)) = bytes.iter().enumerate().rfind(|(_, bits)| **bits != 0) else { return Ok(()) };
+    let number = (kept + byte) * 8 + bits.ilog2() as usize;
+    let what = format_args!("the number {number} is not below the new capacity of {}", kept * 8);
+    Err(Misfit::new(field, what))
+}

@@ -1,0 +1,81 @@
+//! Plans: how the bytes of stored objects become objects of this build.
+
+use super::matcher::Matcher;
+use super::misfit::Misfit;
+use super::op::{Op, run};
+use super::refusal::Refusal;
+use super::shape::Shape;
+use super::step::Step;
+use super::tree::Tree;
+use crate::object::desc::Rule;
+use crate::object::{Change, Field, PoolObject, StoredField, check_rule, diff};
+
+/// A type of this build, into which stored objects are converted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewType {
+    /// Name of the type in the pool.
+    pub(crate) name: &'static str,
+    pub(crate) size: usize,
+    pub(crate) fields: &'static [Field],
+    pub(crate) rule: &'static Rule,
+    pub(crate) changes: &'static [Change],
+}
+
+/// How each object of a type is converted.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    old_size: usize,
+    new_size: usize,
+    rule: &'static Rule,
+    ops: Vec<Op>,
+    steps: Vec<Step>,
+}
+
+impl NewType {
+    /// Describes `T`.
+    pub(crate) const fn of<T: PoolObject>() -> Self {
+        let (fields, rule, changes) = (T::FIELDS, T::RULE, T::CHANGES);
+        NewType { name: T::NAME, size: size_of::<T>(), fields, rule, changes }
+    }
+}
+
+impl Plan {
+    /// Plans how objects with the fields `old`, of `old_size` bytes each, become objects of `new`.
+    ///
+    /// Evaluates the declared defaults, each once.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a change that would lose or invent data without an attribute that says so, and a
+    /// schema that describes no type.
+    pub(crate) fn of(old: &[StoredField], old_size: u64, new: &NewType) -> Result<Plan, Refusal> {
+        let tree = Tree::of_lines(old, old_size).map_err(Refusal::Damaged)?;
+        let stored = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
+        let tree = Tree::of_fields(new.fields, new.size as u64, new.changes);
+        let wanted = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
+        let (ops, steps, reasons) = Matcher::default().object(&stored, &wanted);
+        if !reasons.is_empty() {
+            let differences = diff(old, old_size, new.fields, new.size as u64);
+            return Err(Refusal::Changed { name: new.name, reasons, differences });
+        }
+        Ok(Plan { old_size: stored.size, new_size: new.size, rule: new.rule, ops, steps })
+    }
+
+    /// Converts an object. `new` has the size of the new type, and all its bytes are zero.
+    ///
+    /// # Errors
+    ///
+    /// The object does not fit, or is no value of its type. `new` may have been written then.
+    pub(crate) fn convert(&self, old: &[u8], new: &mut [u8]) -> Result<(), Misfit> {
+        if old.len() != self.old_size || new.len() != self.new_size {
+            return Err(Misfit::short());
+        }
+        run(&self.ops, old, new)?;
+        if self.rule.any_bits { Ok(()) } else { check_rule(self.rule, new).map_err(Misfit::from) }
+    }
+
+    /// Returns what happens to each field.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
