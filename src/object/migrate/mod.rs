@@ -17,6 +17,12 @@ mod stub;
 mod tree;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
+mod model_changes;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use misfit::Misfit;
