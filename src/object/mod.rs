@@ -34,8 +34,11 @@ pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use maybe::Maybe;
+pub use migrate::Migration;
 #[allow(unused_imports, reason = "the pool does not migrate yet")]
 pub(crate) use migrate::{Misfit, NewType, Plan, Refusal, Step};
+#[doc(hidden)]
+pub use migrate::{NoMigrations, convert_with};
 pub use place::{DoesNotFit, NotReadable, Place};
 #[doc(hidden)]
 pub use place::{list_fits, part_fits, read_list, write_list};
@@ -50,4 +53,4 @@ pub(crate) use value::bytes_for_tests;
 #[doc(hidden)]
 pub use value::write_value;
 pub use value::{BadValue, check_bytes};
-pub(crate) use value::{check_at, check_rule, scrub};
+pub(crate) use value::{check_at, check_rule, read_value, scrub};

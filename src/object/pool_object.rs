@@ -1,6 +1,6 @@
 //! What a type must be for a pool to keep it.
 
-use crate::object::Schema;
+use crate::object::{Migration, Schema};
 
 /// A type whose objects live in the slots of a pool.
 ///
@@ -60,6 +60,10 @@ pub trait PoolObject: Copy + Schema {
     /// Whether a field is transient.
     #[doc(hidden)]
     const HAS_TRANSIENT: bool = false;
+
+    /// Functions from old layouts, which `migration!` declares.
+    #[doc(hidden)]
+    const MIGRATIONS: &'static [Migration] = &[];
 
     /// Gives the transient fields their defaults.
     #[doc(hidden)]

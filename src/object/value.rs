@@ -86,6 +86,13 @@ pub fn write_value<T: Stored>(value: T, bytes: &mut [u8]) {
     }
 }
 
+/// Reads a value.
+pub(crate) fn read_value<T: Stored>(bytes: &[u8]) -> Result<T, BadValue> {
+    check_rule(T::RULE, bytes)?;
+    // SAFETY: as many bytes as the type has, and they are a value. They need not be aligned.
+    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
 /// Checks whether the bytes at an address are a value.
 ///
 /// # Safety

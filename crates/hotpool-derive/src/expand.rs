@@ -32,6 +32,11 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
             const TYPE_ID: u16 = #id;
             const NAME: &'static str = #name;
             const KEYED: bool = #keyed;
+            const MIGRATIONS: &'static [#krate::object::Migration] = {
+                #[allow(unused_imports)]
+                use #krate::object::NoMigrations as _;
+                #ident::HOTPOOL_MIGRATIONS
+            };
             #reset
         }
 

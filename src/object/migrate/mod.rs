@@ -5,6 +5,7 @@
 
 mod declared;
 mod matcher;
+mod migration;
 mod misfit;
 mod op;
 mod order;
@@ -25,6 +26,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
+pub use migration::{Migration, NoMigrations, convert_with};
 pub(crate) use misfit::Misfit;
 pub(crate) use plan::{NewType, Plan};
 pub(crate) use refusal::Refusal;

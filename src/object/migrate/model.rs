@@ -279,7 +279,7 @@ impl Built {
     /// Returns the type of an object.
     pub(super) fn new_type(&self) -> NewType {
         let TypeDesc { size, fields, rule, changes, .. } = self.desc;
-        NewType { name: "hero", size, fields, rule, changes }
+        NewType { name: "hero", size, fields, rule, changes, migrations: &[] }
     }
 }
 

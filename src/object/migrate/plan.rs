@@ -1,6 +1,7 @@
 //! Plans: how the bytes of stored objects become objects of this build.
 
 use super::matcher::Matcher;
+use super::migration::Migration;
 use super::misfit::Misfit;
 use super::op::{Op, run};
 use super::refusal::Refusal;
@@ -19,6 +20,7 @@ pub(crate) struct NewType {
     pub(crate) fields: &'static [Field],
     pub(crate) rule: &'static Rule,
     pub(crate) changes: &'static [Change],
+    pub(crate) migrations: &'static [Migration],
 }
 
 /// How each object of a type is converted.
@@ -26,29 +28,45 @@ pub(crate) struct NewType {
 pub(crate) struct Plan {
     old_size: usize,
     new_size: usize,
-    rule: &'static Rule,
-    ops: Vec<Op>,
+    way: Way,
     steps: Vec<Step>,
+}
+
+/// How the bytes are converted.
+#[derive(Clone, Debug)]
+enum Way {
+    /// Field by field, to bytes that keep a rule.
+    Ops(Vec<Op>, &'static Rule),
+    /// By a function of the program.
+    Function(Migration),
 }
 
 impl NewType {
     /// Describes `T`.
     pub(crate) const fn of<T: PoolObject>() -> Self {
         let (fields, rule, changes) = (T::FIELDS, T::RULE, T::CHANGES);
-        NewType { name: T::NAME, size: size_of::<T>(), fields, rule, changes }
+        let (name, migrations) = (T::NAME, T::MIGRATIONS);
+        NewType { name, size: size_of::<T>(), fields, rule, changes, migrations }
     }
 }
 
 impl Plan {
     /// Plans how objects with the fields `old`, of `old_size` bytes each, become objects of `new`.
     ///
-    /// Evaluates the declared defaults, each once.
+    /// Evaluates the declared defaults, each once. A function that is declared for exactly the stored
+    /// layout comes before everything else.
     ///
     /// # Errors
     ///
     /// Refuses a change that would lose or invent data without an attribute that says so, and a
     /// schema that describes no type.
     pub(crate) fn of(old: &[StoredField], old_size: u64, new: &NewType) -> Result<Plan, Refusal> {
+        if let Some(found) = new.migrations.iter().find(|migration| migration.is_from(old, old_size)) {
+            let what = "converted by the function that `migration!` declares".to_owned();
+            let steps = vec![Step { field: new.name.to_owned(), what }];
+            let old_size = found.size();
+            return Ok(Plan { old_size, new_size: new.size, way: Way::Function(*found), steps });
+        }
         let tree = Tree::of_lines(old, old_size).map_err(Refusal::Damaged)?;
         let stored = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
         let tree = Tree::of_fields(new.fields, new.size as u64, new.changes);
@@ -58,7 +76,7 @@ impl Plan {
             let differences = diff(old, old_size, new.fields, new.size as u64);
             return Err(Refusal::Changed { name: new.name, reasons, differences });
         }
-        Ok(Plan { old_size: stored.size, new_size: new.size, rule: new.rule, ops, steps })
+        Ok(Plan { old_size: stored.size, new_size: new.size, way: Way::Ops(ops, new.rule), steps })
     }
 
     /// Converts an object. `new` has the size of the new type, and all its bytes are zero.
@@ -70,8 +88,13 @@ impl Plan {
         if old.len() != self.old_size || new.len() != self.new_size {
             return Err(Misfit::short());
         }
-        run(&self.ops, old, new)?;
-        if self.rule.any_bits { Ok(()) } else { check_rule(self.rule, new).map_err(Misfit::from) }
+        match &self.way {
+            Way::Function(migration) => migration.convert(old, new),
+            Way::Ops(ops, rule) => {
+                run(ops, old, new)?;
+                if rule.any_bits { Ok(()) } else { check_rule(rule, new).map_err(Misfit::from) }
+            }
+        }
     }
 
     /// Returns what happens to each field.

@@ -26,7 +26,8 @@ macro_rules! version {
 }
 
 fn new_type<T: Schema>() -> NewType {
-    NewType { name: "hero", size: size_of::<T>(), fields: T::FIELDS, rule: T::RULE, changes: T::CHANGES }
+    let (size, fields, rule, changes) = (size_of::<T>(), T::FIELDS, T::RULE, T::CHANGES);
+    NewType { name: "hero", size, fields, rule, changes, migrations: &[] }
 }
 
 fn plan<Old: Schema, New: Schema>() -> Result<Plan, Refusal> {
