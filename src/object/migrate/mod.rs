@@ -18,12 +18,6 @@ mod stub;
 mod tree;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
-mod model_changes;
-#[cfg(test)]
-mod random;
-#[cfg(test)]
 mod tests;
 
 pub use migration::{Migration, NoMigrations, convert_with};

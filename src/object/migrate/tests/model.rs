@@ -3,8 +3,8 @@
 //! All choices come from a list of numbers. A shorter list, and smaller numbers, make a simpler case,
 //! so that `proptest` finds the simplest one that fails.
 
-use super::plan::NewType;
-use super::scalar::{SCALARS, Scalar};
+use super::super::plan::NewType;
+use super::super::scalar::{SCALARS, Scalar};
 use crate::object::desc::{Field, Kind, Rule, TypeDesc};
 use crate::object::{Change, Fingerprint, How, Schema};
 use std::cell::RefCell;

@@ -1,6 +1,6 @@
 //! Each kind of change, as a program would declare it.
 
-use super::*;
+use super::super::{Misfit, NewType, Plan, Refusal};
 use crate::object::{
     BitSet, FixedMap, FixedSet, FixedStr, FixedVec, Link, Maybe, PoolObject, Schema, SchemaText,
     bytes_for_tests,

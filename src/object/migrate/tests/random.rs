@@ -1,8 +1,8 @@
 //! Random changes of random schemas, against the model.
 
+use super::super::plan::{NewType, Plan};
+use super::changer::Changer;
 use super::model::{Choices, MOST_DEFAULTS, Record, Ty, forget_defaults};
-use super::model_changes::Changer;
-use super::plan::{NewType, Plan};
 use crate::object::schema_text::flatten;
 use crate::object::{SchemaText, StoredField};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Random changes of the types of the model, which change their values alike.
 
+use super::super::scalar::{SCALARS, Scalar, Widening};
 use super::model::{Choices, Record, Ty, Value, intern};
-use super::scalar::{SCALARS, Scalar, Widening};
 use crate::object::{Change, How};
 
 /// Changes types and values.
