@@ -1,6 +1,7 @@
 //! Typed object pools in shared memory that survive `kill -9`.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 // The derive's paths (`::hotpool::…`) must resolve inside this crate, too.
 extern crate self as hotpool;

@@ -166,6 +166,7 @@ impl Region {
     ///
     /// Pages that hold these bytes already are not written. No other code may use the memory
     /// meanwhile.
+    #[expect(clippy::indexing_slicing, reason = "no part is longer than a page")]
     pub(crate) fn restore(&self, content: &[u8]) {
         const PAGE: usize = crate::limits::PAGE as usize;
         for at in (0..self.len as usize).step_by(PAGE) {

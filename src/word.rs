@@ -18,6 +18,15 @@ pub(crate) fn edge() {
     compiler_fence(Ordering::SeqCst);
 }
 
+/// Returns the value of a word that holds these bytes, at most 8, and zeros after them.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "the callers take the bytes from `chunks(8)`")]
+pub(crate) fn padded(bytes: &[u8]) -> u64 {
+    let mut eight = [0; 8];
+    eight[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(eight)
+}
+
 macro_rules! word {
     ($name:ident, $atomic:ty, $int:ty) => {
         /// A word of a segment.

@@ -83,19 +83,17 @@ pub struct OutOfPlan {
 /// # Ok::<(), hotpool::conf::key_plan::OutOfPlan>(())
 /// ```
 pub const fn key(at: Coordinates) -> Result<Key, OutOfPlan> {
-    let fields = [
+    let mut fields: &[(&str, u32, u32)] = &[
         ("world", at.world, MAX_WORLD),
         ("zone", at.zone, MAX_ZONE),
         ("process", at.process, MAX_PROCESS),
         ("block", at.block, MAX_BLOCK),
     ];
-    let mut i = 0;
-    while i < fields.len() {
-        let (field, found, max) = fields[i];
-        if found > max {
-            return Err(OutOfPlan { field, found, max });
+    while let [(field, found, max), rest @ ..] = fields {
+        if *found > *max {
+            return Err(OutOfPlan { field, found: *found, max: *max });
         }
-        i += 1;
+        fields = rest;
     }
     let bits = at.world << WORLD_SHIFT | at.zone << ZONE_SHIFT | at.process << PROCESS_SHIFT | at.block;
     Ok(Key((TAG as u32) << TAG_SHIFT | bits))

@@ -210,7 +210,7 @@ fn read_text(path: &Path) -> Result<String, ConfError> {
         return Err(whole(path, ProblemKind::TooLarge { max: Bytes(limits::MAX_INI_BYTES) }).into());
     }
     String::from_utf8(bytes).map_err(|error| {
-        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let last = sound.rsplit(|b| *b == b'\n').next().unwrap_or_default();
         let mut problem = whole(path, ProblemKind::NotUtf8);
         problem.place.line = 1 + sound.iter().filter(|b| **b == b'\n').count();

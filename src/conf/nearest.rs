@@ -39,11 +39,12 @@ impl Letters {
     }
 
     fn get(&self) -> &[char] {
-        &self.letters[..self.len]
+        self.letters.get(..self.len).unwrap_or_default()
     }
 }
 
 /// Returns the number of letters to insert, remove, replace, or swap with their neighbour.
+#[expect(clippy::indexing_slicing, reason = "neither name has more than MOST letters")]
 fn distance(a: &[char], b: &[char]) -> usize {
     // No distance exceeds 64.
     let mut before_last = [0; MOST + 1];

@@ -122,7 +122,8 @@ fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section
             }
             None => merged.push(Section { name: section.name, entries: Vec::new(), malformed: Vec::new() }),
         }
-        merged[number].malformed.extend(section.malformed);
+        let Some(first) = merged.get_mut(number) else { continue };
+        first.malformed.extend(section.malformed);
         for entry in section.entries {
             let spot = Spot { span: entry.key, ..Spot::value(section.name.text, entry) };
             match keys.get(&(number, entry.key.text)) {
@@ -134,7 +135,7 @@ fn merge<'a>(sections: Vec<Section<'a>>, report: &mut Report<'_>) -> Vec<Section
                 Some(_) => {}
                 None => {
                     keys.insert((number, entry.key.text), (spot, section.name.line));
-                    merged[number].entries.push(entry);
+                    first.entries.push(entry);
                 }
             }
         }

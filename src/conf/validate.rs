@@ -78,7 +78,7 @@ impl ProcessConf {
         );
         let mut sorted: Vec<_> = uses().map(|(key, _)| key).collect();
         sorted.sort_unstable();
-        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        if !sorted.is_sorted_by(|one, next| one < next) {
             let uses = uses().map(|(key, place)| KeyUse { key, place: place.clone(), column: 0 });
             found.extend(collisions(&uses.collect::<Vec<_>>()));
         }
@@ -94,9 +94,13 @@ impl ProcessConf {
         found.extend(self.types.iter().filter_map(|of| Some(problem(of.place.clone(), broken(of, block)?))));
         let mut sorted: Vec<&TypeConf> = self.types.iter().collect();
         sorted.sort_by_key(|of| &of.name);
-        for pair in sorted.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-            let kind = ProblemKind::RepeatedKey { first: pair[0].place.clone() };
-            found.push(problem(pair[1].place.clone(), kind));
+        for pair in sorted.windows(2) {
+            if let [first, next] = pair
+                && first.name == next.name
+            {
+                let kind = ProblemKind::RepeatedKey { first: first.place.clone() };
+                found.push(problem(next.place.clone(), kind));
+            }
         }
         if found.is_empty()
             && let Some(kind) = fits::total(&self.types, self.block_size, self.shm_keys.len())

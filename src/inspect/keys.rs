@@ -3,12 +3,13 @@
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::lane;
 use crate::inspect::walk::{Type, Walk, place_of};
-use crate::layout::Group;
+use crate::layout::{Broken, Group};
 use crate::limits::INDEX_BITS;
 use crate::pool::store::index::{Addressing, Hash};
 use crate::pool::store::shape::slot_offset;
 use crate::pool::store::slot::Slot;
 use crate::region::{OutOfBounds, Region, Table};
+use crate::units::plural;
 use crate::word::Word;
 
 const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
@@ -40,7 +41,7 @@ impl Groups {
         if counted > capacity {
             walk.damage(
                 place_of(ty),
-                format!("its index counts {counted} groups, but has room for {capacity}"),
+                format!("its index counts {}, but has room for {capacity}", plural(counted, "group")),
             );
         }
         let count = counted.min(capacity);
@@ -106,20 +107,18 @@ impl Groups {
         self.spilled.resize(self.count as usize, 0);
     }
 
-    fn search(&self, key: u64, index: u64) -> Result<Reached, &'static str> {
+    fn search(&self, key: u64, index: u64) -> Result<Reached, Broken> {
         let hash = Hash::of(key, self.seed);
         let (first, second) = (self.addressing.first(hash), self.addressing.second(hash));
-        let Some(home) = self.group(first) else { return Err("the index has no group for this key") };
-        let Some(other) = self.group(second) else { return Err("the index has no group for this key") };
+        let Some(home) = self.group(first) else { return Err(Broken::NoGroup) };
+        let Some(other) = self.group(second) else { return Err(Broken::NoGroup) };
         let expected = u32::try_from(index).map_or(0, |index| hash.entry(index));
         let count = |group: &Group| group.entries.iter().filter(|entry| entry.load() == expected).count();
         let here = count(home);
         let there = if first == second { 0 } else { count(other) };
         match (here, there) {
-            (0, 0) => Err("no index entry leads from this key to the object"),
-            (0, _) if home.overflow.load() == 0 => {
-                Err("its entry is in its second group, but its first group counts no such entry")
-            }
+            (0, 0) => Err(Broken::NoEntry),
+            (0, _) if home.overflow.load() == 0 => Err(Broken::SecondGroup),
             (0, n) => Ok(Reached { twice: n > 1, spilled_from: Some(first) }),
             (n, m) => Ok(Reached { twice: n + m > 1, spilled_from: None }),
         }

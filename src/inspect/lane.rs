@@ -2,7 +2,7 @@
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::walk::{Standing, Type, Walk};
-use crate::layout::{COMMITTED, LaneHead, UndoKind, position_of};
+use crate::layout::{Broken, COMMITTED, LaneHead, UndoKind, position_of};
 use crate::limits;
 use crate::object::Handle;
 use crate::region::Region;
@@ -38,37 +38,35 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
                 format!("a transaction was interrupted after {count} undo records; the next start {ends}");
             walk.report.add(Severity::Note, place, what);
         }
-        Some(Err(what)) => walk.damage(place, what),
+        Some(Err(broken)) => walk.damage(place, broken.as_str()),
         None => walk.damage(place, "the undo log is longer than its lane"),
     }
 }
 
 /// Checks the records and returns their number.
-fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> Result<u64, &'static str> {
-    let word =
-        |at: u64| base.at::<Word>(log + at).map(|word| word.load()).map_err(|_| "the undo log is truncated");
+fn records(base: &Region, types: &BTreeMap<u16, Type>, log: u64, used: u64) -> Result<u64, Broken> {
+    let word = |at: u64| base.at::<Word>(log + at).map(|word| word.load()).map_err(|_| Broken::LogCut);
     let (mut at, mut count) = (0, 0);
     while at < used {
         if used - at < 16 {
-            return Err("a record of the undo log is truncated");
+            return Err(Broken::RecordCut);
         }
-        let (kind, payload) =
-            UndoKind::parse(word(at)?).ok_or("a record of the undo log has an unknown kind")?;
+        let (kind, payload) = UndoKind::parse(word(at)?).ok_or(Broken::RecordKind)?;
         let operand = word(at + 8)?;
         at += 16;
         if payload > used - at {
-            return Err("a record of the undo log is longer than the log");
+            return Err(Broken::RecordLength);
         }
         let ty = Handle::from_bits(operand).and_then(|handle| types.get(&handle.type_id()));
         match (kind, ty) {
             (UndoKind::Tag, _) => {}
             (UndoKind::Position, _) if position_of(operand).0 as u64 >= limits::POSITIONS => {
-                return Err("a record of the undo log names no reader");
+                return Err(Broken::RecordReader);
             }
             (UndoKind::Position, _) => {}
-            (_, None) => return Err("a record of the undo log names no object"),
+            (_, None) => return Err(Broken::RecordObject),
             (UndoKind::Bytes, Some(ty)) if payload != ty.info.size.load() => {
-                return Err("a record of the undo log does not have the size of its object");
+                return Err(Broken::RecordSize);
             }
             _ => {}
         }

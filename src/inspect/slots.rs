@@ -224,15 +224,19 @@ fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
     }
     let retired = ty.now.retired.load() >> 32;
     if retired.abs_diff(sums.retired) > u64::from(sums.named_retired) {
+        let are = if sums.retired == 1 { "is" } else { "are" };
         walk.wrong_sum(
             place_of(ty),
-            format!("it counts {retired} slots as retired, but {} are retired", sums.retired),
+            format!("it counts {} as retired, but {} {are} retired", plural(retired, "slot"), sums.retired),
         );
     }
     let high_water = ty.now.high_water.load();
     // The highest slot may have been at hand and never used.
     if high_water > slots {
-        walk.wrong_sum(place_of(ty), format!("its high water is {high_water}, but it has {slots} slots"));
+        walk.wrong_sum(
+            place_of(ty),
+            format!("its high water is {high_water}, but it has {}", plural(slots, "slot")),
+        );
     } else if high_water > sums.used + 1 && !walk.is_live() {
         walk.wrong_sum(
             place_of(ty),

@@ -5,6 +5,7 @@
 //! valid value of a record: its reader checks what they mean.
 
 mod block;
+mod broken;
 mod extent;
 mod frozen;
 mod group;
@@ -21,6 +22,7 @@ mod type_info;
 
 pub use block::BlockBase;
 pub(crate) use block::{BLOCK_ACTIVE, BLOCK_VACANT};
+pub(crate) use broken::Broken;
 pub(crate) use extent::slots_extent;
 pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{

@@ -23,6 +23,10 @@ use crate::object::{PoolObject, SchemaText};
 ///
 /// const _: () = hotpool::object::admit::<Player>();
 /// ```
+///
+/// # Panics
+///
+/// The type breaks a rule. In a constant, as above, it does not compile then.
 pub const fn admit<T: PoolObject>() {
     assert!(
         T::TYPE_ID >= 1 && T::TYPE_ID <= limits::MAX_TYPE_ID,
@@ -38,15 +42,14 @@ pub const fn admit<T: PoolObject>() {
 }
 
 const fn is_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'_') {
+    let mut bytes = name.as_bytes();
+    while let [byte, rest @ ..] = bytes {
+        if !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_') {
             return false;
         }
-        at += 1;
+        bytes = rest;
     }
-    at >= 1 && at <= limits::MAX_TYPE_NAME
+    !name.is_empty() && name.len() <= limits::MAX_TYPE_NAME
 }
 
 #[cfg(test)]

@@ -102,6 +102,10 @@ impl Rule {
     }
 
     /// Creates the rule of an enum that begins with `tag` bytes, which have one of `values`.
+    ///
+    /// # Panics
+    ///
+    /// There are more values than variants, or fewer.
     pub const fn of_enum(
         size: usize,
         tag: usize,
@@ -109,11 +113,11 @@ impl Rule {
         variants: &'static [Field],
     ) -> Self {
         assert!(values.len() == variants.len());
-        let (mut zero, mut at) = (false, 0);
-        while at < values.len() {
-            let (_, payload, _) = all_of(variants[at].desc.fields, tag, size);
-            zero |= values[at] == 0 && payload;
-            at += 1;
+        let (mut zero, mut left) = (false, (values, variants));
+        while let ([value, values @ ..], [variant, variants @ ..]) = left {
+            let (_, payload, _) = all_of(variant.desc.fields, tag, size);
+            zero |= *value == 0 && payload;
+            left = (values, variants);
         }
         Rule { size, any_bits: false, zero, dense: size == tag, kind: Kind::Enum { tag, values, variants } }
     }
@@ -136,12 +140,11 @@ impl Rule {
 
 /// Returns whether for all of `fields` any bits are values, zeros are values, and no byte from
 /// `start` to `end` is padding.
-const fn all_of(fields: &[Field], start: usize, end: usize) -> (bool, bool, bool) {
+const fn all_of(mut fields: &[Field], start: usize, end: usize) -> (bool, bool, bool) {
     let (mut any_bits, mut zero, mut dense) = (true, true, true);
-    let (mut reached, mut at) = (start, 0);
-    while at < fields.len() {
-        let Field { desc, offset, .. } = &fields[at];
-        at += 1;
+    let mut reached = start;
+    while let [Field { desc, offset, .. }, rest @ ..] = fields {
+        fields = rest;
         // It may be anywhere, and has no byte.
         if desc.size == 0 {
             continue;
@@ -157,6 +160,7 @@ const fn all_of(fields: &[Field], start: usize, end: usize) -> (bool, bool, bool
 
 /// Returns the offset of field `number` of a `#[repr(C)]` struct, whose fields have these sizes and
 /// alignments.
+#[expect(clippy::indexing_slicing, reason = "only the derive calls it, and a wrong number does not compile")]
 pub const fn offset_in_c(fields: &[(usize, usize)], number: usize) -> usize {
     let (mut end, mut at) = (0, 0);
     loop {
@@ -172,13 +176,13 @@ pub const fn offset_in_c(fields: &[(usize, usize)], number: usize) -> usize {
 
 /// Returns the offset of the payload of a `#[repr(C, u8)]` enum with a tag of `tag` bytes, whose
 /// variants have fields with these alignments.
-pub const fn payload_offset(tag: usize, aligns: &[usize]) -> usize {
-    let (mut largest, mut at) = (1, 0);
-    while at < aligns.len() {
-        if aligns[at] > largest {
-            largest = aligns[at];
+pub const fn payload_offset(tag: usize, mut aligns: &[usize]) -> usize {
+    let mut largest = 1;
+    while let [align, rest @ ..] = aligns {
+        if *align > largest {
+            largest = *align;
         }
-        at += 1;
+        aligns = rest;
     }
     usize::next_multiple_of(tag, largest)
 }

@@ -45,12 +45,11 @@ impl Fingerprint {
     }
 
     /// Adds fields, whose number the caller has added if it can vary.
-    const fn fields(self, fields: &[Field]) -> Self {
-        let (mut all, mut at) = (self, 0);
-        while at < fields.len() {
-            let field = &fields[at];
+    const fn fields(self, mut fields: &[Field]) -> Self {
+        let mut all = self;
+        while let [field, rest @ ..] = fields {
             all = all.text(field.name).number(field.desc.fingerprint).number(field.offset as u64);
-            at += 1;
+            fields = rest;
         }
         all
     }

@@ -2,6 +2,7 @@
 
 use crate::object::schema_text::flatten;
 use crate::object::{Field, StoredField};
+use crate::units::plural;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -60,8 +61,14 @@ impl fmt::Display for Difference {
             }
             Difference::Retyped { was, is } if was.type_name == is.type_name => write!(
                 f,
-                "field `{}` was {} of {} bytes at byte {}, is {} of {} bytes at byte {}",
-                was.name, was.type_name, was.size, was.offset, is.type_name, is.size, is.offset
+                "field `{}` was {} of {} at byte {}, is {} of {} at byte {}",
+                was.name,
+                was.type_name,
+                plural(was.size, "byte"),
+                was.offset,
+                is.type_name,
+                plural(is.size, "byte"),
+                is.offset
             ),
             Difference::Retyped { was, is } => write!(
                 f,
@@ -78,7 +85,9 @@ impl fmt::Display for Difference {
                     was.name, is.type_name, is.offset
                 )
             }
-            Difference::Size { was, is } => write!(f, "the object was {was} bytes, is {is} bytes"),
+            Difference::Size { was, is } => {
+                write!(f, "the object was {}, is {}", plural(*was, "byte"), plural(*is, "byte"))
+            }
         }
     }
 }

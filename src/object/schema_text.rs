@@ -175,17 +175,16 @@ fn push_lines(lines: &mut Vec<StoredField>, fields: &[Field], start: u64, prefix
 }
 
 /// Computes at compile time the bytes that [`push_lines`] produces.
-const fn len_of_lines(fields: &[Field], start: usize, prefix: usize) -> usize {
+const fn len_of_lines(mut fields: &[Field], start: usize, prefix: usize) -> usize {
     const SPACES_AND_NEWLINE: usize = 5;
     const FINGERPRINT: usize = 16;
-    let (mut len, mut at) = (0, 0);
-    while at < fields.len() {
-        let Field { name, desc, offset } = &fields[at];
+    let mut len = 0;
+    while let [Field { name, desc, offset }, rest @ ..] = fields {
         let name = prefix + name.len();
         let offset = start + *offset;
         len += digits(offset) + digits(desc.size) + FINGERPRINT + desc.name.len() + name + SPACES_AND_NEWLINE;
         len += len_of_lines(desc.fields, offset, name + "[]".len() * desc.rank + ".".len());
-        at += 1;
+        fields = rest;
     }
     len
 }

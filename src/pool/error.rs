@@ -248,7 +248,7 @@ pub enum PoolError {
     },
 
     /// The blocks have no room for the capacity that the ini requires.
-    #[error("{place}: no room for {capacity} objects of `{name}`: {source}")]
+    #[error("{place}: no room for {} of `{name}`: {source}", plural((*capacity).into(), "object"))]
     Capacity {
         /// Position of the capacity in the ini.
         place: Place,
@@ -265,8 +265,8 @@ pub enum PoolError {
 impl PoolError {
     /// Creates the error of a damaged base.
     #[cold]
-    pub(crate) fn corrupt(conf: &ProcessConf, what: &str) -> Self {
-        PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.into() }
+    pub(crate) fn corrupt(conf: &ProcessConf, what: impl ToString) -> Self {
+        PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.to_string() }
     }
 }
 
@@ -330,7 +330,8 @@ fn kept(objects: u64) -> String {
 /// A pool without room for another object of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no room for another `{type_name}`: {len} live and {retired} retired of {capacity} slots, {free} free in {}; {remedy}",
+    "no room for another `{type_name}`: {len} live and {retired} retired of {}, {free} free in {}; {remedy}",
+    plural((*capacity).into(), "slot"),
     plural(*blocks as u64, "block")
 )]
 #[non_exhaustive]

@@ -253,7 +253,7 @@ impl MemoryPoolMgr {
         let info = types::add(&setting, wanted)?;
         if self.types.get(wanted.id).is_none() {
             let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
-                .map_err(|what| PoolError::corrupt(&self.conf, &format!("type `{}`: {what}", wanted.name)))?;
+                .map_err(|what| PoolError::corrupt(&self.conf, format!("type `{}`: {what}", wanted.name)))?;
             state.settle();
             if !wanted.rule.any_bits() {
                 self.hide_bad_values(&mut state, wanted)?;

@@ -4,6 +4,7 @@ use super::error::RecvError;
 use super::payload::Payload;
 use super::record::Packed;
 use super::ring::Ring;
+use crate::layout::Broken;
 use crate::region::OutOfBounds;
 use crate::word::read_before;
 
@@ -49,10 +50,8 @@ pub(super) enum Look {
     Overwritten(Packed),
 }
 
-const PLACE: RecvError = RecvError::Damaged("a place is not there");
-
 pub(super) fn no_chunk(_: OutOfBounds) -> RecvError {
-    RecvError::Damaged("a place names a chunk that is not there")
+    Broken::PlaceChunk.into()
 }
 
 impl Ring {
@@ -60,7 +59,7 @@ impl Ring {
     #[inline(always)]
     pub(super) fn word_of(&self, number: u64) -> Result<(Packed, u64), RecvError> {
         let (place, lap) = self.shape.place(number);
-        Ok((Packed(self.place(place).ok_or(PLACE)?.load()), lap))
+        Ok((Packed(self.place(place).ok_or(Broken::NoPlace)?.load()), lap))
     }
 
     /// Finds a message. `given` is above its number if it was given before.
@@ -86,7 +85,7 @@ impl Ring {
             return Ok(Look::Overwritten(now));
         }
         if meta.id != number || found.length > self.shape.message_bytes {
-            return Err(RecvError::Damaged("a message does not have the number of its place"));
+            return Err(Broken::MessageNumber.into());
         }
         Ok(Look::There(found))
     }

@@ -1,6 +1,8 @@
 //! The errors of sending and receiving.
 
+use crate::layout::Broken;
 use crate::pool::TxError;
+use crate::units::plural;
 use std::io;
 
 /// Why a message was not sent. The caller still has the message, because sending borrows it.
@@ -37,6 +39,13 @@ pub enum SendError {
     System(io::Error),
 }
 
+impl From<Broken> for SendError {
+    #[cold]
+    fn from(broken: Broken) -> Self {
+        SendError::Damaged(broken.as_str())
+    }
+}
+
 /// Why no message was received.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -49,7 +58,7 @@ pub enum RecvError {
     TimedOut,
     /// This many messages were overwritten before this reader received them. The next call
     /// continues after them.
-    #[error("{0} messages were overwritten before they were read")]
+    #[error("{}", lost(*.0))]
     Lagged(u64),
     /// The queue does not lend memory to read in place.
     #[error(
@@ -71,8 +80,20 @@ pub enum RecvError {
     OtherPool,
     /// The transaction has received this many messages, which is all that the queue has room for.
     /// No message can come before it commits.
-    #[error("the transaction has received all {0} messages that the queue has room for: commit it first")]
+    #[error("the transaction has received {}, and the queue has room for no more: commit it first", plural(*.0, "message"))]
     Uncommitted(u64),
+}
+
+fn lost(messages: u64) -> String {
+    let (were, they) = if messages == 1 { ("was", "it was") } else { ("were", "they were") };
+    format!("{} {were} overwritten before {they} read", plural(messages, "message"))
+}
+
+impl From<Broken> for RecvError {
+    #[cold]
+    fn from(broken: Broken) -> Self {
+        RecvError::Damaged(broken.as_str())
+    }
 }
 
 /// Why no message was received in a transaction.

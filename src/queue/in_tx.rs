@@ -9,6 +9,7 @@ use super::entry::Message;
 use super::error::{RecvError, RecvInError};
 use super::payload::Payload;
 use super::receiver::Receiver;
+use crate::layout::Broken;
 use crate::limits;
 use crate::pool::{Position, ReaderId, Tx};
 use crate::sync::ring as wake;
@@ -153,7 +154,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         // The tail may lag by one message.
         let end = self.ring.control.tail.load().saturating_add(1).min(limits::MAX_MESSAGES);
         if at.max(position.committed).max(position.current) > end {
-            return Err(RecvError::Damaged("a reader has read more messages than there are").into());
+            return Err(RecvError::from(Broken::ReadUnsent).into());
         }
         if position.committed > at {
             self.pass(position.committed);

@@ -5,6 +5,7 @@ use super::error::RecvError;
 use super::payload::Payload;
 use super::ring::Ring;
 use crate::conf::{QueueConf, QueueKind};
+use crate::layout::Broken;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_MESSAGE, OpenError, Patience};
 use std::fmt;
@@ -58,7 +59,7 @@ impl<T: Payload + ?Sized> Latest<T> {
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
         let ring = Ring::open_reader::<T>(conf, me, &[QueueKind::Latest])?;
         let me = ring.reader();
-        let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
+        let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged(Broken::NoReader))?;
         let given = rec.given.load();
         Ok(Latest { seen: 0, given, me, ring, _payload: PhantomData })
     }
@@ -76,17 +77,17 @@ impl<T: Payload + ?Sized> Latest<T> {
                 Look::There(found) => {
                     let value = self.ring.copy::<T>(&found)?;
                     if planted(Slip::TrustCopy) || self.ring.replaced(newest, &found)?.is_none() {
-                        let value = value.ok_or(RecvError::Damaged("a message has another length"))?;
+                        let value = value.ok_or(Broken::MessageLength)?;
                         self.note(newest);
                         return Ok(Some(Message { meta: found.meta, value }));
                     }
                 }
                 Look::Overwritten(_) => {}
-                Look::NotYet => return Err(RecvError::Damaged("a place went back to an earlier lap")),
+                Look::NotYet => return Err(Broken::EarlierLap.into()),
             }
             // Overtaken while it was read. The writer that did so has found the tail a lap later.
             if self.ring.control.tail.load() < newest.saturating_add(self.ring.shape.capacity) {
-                return Err(RecvError::Damaged("a place is in a lap that cannot be"));
+                return Err(Broken::Lap.into());
             }
         }
     }

@@ -15,7 +15,7 @@
 use crate::limits::LINE;
 use crate::object::{Field, Fingerprint, Schema, SchemaText};
 use crate::region::{OutOfBounds, Region};
-use crate::word::Word;
+use crate::word::{Word, padded};
 use bytemuck::Pod;
 
 /// A type that a queue can carry: a plain struct with a [`Schema`], or a run of bytes.
@@ -135,10 +135,8 @@ impl Span {
         }
         let words = self.region.table::<Word>(self.at, (bytes.len() as u64).div_ceil(8))?;
         for (n, part) in bytes.chunks(8).enumerate() {
-            let mut eight = [0; 8];
-            eight[..part.len()].copy_from_slice(part);
             if let Some(word) = words.get(n) {
-                word.fill(u64::from_le_bytes(eight));
+                word.fill(padded(part));
             }
         }
         Ok(())
@@ -146,6 +144,7 @@ impl Span {
 
     /// Copies a message out of the chunk.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a part has at most 8 bytes")]
     pub(super) fn read(&self, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
         if self.alone {
             let from = self.region.span(self.at, bytes.len() as u64)?;

@@ -7,6 +7,7 @@ use super::payload::Payload;
 use super::record::{Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::{QueueConf, QueueKind};
+use crate::layout::Broken;
 use crate::limits;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_MESSAGE, OpenError, Patience, ring as wake};
@@ -60,8 +61,6 @@ impl fmt::Debug for View<'_> {
     }
 }
 
-const READER: RecvError = RecvError::Damaged("a reader is not there");
-
 impl<T: Payload + ?Sized> Receiver<T> {
     /// Opens a queue as the reader `me`, and creates it if it does not exist.
     ///
@@ -72,11 +71,11 @@ impl<T: Payload + ?Sized> Receiver<T> {
     pub fn open(conf: &QueueConf, me: &str) -> Result<Self, OpenError> {
         let ring = Ring::open_reader::<T>(conf, me, &[QueueKind::Broadcast, QueueKind::Channel])?;
         let me = ring.reader();
-        let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged("a reader is not there"))?;
+        let rec = ring.readers.get(me).ok_or_else(|| ring.site.damaged(Broken::NoReader))?;
         rec.gone.store(0);
         let at = rec.at.load();
         if at > limits::MAX_MESSAGES {
-            return Err(ring.site.damaged("a reader has read more messages than there can be"));
+            return Err(ring.site.damaged(Broken::Read));
         }
         // The predecessor may have died before it woke the writers that wait for it.
         wake(&ring.control.space);
@@ -124,7 +123,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         if let Some(now) = self.ring.replaced(self.at, &found)? {
             return Err(self.lagged(now));
         }
-        let Some(value) = value else { return Err(RecvError::Damaged("a message has another length")) };
+        let Some(value) = value else { return Err(Broken::MessageLength.into()) };
         self.give(&found)?;
         Ok(Message { meta: found.meta, value })
     }
@@ -258,7 +257,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     /// Finds the next message.
     #[inline]
     fn find(&mut self) -> Result<Found, RecvError> {
-        let rec = self.rec().ok_or(READER)?;
+        let rec = self.rec().ok_or(Broken::NoReader)?;
         if rec.gate.load() != 0 {
             // Writers wait for this reader again from here on; overwritten messages are reported
             // below.
@@ -285,7 +284,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     #[inline]
     fn give(&mut self, found: &Found) -> Result<(), RecvError> {
         let next = found.meta.id + 1;
-        let rec = self.rec().ok_or(READER)?;
+        let rec = self.rec().ok_or(Broken::NoReader)?;
         if planted(Slip::GiveFirst) {
             rec.at.store(next);
         }
@@ -304,13 +303,13 @@ impl<T: Payload + ?Sized> Receiver<T> {
         let capacity = self.ring.shape.capacity;
         let (_, lap) = self.ring.shape.place(self.at);
         if word.number() <= lap {
-            return RecvError::Damaged("a place went back to an earlier lap");
+            return Broken::EarlierLap.into();
         }
         // The message in that entry is sent, even if the tail lags.
         let there = (word.number() - lap).saturating_mul(capacity).saturating_add(self.at);
         let tail = self.ring.control.tail.load().max(there.saturating_add(1));
         if tail > limits::MAX_MESSAGES {
-            return RecvError::Damaged("more messages were sent than there can be");
+            return Broken::Messages.into();
         }
         let oldest = tail - capacity;
         self.next = Some(oldest);

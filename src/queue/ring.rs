@@ -3,6 +3,7 @@
 use super::payload::{Payload, Span, fetch_to_write};
 use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
+use crate::layout::Broken;
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sync::{ForAll, Kind, OpenError, Role, Site, Spec};
@@ -217,9 +218,8 @@ impl Ring {
     /// published. `found` is the word of the message's entry. If the entry has another word now,
     /// another process has finished the message.
     #[inline]
-    pub(super) fn finish(&self, number: u64, found: Packed, me: usize) -> Result<(), &'static str> {
-        let head =
-            self.head(found.chunk()).map_err(|OutOfBounds| "a place names a chunk that is not there")?;
+    pub(super) fn finish(&self, number: u64, found: Packed, me: usize) -> Result<(), Broken> {
+        let head = self.head(found.chunk()).map_err(|OutOfBounds| Broken::PlaceChunk)?;
         let (writer, clock, replaces) = (head.writer.load(), head.clock.load(), head.replaces.load());
         if writer as usize == me {
             return Ok(());
@@ -239,12 +239,12 @@ impl Ring {
         work: Packed,
         clock: u64,
         replaces: u64,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Broken> {
         let Some(rec) = self.writers.get(writer) else {
-            return Err("a message is of a writer that is not there");
+            return Err(Broken::MessageWriter);
         };
         if replaces >= self.shape.chunks() {
-            return Err("a message replaces a chunk that is not there");
+            return Err(Broken::MessageChunk);
         }
         if rec.work.load() != work.0 {
             return Ok(());

@@ -5,6 +5,7 @@ use super::payload::Payload;
 use super::record::{ClaimState, EVICTED, NONE, Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::{OnDead, OnSlow, QueueConf};
+use crate::layout::Broken;
 use crate::limits;
 use crate::region::OutOfBounds;
 use crate::sync::slips::{Slip, planted};
@@ -41,12 +42,8 @@ pub struct Loan<'a, T: Payload + ?Sized> {
     length: u64,
 }
 
-const PLACE: &str = "a place is not there";
-const CHUNK: &str = "a chunk is not there";
-const WRITER: &str = "a writer is not there";
-
 fn no_chunk(_: OutOfBounds) -> SendError {
-    SendError::Damaged(CHUNK)
+    Broken::NoChunk.into()
 }
 
 impl<T: Payload + ?Sized> Sender<T> {
@@ -66,14 +63,14 @@ impl<T: Payload + ?Sized> Sender<T> {
     }
 
     /// Finishes the interrupted send of a predecessor of this name.
-    fn recover(&mut self) -> Result<(), &'static str> {
-        let rec = self.ring.writers.get(self.me).ok_or(WRITER)?;
+    fn recover(&mut self) -> Result<(), Broken> {
+        let rec = self.ring.writers.get(self.me).ok_or(Broken::NoWriter)?;
         let work = Packed(rec.work.load());
         if work.number() != NONE && !planted(Slip::TakeUnasked) {
             let (place, lap) = self.ring.shape.place(work.number());
-            let found = Packed(self.ring.place(place).ok_or(PLACE)?.load());
+            let found = Packed(self.ring.place(place).ok_or(Broken::NoPlace)?.load());
             if found == Packed::new(lap, work.chunk()) {
-                let head = self.ring.head(work.chunk()).map_err(|OutOfBounds| CHUNK)?;
+                let head = self.ring.head(work.chunk()).map_err(|OutOfBounds| Broken::NoChunk)?;
                 self.ring.finish_as(self.me, work, head.clock.load(), head.replaces.load())?;
             }
         }
@@ -81,10 +78,10 @@ impl<T: Payload + ?Sized> Sender<T> {
         // private chunk.
         let chunk = Packed(rec.work.load()).chunk();
         rec.work.store(Packed::new(NONE, chunk).0);
-        self.ring.head(chunk).map_err(|OutOfBounds| CHUNK)?;
+        self.ring.head(chunk).map_err(|OutOfBounds| Broken::NoChunk)?;
         (self.chunk, self.clock) = (chunk, rec.clock.load());
         if self.clock > limits::MAX_MESSAGES {
-            return Err("a writer has sent more messages than there can be");
+            return Err(Broken::Sent);
         }
         write_after();
         // The predecessor may have died between its commit store and the wake-up.
@@ -195,7 +192,7 @@ impl<T: Payload + ?Sized> Sender<T> {
                 return Err(SendError::Exhausted);
             }
             let (place, lap) = self.ring.shape.place(number);
-            let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
+            let word = self.ring.place(place).ok_or(Broken::NoPlace)?;
             let found = Packed(word.load());
             if found.number() == lap {
                 // The number is taken, and its writer has not advanced the tail yet.
@@ -204,7 +201,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             }
             if found.number() != lap - 1 {
                 if self.ring.control.tail.load() == number {
-                    return Err(SendError::Damaged("a place is in a lap that cannot be"));
+                    return Err(Broken::Lap.into());
                 }
                 continue;
             }
@@ -214,7 +211,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             // A single writer has finished all its messages, or did so for its predecessor.
             if found.number() != 0 && !self.ring.has_one_writer() && !planted(Slip::ForgetOther) {
                 let before = number - self.ring.shape.capacity;
-                self.ring.finish(before, found, self.me).map_err(SendError::Damaged)?;
+                self.ring.finish(before, found, self.me)?;
             }
             if self.commit_as(number, length, found)? {
                 if wakes {
@@ -230,8 +227,8 @@ impl<T: Payload + ?Sized> Sender<T> {
     #[inline(always)]
     fn commit_as(&mut self, number: u64, length: u64, found: Packed) -> Result<bool, SendError> {
         let (place, lap) = self.ring.shape.place(number);
-        let word = self.ring.place(place).ok_or(SendError::Damaged(PLACE))?;
-        let rec = self.ring.writers.get(self.me).ok_or(SendError::Damaged(WRITER))?;
+        let word = self.ring.place(place).ok_or(Broken::NoPlace)?;
+        let rec = self.ring.writers.get(self.me).ok_or(Broken::NoWriter)?;
         let head = self.ring.head(self.chunk).map_err(no_chunk)?;
         let target = Packed::new(lap, self.chunk).0;
         let early = planted(Slip::PublishFirst) && word.replace(found.0, target).is_ok();
@@ -309,7 +306,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// Checks whether a consumer has finished the message that `number` overwrites.
     fn make_room_for_work(&mut self, number: u64) -> Result<(), SendError> {
         let (place, lap) = self.ring.shape.place(number);
-        let claim = Packed(self.ring.claim(place).ok_or(SendError::Damaged(PLACE))?.load());
+        let claim = Packed(self.ring.claim(place).ok_or(Broken::NoPlace)?.load());
         if lap != 1 && claim != ClaimState::DONE.in_lap(lap - 1) {
             return Err(SendError::Full);
         }

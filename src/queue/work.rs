@@ -10,6 +10,7 @@ use super::receiver::View;
 use super::record::{ClaimState, Packed, ReaderRec};
 use super::ring::Ring;
 use crate::conf::{QueueConf, QueueKind};
+use crate::layout::Broken;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_LOCK, FOR_A_MESSAGE, OpenError, Patience, ring as wake};
 use crate::word::Shared;
@@ -73,9 +74,6 @@ struct Claimed {
     again: bool,
 }
 
-const CLAIM: RecvError = RecvError::Damaged("a claim is not there");
-const READER: RecvError = RecvError::Damaged("a reader is not there");
-
 impl<T: Payload + ?Sized> WorkQueue<T> {
     /// Opens a queue with `Kind = work` as the consumer `me`, and creates it if it does not exist.
     ///
@@ -87,7 +85,7 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
         let ring = Ring::open_reader::<T>(conf, me, &[QueueKind::Work])?;
         let me = ring.reader();
         let mut work = WorkQueue { held: None, next: None, rounds: 0, me, ring, _payload: PhantomData };
-        let left = work.left_by(me).map_err(|_| work.ring.site.damaged("a claim is not there"))?;
+        let left = work.left_by(me).map_err(|_| work.ring.site.damaged(Broken::NoClaim))?;
         // Its seat proves that the predecessor is dead.
         work.next = left.map(|(number, _)| Claimed { number, again: true });
         // The predecessor may have died before it woke the writers that wait for its last message.
@@ -159,7 +157,7 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
         let (claim, found, lap) = self.claim_of(number)?;
         let is_mine = found == ClaimState::of(self.me).in_lap(lap);
         if !is_mine || claim.replace(found.0, ClaimState::DONE.in_lap(lap).0).is_err() {
-            return Err(RecvError::Damaged("another consumer has the message of this one"));
+            return Err(Broken::HeldByOther.into());
         }
         self.held = None;
         wake(&self.ring.control.space);
@@ -173,14 +171,14 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
     }
 
     fn rec(&self) -> Result<&ReaderRec, RecvError> {
-        self.ring.readers.get(self.me).ok_or(READER)
+        self.ring.readers.get(self.me).ok_or(Broken::NoReader.into())
     }
 
     /// Returns the claim of a message, its value, and the lap of the message.
     #[inline]
     fn claim_of(&self, number: u64) -> Result<(&Shared, Packed, u64), RecvError> {
         let (place, lap) = self.ring.shape.place(number);
-        let claim = self.ring.claim(place).ok_or(CLAIM)?;
+        let claim = self.ring.claim(place).ok_or(Broken::NoClaim)?;
         Ok((claim, Packed(claim.load()), lap))
     }
 
@@ -274,7 +272,7 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
 
     /// Returns the message that a consumer has not finished, and its claim.
     fn left_by(&self, consumer: usize) -> Result<Option<(u64, Packed)>, RecvError> {
-        let rec = self.ring.readers.get(consumer).ok_or(READER)?;
+        let rec = self.ring.readers.get(consumer).ok_or(Broken::NoReader)?;
         let Some(number) = rec.at.load().checked_sub(1) else { return Ok(None) };
         let (_, found, lap) = self.claim_of(number)?;
         Ok((found == ClaimState::of(consumer).in_lap(lap)).then_some((number, found)))
@@ -316,16 +314,14 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
         let again = if claimed.again { claimed.number.saturating_add(1) } else { 0 };
         match self.ring.look(claimed.number, again)? {
             Look::There(found) => Ok((claimed, found)),
-            Look::NotYet | Look::Overwritten(_) => {
-                Err(RecvError::Damaged("a message that a consumer has is not there"))
-            }
+            Look::NotYet | Look::Overwritten(_) => Err(Broken::HeldMessage.into()),
         }
     }
 
     fn give(&mut self) -> Result<Message<T::Owned>, RecvError> {
         let (claimed, found) = self.find()?;
         let value = self.ring.copy::<T>(&found)?;
-        let value = value.ok_or(RecvError::Damaged("a message has another length"))?;
+        let value = value.ok_or(Broken::MessageLength)?;
         (self.held, self.next) = (Some(claimed.number), None);
         Ok(Message { meta: found.meta, value })
     }

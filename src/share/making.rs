@@ -55,6 +55,7 @@ pub(crate) fn end_of_head(kind: u32) -> u64 {
 
 /// Creates the contents of a zeroed segment: marks it, writes its identity, calls `make`, and
 /// commits.
+#[expect(clippy::expect_used, reason = "the caller has just created the segment that large")]
 pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make: &mut dyn FnMut(&Region)) {
     let frozen = region.at::<Frozen>(0).expect("every segment that is created has room for a header");
     Commit::MakeBegins.store(&frozen.magic, MAGIC_MAKING);

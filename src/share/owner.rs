@@ -413,8 +413,11 @@ fn next_count(count: u32) -> u32 {
 /// value.
 fn swap(semid: i32, from: u32, to: u32) -> io::Result<()> {
     let owner = OWNER as u16;
-    let steps = [(owner, -(from as i16)), (owner, 0), (owner, to as i16)];
-    sysv::sem_op(semid, &steps[..if to == 0 { 2 } else { 3 }], Duration::ZERO)
+    let (take, wait) = ((owner, -(from as i16)), (owner, 0));
+    match to {
+        0 => sysv::sem_op(semid, &[take, wait], Duration::ZERO),
+        _ => sysv::sem_op(semid, &[take, wait, (owner, to as i16)], Duration::ZERO),
+    }
 }
 
 fn system(key: Key, call: &'static str) -> impl FnOnce(io::Error) -> OwnerError {

@@ -26,6 +26,10 @@ pub fn read(key: Key) -> Option<Vec<u64>> {
 ///
 /// The memory of an older segment of this size is reused if no code has it attached any more.
 ///
+/// # Errors
+///
+/// There is no memory for the segment.
+///
 /// # Safety
 ///
 /// No reference to an object of the segment exists in any thread while this runs.

@@ -191,6 +191,7 @@ impl fmt::Debug for Segment {
 }
 
 /// Returns address and length of a mapping of at least one byte.
+#[expect(clippy::expect_used, reason = "the kernel maps nothing there")]
 fn extent(base: *mut u8, len: usize) -> (NonNull<u8>, u64) {
     (NonNull::new(base).expect("the kernel maps nothing at address 0"), len as u64)
 }

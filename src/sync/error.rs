@@ -1,5 +1,6 @@
 //! The errors of opening a lock or queue, and of taking a lock.
 
+use crate::layout::Broken;
 use crate::share::Process;
 use crate::units::Key;
 use std::fmt;
@@ -128,6 +129,10 @@ impl OpenError {
         let OpenError::System { source, .. } = self else { return false };
         source.kind() == io::ErrorKind::NotFound
             || matches!(source.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
+    }
+
+    pub(crate) fn damaged(key: Key, broken: Broken) -> OpenError {
+        OpenError::Damaged { key, what: broken.as_str() }
     }
 
     pub(crate) fn system(key: Key, call: &'static str) -> impl FnOnce(io::Error) -> OpenError {

@@ -7,6 +7,7 @@ use super::holder::{Found, Holder, Refused};
 use super::site::{Role, Site};
 use super::value::{ForAll, Held, ValueAt};
 use super::wait::{FOR_A_LOCK, Patience};
+use crate::layout::Broken;
 use crate::limits::LINE;
 use crate::object::Schema;
 use crate::region::{At, OutOfBounds};
@@ -66,7 +67,7 @@ impl<T: Pod + Schema + Send> Mutex<T> {
         let site = Site::open(&spec, me, Role::Both, &|_, _| Ok(()))?;
         let holder = site.at::<Holder>(0)?;
         let value = ValueAt::new(&site.region, site.body + VALUE)
-            .map_err(|OutOfBounds| site.damaged("its value lies outside"))?;
+            .map_err(|OutOfBounds| site.damaged(Broken::ValueOutside))?;
         holder.give_up(site.me);
         Ok(Mutex { holder, value, site })
     }

@@ -8,7 +8,7 @@ use super::site::{Role, Site};
 use super::slips::{Slip, planted};
 use super::value::{ForAll, Held, ValueAt};
 use super::wait::{FOR_A_LOCK, Patience};
-use crate::layout::record;
+use crate::layout::{Broken, record};
 use crate::limits::LINE;
 use crate::object::Schema;
 use crate::region::{At, OutOfBounds, Table};
@@ -77,7 +77,7 @@ impl<T: Pod + Schema + Send + Sync> RwLock<T> {
         let writer = site.at::<Holder>(0)?;
         let readers = site.table::<Readers>(READERS, members)?;
         let value = ValueAt::new(&site.region, site.body + value_at)
-            .map_err(|OutOfBounds| site.damaged("its value lies outside"))?;
+            .map_err(|OutOfBounds| site.damaged(Broken::ValueOutside))?;
         let lock = RwLock { writer, readers, value, site };
         // The shares of a predecessor under this name are void.
         if let Some(mine) = lock.readers.get(lock.site.me) {

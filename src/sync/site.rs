@@ -7,13 +7,14 @@ use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
 use super::seats::{MAKER, Seat, Seats, of_member};
 use super::value::{ForAll, Kept};
 use super::watch::{LEFT, PANICKED};
-use crate::layout::{fill_text, text};
+use crate::layout::{Broken, fill_text, text};
 use crate::limits;
 use crate::object::{Field, SchemaText, diff};
 use crate::region::{At, OutOfBounds, Region, Table};
 use crate::share::{Access, Home, Segment, SegmentFacts};
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key, round_up};
+use crate::word::padded;
 use std::time::{Duration, Instant};
 
 const HEAD_BYTES: u64 = size_of::<Head>() as u64;
@@ -96,7 +97,7 @@ impl Spec<'_> {
         range("the number of members", self.members.len() as u64, 1, limits::MAX_MEMBERS as u64)?;
         range("the size", self.bytes(), 1, limits::MAX_BLOCK_BYTES)?;
         for (n, member) in self.members.iter().enumerate() {
-            let (twice, name) = (self.members[..n].contains(member), member.0);
+            let (twice, name) = (self.members.iter().take(n).any(|other| other == member), member.0);
             if twice || name.is_empty() || name.len() > limits::MAX_PROCESS_NAME || name.contains('\0') {
                 return Err(OpenError::BadName { key, name: name.into() });
             }
@@ -141,7 +142,7 @@ impl Site {
         let seats = Seats::open(key, spec.members.len(), spec.mode)?;
         let segment = find_or_make(spec, seats, fill)?;
         let region = segment.region();
-        let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+        let outside = |OutOfBounds| OpenError::damaged(key, Broken::SegmentLength);
         let head: At<Head> = region.at(0).map_err(outside)?;
         judge(spec, &head, &region)?;
         let members: Table<MemberRec> =
@@ -187,8 +188,8 @@ impl Site {
     }
 
     /// Returns the error for bytes that break a rule.
-    pub(crate) fn damaged(&self, what: &'static str) -> OpenError {
-        OpenError::Damaged { key: self.key, what }
+    pub(crate) fn damaged(&self, broken: Broken) -> OpenError {
+        OpenError::damaged(self.key, broken)
     }
 
     /// Returns the table of records at `offset` of the body.
@@ -198,13 +199,16 @@ impl Site {
         count: u64,
     ) -> Result<ForAll<Table<T>>, OpenError> {
         let at = self.body.saturating_add(offset);
-        self.region.table(at, count).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
+        self.region
+            .table(at, count)
+            .map(ForAll::new)
+            .map_err(|OutOfBounds| self.damaged(Broken::SegmentLength))
     }
 
     /// Returns the record at `offset` of the body.
     pub(crate) fn at<T: crate::layout::Record>(&self, offset: u64) -> Result<ForAll<At<T>>, OpenError> {
         let at = self.body.saturating_add(offset);
-        self.region.at(at).map(ForAll::new).map_err(|OutOfBounds| self.damaged("it is too short"))
+        self.region.at(at).map(ForAll::new).map_err(|OutOfBounds| self.damaged(Broken::SegmentLength))
     }
 }
 
@@ -244,7 +248,7 @@ fn find_or_make(
     }
     let backend = Home::sysv().open();
     let segment = backend.create(key, spec.bytes(), spec.mode).map_err(OpenError::system(key, "shmget"))?;
-    let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+    let outside = |OutOfBounds| OpenError::damaged(key, Broken::SegmentLength);
     fill_head(spec, &segment.region())?;
     fill(&segment.region(), spec.body()).map_err(outside)?;
     let head = segment.region().at::<Head>(0).map_err(outside)?;
@@ -311,7 +315,7 @@ fn complete(segment: &Segment) -> Option<At<Head>> {
 
 fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
     let key = spec.key;
-    let outside = |OutOfBounds| OpenError::Damaged { key, what: "it is too short" };
+    let outside = |OutOfBounds| OpenError::damaged(key, Broken::SegmentLength);
     let head: At<Head> = region.at(0).map_err(outside)?;
     head.magic.store(MAKING);
     let id = sys::random_id().map_err(OpenError::system(key, "getrandom"))?;
@@ -339,10 +343,8 @@ fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
     let at = HEAD_BYTES + spec.members.len() as u64 * MEMBER_BYTES;
     let text: Table<crate::word::Word> = region.table(at, words).map_err(outside)?;
     for (n, bytes) in spec.schema.as_bytes().chunks(8).enumerate() {
-        let mut eight = [0; 8];
-        eight[..bytes.len()].copy_from_slice(bytes);
         if let Some(word) = text.get(n) {
-            word.fill(u64::from_le_bytes(eight));
+            word.fill(padded(bytes));
         }
     }
     Ok(())
@@ -356,7 +358,7 @@ fn judge(spec: &Spec<'_>, head: &Head, region: &Region) -> Result<(), OpenError>
         return Err(OpenError::Differs { key, what: "the version of the layout", found, wanted });
     }
     if head.check.load() != head.sum() || head.key.load() != key.0 || head.bytes.load() != region.len() {
-        return Err(OpenError::Damaged { key, what: "its head" });
+        return Err(OpenError::damaged(key, Broken::Head));
     }
     let differs = |what, found: String, wanted: String| match found == wanted {
         true => Ok(()),
@@ -372,7 +374,7 @@ fn judge(spec: &Spec<'_>, head: &Head, region: &Region) -> Result<(), OpenError>
     differs("the capacity", head.capacity.load().to_string(), spec.capacity.to_string())?;
     differs("the policy", head.policy.load().to_string(), spec.policy.to_string())?;
     let is_whole = head.schema_bytes.load() == spec.schema.len() as u64 && region.len() == spec.bytes();
-    if is_whole { Ok(()) } else { Err(OpenError::Damaged { key, what: "its sizes" }) }
+    if is_whole { Ok(()) } else { Err(OpenError::damaged(key, Broken::SegmentSizes)) }
 }
 
 fn judge_members(spec: &Spec<'_>, members: &Table<MemberRec>) -> Result<(), OpenError> {

@@ -44,10 +44,9 @@ pub(crate) fn wall_seconds() -> u64 {
 /// Returns two random words from the kernel.
 pub(crate) fn random_id() -> io::Result<[u64; 2]> {
     use std::io::Read;
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
-    Ok([word(0), word(8)])
+    let mut words = [[0; 8]; 2];
+    std::fs::File::open("/dev/urandom")?.read_exact(words.as_flattened_mut())?;
+    Ok(words.map(u64::from_le_bytes))
 }
 
 /// Returns the name of a user from `/etc/passwd`; `None` if another service manages the users.
@@ -94,5 +93,5 @@ pub(crate) fn read_short(path: &str) -> io::Result<String> {
     use std::io::Read;
     let mut bytes = [0; 1024];
     let read = std::fs::File::open(path)?.read(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes[..read]).into_owned())
+    Ok(String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned())
 }

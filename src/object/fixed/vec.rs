@@ -142,7 +142,9 @@ impl<T: Copy, const N: usize> FixedVec<T, N> {
             return Err(NoRoom { value: item, capacity: N });
         }
         self.push(item)?;
-        self.as_mut_slice()[index..].rotate_right(1);
+        if let Some(rest) = self.as_mut_slice().get_mut(index..) {
+            rest.rotate_right(1);
+        }
         Ok(())
     }
 
@@ -176,8 +178,8 @@ impl<T: Copy, const N: usize> FixedVec<T, N> {
         let mut kept = 0;
         for at in 0..self.len() {
             let items = self.as_mut_slice();
-            if keep(&items[at]) {
-                items[kept] = items[at];
+            if items.get(at).is_some_and(&mut keep) {
+                items.copy_within(at..=at, kept);
                 kept += 1;
             }
         }

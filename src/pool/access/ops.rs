@@ -446,8 +446,16 @@ pub(crate) fn parts<'a, T: PoolObject>(
 
 #[cold]
 #[inline(never)]
+#[expect(clippy::panic, reason = "documented: the type was not added")]
 fn not_added<T: PoolObject>() -> ! {
     panic!("{}", AllocError::NotAdded(T::NAME))
+}
+
+#[cold]
+#[inline(never)]
+#[expect(clippy::panic, reason = "documented: a type occurs twice")]
+fn named_twice() -> ! {
+    panic!("a type occurs twice in views_mut, or its number is above 1023")
 }
 
 impl<'a, T: PoolObject> IntoIterator for &'a mut ViewMut<'_, T> {
@@ -482,7 +490,7 @@ macro_rules! parts {
                 const { assert!([$($number),+].len() <= PARTS) };
                 let states = match pool.types.several_mut([$($type::TYPE_ID),+]) {
                     Some(states) => states,
-                    None => panic!("a type occurs twice in views_mut, or its number is above 1023"),
+                    None => named_twice(),
                 };
                 let mut states = states.into_iter();
                 let marks = &pool.marks;

@@ -48,6 +48,7 @@ impl Mark {
     ///
     /// A borrow of the whole pool uses the first mark. Parts that are borrowed side by side have
     /// one mark each.
+    #[expect(clippy::indexing_slicing, reason = "the caller counts the marks of a header")]
     pub(crate) fn new(header: &At<BaseHeader>, number: usize) -> Self {
         Mark {
             word: header.part(|h| &h.marks[number]),

@@ -9,6 +9,7 @@
 use crate::layout::PositionRec;
 use crate::pool::change::tx::{Tx, TxError};
 use crate::region::Table;
+use crate::word::Word;
 
 /// A reader of a queue, as the directory of a pool names it.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl ReaderId {
     }
 
     fn is_of_queue(&self, record: &PositionRec) -> bool {
-        record.key.load() == self.key && [0, 1].map(|n| record.queue[n].load()) == self.queue
+        record.key.load() == self.key && record.queue.each_ref().map(Word::load) == self.queue
     }
 
     /// Takes a record. A kill leaves it unused, or at position 0, which means the same.

@@ -79,11 +79,13 @@ impl Seen {
         }
         self.table.clear();
         self.table.resize((len * 4).next_power_of_two(), 0);
-        for at in 0..FEW {
-            self.put(self.few[at]);
+        for bits in self.few {
+            self.put(bits);
         }
         for at in 0..self.rest.len() {
-            self.put(self.rest[at]);
+            if let Some(bits) = self.rest.get(at) {
+                self.put(*bits);
+            }
         }
     }
 
@@ -95,6 +97,7 @@ impl Seen {
     }
 
     /// Returns the position of a handle in the table, or that of the free entry for it.
+    #[expect(clippy::indexing_slicing, reason = "the mask keeps `at` below the size of the table")]
     fn position(&self, bits: u64) -> usize {
         let mask = self.table.len() - 1;
         let hash = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -25,7 +25,7 @@
 #![allow(unsafe_code)]
 
 use crate::commits::Commit;
-use crate::layout::{COMMITTED, LaneHead, PositionRec, UndoKind, position_of, position_operand};
+use crate::layout::{Broken, COMMITTED, LaneHead, PositionRec, UndoKind, position_of, position_operand};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
@@ -76,9 +76,6 @@ struct Record {
 }
 
 const RECORD_HEAD: usize = 16;
-const NO_SLOT: &str = "its undo log names a slot that does not exist";
-const BROKEN: &str = "its undo log is invalid";
-const NO_READER: &str = "its undo log names a reader that does not exist";
 
 impl Record {
     /// Returns where the next record begins.
@@ -87,10 +84,9 @@ impl Record {
     }
 
     /// Returns the handle of the record, and the type of its object.
-    fn object<'a>(&self, states: &'a mut dyn States) -> Result<(Handle, &'a mut TypeState), &'static str> {
-        let handle = Handle::from_bits(self.operand).ok_or("its undo log names no object")?;
-        let state =
-            states.state(handle.type_id()).ok_or("its undo log names a type that it does not have")?;
+    fn object<'a>(&self, states: &'a mut dyn States) -> Result<(Handle, &'a mut TypeState), Broken> {
+        let handle = Handle::from_bits(self.operand).ok_or(Broken::LogObject)?;
+        let state = states.state(handle.type_id()).ok_or(Broken::LogType)?;
         Ok((handle, state))
     }
 }
@@ -115,14 +111,13 @@ pub(crate) fn record_room(lane: u64) -> u64 {
 
 impl Undo {
     /// Returns the log of the first lane.
-    pub(crate) fn of(base: &Base) -> Result<Self, &'static str> {
-        let outside = "its undo log lies outside the segment";
+    pub(crate) fn of(base: &Base) -> Result<Self, Broken> {
         let g = &base.header.geometry;
         let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
-        let head: At<LaneHead> = base.region.at(at).map_err(|_| outside)?;
+        let head: At<LaneHead> = base.region.at(at).map_err(|_| Broken::LogOutside)?;
         let head_bytes = size_of::<LaneHead>() as u64;
-        let capacity = bytes.checked_sub(head_bytes).ok_or(outside)? & !7;
-        let log = base.region.span(at + head_bytes, capacity).map_err(|_| outside)?;
+        let capacity = bytes.checked_sub(head_bytes).ok_or(Broken::LogOutside)? & !7;
+        let log = base.region.span(at + head_bytes, capacity).map_err(|_| Broken::LogOutside)?;
         Ok(Undo {
             head,
             positions: base.positions,
@@ -226,17 +221,17 @@ impl Undo {
 
     /// Returns the bytes of the log that an owner has left, and whether that transaction is
     /// committed.
-    fn left(&self) -> Result<Option<(usize, bool)>, &'static str> {
+    fn left(&self) -> Result<Option<(usize, bool)>, Broken> {
         let tail = self.head.tail.load();
         let used = tail & !COMMITTED;
         if used > self.capacity as u64 || !used.is_multiple_of(8) {
-            return Err("its undo log is longer than its lane");
+            return Err(Broken::LogTooLong);
         }
         Ok((used != 0).then_some((used as usize, tail & COMMITTED != 0)))
     }
 
     /// Checks whether [`recover`](Self::recover) will succeed, without a change.
-    pub(crate) fn check(&self, states: &mut dyn States) -> Result<(), &'static str> {
+    pub(crate) fn check(&self, states: &mut dyn States) -> Result<(), Broken> {
         let Some((used, is_committed)) = self.left()? else { return Ok(()) };
         let mut records = Vec::new();
         self.records(used, &mut records)?;
@@ -251,7 +246,7 @@ impl Undo {
             let (handle, state) = record.object(states)?;
             match record.kind {
                 UndoKind::Bytes => drop(self.kept(state, handle, &record)?),
-                _ => drop(state.slots.slot(handle.index()).ok_or(NO_SLOT)?),
+                _ => drop(state.slots.slot(handle.index()).ok_or(Broken::LogSlot)?),
             }
         }
         Ok(())
@@ -263,7 +258,7 @@ impl Undo {
         &mut self,
         states: &mut dyn States,
         last_tag: &crate::word::Word,
-    ) -> Result<Option<&'static str>, &'static str> {
+    ) -> Result<Option<&'static str>, Broken> {
         let Some((used, is_committed)) = self.left()? else { return Ok(None) };
         self.used = used;
         if is_committed {
@@ -276,7 +271,7 @@ impl Undo {
     }
 
     /// Does the frees of a committed transaction.
-    pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), &'static str> {
+    pub(crate) fn finish(&mut self, states: &mut dyn States) -> Result<(), Broken> {
         let records = self.take_records()?;
         if planted(Mutant::FinishClearsFirst) {
             Commit::FreesDone.store(&self.head.tail, 0);
@@ -295,7 +290,7 @@ impl Undo {
         &mut self,
         states: &mut dyn States,
         last_tag: &crate::word::Word,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Broken> {
         let records = self.take_records()?;
         if planted(Mutant::RollbackForgetsLog) {
             Commit::RolledBack.store(&self.head.tail, 0);
@@ -324,9 +319,9 @@ impl Undo {
     }
 
     /// Returns the position that a record keeps, and its old value.
-    fn position(&self, operand: u64) -> Result<(&PositionRec, u64), &'static str> {
+    fn position(&self, operand: u64) -> Result<(&PositionRec, u64), Broken> {
         let (number, next) = position_of(operand);
-        Ok((self.positions.get(number).ok_or(NO_READER)?, next))
+        Ok((self.positions.get(number).ok_or(Broken::LogReader)?, next))
     }
 
     /// Returns the position that a reader had before the transaction; `None` if the transaction has
@@ -349,15 +344,15 @@ impl Undo {
     }
 
     /// Returns the slot whose object a record keeps.
-    fn kept(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<Slot, &'static str> {
+    fn kept(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<Slot, Broken> {
         if record.bytes as u64 != state.slots.shape.size {
-            return Err("its undo log has another size than the type");
+            return Err(Broken::LogSize);
         }
-        state.slots.slot(handle.index()).ok_or(NO_SLOT)
+        state.slots.slot(handle.index()).ok_or(Broken::LogSlot)
     }
 
     /// Restores the old bytes of an object.
-    fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), &'static str> {
+    fn restore(&self, state: &TypeState, handle: Handle, record: &Record) -> Result<(), Broken> {
         let shape = &state.slots.shape;
         let slot = self.kept(state, handle, record)?;
         if slot.header().load() != handle.to_bits() {
@@ -375,7 +370,7 @@ impl Undo {
     }
 
     /// Returns the records of the transaction, in the memory of earlier ones.
-    fn take_records(&mut self) -> Result<Vec<Record>, &'static str> {
+    fn take_records(&mut self) -> Result<Vec<Record>, Broken> {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.records(self.used, &mut found).map(|()| found)
@@ -386,30 +381,30 @@ impl Undo {
     /// # Errors
     ///
     /// Fails if the records are inconsistent.
-    fn records(&self, used: usize, found: &mut Vec<Record>) -> Result<(), &'static str> {
+    fn records(&self, used: usize, found: &mut Vec<Record>) -> Result<(), Broken> {
         let mut at = 0;
         while at < used {
             let record = self.record(at, used)?;
             at = record.end();
             found.push(record);
         }
-        if at == used { Ok(()) } else { Err(BROKEN) }
+        if at == used { Ok(()) } else { Err(Broken::LogInvalid) }
     }
 
     /// Returns the record at `at`, a multiple of 8 below `used`.
     #[inline(always)]
-    fn record(&self, at: usize, used: usize) -> Result<Record, &'static str> {
+    fn record(&self, at: usize, used: usize) -> Result<Record, Broken> {
         if used > self.capacity || used - at < RECORD_HEAD {
-            return Err(BROKEN);
+            return Err(Broken::LogInvalid);
         }
         // SAFETY: inside the log, at a multiple of 8.
         let head = unsafe { self.log.add(at) }.cast::<[u64; 2]>();
         // SAFETY: as above; any bytes are a valid value.
         let [word, operand] = unsafe { head.read() };
-        let (kind, bytes) = UndoKind::parse(word).ok_or(BROKEN)?;
+        let (kind, bytes) = UndoKind::parse(word).ok_or(Broken::LogInvalid)?;
         let payload = at + RECORD_HEAD;
         if bytes > (used - payload) as u64 {
-            return Err(BROKEN);
+            return Err(Broken::LogInvalid);
         }
         Ok(Record { kind, operand, payload, bytes: bytes as usize })
     }

@@ -9,6 +9,7 @@ use crate::object::Handle;
 use crate::pool::store::base::Base;
 use crate::region::{At, Table};
 use crate::sys;
+use crate::units::plural;
 use std::fmt;
 
 /// The first tag that is reserved for the library.
@@ -101,7 +102,7 @@ impl fmt::Display for Note {
             Some(event @ (Event::Open | Event::Ready | Event::Close)) => {
                 write!(f, "{}, start {}", event.name(), self.a)
             }
-            Some(Event::AddType) => write!(f, "add-type {}, {} slots", self.a, self.b),
+            Some(Event::AddType) => write!(f, "add-type {}, {}", self.a, plural(self.b, "slot")),
             Some(Event::Grow) => write!(f, "grow type {}, extent {}", self.a, self.b),
             Some(Event::Commit) => write!(f, "commit, tag {}", self.a),
             Some(event) => write!(f, "{} {}", event.name(), object(self.a)),

@@ -29,11 +29,11 @@ pub(crate) fn crash_loop(conf: &ProcessConf, starts: &[Start], now: Now) -> Opti
     let row = starts.iter().rev().take_while(|start| start.ready.is_none() && start.age(now) <= window);
     let crashed: Vec<Duration> = row.filter(|start| start.crashed()).map(|start| start.age(now)).collect();
     let crashes = crashed.len() as u32;
-    let looping = resume.max_crash_resumes != 0 && crashes >= resume.max_crash_resumes;
-    looping.then(|| CrashLoop {
+    let one_too_many = crashed.get((resume.max_crash_resumes as usize).checked_sub(1)?)?;
+    Some(CrashLoop {
         crashes,
         since: crashed.last().copied().unwrap_or_default(),
-        passes_in: window.saturating_sub(crashed[resume.max_crash_resumes as usize - 1]),
+        passes_in: window.saturating_sub(*one_too_many),
         policy: resume.on_crash_loop,
     })
 }

@@ -31,8 +31,8 @@ impl TypeCount {
 
     /// Returns the name of the type.
     pub fn name(&self) -> &str {
-        let end = self.name.iter().position(|b| *b == 0).unwrap_or(self.name.len());
-        std::str::from_utf8(&self.name[..end]).unwrap_or("?")
+        let name = self.name.split(|byte| *byte == 0).next().unwrap_or_default();
+        std::str::from_utf8(name).unwrap_or("?")
     }
 }
 
@@ -135,7 +135,12 @@ impl fmt::Display for ResumeReport {
             }
         }
         if let Some(found) = self.crash_loop {
-            write!(f, ", after {} crashes in a row in {} s", found.crashes, found.since.as_secs())?;
+            write!(
+                f,
+                ", after {} in a row died before ready() in {} s",
+                plural(found.crashes.into(), "owner"),
+                found.since.as_secs()
+            )?;
         }
         if let Some(key) = self.moved_to {
             write!(f, ", the earlier state was moved to {key}")?;
@@ -146,10 +151,10 @@ impl fmt::Display for ResumeReport {
         for (n, bad) in self.bad_values.iter().enumerate() {
             write!(f, "{}{bad}", if n == 0 { ", not values: " } else { ", " })?;
         }
-        match self.told.len() {
-            0 => {}
-            1 => write!(f, ", the ini and the pool disagree in {}", self.told[0].rule.key)?,
-            more => write!(f, ", the ini and the pool disagree in {more} points")?,
+        match self.told.as_slice() {
+            [] => {}
+            [one] => write!(f, ", the ini and the pool disagree in {}", one.rule.key)?,
+            more => write!(f, ", the ini and the pool disagree in {} points", more.len())?,
         }
         write!(f, "; {} us{}", self.took.as_micros(), self.memory)
     }

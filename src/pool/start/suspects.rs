@@ -74,7 +74,7 @@ pub(crate) fn add(header: &BaseHeader, word: u64) -> Option<usize> {
     let with = |bits: u64| header.suspects.iter().position(|entry| entry.load() == bits);
     let entry = with(word).or_else(|| with(0)).or_else(|| widen(header, type_of(word)))?;
     // An entry that was widened to its type already names this object.
-    let suspect = &header.suspects[entry];
+    let suspect = header.suspects.get(entry)?;
     if suspect.load() == 0 {
         Commit::SuspectKept.store(suspect, word);
     }
@@ -92,11 +92,11 @@ fn widen(header: &BaseHeader, type_id: u16) -> Option<usize> {
     let wide = if of(type_id).next().is_some() { type_id } else { crowded? };
     let (first, entry) = of(wide).next()?;
     Commit::SuspectKept.store(entry, Torn::whole_type(wide));
-    let rest: Vec<usize> = of(wide).map(|(at, _)| at).filter(|at| *at != first).collect();
-    for at in &rest {
-        Commit::SuspectCleared.store(&header.suspects[*at], 0);
+    let rest: Vec<(usize, &Word)> = of(wide).filter(|(at, _)| *at != first).collect();
+    for (_, entry) in &rest {
+        Commit::SuspectCleared.store(entry, 0);
     }
-    if wide == type_id { Some(first) } else { rest.first().copied() }
+    if wide == type_id { Some(first) } else { rest.first().map(|(at, _)| *at) }
 }
 
 /// Returns the objects and types that the suspects name.

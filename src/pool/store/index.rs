@@ -299,8 +299,8 @@ impl Index {
         {
             from.overflow.store(from.overflow.load().saturating_add(1));
         }
-        if let Some(group) = self.group(place.group) {
-            group.entries[place.entry].store(place.hash.entry(slot));
+        if let Some(entry) = self.group(place.group).and_then(|group| group.entries.get(place.entry)) {
+            entry.store(place.hash.entry(slot));
         }
     }
 
@@ -365,6 +365,7 @@ impl Index {
             }
             let Some(free) = self.room(slots, other) else { continue };
             let Some(target) = self.group(other) else { continue };
+            let Some(free) = target.entries.get(free) else { continue };
             let leaves_home = self.addressing().first(hash) == number;
             let raise = || group.overflow.store(group.overflow.load().saturating_add(1));
             let lower = || target.overflow.store(target.overflow.load().saturating_sub(1));
@@ -378,7 +379,7 @@ impl Index {
             if planted(Mutant::PushOutClearsFirst) {
                 entry.store(0);
             }
-            target.entries[free].store(word);
+            free.store(word);
             entry.store(0);
             if !leaves_home && !planted(Mutant::PushOutLowersFirst) {
                 lower();

@@ -230,11 +230,11 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// Returns several objects for writing; `None` if a handle is stale or occurs twice.
     pub(crate) fn into_several<const N: usize>(self, ids: [Id<T>; N]) -> Option<[&'a mut T; N]> {
         let mut objects = [NonNull::dangling(); N];
-        for (at, id) in ids.into_iter().enumerate() {
-            if ids[..at].contains(&id) {
+        for (at, (object, id)) in objects.iter_mut().zip(ids).enumerate() {
+            if ids.iter().take(at).any(|other| *other == id) {
                 return None;
             }
-            objects[at] = self.object_of(id)?;
+            *object = self.object_of(id)?;
         }
         // SAFETY: as in `into_mut`; the handles resolved and differ, so their slots differ.
         Some(objects.map(|mut object| unsafe { object.as_mut() }))

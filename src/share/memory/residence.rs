@@ -9,7 +9,7 @@ use crate::share::memory::prefault::{self, Prefaulted};
 use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
 use crate::sys;
-use crate::units::{Bytes, Key};
+use crate::units::{Bytes, Key, plural};
 use std::fmt;
 
 /// What a start did about the memory of a pool; empty as far as the ini requires nothing.
@@ -35,9 +35,9 @@ impl fmt::Display for MemoryReport {
                 (0, 0) => write!(f, "; pages of 4 KiB")?,
                 _ => write!(
                     f,
-                    "; pages of 2 MiB in {} of {} segments",
+                    "; pages of 2 MiB in {} of {}",
                     reserved + transparent,
-                    self.segments.len()
+                    plural(self.segments.len() as u64, "segment")
                 )?,
             }
             if transparent != 0 {

@@ -1,7 +1,7 @@
 //! Why a region could not be created, opened, grown, removed or accessed.
 
 use crate::share::error::ShareError;
-use crate::units::{Bytes, Key};
+use crate::units::{Bytes, Key, plural};
 use std::io;
 use std::path::PathBuf;
 
@@ -85,7 +85,7 @@ pub enum RegionError {
         key: Key,
     },
     /// An access is outside the region.
-    #[error("{bytes} bytes at offset {at} are outside the region of {len} bytes")]
+    #[error("offset {at} with {} is outside the region of {}", plural(*bytes, "byte"), plural(*len, "byte"))]
     OutOfRange {
         /// Offset of the access.
         at: u64,
@@ -116,8 +116,8 @@ pub enum RegionError {
     },
     /// The file ends before the end of the requested part.
     #[error(
-        "cannot map {bytes} bytes at offset {offset} of {}: it has {file_bytes} bytes; request less, or use `extend`",
-        path.display()
+        "cannot map {} at offset {offset} of {}: it has {}; request less, or use `extend`",
+        plural(*bytes, "byte"), path.display(), plural(*file_bytes, "byte")
     )]
     ShortFile {
         /// Path of the file.
@@ -140,7 +140,7 @@ pub enum RegionError {
         source: io::Error,
     },
     /// The system refused a call on memory without a name or key.
-    #[error("cannot {call} {bytes} bytes of memory: {source}")]
+    #[error("cannot {call} {} of memory: {source}", plural(*bytes, "byte"))]
     Memory {
         /// What was attempted.
         call: &'static str,

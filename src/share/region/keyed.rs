@@ -97,11 +97,11 @@ fn head_of(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> io::Result<
         let file = backend.file(key, facts).ok_or_else(replaced)?;
         let mut bytes = [0; size_of::<Words>()];
         let mut at = 0;
-        while let read @ 1.. = file.read_at(&mut bytes[at..], at as u64)? {
+        while let read @ 1.. = file.read_at(bytes.get_mut(at..).unwrap_or_default(), at as u64)? {
             at += read;
         }
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_le_bytes(std::array::from_fn(|n| bytes[n]));
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
         }
         return Ok(words);
     }

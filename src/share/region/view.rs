@@ -290,11 +290,11 @@ impl Region {
         const PIECE: usize = 64 << 10;
         let mut piece = vec![0; PIECE];
         for at in (0..self.len()).step_by(PIECE) {
-            let part = &mut piece[..PIECE.min((self.len() - at) as usize)];
-            self.read(at, part)?;
-            let (bytes, len) = (part.len() as u64, to.len());
+            piece.truncate((self.len() - at) as usize);
+            self.read(at, &mut piece)?;
+            let (bytes, len) = (piece.len() as u64, to.len());
             let target = to.span(offset + at, bytes);
-            copy::write(target.map_err(|_| RegionError::OutOfRange { at, bytes, len })?, part);
+            copy::write(target.map_err(|_| RegionError::OutOfRange { at, bytes, len })?, &piece);
         }
         Ok(())
     }

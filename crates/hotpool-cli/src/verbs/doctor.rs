@@ -10,6 +10,7 @@ use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ConfError, ProcessConf};
 use hotpool::pool::{PostMortem, ipc_namespace};
 use hotpool::share::Home;
+use hotpool::units::plural;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -117,5 +118,8 @@ fn print(findings: &[Finding], all: bool, out: &mut Output) -> Result<()> {
     }
     let good = findings.iter().filter(|finding| finding.severity == Severity::Ok).count();
     let bad = findings.iter().filter(bad).count();
-    Ok(out.line(format_args!("{} checks: {good} passed, {bad} need attention", findings.len()))?)
+    let checks = plural(findings.len() as u64, "check");
+    let notes = plural((findings.len() - good - bad) as u64, "note");
+    let need = if bad == 1 { "needs" } else { "need" };
+    Ok(out.line(format_args!("{checks}: {good} passed, {notes}, {bad} {need} attention"))?)
 }

@@ -11,7 +11,7 @@ use hotpool::ConfMgr;
 use hotpool::queue::{QueueFacts, observe};
 use hotpool::share::Process;
 use hotpool::sync::{self, RemoveError};
-use hotpool::units::Key;
+use hotpool::units::{Key, plural};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -142,10 +142,10 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
             continue;
         };
         out.line(format_args!(
-            "{}{name}: {} of {} messages of up to {}, {} sent{}{}, {} a second",
+            "{}{name}: {} of {} of up to {}, {} sent{}{}, {} a second",
             row.key,
             facts.kind,
-            facts.capacity,
+            plural(facts.capacity, "message"),
             human::size(facts.message_bytes.0),
             facts.sent,
             facts.unfinished.map_or(String::new(), |count| format!(" ({count} not finished)")),

@@ -131,7 +131,7 @@ impl Row {
             }
         }
         if report.left_out != 0 {
-            out.line(format_args!("  and {} more findings", report.left_out))?;
+            out.line(format_args!("  and {}", plural(report.left_out, "more finding")))?;
         }
         Ok(())
     }
