@@ -1,5 +1,7 @@
 //! Every maximum of the library, with its reason.
 //!
+//! Those that a program or an ini can reach are public. Those of the layout are hidden.
+//!
 //! Under `--cfg fuzzing`, tables and extents are small, so that a fuzz target fills them, and
 //! copies and traverses a pool, in microseconds. Such a build cannot read a pool of a normal build.
 
@@ -9,11 +11,11 @@ const fn limit(usual: u64, fuzzing: u64) -> u64 {
 }
 
 /// Bits of a handle for the number of the slot within its type.
-pub const INDEX_BITS: u32 = 26;
+pub(crate) const INDEX_BITS: u32 = 26;
 /// Bits of a handle for the type number.
-pub const TYPE_BITS: u32 = 10;
+pub(crate) const TYPE_BITS: u32 = 10;
 /// Bits of a handle for the generation of its slot, which is odd while the slot is live.
-pub const GENERATION_BITS: u32 = 64 - INDEX_BITS - TYPE_BITS;
+pub(crate) const GENERATION_BITS: u32 = 64 - INDEX_BITS - TYPE_BITS;
 
 /// Bits below the slot in a handle.
 ///
@@ -36,6 +38,7 @@ pub const MAX_CAPACITY: u32 = (1 << INDEX_BITS) - MAX_EXTENT_SLOTS;
 /// Largest type number. Type 0 does not exist: a zeroed word names no object.
 pub const MAX_TYPE_ID: u16 = (1 << TYPE_BITS) - 1;
 /// Entries of `TypeInfo[]`, whose index is the type number.
+#[doc(hidden)]
 pub const TYPE_TABLE: u32 = 1 << TYPE_BITS;
 /// Last generation of a slot. It is odd: the slot is retired when the object of that life is freed.
 pub const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
@@ -43,6 +46,7 @@ pub const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
 /// Most blocks of one pool. Bounds the block table (256 KiB) and the work of an attach.
 pub const MAX_BLOCKS: u32 = limit(4096, 8) as u32;
 /// Most extents of one pool. Bounds the extent table (2 MiB) and the work of an attach.
+#[doc(hidden)]
 pub const MAX_EXTENTS: u32 = limit(65_536, 64) as u32;
 
 /// Smallest block in bytes: its header page and some extents of small objects.
@@ -51,25 +55,26 @@ pub const MIN_BLOCK_BYTES: u64 = limit(64 << 10, 32 << 10);
 /// overflow.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 40;
 /// Alignment of extents in bytes: a cache line.
-pub const LINE: u64 = 64;
+pub(crate) const LINE: u64 = 64;
 /// Unit of segment sizes in bytes: a page of the supported kernels.
 pub const PAGE: u64 = 4096;
 
 /// Size in bytes of a huge page on x86-64, and on other processors with pages of [`PAGE`] bytes.
+#[doc(hidden)]
 pub const HUGE_PAGE: u64 = 2 << 20;
 
 /// Smallest extent aimed at, in bytes, so that a type with few small objects costs little.
-pub const MIN_EXTENT_BYTES: u64 = limit(16 << 10, 1 << 10);
+pub(crate) const MIN_EXTENT_BYTES: u64 = limit(16 << 10, 1 << 10);
 /// Largest extent aimed at, in bytes, so that the growth of a type populates no more at once.
 ///
 /// An extent is larger only if a single slot needs it.
-pub const MAX_EXTENT_BYTES: u64 = 8 << 20;
+pub(crate) const MAX_EXTENT_BYTES: u64 = 8 << 20;
 /// Divisor of the pool's size that yields the extent size aimed at.
 ///
 /// With it the number of extents, and thus the time of an attach, depends neither on the size of
 /// the pool nor on that of its objects. A thousand types with few objects still leave half of the
 /// pool.
-pub const EXTENTS_AIMED_AT: u64 = 2048;
+pub(crate) const EXTENTS_AIMED_AT: u64 = 2048;
 
 /// Largest alignment of an object in bytes: a segment guarantees no more than a page.
 pub const MAX_ALIGN: usize = 4096;
@@ -81,14 +86,15 @@ pub const MAX_TYPE_NAME: usize = 47;
 pub const MAX_PROCESSES: usize = 256;
 /// Largest ini in bytes: [`MAX_PROCESSES`] processes, each with [`MAX_BLOCKS`] blocks, and
 /// comments.
-pub const MAX_INI_BYTES: u64 = 16 << 20;
+pub(crate) const MAX_INI_BYTES: u64 = 16 << 20;
 /// Longest schema text of one type in bytes.
 pub const MAX_SCHEMA_BYTES: u64 = 16 << 10;
 /// Room for the schema texts of all types of a pool in bytes.
+#[doc(hidden)]
 pub const SCHEMA_BYTES: u64 = limit(1 << 20, 4 << 10);
 
 /// Most objects that can be marked at once as being written.
-pub const MARKS: usize = 64;
+pub(crate) const MARKS: usize = 64;
 
 /// Default of `UndoSize`, the room for the undo log of a transaction in bytes: a thousand small
 /// objects.
@@ -98,15 +104,18 @@ pub const MIN_UNDO_BYTES: u64 = PAGE;
 /// Largest `UndoSize` in bytes. All of it is populated when the pool is created.
 pub const MAX_UNDO_BYTES: u64 = 1 << 30;
 /// Entries of the ring of starts.
+#[doc(hidden)]
 pub const STARTS: u64 = 64;
 /// Room for the black box in bytes.
+#[doc(hidden)]
 pub const BLACK_BOX_BYTES: u64 = limit(64 << 10, 4 << 10);
 /// Most notes that the black box keeps, after its head of 32 bytes.
 pub const NOTES: u64 = BLACK_BOX_BYTES / 32 - 1;
 /// Room for the directory of queues in bytes.
+#[doc(hidden)]
 pub const QUEUE_DIRECTORY_BYTES: u64 = 4096;
 /// Most readers of queues that receive in transactions of one pool.
-pub const POSITIONS: u64 = QUEUE_DIRECTORY_BYTES / 32;
+pub(crate) const POSITIONS: u64 = QUEUE_DIRECTORY_BYTES / 32;
 
 /// Default of `OwnerWaitMs`, the milliseconds that a start waits for a dying owner.
 ///
@@ -126,19 +135,19 @@ pub const MAX_CRASH_WINDOW_SEC: u64 = 86_400;
 /// them.
 ///
 /// It is more than the number of servers that could start and stop at once.
-pub const OWNER_ROUNDS: u32 = 1000;
+pub(crate) const OWNER_ROUNDS: u32 = 1000;
 /// Largest value of a System V semaphore, `SEMVMX`.
-pub const MAX_SEMAPHORE: u32 = 32_767;
+pub(crate) const MAX_SEMAPHORE: u32 = 32_767;
 /// Longest pause between two readings of a segment that another process still has attached, in
 /// milliseconds.
-pub const FENCE_PAUSE_MS: u64 = 20;
+pub(crate) const FENCE_PAUSE_MS: u64 = 20;
 /// How long the lock of a base is looked at before it is believed: a process that was just spawned has a copy.
-pub const LOCK_DOUBT_MS: u64 = 150;
+pub(crate) const LOCK_DOUBT_MS: u64 = 150;
 
 /// Members of one lock or queue: as many semaphores, and two more, as a set has on every system.
 pub const MAX_MEMBERS: usize = 240;
 /// Chunks of one queue, so that the number of one fits the 16 bits that it has in a word.
-pub const MAX_CHUNKS: u64 = 65_000;
+pub(crate) const MAX_CHUNKS: u64 = 65_000;
 /// Messages in the life of one queue, so that the number of one fits the 48 bits that it has in a word. At ten million
 /// a second they last for five months.
 pub const MAX_MESSAGES: u64 = 1 << 47;

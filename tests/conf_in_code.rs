@@ -16,9 +16,7 @@ fn key(number: u32, at: u32) -> Key {
 }
 
 fn sound(number: u32) -> ProcessConf {
-    let mut conf = ProcessConf::new("zone", key(number, 0), Bytes(64 << 10), &[key(number, 1)]);
-    conf.owner_wait_ms = 0;
-    conf
+    ProcessConf::new("zone", key(number, 0), Bytes(64 << 10), &[key(number, 1)]).owner_wait_ms(0)
 }
 
 fn type_conf(name: &str, capacity: u32, object_bytes: Option<u64>) -> TypeConf {
@@ -122,17 +120,17 @@ fn keys_and_names_of_a_configuration_in_code_are_checked() {
     assert!(
         first(|conf| conf.shm_keys.push(Key(0))).contains("[zone] ShmKeys: \"0x00000000\" is IPC_PRIVATE")
     );
-    let twice = || vec![type_conf("npc", 1, None), type_conf("npc", 2, None)];
-    let conf = ProcessConf { types: twice(), ..base.clone() };
+    let conf = base.clone().capacity("npc", 1).capacity("npc", 2);
     assert!(conf.validate().unwrap_err().to_string().contains("the key already exists"));
     let many: Vec<Key> = (1..=limits::MAX_BLOCKS + 1).map(Key).collect();
-    let conf = ProcessConf { shm_keys: many, ..base };
+    let mut conf = base;
+    conf.shm_keys = many;
     assert!(conf.validate().unwrap_err().to_string().contains("names 4097 keys"));
 }
 
 #[test]
 fn the_size_of_a_base_does_not_wrap() {
-    let conf = ProcessConf { undo_size: Bytes(u64::MAX), ..sound(0) };
+    let conf = sound(0).undo_size(Bytes(u64::MAX));
     assert_eq!(hotpool::pool::base_bytes(&conf), u64::MAX);
 }
 

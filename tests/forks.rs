@@ -147,7 +147,7 @@ fn a_child_may_open_its_own_pool_and_its_children_cannot_reach_it() {
         drop(open(conf));
         let parent = open(conf);
         let end = in_a_child(|| {
-            let refused = MemoryPoolMgr::open(&ProcessConf { owner_wait_ms: 0, ..conf.clone() }).is_err();
+            let refused = MemoryPoolMgr::open(&conf.clone().owner_wait_ms(0)).is_err();
             i32::from(refused)
         });
         assert_eq!(end, End::Exit(1), "the parent owns the pool");

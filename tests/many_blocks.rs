@@ -31,7 +31,7 @@ struct Object {
 
 fn conf(backend: BackendKind, blocks: u32) -> ProcessConf {
     let keys: Vec<Key> = (1..=blocks).map(|number| Key(BASE + number)).collect();
-    ProcessConf { backend, ..ProcessConf::new("many", Key(BASE), Bytes(MIN_BLOCK_BYTES), &keys) }
+    ProcessConf::new("many", Key(BASE), Bytes(MIN_BLOCK_BYTES), &keys).backend(backend)
 }
 
 fn open(conf: &ProcessConf, wanted: StartMode) -> (MemoryPoolMgr, Duration) {

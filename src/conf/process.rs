@@ -105,7 +105,27 @@ pub struct TypeConf {
 }
 
 /// The configuration of one process.
+///
+/// [`ConfMgr`](crate::ConfMgr) reads it from an ini. A program that has none begins with
+/// [`new`](ProcessConf::new) and sets what differs from the defaults. `MemoryPoolMgr::open` checks
+/// the values, wherever they are from.
+///
+/// # Examples
+///
+/// ```
+/// use hotpool::conf::{BackendKind, ProcessConf};
+/// use hotpool::units::{Bytes, Key};
+///
+/// let conf = ProcessConf::new("zone", Key(0x4850_0100), Bytes(64 << 20), &[Key(0x4850_0101)])
+///     .backend(BackendKind::File)
+///     .dir("/var/lib/game")
+///     .mode(0o660);
+/// conf.validate()?;
+/// assert_eq!(conf.owner_wait_ms, 6000); // the default
+/// # Ok::<(), hotpool::conf::ConfError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProcessConf {
     /// Process name, which is the name of its section.
     pub name: String,
@@ -154,16 +174,6 @@ pub struct Places {
 
 impl ProcessConf {
     /// Creates a configuration with the default of every optional key.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use hotpool::conf::ProcessConf;
-    /// use hotpool::units::{Bytes, Key};
-    ///
-    /// let conf = ProcessConf::new("zone", Key(0x4850_0100), Bytes(64 << 20), &[Key(0x4850_0101)]);
-    /// assert_eq!(conf.mode, 0o600);
-    /// ```
     pub fn new(name: &str, base_key: Key, block_size: Bytes, shm_keys: &[Key]) -> Self {
         let place = |key: &str| Place { section: name.into(), key: key.into(), ..Place::default() };
         ProcessConf {
@@ -188,6 +198,69 @@ impl ProcessConf {
                 shm_keys: place("ShmKeys"),
             },
         }
+    }
+
+    /// Sets the name that the process had when its pool was created.
+    #[must_use]
+    pub fn former_name(self, name: &str) -> Self {
+        ProcessConf { former_name: Some(name.into()), ..self }
+    }
+
+    /// Sets the kind of memory.
+    #[must_use]
+    pub fn backend(self, backend: BackendKind) -> Self {
+        ProcessConf { backend, ..self }
+    }
+
+    /// Sets the folder of the segments, which only the `file` backend has.
+    #[must_use]
+    pub fn dir(self, dir: impl Into<PathBuf>) -> Self {
+        ProcessConf { dir: dir.into(), ..self }
+    }
+
+    /// Sets the permission bits of segments and semaphores.
+    #[must_use]
+    pub fn mode(self, mode: u32) -> Self {
+        ProcessConf { mode, ..self }
+    }
+
+    /// Sets how many milliseconds a start waits for a dying owner.
+    #[must_use]
+    pub fn owner_wait_ms(self, owner_wait_ms: u64) -> Self {
+        ProcessConf { owner_wait_ms, ..self }
+    }
+
+    /// Sets which parts of the pool a core dump contains.
+    #[must_use]
+    pub fn core_dump(self, core_dump: CoreDump) -> Self {
+        ProcessConf { core_dump, ..self }
+    }
+
+    /// Sets the room for the undo log of a transaction, for a new pool.
+    #[must_use]
+    pub fn undo_size(self, undo_size: Bytes) -> Self {
+        ProcessConf { undo_size, ..self }
+    }
+
+    /// Sets the kind of pages, and when they are populated.
+    #[must_use]
+    pub fn memory(self, memory: MemoryConf) -> Self {
+        ProcessConf { memory, ..self }
+    }
+
+    /// Sets how a start treats crash loops, torn objects and missing pools.
+    #[must_use]
+    pub fn resume(self, resume: ResumeConf) -> Self {
+        ProcessConf { resume, ..self }
+    }
+
+    /// Adds a type for whose objects `add_type` allocates memory.
+    #[must_use]
+    pub fn capacity(mut self, type_name: &str, capacity: u32) -> Self {
+        let section = format!("{}.types", self.name);
+        let place = Place { section, key: type_name.into(), ..Place::default() };
+        self.types.push(TypeConf { name: type_name.into(), capacity, object_bytes: None, place });
+        self
     }
 
     /// Returns the ini entry of the type `name`.

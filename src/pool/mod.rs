@@ -25,9 +25,11 @@ pub use manager::MemoryPoolMgr;
 pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};
+#[doc(hidden)]
 pub use start::elsewhere::{disagreements, not_listed};
 pub use start::quarantine::QuarantineError;
 pub use start::report::{ResumeReport, TypeCount};
 pub use start::starts::{LastEnd, Start, StartEnd};
 pub use start::suspects::Torn;
+#[doc(hidden)]
 pub use store::base::base_bytes;

@@ -39,7 +39,9 @@ mod work;
 pub use entry::{Message, Meta};
 pub use error::{RecvError, RecvInError, SendError};
 pub use latest::Latest;
-pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe, verify_idle};
+#[doc(hidden)]
+pub use observe::verify_idle;
+pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe};
 pub use payload::Payload;
 pub use receiver::{Receiver, View};
 pub use sender::{Loan, Sender};

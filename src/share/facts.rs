@@ -66,6 +66,7 @@ pub struct Facts {
     /// Backend in which it was searched.
     pub backend: BackendKind,
     /// Properties that the caller requires.
+    #[doc(hidden)]
     pub want: Want,
     /// Facts that the system reports; `None` if there is no segment.
     pub segment: Option<SegmentFacts>,
@@ -74,9 +75,11 @@ pub struct Facts {
     /// State of the owner semaphores.
     pub lock: LockFacts,
     /// First bytes of the segment.
+    #[doc(hidden)]
     pub reading: Reading,
     /// Number of attaches of an incomplete segment by processes other than visible tools; 0 for a
     /// complete one.
+    #[doc(hidden)]
     pub strangers: u64,
     /// Time of this reading, in seconds of the wall clock.
     pub seen: u64,

@@ -57,6 +57,7 @@ mod tests;
 
 pub use crate::sys::proc::{Process, ProcessState};
 pub(crate) use advice::growth;
+#[doc(hidden)]
 pub use advice::{Site, explain_listing, explain_look, probe_sysv};
 pub(crate) use backend::Access;
 pub use backend::SegmentFacts;
@@ -67,7 +68,9 @@ pub use facts::{Reading, Want};
 pub(crate) use ground::{BlockWant, Judged, Standing};
 pub use head::{Head, NamedBlock};
 pub use home::Home;
-pub use host::{Removal, Removed, list_host, remove_pool};
+#[doc(hidden)]
+pub use host::list_host;
+pub use host::{Removal, Removed, remove_pool};
 pub use host_list::{Listing, LooseBlock, list_pools, observe_process};
 pub use listing::{BlockFacts, Ended, PoolFacts, observe_pool};
 pub use lock_facts::{ForeignSet, LockFacts};
@@ -75,8 +78,11 @@ pub use look::observe;
 pub use loss::Loss;
 pub(crate) use manager::PoolSegments;
 pub use manager::StartMode;
-pub use memory::{Memory, MemoryError, MemoryReport, MemoryTable, PageKind, Prefaulted, SegmentPages};
+#[doc(hidden)]
+pub use memory::{Memory, MemoryTable};
+pub use memory::{MemoryError, MemoryReport, PageKind, Prefaulted, SegmentPages};
 pub(crate) use observed::Observed;
+#[doc(hidden)]
 pub use orphans::{orphans, remove_orphans};
 pub use owner_error::OwnerError;
 pub(crate) use prospect::Prospect;

@@ -73,7 +73,7 @@ pub fn judge(conf: &ProcessConf, expected: &Expected) -> Result<(), String> {
 pub fn open(conf: &ProcessConf, expected: &Expected) -> Result<MemoryPoolMgr, PoolError> {
     match MemoryPoolMgr::open(conf) {
         Err(PoolError::AsideTaken { .. }) if expected.leaves == Leaves::Aside => {
-            MemoryPoolMgr::open(&ProcessConf { resume: Default::default(), ..conf.clone() })
+            MemoryPoolMgr::open(&conf.clone().resume(Default::default()))
         }
         opened => opened,
     }

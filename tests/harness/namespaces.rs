@@ -159,8 +159,7 @@ fn kill_after(conf: &ProcessConf, changes: usize) -> bool {
 fn judge(conf: &ProcessConf, here: &Namespace, other: &Namespace) -> Result<(), String> {
     let seconds = [("its own namespace", here), ("the other namespace", other)]
         .map(|(place, namespace)| (place, Second::fork(conf, namespace)));
-    let mut pool = MemoryPoolMgr::open(&ProcessConf { owner_wait_ms: 5000, ..conf.clone() })
-        .map_err(|e| e.to_string())?;
+    let mut pool = MemoryPoolMgr::open(&conf.clone().owner_wait_ms(5000)).map_err(|e| e.to_string())?;
     add_types(&mut pool).map_err(|error| error.to_string())?;
     if pool.start_mode() != StartMode::Init || !Content::read(&pool)?.objects.is_empty() {
         return Err(format!("{:?}: {}", pool.start_mode(), pool.resume_report()));
@@ -197,7 +196,7 @@ impl Second {
                 drop(go);
                 namespace.enter();
                 let is_told = wait.read(&mut [0]).is_ok_and(|bytes| bytes == 1);
-                let conf = ProcessConf { owner_wait_ms: 0, ..conf.clone() };
+                let conf = conf.clone().owner_wait_ms(0);
                 let code = i32::from(is_told && MemoryPoolMgr::open(&conf).is_ok());
                 // SAFETY: exits without running destructors of the parent.
                 unsafe { libc::_exit(code) }

@@ -519,7 +519,7 @@ impl Scenario {
         };
         if let What::Open(_) = self.what {
             // The state before is read with default settings.
-            let plain = ProcessConf { resume: ResumeConf::default(), ..conf.clone() };
+            let plain = conf.clone().resume(ResumeConf::default());
             let pool = open(if self.more_blocks == 0 { &plain } else { built });
             expected.before = Content::read(&pool).unwrap();
             expected.suspects = named(pool.resume_report());

@@ -23,7 +23,7 @@ pub fn conf(count: usize, bytes: usize, blocks: u32) -> ProcessConf {
     let room = (count * (bytes + 48)) as u64 * 5 / 4 / u64::from(blocks) + (2 << 20);
     let keys = segments::keys(blocks + 1);
     let room = Bytes(room.next_multiple_of(hotpool::limits::HUGE_PAGE));
-    ProcessConf { memory: pages::memory(), ..ProcessConf::new("bench", keys[0], room, &keys[1..]) }
+    ProcessConf::new("bench", keys[0], room, &keys[1..]).memory(pages::memory())
 }
 
 impl<O: Object> Pool<O> {

@@ -42,7 +42,7 @@ impl Drop for Removed {
 pub fn conf(base: u32, population: Population) -> ProcessConf {
     let bytes = (population.players * 3 * LARGEST + population.objects() * 128) as u64 + (16 << 20);
     let bytes = Bytes(bytes.next_multiple_of(HUGE_PAGE));
-    ProcessConf { memory: pages::memory(), ..ProcessConf::new("zone", Key(base), bytes, &[Key(base + 1)]) }
+    ProcessConf::new("zone", Key(base), bytes, &[Key(base + 1)]).memory(pages::memory())
 }
 
 impl Store {

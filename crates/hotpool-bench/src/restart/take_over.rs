@@ -27,7 +27,7 @@ pub const SUCCESSOR: &str = "successor";
 
 fn conf(base: u32, bytes: u64) -> ProcessConf {
     let bytes = Bytes(bytes.next_multiple_of(HUGE_PAGE));
-    ProcessConf { memory: pages::memory(), ..ProcessConf::new("bench", Key(base), bytes, &[Key(base + 1)]) }
+    ProcessConf::new("bench", Key(base), bytes, &[Key(base + 1)]).memory(pages::memory())
 }
 
 /// Kills owners of a pool of `bytes` bytes: `rounds` times with a next process, and as often for

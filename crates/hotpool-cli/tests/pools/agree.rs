@@ -40,6 +40,13 @@ fn waiting() -> (Bench, ProcessConf) {
     (bench, conf)
 }
 
+/// Returns a copy of a configuration with a change.
+fn changed(conf: &ProcessConf, change: impl FnOnce(&mut ProcessConf)) -> ProcessConf {
+    let mut conf = conf.clone();
+    change(&mut conf);
+    conf
+}
+
 /// Returns the code and the message of a refused start.
 fn refusal(conf: &ProcessConf) -> (&'static str, String) {
     match MemoryPoolMgr::open(conf).map(|pool| pool.resume_report().clone()) {
@@ -135,7 +142,7 @@ fn the_pool_of_another_process_is_refused_unless_it_is_a_former_name() {
     world.name = "world".into();
     fill(&world);
     // The keys of the two processes are swapped.
-    let swapped = ProcessConf { name: "zone".into(), ..world.clone() };
+    let swapped = changed(&world, |conf| conf.name = "zone".into());
     let (code, said) = refusal(&swapped);
     assert_eq!(code, "other-process");
     let key = world.base_key;
@@ -147,12 +154,12 @@ fn the_pool_of_another_process_is_refused_unless_it_is_a_former_name() {
              run `hotpool rm --key {key}`"
         )
     );
-    assert_eq!(refusal(&ProcessConf { name: "world".into(), ..conf.clone() }).0, "other-process");
+    assert_eq!(refusal(&changed(&conf, |conf| conf.name = "world".into())).0, "other-process");
     tools_say(&bench, &swapped, "other-process", "refused", "belongs to the process \"world\"");
     is_hot(&conf);
     is_hot(&world);
     // Rename the process.
-    let renamed = ProcessConf { name: "city".into(), former_name: Some("world".into()), ..world };
+    let renamed = changed(&world, |conf| conf.name = "city".into()).former_name("world");
     is_hot(&renamed);
     tools_are_quiet(&bench, &renamed);
 }
@@ -160,7 +167,7 @@ fn the_pool_of_another_process_is_refused_unless_it_is_a_former_name() {
 #[test]
 fn a_changed_backend_is_refused_while_the_old_one_has_the_pool() {
     let (bench, conf) = waiting();
-    let posix = ProcessConf { backend: BackendKind::Posix, ..conf.clone() };
+    let posix = conf.clone().backend(BackendKind::Posix);
     let key = conf.base_key;
     let (code, said) = refusal(&posix);
     assert_eq!(code, "other-backend");
@@ -172,7 +179,7 @@ fn a_changed_backend_is_refused_while_the_old_one_has_the_pool() {
         )
     );
     assert!(is_empty(key, &Home::of(&posix)), "a segment was created");
-    let file = ProcessConf { backend: BackendKind::File, dir: bench.folder().to_path_buf(), ..conf.clone() };
+    let file = conf.clone().backend(BackendKind::File).dir(bench.folder());
     assert_eq!(refusal(&file).0, "other-backend");
     assert!(is_empty(key, &Home::of(&file)), "a segment was created");
     tools_say(&bench, &posix, "other-backend", "refused", "waits under");
@@ -184,7 +191,7 @@ fn a_changed_backend_is_refused_while_the_old_one_has_the_pool() {
 #[test]
 fn the_pool_of_another_process_on_another_backend_does_not_refuse_a_start() {
     let (bench, conf) = waiting();
-    let first = ProcessConf { name: "world".into(), backend: BackendKind::Posix, ..conf.clone() };
+    let first = changed(&conf, |conf| conf.name = "world".into()).backend(BackendKind::Posix);
     let (mode, objects, _) = start(&first);
     assert_eq!((mode, objects), (StartMode::Init, 0));
     is_hot(&conf);
@@ -213,9 +220,9 @@ fn a_changed_folder_is_reported() {
     let bench = Bench::new();
     let (old, new) = (bench.folder().join("old"), bench.folder().join("new"));
     fs::create_dir(&old).and_then(|()| fs::create_dir(&new)).unwrap();
-    let conf = ProcessConf { backend: BackendKind::File, dir: old, ..bench.conf(0) };
+    let conf = bench.conf(0).backend(BackendKind::File).dir(old);
     fill(&conf);
-    let moved = ProcessConf { dir: new, ..conf.clone() };
+    let moved = conf.clone().dir(new);
     tools_say(&bench, &moved, "other-dir", "told", "an earlier owner has left semaphores");
     let pool = MemoryPoolMgr::open(&moved).unwrap();
     let told = &pool.resume_report().told;
@@ -234,7 +241,7 @@ fn a_changed_folder_is_reported() {
 #[test]
 fn a_changed_base_key_is_refused_while_the_old_base_has_the_blocks() {
     let (bench, conf) = waiting();
-    let moved = ProcessConf { base_key: bench.base(1), ..conf.clone() };
+    let moved = changed(&conf, |conf| conf.base_key = bench.base(1));
     let (code, said) = refusal(&moved);
     assert_eq!(code, "other-base");
     let (block, key) = (conf.shm_keys[0], conf.base_key);
@@ -277,9 +284,11 @@ fn a_block_key_moved_to_another_process_is_refused() {
 #[test]
 fn a_pool_of_the_same_name_under_another_key_is_reported() {
     let bench = Bench::new();
-    let conf = ProcessConf { name: format!("zone_{:x}", bench.base(0).0), ..bench.conf(0) };
+    let conf = changed(&bench.conf(0), |conf| conf.name = format!("zone_{:x}", bench.base(0).0));
     fill(&conf);
-    let moved = ProcessConf { base_key: bench.base(1), shm_keys: vec![bench.block(1, 0)], ..conf.clone() };
+    let moved = changed(&conf, |conf| {
+        (conf.base_key, conf.shm_keys) = (bench.base(1), vec![bench.block(1, 0)]);
+    });
     let words = format!("there is no pool under {}, but one with the name", moved.base_key);
     tools_say(&bench, &moved, "same-name", "told", &words);
     assert_eq!(start(&moved), (StartMode::Init, 0, vec![]), "a start does not touch another pool");
@@ -302,7 +311,7 @@ fn a_dropped_block_is_refused_if_used_and_reported_if_empty() {
     let without = |number: usize| {
         let keys: Vec<Key> =
             conf.shm_keys.iter().copied().filter(|key| *key != conf.shm_keys[number]).collect();
-        ProcessConf { shm_keys: keys, ..conf.clone() }
+        changed(&conf, |conf| conf.shm_keys = keys)
     };
     let (code, said) = refusal(&without(0));
     assert_eq!(code, "block-dropped");
@@ -339,9 +348,9 @@ fn a_wider_mode_is_reported_and_a_narrower_one_refused() {
     tools_say(&bench, &conf, "mode", "told", "keeps its mode 0600, but the ini requires 0660");
     assert_eq!(start(&conf), (StartMode::Resume, 1, vec!["mode"]));
 
-    let wide = ProcessConf { mode: 0o660, ..bench.conf(1) };
+    let wide = bench.conf(1).mode(0o660);
     fill(&wide);
-    let narrow = ProcessConf { mode: 0o600, ..wide.clone() };
+    let narrow = wide.clone().mode(0o600);
     let said = MemoryPoolMgr::open(&narrow).map(drop).unwrap_err().to_string();
     assert!(said.contains("has mode 0660, which is wider than the configured 0600"), "{said}");
     is_hot(&wide);
@@ -428,7 +437,7 @@ fn a_type_with_objects_that_nothing_names_is_reported() {
 #[test]
 fn an_object_too_large_for_the_undo_log_is_reported() {
     let bench = Bench::new();
-    let conf = ProcessConf { block_size: Bytes(256 << 10), ..bench.conf(0) };
+    let conf = changed(&bench.conf(0), |conf| conf.block_size = Bytes(256 << 10));
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<Large>().unwrap();
     pool.close().unwrap();

@@ -105,7 +105,8 @@ fn killer() {
     let mut both = crate::bench::conf_of(hotpool::units::Key(base.parse().unwrap()), 2);
     // A start that takes a tool for a rival is refused at once.
     both.owner_wait_ms = 0;
-    let one = ProcessConf { shm_keys: both.shm_keys[..1].to_vec(), ..both.clone() };
+    let mut one = both.clone();
+    one.shm_keys.truncate(1);
     let (cold, added) = (kill_at_each_step(&one, None), kill_at_each_step(&both, Some(&one)));
     println!("cut: {cold} kills of a cold start, {added} of a start that adds a block");
 }
