@@ -107,3 +107,15 @@ pub enum RecvInError {
     #[error(transparent)]
     Tx(#[from] TxError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RecvError;
+
+    #[test]
+    fn a_count_agrees_with_its_noun() {
+        let text = |messages| RecvError::Lagged(messages).to_string();
+        assert_eq!(text(1), "1 message was overwritten before it was read");
+        assert_eq!(text(2), "2 messages were overwritten before they were read");
+    }
+}

@@ -77,6 +77,7 @@ pub enum ShareError {
         /// Error of the system.
         source: io::Error,
         /// Backend and folder of the segment, if known.
+        #[doc(hidden)]
         site: Option<Box<Site>>,
     },
 }

@@ -168,6 +168,10 @@ fn doctor_exits_with_one_and_the_remedy_if_something_needs_attention() {
     assert!(words.starts_with("error    shm-rmid-forced: "), "{words}");
     assert!(words.contains("run `sysctl -w kernel.shm_rmid_forced=0`"), "{words}");
     assert!(words.contains("error    remove-ipc: ") && words.contains("uid 1001"), "{words}");
+    let sum = words.lines().last().unwrap();
+    let counts: Vec<u64> = sum.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(counts[0], counts[1..].iter().sum::<u64>(), "{sum}");
+    assert!(sum.contains(" passed, ") && sum.ends_with(" need attention"), "{sum}");
 
     let told = json(&hotpool(&["doctor", "--root", root, "--user", "root", "--json"]));
     assert_eq!(told["ok"], false);
