@@ -5,7 +5,7 @@
 //! `__internal_mutants` a name costs nothing: only the store remains. `tests/tidy.rs` compares this
 //! list with docs/layout.md and the code.
 
-use crate::word::Word;
+use crate::word::{Half, Word};
 
 macro_rules! commits {
     ($($name:ident: $operation:literal, $word:literal;)+) => {
@@ -32,6 +32,13 @@ commits! {
     RetireHeader: "retire", "header";
     NoneNamed: "recover a type", "tally";
     Extent: "grow", "nextents";
+    ExtentTaken: "grow", "owner";
+    ExtentFreed: "migrate", "owner";
+    FormDrafted: "migrate", "filling";
+    FormComplete: "migrate", "newer";
+    FormDropped: "migrate", "newer = 0";
+    FormsDecided: "migrate", "forms";
+    FormsDone: "migrate", "forms = 0";
     Type: "add_type", "ntypes";
     Block: "add a block", "nblocks";
     BlockTaken: "fit the blocks", "state";
@@ -71,7 +78,14 @@ impl Commit {
     /// Stores the word and thereby commits.
     #[inline(always)]
     pub(crate) fn store(self, word: &Word, value: u64) {
-        let changes = begun(self, word, value);
+        let changes = begun(self, || word.load() != value);
+        word.store(value);
+        done(changes);
+    }
+
+    /// As [`Commit::store`], for a word of four bytes.
+    pub(crate) fn store_half(self, word: &Half, value: u32) {
+        let changes = begun(self, || word.load() != value);
         word.store(value);
         done(changes);
     }
@@ -81,7 +95,6 @@ impl Commit {
 #[cfg(feature = "__internal_mutants")]
 mod active {
     use super::Commit;
-    use crate::word::Word;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -93,8 +106,8 @@ mod active {
     }
 
     /// Logs the store and returns true if it changes the word; a store that does not is not logged.
-    pub(super) fn begun(commit: Commit, word: &Word, value: u64) -> bool {
-        let Some(board) = BOARD.get().filter(|_| word.load() != value) else { return false };
+    pub(super) fn begun(commit: Commit, changes: impl Fn() -> bool) -> bool {
+        let Some(board) = BOARD.get().filter(|_| changes()) else { return false };
         let count = board[0].load(Ordering::SeqCst);
         let Some(entry) = board.get(2 + count as usize) else { return false };
         entry.store(commit as u32, Ordering::SeqCst);
@@ -116,7 +129,7 @@ use active::{begun, done};
 
 #[cfg(not(feature = "__internal_mutants"))]
 #[inline(always)]
-const fn begun(_: Commit, _: &Word, _: u64) -> bool {
+fn begun(_: Commit, _: impl Fn() -> bool) -> bool {
     false
 }
 

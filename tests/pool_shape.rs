@@ -271,7 +271,14 @@ fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Hero>(), conf.base_key),
-        @"type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 object is kept unchanged; start the build that created them, or free them with that build first"
+        @r##"
+    type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 object is kept unchanged; start the build that created them, or say in the source what has become of each field:
+      #[pool(default = 0)] rank: u32,
+      or, if `level` has been renamed: #[pool(was = "level")] rank: u32,
+      #[pool(default = 0)] mana: u32,
+      or, if `level` has been renamed: #[pool(was = "level")] mana: u32,
+      #[pool(removed = "level")] above the struct
+    "##
     );
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Villain>(), conf.base_key),

@@ -145,7 +145,7 @@ fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, D
 /// Returns the header of the named slot of a type. `block` attaches only the block of that slot.
 fn named_header(base: &Base, info: &TypeInfo, block: &mut dyn FnMut(Key) -> Option<Region>) -> Option<u64> {
     let (index, shift) = (info.named()?, info.shift.load());
-    let (owner, ordinal) = (info.id.load(), index.checked_shr(shift)?);
+    let (owner, ordinal) = (u32::from(info.place()), index.checked_shr(shift)?);
     let count = (base.header.nextents.load() as usize).min(base.extents.len());
     let records = (0..count).filter_map(|number| base.extents.get(number));
     let rec = { records }.find(|rec| rec.owner.load() == owner && rec.ordinal.load() == ordinal)?;
@@ -178,7 +178,7 @@ fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool)
 struct Sums {
     /// For each block: number of extents, and end of the last one.
     blocks: BTreeMap<u32, (u64, u64)>,
-    /// For each type, separately for slots and index: number of extents, and their bytes.
+    /// For each form of a type, separately for slots and index: number of extents, and their bytes.
     types: BTreeMap<(u16, bool), (u64, u64)>,
 }
 
@@ -188,11 +188,14 @@ impl Sums {
         let count = (base.header.nextents.load() as usize).min(base.extents.len());
         for rec in (0..count).filter_map(|number| base.extents.get(number)) {
             let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
+            if rec.is_free() {
+                continue;
+            }
             let (extents, end) = sums.blocks.entry(rec.block.load()).or_default();
             *extents += 1;
             *end = (*end).max(offset.saturating_add(bytes));
-            let Some((id, kind)) = rec.parse_owner() else { continue };
-            let (extents, sum) = sums.types.entry((id, kind == ExtentKind::Index)).or_default();
+            let Some((place, kind)) = rec.parse_owner() else { continue };
+            let (extents, sum) = sums.types.entry((place, kind == ExtentKind::Index)).or_default();
             *extents += 1;
             *sum = sum.saturating_add(bytes);
         }
@@ -223,13 +226,13 @@ fn blocks(base: &Base, sums: &Sums) -> Vec<BlockShape> {
 fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeShape {
     // A number that is no type number fits no entry, which `check` reports.
     let id = u16::try_from(info.id.load()).unwrap_or(0);
-    let of = |index| sums.types.get(&(id, index)).copied().unwrap_or_default();
+    let of = |index| sums.types.get(&(info.place(), index)).copied().unwrap_or_default();
     let ((slot_extents, slot_bytes), (index_extents, index_bytes)) = (of(false), of(true));
     let slots = 1u64.checked_shl(info.shift.load()).unwrap_or(0);
     TypeShape {
         id,
         name: info.name(),
-        problem: shape::check(info, id, base.block_bytes()).err(),
+        problem: shape::check(info, info.place(), base.block_bytes()).err(),
         keyed: info.keyed(),
         object_bytes: info.size.load(),
         stride: info.stride.load(),

@@ -100,7 +100,7 @@ impl Groups {
 
     /// Updates the number of groups, because the index may be growing.
     fn refresh(&mut self, walk: &Walk<'_>, place: Place) {
-        let info = place.type_id.and_then(|id| walk.base.types.get(id.into()));
+        let info = place.type_id.and_then(|id| walk.base.used_type(id));
         let capacity = (self.extents.len() as u64) << self.shift;
         self.count = info.map_or(0, |info| info.groups.load()).min(capacity);
         self.addressing = Addressing::new(self.count);

@@ -2,6 +2,7 @@
 
 mod describe;
 mod finding;
+mod forms;
 mod keys;
 mod lane;
 mod slots;

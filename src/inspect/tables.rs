@@ -1,18 +1,18 @@
 //! Checks the tables of the base segment: header, types, blocks, extents, marks.
 
 use crate::inspect::finding::{Place, Report, Severity, TypeReport};
+use crate::inspect::forms;
 use crate::inspect::keys::Groups;
 use crate::inspect::lane;
 use crate::inspect::slots;
-use crate::inspect::walk::{Extent, Pool, Standing, Tables, Type, Walk};
+use crate::inspect::walk::{Pool, Standing, Tables, Type, Walk};
 use crate::layout::{
-    BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, ExtentKind, ExtentRec, Frozen,
-    LAYOUT_VERSION, Last, MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING,
+    BASE_KIND, BLOCK_ACTIVE, BLOCK_KIND, BLOCK_VACANT, BaseHeader, Frozen, LAYOUT_VERSION, Last,
+    MAGIC_MAKING, MAGIC_READY, RUN_CLOSED, RUN_READY, RUN_STARTING,
 };
 use crate::limits::{self, PAGE};
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
 use crate::pool::store::base::Base;
-use crate::pool::store::shape;
 use crate::region::Region;
 use crate::units::Key;
 use crate::word::Word;
@@ -51,8 +51,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     }
     header(&mut walk);
     blocks(&mut walk);
-    let mut types = table_of_types(&mut walk);
-    extents(&mut walk, &mut types);
+    let types = forms::check(&mut walk);
     for ty in types.values() {
         let groups = Groups::find(&mut walk, ty);
         let counted = slots::check(&mut walk, ty, groups);
@@ -200,99 +199,6 @@ fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usiz
     }
 }
 
-/// Returns the types with valid entries, by type number.
-fn table_of_types(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
-    let header = walk.base.header;
-    let count = (header.ntypes.load() as usize).min(header.order.len());
-    let mut types = BTreeMap::new();
-    let mut texts_end = 0;
-    for id in header.order[..count].iter().map(|id| id.load()) {
-        let place = Place { type_id: u16::try_from(id).ok(), ..Place::default() };
-        let Some(info) = walk.base.types.at(id as usize) else {
-            walk.damage(place, format!("type number {id} is out of range"));
-            continue;
-        };
-        let (id, now, info) = (id as u16, info, info.copy());
-        if let Err(what) = shape::check(&info, id, walk.base.block_bytes()) {
-            walk.damage(place, what);
-            continue;
-        }
-        let (start, len) = (info.schema_off.load(), u64::from(info.schema_len.load()));
-        let room = header.geometry.schema_off.load();
-        let room = room..room.saturating_add(header.geometry.schema_bytes.load());
-        if len != 0 && !(room.contains(&start) && start.saturating_add(len) <= room.end) {
-            walk.find(Severity::Warning, place, "its schema text lies outside the area of schema texts");
-        }
-        if len != 0 {
-            let end = start.saturating_add(len).saturating_sub(room.start);
-            texts_end = texts_end.max(end.checked_next_multiple_of(8).unwrap_or(u64::MAX));
-        }
-        let ty = Type { id, info, now, slots: Vec::new(), index: Vec::new() };
-        if types.insert(id, ty).is_some() {
-            walk.damage(place, "it occurs twice in the list of types");
-        }
-    }
-    let used = header.schema_used.load();
-    if used != texts_end && !walk.is_live() {
-        let place = Place {
-            segment: Some(walk.pool.key),
-            offset: Some(offset_of!(BaseHeader, schema_used) as u64),
-            ..Place::default()
-        };
-        let (severity, what) = match used > texts_end {
-            true => (Severity::Note, format!("{} bytes of schema text belong to no type", used - texts_end)),
-            false => (Severity::Damage, "the schema text of a type lies past the bytes in use".into()),
-        };
-        walk.find(severity, place, what);
-    }
-    types
-}
-
-/// Assigns each extent to its type.
-///
-/// Extents of a block follow one another, so an invalid one invalidates only those after it in the
-/// block, and no byte is checked twice.
-fn extents(walk: &mut Walk<'_>, types: &mut BTreeMap<u16, Type>) {
-    let count = (walk.base.header.nextents.load() as usize).min(walk.base.extents.len());
-    let mut used = vec![limits::PAGE; walk.base.nblocks()];
-    for number in 0..count {
-        let Some(rec) = walk.base.extents.get(number) else { break };
-        if let Err(what) = extent(walk, types, &mut used, rec, number) {
-            let block = walk.base.blocks.get(rec.block.load() as usize);
-            let place = Place {
-                type_id: rec.parse_owner().map(|(id, _)| id),
-                segment: block.map(|block| Key(block.key.load())),
-                offset: Some(rec.offset.load()),
-                ..Place::default()
-            };
-            walk.damage(place, format!("extent {number}: {what}"));
-        }
-    }
-}
-
-fn extent(
-    walk: &Walk<'_>,
-    types: &mut BTreeMap<u16, Type>,
-    used: &mut [u64],
-    rec: &ExtentRec,
-    number: usize,
-) -> Result<(), &'static str> {
-    let (id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
-    let ty = types.get_mut(&id).ok_or("its type is not in use")?;
-    let bytes = shape::extent_length(&ty.info, kind)?;
-    let chain = if kind == ExtentKind::Slots { &mut ty.slots } else { &mut ty.index };
-    let block = rec.block.load() as usize;
-    let used = used.get_mut(block).ok_or("its block does not exist")?;
-    let (align, ordinal) = (ty.info.align.load().into(), chain.len() as u64);
-    *used = shape::check_extent(rec, bytes, align, ordinal, *used, walk.base.block_bytes())?;
-    let offset = *used - bytes;
-    let region = walk.pool.blocks.get(block).and_then(|region| region.as_ref().ok());
-    let region = region.ok_or("its block cannot be read")?;
-    let Some(record) = walk.base.blocks.get(block) else { return Err("its block does not exist") };
-    chain.push(Extent { block: *region, key: Key(record.key.load()), offset, number });
-    Ok(())
-}
-
 /// Reports the objects that are or were being written.
 fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let header = walk.base.header;
@@ -349,7 +255,7 @@ fn quarantine(walk: &mut Walk<'_>) {
 
 /// Sorts the counts of the types into the order in which the types were added.
 fn order(walk: &mut Walk<'_>) {
-    let order = walk.base.header.order.iter().map(|id| id.load()).collect::<Vec<_>>();
+    let order = walk.base.listed_types().map(|info| info.id.load()).collect::<Vec<_>>();
     let rank = |ty: &TypeReport| order.iter().position(|id| *id == u32::from(ty.id));
     walk.report.types.sort_by_key(rank);
 }

@@ -60,15 +60,19 @@ pub(crate) struct Walk<'a> {
     pub(crate) parked: Vec<(Place, Handle)>,
 }
 
-/// The numbers of blocks, extents and types.
+/// The numbers of blocks, extents and types, and the forms of the types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tables([u64; 3]);
+pub(crate) struct Tables([u64; 4]);
 
 impl Tables {
     /// Reads them from the header.
     pub(crate) fn of(base: &Base) -> Self {
         let header = &base.header;
-        Tables([header.nblocks.load(), header.nextents.load(), header.ntypes.load()])
+        let forms = base.listed_types().fold(header.forms.load(), |sum, old| {
+            let words = [old.place().into(), old.newer.load(), old.filling.load()];
+            words.into_iter().fold(sum, |sum, word| sum.wrapping_mul(31).wrapping_add(word))
+        });
+        Tables([header.nblocks.load(), header.nextents.load(), header.ntypes.load(), forms])
     }
 }
 

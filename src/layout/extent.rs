@@ -12,13 +12,16 @@ pub enum ExtentKind {
     Index,
 }
 
-/// One entry of the table of extents: a run of bytes in a block that belongs to one type.
+/// One entry of the table of extents: a run of bytes in a block that belongs to one type, or the
+/// beginning of free bytes.
 ///
-/// The table only grows: an entry is written past `nextents`, then `nextents` is stored.
+/// The table only grows: an entry is written past `nextents`, then `nextents` is stored. An entry of
+/// free bytes may become that of an extent, by a store to `owner`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct ExtentRec {
-    /// Type number, with bit 16 set if the extent belongs to the type's index.
+    /// Position of the entry of the type, with bit 16 set if the extent belongs to its index; or
+    /// bit 17 alone for free bytes, which reach to the next entry of the block.
     pub owner: Half,
     /// Position of this extent among the type's extents of the same kind, from 0.
     pub ordinal: Half,
@@ -36,14 +39,21 @@ pub struct ExtentRec {
 record!(ExtentRec, 32);
 
 const INDEX: u32 = 1 << 16;
+/// The `owner` word of free bytes.
+pub(crate) const FREE: u32 = 1 << 17;
 
 impl ExtentRec {
-    /// Returns the `owner` word of an extent.
-    pub(crate) fn owner_word(type_id: u16, kind: ExtentKind) -> u32 {
-        u32::from(type_id) | if kind == ExtentKind::Index { INDEX } else { 0 }
+    /// Returns the `owner` word of an extent of the form at `place` of the table of types.
+    pub(crate) fn owner_word(place: u16, kind: ExtentKind) -> u32 {
+        u32::from(place) | if kind == ExtentKind::Index { INDEX } else { 0 }
     }
 
-    /// Returns the type number and kind in `owner`; `None` if the word encodes no such pair.
+    /// Returns whether free bytes begin here.
+    pub fn is_free(&self) -> bool {
+        self.owner.load() == FREE
+    }
+
+    /// Returns the position of the type's entry and the kind in `owner`; `None` if the word encodes no such pair.
     pub fn parse_owner(&self) -> Option<(u16, ExtentKind)> {
         let word = self.owner.load();
         let kind = if word & INDEX != 0 { ExtentKind::Index } else { ExtentKind::Slots };

@@ -138,8 +138,8 @@ pub struct BaseHeader {
     /// 1 if the whole pool was moved aside and this base holds nothing any more. Storing it commits
     /// the move.
     pub moved: Word,
-    /// Reserved, zero.
-    pub spare_state: Word,
+    /// 1 while the new forms of types replace the old ones. Storing it commits them.
+    pub forms: Word,
 
     /// Number of blocks in use. Storing it commits a new block.
     pub nblocks: Word,

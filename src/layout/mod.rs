@@ -23,6 +23,7 @@ mod type_info;
 pub use block::BlockBase;
 pub(crate) use block::{BLOCK_ACTIVE, BLOCK_VACANT};
 pub(crate) use broken::Broken;
+pub(crate) use extent::FREE as EXTENT_FREE;
 pub(crate) use extent::slots_extent;
 pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{

@@ -2,7 +2,9 @@ use super::record::{checksum, record};
 use super::tally::Tally;
 use crate::word::{Half, Word};
 
-/// One type of a pool. Its index in the table is the type number.
+/// One form of a type of a pool.
+///
+/// A type has one, or two while a build with a changed struct has not called `ready()`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct TypeInfo {
@@ -38,8 +40,10 @@ pub struct TypeInfo {
     pub schema_off: Word,
     /// Name of the type, zero-padded.
     pub name: [Word; 6],
+    /// Position of this entry in the table; 0 if it is the type number.
+    pub place: Word,
     /// Reserved, zero.
-    pub spare_fixed: [Word; 6],
+    pub spare_fixed: [Word; 5],
     /// CRC-32C of all the words above.
     pub check: Word,
 
@@ -52,8 +56,12 @@ pub struct TypeInfo {
     pub retired: Word,
     /// Number of groups of the index in use. Storing it commits a split.
     pub groups: Word,
+    /// Position of the entry of the form that is being filled; 0 if there is none.
+    pub filling: Word,
+    /// Position of the entry of the complete new form, which is in force; 0 if there is none.
+    pub newer: Word,
     /// Reserved, zero.
-    pub spare_hot: [Word; 4],
+    pub spare_hot: [Word; 2],
 }
 
 record!(TypeInfo, 256);
@@ -85,14 +93,23 @@ impl TypeInfo {
             schema_len: half(&self.schema_len),
             schema_off: word(&self.schema_off),
             name: words(&self.name),
-            spare_fixed: words(&self.spare_fixed),
+            place: word(&self.place),
+            spare_fixed: std::array::from_fn(|at| word(&self.spare_fixed[at])),
             check: word(&self.check),
             tally: word(&self.tally),
             high_water: word(&self.high_water),
             retired: word(&self.retired),
             groups: word(&self.groups),
-            spare_hot: std::array::from_fn(|at| Word::new(self.spare_hot[at].load())),
+            filling: word(&self.filling),
+            newer: word(&self.newer),
+            spare_hot: std::array::from_fn(|at| word(&self.spare_hot[at])),
         }
+    }
+
+    /// Returns the position of this entry in the table, by which extents name it.
+    pub(crate) fn place(&self) -> u16 {
+        let place = self.place.load();
+        u16::try_from(if place == 0 { self.id.load().into() } else { place }).unwrap_or(0)
     }
 
     /// Returns whether objects of the type have a user key.
@@ -137,6 +154,7 @@ impl TypeInfo {
             fixed
                 .into_iter()
                 .chain(self.name.iter().map(Word::load))
+                .chain([self.place.load()])
                 .chain(self.spare_fixed.iter().map(Word::load)),
         )
         .into()

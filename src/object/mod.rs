@@ -8,7 +8,6 @@ mod fixed;
 mod id;
 mod link;
 mod maybe;
-#[cfg_attr(not(test), allow(dead_code, reason = "the pool does not migrate yet"))]
 mod migrate;
 mod place;
 mod pool_object;
@@ -35,8 +34,7 @@ pub use id::{Handle, Id};
 pub use link::Link;
 pub use maybe::Maybe;
 pub use migrate::Migration;
-#[allow(unused_imports, reason = "the pool does not migrate yet")]
-pub(crate) use migrate::{Misfit, NewType, Plan, Refusal, Step};
+pub(crate) use migrate::{Misfit, NewType, Plan, Refusal};
 #[doc(hidden)]
 pub use migrate::{NoMigrations, convert_with};
 pub use place::{DoesNotFit, NotReadable, Place};

@@ -126,7 +126,7 @@ pub enum PoolError {
     },
 
     /// A struct differs from the one whose objects are in the pool.
-    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; {} unchanged; start the build that created them, or free them with that build first", differences.join("; "), kept(*objects))]
+    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; {} unchanged; start the build that created them, or {}", differences.join("; "), kept(*objects), say(write))]
     TypeChanged {
         /// Name of the type.
         name: String,
@@ -136,8 +136,51 @@ pub enum PoolError {
         key: Key,
         /// Differences, field by field.
         differences: Vec<String>,
+        /// What to write in the source so that the objects are migrated, a line each; empty if no
+        /// attribute can say it.
+        write: Vec<String>,
         /// Number of objects of the type in the pool.
         objects: u64,
+    },
+
+    /// There is no memory for the new form of a changed type.
+    #[error(
+        "cannot migrate {} of `{name}` ({id}) in the pool under {key}: the new form needs {needs}, {free} are free; {remedy}; nothing was changed",
+        plural(*objects, "object")
+    )]
+    NoRoomToMigrate {
+        /// Name of the type.
+        name: &'static str,
+        /// Type number.
+        id: u16,
+        /// Base key.
+        key: Key,
+        /// Number of objects of the type.
+        objects: u64,
+        /// Bytes that the new form needs, in whole extents.
+        needs: Bytes,
+        /// Bytes of the blocks that are free.
+        free: Bytes,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// Objects of a changed type do not fit into their new form.
+    #[error(
+        "cannot migrate `{name}` ({id}) in the pool under {key}: {} of it do not fit into the new form; the first is {first}; change or free them with the build that created them; nothing was changed",
+        plural(*objects, "object")
+    )]
+    DoesNotMigrate {
+        /// Name of the type.
+        name: &'static str,
+        /// Type number.
+        id: u16,
+        /// Base key.
+        key: Key,
+        /// Number of such objects.
+        objects: u64,
+        /// The first of them, and why.
+        first: String,
     },
 
     /// The struct of a type was renamed.
@@ -321,6 +364,14 @@ pub enum PlaceError {
     /// The pool has no room for another object, or the user key exists.
     #[error(transparent)]
     Alloc(#[from] AllocError),
+}
+
+/// Returns what to do about a changed struct.
+fn say(write: &[String]) -> String {
+    match write.len() {
+        0 => "free them with that build first".into(),
+        _ => format!("say in the source what has become of each field:\n  {}", write.join("\n  ")),
+    }
 }
 
 fn kept(objects: u64) -> String {

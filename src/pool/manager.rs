@@ -2,7 +2,7 @@
 
 use crate::commits::Commit;
 use crate::conf::ProcessConf;
-use crate::layout::{RUN_CLOSED, RUN_READY};
+use crate::layout::{RUN_CLOSED, RUN_READY, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::PoolObject;
@@ -14,15 +14,18 @@ use crate::pool::forensics::black_box::Event;
 use crate::pool::opening;
 use crate::pool::start::agree;
 use crate::pool::start::disagreement::Disagreement;
+use crate::pool::start::migrate::Mover;
 use crate::pool::start::report::ResumeReport;
 use crate::pool::start::starts::{Farewell, Start, Starts};
 use crate::pool::start::suspects;
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::chains::Chains;
+use crate::pool::store::extents::Space;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
-use crate::pool::store::types::{self, Setting};
+use crate::pool::store::types::{self, Setting, Standing};
 use crate::pool::store::wanted::Wanted;
+use crate::region::At;
 use crate::share::{PoolSegments, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
@@ -243,14 +246,7 @@ impl MemoryPoolMgr {
     }
 
     fn add_wanted(&mut self, wanted: &Wanted) -> Result<(), PoolError> {
-        let setting = Setting {
-            base: &self.base,
-            space: &self.space,
-            chains: &self.chains,
-            conf: &self.conf,
-            last_generation: self.last_generation,
-        };
-        let info = types::add(&setting, wanted)?;
+        let info = self.form_of(wanted)?;
         if self.types.get(wanted.id).is_none() {
             let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
                 .map_err(|what| PoolError::corrupt(&self.conf, format!("type `{}`: {what}", wanted.name)))?;
@@ -281,6 +277,66 @@ impl MemoryPoolMgr {
         Ok(())
     }
 
+    /// Returns the form of a type that this build uses: that of the pool, a new one, or one to which
+    /// it migrates the objects.
+    fn form_of(&mut self, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
+        let setting = Setting {
+            base: &self.base,
+            space: &self.space,
+            chains: &self.chains,
+            conf: &self.conf,
+            last_generation: self.last_generation,
+        };
+        match types::find(&setting, wanted)? {
+            Standing::Same(info) => Ok(info),
+            Standing::New => types::add(&setting, wanted),
+            Standing::Changed(listed) => self.migrate(wanted, listed),
+        }
+    }
+
+    /// Gives a type the form of this build: the one that it had before a migration, or a new one.
+    #[cold]
+    fn migrate(&mut self, wanted: &Wanted, listed: At<TypeInfo>) -> Result<At<TypeInfo>, PoolError> {
+        let (conf, last_generation) = (&self.conf, self.last_generation);
+        let mut migration = Mover {
+            base: &self.base,
+            space: &mut self.space,
+            chains: &mut self.chains,
+            conf,
+            last_generation,
+        };
+        let migrated = migration.run(wanted, listed)?;
+        if let Some(migrated) = migrated {
+            log::warn!("{}: {migrated}", self.conf.name);
+            self.black_box().event(Event::Migrated, wanted.id.into(), migrated.objects);
+            self.report.migrated.push(migrated);
+            if self.base.header.run.load() == RUN_READY {
+                self.decide()?;
+            }
+        }
+        Ok(self.base.used_type(wanted.id).unwrap_or(listed))
+    }
+
+    /// Decides for the new forms of the types that this process has added, and gives the memory of
+    /// their old forms back.
+    ///
+    /// A type that it has not added keeps its old form.
+    fn decide(&mut self) -> Result<(), PoolError> {
+        if self.base.listed_types().all(|old| old.newer.load() == 0 && old.filling.load() == 0) {
+            return Ok(());
+        }
+        let added = |id: u32| self.types.get(id as u16).is_some();
+        let (conf, last_generation) = (&self.conf, self.last_generation);
+        let mut migration = Mover {
+            base: &self.base,
+            space: &mut self.space,
+            chains: &mut self.chains,
+            conf,
+            last_generation,
+        };
+        migration.decide(added)
+    }
+
     /// Puts the objects whose bytes are no value of the type into quarantine, before the type is
     /// used.
     #[cold]
@@ -306,17 +362,22 @@ impl MemoryPoolMgr {
     /// [`torn`](Self::torn), because the report has not named them. If this is killed, the start
     /// either counts as successful or not.
     ///
+    /// Types that this build has migrated keep their new form from here on, and the memory of the old
+    /// one returns to the pool. A type that was migrated, but that this process has not added, keeps
+    /// its old form.
+    ///
     /// # Errors
     ///
-    /// Never fails at present.
+    /// Fails if the tables of the pool are damaged.
     pub fn ready(&mut self) -> Result<(), PoolError> {
-        let header = &self.base.header;
+        let header = self.base.header;
         let now = sys::wall_nanos();
-        let _ = planted(Mutant::ReadyForgetsFirst).then(|| suspects::settle_told(header, 0));
+        let _ = planted(Mutant::ReadyForgetsFirst).then(|| suspects::settle_told(&header, 0));
         header.ready_wall.store(now);
+        self.decide()?;
         Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
-        suspects::settle_told(header, self.marks.iter().fold(0, |left, mark| left | mark.left()));
+        suspects::settle_told(&header, self.marks.iter().fold(0, |left, mark| left | mark.left()));
         self.tell_of_types();
         self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())

@@ -27,6 +27,7 @@ pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};
 #[doc(hidden)]
 pub use start::elsewhere::{disagreements, not_listed};
+pub use start::migrated::Migrated;
 pub use start::quarantine::QuarantineError;
 pub use start::report::{ResumeReport, TypeCount};
 pub use start::starts::{LastEnd, Start, StartEnd};

@@ -18,6 +18,8 @@ pub mod image;
 pub mod journal;
 pub mod judge;
 pub mod keys;
+#[cfg(target_arch = "x86_64")]
+pub mod migration;
 pub mod model;
 #[cfg(target_arch = "x86_64")]
 pub mod namespaces;

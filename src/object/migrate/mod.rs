@@ -24,4 +24,3 @@ pub use migration::{Migration, NoMigrations, convert_with};
 pub(crate) use misfit::Misfit;
 pub(crate) use plan::{NewType, Plan};
 pub(crate) use refusal::Refusal;
-pub(crate) use step::Step;

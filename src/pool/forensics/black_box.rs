@@ -40,10 +40,12 @@ pub enum Event {
     Dropped,
     /// A transaction with a tag was committed: its tag, and the previous tag.
     Commit,
+    /// A type was migrated to a new form: type number, objects.
+    Migrated,
 }
 
 impl Event {
-    const ALL: [Event; 10] = [
+    const ALL: [Event; 11] = [
         Event::Open,
         Event::Ready,
         Event::Close,
@@ -54,6 +56,7 @@ impl Event {
         Event::Released,
         Event::Dropped,
         Event::Commit,
+        Event::Migrated,
     ];
 
     /// Returns the event of a tag; `None` for a tag of the program.
@@ -74,6 +77,7 @@ impl Event {
             Event::Released => "released",
             Event::Dropped => "dropped",
             Event::Commit => "commit",
+            Event::Migrated => "migrated",
         }
     }
 }
@@ -104,6 +108,7 @@ impl fmt::Display for Note {
             }
             Some(Event::AddType) => write!(f, "add-type {}, {}", self.a, plural(self.b, "slot")),
             Some(Event::Grow) => write!(f, "grow type {}, extent {}", self.a, self.b),
+            Some(Event::Migrated) => write!(f, "migrated type {}, {}", self.a, plural(self.b, "object")),
             Some(Event::Commit) => write!(f, "commit, tag {}", self.a),
             Some(event) => write!(f, "{} {}", event.name(), object(self.a)),
             None => write!(f, "note {} {} {}", self.tag, self.a, self.b),

@@ -157,7 +157,7 @@ pub fn ipc_namespace() -> u64 {
 /// Returns the last operation, with the slot that the tally of its type names.
 fn last_operation(base: &Base) -> Option<LastOperation> {
     let last = Last::parse(base.header.last.load())?;
-    let slot = base.types.get(last.type_id.into())?.named()?;
+    let slot = base.used_type(last.type_id)?.named()?;
     let type_name = type_name(base, last.type_id);
     Some(LastOperation { alloc: last.op == Op::Alloc, type_id: last.type_id, type_name, slot })
 }
@@ -170,6 +170,5 @@ fn being_written(base: &Base, word: &Word, earlier: bool) -> Option<BeingWritten
 }
 
 fn type_name(base: &Base, id: u16) -> String {
-    let info = base.used_types().find(|info| info.id.load() == u32::from(id));
-    info.map(|info| info.name()).unwrap_or_default()
+    base.used_type(id).map(|info| info.name()).unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 //!
 //! | step | state if killed after this step |
 //! |---|---|
+//! | new forms of types that were decided replace the old ones (`docs/migration.md`) | the same, to be repeated |
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the interrupted split of an index group is completed | the same, to be repeated |
 //! | the interrupted transaction is rolled back or finished, then its log is cleared | the same, to be repeated |
@@ -32,7 +33,9 @@ use crate::pool::start::report::{ResumeReport, TypeCount};
 use crate::pool::start::starts::{LastEnd, Now, Starts};
 use crate::pool::start::suspects::{self, Torn};
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::chains::Chains;
+use crate::pool::store::extents::Space;
+use crate::pool::store::forms;
 use crate::pool::store::slot::parked;
 use crate::pool::store::type_state::TypeState;
 use crate::region::At;
@@ -52,9 +55,7 @@ pub(crate) struct Found<'a> {
 impl Found<'_> {
     /// Returns the type `id` as it is, without recovering it.
     fn read(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
-        let Some(info) = self.base.used_types().find(|info| info.id.load() == u32::from(id)) else {
-            return Ok(None);
-        };
+        let Some(info) = self.base.used_type(id) else { return Ok(None) };
         TypeState::load(self.base, info, self.space, self.chains).map(Some)
     }
 
@@ -145,6 +146,9 @@ pub(crate) fn adopt(
     let boot = sys::boot_id();
     let rebooted = epoch != 0 && header.boot_id[0].load() != boot[0];
 
+    if header.forms.load() == forms::DECIDED {
+        forms::decide(base, found.space);
+    }
     keep_marks(header);
     end_split(found)?;
     let last = last_object(found);
@@ -188,6 +192,7 @@ pub(crate) fn adopt(
         crash_loop,
         moved_to: None,
         told: Vec::new(),
+        migrated: Vec::new(),
         took: Duration::ZERO,
         memory: MemoryReport::default(),
     })
@@ -210,7 +215,7 @@ fn drop_freed_suspects(found: &Found<'_>) {
     let torn: Vec<Torn> = suspects::listed(&found.base.header).collect();
     for torn in torn {
         let Torn::Object(object) = torn else { continue };
-        let info = found.base.used_types().find(|info| info.id.load() == u32::from(object.type_id()));
+        let info = found.base.used_type(object.type_id());
         let header = info.and_then(|info| found.space.slot_header(found.chains, &info, object.index()));
         if !header.is_some_and(|header| header == object.to_bits() || header == parked(object)) {
             suspects::settle(&found.base.header, torn);
@@ -302,7 +307,7 @@ fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
 /// Returns the object of the last operation on a slot, if it is live.
 fn last_object(found: &Found<'_>) -> Option<Handle> {
     let last = Last::parse(found.base.header.last.load())?;
-    let info = found.base.used_types().find(|info| info.id.load() == u32::from(last.type_id))?;
+    let info = found.base.used_type(last.type_id)?;
     Handle::from_bits(found.space.slot_header(found.chains, &info, info.named()?)?)
 }
 

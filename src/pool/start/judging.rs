@@ -7,7 +7,8 @@ use crate::limits;
 use crate::pool::error::PoolError;
 use crate::pool::start::agree;
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::chains::Chains;
+use crate::pool::store::extents::Space;
 use crate::pool::store::shape::{self, TypeSet};
 use crate::region::Region;
 use crate::share::{
@@ -250,37 +251,57 @@ pub(crate) fn space(
     regions: Vec<Option<Region>>,
 ) -> Result<(Space, Chains), PoolError> {
     let mut space = Space::new(base, regions, Home::of(conf));
-    let used = check_types(conf, base)?;
+    check_types(conf, base)?;
     let chains = space
-        .load(&base.types, &used)
+        .load(base, &base.owners())
         .map_err(|(number, what)| PoolError::corrupt(conf, &format!("extent {number} is invalid: {what}")))?;
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }
 
-fn check_types(conf: &ProcessConf, base: &Base) -> Result<TypeSet, PoolError> {
-    let mut used = TypeSet::default();
+fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
+    let (mut numbers, mut places) = (TypeSet::default(), TypeSet::default());
     let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
-    for (number, id) in base.header.order[..count].iter().enumerate() {
-        let id = id.load();
-        let info = base.types.get(id as usize);
-        let found = info
-            .ok_or("its number is out of range")
-            .and_then(|i| shape::check(i, id as u16, base.block_bytes()))
-            .and_then(|()| if used.insert(id as u16) { Ok(()) } else { Err("it occurs twice") });
+    for (number, place) in base.header.order[..count].iter().enumerate() {
+        let place = place.load();
+        let found = check_type(base, place.into(), &mut numbers, &mut places);
         found.map_err(|what| {
-            PoolError::corrupt(conf, &format!("type {id}, added as number {number}: {what}"))
+            PoolError::corrupt(conf, &format!("type {place}, added as number {number}: {what}"))
         })?;
     }
-    Ok(used)
+    Ok(())
+}
+
+/// Checks the entries of all forms of a type.
+fn check_type(
+    base: &Base,
+    place: u64,
+    numbers: &mut TypeSet,
+    places: &mut TypeSet,
+) -> Result<(), &'static str> {
+    let entry = |place: u64| usize::try_from(place).ok().and_then(|place| base.types.get(place));
+    let old = entry(place).ok_or("its number is out of range")?;
+    let mut forms = vec![place, old.newer.load(), old.filling.load()];
+    forms.dedup();
+    for place in forms.into_iter().filter(|place| *place != 0) {
+        let info = entry(place).ok_or("the position of a form of it is out of range")?;
+        shape::check(info, place as u16, base.block_bytes())?;
+        if info.id.load() != old.id.load() {
+            return Err("a form of it has another type number");
+        }
+        if !places.insert(place as u16) {
+            return Err("it occurs twice");
+        }
+    }
+    numbers.insert(old.id.load() as u16).then_some(()).ok_or("it occurs twice")
 }
 
 /// Refuses counts that the extents cannot hold.
 fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), PoolError> {
     for info in base.used_types() {
-        let id = info.id.load() as u16;
-        let slots = (chains.count(id, ExtentKind::Slots) as u64) << info.shift.load();
-        let groups = (chains.count(id, ExtentKind::Index) as u64) << info.group_shift.load();
+        let place = info.place();
+        let slots = (chains.count(place, ExtentKind::Slots) as u64) << info.shift.load();
+        let groups = (chains.count(place, ExtentKind::Index) as u64) << info.group_shift.load();
         let found = shape::check_counts(&info, slots, groups);
         found.map_err(|what| PoolError::corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
     }

@@ -7,6 +7,8 @@ pub(crate) mod breaker;
 pub mod disagreement;
 pub(crate) mod elsewhere;
 pub(crate) mod judging;
+pub(crate) mod migrate;
+pub(crate) mod migrated;
 pub(crate) mod move_aside;
 pub(crate) mod quarantine;
 pub(crate) mod report;

@@ -160,6 +160,12 @@ pub(crate) fn listed(header: &BaseHeader) -> impl Iterator<Item = Handle> + '_ {
     header.quarantine.iter().filter_map(|entry| Handle::from_bits(entry.load()))
 }
 
+/// Adds an object to the list; returns false if the list is full.
+pub(crate) fn list(header: &BaseHeader, object: Handle) -> bool {
+    let entry = entry(header, object);
+    entry.map(|entry| entry.store(object.to_bits())).is_some()
+}
+
 /// Clears the entries for which `parked` returns false.
 pub(crate) fn tidy(header: &BaseHeader, mut parked: impl FnMut(Handle) -> bool) {
     for entry in &header.quarantine {

@@ -4,6 +4,7 @@ use crate::object::Handle;
 use crate::pool::start::bad_values::BadObject;
 use crate::pool::start::breaker::CrashLoop;
 use crate::pool::start::disagreement::Disagreement;
+use crate::pool::start::migrated::Migrated;
 use crate::pool::start::starts::LastEnd;
 use crate::share::{MemoryReport, StartMode};
 use crate::units::{Key, Span, plural};
@@ -85,6 +86,9 @@ pub struct ResumeReport {
     /// undo log, and [`ready`](crate::MemoryPoolMgr::ready) adds types that the program has not
     /// added.
     pub told: Vec<Disagreement>,
+    /// Types whose objects [`add_type`](crate::MemoryPoolMgr::add_type) has copied to the form that
+    /// this build has.
+    pub migrated: Vec<Migrated>,
     /// Wall time of attach and recovery.
     pub took: Duration,
     /// What the start did about memory, and how long that took in addition.
@@ -150,6 +154,9 @@ impl fmt::Display for ResumeReport {
         }
         for (n, bad) in self.bad_values.iter().enumerate() {
             write!(f, "{}{bad}", if n == 0 { ", not values: " } else { ", " })?;
+        }
+        for migrated in &self.migrated {
+            write!(f, ", {migrated}")?;
         }
         match self.told.as_slice() {
             [] => {}

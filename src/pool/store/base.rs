@@ -199,12 +199,22 @@ impl Base {
         let count = (self.header.nextents.load() as usize).min(self.extents.len());
         let extents = (0..count).filter_map(|at| self.extents.get(at));
         let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
+        let of_block = of_block.filter(|extent| !extent.is_free());
         of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
     }
 
-    /// Returns the types in use, in the order in which they were added.
+    /// Returns the form in force of each type, in the order in which the types were added.
     pub(crate) fn used_types(&self) -> impl Iterator<Item = At<TypeInfo>> + '_ {
         let count = (self.header.ntypes.load() as usize).min(self.header.order.len());
-        self.header.order[..count].iter().filter_map(|id| self.types.at(id.load() as usize))
+        self.header.order[..count].iter().filter_map(|place| {
+            let old = self.types.at(place.load() as usize)?;
+            let next = usize::try_from(old.newer.load()).ok().filter(|next| *next != 0);
+            Some(next.and_then(|next| self.types.at(next)).unwrap_or(old))
+        })
+    }
+
+    /// Returns the type with this type number.
+    pub(crate) fn used_type(&self, id: u16) -> Option<At<TypeInfo>> {
+        self.used_types().find(|info| info.id.load() == u32::from(id))
     }
 }

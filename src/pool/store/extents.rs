@@ -1,12 +1,15 @@
 //! Extents: which bytes of which block belong to which type.
 
 use crate::commits::Commit;
-use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
+use crate::layout::{BaseHeader, EXTENT_FREE, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::forensics::black_box::{BlackBox, Event};
 use crate::pool::store::base::Base;
-use crate::pool::store::shape::{Shape, TypeSet, check_extent, extent_length, extent_start, slot_offset};
+use crate::pool::store::chains::{Chains, Run};
+use crate::pool::store::extent_table::{Broken, Loaded, Reading};
+use crate::pool::store::gaps::{Gap, Gaps};
+use crate::pool::store::shape::{Shape, TypeSet, extent_start, slot_offset};
 use crate::pool::store::slot::Slot;
 use crate::region::{At, Region, Table};
 use crate::share::{Home, growth};
@@ -18,6 +21,7 @@ pub(crate) struct Space {
     black_box: BlackBox,
     table: Table<ExtentRec>,
     blocks: Vec<Block>,
+    gaps: Gaps,
     /// All blocks below this number are full.
     first_open: usize,
     block_bytes: u64,
@@ -40,17 +44,19 @@ pub(crate) struct Extents {
     pub(crate) count: u32,
 }
 
-/// The type and kind for which an extent is allocated.
+/// The form of a type, and the kind, for which an extent is allocated.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     type_id: u16,
+    /// Position of the form's entry.
+    place: u16,
     kind: ExtentKind,
     align: u64,
 }
 
 impl Owner {
     pub(crate) fn new(shape: &Shape, kind: ExtentKind) -> Self {
-        Owner { type_id: shape.type_id, kind, align: shape.align }
+        Owner { type_id: shape.type_id, place: shape.place, kind, align: shape.align }
     }
 }
 
@@ -84,85 +90,6 @@ impl NoSpace {
     }
 }
 
-/// The extents of each type and kind in their order, as chains of runs.
-pub(crate) struct Chains {
-    first: Vec<u32>,
-    last: Vec<u32>,
-    counts: Vec<u32>,
-    runs: Vec<Run>,
-}
-
-/// Consecutive extents in the table and in their block, as they were when the table was checked.
-///
-/// Later stores to the table do not move them.
-#[derive(Clone, Copy)]
-pub(crate) struct Run {
-    number: u32,
-    count: u32,
-    block: u32,
-    offset: u64,
-    /// Bytes of each extent.
-    bytes: u64,
-    next: u32,
-}
-
-const NONE: u32 = u32::MAX;
-
-impl Chains {
-    fn new() -> Self {
-        let ends = 2 * limits::TYPE_TABLE as usize;
-        Chains { first: vec![NONE; ends], last: vec![NONE; ends], counts: vec![0; ends], runs: Vec::new() }
-    }
-
-    fn slot(type_id: u16, kind: ExtentKind) -> usize {
-        usize::from(type_id) * 2 + usize::from(kind == ExtentKind::Index)
-    }
-
-    fn append(&mut self, chain: usize, found: Run) {
-        let (run, count) = (self.runs.len() as u32, found.count);
-        self.runs.push(found);
-        match self.last[chain] {
-            NONE => self.first[chain] = run,
-            last => self.runs[last as usize].next = run,
-        }
-        self.last[chain] = run;
-        self.counts[chain] += count;
-    }
-
-    /// Returns the number of extents of one kind of a type.
-    pub(crate) fn count(&self, type_id: u16, kind: ExtentKind) -> usize {
-        self.counts[Self::slot(type_id, kind)] as usize
-    }
-
-    /// Returns the extents of one kind of a type, in their order.
-    pub(crate) fn of(&self, type_id: u16, kind: ExtentKind) -> impl Iterator<Item = Run> + '_ {
-        let mut next = self.first[Self::slot(type_id, kind)];
-        std::iter::from_fn(move || {
-            let run = self.runs.get(next as usize)?;
-            next = run.next;
-            Some(*run)
-        })
-    }
-}
-
-/// The expected values of the table entries for one kind of extents of a type.
-#[derive(Clone, Copy)]
-struct Expected {
-    chain: usize,
-    bytes: u64,
-    align: u64,
-}
-
-impl Expected {
-    fn of(rec: &ExtentRec, types: &Table<TypeInfo>, used: &TypeSet) -> Result<Self, &'static str> {
-        let (type_id, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
-        let info = types.get(type_id.into()).filter(|_| used.contains(type_id));
-        let info = info.ok_or("its type is not in use")?;
-        let bytes = extent_length(info, kind)?;
-        Ok(Expected { chain: Chains::slot(type_id, kind), bytes, align: info.align.load().into() })
-    }
-}
-
 impl Space {
     /// Creates the space of a pool; blocks that are part of it have a region.
     pub(crate) fn new(base: &Base, regions: Vec<Option<Region>>, home: Home) -> Self {
@@ -171,6 +98,7 @@ impl Space {
             black_box: BlackBox::of(base),
             table: base.extents,
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
+            gaps: Gaps::default(),
             first_open: 0,
             block_bytes: base.block_bytes(),
             home,
@@ -202,7 +130,8 @@ impl Space {
 
     /// Returns the bytes of a block that extents use.
     pub(crate) fn block_used(&self, number: usize) -> u64 {
-        self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE)
+        let used = self.blocks.get(number).map_or(0, |block| block.used - limits::PAGE);
+        used - self.gaps.bytes_of(number)
     }
 
     /// Returns a block that is part of the pool, and the offset where its extents end.
@@ -226,7 +155,8 @@ impl Space {
 
     /// Returns the bytes of all blocks that belong to no extent.
     pub(crate) fn bytes_free(&self) -> u64 {
-        self.blocks.iter().filter(|b| b.region.is_some()).map(|b| self.block_bytes - b.used).sum()
+        let ends = self.blocks.iter().filter(|b| b.region.is_some()).map(|b| self.block_bytes - b.used);
+        ends.sum::<u64>() + self.gaps.bytes()
     }
 
     /// Returns the number of blocks that are part of the pool.
@@ -234,72 +164,31 @@ impl Space {
         self.blocks.iter().filter(|block| block.region.is_some()).count()
     }
 
-    /// Reads the whole table once; the error names the entry and the rule that is broken.
-    pub(crate) fn load(
-        &mut self,
-        types: &Table<TypeInfo>,
-        used: &TypeSet,
-    ) -> Result<Chains, (u32, &'static str)> {
-        let count = (self.header.nextents.load() as usize).min(self.table.len());
-        let (mut chains, table) = (Chains::new(), self.table);
-        let mut number = 0;
-        while number < count {
-            let Some(rec) = table.get(number) else { break };
-            let wrong = |what| (number as u32, what);
-            let expected = Expected::of(rec, types, used).map_err(wrong)?;
-            let (block, offset) = self.count_in(rec, &expected, &chains).map_err(wrong)?;
-            let run = self.run_of(rec, block, number, count, &expected);
-            let bytes = expected.bytes;
-            let found = Run { number: number as u32, count: run, block, offset, bytes, next: NONE };
-            chains.append(expected.chain, found);
-            number += run as usize;
+    /// Reads the whole table; the error names the entry and the rule that is broken.
+    ///
+    /// `owners` are the positions of the entries of all forms that may have extents.
+    pub(crate) fn load(&mut self, base: &Base, owners: &TypeSet) -> Result<Chains, Broken> {
+        let exists: Vec<bool> = self.blocks.iter().map(|block| block.region.is_some()).collect();
+        let Loaded { chains, gaps, used } = Reading::new(base, owners, &exists).read()?;
+        for (block, used) in self.blocks.iter_mut().zip(used) {
+            block.used = used;
         }
+        self.first_open = 0;
+        self.gaps = gaps;
         Ok(chains)
     }
 
-    /// Checks an entry of the table against its type, and counts its bytes as used.
-    fn count_in(
-        &mut self,
-        rec: &ExtentRec,
-        expected: &Expected,
-        chains: &Chains,
-    ) -> Result<(u32, u64), &'static str> {
-        let number = rec.block.load();
-        let block = self.blocks.get_mut(number as usize).filter(|block| block.region.is_some());
-        let block = block.ok_or("its block does not exist")?;
-        let ordinal = u64::from(chains.counts[expected.chain]);
-        block.used =
-            check_extent(rec, expected.bytes, expected.align, ordinal, block.used, self.block_bytes)?;
-        Ok((number, block.used - expected.bytes))
-    }
-
-    /// Returns how many entries from `number` on, which `count_in` has checked, are consecutive.
+    /// Marks the extents of all forms as free that `is_given_up` selects by the position of their
+    /// entry.
     ///
-    /// Extents of one type usually are.
-    fn run_of(
-        &mut self,
-        first: &ExtentRec,
-        block: u32,
-        number: usize,
-        count: usize,
-        expected: &Expected,
-    ) -> u32 {
-        let (owner, bytes) = (first.owner.load(), expected.bytes);
-        let mut ordinal = first.ordinal.load();
-        let Some(space) = self.blocks.get_mut(block as usize) else { return 1 };
-        let is_dense = extent_start(space.used, expected.align) == Some(space.used);
-        let mut next = number + 1;
-        while is_dense && next < count && self.block_bytes - space.used >= bytes {
-            let Some(rec) = self.table.get(next) else { break };
-            ordinal += 1;
-            let same = rec.owner.load() == owner && rec.block.load() == block && rec.bytes.load() == bytes;
-            if !same || rec.ordinal.load() != ordinal || rec.offset.load() != space.used {
-                break;
+    /// It may be interrupted anywhere, and repeated. After it, the table must be loaded again.
+    pub(crate) fn free(&self, is_given_up: impl Fn(u16) -> bool) {
+        let count = (self.header.nextents.load() as usize).min(self.table.len());
+        for rec in (0..count).filter_map(|number| self.table.get(number)) {
+            if rec.parse_owner().is_some_and(|(place, _)| is_given_up(place)) {
+                Commit::ExtentFreed.store_half(&rec.owner, EXTENT_FREE);
             }
-            space.used += bytes;
-            next += 1;
         }
-        (next - number) as u32
     }
 
     /// Returns the extents of a run that `load` has found.
@@ -318,7 +207,7 @@ impl Space {
     pub(crate) fn slot_header(&self, chains: &Chains, info: &TypeInfo, index: u32) -> Option<u64> {
         let shift = info.shift.load();
         let mut ordinal = index.checked_shr(shift)?;
-        for run in chains.of(u16::try_from(info.id.load()).ok()?, ExtentKind::Slots) {
+        for run in chains.of(info.place(), ExtentKind::Slots) {
             if ordinal < run.count {
                 let extent = self.extents(run)?;
                 let first = extent.offset.checked_add(u64::from(ordinal).checked_mul(run.bytes)?)?;
@@ -330,30 +219,74 @@ impl Space {
         None
     }
 
-    /// Allocates an extent for `owner`.
+    /// Allocates an extent for `owner`, in free bytes that another one has left if they fit.
+    pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extents, NoSpace> {
+        let may_split = (self.header.nextents.load() as usize) < self.table.len();
+        match self.gaps.take(bytes, may_split, |start| extent_start(start, owner.align)) {
+            Some((gap, offset)) => self.take_gap(owner, ordinal, bytes, gap, offset),
+            None => self.append(owner, ordinal, bytes),
+        }
+    }
+
+    /// Allocates an extent at `offset` of a gap.
+    ///
+    /// The free bytes after it keep or get an entry of their own. The store to the owner of the
+    /// gap's first entry commits; if killed before it, the bytes stay free.
+    #[cold]
+    fn take_gap(
+        &mut self,
+        owner: Owner,
+        ordinal: u32,
+        bytes: u64,
+        gap: Gap,
+        offset: u64,
+    ) -> Result<Extents, NoSpace> {
+        let (end, number) = (offset + bytes, gap.records.first().copied().ok_or(NoSpace::Table)?);
+        let region = self.region(gap.block as usize).ok_or(NoSpace::Blocks)?;
+        let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
+        if let Err(error) = zeroed(&region, offset, bytes) {
+            self.gaps.push(gap);
+            return Err(error);
+        }
+        let mut rest = Gap { start: end, records: gap.records[1..].to_vec(), ..gap };
+        for free in rest.records.iter().filter_map(|number| self.table.get(*number as usize)) {
+            if free.offset.load() < end {
+                free.offset.store(end);
+                free.bytes.store(rest.end - end);
+            }
+        }
+        if rest.records.is_empty() && rest.end > end {
+            let next = self.header.nextents.load();
+            let free = self.table.at(next as usize).ok_or(NoSpace::Table)?;
+            fill(&free, EXTENT_FREE, 0, gap.block, end, rest.end - end);
+            Commit::Extent.store(&self.header.nextents, next + 1);
+            rest.records.push(next as u32);
+        }
+        rec.ordinal.store(ordinal);
+        rec.full.store(0);
+        rec.bytes.store(bytes);
+        rec.offset.store(offset);
+        Commit::ExtentTaken.store_half(&rec.owner, ExtentRec::owner_word(owner.place, owner.kind));
+        self.gaps.push(rest);
+        self.black_box.event(Event::Grow, owner.type_id.into(), number.into());
+        Ok(Extents { block: region, offset, number, count: 1 })
+    }
+
+    /// Allocates an extent behind all others of a block.
     ///
     /// The pages are populated before the table counts the extent, so that out of memory is an
     /// error here and not a signal later. The store to `nextents` commits; if killed before it, the
     /// bytes stay free.
-    pub(crate) fn take(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extents, NoSpace> {
+    fn append(&mut self, owner: Owner, ordinal: u32, bytes: u64) -> Result<Extents, NoSpace> {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
         let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
-        let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
-        let populated = crate::sys::mem::populate(&region, first, end - first);
-        populated.map_err(|error| NoSpace::Memory {
-            errno: error.raw_os_error().unwrap_or(0),
-            bytes: end - first,
-        })?;
+        populate(&region, offset, bytes)?;
         if planted(Mutant::GrowCountsFirst) {
             Commit::Extent.store(&self.header.nextents, number + 1);
         }
-        rec.owner.fill(ExtentRec::owner_word(owner.type_id, owner.kind));
-        rec.ordinal.fill(ordinal);
-        rec.block.fill(block_number as u32);
-        rec.full.store(0);
-        rec.offset.fill(offset);
-        rec.bytes.fill(bytes);
+        let word = ExtentRec::owner_word(owner.place, owner.kind);
+        fill(&rec, word, ordinal, block_number as u32, offset, bytes);
         Commit::Extent.store(&self.header.nextents, number + 1);
         self.blocks[block_number].used = offset + bytes;
         self.black_box.event(Event::Grow, owner.type_id.into(), number);
@@ -370,4 +303,30 @@ impl Space {
         open.filter_map(|(number, block)| Some((number, block.region?, extent_start(block.used, align)?)))
             .find(|(_, _, offset)| offset + bytes <= self.block_bytes)
     }
+}
+
+/// Fills an entry past those in use.
+fn fill(rec: &ExtentRec, owner: u32, ordinal: u32, block: u32, offset: u64, bytes: u64) {
+    rec.owner.fill(owner);
+    rec.ordinal.fill(ordinal);
+    rec.block.fill(block);
+    rec.full.store(0);
+    rec.offset.fill(offset);
+    rec.bytes.fill(bytes);
+}
+
+/// Populates the pages of an extent.
+fn populate(region: &Region, offset: u64, bytes: u64) -> Result<(), NoSpace> {
+    let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
+    let populated = crate::sys::mem::populate(region, first, end - first);
+    populated
+        .map_err(|error| NoSpace::Memory { errno: error.raw_os_error().unwrap_or(0), bytes: end - first })
+}
+
+/// Zeroes free bytes.
+fn zeroed(region: &Region, offset: u64, bytes: u64) -> Result<(), NoSpace> {
+    populate(region, offset, bytes)?;
+    let words = region.table::<Word>(offset, bytes / 8).map_err(|_| NoSpace::Blocks)?;
+    (0..words.len()).filter_map(|at| words.get(at)).for_each(|word| word.fill(0));
+    Ok(())
 }

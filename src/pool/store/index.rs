@@ -212,6 +212,15 @@ impl Index {
         self.grows_at.set(if groups.is_power_of_two() { groups * ENTRIES * FILL / 10 } else { 0 });
     }
 
+    /// Copies all groups to an index that has room for them and is not in use.
+    pub(crate) fn copy_to(&self, to: &Index) {
+        for number in 0..self.groups.get().min(to.capacity()) {
+            let (Some(from), Some(to)) = (self.tables.get(number), to.tables.get(number)) else { break };
+            to.overflow.fill(from.overflow.load());
+            from.entries.iter().zip(&to.entries).for_each(|(from, to)| to.fill(from.load()));
+        }
+    }
+
     /// Returns what `probe` finds in the slot that carries `key`; `probe` gets candidate slots.
     #[inline(always)]
     pub(crate) fn find<R>(&self, key: u64, probe: impl Fn(u32) -> Option<R>) -> Option<R> {

@@ -1,7 +1,12 @@
 //! How objects lie in memory: the base, extents, types, slots and the index.
 
 pub(crate) mod base;
+pub(crate) mod chains;
+pub(crate) mod copy;
+pub(crate) mod extent_table;
 pub(crate) mod extents;
+pub(crate) mod forms;
+pub(crate) mod gaps;
 pub(crate) mod index;
 pub(crate) mod open_words;
 pub(crate) mod probe;

@@ -44,6 +44,8 @@ impl<T: PoolObject> Fit<T> {
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) type_id: u16,
+    /// Position of the entry, by which extents name it.
+    pub(crate) place: u16,
     pub(crate) head: usize,
     pub(crate) align: u64,
     pub(crate) size: u64,
@@ -56,6 +58,7 @@ impl Shape {
     pub(crate) fn of(info: &TypeInfo) -> Self {
         Shape {
             type_id: info.id.load() as u16,
+            place: info.place(),
             head: info.head.load() as usize,
             align: info.align.load().into(),
             size: info.size.load(),
@@ -113,9 +116,10 @@ pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
     (bytes / size_of::<crate::layout::Group>() as u64).ilog2()
 }
 
-/// Checks the entry of a type; the error names the rule that is broken.
-pub(crate) fn check(info: &TypeInfo, id: u16, block_bytes: u64) -> Result<(), &'static str> {
-    if info.id.load() != u32::from(id) || id == 0 {
+/// Checks the entry at `place` of the table of types; the error names the rule that is broken.
+pub(crate) fn check(info: &TypeInfo, place: u16, block_bytes: u64) -> Result<(), &'static str> {
+    let is_number = (1..=u32::from(limits::MAX_TYPE_ID)).contains(&info.id.load());
+    if info.place() != place || place == 0 || !is_number {
         return Err("its type number does not match its position in the table");
     }
     if info.check.load() != info.sum() {
@@ -204,29 +208,35 @@ pub(crate) fn extent_length(info: &TypeInfo, kind: ExtentKind) -> Result<u64, &'
     is_whole.then_some(bytes).ok_or("its length does not match its type")
 }
 
-/// Checks an extent of a type: `bytes` is its [`extent_length`], `ordinal` its number among those of its kind, `used`
-/// where the extents before it end in its block. Returns where it ends.
+/// What an extent of a type must be like.
+#[derive(Clone, Copy)]
+pub(crate) struct ExtentRule {
+    /// Its [`extent_length`].
+    pub(crate) bytes: u64,
+    /// The alignment of its type.
+    pub(crate) align: u64,
+}
+
+/// Checks an extent of a type. `used` is where what is before it ends in its block, and `after_free`
+/// whether free bytes are before it. Returns where it ends.
 pub(crate) fn check_extent(
     rec: &ExtentRec,
-    bytes: u64,
-    align: u64,
-    ordinal: u64,
+    rule: ExtentRule,
     used: u64,
+    after_free: bool,
     block_bytes: u64,
 ) -> Result<u64, &'static str> {
-    if rec.bytes.load() != bytes {
+    if rec.bytes.load() != rule.bytes {
         return Err("its length does not match its type");
     }
     let offset = rec.offset.load();
-    let end =
-        offset.checked_add(bytes).filter(|end| *end <= block_bytes).ok_or("it ends outside its block")?;
-    if Some(offset) != extent_start(used, align) {
-        return Err("it does not follow the previous extent of its block");
-    }
-    if u64::from(rec.ordinal.load()) != ordinal {
-        return Err("it is out of order");
-    }
-    Ok(end)
+    let end = offset.checked_add(rule.bytes).filter(|end| *end <= block_bytes);
+    let end = end.ok_or("it ends outside its block")?;
+    let follows = match after_free {
+        true => offset >= used && offset.is_multiple_of(rule.align.max(limits::LINE)),
+        false => Some(offset) == extent_start(used, rule.align),
+    };
+    follows.then_some(end).ok_or("it does not follow the previous extent of its block")
 }
 
 /// Returns where an extent of a type of this alignment begins after `used` bytes of a block.
@@ -234,12 +244,12 @@ pub(crate) fn extent_start(used: u64, align: u64) -> Option<u64> {
     round_up(used, align.max(limits::LINE))
 }
 
-/// A set of type numbers.
+/// A set of type numbers, or of positions of the table of types.
 #[derive(Default)]
 pub(crate) struct TypeSet([u64; limits::TYPE_TABLE as usize / 64]);
 
 impl TypeSet {
-    /// Adds a type number; returns false if it is in the set already or out of range.
+    /// Adds a number; returns false if it is in the set already or out of range.
     pub(crate) fn insert(&mut self, id: u16) -> bool {
         let is_new = !self.contains(id);
         match self.0.get_mut(usize::from(id / 64)) {
@@ -249,7 +259,7 @@ impl TypeSet {
         is_new
     }
 
-    /// Returns whether a type number is in the set.
+    /// Returns whether a number is in the set.
     pub(crate) fn contains(&self, id: u16) -> bool {
         self.0.get(usize::from(id / 64)).is_some_and(|bits| bits >> (id % 64) & 1 != 0)
     }

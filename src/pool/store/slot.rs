@@ -27,6 +27,12 @@ pub(crate) fn is_parked(header: u64) -> bool {
     header >> INDEX_SHIFT == u64::MAX >> INDEX_SHIFT && header & LIVE == 0 && header != RETIRED
 }
 
+/// Returns the object in quarantine whose slot `index` has this header.
+pub(crate) fn parked_object(header: u64, index: u32) -> Option<Handle> {
+    let bits = header & !(u64::MAX << INDEX_SHIFT) | u64::from(index) << INDEX_SHIFT | LIVE;
+    Handle::from_bits(bits).filter(|_| is_parked(header))
+}
+
 /// The address of a slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot {

@@ -121,7 +121,7 @@ impl Slots {
             stride: 0,
             info,
             header,
-            shape: Shape { type_id: 0, head: 0, align: 0, size: 0, extent_bytes: 0, map_bytes: 0 },
+            shape: Shape { type_id: 0, place: 0, head: 0, align: 0, size: 0, extent_bytes: 0, map_bytes: 0 },
             last_generation: 0,
             first_generation: 0,
             rust_type: None,

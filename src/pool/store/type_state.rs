@@ -5,7 +5,8 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
 use crate::pool::error::{AllocError, Full};
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, NoSpace, Owner, Space};
+use crate::pool::store::chains::Chains;
+use crate::pool::store::extents::{NoSpace, Owner, Space};
 use crate::pool::store::index::{Index, NoPlace, Place, groups_for};
 use crate::pool::store::slot::{RETIRED, is_parked};
 use crate::pool::store::slots::Slots;
@@ -27,13 +28,13 @@ impl TypeState {
         space: &Space,
         chains: &Chains,
     ) -> Result<Self, &'static str> {
-        let id = info.id.load() as u16;
+        let place = info.place();
         let mut state = Self::empty(base, info);
-        for run in chains.of(id, ExtentKind::Slots) {
+        for run in chains.of(place, ExtentKind::Slots) {
             let run = space.extents(run).ok_or("one of its extents is missing")?;
             state.slots.push(&run).map_err(|_| "one of its extents is too short")?;
         }
-        for run in chains.of(id, ExtentKind::Index) {
+        for run in chains.of(place, ExtentKind::Index) {
             let run = space.extents(run).ok_or("an extent of its index is missing")?;
             state.index.push(&run).map_err(|_| "an extent of its index is too short")?;
         }
@@ -48,7 +49,7 @@ impl TypeState {
     }
 
     /// Creates a type without extents.
-    fn empty(base: &Base, info: At<TypeInfo>) -> Self {
+    pub(crate) fn empty(base: &Base, info: At<TypeInfo>) -> Self {
         let seed = base.header.geometry.hash_seed.load();
         TypeState {
             index: Index::new(info.group_shift.load(), seed),
@@ -78,7 +79,7 @@ impl TypeState {
 
     /// Allocates one more extent of slots.
     #[cold]
-    fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+    pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let slots = &mut self.slots;
         let more = 1u64 << slots.shift();
         if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
@@ -91,7 +92,7 @@ impl TypeState {
 
     /// Allocates one more extent of the index.
     #[cold]
-    fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+    pub(crate) fn grow_index(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let owner = Owner::new(&self.slots.shape, ExtentKind::Index);
         let extent = space.take(owner, self.index.extents(), self.index.extent_bytes())?;
         self.index.push(&extent).map_err(|_| NoSpace::Blocks)?;

@@ -8,7 +8,8 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{SchemaText, diff};
 use crate::pool::error::PoolError;
 use crate::pool::store::base::Base;
-use crate::pool::store::extents::{Chains, Space};
+use crate::pool::store::chains::Chains;
+use crate::pool::store::extents::Space;
 use crate::pool::store::shape::{check, index_bytes, plan_groups, plan_slots};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
@@ -29,24 +30,50 @@ impl Setting<'_> {
     }
 }
 
-/// Returns the entry of a type: the existing one if the type is the same, or a new one.
-pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
+/// What the pool has of a type that this build adds.
+pub(crate) enum Standing {
+    /// Nothing.
+    New,
+    /// Its form in force is that of this build.
+    Same(At<TypeInfo>),
+    /// Its form in force is another one. With the entry that the list of types names.
+    Changed(At<TypeInfo>),
+}
+
+/// Compares a type of this build with the pool, without a change.
+pub(crate) fn find(setting: &Setting<'_>, wanted: &Wanted) -> Result<Standing, PoolError> {
     check_fit(setting, wanted)?;
     let base = setting.base;
-    let info = base.types.at(wanted.id.into()).ok_or_else(|| unfit_number(wanted))?;
-    let used = base.used_types().any(|other| other.id.load() == u32::from(wanted.id));
-    if used {
-        check(&info, wanted.id, base.block_bytes()).map_err(|what| damaged(setting, wanted, what))?;
-        compare(setting, wanted, &info)?;
-    } else {
+    let id = u32::from(wanted.id);
+    let Some(listed) = base.listed_types().find(|info| info.id.load() == id) else {
         // The ini and the tools identify a type by its name.
         if let Some(other) = base.used_types().find(|other| other.name() == wanted.name) {
             let (name, id, other) = (wanted.name, wanted.id, other.id.load());
             return Err(PoolError::TypeNameTaken { name, id, other, key: setting.key() });
         }
-        write(setting, wanted, &info)?;
+        return Ok(Standing::New);
+    };
+    let info = base.in_force(listed);
+    for form in [&info, &listed] {
+        let checked = check(form, form.place(), base.block_bytes());
+        checked.map_err(|what| damaged(setting, wanted, what))?;
     }
-    Ok(info)
+    let (name, id, stored, key) = (wanted.name, wanted.id, info.name(), setting.key());
+    match (stored == name, is_form_of(&info, wanted)) {
+        (true, true) => Ok(Standing::Same(info)),
+        (true, false) => Ok(Standing::Changed(listed)),
+        (false, true) => Err(PoolError::TypeRenamed { name, id, stored, key }),
+        (false, false) => Err(PoolError::TypeIdTaken { name, id, other: stored, key }),
+    }
+}
+
+/// Returns whether an entry describes the struct of this build.
+pub(crate) fn is_form_of(info: &TypeInfo, wanted: &Wanted) -> bool {
+    info.fingerprint.load() == wanted.fingerprint
+        && info.size.load() == wanted.size as u64
+        && info.align.load() == wanted.align as u32
+        && Some(info.stride.load()) == wanted.stride()
+        && info.keyed() == wanted.keyed
 }
 
 fn damaged(setting: &Setting<'_>, wanted: &Wanted, what: &str) -> PoolError {
@@ -88,29 +115,22 @@ fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
     }
 }
 
-/// Compares the existing entry with the type of this build.
-fn compare(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
-    let key = setting.key();
-    let stride = wanted.stride();
-    let same = info.fingerprint.load() == wanted.fingerprint
-        && info.size.load() == wanted.size as u64
-        && info.align.load() == wanted.align as u32
-        && Some(info.stride.load()) == stride
-        && info.keyed() == wanted.keyed;
-    let (name, id, stored) = (wanted.name, wanted.id, info.name());
-    match (stored == name, same) {
-        (true, true) => return Ok(()),
-        (true, false) => {}
-        (false, true) => return Err(PoolError::TypeRenamed { name, id, stored, key }),
-        (false, false) => return Err(PoolError::TypeIdTaken { name, id, other: stored, key }),
-    }
-    Err(PoolError::TypeChanged {
+/// Returns the error of a struct that has changed in a way that needs a word in its source.
+#[cold]
+pub(crate) fn changed(
+    setting: &Setting<'_>,
+    wanted: &Wanted,
+    info: &TypeInfo,
+    write: Vec<String>,
+) -> PoolError {
+    PoolError::TypeChanged {
         name: wanted.name.into(),
         id: wanted.id,
-        key,
+        key: setting.key(),
         differences: differences(setting.base, wanted, info),
+        write,
         objects: setting.space.objects(setting.chains, info),
-    })
+    }
 }
 
 /// Returns the differences, field by field as far as the segment has the fields.
@@ -159,26 +179,42 @@ pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::o
     SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
-/// Writes the entry of a new type. The store to `ntypes` commits.
+/// Adds a new type. The store to `ntypes` commits.
 ///
 /// If killed before that store, no table refers to the entry, and the next add of the type writes
 /// it again.
-fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), PoolError> {
-    let (base, block) = (setting.base, setting.base.block_bytes());
-    let align = wanted.align as u64;
-    let stride = wanted.stride().ok_or_else(|| unfit(wanted, "it is too large"))?;
+pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
+    let base = setting.base;
     let count = base.header.ntypes.load();
     if count >= limits::MAX_TYPE_ID.into() {
         return Err(damaged(setting, wanted, "the pool has no room for another type"));
     }
+    if planted(Mutant::TypeCountsFirst) {
+        Commit::Type.store(&base.header.ntypes, count + 1);
+    }
+    let info = describe(setting, wanted, None)?;
+    base.header.order[count as usize % base.header.order.len()].fill(info.place().into());
+    Commit::Type.store(&base.header.ntypes, count + 1);
+    Ok(info)
+}
+
+/// Writes the entry of a form in an unused place. `group_shift` is that of another form whose index
+/// it will have.
+pub(crate) fn describe(
+    setting: &Setting<'_>,
+    wanted: &Wanted,
+    group_shift: Option<u32>,
+) -> Result<At<TypeInfo>, PoolError> {
+    let (base, block) = (setting.base, setting.base.block_bytes());
+    let place = base.unused_place(wanted.id);
+    let place = place.ok_or_else(|| damaged(setting, wanted, "the table of types has no unused entry"))?;
+    let info = base.types.at(place.into()).ok_or_else(|| unfit_number(wanted))?;
+    let align = wanted.align as u64;
+    let stride = wanted.stride().ok_or_else(|| unfit(wanted, "it is too large"))?;
     let pool_bytes = setting.space.bytes();
     let plan =
         plan_slots(stride, align, pool_bytes, block).ok_or_else(|| too_large(setting, wanted, stride))?;
-    let group_shift = plan_groups(pool_bytes, block);
-
-    if planted(Mutant::TypeCountsFirst) {
-        Commit::Type.store(&base.header.ntypes, base.header.ntypes.load() + 1);
-    }
+    let group_shift = group_shift.unwrap_or_else(|| plan_groups(pool_bytes, block));
     info.id.fill(wanted.id.into());
     info.flags.fill(if wanted.keyed { FLAG_KEYED } else { 0 });
     info.fingerprint.fill(wanted.fingerprint);
@@ -193,14 +229,13 @@ fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), 
     info.index_bytes.fill(index_bytes(group_shift));
     info.last_generation.fill(setting.last_generation);
     fill_text(&info.name, wanted.name);
-    write_schema(base, wanted, info);
+    info.place.fill(if place == wanted.id { 0 } else { place.into() });
+    write_schema(base, wanted, &info);
     info.check.fill(info.sum());
-    for word in [&info.tally, &info.high_water, &info.retired, &info.groups] {
+    for word in [&info.tally, &info.high_water, &info.retired, &info.groups, &info.filling, &info.newer] {
         word.fill(0);
     }
-    base.header.order[count as usize % base.header.order.len()].fill(wanted.id.into());
-    Commit::Type.store(&base.header.ntypes, count + 1);
-    Ok(())
+    Ok(info)
 }
 
 /// Returns the bytes of schema text that types in use have.
@@ -208,7 +243,10 @@ fn write(setting: &Setting<'_>, wanted: &Wanted, info: &TypeInfo) -> Result<(), 
 /// An interrupted `add_type` may have stored more to `schema_used`; its text is overwritten.
 fn schema_used(base: &Base) -> u64 {
     let start = base.header.geometry.schema_off.load();
-    let ends = base.used_types().map(|info| {
+    let forms = base
+        .listed_types()
+        .flat_map(|old| [base.next_of(&old), base.draft_of(&old), Some(old)].into_iter().flatten());
+    let ends = forms.map(|info| {
         let end = info.schema_off.load().saturating_add(u64::from(info.schema_len.load()));
         end.saturating_sub(start).checked_next_multiple_of(8).unwrap_or(u64::MAX)
     });

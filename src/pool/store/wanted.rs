@@ -1,6 +1,6 @@
 //! The description of a Rust type that a program adds to a pool, as values.
 
-use crate::object::{Field, PoolObject, Rule, SchemaText};
+use crate::object::{Field, NewType, PoolObject, Rule, SchemaText};
 use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -18,6 +18,7 @@ pub(crate) struct Wanted {
     pub(crate) rule: &'static Rule,
     pub(crate) rust_type: TypeId,
     pub(crate) token: Token,
+    pub(crate) new_type: NewType,
     schema: fn() -> String,
 }
 
@@ -35,6 +36,7 @@ impl Wanted {
             rule: T::RULE,
             rust_type: TypeId::of::<T>(),
             token: Token::of::<T>(),
+            new_type: NewType::of::<T>(),
             schema: SchemaText::of::<T>,
         }
     }

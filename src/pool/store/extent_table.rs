@@ -1,0 +1,211 @@
+//! Reads the table of extents: which bytes of which block belong to which form of a type, and which
+//! are free.
+//!
+//! A table to which entries were only appended is read once, in its order. One with free bytes, or
+//! with extents that took free bytes, is sorted by block and offset first.
+
+use crate::layout::{ExtentKind, ExtentRec, TypeInfo};
+use crate::limits;
+use crate::pool::store::base::Base;
+use crate::pool::store::chains::{Chains, Run};
+use crate::pool::store::gaps::{Gap, Gaps};
+use crate::pool::store::shape::{ExtentRule, TypeSet, check_extent, extent_length, extent_start};
+use crate::region::Table;
+
+/// What the table says.
+pub(crate) struct Loaded {
+    pub(crate) chains: Chains,
+    pub(crate) gaps: Gaps,
+    /// For each block, where its extents end.
+    pub(crate) used: Vec<u64>,
+}
+
+/// A reading of the table.
+pub(crate) struct Reading<'a> {
+    base: &'a Base,
+    types: Table<TypeInfo>,
+    /// Positions of the entries that may have extents.
+    owners: &'a TypeSet,
+    /// For each block, whether it exists.
+    exists: &'a [bool],
+}
+
+/// Entry number, and the rule that it breaks.
+pub(crate) type Broken = (u32, &'static str);
+
+/// An extent in the table, and what its form says about it.
+#[derive(Clone, Copy)]
+struct Expected {
+    place: u16,
+    kind: ExtentKind,
+    rule: ExtentRule,
+}
+
+impl<'a> Reading<'a> {
+    /// Prepares to read. While new forms replace old ones, extents of other owners are free.
+    pub(crate) fn new(base: &'a Base, owners: &'a TypeSet, exists: &'a [bool]) -> Self {
+        Reading { base, types: base.types, owners, exists }
+    }
+
+    /// Reads the table; the error names the entry and the rule that is broken.
+    pub(crate) fn read(&self) -> Result<Loaded, Broken> {
+        match self.in_order() {
+            Ok(loaded) => Ok(loaded),
+            // The first error names the entry that is out of its place.
+            Err(broken) => self.sorted().map_err(|_| broken),
+        }
+    }
+
+    fn count(&self) -> usize {
+        (self.base.header.nextents.load() as usize).min(self.base.extents.len())
+    }
+
+    /// Returns whether free bytes begin with this entry.
+    fn is_free(&self, rec: &ExtentRec) -> bool {
+        let is_given_up = || rec.parse_owner().is_some_and(|(place, _)| !self.owners.contains(place));
+        rec.is_free() || (self.base.header.forms.load() == 1 && is_given_up())
+    }
+
+    fn expected(&self, rec: &ExtentRec) -> Result<Expected, &'static str> {
+        let (place, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
+        let info = self.types.get(place.into()).filter(|_| self.owners.contains(place));
+        let info = info.ok_or("its type is not in use")?;
+        let rule = ExtentRule { bytes: extent_length(info, kind)?, align: info.align.load().into() };
+        Ok(Expected { place, kind, rule })
+    }
+
+    fn block(&self, rec: &ExtentRec) -> Result<usize, &'static str> {
+        let block = rec.block.load() as usize;
+        let exists = self.exists.get(block).is_some_and(|exists| *exists);
+        exists.then_some(block).ok_or("its block does not exist")
+    }
+
+    /// Reads a table to which entries were only appended.
+    fn in_order(&self) -> Result<Loaded, Broken> {
+        let mut loaded = self.nothing();
+        let (count, mut number) = (self.count(), 0);
+        while number < count {
+            let Some(rec) = self.base.extents.get(number) else { break };
+            let wrong = |what| (number as u32, what);
+            if self.is_free(rec) {
+                return Err(wrong("it begins free bytes"));
+            }
+            let Expected { place, kind, rule } = self.expected(rec).map_err(wrong)?;
+            let block = self.block(rec).map_err(wrong)?;
+            let end = check_extent(rec, rule, loaded.used[block], false, self.base.block_bytes());
+            loaded.used[block] = end.map_err(wrong)?;
+            if rec.ordinal.load() as usize != loaded.chains.count(place, kind) {
+                return Err(wrong("it is out of order"));
+            }
+            let offset = loaded.used[block] - rule.bytes;
+            let run = self.run_of(rec, number, count, rule, &mut loaded.used[block]);
+            loaded.chains.append(place, kind, Run::new(number as u32, run, block as u32, offset, rule.bytes));
+            number += run as usize;
+        }
+        Ok(loaded)
+    }
+
+    fn nothing(&self) -> Loaded {
+        let used = vec![limits::PAGE; self.exists.len()];
+        Loaded { chains: Chains::new(), gaps: Gaps::default(), used }
+    }
+
+    /// Returns how many entries from `number` on, whose first is checked, are consecutive.
+    ///
+    /// Extents of one type usually are.
+    fn run_of(
+        &self,
+        first: &ExtentRec,
+        number: usize,
+        count: usize,
+        rule: ExtentRule,
+        used: &mut u64,
+    ) -> u32 {
+        let (owner, block, bytes) = (first.owner.load(), first.block.load(), rule.bytes);
+        let mut ordinal = first.ordinal.load();
+        let is_dense = extent_start(*used, rule.align) == Some(*used);
+        let mut next = number + 1;
+        while is_dense && next < count && self.base.block_bytes() - *used >= bytes {
+            let Some(rec) = self.base.extents.get(next) else { break };
+            ordinal += 1;
+            let same = rec.owner.load() == owner && rec.block.load() == block && rec.bytes.load() == bytes;
+            if !same || rec.ordinal.load() != ordinal || rec.offset.load() != *used {
+                break;
+            }
+            *used += bytes;
+            next += 1;
+        }
+        (next - number) as u32
+    }
+
+    /// Reads any table.
+    fn sorted(&self) -> Result<Loaded, Broken> {
+        let mut loaded = self.nothing();
+        let mut found: Vec<(u16, bool, u32, Run)> = Vec::new();
+        let mut gap: Option<Gap> = None;
+        for number in by_place(self.base) {
+            let Some(rec) = self.base.extents.get(number as usize) else { break };
+            let wrong = |what| (number, what);
+            let block = self.block(rec).map_err(wrong)?;
+            if let Some(open) = gap.take_if(|open| open.block as usize != block) {
+                loaded.close(open, self.base.block_bytes());
+            }
+            let used = loaded.used[block];
+            if self.is_free(rec) {
+                let offset = rec.offset.load();
+                if offset < used || offset > self.base.block_bytes() {
+                    return Err(wrong("it does not follow the previous extent of its block"));
+                }
+                let end = offset.saturating_add(rec.bytes.load()).min(self.base.block_bytes());
+                let open = gap.get_or_insert_with(|| Gap::new(block as u32, used));
+                open.records.push(number);
+                open.end = open.end.max(end);
+                continue;
+            }
+            let Expected { place, kind, rule } = self.expected(rec).map_err(wrong)?;
+            let end = check_extent(rec, rule, used, gap.is_some(), self.base.block_bytes()).map_err(wrong)?;
+            let offset = end - rule.bytes;
+            if let Some(mut open) = gap.take() {
+                open.end = offset;
+                loaded.gaps.push(open);
+            }
+            loaded.used[block] = end;
+            let run = Run::new(number, 1, block as u32, offset, rule.bytes);
+            found.push((place, kind == ExtentKind::Index, rec.ordinal.load(), run));
+        }
+        if let Some(open) = gap {
+            loaded.close(open, self.base.block_bytes());
+        }
+        found.sort_unstable_by_key(|(place, index, ordinal, run)| (*place, *index, *ordinal, run.number));
+        for (place, index, ordinal, run) in found {
+            let kind = if index { ExtentKind::Index } else { ExtentKind::Slots };
+            if ordinal as usize != loaded.chains.count(place, kind) {
+                return Err((run.number, "it is out of order"));
+            }
+            loaded.chains.append(place, kind, run);
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    /// Ends a gap behind which its block has no extent.
+    fn close(&mut self, mut gap: Gap, block_bytes: u64) {
+        gap.end = gap.end.clamp(gap.start, block_bytes);
+        if let Some(used) = self.used.get_mut(gap.block as usize) {
+            *used = gap.end;
+        }
+        self.gaps.push(gap);
+    }
+}
+
+/// Returns the numbers of the entries in use, by block and offset; at one offset, free bytes come
+/// first.
+pub(crate) fn by_place(base: &Base) -> Vec<u32> {
+    let count = (base.header.nextents.load() as usize).min(base.extents.len());
+    let mut numbers: Vec<u32> = (0..count as u32).collect();
+    numbers.sort_by_cached_key(|number| {
+        base.extents.get(*number as usize).map(|rec| (rec.block.load(), rec.offset.load(), !rec.is_free()))
+    });
+    numbers
+}
