@@ -33,7 +33,7 @@ pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use link::Link;
 pub use maybe::Maybe;
-pub use migrate::Migration;
+pub use migrate::{DamagedSchema, Migration, rust_source};
 pub(crate) use migrate::{Misfit, NewType, Plan, Refusal};
 #[doc(hidden)]
 pub use migrate::{NoMigrations, convert_with};

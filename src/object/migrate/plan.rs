@@ -6,6 +6,7 @@ use super::misfit::Misfit;
 use super::op::{Op, run};
 use super::refusal::Refusal;
 use super::shape::Shape;
+use super::source::{camel_case, write_types};
 use super::step::Step;
 use super::tree::Tree;
 use crate::object::desc::Rule;
@@ -74,7 +75,9 @@ impl Plan {
         let (ops, steps, reasons) = Matcher::default().object(&stored, &wanted);
         if !reasons.is_empty() {
             let differences = diff(old, old_size, new.fields, new.size as u64);
-            return Err(Refusal::Changed { name: new.name, reasons, differences });
+            let needs_function = reasons.iter().any(|reason| reason.write.is_empty());
+            let function = needs_function.then(|| function_to_write(old, old_size, new.name)).flatten();
+            return Err(Refusal::Changed { name: new.name, reasons, differences, function });
         }
         Ok(Plan { old_size: stored.size, new_size: new.size, way: Way::Ops(ops, new.rule), steps })
     }
@@ -101,4 +104,11 @@ impl Plan {
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
+
+/// Returns a `migration!` from the stored layout, to be pasted.
+fn function_to_write(old: &[StoredField], old_size: u64, name: &str) -> Option<String> {
+    let new = camel_case(name);
+    let types = write_types(old, old_size, &format!("Old{new}"), "Old").ok()?;
+    Some(format!("{types}\nhotpool::migration! {{\n    {new}: from Old{new} => |old| {new} {{ .. }}\n}}"))
 }

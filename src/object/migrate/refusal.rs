@@ -1,6 +1,6 @@
 //! Why stored objects cannot become objects of this build, and what to write in the source.
 
-use super::tree::Damage;
+use super::tree::DamagedSchema;
 use crate::object::Difference;
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     /// The stored schema describes no type.
-    Damaged(Damage),
+    Damaged(DamagedSchema),
     /// Fields have changed in a way that needs an attribute, or a function.
     Changed {
         /// Name of the type in the pool.
@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
         reasons: Vec<Reason>,
         /// All that differs.
         differences: Vec<Difference>,
+        /// A function to write, if attributes are not enough.
+        function: Option<String>,
     },
 }
 
@@ -27,7 +29,7 @@ pub(crate) struct Reason {
     pub(crate) field: String,
     /// What is wrong with it, as the rest of a sentence.
     pub(crate) why: String,
-    /// What to write in the source, one way a line.
+    /// What to write in the source, one way a line; empty if no attribute is enough.
     pub(crate) write: Vec<String>,
     pub(super) side: Side,
 }
@@ -44,15 +46,11 @@ pub(super) enum Side {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, reasons, differences) = match self {
-            Refusal::Damaged(Damage { field, what }) => {
-                f.write_str("the stored schema is damaged: ")?;
-                if !field.is_empty() {
-                    write!(f, "field `{field}`: ")?;
-                }
-                return f.write_str(what);
+        let (name, reasons, differences, function) = match self {
+            Refusal::Damaged(damage) => return damage.fmt(f),
+            Refusal::Changed { name, reasons, differences, function } => {
+                (name, reasons, differences, function)
             }
-            Refusal::Changed { name, reasons, differences } => (name, reasons, differences),
         };
         write!(f, "cannot convert the stored objects of type {name}:")?;
         for Reason { field, why, .. } in reasons {
@@ -63,11 +61,16 @@ impl fmt::Display for Refusal {
         }
         f.write_str("\nwhat differs:")?;
         differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))?;
-        let write: Vec<_> = reasons.iter().flat_map(|reason| &reason.write).collect();
-        if !write.is_empty() {
-            f.write_str("\nwrite in the source:")?;
+        if let Some(function) = function {
+            f.write_str("\nto keep the values, write a function:")?;
+            return function.lines().try_for_each(|line| match line {
+                "" => f.write_str("\n"),
+                line => write!(f, "\n  {line}"),
+            });
         }
-        write.iter().try_for_each(|line| write!(f, "\n  {}", line.replace('\n', "\n  ")))
+        f.write_str("\nwrite in the source:")?;
+        let mut lines = reasons.iter().flat_map(|reason| &reason.write);
+        lines.try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

@@ -5,7 +5,7 @@
 //! schema has.
 
 use super::scalar::{Int, SCALARS, Scalar};
-use super::tree::{Damage, Tree};
+use super::tree::{DamagedSchema, Tree};
 use crate::limits;
 use crate::object::{Change, Fingerprint};
 use std::collections::HashMap;
@@ -83,12 +83,13 @@ static LINKS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
 
 impl Shape {
     /// Recognises the object that has the fields of `tree`.
-    pub(super) fn of_object(tree: &Tree) -> Result<Self, Damage> {
+    pub(super) fn of_object(tree: &Tree) -> Result<Self, DamagedSchema> {
         let mut search = Search { tries: MOST_TRIES };
         let compound = search.compound(tree)?;
         let found = if compound.is_enum { Class::Enum } else { Class::Struct };
         Ok(Shape {
-            size: usize::try_from(tree.size).map_err(|_| Damage::new("", "the object is too large"))?,
+            size: usize::try_from(tree.size)
+                .map_err(|_| DamagedSchema::new("", "the object is too large"))?,
             fingerprint: compound.fingerprint(&found, tree.size),
             kind: compound.as_kind(&found),
             changes: tree.changes,
@@ -131,8 +132,8 @@ enum Class {
 }
 
 impl Search {
-    fn shape(&mut self, tree: &Tree) -> Result<Shape, Damage> {
-        let damage = |what| Damage::new(&tree.name, what);
+    fn shape(&mut self, tree: &Tree) -> Result<Shape, DamagedSchema> {
+        let damage = |what| DamagedSchema::new(&tree.name, what);
         let size = usize::try_from(tree.size).map_err(|_| damage("it is too large"))?;
         let found = if tree.inside.is_empty() { self.leaf(tree) } else { self.with_fields(tree)? };
         let unknown = Shape { size, fingerprint: tree.fingerprint, kind: Kind::Unknown, changes: &[] };
@@ -159,7 +160,7 @@ impl Search {
     }
 
     /// Recognises a type that has fields, or an array of it.
-    fn with_fields(&mut self, tree: &Tree) -> Result<Option<Shape>, Damage> {
+    fn with_fields(&mut self, tree: &Tree) -> Result<Option<Shape>, DamagedSchema> {
         let rank = tree.rank.unwrap_or(0);
         if rank > 0 && tree.size == 0 {
             return Ok(None);
@@ -237,14 +238,14 @@ impl Search {
     }
 
     /// Reads the fields inside a field.
-    fn compound(&mut self, tree: &Tree) -> Result<Compound, Damage> {
+    fn compound(&mut self, tree: &Tree) -> Result<Compound, DamagedSchema> {
         let is_enum = !tree.inside.is_empty() && tree.inside.iter().all(|inner| inner.variant().is_some());
         let tag = tree.inside.first().filter(|_| is_enum).map_or(0, |first| first.size);
         let (mut members, mut variants, mut end) = (Vec::new(), Vec::new(), tag);
         if is_enum {
             for inner in &tree.inside {
                 if inner.offset != 0 || inner.size != tag || !matches!(tag, 1 | 2 | 4 | 8) {
-                    return Err(Damage::new(&inner.name, "its number is not where it should be"));
+                    return Err(DamagedSchema::new(&inner.name, "its number is not where it should be"));
                 }
                 let (fields, last) = self.members(&inner.inside, tag, tree.size)?;
                 end = end.max(last);
@@ -259,16 +260,21 @@ impl Search {
     }
 
     /// Reads fields, of which the first begins at `start` or later, and returns where the last ends.
-    fn members(&mut self, trees: &[Tree], start: u64, size: u64) -> Result<(Vec<Member>, u64), Damage> {
+    fn members(
+        &mut self,
+        trees: &[Tree],
+        start: u64,
+        size: u64,
+    ) -> Result<(Vec<Member>, u64), DamagedSchema> {
         let (mut found, mut reached) = (Vec::new(), start);
         for tree in trees {
             let end = tree.offset.checked_add(tree.size).filter(|end| *end <= size);
             let Some(end) = end else {
-                return Err(Damage::new(&tree.name, "it ends after the struct that has it"));
+                return Err(DamagedSchema::new(&tree.name, "it ends after the struct that has it"));
             };
             if tree.size != 0 {
                 if tree.offset < reached {
-                    return Err(Damage::new(&tree.name, "it overlaps the field before it"));
+                    return Err(DamagedSchema::new(&tree.name, "it overlaps the field before it"));
                 }
                 reached = end;
             }

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::object::{Change, Field, StoredField};
+use std::fmt;
 
 /// A field with those inside it.
 #[derive(Debug)]
@@ -19,16 +20,31 @@ pub(super) struct Tree {
     pub(super) changes: &'static [Change],
 }
 
-/// Why a text describes no type: the field, and what is wrong with it.
+/// The fields of a stored schema are those of no type.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Damage {
-    pub(crate) field: String,
-    pub(crate) what: &'static str,
+#[non_exhaustive]
+pub struct DamagedSchema {
+    /// The field; empty for the whole.
+    pub field: String,
+    /// What is wrong with it.
+    pub what: &'static str,
 }
 
-impl Damage {
+impl fmt::Display for DamagedSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stored schema is damaged: ")?;
+        if !self.field.is_empty() {
+            write!(f, "field `{}`: ", self.field)?;
+        }
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for DamagedSchema {}
+
+impl DamagedSchema {
     pub(super) fn new(field: &str, what: &'static str) -> Self {
-        Damage { field: field.to_owned(), what }
+        DamagedSchema { field: field.to_owned(), what }
     }
 }
 
@@ -40,10 +56,10 @@ const MOST_DIMENSIONS: usize = 8;
 
 impl Tree {
     /// Returns the tree of a stored object.
-    pub(super) fn of_lines(lines: &[StoredField], size: u64) -> Result<Self, Damage> {
+    pub(super) fn of_lines(lines: &[StoredField], size: u64) -> Result<Self, DamagedSchema> {
         // The shortest line is longer than that.
         if lines.len() as u64 > limits::MAX_SCHEMA_BYTES / 16 {
-            return Err(Damage::new("", "it has more fields than a stored schema has room for"));
+            return Err(DamagedSchema::new("", "it has more fields than a stored schema has room for"));
         }
         let inside = inside(lines, "", 0, 0)?;
         Ok(Tree::object(size, inside, &[]))
@@ -80,10 +96,15 @@ impl Tree {
 }
 
 /// Returns the fields of `lines`, whose names begin with `prefix` and which begin at `start`.
-fn inside(mut lines: &[StoredField], prefix: &str, start: u64, depth: usize) -> Result<Vec<Tree>, Damage> {
+fn inside(
+    mut lines: &[StoredField],
+    prefix: &str,
+    start: u64,
+    depth: usize,
+) -> Result<Vec<Tree>, DamagedSchema> {
     let mut found = Vec::new();
     while let Some((line, rest)) = lines.split_first() {
-        let damage = |what| Err(Damage::new(&line.name, what));
+        let damage = |what| Err(DamagedSchema::new(&line.name, what));
         let is_inside = |other: &&StoredField| {
             other.name.strip_prefix(&line.name).is_some_and(|tail| tail.starts_with(['.', '[']))
         };

@@ -4,7 +4,7 @@ use super::super::plan::{NewType, Plan};
 use super::changer::Changer;
 use super::model::{Choices, MOST_DEFAULTS, Record, Ty, forget_defaults};
 use crate::object::schema_text::flatten;
-use crate::object::{SchemaText, StoredField};
+use crate::object::{SchemaText, StoredField, rust_source};
 use proptest::prelude::*;
 
 /// The numbers that a case is made of; see the model.
@@ -94,6 +94,7 @@ proptest! {
         if choices.once_in(2) {
             damage(&mut fields, &mut size, &mut choices);
         }
+        let _ = rust_source(&fields, size, "Object");
         match Plan::of(&fields, size, &new.new_type()) {
             Err(refusal) => prop_assert!(!refusal.to_string().is_empty()),
             Ok(plan) => {
