@@ -88,9 +88,10 @@ impl<'a> Matcher<'a> {
             let here = join(&site.new, &member.name);
             let to = site.to + member.offset;
             let sources = |name: &str| find(old, name, site);
-            let given_here = given.iter().filter(|(name, _)| *name == member.name).map(|(_, source)| source);
+            let mut given_here =
+                given.iter().filter(|(name, _)| *name == member.name).map(|(_, source)| source);
             let source = sources(&member.name)
-                .or_else(|| given_here.cloned().next())
+                .or_else(|| given_here.next().cloned())
                 .or_else(|| declared.was.iter().find_map(|was| sources(was)));
             let inner: Vec<Given<'a>> =
                 declared.inner.iter().filter_map(|(name, was)| Some((*name, sources(was)?))).collect();

@@ -139,7 +139,7 @@ impl Writer<'_> {
                 let c = if is_c(*tag, variants) { "C, " } else { "" };
                 let head = format!("#[repr({c}u{})]\n{derive}\nenum {name} {{\n", tag * 8);
                 let lines: Vec<_> = variants.iter().map(|variant| self.variant(variant)).collect();
-                write!(text, "{head}{}}}\n", lines.concat())
+                writeln!(text, "{head}{}}}", lines.concat())
             }
             _ => Ok(()),
         };
@@ -286,7 +286,7 @@ mod tests {
             gold: u64,
         }
 
-        include!("stored_types.txt");
+        include!("tests/stored_types.rs");
 
         pub(super) fn schema() -> (u64, Vec<crate::object::StoredField>) {
             (Everything::FINGERPRINT, super::fields::<Everything>())
@@ -395,12 +395,12 @@ mod tests {
         let source = rust_source(&stored, size_of::<stored::Everything>() as u64, "Everything").unwrap();
         if std::env::var_os("HOTPOOL_WRITE_STORED_TYPES").is_some() {
             std::fs::write(
-                concat!(env!("CARGO_MANIFEST_DIR"), "/src/object/migrate/stored_types.txt"),
+                concat!(env!("CARGO_MANIFEST_DIR"), "/src/object/migrate/tests/stored_types.rs"),
                 &source,
             )
             .unwrap();
         }
-        assert_eq!(source, include_str!("stored_types.txt"));
+        assert_eq!(source, include_str!("tests/stored_types.rs"));
         let (fingerprint, compiled) = compiled::schema();
         assert_eq!(stored::Everything::FINGERPRINT, fingerprint);
         let layout = |fields: Vec<StoredField>| -> Vec<_> {
