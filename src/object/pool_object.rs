@@ -42,8 +42,16 @@ use crate::object::{Migration, Schema};
 /// A field with `#[pool(transient)]` means nothing to the next process, such as the number of a
 /// connection: each hot start gives it its `Default` when the type is added.
 ///
+/// If the struct differs from the one that an earlier build stored, its objects are converted. A new
+/// field needs `#[pool(default = 7)]`, a renamed one `#[pool(was = "hp")]`, and a removed one
+/// `#[pool(removed = "hp")]` above the struct. [docs/types.md] has all rules, and [`migration!`] is
+/// for what they do not cover.
+///
 /// [`Schema`] lists the types that a field can have. A struct may derive [`bytemuck::Pod`] as well;
 /// it need not.
+///
+/// [docs/types.md]: https://docs.rs/crate/hotpool/latest/source/docs/types.md
+/// [`migration!`]: crate::migration
 #[diagnostic::on_unimplemented(
     message = "a pool cannot hold objects of type `{Self}`",
     label = "does not derive `PoolObject`",
