@@ -69,6 +69,19 @@
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+// No bytes of a segment make the library panic; a test panics where it fails.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
 
 // The derive's paths (`::hotpool::…`) must resolve inside this crate, too.
 extern crate self as hotpool;

@@ -3,7 +3,7 @@
 //! The base is input: whatever it holds, the copy ends and reads only inside the mapping.
 //! `describe` does not check whether the facts fit together; `verify` does.
 
-use crate::layout::{BLOCK_VACANT, ExtentKind, TypeInfo};
+use crate::layout::{BLOCK_VACANT, Broken, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
 use crate::pool::store::base::Base;
@@ -132,7 +132,8 @@ fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, D
     if let Verdict::Incompatible { .. } = verdict {
         return Err(ShareError::Refused { verdict, facts: Box::new(facts) }.into());
     }
-    let base = Base::find(observed.base()).map_err(|what| DescribeError::Corrupt { key, what })?;
+    let base =
+        Base::find(observed.base()).map_err(|what| DescribeError::Corrupt { key, what: what.as_str() })?;
     let base_pages = observed.base_pages().ok().map(|pages| pages.kind);
     let mut blocks = BTreeMap::new();
     let mut lives = |info: &TypeInfo| {
@@ -232,7 +233,7 @@ fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeSha
     TypeShape {
         id,
         name: info.name(),
-        problem: shape::check(info, info.place(), base.block_bytes()).err(),
+        problem: shape::check(info, info.place(), base.block_bytes()).err().map(Broken::as_str),
         keyed: info.keyed(),
         object_bytes: info.size.load(),
         stride: info.stride.load(),

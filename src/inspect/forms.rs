@@ -2,7 +2,7 @@
 
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::walk::{Extent, Type, Walk};
-use crate::layout::{BaseHeader, ExtentKind, ExtentRec, TypeInfo};
+use crate::layout::{BaseHeader, Broken, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::pool::store::extent_table::by_place;
 use crate::pool::store::forms::DECIDED;
@@ -42,8 +42,8 @@ pub(crate) fn check(walk: &mut Walk<'_>) -> BTreeMap<u16, Type> {
     let mut forms = Forms::default();
     let mut texts_end = 0;
     let listed: Vec<At<TypeInfo>> = walk.base.listed_types().collect();
-    let count = (walk.base.header.ntypes.load() as usize).min(walk.base.header.order.len());
-    for place in walk.base.header.order[..count].iter().map(|place| place.load()) {
+    let count = walk.base.header.ntypes.load() as usize;
+    for place in walk.base.header.order.iter().take(count).map(|place| place.load()) {
         if walk.base.types.get(place as usize).is_none() {
             let at = Place { type_id: u16::try_from(place).ok(), ..Place::default() };
             walk.damage(at, format!("type number {place} is out of range"));
@@ -72,8 +72,8 @@ fn form(walk: &mut Walk<'_>, forms: &mut Forms, now: At<TypeInfo>, in_force: boo
     let info = now.copy();
     let (id, position) = (info.id.load(), info.place());
     let place = Place { type_id: u16::try_from(id).ok(), ..Place::default() };
-    if let Err(what) = shape::check(&info, position, walk.base.block_bytes()) {
-        walk.damage(place, what);
+    if let Err(broken) = shape::check(&info, position, walk.base.block_bytes()) {
+        walk.damage(place, broken.as_str());
         return;
     }
     let (start, len) = (info.schema_off.load(), u64::from(info.schema_len.load()));
@@ -144,29 +144,29 @@ fn extent(
     blocks: &mut [Progress],
     rec: &ExtentRec,
     number: u32,
-) -> Result<(), &'static str> {
+) -> Result<(), Broken> {
     let block = rec.block.load() as usize;
     let is_decided = walk.base.header.forms.load() == DECIDED;
     let given_up = |place| is_decided && !forms.types.contains_key(&place);
     if rec.is_free() || rec.parse_owner().is_some_and(|(place, _)| given_up(place)) {
-        let progress = blocks.get_mut(block).ok_or("its block does not exist")?;
+        let progress = blocks.get_mut(block).ok_or(Broken::NoBlock)?;
         let offset = rec.offset.load();
         if offset < progress.used || offset > walk.base.block_bytes() {
-            return Err("it does not follow the previous extent of its block");
+            return Err(Broken::ExtentPlace);
         }
         progress.free = true;
         return Ok(());
     }
-    let (place, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
+    let (place, kind) = rec.parse_owner().ok_or(Broken::ExtentOwner)?;
     let info = forms.types.get(&place).map(|found| &found.ty.info).or(forms.others.get(&place));
-    let info = info.ok_or("its type is not in use")?;
+    let info = info.ok_or(Broken::ExtentType)?;
     let rule = ExtentRule { bytes: shape::extent_length(info, kind)?, align: info.align.load().into() };
-    let progress = blocks.get_mut(block).ok_or("its block does not exist")?;
+    let progress = blocks.get_mut(block).ok_or(Broken::NoBlock)?;
     let end = shape::check_extent(rec, rule, progress.used, progress.free, walk.base.block_bytes())?;
     *progress = Progress { used: end, free: false };
     let region = walk.pool.blocks.get(block).and_then(|region| region.as_ref().ok());
-    let region = region.ok_or("its block cannot be read")?;
-    let Some(record) = walk.base.blocks.get(block) else { return Err("its block does not exist") };
+    let region = region.ok_or(Broken::BlockUnreadable)?;
+    let Some(record) = walk.base.blocks.get(block) else { return Err(Broken::NoBlock) };
     let key = Key(record.key.load());
     let found = Extent { block: *region, key, offset: end - rule.bytes, number: number as usize };
     if let Some(owner) = forms.types.get_mut(&place) {

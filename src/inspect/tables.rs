@@ -34,8 +34,8 @@ pub(crate) fn walk(pool: &Pool) -> Report {
     }
     let base = match Base::find(pool.base) {
         Ok(base) => base,
-        Err(what) => {
-            report.add(Severity::Damage, place, what);
+        Err(broken) => {
+            report.add(Severity::Damage, place, broken.as_str());
             return report;
         }
     };

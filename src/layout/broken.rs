@@ -27,6 +27,56 @@ macro_rules! rules {
 }
 
 rules! {
+    // The base segment.
+    BaseLength: "it is shorter than its header",
+    GeometrySum: "the checksum of its geometry is wrong",
+    TypeTable: "its type table has another size",
+    BlockSize: "its block size is out of range",
+    PartOutside: "a part of it lies outside the segment",
+    SmallParts: "its ring of starts, its black box or its directory of queues has another size",
+    Overlap: "its parts overlap",
+    BlockCount: "it counts more blocks than its table has",
+    ExtentCount: "it counts more extents than its table has",
+    TypeCount: "it counts more types than a pool can have",
+    Epoch: "its epoch is the largest possible",
+
+    // An entry of the table of types.
+    TypeRange: "its number is out of range",
+    TypeTwice: "it occurs twice",
+    FormPlace: "the position of a form of it is out of range",
+    FormType: "a form of it has another type number",
+    TypeNumber: "its type number does not match its position in the table",
+    TypeSum: "its checksum is wrong",
+    Alignment: "its alignment is out of range",
+    Sizes: "its sizes do not fit together",
+    ExtentShape: "the shape of its extents is out of range",
+    MapTooShort: "the map of its extents is too short for their slots",
+    ExtentsTooShort: "its extents are too short for their slots",
+    TooFewSlots: "its extents have too few slots",
+    IndexShape: "the shape of its index is out of range",
+    LastGeneration: "its last generation is out of range",
+    SlotCount: "it has more slots than handles can name",
+    ObjectCount: "it counts more objects than it has slots",
+    NamedSlot: "it names a slot that it does not have",
+    GroupCount: "its index uses more groups than it has",
+    NoIndex: "it counts objects, but has no index for them",
+
+    // An extent.
+    ExtentOwner: "its owner word is invalid",
+    ExtentType: "its type is not in use",
+    ExtentNotKeyed: "it is an index extent of a type without user keys",
+    ExtentLength: "its length does not match its type",
+    ExtentOutside: "it ends outside its block",
+    ExtentPlace: "it does not follow the previous extent of its block",
+    ExtentOrder: "it is out of order",
+    FreeFirst: "it begins free bytes",
+    NoBlock: "its block does not exist",
+    BlockUnreadable: "its block cannot be read",
+    NoExtent: "one of its extents is missing",
+    ExtentCut: "one of its extents is too short",
+    NoIndexExtent: "an extent of its index is missing",
+    IndexExtentCut: "an extent of its index is too short",
+
     // The undo log, as a start finds it.
     LogOutside: "its undo log lies outside the segment",
     LogTooLong: "its undo log is longer than its lane",
@@ -76,12 +126,6 @@ rules! {
     ReadUnsent: "a reader has read more messages than there are",
     Messages: "more messages were sent than there can be",
     Sent: "a writer has sent more messages than there can be",
-}
-
-impl From<Broken> for &'static str {
-    fn from(broken: Broken) -> Self {
-        broken.as_str()
-    }
 }
 
 impl fmt::Display for Broken {

@@ -75,7 +75,7 @@ impl TypeInfo {
     pub(crate) fn copy(&self) -> TypeInfo {
         let half = |of: &Half| Half::new(of.load());
         let word = |of: &Word| Word::new(of.load());
-        let words = |of: &[Word; 6]| std::array::from_fn(|at| Word::new(of[at].load()));
+        let words = |of: &[Word; 6]| of.each_ref().map(word);
         TypeInfo {
             id: half(&self.id),
             flags: half(&self.flags),
@@ -94,7 +94,7 @@ impl TypeInfo {
             schema_off: word(&self.schema_off),
             name: words(&self.name),
             place: word(&self.place),
-            spare_fixed: std::array::from_fn(|at| word(&self.spare_fixed[at])),
+            spare_fixed: self.spare_fixed.each_ref().map(word),
             check: word(&self.check),
             tally: word(&self.tally),
             high_water: word(&self.high_water),
@@ -102,7 +102,7 @@ impl TypeInfo {
             groups: word(&self.groups),
             filling: word(&self.filling),
             newer: word(&self.newer),
-            spare_hot: std::array::from_fn(|at| word(&self.spare_hot[at])),
+            spare_hot: self.spare_hot.each_ref().map(word),
         }
     }
 

@@ -102,7 +102,8 @@ impl PostMortem {
     /// Fails if the base cannot be attached, or is damaged.
     pub fn read(key: Key, home: &Home) -> Result<Self, PostMortemError> {
         Observed::steadily(key, home, |observed| {
-            let base = Base::find(observed.base()).map_err(|what| PostMortemError::Corrupt { key, what })?;
+            let base = Base::find(observed.base())
+                .map_err(|what| PostMortemError::Corrupt { key, what: what.as_str() })?;
             Ok(Self::of(&base, observed.facts()))
         })
     }

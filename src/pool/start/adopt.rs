@@ -22,7 +22,7 @@
 
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
-use crate::layout::{BaseHeader, Last, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo};
+use crate::layout::{BaseHeader, Broken, Last, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
 use crate::pool::change::undo::{States, Undo};
@@ -54,13 +54,13 @@ pub(crate) struct Found<'a> {
 
 impl Found<'_> {
     /// Returns the type `id` as it is, without recovering it.
-    fn read(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+    fn read(&self, id: u16) -> Result<Option<TypeState>, Broken> {
         let Some(info) = self.base.used_type(id) else { return Ok(None) };
         TypeState::load(self.base, info, self.space, self.chains).map(Some)
     }
 
     /// Returns the type `id`, recovered and ready to be changed.
-    fn load(&self, id: u16) -> Result<Option<TypeState>, &'static str> {
+    fn load(&self, id: u16) -> Result<Option<TypeState>, Broken> {
         let mut state = self.read(id)?;
         if let Some(state) = &mut state {
             state.settle();
@@ -97,9 +97,9 @@ pub(crate) fn check(
     undo: &Undo,
     conf: &ProcessConf,
     crash_loop: Option<CrashLoop>,
-) -> Result<(), &'static str> {
+) -> Result<(), Broken> {
     let header = &found.base.header;
-    header.epoch.load().checked_add(1).ok_or("its epoch is the largest possible")?;
+    header.epoch.load().checked_add(1).ok_or(Broken::Epoch)?;
     undo.check(&mut Loaded { found: *found, read_only: true, states: Vec::new() })?;
     let split = header.split.load();
     if split != 0 {
@@ -133,13 +133,13 @@ pub(crate) fn adopt(
     conf: &ProcessConf,
     share: &PoolSegments,
     crash_loop: Option<CrashLoop>,
-) -> Result<ResumeReport, &'static str> {
+) -> Result<ResumeReport, Broken> {
     let base = found.base;
     let header = &base.header;
     let hot = share.start_mode() == StartMode::Resume && has_begun(found);
     let now = sys::wall_nanos();
     let epoch = header.epoch.load();
-    let next_epoch = epoch.checked_add(1).ok_or("its epoch is the largest possible")?;
+    let next_epoch = epoch.checked_add(1).ok_or(Broken::Epoch)?;
     let left = Starts::of(base).left();
     let last_end = last_end(header, epoch, left.is_some());
     let ended_ago = ended_ago(header, share, last_end, now, left);
@@ -230,7 +230,7 @@ fn put_suspects_away(
     conf: &ProcessConf,
     last: Option<Handle>,
     looping: bool,
-) -> Result<(), &'static str> {
+) -> Result<(), Broken> {
     let torn = looping || conf.resume.on_torn == OnTorn::Quarantine;
     let (suspects, _) = if torn { named(&found.base.header) } else { Default::default() };
     let noted = BlackBox::of(found.base).last_object();
@@ -291,7 +291,7 @@ fn keep_marks(header: &BaseHeader) {
 }
 
 /// Completes an interrupted split of an index group.
-fn end_split(found: &Found<'_>) -> Result<(), &'static str> {
+fn end_split(found: &Found<'_>) -> Result<(), Broken> {
     let header = &found.base.header;
     let word = header.split.load();
     if word == 0 {
@@ -312,7 +312,7 @@ fn last_object(found: &Found<'_>) -> Option<Handle> {
 }
 
 /// Puts one object into quarantine, if it is live.
-fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
+fn put_away(found: &Found<'_>, object: Handle) -> Result<(), Broken> {
     let Some(mut state) = found.load(object.type_id())? else { return Ok(()) };
     match state.park(object) {
         Ok(()) => {
@@ -327,7 +327,7 @@ fn put_away(found: &Found<'_>, object: Handle) -> Result<(), &'static str> {
 }
 
 /// Removes objects from the quarantine list that an interrupted start released or freed.
-fn tidy(found: &Found<'_>) -> Result<(), &'static str> {
+fn tidy(found: &Found<'_>) -> Result<(), Broken> {
     let mut wrong = None;
     if planted(Mutant::RecoveryKeepsList) {
         return Ok(());

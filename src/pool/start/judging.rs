@@ -2,7 +2,7 @@
 //! keys.
 
 use crate::conf::ProcessConf;
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, ExtentKind};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, Broken, ExtentKind};
 use crate::limits;
 use crate::pool::error::PoolError;
 use crate::pool::start::agree;
@@ -48,11 +48,10 @@ pub(crate) fn table(base: &Base) -> Result<(), String> {
         keys.push(block.key.load());
     }
     keys.sort_unstable();
-    match keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]).or(keys.first().copied()) {
-        Some(0) => Err("a block has the segment key 0".into()),
-        Some(key) if keys.windows(2).any(|pair| pair == [key, key]) => {
-            Err(format!("two blocks have the segment key {}", Key(key)))
-        }
+    let twice = keys.windows(2).find_map(|pair| pair.first().filter(|key| pair.last() == Some(key)));
+    match (twice, keys.first()) {
+        (Some(0), _) | (None, Some(0)) => Err("a block has the segment key 0".into()),
+        (Some(key), _) => Err(format!("two blocks have the segment key {}", Key(*key))),
         _ => Ok(()),
     }
 }
@@ -254,46 +253,41 @@ pub(crate) fn space(
     check_types(conf, base)?;
     let chains = space
         .load(base, &base.owners())
-        .map_err(|(number, what)| PoolError::corrupt(conf, &format!("extent {number} is invalid: {what}")))?;
+        .map_err(|(number, what)| PoolError::corrupt(conf, format!("extent {number} is invalid: {what}")))?;
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }
 
 fn check_types(conf: &ProcessConf, base: &Base) -> Result<(), PoolError> {
     let (mut numbers, mut places) = (TypeSet::default(), TypeSet::default());
-    let count = (base.header.ntypes.load() as usize).min(base.header.order.len());
-    for (number, place) in base.header.order[..count].iter().enumerate() {
+    let count = base.header.ntypes.load() as usize;
+    for (number, place) in base.header.order.iter().take(count).enumerate() {
         let place = place.load();
         let found = check_type(base, place.into(), &mut numbers, &mut places);
         found.map_err(|what| {
-            PoolError::corrupt(conf, &format!("type {place}, added as number {number}: {what}"))
+            PoolError::corrupt(conf, format!("type {place}, added as number {number}: {what}"))
         })?;
     }
     Ok(())
 }
 
 /// Checks the entries of all forms of a type.
-fn check_type(
-    base: &Base,
-    place: u64,
-    numbers: &mut TypeSet,
-    places: &mut TypeSet,
-) -> Result<(), &'static str> {
+fn check_type(base: &Base, place: u64, numbers: &mut TypeSet, places: &mut TypeSet) -> Result<(), Broken> {
     let entry = |place: u64| usize::try_from(place).ok().and_then(|place| base.types.get(place));
-    let old = entry(place).ok_or("its number is out of range")?;
+    let old = entry(place).ok_or(Broken::TypeRange)?;
     let mut forms = vec![place, old.newer.load(), old.filling.load()];
     forms.dedup();
     for place in forms.into_iter().filter(|place| *place != 0) {
-        let info = entry(place).ok_or("the position of a form of it is out of range")?;
+        let info = entry(place).ok_or(Broken::FormPlace)?;
         shape::check(info, place as u16, base.block_bytes())?;
         if info.id.load() != old.id.load() {
-            return Err("a form of it has another type number");
+            return Err(Broken::FormType);
         }
         if !places.insert(place as u16) {
-            return Err("it occurs twice");
+            return Err(Broken::TypeTwice);
         }
     }
-    numbers.insert(old.id.load() as u16).then_some(()).ok_or("it occurs twice")
+    numbers.insert(old.id.load() as u16).then_some(()).ok_or(Broken::TypeTwice)
 }
 
 /// Refuses counts that the extents cannot hold.
@@ -303,7 +297,7 @@ fn check_counts(conf: &ProcessConf, base: &Base, chains: &Chains) -> Result<(), 
         let slots = (chains.count(place, ExtentKind::Slots) as u64) << info.shift.load();
         let groups = (chains.count(place, ExtentKind::Index) as u64) << info.group_shift.load();
         let found = shape::check_counts(&info, slots, groups);
-        found.map_err(|what| PoolError::corrupt(conf, &format!("type `{}`: {what}", info.name())))?;
+        found.map_err(|what| PoolError::corrupt(conf, format!("type `{}`: {what}", info.name())))?;
     }
     Ok(())
 }

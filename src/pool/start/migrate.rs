@@ -190,14 +190,14 @@ impl Mover<'_> {
     /// Loads one form of a type.
     fn state(&self, form: At<TypeInfo>) -> Result<TypeState, PoolError> {
         let loaded = TypeState::load(self.base, form, self.space, self.chains);
-        loaded.map_err(|what| PoolError::corrupt(self.conf, &format!("type `{}`: {what}", form.name())))
+        loaded.map_err(|what| PoolError::corrupt(self.conf, format!("type `{}`: {what}", form.name())))
     }
 
     /// Reads the table of extents again.
     fn reload(&mut self) -> Result<(), PoolError> {
         let loaded = self.space.load(self.base, &self.base.owners());
         *self.chains = loaded.map_err(|(number, what)| {
-            PoolError::corrupt(self.conf, &format!("extent {number} is invalid: {what}"))
+            PoolError::corrupt(self.conf, format!("extent {number} is invalid: {what}"))
         })?;
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use crate::conf::ProcessConf;
 use crate::layout::{
-    BaseHeader, BlockBase, ExtentRec, Geometry, NoteRec, NoteRing, PositionRec, StartRec, TypeInfo, fill_text,
+    BaseHeader, BlockBase, Broken, ExtentRec, Geometry, NoteRec, NoteRing, PositionRec, StartRec, TypeInfo,
+    fill_text,
 };
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
@@ -87,7 +88,7 @@ fn are_apart(g: &Geometry) -> bool {
         (g.queues_off.load(), g.queues_bytes.load()),
     ];
     parts.sort_unstable();
-    parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
+    parts.is_sorted_by(|(start, bytes), (next, _)| start + bytes <= *next)
 }
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
@@ -124,28 +125,28 @@ pub(crate) fn make(region: &Region, conf: &ProcessConf, first_generation: u64) {
 
 impl Base {
     /// Finds the parts of a base segment; the error names the rule that is broken.
-    pub(crate) fn find(region: Region) -> Result<Base, &'static str> {
-        let header: At<BaseHeader> = region.at(0).map_err(|_| "it is shorter than its header")?;
+    pub(crate) fn find(region: Region) -> Result<Base, Broken> {
+        let header: At<BaseHeader> = region.at(0).map_err(|_| Broken::BaseLength)?;
         let g = &header.geometry;
         if g.check.load() != g.sum() {
-            return Err("the checksum of its geometry is wrong");
+            return Err(Broken::GeometrySum);
         }
         if g.max_types.load() != limits::TYPE_TABLE {
-            return Err("its type table has another size");
+            return Err(Broken::TypeTable);
         }
         let block = g.block_bytes.load();
         if !(limits::MIN_BLOCK_BYTES..=limits::MAX_BLOCK_BYTES).contains(&block)
             || !block.is_multiple_of(limits::PAGE)
         {
-            return Err("its block size is out of range");
+            return Err(Broken::BlockSize);
         }
-        let inside = |_: OutOfBounds| "a part of it lies outside the segment";
+        let inside = |_: OutOfBounds| Broken::PartOutside;
         region.span(g.schema_off.load(), g.schema_bytes.load()).map_err(inside)?;
         if g.starts_bytes.load() != limits::STARTS * size_of::<StartRec>() as u64
             || g.black_box_bytes.load() != limits::BLACK_BOX_BYTES
             || g.queues_bytes.load() != limits::QUEUE_DIRECTORY_BYTES
         {
-            return Err("its ring of starts, its black box or its directory of queues has another size");
+            return Err(Broken::SmallParts);
         }
         let box_off = g.black_box_off.load();
         let notes_off =
@@ -164,16 +165,16 @@ impl Base {
             block_bytes: block,
         };
         if !are_apart(g) {
-            return Err("its parts overlap");
+            return Err(Broken::Overlap);
         }
         if header.nblocks.load() > base.blocks.len() as u64 {
-            return Err("it counts more blocks than its table has");
+            return Err(Broken::BlockCount);
         }
         if header.nextents.load() > base.extents.len() as u64 {
-            return Err("it counts more extents than its table has");
+            return Err(Broken::ExtentCount);
         }
         if header.ntypes.load() > u64::from(limits::MAX_TYPE_ID) {
-            return Err("it counts more types than a pool can have");
+            return Err(Broken::TypeCount);
         }
         Ok(base)
     }
@@ -205,8 +206,8 @@ impl Base {
 
     /// Returns the form in force of each type, in the order in which the types were added.
     pub(crate) fn used_types(&self) -> impl Iterator<Item = At<TypeInfo>> + '_ {
-        let count = (self.header.ntypes.load() as usize).min(self.header.order.len());
-        self.header.order[..count].iter().filter_map(|place| {
+        let count = self.header.ntypes.load() as usize;
+        self.header.order.iter().take(count).filter_map(|place| {
             let old = self.types.at(place.load() as usize)?;
             let next = usize::try_from(old.newer.load()).ok().filter(|next| *next != 0);
             Some(next.and_then(|next| self.types.at(next)).unwrap_or(old))

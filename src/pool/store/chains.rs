@@ -45,6 +45,7 @@ impl Chains {
     }
 
     /// Appends a run to the chain of a form that is in the table of types.
+    #[expect(clippy::indexing_slicing, reason = "every position in the table of types has two chains")]
     pub(crate) fn append(&mut self, place: u16, kind: ExtentKind, found: Run) {
         let chain = Self::chain(place, kind);
         let (run, count) = (self.runs.len() as u32, found.count);
@@ -59,12 +60,12 @@ impl Chains {
 
     /// Returns the number of extents of one kind of a form.
     pub(crate) fn count(&self, place: u16, kind: ExtentKind) -> usize {
-        self.counts[Self::chain(place, kind)] as usize
+        self.counts.get(Self::chain(place, kind)).map_or(0, |count| *count as usize)
     }
 
     /// Returns the extents of one kind of a form, in their order.
     pub(crate) fn of(&self, place: u16, kind: ExtentKind) -> impl Iterator<Item = Run> + '_ {
-        let mut next = self.first[Self::chain(place, kind)];
+        let mut next = self.first.get(Self::chain(place, kind)).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             let run = self.runs.get(next as usize)?;
             next = run.next;

@@ -4,7 +4,7 @@
 //! A table to which entries were only appended is read once, in its order. One with free bytes, or
 //! with extents that took free bytes, is sorted by block and offset first.
 
-use crate::layout::{ExtentKind, ExtentRec, TypeInfo};
+use crate::layout::{Broken, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::{Chains, Run};
@@ -31,7 +31,7 @@ pub(crate) struct Reading<'a> {
 }
 
 /// Entry number, and the rule that it breaks.
-pub(crate) type Broken = (u32, &'static str);
+pub(crate) type BrokenEntry = (u32, Broken);
 
 /// An extent in the table, and what its form says about it.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads the table; the error names the entry and the rule that is broken.
-    pub(crate) fn read(&self) -> Result<Loaded, Broken> {
+    pub(crate) fn read(&self) -> Result<Loaded, BrokenEntry> {
         match self.in_order() {
             Ok(loaded) => Ok(loaded),
             // The first error names the entry that is out of its place.
@@ -66,36 +66,37 @@ impl<'a> Reading<'a> {
         rec.is_free() || (self.base.header.forms.load() == 1 && is_given_up())
     }
 
-    fn expected(&self, rec: &ExtentRec) -> Result<Expected, &'static str> {
-        let (place, kind) = rec.parse_owner().ok_or("its owner word is invalid")?;
+    fn expected(&self, rec: &ExtentRec) -> Result<Expected, Broken> {
+        let (place, kind) = rec.parse_owner().ok_or(Broken::ExtentOwner)?;
         let info = self.types.get(place.into()).filter(|_| self.owners.contains(place));
-        let info = info.ok_or("its type is not in use")?;
+        let info = info.ok_or(Broken::ExtentType)?;
         let rule = ExtentRule { bytes: extent_length(info, kind)?, align: info.align.load().into() };
         Ok(Expected { place, kind, rule })
     }
 
-    fn block(&self, rec: &ExtentRec) -> Result<usize, &'static str> {
+    fn block(&self, rec: &ExtentRec) -> Result<usize, Broken> {
         let block = rec.block.load() as usize;
         let exists = self.exists.get(block).is_some_and(|exists| *exists);
-        exists.then_some(block).ok_or("its block does not exist")
+        exists.then_some(block).ok_or(Broken::NoBlock)
     }
 
     /// Reads a table to which entries were only appended.
-    fn in_order(&self) -> Result<Loaded, Broken> {
+    #[expect(clippy::indexing_slicing, reason = "`block` returns the number of a block that exists")]
+    fn in_order(&self) -> Result<Loaded, BrokenEntry> {
         let mut loaded = self.nothing();
         let (count, mut number) = (self.count(), 0);
         while number < count {
             let Some(rec) = self.base.extents.get(number) else { break };
             let wrong = |what| (number as u32, what);
             if self.is_free(rec) {
-                return Err(wrong("it begins free bytes"));
+                return Err(wrong(Broken::FreeFirst));
             }
             let Expected { place, kind, rule } = self.expected(rec).map_err(wrong)?;
             let block = self.block(rec).map_err(wrong)?;
             let end = check_extent(rec, rule, loaded.used[block], false, self.base.block_bytes());
             loaded.used[block] = end.map_err(wrong)?;
             if rec.ordinal.load() as usize != loaded.chains.count(place, kind) {
-                return Err(wrong("it is out of order"));
+                return Err(wrong(Broken::ExtentOrder));
             }
             let offset = loaded.used[block] - rule.bytes;
             let run = self.run_of(rec, number, count, rule, &mut loaded.used[block]);
@@ -139,7 +140,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads any table.
-    fn sorted(&self) -> Result<Loaded, Broken> {
+    #[expect(clippy::indexing_slicing, reason = "`block` returns the number of a block that exists")]
+    fn sorted(&self) -> Result<Loaded, BrokenEntry> {
         let mut loaded = self.nothing();
         let mut found: Vec<(u16, bool, u32, Run)> = Vec::new();
         let mut gap: Option<Gap> = None;
@@ -154,7 +156,7 @@ impl<'a> Reading<'a> {
             if self.is_free(rec) {
                 let offset = rec.offset.load();
                 if offset < used || offset > self.base.block_bytes() {
-                    return Err(wrong("it does not follow the previous extent of its block"));
+                    return Err(wrong(Broken::ExtentPlace));
                 }
                 let end = offset.saturating_add(rec.bytes.load()).min(self.base.block_bytes());
                 let open = gap.get_or_insert_with(|| Gap::new(block as u32, used));
@@ -180,7 +182,7 @@ impl<'a> Reading<'a> {
         for (place, index, ordinal, run) in found {
             let kind = if index { ExtentKind::Index } else { ExtentKind::Slots };
             if ordinal as usize != loaded.chains.count(place, kind) {
-                return Err((run.number, "it is out of order"));
+                return Err((run.number, Broken::ExtentOrder));
             }
             loaded.chains.append(place, kind, run);
         }

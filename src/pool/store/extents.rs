@@ -7,7 +7,7 @@ use crate::mutants::{Mutant, planted};
 use crate::pool::forensics::black_box::{BlackBox, Event};
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::{Chains, Run};
-use crate::pool::store::extent_table::{Broken, Loaded, Reading};
+use crate::pool::store::extent_table::{BrokenEntry, Loaded, Reading};
 use crate::pool::store::gaps::{Gap, Gaps};
 use crate::pool::store::shape::{Shape, TypeSet, extent_start, slot_offset};
 use crate::pool::store::slot::Slot;
@@ -167,7 +167,7 @@ impl Space {
     /// Reads the whole table; the error names the entry and the rule that is broken.
     ///
     /// `owners` are the positions of the entries of all forms that may have extents.
-    pub(crate) fn load(&mut self, base: &Base, owners: &TypeSet) -> Result<Chains, Broken> {
+    pub(crate) fn load(&mut self, base: &Base, owners: &TypeSet) -> Result<Chains, BrokenEntry> {
         let exists: Vec<bool> = self.blocks.iter().map(|block| block.region.is_some()).collect();
         let Loaded { chains, gaps, used } = Reading::new(base, owners, &exists).read()?;
         for (block, used) in self.blocks.iter_mut().zip(used) {
@@ -248,7 +248,7 @@ impl Space {
             self.gaps.push(gap);
             return Err(error);
         }
-        let mut rest = Gap { start: end, records: gap.records[1..].to_vec(), ..gap };
+        let mut rest = Gap { start: end, records: gap.records.iter().skip(1).copied().collect(), ..gap };
         for free in rest.records.iter().filter_map(|number| self.table.get(*number as usize)) {
             if free.offset.load() < end {
                 free.offset.store(end);
@@ -288,7 +288,9 @@ impl Space {
         let word = ExtentRec::owner_word(owner.place, owner.kind);
         fill(&rec, word, ordinal, block_number as u32, offset, bytes);
         Commit::Extent.store(&self.header.nextents, number + 1);
-        self.blocks[block_number].used = offset + bytes;
+        if let Some(block) = self.blocks.get_mut(block_number) {
+            block.used = offset + bytes;
+        }
         self.black_box.event(Event::Grow, owner.type_id.into(), number);
         Ok(Extents { block: region, offset, number: number as u32, count: 1 })
     }

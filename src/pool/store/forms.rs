@@ -37,8 +37,8 @@ impl Base {
 
     /// Returns the entries that the list of types names, in the order in which types were added.
     pub(crate) fn listed_types(&self) -> impl Iterator<Item = At<TypeInfo>> + '_ {
-        let count = (self.header.ntypes.load() as usize).min(self.header.order.len());
-        self.header.order[..count].iter().filter_map(|place| self.types.at(place.load() as usize))
+        let count = self.header.ntypes.load() as usize;
+        self.header.order.iter().take(count).filter_map(|place| self.types.at(place.load() as usize))
     }
 
     /// Returns the positions of all entries that may have extents.
@@ -109,7 +109,7 @@ pub(crate) fn decide(base: &Base, space: &Space) -> bool {
         return false;
     }
     Commit::FormsDecided.store(&header.forms, DECIDED);
-    for place in &header.order[..(header.ntypes.load() as usize).min(header.order.len())] {
+    for place in header.order.iter().take(header.ntypes.load() as usize) {
         if let Some(next) = base.types.at(place.load() as usize).and_then(|old| base.next_of(&old)) {
             place.store(next.place().into());
         }

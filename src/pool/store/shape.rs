@@ -2,7 +2,7 @@
 //!
 //! It also checks the entry of a type.
 
-use crate::layout::{ExtentKind, ExtentRec, Group, Tally, TypeInfo, slots_extent};
+use crate::layout::{Broken, ExtentKind, ExtentRec, Group, Tally, TypeInfo, slots_extent};
 use crate::limits;
 use crate::object::PoolObject;
 use crate::units::round_up;
@@ -117,18 +117,18 @@ pub(crate) fn plan_groups(pool_bytes: u64, block_bytes: u64) -> u32 {
 }
 
 /// Checks the entry at `place` of the table of types; the error names the rule that is broken.
-pub(crate) fn check(info: &TypeInfo, place: u16, block_bytes: u64) -> Result<(), &'static str> {
+pub(crate) fn check(info: &TypeInfo, place: u16, block_bytes: u64) -> Result<(), Broken> {
     let is_number = (1..=u32::from(limits::MAX_TYPE_ID)).contains(&info.id.load());
     if info.place() != place || place == 0 || !is_number {
-        return Err("its type number does not match its position in the table");
+        return Err(Broken::TypeNumber);
     }
     if info.check.load() != info.sum() {
-        return Err("its checksum is wrong");
+        return Err(Broken::TypeSum);
     }
     let (size, stride, head) = (info.size.load(), info.stride.load(), u64::from(info.head.load()));
     let align = u64::from(info.align.load());
     if !align.is_power_of_two() || align > limits::MAX_ALIGN as u64 {
-        return Err("its alignment is out of range");
+        return Err(Broken::Alignment);
     }
     let expected = u64::from(head_bytes(info.keyed(), align as usize) as u32);
     if head != expected
@@ -137,51 +137,51 @@ pub(crate) fn check(info: &TypeInfo, place: u16, block_bytes: u64) -> Result<(),
         || size == 0
         || head.checked_add(size).is_none_or(|end| end > stride)
     {
-        return Err("its sizes do not fit together");
+        return Err(Broken::Sizes);
     }
     let shift = info.shift.load();
     let (extent, map) = (info.extent_bytes.load(), info.map_bytes.load());
     if shift >= limits::INDEX_BITS || extent > block_bytes || map > extent || map % align.max(8) != 0 {
-        return Err("the shape of its extents is out of range");
+        return Err(Broken::ExtentShape);
     }
     if map < map_bytes_for(shift) {
-        return Err("the map of its extents is too short for their slots");
+        return Err(Broken::MapTooShort);
     }
     let slots = stride.checked_mul(1 << shift);
     if slots.is_none_or(|slots| slots > extent - map) {
-        return Err("its extents are too short for their slots");
+        return Err(Broken::ExtentsTooShort);
     }
     if stride <= WHOLE_WORD_STRIDE && shift < 6 {
-        return Err("its extents have too few slots");
+        return Err(Broken::TooFewSlots);
     }
     let group_shift = info.group_shift.load();
     if group_shift > 30 || info.index_bytes.load() != index_bytes(group_shift) {
-        return Err("the shape of its index is out of range");
+        return Err(Broken::IndexShape);
     }
     let generation = info.last_generation.load();
     if generation.is_multiple_of(2) || generation > limits::MAX_GENERATION {
-        return Err("its last generation is out of range");
+        return Err(Broken::LastGeneration);
     }
     Ok(())
 }
 
 /// Checks that the counts of a type are possible for `slots` slots and `groups` groups.
-pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), &'static str> {
+pub(crate) fn check_counts(info: &TypeInfo, slots: u64, groups: u64) -> Result<(), Broken> {
     let (tally, used) = (Tally::parse(info.tally.load()), info.groups.load());
     if slots > limits::MAX_SLOTS.into() {
-        return Err("it has more slots than handles can name");
+        return Err(Broken::SlotCount);
     }
     if tally.counted > slots || info.high_water.load() > slots {
-        return Err("it counts more objects than it has slots");
+        return Err(Broken::ObjectCount);
     }
     if tally.named.is_some_and(|index| u64::from(index) >= slots) {
-        return Err("it names a slot that it does not have");
+        return Err(Broken::NamedSlot);
     }
     if used > groups {
-        return Err("its index uses more groups than it has");
+        return Err(Broken::GroupCount);
     }
     if info.keyed() && tally.counted > 1 && used == 0 {
-        return Err("it counts objects, but has no index for them");
+        return Err(Broken::NoIndex);
     }
     Ok(())
 }
@@ -196,16 +196,16 @@ pub(crate) fn slot_offset(info: &TypeInfo, extent: u64, index: u32) -> Option<u6
 }
 
 /// Returns the length that an extent of this kind has, by what its type says of it.
-pub(crate) fn extent_length(info: &TypeInfo, kind: ExtentKind) -> Result<u64, &'static str> {
+pub(crate) fn extent_length(info: &TypeInfo, kind: ExtentKind) -> Result<u64, Broken> {
     let bytes = match kind {
         ExtentKind::Index if !info.keyed() => {
-            return Err("it is an index extent of a type without user keys");
+            return Err(Broken::ExtentNotKeyed);
         }
         ExtentKind::Index => info.index_bytes.load(),
         ExtentKind::Slots => info.extent_bytes.load(),
     };
     let is_whole = bytes != 0 && bytes % limits::LINE == 0;
-    is_whole.then_some(bytes).ok_or("its length does not match its type")
+    is_whole.then_some(bytes).ok_or(Broken::ExtentLength)
 }
 
 /// What an extent of a type must be like.
@@ -225,18 +225,18 @@ pub(crate) fn check_extent(
     used: u64,
     after_free: bool,
     block_bytes: u64,
-) -> Result<u64, &'static str> {
+) -> Result<u64, Broken> {
     if rec.bytes.load() != rule.bytes {
-        return Err("its length does not match its type");
+        return Err(Broken::ExtentLength);
     }
     let offset = rec.offset.load();
     let end = offset.checked_add(rule.bytes).filter(|end| *end <= block_bytes);
-    let end = end.ok_or("it ends outside its block")?;
+    let end = end.ok_or(Broken::ExtentOutside)?;
     let follows = match after_free {
         true => offset >= used && offset.is_multiple_of(rule.align.max(limits::LINE)),
         false => Some(offset) == extent_start(used, rule.align),
     };
-    follows.then_some(end).ok_or("it does not follow the previous extent of its block")
+    follows.then_some(end).ok_or(Broken::ExtentPlace)
 }
 
 /// Returns where an extent of a type of this alignment begins after `used` bytes of a block.

@@ -1,6 +1,6 @@
 //! The state of one type in the process: its slots and its index.
 
-use crate::layout::{ExtentKind, TypeInfo};
+use crate::layout::{Broken, ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
 use crate::pool::error::{AllocError, Full};
@@ -27,16 +27,16 @@ impl TypeState {
         info: At<TypeInfo>,
         space: &Space,
         chains: &Chains,
-    ) -> Result<Self, &'static str> {
+    ) -> Result<Self, Broken> {
         let place = info.place();
         let mut state = Self::empty(base, info);
         for run in chains.of(place, ExtentKind::Slots) {
-            let run = space.extents(run).ok_or("one of its extents is missing")?;
-            state.slots.push(&run).map_err(|_| "one of its extents is too short")?;
+            let run = space.extents(run).ok_or(Broken::NoExtent)?;
+            state.slots.push(&run).map_err(|_| Broken::ExtentCut)?;
         }
         for run in chains.of(place, ExtentKind::Index) {
-            let run = space.extents(run).ok_or("an extent of its index is missing")?;
-            state.index.push(&run).map_err(|_| "an extent of its index is too short")?;
+            let run = space.extents(run).ok_or(Broken::NoIndexExtent)?;
+            state.index.push(&run).map_err(|_| Broken::IndexExtentCut)?;
         }
         state.index.refresh(&state.slots);
         Ok(state)

@@ -14,6 +14,7 @@ use crate::pool::store::shape::{check, index_bytes, plan_groups, plan_slots};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
+use crate::word::padded;
 
 /// The parts of a pool that are needed to add a type.
 pub(crate) struct Setting<'a> {
@@ -56,7 +57,7 @@ pub(crate) fn find(setting: &Setting<'_>, wanted: &Wanted) -> Result<Standing, P
     let info = base.in_force(listed);
     for form in [&info, &listed] {
         let checked = check(form, form.place(), base.block_bytes());
-        checked.map_err(|what| damaged(setting, wanted, what))?;
+        checked.map_err(|what| damaged(setting, wanted, what.as_str()))?;
     }
     let (name, id, stored, key) = (wanted.name, wanted.id, info.name(), setting.key());
     match (stored == name, is_form_of(&info, wanted)) {
@@ -193,7 +194,9 @@ pub(crate) fn add(setting: &Setting<'_>, wanted: &Wanted) -> Result<At<TypeInfo>
         Commit::Type.store(&base.header.ntypes, count + 1);
     }
     let info = describe(setting, wanted, None)?;
-    base.header.order[count as usize % base.header.order.len()].fill(info.place().into());
+    if let Some(entry) = base.header.order.get(count as usize) {
+        entry.fill(info.place().into());
+    }
     Commit::Type.store(&base.header.ntypes, count + 1);
     Ok(info)
 }
@@ -273,10 +276,8 @@ fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
     let at = base.header.geometry.schema_off.load().saturating_add(used);
     let Ok(words) = base.region.table::<crate::word::Word>(at, len.div_ceil(8)) else { return };
     for (number, bytes) in text.as_bytes().chunks(8).enumerate() {
-        let mut eight = [0; 8];
-        eight[..bytes.len()].copy_from_slice(bytes);
         if let Some(word) = words.get(number) {
-            word.fill(u64::from_le_bytes(eight));
+            word.fill(padded(bytes));
         }
     }
     info.schema_off.fill(at);
