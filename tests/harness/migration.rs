@@ -288,8 +288,10 @@ fn state(conf: &ProcessConf) -> State {
     use hotpool::__internal::layout::{BaseHeader, TypeInfo};
     let base = image::attach(conf.base_key, true, false).expect("the base exists");
     let word = |at: usize| {
-        // SAFETY: inside the mapped header and table, aligned, and no process writes to it.
-        unsafe { base.base.add(at).cast::<u64>().read() }
+        // SAFETY: inside the mapped header and table.
+        let word = unsafe { base.base.add(at) }.cast::<u64>();
+        // SAFETY: as above, aligned, and no process writes to it.
+        unsafe { word.read() }
     };
     let first = size_of::<BaseHeader>() + size_of::<TypeInfo>();
     State {
