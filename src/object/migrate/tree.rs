@@ -51,6 +51,9 @@ impl DamagedSchema {
 /// Largest depth of a tree. The longest text has room for about 110 names that contain each other.
 const MOST_DEEP: usize = 128;
 
+/// Largest size of an object, so that no sum of offsets and sizes overflows.
+const MOST_BYTES: u64 = 1 << 40;
+
 /// Largest number of dimensions of an array that has fields inside.
 const MOST_DIMENSIONS: usize = 8;
 
@@ -60,6 +63,9 @@ impl Tree {
         // The shortest line is longer than that.
         if lines.len() as u64 > limits::MAX_SCHEMA_BYTES / 16 {
             return Err(DamagedSchema::new("", "it has more fields than a stored schema has room for"));
+        }
+        if size > MOST_BYTES {
+            return Err(DamagedSchema::new("", "it is of an object that no memory holds"));
         }
         let inside = inside(lines, "", 0, 0)?;
         Ok(Tree::object(size, inside, &[]))

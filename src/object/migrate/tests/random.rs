@@ -74,6 +74,8 @@ fn a_schema_that_no_segment_holds_is_refused_at_once() {
     let deep: Vec<_> = (1..1000).map(|depth| line(vec!["f"; depth].join("."))).collect();
     let refusal = Plan::of(&deep, 8, &new).unwrap_err().to_string();
     assert!(refusal.ends_with("`: too many fields contain each other"), "{refusal}");
+    let huge = StoredField { offset: u64::MAX, size: 0, ..line("f".into()) };
+    insta::assert_snapshot!(Plan::of(&[huge], u64::MAX, &new).unwrap_err(), @"the stored schema is damaged: it is of an object that no memory holds");
     let dims = [line("f".into()), line(format!("f{}.x", "[]".repeat(500)))];
     insta::assert_snapshot!(Plan::of(&dims, 8, &new).unwrap_err(), @"the stored schema is damaged: field `f`: it has too many dimensions");
 }
