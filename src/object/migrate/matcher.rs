@@ -216,7 +216,7 @@ impl<'a> Matcher<'a> {
             }
             (Kind::Text { max, items }, Kind::Text { max: room, items: start }) => {
                 self.capacity(*max, *room, &site.new);
-                let byte = Each { old_size: 1, new_size: 1, ops: vec![Op::Copy { from: 0, to: 0, len: 1 }] };
+                let byte = Each::new(1, 1, vec![Op::Copy { from: 0, to: 0, len: 1 }]);
                 push_list(ops, (*max, *items), (*room, *start), byte, site);
             }
             _ => self.unwrapped(ops, old, new, site, given),
@@ -291,11 +291,12 @@ impl<'a> Matcher<'a> {
             );
         }
         let inner = site.element();
-        let mut each = Each { old_size: from.size, new_size: to.size, ops: Vec::new() };
-        self.shape(&mut each.ops, from, to, &inner, Manner { is_filled: manner.is_filled, ..manner }, &[]);
+        let mut steps = Vec::new();
+        self.shape(&mut steps, from, to, &inner, manner, &[]);
+        let each = Each::new(from.size, to.size, steps);
         if each.is_copy() {
             copy(ops, site.from, site.to, kept * to.size);
-        } else if !each.ops.is_empty() {
+        } else if !each.is_empty() {
             ops.push(Op::Repeat { from: site.from, to: site.to, count: kept, each });
         }
     }
@@ -323,8 +324,9 @@ impl<'a> Matcher<'a> {
         let new = if manner.is_sorted { outer(&site.new) } else { &site.new };
         let site = &Site { new: new.to_owned(), ..site.clone() };
         self.capacity(max, room, &site.new);
-        let mut each = Each { old_size: of.size, new_size: to.size, ops: Vec::new() };
-        self.shape(&mut each.ops, of, to, &site.element(), Manner::default(), &[]);
+        let mut steps = Vec::new();
+        self.shape(&mut steps, of, to, &site.element(), Manner::default(), &[]);
+        let each = Each::new(of.size, to.size, steps);
         push_list(ops, (max, items), (room, start), each, site);
     }
 

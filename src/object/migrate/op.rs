@@ -2,6 +2,7 @@
 
 use super::misfit::Misfit;
 use super::scalar::{Int, Scalar};
+use std::fmt;
 
 /// One step. Offsets are those in the object, or in the element that the step belongs to.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,7 +32,9 @@ pub(super) enum Op {
 pub(super) struct Each {
     pub(super) old_size: usize,
     pub(super) new_size: usize,
-    pub(super) ops: Vec<Op>,
+    ops: Vec<Op>,
+    /// All bytes of an element stay as they are.
+    is_copy: bool,
 }
 
 /// A stored variant.
@@ -59,11 +62,36 @@ pub(super) struct Room {
     pub(super) max: usize,
 }
 
+/// Why a conversion stops; small, because every step returns it.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The object has fewer bytes than its type.
+    Short,
+    Misfit(Box<Misfit>),
+}
+
+impl Stop {
+    #[cold]
+    fn at(field: &str, what: impl fmt::Display) -> Self {
+        Stop::Misfit(Box::new(Misfit::new(field, what)))
+    }
+}
+
+impl From<Stop> for Misfit {
+    #[cold]
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Short => Misfit::short(),
+            Stop::Misfit(misfit) => *misfit,
+        }
+    }
+}
+
 /// Bytes of the length of a list.
 const LENGTH: usize = size_of::<u32>();
 
 /// Converts one object, or one element.
-pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Misfit> {
+pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Stop> {
     for op in ops {
         match op {
             Op::Copy { from, to, len } => copy(old, *from, new, *to, *len)?,
@@ -79,7 +107,7 @@ pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Misfit> 
             Op::Repeat { from, to, count, each } => each.run(old, *from, new, *to, *count)?,
             Op::Enum { from, tag, to, wide, cases, field } => {
                 let found = little_endian(at(old, *from, *tag)?);
-                let case = cases.iter().find(|case| u128::from(case.old) == found);
+                let case = cases.iter().find(|case| case.old == found);
                 match case.map(|case| &case.to) {
                     Some(Becomes::Variant(number, ops)) => {
                         let bytes = number.to_le_bytes();
@@ -87,12 +115,9 @@ pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Misfit> 
                         run(ops, old, new)?;
                     }
                     Some(Becomes::Gone(name)) => {
-                        return Err(Misfit::new(
-                            field,
-                            format_args!("it is `{name}`, which has been removed"),
-                        ));
+                        return Err(Stop::at(field, format_args!("it is `{name}`, which has been removed")));
                     }
-                    None => return Err(Misfit::new(field, format_args!("{found} is no variant"))),
+                    None => return Err(Stop::at(field, format_args!("{found} is no variant"))),
                 }
             }
             Op::List { from, to, each, field } => list(old, *from, new, *to, each, field)?,
@@ -103,11 +128,26 @@ pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Misfit> 
 }
 
 impl Each {
-    fn run(&self, old: &[u8], from: usize, new: &mut [u8], to: usize, count: usize) -> Result<(), Misfit> {
-        let bytes = |size: usize| count.checked_mul(size).ok_or_else(Misfit::short);
+    pub(super) fn new(old_size: usize, new_size: usize, ops: Vec<Op>) -> Self {
+        let is_copy = old_size == new_size && ops == [Op::Copy { from: 0, to: 0, len: old_size }];
+        Each { old_size, new_size, ops, is_copy }
+    }
+
+    /// Returns whether all bytes of an element stay as they are.
+    pub(super) fn is_copy(&self) -> bool {
+        self.is_copy
+    }
+
+    /// Returns whether no byte of an element has a source.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    fn run(&self, old: &[u8], from: usize, new: &mut [u8], to: usize, count: usize) -> Result<(), Stop> {
+        let bytes = |size: usize| count.checked_mul(size).ok_or(Stop::Short);
         let old = at(old, from, bytes(self.old_size)?)?;
         let new = at_mut(new, to, bytes(self.new_size)?)?;
-        if self.is_copy() {
+        if self.is_copy {
             new.copy_from_slice(old);
             return Ok(());
         }
@@ -117,60 +157,61 @@ impl Each {
         }
         Ok(())
     }
-
-    /// Returns whether all bytes of an element stay as they are.
-    pub(super) fn is_copy(&self) -> bool {
-        let Each { old_size, new_size, ops } = self;
-        old_size == new_size && *ops == [Op::Copy { from: 0, to: 0, len: *old_size }]
-    }
 }
 
-fn list(old: &[u8], from: Room, new: &mut [u8], to: Room, each: &Each, field: &str) -> Result<(), Misfit> {
+fn list(old: &[u8], from: Room, new: &mut [u8], to: Room, each: &Each, field: &str) -> Result<(), Stop> {
     let len = usize::try_from(little_endian(at(old, from.at, LENGTH)?)).unwrap_or(usize::MAX);
     if len > from.max {
         let what = format_args!("a length of {len} exceeds the capacity of {}", from.max);
-        return Err(Misfit::new(field, what));
+        return Err(Stop::at(field, what));
     }
     if len > to.max {
         let what = format_args!("a length of {len} exceeds the new capacity of {}", to.max);
-        return Err(Misfit::new(field, what));
+        return Err(Stop::at(field, what));
     }
     copy(old, from.at, new, to.at, LENGTH)?;
     each.run(old, from.items, new, to.items, len)
 }
 
 #[inline]
-fn copy(old: &[u8], from: usize, new: &mut [u8], to: usize, len: usize) -> Result<(), Misfit> {
+fn copy(old: &[u8], from: usize, new: &mut [u8], to: usize, len: usize) -> Result<(), Stop> {
     at_mut(new, to, len)?.copy_from_slice(at(old, from, len)?);
     Ok(())
 }
 
 #[inline]
-fn at(bytes: &[u8], from: usize, len: usize) -> Result<&[u8], Misfit> {
-    bytes.get(from..).and_then(|rest| rest.get(..len)).ok_or_else(Misfit::short)
+fn at(bytes: &[u8], from: usize, len: usize) -> Result<&[u8], Stop> {
+    bytes.get(from..).and_then(|rest| rest.get(..len)).ok_or(Stop::Short)
 }
 
 #[inline]
-fn at_mut(bytes: &mut [u8], from: usize, len: usize) -> Result<&mut [u8], Misfit> {
-    bytes.get_mut(from..).and_then(|rest| rest.get_mut(..len)).ok_or_else(Misfit::short)
+fn at_mut(bytes: &mut [u8], from: usize, len: usize) -> Result<&mut [u8], Stop> {
+    bytes.get_mut(from..).and_then(|rest| rest.get_mut(..len)).ok_or(Stop::Short)
 }
 
-fn little_endian(bytes: &[u8]) -> u128 {
-    bytes.iter().take(16).rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
+#[inline]
+fn little_endian(bytes: &[u8]) -> u64 {
+    match *bytes {
+        [a] => a.into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
 }
 
-fn float(old: &[u8], from: usize, scalar: Scalar, to: &mut [u8]) -> Result<(), Misfit> {
+fn float(old: &[u8], from: usize, scalar: Scalar, to: &mut [u8]) -> Result<(), Stop> {
     let (bytes, signed) = match scalar {
         Scalar::Int(Int { signed, bytes }) => (bytes, signed),
         _ => {
-            let number: [u8; 4] = at(old, from, 4)?.try_into().map_err(|_| Misfit::short())?;
+            let number: [u8; 4] = at(old, from, 4)?.try_into().map_err(|_| Stop::Short)?;
             to.copy_from_slice(&f64::from(f32::from_le_bytes(number)).to_le_bytes());
             return Ok(());
         }
     };
     // At most 4 bytes: the shift carries the sign to the top and back.
     let shift = 64 - 8 * bytes.min(8) as u32;
-    let raw = little_endian(at(old, from, bytes)?) as u64;
+    let raw = little_endian(at(old, from, bytes)?);
     let number = if signed { ((raw << shift) as i64) >> shift } else { raw as i64 };
     match to.len() {
         4 => to.copy_from_slice(&(number as f32).to_le_bytes()),
@@ -179,9 +220,9 @@ fn float(old: &[u8], from: usize, scalar: Scalar, to: &mut [u8]) -> Result<(), M
     Ok(())
 }
 
-fn no_bits(bytes: &[u8], kept: usize, field: &str) -> Result<(), Misfit> {
+fn no_bits(bytes: &[u8], kept: usize, field: &str) -> Result<(), Stop> {
     let Some((byte, bits)) = bytes.iter().enumerate().rfind(|(_, bits)| **bits != 0) else { return Ok(()) };
     let number = (kept + byte) * 8 + bits.ilog2() as usize;
     let what = format_args!("the number {number} is not below the new capacity of {}", kept * 8);
-    Err(Misfit::new(field, what))
+    Err(Stop::at(field, what))
 }
