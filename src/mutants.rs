@@ -68,6 +68,16 @@ mutants! {
     WalkPanicClearsMark: "a walk that a panic drops clears its mark",
     PanicClearsFirst: "a guard that a panic drops clears its mark before the object is a suspect",
     RmTakesBaseFirst: "hotpool rm removes the base before the blocks",
+    FormCountsFirst: "a new form of a type is in force before its objects are copied",
+    FormHasNoDraft: "a new form takes extents before the old one names it",
+    DecideNamesFirst: "ready names the new form in the list of types before it has decided",
+    DecideFreesFirst: "ready frees the extents of the old form before it has decided",
+    DecideEndsFirst: "ready ends its decision before the list of types names the new form",
+    BackForgetsDraft: "the way back to the old form forgets the entry of the new one",
+    BackListsLast: "the way back lists quarantined objects after the old form is in force",
+    TakeOwnsFirst: "free bytes get their owner before the rest of their entry",
+    TakeSplitsLast: "what is left of free bytes gets its entry after the first part has an owner",
+    TakeKeepsBytes: "a type that takes free bytes finds the bytes of an old form there",
 }
 
 #[cfg(feature = "__internal_mutants")]

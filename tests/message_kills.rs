@@ -6,7 +6,7 @@
 //! message is torn, lost, invented or given twice without a word, and a torn value comes with
 //! `OwnerDied`. Two scenarios begin where another process was killed in the middle of a send. An
 //! argument runs the scenarios whose name contains it. `HOTPOOL_EVERY=16` kills after each sixteenth
-//! instruction, which takes a minute and not half an hour.
+//! instruction.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(dead_code, unreachable_pub, reason = "the other tests use the rest")]

@@ -42,6 +42,7 @@ fn main() {
 #[cfg(target_arch = "x86_64")]
 mod proof {
     use super::harness::calls::{self, kill_at_calls};
+    use super::harness::migration::{self, kill_at_changes};
     use super::harness::run::{Tally, kill_by_images, kill_for_real};
     use super::harness::scenario::ALL;
     use hotpool::commits;
@@ -66,6 +67,12 @@ mod proof {
             }
             if tally.first.is_some() {
                 return (Some(scenario.name), tally);
+            }
+        }
+        for step in migration::ALL.iter().filter(|step| chosen(step.name)) {
+            kill_at_changes(step, &mut tally);
+            if tally.first.is_some() {
+                return (Some(step.name), tally);
             }
         }
         for operation in calls::ALL.iter().filter(|operation| chosen(operation.name)) {
@@ -126,6 +133,10 @@ mod proof {
             }
             done(scenario.name);
         }
+        for step in migration::ALL {
+            kill_at_changes(step, &mut tally);
+            done(step.name);
+        }
         // The stores are the same on every backend.
         for operation in calls::ALL.iter().filter(|operation| operation.name.ends_with("sysv")) {
             kill_at_calls(operation, &mut tally);
@@ -160,7 +171,7 @@ mod proof {
              rewrites it. Do not edit it by hand.\n\n\
              ## Mutants\n\n\
              Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
-             `tests/harness/scenario.rs` or `tests/harness/calls.rs` that catches it.\n\n\
+             `tests/harness/scenario.rs`, `calls.rs` or `migration.rs` that catches it.\n\n\
              {mutants}\n\
              ## Commit stores\n\n\
              Each commit store of `docs/layout.md`, with two of the tests that kill the process between it and the\n\

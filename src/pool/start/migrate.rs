@@ -5,6 +5,7 @@
 use crate::commits::Commit;
 use crate::conf::ProcessConf;
 use crate::layout::TypeInfo;
+use crate::mutants::{Mutant, planted};
 use crate::object::{Misfit, Plan, Refusal};
 use crate::pool::error::PoolError;
 use crate::pool::start::migrated::Migrated;
@@ -62,7 +63,12 @@ impl Mover<'_> {
         self.go_back(&old)?;
         from.settle();
         let new = types::describe(&self.setting(), wanted, Some(old.group_shift.load()))?;
-        Commit::FormDrafted.store(&old.filling, new.place().into());
+        if !planted(Mutant::FormHasNoDraft) {
+            Commit::FormDrafted.store(&old.filling, new.place().into());
+        }
+        if planted(Mutant::FormCountsFirst) {
+            Commit::FormComplete.store(&old.newer, new.place().into());
+        }
         if let Err(why) = self.fill(&from, &old, new, &way) {
             forms::drop_draft(self.space, &old);
             self.reload()?;
@@ -126,7 +132,9 @@ impl Mover<'_> {
         }
         if old.newer.load() != 0 {
             // The list names what the old form has in quarantine before that form is in force.
-            let _full = self.list_parked(old);
+            if !planted(Mutant::BackListsLast) {
+                let _full = self.list_parked(old);
+            }
             forms::drop_next(self.space, old);
             let (id, state) = (old.id.load(), self.state(*old)?);
             quarantine::tidy(&self.base.header, |object| {

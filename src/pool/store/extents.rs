@@ -244,9 +244,19 @@ impl Space {
         let (end, number) = (offset + bytes, gap.records.first().copied().ok_or(NoSpace::Table)?);
         let region = self.region(gap.block as usize).ok_or(NoSpace::Blocks)?;
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
-        if let Err(error) = zeroed(&region, offset, bytes) {
+        let made = if planted(Mutant::TakeKeepsBytes) { Ok(()) } else { zeroed(&region, offset, bytes) };
+        if let Err(error) = made {
             self.gaps.push(gap);
             return Err(error);
+        }
+        let owner_word = ExtentRec::owner_word(owner.place, owner.kind);
+        if planted(Mutant::TakeOwnsFirst) {
+            Commit::ExtentTaken.store_half(&rec.owner, owner_word);
+        }
+        if planted(Mutant::TakeSplitsLast) {
+            rec.bytes.store(bytes);
+            rec.offset.store(offset);
+            Commit::ExtentTaken.store_half(&rec.owner, owner_word);
         }
         let mut rest = Gap { start: end, records: gap.records.iter().skip(1).copied().collect(), ..gap };
         for free in rest.records.iter().filter_map(|number| self.table.get(*number as usize)) {
@@ -266,7 +276,7 @@ impl Space {
         rec.full.store(0);
         rec.bytes.store(bytes);
         rec.offset.store(offset);
-        Commit::ExtentTaken.store_half(&rec.owner, ExtentRec::owner_word(owner.place, owner.kind));
+        Commit::ExtentTaken.store_half(&rec.owner, owner_word);
         self.gaps.push(rest);
         self.black_box.event(Event::Grow, owner.type_id.into(), number.into());
         Ok(Extents { block: region, offset, number, count: 1 })

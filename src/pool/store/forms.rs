@@ -4,6 +4,7 @@
 use crate::commits::Commit;
 use crate::layout::TypeInfo;
 use crate::limits;
+use crate::mutants::{Mutant, planted};
 use crate::pool::store::base::Base;
 use crate::pool::store::extents::Space;
 use crate::pool::store::shape::TypeSet;
@@ -95,7 +96,9 @@ pub(crate) fn drop_next(space: &Space, old: &TypeInfo) {
         return;
     }
     drop_draft(space, old);
-    Commit::FormDrafted.store(&old.filling, place);
+    if !planted(Mutant::BackForgetsDraft) {
+        Commit::FormDrafted.store(&old.filling, place);
+    }
     Commit::FormDropped.store(&old.newer, 0);
 }
 
@@ -108,14 +111,30 @@ pub(crate) fn decide(base: &Base, space: &Space) -> bool {
     if base.listed_types().all(|old| old.newer.load() == 0) && header.forms.load() != DECIDED {
         return false;
     }
+    if planted(Mutant::DecideFreesFirst) {
+        let is_old = |place| base.listed_types().any(|old| old.newer.load() != 0 && old.place() == place);
+        space.free(is_old);
+    }
+    if planted(Mutant::DecideNamesFirst) {
+        name_new_forms(base);
+    }
     Commit::FormsDecided.store(&header.forms, DECIDED);
+    if planted(Mutant::DecideEndsFirst) {
+        Commit::FormsDone.store(&header.forms, 0);
+    }
+    name_new_forms(base);
+    let owners = base.owners();
+    space.free(|place| !owners.contains(place));
+    Commit::FormsDone.store(&header.forms, 0);
+    true
+}
+
+/// Makes the list of types name the new forms.
+fn name_new_forms(base: &Base) {
+    let header = &base.header;
     for place in header.order.iter().take(header.ntypes.load() as usize) {
         if let Some(next) = base.types.at(place.load() as usize).and_then(|old| base.next_of(&old)) {
             place.store(next.place().into());
         }
     }
-    let owners = base.owners();
-    space.free(|place| !owners.contains(place));
-    Commit::FormsDone.store(&header.forms, 0);
-    true
 }
