@@ -73,7 +73,7 @@ mutants! {
     DecideNamesFirst: "ready names the new form in the list of types before it has decided",
     DecideFreesFirst: "ready frees the extents of the old form before it has decided",
     DecideEndsFirst: "ready ends its decision before the list of types names the new form",
-    BackForgetsDraft: "the way back to the old form forgets the entry of the new one",
+    BackFreesFirst: "the way back frees the extents of the new form before the old one is in force",
     BackListsLast: "the way back lists quarantined objects after the old form is in force",
     TakeOwnsFirst: "free bytes get their owner before the rest of their entry",
     TakeSplitsLast: "what is left of free bytes gets its entry after the first part has an owner",

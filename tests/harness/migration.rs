@@ -14,6 +14,7 @@ use hotpool::inspect::verify_pool;
 use hotpool::object::{FixedStr, FixedVec, Schema};
 use hotpool::share::Home;
 use hotpool::{Handle, MemoryPoolMgr, PoolError, PoolObject};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The structs of the first build.
 pub mod old {
@@ -211,6 +212,8 @@ impl Step {
     /// Starts a child that stops before the step.
     fn child(&self, conf: &ProcessConf, tally: &Tally) -> Child {
         Child::start(|| {
+            // A backtrace, step by step, would take hours.
+            std::panic::set_hook(Box::new(|_| std::process::abort()));
             tally.arm(false);
             let mut pool = self.warm(conf);
             tally.arm(true);
@@ -235,7 +238,11 @@ pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
         Before::Decided => stop_in(&ALL[2], &conf, |base| base.decided),
     }
     let start = Image::of_sysv(&conf);
-    let path = walk(step, &conf, tally);
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(step, &conf, tally)));
+    let Ok(path) = walked else {
+        tally.note(step.name, "not killed", Err("the step fails by itself".into()));
+        return;
+    };
     let log = reach::log();
     let (mut old_starts, mut refused) = (0, 0);
     for (number, place) in path.changes.iter().enumerate() {

@@ -96,8 +96,9 @@ pub(crate) fn drop_next(space: &Space, old: &TypeInfo) {
         return;
     }
     drop_draft(space, old);
-    if !planted(Mutant::BackForgetsDraft) {
-        Commit::FormDrafted.store(&old.filling, place);
+    Commit::FormDrafted.store(&old.filling, place);
+    if planted(Mutant::BackFreesFirst) {
+        space.free(|owner| u64::from(owner) == place);
     }
     Commit::FormDropped.store(&old.newer, 0);
 }
