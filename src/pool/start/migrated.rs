@@ -26,6 +26,6 @@ pub struct Migrated {
 impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, objects) = (&self.name, plural(self.objects, "object"));
-        write!(f, "migrated {objects} of `{name}` ({} in {})", self.bytes, Span(self.took))
+        write!(f, "migrated {objects} of `{name}` ({} in {})", plural(self.bytes.0, "byte"), Span(self.took))
     }
 }
