@@ -385,6 +385,47 @@ fn a_type_is_migrated_again_and_again_in_the_memory_of_its_old_forms() {
     assert_eq!(counts, 12 * 199 * 200 / 2);
 }
 
+/// A block that only had old forms is empty: the ini may drop it, and take it back.
+#[test]
+fn a_block_whose_extents_are_all_free_can_be_given_up_and_taken_back() {
+    let mut conf = conf();
+    conf.block_size = Bytes(128 << 10);
+    let first = conf.shm_keys[0];
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<turns::Plain>().unwrap();
+    let full = (0..).take_while(|key| pool.alloc_keyed(*key, turns::Plain { hull: key * 7 }).is_ok());
+    let ships = full.count() as u64;
+    pool.ready().unwrap();
+    drop(pool);
+    let more = |at: u32| Key(conf.base_key.0 + 2 + at);
+    conf.shm_keys = vec![first, more(0), more(1), more(2)];
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<turns::Shielded>().unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    for round in 0..4 {
+        // Without the first block, then with it, twice.
+        let keys = [more(0), more(1), more(2), first];
+        conf.shm_keys = keys[..3 + round % 2].to_vec();
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<turns::Shielded>().unwrap();
+        for key in 0..ships {
+            let found = pool.get_by_key::<turns::Shielded>(key);
+            assert_eq!(found, Some(&turns::Shielded { shield: 3, hull: key * 7 }), "round {round}");
+        }
+        pool.add_type::<v1::Item>().unwrap();
+        if round == 3 {
+            while pool.alloc(v1::Item { count: 1 }).is_ok() {}
+        }
+        pool.ready().unwrap();
+        sound(&pool);
+    }
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<v1::Item>().unwrap();
+    assert!(pool.len::<v1::Item>() > 1000);
+    sound(&pool);
+}
+
 #[test]
 fn a_migration_without_room_says_how_much_it_needs_and_changes_nothing() {
     let mut conf = conf();

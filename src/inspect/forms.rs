@@ -151,10 +151,10 @@ fn extent(
     if rec.is_free() || rec.parse_owner().is_some_and(|(place, _)| given_up(place)) {
         let progress = blocks.get_mut(block).ok_or(Broken::NoBlock)?;
         let offset = rec.offset.load();
-        if offset < progress.used || offset > walk.base.block_bytes() {
+        if offset > walk.base.block_bytes() {
             return Err(Broken::ExtentPlace);
         }
-        progress.free = true;
+        progress.free |= offset >= progress.used;
         return Ok(());
     }
     let (place, kind) = rec.parse_owner().ok_or(Broken::ExtentOwner)?;

@@ -326,6 +326,7 @@ impl Opening<'_> {
             if keys.contains(&block.key.load()) {
                 Commit::BlockTaken.store(&block.state, BLOCK_ACTIVE);
             } else if block.state.load() != BLOCK_VACANT {
+                space.clear(number);
                 Commit::BlockGivenUp.store(&block.state, BLOCK_VACANT);
                 space.give_up(number);
             }

@@ -148,15 +148,24 @@ impl<'a> Reading<'a> {
         for number in by_place(self.base) {
             let Some(rec) = self.base.extents.get(number as usize) else { break };
             let wrong = |what| (number, what);
-            let block = self.block(rec).map_err(wrong)?;
+            let block = match self.block(rec) {
+                Ok(block) => block,
+                // The block was empty and is given up.
+                Err(_) if self.is_free(rec) => continue,
+                Err(what) => return Err(wrong(what)),
+            };
             if let Some(open) = gap.take_if(|open| open.block as usize != block) {
                 loaded.close(open, self.base.block_bytes());
             }
             let used = loaded.used[block];
             if self.is_free(rec) {
                 let offset = rec.offset.load();
-                if offset < used || offset > self.base.block_bytes() {
+                if offset > self.base.block_bytes() {
                     return Err(wrong(Broken::ExtentPlace));
+                }
+                // An extent of a block that was given up and taken back may cover it.
+                if offset < used {
+                    continue;
                 }
                 let end = offset.saturating_add(rec.bytes.load()).min(self.base.block_bytes());
                 let open = gap.get_or_insert_with(|| Gap::new(block as u32, used));

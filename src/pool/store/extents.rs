@@ -140,11 +140,22 @@ impl Space {
         Some((block.region?, block.used))
     }
 
+    /// Zeroes what earlier extents have left in a block without extents, so that it is taken back as
+    /// an empty one.
+    pub(crate) fn clear(&self, number: usize) {
+        let Some((region, end)) = self.block(number) else { return };
+        let words = region.table::<Word>(limits::PAGE, (end - limits::PAGE) / 8);
+        if let Ok(words) = words {
+            (0..words.len()).filter_map(|at| words.get(at)).for_each(|word| word.fill(0));
+        }
+    }
+
     /// Removes a block without extents from the space.
     pub(crate) fn give_up(&mut self, number: usize) {
         if let Some(block) = self.blocks.get_mut(number) {
             block.region = None;
         }
+        self.gaps.forget(number);
     }
 
     /// Returns the bytes that all blocks have for extents.

@@ -32,6 +32,11 @@ impl Gaps {
         }
     }
 
+    /// Removes the gaps of a block that is given up.
+    pub(crate) fn forget(&mut self, block: usize) {
+        self.list.retain(|gap| gap.block as usize != block);
+    }
+
     /// Returns the bytes of all gaps.
     pub(crate) fn bytes(&self) -> u64 {
         self.list.iter().map(|gap| gap.end - gap.start).sum()
