@@ -2,11 +2,12 @@
 //! until the new one was ready (G14).
 
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::inspect::{Severity, verify_pool};
+use hotpool::inspect::{Severity, describe_pool, verify_pool};
 use hotpool::object::{FixedStr, FixedVec, Schema};
-use hotpool::share::Home;
+use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolError, PoolObject};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The structs of the first build.
@@ -388,7 +389,10 @@ fn a_type_is_migrated_again_and_again_in_the_memory_of_its_old_forms() {
 /// A block that only had old forms is empty: the ini may drop it, and take it back.
 #[test]
 fn a_block_whose_extents_are_all_free_can_be_given_up_and_taken_back() {
-    let mut conf = conf();
+    given_up_and_taken_back(conf());
+}
+
+fn given_up_and_taken_back(mut conf: ProcessConf) {
     conf.block_size = Bytes(128 << 10);
     let first = conf.shm_keys[0];
     let mut pool = MemoryPoolMgr::open(&conf).unwrap();
@@ -424,6 +428,112 @@ fn a_block_whose_extents_are_all_free_can_be_given_up_and_taken_back() {
     pool.add_type::<v1::Item>().unwrap();
     assert!(pool.len::<v1::Item>() > 1000);
     sound(&pool);
+}
+
+/// A build whose migration function panics at one object.
+mod panics {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
+    #[pool(id = 5, name = "ship", keyed)]
+    pub(crate) struct Ship {
+        pub(crate) mass: f64,
+    }
+
+    hotpool::migration! {
+        Ship: from { hull: u64 } => |old| {
+            assert!(old.hull != 7 * 40, "planted");
+            Ship { mass: old.hull as f64 }
+        }
+    }
+}
+
+#[test]
+fn a_function_that_panics_changes_nothing_and_the_pool_stays_usable() {
+    let conf = conf();
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<turns::Plain>().unwrap();
+    let ships: Vec<_> =
+        (0..100).map(|key| pool.alloc_keyed(key, turns::Plain { hull: key * 7 }).unwrap()).collect();
+    pool.ready().unwrap();
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    for _ in 0..3 {
+        let panicked = catch_unwind(AssertUnwindSafe(|| pool.add_type::<panics::Ship>()));
+        assert!(panicked.is_err());
+    }
+    pool.add_type::<v1::Item>().unwrap();
+    pool.alloc(v1::Item { count: 3 }).unwrap();
+    let free = pool.bytes_free().0;
+    sound(&pool);
+    pool.ready().unwrap();
+    sound(&pool);
+    assert!(pool.bytes_free().0 > free, "the memory of the unfinished form is back");
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<turns::Plain>().unwrap();
+    assert_eq!(pool.get_by_key::<turns::Plain>(40), Some(&turns::Plain { hull: 280 }));
+    pool.free(ships[40]);
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<panics::Ship>().unwrap();
+    assert_eq!(pool.get_by_key::<panics::Ship>(41), Some(&panics::Ship { mass: 287.0 }));
+    sound(&pool);
+}
+
+/// A pool in shared memory or in files, with its own keys. Removes it when it is dropped.
+struct Site(ProcessConf, #[allow(dead_code, reason = "holds the files")] tempfile::TempDir);
+
+impl Site {
+    fn on(backend: BackendKind) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(8, Ordering::Relaxed);
+        assert!(number < 64, "a test process has keys for 8 pools");
+        let base = 0x7100_0000 | (std::process::id() & 0x3_ffff) << 6 | number;
+        let (dir, keys) = (tempfile::tempdir().unwrap(), [Key(base + 1)]);
+        let mut conf = ProcessConf::new("zone", Key(base), Bytes(1 << 20), &keys);
+        conf.backend = backend;
+        if backend == BackendKind::File {
+            conf.dir = dir.path().into();
+        }
+        Site(conf, dir)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(remove_pool(self.0.base_key, &Home::of(&self.0), false));
+        for key in &self.0.shm_keys {
+            drop(remove_pool(*key, &Home::of(&self.0), false));
+        }
+    }
+}
+
+#[test]
+fn every_backend_of_the_kernel_migrates_goes_back_and_gives_blocks_up() {
+    for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::File] {
+        let site = Site::on(backend);
+        let kept = made(&site.0, 300);
+        for _ in 0..2 {
+            let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
+            pool.add_type::<v2::Hero>().unwrap();
+            assert_new(&pool, &kept);
+            drop(pool);
+            assert_old(&site.0, &kept);
+        }
+        let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
+        pool.add_type::<v2::Hero>().unwrap();
+        pool.add_type::<v1::Item>().unwrap();
+        pool.ready().unwrap();
+        assert_new(&pool, &kept);
+        let told = describe_pool(site.0.base_key, &Home::of(&site.0)).unwrap();
+        let free: u64 = told.blocks.iter().map(|block| block.free.0).sum();
+        assert_eq!(free, pool.bytes_free().0, "{backend:?}: `inspect` and the pool agree");
+        drop(pool);
+        let site = Site::on(backend);
+        given_up_and_taken_back(site.0.clone());
+    }
 }
 
 #[test]

@@ -427,6 +427,17 @@ fn links_in_the_docs_resolve() {
 }
 
 #[test]
+fn the_index_of_the_docs_names_every_page() {
+    let index = fs::read_to_string("docs/README.md").unwrap();
+    let pages = fs::read_dir("docs").unwrap().map(|page| page.unwrap().file_name().into_string().unwrap());
+    let missing = pages.filter(|page| page.ends_with(".md") && page != "README.md");
+    none(
+        missing.filter(|page| !index.contains(&format!("]({page})"))).collect(),
+        "docs/README.md names every page",
+    );
+}
+
+#[test]
 fn paths_in_the_docs_exist() {
     let mut broken = Vec::new();
     // Files of the project that a reader of the README or the tutorial creates.

@@ -30,8 +30,7 @@ fn a_killed_trade_happens_exactly_once() {
     println!("{json}");
     assert_eq!((&json["fault"], &json["kills"]), (&Value::Null, &Value::from(KILLS)), "{json}");
     assert!(json["compared"].as_u64().unwrap() > KILLS / 2, "{json}");
-    // How many messages a process handles before it is killed depends on the machine and its load.
-    assert!(json["messages"].as_u64().unwrap() > KILLS * 5, "{json}");
+    assert!(json["messages"].as_u64().unwrap() > KILLS * 20, "{json}");
     assert!(json["cut"].as_u64().unwrap() > KILLS / 20, "too few kills interrupted a transaction: {json}");
     assert_eq!(code, Some(0));
 }

@@ -7,6 +7,8 @@ use crate::layout::{BLOCK_VACANT, Broken, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
 use crate::pool::store::base::Base;
+use crate::pool::store::extent_table::Reading;
+use crate::pool::store::gaps::Gaps;
 use crate::pool::store::slot::Slot;
 use crate::pool::store::{shape, types};
 use crate::region::Region;
@@ -179,13 +181,17 @@ fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool)
 struct Sums {
     /// For each block: number of extents, and end of the last one.
     blocks: BTreeMap<u32, (u64, u64)>,
+    /// Free bytes between extents; none if the table is damaged.
+    gaps: Gaps,
     /// For each form of a type, separately for slots and index: number of extents, and their bytes.
     types: BTreeMap<(u16, bool), (u64, u64)>,
 }
 
 impl Sums {
     fn of(base: &Base) -> Self {
-        let mut sums = Sums::default();
+        let exists = vec![true; base.nblocks()];
+        let gaps = Reading::new(base, &base.owners(), &exists).read().map(|loaded| loaded.gaps);
+        let mut sums = Sums { gaps: gaps.unwrap_or_default(), ..Sums::default() };
         let count = (base.header.nextents.load() as usize).min(base.extents.len());
         for rec in (0..count).filter_map(|number| base.extents.get(number)) {
             let (offset, bytes) = (rec.offset.load(), rec.bytes.load());
@@ -210,7 +216,8 @@ fn blocks(base: &Base, sums: &Sums) -> Vec<BlockShape> {
     numbered
         .map(|(index, block)| {
             let (extents, end) = sums.blocks.get(&index).copied().unwrap_or_default();
-            let taken = end.saturating_sub(limits::PAGE).min(room);
+            let between = sums.gaps.bytes_before(index, end);
+            let taken = end.saturating_sub(limits::PAGE).saturating_sub(between).min(room);
             let vacant = block.state.load() == BLOCK_VACANT;
             BlockShape {
                 index,

@@ -297,15 +297,7 @@ impl MemoryPoolMgr {
     /// Gives a type the form of this build: the one that it had before a migration, or a new one.
     #[cold]
     fn migrate(&mut self, wanted: &Wanted, listed: At<TypeInfo>) -> Result<At<TypeInfo>, PoolError> {
-        let (conf, last_generation) = (&self.conf, self.last_generation);
-        let mut migration = Mover {
-            base: &self.base,
-            space: &mut self.space,
-            chains: &mut self.chains,
-            conf,
-            last_generation,
-        };
-        let migrated = migration.run(wanted, listed)?;
+        let migrated = self.mover().run(wanted, listed)?;
         if let Some(migrated) = migrated {
             log::warn!("{}: {migrated}", self.conf.name);
             self.black_box().event(Event::Migrated, wanted.id.into(), migrated.objects);
@@ -325,16 +317,13 @@ impl MemoryPoolMgr {
         if self.base.listed_types().all(|old| old.newer.load() == 0 && old.filling.load() == 0) {
             return Ok(());
         }
-        let added = |id: u32| self.types.get(id as u16).is_some();
-        let (conf, last_generation) = (&self.conf, self.last_generation);
-        let mut migration = Mover {
-            base: &self.base,
-            space: &mut self.space,
-            chains: &mut self.chains,
-            conf,
-            last_generation,
-        };
-        migration.decide(added)
+        let added: Vec<u32> = self.types.iter().map(|state| state.slots.type_id().into()).collect();
+        self.mover().decide(|id| added.contains(&id))
+    }
+
+    fn mover(&mut self) -> Mover<'_> {
+        let MemoryPoolMgr { base, space, chains, conf, last_generation, .. } = self;
+        Mover { base, space, chains, conf, last_generation: *last_generation }
     }
 
     /// Puts the objects whose bytes are no value of the type into quarantine, before the type is
@@ -373,8 +362,8 @@ impl MemoryPoolMgr {
         let header = self.base.header;
         let now = sys::wall_nanos();
         let _ = planted(Mutant::ReadyForgetsFirst).then(|| suspects::settle_told(&header, 0));
-        header.ready_wall.store(now);
         self.decide()?;
+        header.ready_wall.store(now);
         Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
         suspects::settle_told(&header, self.marks.iter().fold(0, |left, mark| left | mark.left()));

@@ -4,11 +4,11 @@
 //! object in its own form, with its handle and user key. Only once `ready()` of the new build has
 //! decided may the old build be refused, and then the new one goes on.
 
-use super::image::{self, Image, Mapped};
+use super::image::{self, Image};
 use super::keys::Keys;
 use super::reach;
-use super::run::Tally;
-use super::stepper::{self, Child, Moment, Path};
+use super::run::{Tally, walk};
+use super::stepper::{self, Child};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::verify_pool;
 use hotpool::object::{FixedStr, FixedVec, Schema};
@@ -119,7 +119,7 @@ enum Before {
 #[derive(Clone, Copy)]
 enum Act {
     Migrate,
-    /// `ready()` behind a migration.
+    /// `ready()` after a migration.
     Ready,
     /// An old build adds its type.
     GoBack,
@@ -238,7 +238,7 @@ pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
         Before::Decided => stop_in(&ALL[2], &conf, |base| base.decided),
     }
     let start = Image::of_sysv(&conf);
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(step, &conf, tally)));
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(&conf, step.child(&conf, tally))));
     let Ok(path) = walked else {
         tally.note(step.name, "not killed", Err("the step fails by itself".into()));
         return;
@@ -277,7 +277,7 @@ struct State {
 /// Kills a child at the first place in the middle of a step where `is_there`.
 fn stop_in(step: &Step, conf: &ProcessConf, is_there: fn(&State) -> bool) {
     let start = Image::of_sysv(conf);
-    let path = walk(step, conf, &Tally::default());
+    let path = walk(conf, step.child(conf, &Tally::default()));
     let places = path.changes.len();
     for place in path.changes.iter().skip(places / 3) {
         start.restore_sysv(conf);
@@ -305,38 +305,6 @@ fn state(conf: &ProcessConf) -> State {
         draft: word(first + std::mem::offset_of!(TypeInfo, filling)) != 0,
         decided: word(std::mem::offset_of!(BaseHeader, forms)) != 0,
     }
-}
-
-/// Steps through a step once, and records which instructions change the segments.
-fn walk(step: &Step, conf: &ProcessConf, tally: &Tally) -> Path {
-    let child = step.child(conf, tally);
-    let attach = || -> Vec<Option<Mapped>> {
-        let keys = image::keys_of(conf).into_iter().enumerate();
-        keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()
-    };
-    let mut segments = attach();
-    let mut copies: Vec<Option<Vec<u8>>> = segments.iter().map(|s| s.as_ref().map(Mapped::copy)).collect();
-    let path = Path::walk(&child, |moment| {
-        if moment == Moment::BeforeKernel {
-            segments.clear();
-            return false;
-        }
-        if segments.is_empty() {
-            segments = attach();
-        }
-        let same = segments.iter().zip(&copies).all(|(segment, copy)| match (segment, copy) {
-            (Some(segment), Some(copy)) => segment.equals(copy),
-            (None, None) => true,
-            _ => false,
-        });
-        if !same {
-            copies = segments.iter().map(|s| s.as_ref().map(Mapped::copy)).collect();
-        }
-        !same
-    });
-    drop(segments);
-    child.kill();
-    path
 }
 
 /// Starts both builds in turn, and compares what they find. Returns whether the old one was refused.

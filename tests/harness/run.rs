@@ -78,7 +78,7 @@ pub fn kill_for_real(scenario: &Scenario, every: usize, tally: &mut Tally) {
     let start = Image::of_sysv(&conf);
     let expected = scenario.around(&built, &conf, &world, &|| start.restore_sysv(&conf));
     start.restore_sysv(&conf);
-    let path = walk(scenario, &conf, &world, tally);
+    let path = walk(&conf, start_child(scenario, &conf, &world, tally));
     let log = reach::log();
     let places: Vec<usize> = match path.len() {
         len if len <= every => (0..len).collect(),
@@ -147,12 +147,11 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &T
     child
 }
 
-/// Steps through the operation once and records which instructions change the segments.
+/// Steps a child through its operation and records which instructions change the segments.
 ///
 /// This process attaches the segments to compare them. While the child is in the kernel they are
 /// detached here, so that the child finds what it would find alone.
-fn walk(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &Tally) -> Path {
-    let child = start_child(scenario, conf, world, tally);
+pub fn walk(conf: &ProcessConf, child: Child) -> Path {
     let attach = || -> Vec<Option<Mapped>> {
         let keys = image::keys_of(conf).into_iter().enumerate();
         keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()

@@ -4,7 +4,7 @@
 
 use crate::commits::Commit;
 use crate::conf::ProcessConf;
-use crate::layout::TypeInfo;
+use crate::layout::{ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{Misfit, Plan, Refusal};
 use crate::pool::error::PoolError;
@@ -82,8 +82,8 @@ impl Mover<'_> {
             Way::Plan(plan) => plan.steps().iter().map(ToString::to_string).collect(),
         };
         let extents = |kind| self.chains.count(new.place(), kind) as u64;
-        let slots = extents(crate::layout::ExtentKind::Slots) * new.extent_bytes.load();
-        let bytes = Bytes(slots + extents(crate::layout::ExtentKind::Index) * new.index_bytes.load());
+        let slots = extents(ExtentKind::Slots) * new.extent_bytes.load();
+        let bytes = Bytes(slots + extents(ExtentKind::Index) * new.index_bytes.load());
         let (name, objects) = (wanted.name.to_owned(), from.slots.len());
         Ok(Some(Migrated { name, objects, bytes, fields, took: began.elapsed() }))
     }

@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
 }
 
 impl Loaded {
-    /// Ends a gap behind which its block has no extent.
+    /// Ends a gap after which its block has no extent.
     fn close(&mut self, mut gap: Gap, block_bytes: u64) {
         gap.end = gap.end.clamp(gap.start, block_bytes);
         if let Some(used) = self.used.get_mut(gap.block as usize) {

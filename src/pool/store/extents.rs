@@ -143,7 +143,7 @@ impl Space {
     /// Zeroes what earlier extents have left in a block without extents, so that it is taken back as
     /// an empty one.
     pub(crate) fn clear(&self, number: usize) {
-        let Some((region, end)) = self.block(number) else { return };
+        let Some((region, end)) = self.block(number).filter(|_| self.block_used(number) == 0) else { return };
         let words = region.table::<Word>(limits::PAGE, (end - limits::PAGE) / 8);
         if let Ok(words) = words {
             (0..words.len()).filter_map(|at| words.get(at)).for_each(|word| word.fill(0));
@@ -293,7 +293,7 @@ impl Space {
         Ok(Extents { block: region, offset, number, count: 1 })
     }
 
-    /// Allocates an extent behind all others of a block.
+    /// Allocates an extent after all others of a block.
     ///
     /// The pages are populated before the table counts the extent, so that out of memory is an
     /// error here and not a signal later. The store to `nextents` commits; if killed before it, the

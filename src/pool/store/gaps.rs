@@ -48,6 +48,12 @@ impl Gaps {
         of_block.map(|gap| gap.end - gap.start).sum()
     }
 
+    /// Returns the bytes of the gaps of a block that end at `end` or before.
+    pub(crate) fn bytes_before(&self, block: u32, end: u64) -> u64 {
+        let inner = self.list.iter().filter(|gap| gap.block == block && gap.end <= end);
+        inner.map(|gap| gap.end - gap.start).sum()
+    }
+
     /// Takes out the first gap in which `start_of` finds a place for `bytes` bytes, with that place.
     ///
     /// Without entries in the table for what is left over (`may_split`), it must fit exactly.
