@@ -106,11 +106,11 @@ pub(crate) fn drop_next(space: &Space, old: &TypeInfo) {
 /// Decides for the new forms of all types that have one: they replace the old ones.
 ///
 /// It may be interrupted anywhere after its first store, and repeated. After it, the table of
-/// extents must be loaded again. Returns whether a type had a new form.
-pub(crate) fn decide(base: &Base, space: &Space) -> bool {
+/// extents must be loaded again.
+pub(crate) fn decide(base: &Base, space: &Space) {
     let header = &base.header;
     if base.listed_types().all(|old| old.newer.load() == 0) && header.forms.load() != DECIDED {
-        return false;
+        return;
     }
     if planted(Mutant::DecideFreesFirst) {
         let is_old = |place| base.listed_types().any(|old| old.newer.load() != 0 && old.place() == place);
@@ -127,7 +127,6 @@ pub(crate) fn decide(base: &Base, space: &Space) -> bool {
     let owners = base.owners();
     space.free(|place| !owners.contains(place));
     Commit::FormsDone.store(&header.forms, 0);
-    true
 }
 
 /// Makes the list of types name the new forms.
