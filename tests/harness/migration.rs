@@ -274,12 +274,12 @@ struct State {
     decided: bool,
 }
 
-/// Kills a child at the first place in the middle of a step where `is_there`.
+/// Kills a child at a place in the middle of a step where `is_there`.
 fn stop_in(step: &Step, conf: &ProcessConf, is_there: fn(&State) -> bool) {
     let start = Image::of_sysv(conf);
     let path = walk(conf, step.child(conf, &Tally::default()));
-    let places = path.changes.len();
-    for place in path.changes.iter().skip(places / 3) {
+    let (before, after) = path.changes.split_at(path.changes.len() / 3);
+    for place in after.iter().chain(before.iter().rev()) {
         start.restore_sysv(conf);
         let child = step.child(conf, &Tally::default());
         child.run_to(&path, *place);
