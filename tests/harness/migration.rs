@@ -225,7 +225,8 @@ impl Step {
     }
 }
 
-/// Kills a step after each instruction that changes a segment, and judges what is left.
+/// Kills a step before its first instruction and after each one that changes a segment, and judges what
+/// is left.
 pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
     tally.arm(false);
     let keys = Keys::take(4);
@@ -245,7 +246,7 @@ pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
     };
     let log = reach::log();
     let (mut old_starts, mut refused) = (0, 0);
-    for (number, place) in path.changes.iter().enumerate() {
+    for (number, place) in std::iter::once(&0).chain(&path.changes).enumerate() {
         if tally.is_over() {
             return;
         }
