@@ -137,6 +137,12 @@ impl<T: Record> Tables<T> {
         Ok(())
     }
 
+    /// Returns whether the table number `at` of the list is this one.
+    pub(crate) fn holds(&self, at: usize, table: &Table<T>) -> bool {
+        let first = table.first.as_ptr().cast_const();
+        self.biased.get(at).is_some_and(|biased| biased.wrapping_add(at << self.shift) == first)
+    }
+
     /// Returns the binary logarithm of the records in each table.
     pub(crate) fn shift(&self) -> u32 {
         self.shift

@@ -15,6 +15,7 @@ use hotpool::__internal::layout::{BaseHeader, TypeInfo};
 use hotpool::share::Home;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Every operation, at least once. A damaged pool is then opened a second time.
 const STEPS: [u8; 46] = [
@@ -58,6 +59,33 @@ fn sweep(image: &Image, number: usize, words: impl Iterator<Item = u64>, seals: 
 
 fn range(from: u64, words: u64) -> impl Iterator<Item = u64> {
     (0..words).map(move |word| from + word * 8)
+}
+
+/// The inputs of a fuzz target that the repository keeps, by name.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let mut inputs: Vec<_> =
+        files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect();
+    inputs.sort();
+    assert!(inputs.len() > 100, "{folder} is nearly empty");
+    inputs
+}
+
+#[test]
+fn what_fuzzing_kept_is_survived() {
+    let images = Images::make(0x7db9_0000);
+    let targets: [(&str, fn(&Images, &[u8])); 3] =
+        [("attach", damage::attach), ("verify", damage::verify), ("operations", damage::operations)];
+    let mut failed = Vec::new();
+    for (target, run) in targets {
+        for (name, input) in corpus(target) {
+            if catch_unwind(AssertUnwindSafe(|| run(&images, &input))).is_err() {
+                failed.push(name);
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]
@@ -369,4 +397,28 @@ fn an_open_pool_keeps_its_checked_extents() {
         assert_eq!(pool.find::<Item>(key), Some(made));
     }
     assert_eq!(pool.iter::<Item>().count(), before + 40);
+}
+
+#[test]
+fn memory_in_use_is_never_free_for_another_type() {
+    let image = Images::make(0x7dba_0000).closed;
+    image.plant();
+    let mut pool = MemoryPoolMgr::open(&image.conf).unwrap();
+    pool.add_type::<Item>().unwrap();
+    let before: Vec<_> = pool.iter::<Item>().map(|(id, item)| (id, *item)).collect();
+    let extents = raw::peek(image.key(0), NEXTENTS).unwrap();
+    for number in 0..extents {
+        assert!(raw::poke(image.key(0), EXTENTS + number * 32, |_| 1 << 17));
+    }
+    // An unfinished form of a type makes `ready` read the table again.
+    assert!(raw::poke(image.key(0), entry(2, offset_of!(TypeInfo, filling)), |_| 9));
+    let said = pool.ready().unwrap_err().to_string();
+    assert!(said.contains("its extents are not those that it had at the start"), "{said}");
+    for key in 5000..5040 {
+        let made = pool.alloc_keyed(key, Item { owner: key, count: 0 }).unwrap();
+        assert_eq!(pool.find::<Item>(key), Some(made));
+    }
+    for (id, item) in before {
+        assert_eq!(pool.get(id), Some(&item));
+    }
 }

@@ -9,14 +9,17 @@ use hotpool::units::Key;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-/// The first bits of the keys; the number of the process and 3 bits follow.
+/// The first bits of the keys; the low 16 bits of the process number and `IMAGE_BITS` follow.
 const KEYS: u32 = 0x7da0_0000;
+/// Bits of a key that number the images of a process.
+const IMAGE_BITS: u32 = 4;
+const _: () = assert!(ALL.len() <= 1 << IMAGE_BITS && KEYS.trailing_zeros() >= 16 + IMAGE_BITS);
 
 static IMAGES: LazyLock<Vec<Image>> = LazyLock::new(|| {
     sweep();
     // SAFETY: the function takes nothing and leaves nothing undone.
     unsafe { libc::atexit(remove) };
-    let first = KEYS | (std::process::id() & 0xffff) << 3;
+    let first = KEYS | (std::process::id() & 0xffff) << IMAGE_BITS;
     ALL.iter().enumerate().map(|(n, kind)| Image::make(*kind, Key(first | n as u32))).collect()
 });
 
@@ -31,8 +34,8 @@ fn sweep() {
             let mut fields = line.split_ascii_whitespace().filter_map(|field| field.parse::<i64>().ok());
             let (Some(key), Some(id)) = (fields.next(), fields.next()) else { continue };
             let (key, id) = (key as u32, id as i32);
-            let pid = key >> 3 & 0xffff;
-            let is_ours = key & 0xfff8_0000 == KEYS;
+            let pid = key >> IMAGE_BITS & 0xffff;
+            let is_ours = key >> (16 + IMAGE_BITS) == KEYS >> (16 + IMAGE_BITS);
             if !is_ours || std::path::Path::new(&format!("/proc/{pid}")).exists() {
                 continue;
             }

@@ -246,27 +246,21 @@ impl MemoryPoolMgr {
     }
 
     fn add_wanted(&mut self, wanted: &Wanted) -> Result<(), PoolError> {
-        let info = self.form_of(wanted)?;
+        // A type in use keeps its form, whatever its entry says by now.
         if self.types.get(wanted.id).is_none() {
+            let info = self.form_of(wanted)?;
             let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
                 .map_err(|what| PoolError::corrupt(&self.conf, format!("type `{}`: {what}", wanted.name)))?;
             state.settle();
             if !wanted.rule.any_bits() {
                 self.hide_bad_values(&mut state, wanted)?;
             }
+            state.slots.bind(wanted);
             self.types.insert(wanted.id, state);
         }
         let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };
-        match state.slots.bound() {
-            Some(other) if other != wanted.rust_type => {
-                return Err(PoolError::TypeIdTaken {
-                    name: wanted.name,
-                    id: wanted.id,
-                    other: format!("another struct of the name {}", wanted.name),
-                    key: self.conf.base_key,
-                });
-            }
-            _ => state.slots.bind(wanted),
+        if state.slots.bound() != Some(wanted.rust_type) {
+            return Err(taken(&self.conf, state, wanted));
         }
         reserve(&self.conf, state, &mut self.space, wanted)?;
         let capacity = state.slots.capacity();
@@ -322,8 +316,8 @@ impl MemoryPoolMgr {
     }
 
     fn mover(&mut self) -> Mover<'_> {
-        let MemoryPoolMgr { base, space, chains, conf, last_generation, .. } = self;
-        Mover { base, space, chains, conf, last_generation: *last_generation }
+        let MemoryPoolMgr { base, space, chains, types, conf, last_generation, .. } = self;
+        Mover { base, space, chains, types, conf, last_generation: *last_generation }
     }
 
     /// Puts the objects whose bytes are no value of the type into quarantine, before the type is
@@ -443,6 +437,16 @@ impl std::fmt::Debug for MemoryPoolMgr {
             .field("epoch", &self.report.epoch)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the error for a struct whose number another one in use has.
+#[cold]
+fn taken(conf: &ProcessConf, state: &TypeState, wanted: &Wanted) -> PoolError {
+    let other = match state.slots.info.name() {
+        same if same == wanted.name => format!("another struct of the name {same}"),
+        other => other,
+    };
+    PoolError::TypeIdTaken { name: wanted.name, id: wanted.id, other, key: conf.base_key }
 }
 
 /// Allocates memory for the capacity that the ini gives a type.

@@ -251,9 +251,10 @@ pub(crate) fn space(
 ) -> Result<(Space, Chains), PoolError> {
     let mut space = Space::new(base, regions, Home::of(conf));
     check_types(conf, base)?;
-    let chains = space
-        .load(base, &base.owners())
+    let loaded = space
+        .read(base, &base.owners())
         .map_err(|(number, what)| PoolError::corrupt(conf, format!("extent {number} is invalid: {what}")))?;
+    let chains = space.adopt(loaded);
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }

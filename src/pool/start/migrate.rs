@@ -17,6 +17,7 @@ use crate::pool::store::extents::{NoSpace, Space};
 use crate::pool::store::forms;
 use crate::pool::store::slot::parked_object;
 use crate::pool::store::type_state::TypeState;
+use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::types::{self, Setting};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
@@ -28,6 +29,8 @@ pub(crate) struct Mover<'a> {
     pub(crate) base: &'a Base,
     pub(crate) space: &'a mut Space,
     pub(crate) chains: &'a mut Chains,
+    /// The types that are in use.
+    pub(crate) types: &'a TypeTable,
     pub(crate) conf: &'a ProcessConf,
     pub(crate) last_generation: u32,
 }
@@ -103,7 +106,7 @@ impl Mover<'_> {
     }
 
     fn setting(&self) -> Setting<'_> {
-        let Mover { base, space, chains, conf, last_generation } = self;
+        let Mover { base, space, chains, conf, last_generation, .. } = self;
         Setting { base, space, chains, conf, last_generation: *last_generation }
     }
 
@@ -202,11 +205,21 @@ impl Mover<'_> {
     }
 
     /// Reads the table of extents again.
+    ///
+    /// A table that has been damaged since the start must not give the memory of a type that is in
+    /// use to another one.
     fn reload(&mut self) -> Result<(), PoolError> {
-        let loaded = self.space.load(self.base, &self.base.owners());
-        *self.chains = loaded.map_err(|(number, what)| {
-            PoolError::corrupt(self.conf, format!("extent {number} is invalid: {what}"))
-        })?;
+        let corrupt = |what| Err(PoolError::corrupt(self.conf, what));
+        let loaded = match self.space.read(self.base, &self.base.owners()) {
+            Ok(loaded) => loaded,
+            Err((number, what)) => return corrupt(format!("extent {number} is invalid: {what}")),
+        };
+        let moved = |state: &&TypeState| !state.has_memory_of(self.space, &loaded.chains);
+        if let Some(state) = self.types.iter().find(moved) {
+            let name = state.slots.info.name();
+            return corrupt(format!("type `{name}`: its extents are not those that it had at the start"));
+        }
+        *self.chains = self.space.adopt(loaded);
         Ok(())
     }
 

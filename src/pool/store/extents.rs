@@ -175,18 +175,24 @@ impl Space {
         self.blocks.iter().filter(|block| block.region.is_some()).count()
     }
 
-    /// Reads the whole table; the error names the entry and the rule that is broken.
+    /// Reads the whole table, without a change to the space; the error names the entry and the rule
+    /// that is broken.
     ///
     /// `owners` are the positions of the entries of all forms that may have extents.
-    pub(crate) fn load(&mut self, base: &Base, owners: &TypeSet) -> Result<Chains, BrokenEntry> {
+    pub(crate) fn read(&self, base: &Base, owners: &TypeSet) -> Result<Loaded, BrokenEntry> {
         let exists: Vec<bool> = self.blocks.iter().map(|block| block.region.is_some()).collect();
-        let Loaded { chains, gaps, used } = Reading::new(base, owners, &exists).read()?;
+        Reading::new(base, owners, &exists).read()
+    }
+
+    /// Takes over what `read` has found.
+    pub(crate) fn adopt(&mut self, loaded: Loaded) -> Chains {
+        let Loaded { chains, gaps, used } = loaded;
         for (block, used) in self.blocks.iter_mut().zip(used) {
             block.used = used;
         }
         self.first_open = 0;
         self.gaps = gaps;
-        Ok(chains)
+        chains
     }
 
     /// Marks the extents of all forms as free that `is_given_up` selects by the position of their

@@ -173,6 +173,16 @@ impl Index {
         Ok(())
     }
 
+    /// Returns whether the extents from number `at` on are those of a run.
+    pub(crate) fn holds(&self, at: u32, run: &Extents) -> bool {
+        let bytes = self.extent_bytes();
+        (0..run.count).all(|n| {
+            let offset = u64::from(n).checked_mul(bytes).and_then(|more| run.offset.checked_add(more));
+            let table = offset.and_then(|offset| run.block.table(offset, 1 << self.tables.shift()).ok());
+            table.is_some_and(|table| self.tables.holds((at + n) as usize, &table))
+        })
+    }
+
     /// Returns the number of groups that have memory.
     pub(crate) fn capacity(&self) -> u64 {
         self.tables.len()

@@ -162,19 +162,37 @@ impl Slots {
         if map_bytes < map_bytes_for(self.shift()) || used > extent_bytes || !is_aligned {
             return Err(OutOfBounds);
         }
-        let bytes = extent_bytes.checked_mul(run.count.into()).ok_or(OutOfBounds)?;
-        let map = run.block.span(run.offset, bytes)?.as_ptr();
-        let (old, count, words) = (self.numbers.len(), run.count as usize, 1 << self.word_shift);
-        let first = map.wrapping_add(map_bytes as usize).wrapping_sub(self.bytes_below(old));
-        // From one extent to the next, the address grows by an extent, and its bias by the slots of
-        // an extent.
-        let step = (extent_bytes - slots_bytes) as usize;
-        self.starts.extend((0..count).map(|n| first.wrapping_add(n * step)));
+        let (old, words) = (self.numbers.len(), 1 << self.word_shift);
+        let starts = self.starts_of(old, run)?;
+        self.starts.extend(starts);
         self.numbers.extend(run.number..run.number + run.count);
         self.limit = (self.numbers.len() as u64) << self.extent_shift;
         self.open.push(run.count * words);
         self.close_full(old, words);
         Ok(())
+    }
+
+    /// Returns the biased addresses of the slots of a run, whose first extent has the number `at`.
+    fn starts_of(
+        &self,
+        at: usize,
+        run: &Extents,
+    ) -> Result<impl Iterator<Item = *mut u8> + use<>, OutOfBounds> {
+        let Shape { map_bytes, extent_bytes, .. } = self.shape;
+        let bytes = extent_bytes.checked_mul(run.count.into()).ok_or(OutOfBounds)?;
+        let map = run.block.span(run.offset, bytes)?.as_ptr();
+        let first = map.wrapping_add(map_bytes as usize).wrapping_sub(self.bytes_below(at));
+        // From one extent to the next, the address grows by an extent, and its bias by the slots of
+        // an extent.
+        let step = (extent_bytes as usize).wrapping_sub(self.stride << self.shift());
+        Ok((0..run.count as usize).map(move |n| first.wrapping_add(n.wrapping_mul(step))))
+    }
+
+    /// Returns whether the extents from number `at` on are those of a run.
+    pub(crate) fn holds(&self, at: u32, run: &Extents) -> bool {
+        let Ok(starts) = self.starts_of(at as usize, run) else { return false };
+        let have = self.starts.iter().skip(at as usize).take(run.count as usize).copied();
+        have.eq(starts)
     }
 
     /// Closes the words of the extents from `first` on that are marked as full, in runs.

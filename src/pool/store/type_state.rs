@@ -6,7 +6,7 @@ use crate::object::{Handle, Id, PoolObject};
 use crate::pool::error::{AllocError, Full};
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::Chains;
-use crate::pool::store::extents::{NoSpace, Owner, Space};
+use crate::pool::store::extents::{Extents, NoSpace, Owner, Space};
 use crate::pool::store::index::{Index, NoPlace, Place, groups_for};
 use crate::pool::store::slot::{RETIRED, is_parked};
 use crate::pool::store::slots::Slots;
@@ -40,6 +40,19 @@ impl TypeState {
         }
         state.index.refresh(&state.slots);
         Ok(state)
+    }
+
+    /// Returns whether a table of extents gives the type exactly the memory that it has here.
+    pub(crate) fn has_memory_of(&self, space: &Space, chains: &Chains) -> bool {
+        let place = self.slots.shape.place;
+        let agrees = |kind, holds: &dyn Fn(u32, &Extents) -> bool| {
+            chains.of(place, kind).try_fold(0, |at, run| {
+                let run = space.extents(run).filter(|run| holds(at, run))?;
+                Some(at + run.count)
+            })
+        };
+        agrees(ExtentKind::Slots, &|at, run| self.slots.holds(at, run)) == Some(self.slots.extents())
+            && agrees(ExtentKind::Index, &|at, run| self.index.holds(at, run)) == Some(self.index.extents())
     }
 
     /// Creates the state of no type; returns `None` if the base has no table of types.
