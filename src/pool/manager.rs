@@ -260,7 +260,7 @@ impl MemoryPoolMgr {
         }
         let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };
         if state.slots.bound() != Some(wanted.rust_type) {
-            return Err(taken(&self.conf, state, wanted));
+            return Err(self.other_struct(wanted));
         }
         reserve(&self.conf, state, &mut self.space, wanted)?;
         let capacity = state.slots.capacity();
@@ -274,17 +274,32 @@ impl MemoryPoolMgr {
     /// Returns the form of a type that this build uses: that of the pool, a new one, or one to which
     /// it migrates the objects.
     fn form_of(&mut self, wanted: &Wanted) -> Result<At<TypeInfo>, PoolError> {
-        let setting = Setting {
-            base: &self.base,
-            space: &self.space,
-            chains: &self.chains,
-            conf: &self.conf,
-            last_generation: self.last_generation,
-        };
+        let setting = self.setting();
         match types::find(&setting, wanted)? {
             Standing::Same(info) => Ok(info),
             Standing::New => types::add(&setting, wanted),
             Standing::Changed(listed) => self.migrate(wanted, listed),
+        }
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        let MemoryPoolMgr { base, space, chains, conf, last_generation, .. } = self;
+        Setting { base, space, chains, conf, last_generation: *last_generation }
+    }
+
+    /// Returns the error for a struct whose number another one in use has.
+    #[cold]
+    fn other_struct(&self, wanted: &Wanted) -> PoolError {
+        let setting = self.setting();
+        match types::find(&setting, wanted) {
+            Err(error) => error,
+            Ok(Standing::Changed(listed)) => types::changed(&setting, wanted, &listed, Vec::new()),
+            Ok(Standing::New | Standing::Same(_)) => PoolError::TypeIdTaken {
+                name: wanted.name,
+                id: wanted.id,
+                other: format!("another struct of the name {}", wanted.name),
+                key: self.conf.base_key,
+            },
         }
     }
 
@@ -437,16 +452,6 @@ impl std::fmt::Debug for MemoryPoolMgr {
             .field("epoch", &self.report.epoch)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the error for a struct whose number another one in use has.
-#[cold]
-fn taken(conf: &ProcessConf, state: &TypeState, wanted: &Wanted) -> PoolError {
-    let other = match state.slots.info.name() {
-        same if same == wanted.name => format!("another struct of the name {same}"),
-        other => other,
-    };
-    PoolError::TypeIdTaken { name: wanted.name, id: wanted.id, other, key: conf.base_key }
 }
 
 /// Allocates memory for the capacity that the ini gives a type.
