@@ -108,7 +108,7 @@ mod word;
 
 pub use bytemuck;
 pub use conf::ConfMgr;
-pub use object::{Handle, Id, Link, PoolObject};
+pub use object::{Handle, Id, PoolObject, Ref};
 pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport, Tx, TxError};
 pub use share::{ShareMgr, StartMode};
 

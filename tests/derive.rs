@@ -4,7 +4,7 @@
 //! changes, check the difference and run with `TRYBUILD=overwrite`.
 
 use bytemuck::{Pod, Zeroable};
-use hotpool::object::{Fingerprint, Link, Schema, SchemaText};
+use hotpool::object::{Fingerprint, Ref, Schema, SchemaText};
 use hotpool::{PoolObject, limits};
 
 #[repr(C)]
@@ -15,8 +15,8 @@ struct Player {
     position: Vec3,
     r#type: u32,
     bags: [[Stack; 4]; 2],
-    guild: Link<Guild>,
-    next: Link<Player>,
+    guild: Ref<Guild>,
+    next: Ref<Player>,
 }
 
 #[repr(C)]
@@ -120,8 +120,8 @@ fn fields_are_listed_as_in_the_source() {
             (8, 12, "Vec3", "position"),
             (20, 4, "u32", "type"),
             (24, 32, "[[Stack; 4]; 2]", "bags"),
-            (56, 8, "Link<Guild>", "guild"),
-            (64, 8, "Link<Player>", "next"),
+            (56, 8, "Ref<Guild>", "guild"),
+            (64, 8, "Ref<Player>", "next"),
         ]
     );
     assert_eq!(Stack::FIELDS[1].name, "1");

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::object::{Link, Place, Schema};
+use hotpool::object::{Place, Ref, Schema};
 use hotpool::pool::PlaceError;
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject};
@@ -17,7 +17,7 @@ struct Hero {
     bag: Vec<Item>,
     #[place(count = scores_len)]
     scores: Vec<u16>,
-    friend: Link<HeroForm>,
+    friend: Ref<HeroForm>,
     #[place(skip)]
     connection: Option<Box<u32>>,
 }
@@ -34,7 +34,7 @@ struct Item {
 #[pool(id = 1)]
 struct HeroForm {
     uid: u64,
-    friend: Link<HeroForm>,
+    friend: Ref<HeroForm>,
     bag: [ItemForm; 3],
     name: [u8; 8],
     scores: [u16; 4],
@@ -56,7 +56,7 @@ fn hero() -> Hero {
         name: "Jürgen".into(),
         bag: vec![item(1, "sword"), item(2, "")],
         scores: vec![3, 5, 8, 13],
-        friend: Link::default(),
+        friend: Ref::default(),
         connection: Some(Box::new(9)),
     }
 }

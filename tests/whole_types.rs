@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::object::Link;
+use hotpool::object::Ref;
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr, PoolObject, TxError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, PoolObject)]
 #[pool(id = 1)]
 struct Node {
-    own: Link<Node>,
+    own: Ref<Node>,
     number: u64,
 }
 

@@ -3,7 +3,7 @@
 use crate::journal::Message;
 use anyhow::{Context, Result};
 use bytemuck::{Pod, Zeroable};
-use hotpool::{Id, Link, MemoryPoolMgr, PoolObject, TxError};
+use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
 
 /// The gold that each player begins with.
 const GOLD: u64 = 1000;
@@ -13,7 +13,7 @@ const GOLD: u64 = 1000;
 #[pool(id = 1, keyed)]
 struct Player {
     gold: u64,
-    bag: Link<Item>,
+    bag: Ref<Item>,
 }
 
 /// The traded item. `history` is a hash over all messages in their order.
@@ -106,7 +106,7 @@ impl Market {
                 let item = tx.alloc(Item { sales: 0, history: history(0, 0) })?;
                 tx.alloc(Receipt { number: 0 })?;
                 tx.alloc_keyed(0, Player { gold: GOLD, bag: item.into() })?;
-                tx.alloc_keyed(1, Player { gold: GOLD, bag: Link::none() })?;
+                tx.alloc_keyed(1, Player { gold: GOLD, bag: Ref::none() })?;
                 Ok::<_, TxError>(())
             })?;
         }
@@ -137,7 +137,7 @@ impl Market {
                         _ => item,
                     };
                     let from = tx.get_mut(seller)?;
-                    from.bag = if bought == item { Link::none() } else { item.into() };
+                    from.bag = if bought == item { Ref::none() } else { item.into() };
                     from.gold += if mistake == Some(Mistake::Unpaid) { 0 } else { price };
                     let to = tx.get_mut(buyer)?;
                     to.bag = bought.into();

@@ -6,11 +6,11 @@ mod desc;
 mod fingerprint;
 mod fixed;
 mod id;
-mod link;
 mod maybe;
 mod migrate;
 mod place;
 mod pool_object;
+mod reference;
 mod schema;
 mod schema_diff;
 mod schema_text;
@@ -31,7 +31,6 @@ pub use fixed::{BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, M
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
-pub use link::Link;
 pub use maybe::Maybe;
 pub use migrate::{DamagedSchema, Migration, rust_source};
 pub(crate) use migrate::{Misfit, NewType, Plan, Refusal};
@@ -41,6 +40,7 @@ pub use place::{DoesNotFit, NotReadable, Place};
 #[doc(hidden)]
 pub use place::{list_fits, part_fits, read_list, write_list};
 pub use pool_object::PoolObject;
+pub use reference::Ref;
 pub use schema::Schema;
 pub use schema_diff::{Difference, diff};
 pub use schema_text::{SchemaError, SchemaText, StoredField};

@@ -58,7 +58,7 @@ impl Fingerprint {
 /// A type whose layout hotpool records field by field.
 ///
 /// These are integers, floats, `bool`, `char`, `NonZero` and its `Option`,
-/// [`Link`](crate::object::Link), [`Maybe`](crate::object::Maybe),
+/// [`Ref`](crate::object::Ref), [`Maybe`](crate::object::Maybe),
 /// [`FixedVec`](crate::object::FixedVec) and its relatives, arrays of them, and structs and enums
 /// that derive [`PoolObject`](crate::PoolObject) or `Schema`. Derive it for structs and enums
 /// inside others:
@@ -97,9 +97,9 @@ impl Fingerprint {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of an object in a pool",
     label = "has no `Schema`, from which a later build learns what these bytes mean",
-    note = "integers of fixed width, `f32`, `f64`, `bool`, `char`, `Link<T>`, `Maybe<T>` and arrays of them can",
+    note = "integers of fixed width, `f32`, `f64`, `bool`, `char`, `Ref<T>`, `Maybe<T>` and arrays of them can",
     note = "for `Option<T>` write `Maybe<T>`, for a tuple write a struct, for `usize` write `u32` or `u64`, \
-            for a handle `Id<T>` write `Link<T>`, for a `String` or `Vec` write `FixedStr<N>` or `FixedVec<T, N>`",
+            for a handle `Id<T>` write `Ref<T>`, for a `String` or `Vec` write `FixedStr<N>` or `FixedVec<T, N>`",
     note = "a struct or enum of your own can with `#[repr(C)]` or `#[repr(u8)]` and \
             `#[derive(hotpool::object::Schema)]`"
 )]

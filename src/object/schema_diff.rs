@@ -30,7 +30,7 @@ pub enum Difference {
     },
     /// A field's type has the same name and size, but another meaning.
     ///
-    /// It is, for example, a link to a type whose type number changed, or an alias of another type.
+    /// It is, for example, a reference to a type whose type number changed, or an alias of another type.
     Inside {
         /// As stored.
         was: StoredField,
@@ -208,7 +208,7 @@ fn compare_field(found: &mut Vec<Difference>, was: Part<'_>, is: Part<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{Link, PoolObject, Schema, SchemaText};
+    use crate::object::{PoolObject, Ref, Schema, SchemaText};
     use proptest::prelude::*;
 
     /// Returns the sentences for an operator whose segment holds `Old` and whose server has `New`.
@@ -378,14 +378,14 @@ mod tests {
                     #[repr(C)]
                     #[derive(Schema)]
                     pub(super) struct Player {
-                        guild: Link<Guild>,
+                        guild: Ref<Guild>,
                     }
                 }
             };
         }
         guild!(v1, 7);
         guild!(v2, 8);
-        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"field `guild` is still Link<Guild> at byte 0, but its contents changed");
+        insta::assert_snapshot!(report::<v1::Player, v2::Player>(), @"field `guild` is still Ref<Guild> at byte 0, but its contents changed");
     }
 
     fn line() -> impl Strategy<Value = StoredField> {

@@ -58,7 +58,7 @@ mod tests {
             ("u64", "u64"),
             ("[f32;3]", "[f32; 3]"),
             ("[ [ u8 ; 4 ] ; SLOTS * 2 ]", "[[u8; 4]; SLOTS * 2]"),
-            ("game::Link < Guild >", "game::Link<Guild>"),
+            ("game::Ref < Guild >", "game::Ref<Guild>"),
             ("Pair<u8,u16>", "Pair<u8, u16>"),
             ("[u8; \"two\n lines\".len()]", "[u8; \"two lines\".len()]"),
             ("[u8; limits::MAX as usize]", "[u8; limits::MAX as usize]"),

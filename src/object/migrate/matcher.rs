@@ -196,7 +196,7 @@ impl<'a> Matcher<'a> {
                 Some(how) => self.scalar(ops, (*from, old.size), (*to, new.size), how, site),
                 None => self.retyped(old, new, site),
             },
-            (Kind::Link(from), Kind::Link(to)) if from == to => copy(ops, site.from, site.to, new.size),
+            (Kind::Ref(from), Kind::Ref(to)) if from == to => copy(ops, site.from, site.to, new.size),
             (Kind::Unknown, _) | (_, Kind::Unknown)
                 if (old.fingerprint, old.size) == (new.fingerprint, new.size) =>
             {
@@ -409,7 +409,9 @@ impl<'a> Matcher<'a> {
             (Kind::Scalar(was), Kind::Scalar(is)) => {
                 format!("was {was} and is {is}, which is no wider number")
             }
-            (Kind::Link(was), Kind::Link(is)) => format!("was a link to type {was}, and is one to type {is}"),
+            (Kind::Ref(was), Kind::Ref(is)) => {
+                format!("was a reference to type {was}, and is one to type {is}")
+            }
             _ => "has another type, to which its stored value cannot be converted".to_owned(),
         };
         self.refuse(&site.new, &why, Vec::new(), Side::Both);

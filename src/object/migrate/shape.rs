@@ -24,8 +24,8 @@ pub(super) struct Shape {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Scalar(Scalar),
-    /// A link to objects of the type with this number.
-    Link(u16),
+    /// A reference to objects of the type with this number.
+    Ref(u16),
     Struct(Vec<Member>),
     Array {
         len: usize,
@@ -75,8 +75,8 @@ const MOST_PADDING: u64 = 4096;
 /// Most dimensions of an array of scalars that are tried if the schema does not tell them.
 const MOST_DIMENSIONS: usize = 4;
 
-/// Fingerprints of links, each with the number of the type.
-static LINKS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
+/// Fingerprints of references, each with the number of the type.
+static REFS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
     let print = |id: u16| Fingerprint::new("link").number(id.into()).finish();
     (1..=limits::MAX_TYPE_ID).map(|id| (print(id), id)).collect()
 });
@@ -143,9 +143,9 @@ impl Search {
     /// Recognises a type that has no fields.
     fn leaf(&mut self, tree: &Tree) -> Option<Shape> {
         let scalars = SCALARS.iter().map(|(print, bytes, scalar)| (*print, *bytes, Kind::Scalar(*scalar)));
-        let links = LINKS.iter().map(|(print, id)| (*print, size_of::<u64>(), Kind::Link(*id)));
+        let refs = REFS.iter().map(|(print, id)| (*print, size_of::<u64>(), Kind::Ref(*id)));
         let ranks = tree.rank.map_or(0..=MOST_DIMENSIONS, |rank| rank..=rank);
-        let all = scalars.chain(links);
+        let all = scalars.chain(refs);
         for rank in ranks {
             for (print, bytes, kind) in all.clone() {
                 let (bytes, size) = (bytes as u64, tree.size);

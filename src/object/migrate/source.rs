@@ -64,8 +64,7 @@ impl Writer<'_> {
     fn written(&mut self, shape: &Shape, type_name: &str, field: &str) -> String {
         match &shape.kind {
             Kind::Scalar(scalar) => scalar.to_string(),
-            Kind::Link(_) if type_name.contains("Link<") => type_name.to_owned(),
-            Kind::Link(id) => format!("Link<Type{id}>"),
+            Kind::Ref(id) => reference(type_name).unwrap_or_else(|| format!("Ref<Type{id}>")),
             Kind::Array { len, of } => format!("[{}; {len}]", self.written(of, element(type_name), field)),
             Kind::Text { max, .. } => format!("FixedStr<{max}>"),
             Kind::List { max, of, .. } => {
@@ -189,7 +188,7 @@ fn align(shape: &Shape) -> usize {
     match &shape.kind {
         Kind::Scalar(Scalar::Phantom) | Kind::Unknown => 1,
         Kind::Scalar(_) => shape.size,
-        Kind::Link(_) => 8,
+        Kind::Ref(_) => 8,
         Kind::Text { .. } => 4,
         Kind::List { of, .. } => align(of).max(4),
         Kind::Array { of, .. } => align(of),
@@ -241,6 +240,13 @@ fn element(type_name: &str) -> &str {
     inside.and_then(|inside| inside.rsplit_once("; ")).map_or("", |(of, _)| of)
 }
 
+/// Returns a reference as the source writes it today: builds before the first release wrote `Link<T>`.
+fn reference(type_name: &str) -> Option<String> {
+    let (name, rest) = type_name.split_once('<')?;
+    let path = name.strip_suffix("Ref").or_else(|| name.strip_suffix("Link"))?;
+    (path.is_empty() || path.ends_with("::")).then(|| format!("{path}Ref<{rest}"))
+}
+
 /// Returns the first argument of a generic type, as the source writes it.
 fn argument(type_name: &str) -> &str {
     let inside = type_name.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>'));
@@ -274,7 +280,7 @@ mod tests {
     #[allow(dead_code, reason = "only the schemas are read")]
     mod compiled {
         use crate::object::{
-            BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, Link, Maybe, PoolObject, Schema,
+            BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, Maybe, PoolObject, Ref, Schema,
         };
         use std::marker::PhantomData;
         use std::num::NonZero;
@@ -295,7 +301,7 @@ mod tests {
 
     mod stored {
         use crate::object::{
-            BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, Link, Maybe, PoolObject, Schema,
+            BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, Maybe, PoolObject, Ref, Schema,
         };
         use std::marker::PhantomData;
         use std::num::NonZero;
@@ -380,8 +386,22 @@ mod tests {
             target: Maybe<NonZero<u32>>,
             parent: Option<NonZero<u128>>,
             letter: char,
-            guild: Link<Guild>,
+            guild: Ref<Guild>,
             kind: PhantomData<u32>,
+        }
+    }
+
+    #[test]
+    fn a_reference_is_written_by_its_name_of_today() {
+        for (stored, written) in [
+            ("Link<Guild>", Some("Ref<Guild>")),
+            ("hotpool::Link<Guild>", Some("hotpool::Ref<Guild>")),
+            ("Ref<Guild>", Some("Ref<Guild>")),
+            ("Uplink<Guild>", None),
+            ("Pref<Guild>", None),
+            ("Alias", None),
+        ] {
+            assert_eq!(reference(stored).as_deref(), written, "{stored}");
         }
     }
 

@@ -35,14 +35,14 @@ impl MemoryPoolMgr {
     /// ```
     /// # use bytemuck::{Pod, Zeroable};
     /// # use hotpool::conf::{BackendKind, ProcessConf};
-    /// # use hotpool::object::Link;
+    /// # use hotpool::object::Ref;
     /// # use hotpool::units::{Bytes, Key};
     /// # use hotpool::{MemoryPoolMgr, PoolObject};
     /// #[repr(C)]
     /// #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
     /// #[pool(id = 1)]
     /// struct Node {
-    ///     own: Link<Node>,
+    ///     own: Ref<Node>,
     /// }
     ///
     /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0170), Bytes(1 << 20), &[Key(0x4850_0171)]);

@@ -1,6 +1,6 @@
 //! `Read`: read access to the objects of one type, the same for a pool, its views and transactions.
 
-use crate::object::{Id, PoolObject};
+use crate::object::{Id, PoolObject, Ref};
 use crate::pool::access::view::{View, ViewMut};
 use crate::pool::change::tx::Tx;
 use crate::pool::manager::MemoryPoolMgr;
@@ -65,6 +65,32 @@ pub trait Read<T: PoolObject>: sealed::Sealed {
     /// Returns whether there is no live object.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T: PoolObject> Ref<T> {
+    /// Returns the object; `None` for a reference to nothing, and for one whose object was freed.
+    ///
+    /// ```
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::units::{Bytes, Key};
+    /// # use hotpool::{MemoryPoolMgr, PoolObject, Ref};
+    /// # #[repr(C)] #[derive(Clone, Copy, PoolObject)] #[pool(id = 1)]
+    /// # struct Player { gold: u64 }
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0152), Bytes(1 << 20), &[Key(0x4850_0153)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Player>()?;
+    /// let player = pool.alloc(Player { gold: 5 })?;
+    /// let target = Ref::from(player);
+    /// assert_eq!(target.get(&pool).map(|player| player.gold), Some(5));
+    /// pool.free(player);
+    /// assert!(target.get(&pool).is_none());
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get(self, objects: &impl Read<T>) -> Option<&T> {
+        objects.get(self.id()?)
     }
 }
 

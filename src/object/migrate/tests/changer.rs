@@ -41,7 +41,7 @@ impl<'a> Changer<'a> {
         }
         match ty {
             Ty::Scalar(scalar) => self.scalar(scalar, values),
-            Ty::Link(_) => (ty, values),
+            Ty::Ref(_) => (ty, values),
             Ty::Text(max) => {
                 let room = self.capacity(max);
                 let is_long = |value: &Value| matches!(value, Value::Text(text) if text.len() > room);

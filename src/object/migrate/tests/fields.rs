@@ -1,7 +1,7 @@
 //! Changes of the fields of a struct, as a program would declare them.
 
 use super::*;
-use crate::object::{FixedStr, FixedVec, Link, Maybe, PoolObject};
+use crate::object::{FixedStr, FixedVec, Maybe, PoolObject, Ref};
 use std::num::NonZero;
 
 #[repr(C)]
@@ -60,8 +60,8 @@ fn numbers_do_not_become_what_they_are_not() {
     }
     insta::assert_snapshot!(refused![
         u16 => u8, u16 => i16, i8 => u16, u32 => f32, u64 => f64, f64 => f32, f32 => u32,
-        bool => u8, u8 => bool, char => u32, u32 => char, u8 => NonZero<u8>, u64 => Link<Guild>,
-        Link<Guild> => u64, Maybe<u32> => u32, FixedStr<4> => FixedVec<u8, 4>,
+        bool => u8, u8 => bool, char => u32, u32 => char, u8 => NonZero<u8>, u64 => Ref<Guild>,
+        Ref<Guild> => u64, Maybe<u32> => u32, FixedStr<4> => FixedVec<u8, 4>,
     ], @r"
     `t` was u16 and is u8, which is no wider number
     `t` was u16 and is i16, which is no wider number

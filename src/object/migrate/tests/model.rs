@@ -15,7 +15,7 @@ use std::sync::{LazyLock, Mutex};
 #[derive(Clone, Debug)]
 pub(super) enum Ty {
     Scalar(Scalar),
-    Link(u16),
+    Ref(u16),
     Text(usize),
     List(Box<Ty>, usize),
     Array(Box<Ty>, usize),
@@ -101,7 +101,7 @@ impl Ty {
         let nested = |choices: &mut Choices| Box::new(Ty::random(choices, depth.saturating_sub(1)));
         match choices.below(if depth == 0 { 5 } else { 13 }) {
             0..3 => Ty::Scalar(scalar(choices)),
-            3 => Ty::Link(1 + choices.below(1023) as u16),
+            3 => Ty::Ref(1 + choices.below(1023) as u16),
             4 => Ty::Text(1 + choices.below(9)),
             5 => Ty::List(nested(choices), 1 + choices.below(3)),
             6 => Ty::Array(nested(choices), 1 + choices.below(3)),
@@ -158,7 +158,7 @@ impl Ty {
     pub(super) fn value(&self, choices: &mut Choices) -> Value {
         match self {
             Ty::Scalar(scalar) => Value::Bits(scalar_value(*scalar, choices)),
-            Ty::Link(_) => Value::Bits(choices.bits() & u128::from(u64::MAX)),
+            Ty::Ref(_) => Value::Bits(choices.bits() & u128::from(u64::MAX)),
             Ty::Text(max) => {
                 let mut text = String::new();
                 let len = choices.below(max + 1);
@@ -288,7 +288,7 @@ impl Ty {
     pub(super) fn build(&self) -> Built {
         match self {
             Ty::Scalar(scalar) => build_scalar(*scalar),
-            Ty::Link(id) => {
+            Ty::Ref(id) => {
                 let print = Fingerprint::new("link").number((*id).into()).finish();
                 Built::new(8, 8, print, Rule::plain(8))
             }
@@ -400,7 +400,7 @@ impl Ty {
 
     fn write(&self, value: &Value, fields: &[Field], bytes: &mut [u8]) {
         match (self, value) {
-            (Ty::Scalar(_) | Ty::Link(_), Value::Bits(bits)) => {
+            (Ty::Scalar(_) | Ty::Ref(_), Value::Bits(bits)) => {
                 let len = bytes.len();
                 bytes.copy_from_slice(&bits.to_le_bytes()[..len]);
             }
@@ -435,7 +435,7 @@ impl Ty {
     fn align(&self) -> usize {
         match self {
             Ty::Scalar(scalar) => build_scalar(*scalar).align,
-            Ty::Link(_) => 8,
+            Ty::Ref(_) => 8,
             Ty::Text(_) => 4,
             Ty::List(of, _) => of.align().max(4),
             Ty::Array(of, _) => of.align(),

@@ -78,6 +78,6 @@ struct Everything {
     target: Maybe<NonZero<u32>>,
     parent: Option<NonZero<u128>>,
     letter: char,
-    guild: Link<Guild>,
+    guild: Ref<Guild>,
     kind: PhantomData<()>,
 }
