@@ -77,6 +77,116 @@ fn retain_and_clear_free_what_they_say() {
     assert!(pool.verify().is_sound(), "{:?}", pool.verify());
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable, PoolObject)]
+#[pool(id = 3, keyed)]
+struct Keyed {
+    number: u64,
+}
+
+#[test]
+fn a_view_beside_others_retains_objects_with_keys() {
+    let mut pool = pool(0x0d01_0061);
+    pool.add_type::<Keyed>().unwrap();
+    for number in 0..300 {
+        node(&mut pool, number);
+        pool.alloc_keyed(number, Keyed { number }).unwrap();
+    }
+    let (nodes, mut keyed) = pool.views_mut::<(Node, Keyed)>();
+    assert_eq!(keyed.retain(|_, object| object.number % 3 == 0), 200);
+    assert_eq!((nodes.len(), keyed.len()), (300, 100));
+    for number in 0..300 {
+        assert_eq!(pool.find::<Keyed>(number).is_some(), number % 3 == 0, "{number}");
+        let made = pool.alloc_keyed(number, Keyed { number });
+        assert_eq!(made.is_err(), number % 3 == 0, "{number}");
+    }
+    assert_eq!(pool.verify().types[1].stale_entries, 0);
+    assert!(pool.verify().is_sound(), "{:?}", pool.verify());
+}
+
+#[test]
+fn a_panic_in_retain_frees_nothing() {
+    let mut pool = pool(0x0d01_0071);
+    (0..100).for_each(|number| _ = node(&mut pool, number));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        pool.retain::<Node>(|_, node| node.number != 90 || std::panic::resume_unwind(Box::new(())))
+    }));
+    assert!(caught.is_err());
+    assert_eq!(pool.len::<Node>(), 100);
+    assert!(pool.verify().is_sound(), "{:?}", pool.verify());
+}
+
+/// A real kill, in the middle of the frees.
+#[test]
+fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_rest() {
+    let conf = ProcessConf::new("retain", Key(0x0d01_0081), Bytes(1 << 20), &[Key(0x0d01_0082)]);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    let _remove = Remove(&conf);
+    pool.add_type::<Node>().unwrap();
+    (0..1000).for_each(|number| _ = node(&mut pool, number));
+    pool.close().unwrap();
+
+    let mut cut = false;
+    for _ in 0..50 {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_child_retains_until_it_is_killed", "--nocapture"])
+            .env("HOTPOOL_RETAIN", "1")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut child = child;
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let begun = std::io::BufRead::lines(&mut out).any(|line| line.unwrap().contains("retaining"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(begun, "the child retains");
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Node>().unwrap();
+        let left = pool.len::<Node>();
+        let kept = pool.iter::<Node>().filter(|(_, node)| node.number % 4 == 0).count();
+        assert_eq!(kept, 250, "those to be kept are there");
+        assert!(pool.verify().is_sound(), "{}", pool.verify());
+        cut |= left > 250 && left < 1000;
+        assert_eq!(pool.retain::<Node>(|_, node| node.number % 4 == 0), left - 250);
+        for number in (0..1000).filter(|number| number % 4 != 0) {
+            node(&mut pool, number);
+        }
+        pool.close().unwrap();
+        if cut {
+            break;
+        }
+    }
+    assert!(cut, "no kill of 50 came between two frees");
+}
+
+#[test]
+fn a_child_retains_until_it_is_killed() {
+    if std::env::var_os("HOTPOOL_RETAIN").is_none() {
+        return;
+    }
+    let conf = ProcessConf::new("retain", Key(0x0d01_0081), Bytes(1 << 20), &[Key(0x0d01_0082)]);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Node>().unwrap();
+    println!("retaining");
+    loop {
+        pool.retain::<Node>(|_, node| node.number % 4 == 0);
+        for number in (0..1000).filter(|number| number % 4 != 0) {
+            node(&mut pool, number);
+        }
+    }
+}
+
+/// Removes the pool, also if the test fails.
+struct Remove<'a>(&'a ProcessConf);
+
+impl Drop for Remove<'_> {
+    fn drop(&mut self) {
+        if let Ok(pool) = MemoryPoolMgr::open(self.0) {
+            let _ = pool.destroy();
+        }
+    }
+}
+
 #[test]
 fn an_iterator_promises_no_more_than_it_gives_and_stays_at_its_end() {
     let mut pool = pool(0x0d01_0031);

@@ -2,6 +2,7 @@
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::ops::{at_hand, parts};
+use crate::pool::access::view::ViewMut;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 
@@ -13,12 +14,12 @@ impl MemoryPoolMgr {
 
     /// Frees the objects for which `keep` returns false; returns how many that are.
     ///
-    /// Each free is all or nothing under a kill, the whole is not. `keep` is called for every object before the first
-    /// one is freed.
-    pub fn retain<T: PoolObject>(&mut self, mut keep: impl FnMut(Id<T>, &T) -> bool) -> usize {
-        let freed: Vec<Id<T>> =
-            self.iter::<T>().filter(|(id, object)| !keep(*id, object)).map(|(id, _)| id).collect();
-        freed.into_iter().filter(|id| self.free(*id)).count()
+    /// `keep` is called for every object before the first one is freed, so a panic in it frees none.
+    /// Each free is all or nothing under a kill, the whole is not: a kill leaves the objects of which
+    /// `keep` was true, and some of the others. The next call frees those. If all have to go at once,
+    /// free them in a [`tx`](Self::tx).
+    pub fn retain<T: PoolObject>(&mut self, keep: impl FnMut(Id<T>, &T) -> bool) -> usize {
+        self.try_view_mut::<T>().map_or(0, |mut view| view.retain(keep))
     }
 
     /// Frees all objects of a type; returns how many there were.
@@ -69,5 +70,22 @@ impl MemoryPoolMgr {
         at_hand(state, space)?;
         let typed = state.slots.typed_mut::<T>();
         typed.and_then(|mut typed| typed.alloc_made(make)).ok_or(AllocError::NotAdded(T::NAME))
+    }
+}
+
+impl<T: PoolObject> ViewMut<'_, T> {
+    /// Frees the objects for which `keep` returns false, as [`MemoryPoolMgr::retain`] does.
+    pub fn retain(&mut self, mut keep: impl FnMut(Id<T>, &T) -> bool) -> usize {
+        let freed: Vec<Id<T>> =
+            self.iter().filter(|(id, object)| !keep(*id, object)).map(|(id, _)| id).collect();
+        freed.into_iter().filter(|id| self.free(*id)).count()
+    }
+
+    fn free(&mut self, id: Id<T>) -> bool {
+        let Some(slot) = self.typed.free(id) else { return false };
+        if T::KEYED {
+            self.index.unlink(slot.key().load(), id.index());
+        }
+        true
     }
 }

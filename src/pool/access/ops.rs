@@ -81,7 +81,7 @@ impl MemoryPoolMgr {
     }
 
     #[inline(always)]
-    fn try_view_mut<T: PoolObject>(&mut self) -> Option<ViewMut<'_, T>> {
+    pub(crate) fn try_view_mut<T: PoolObject>(&mut self) -> Option<ViewMut<'_, T>> {
         if self.parts_marked {
             self.forget_parts();
         }

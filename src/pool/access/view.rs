@@ -97,7 +97,8 @@ impl<'a, T: PoolObject> View<'a, T> {
 
 /// Exclusive access to the objects of type `T`, which can be borrowed beside other types.
 ///
-/// It reads and writes objects. To allocate or free objects, borrow the pool as a whole.
+/// It reads and writes objects, and [`retain`](Self::retain) frees some. To allocate or free one
+/// object, borrow the pool as a whole.
 #[must_use]
 pub struct ViewMut<'a, T> {
     pub(crate) typed: TypedMut<'a, T>,
