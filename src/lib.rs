@@ -82,6 +82,8 @@
         clippy::unimplemented
     )
 )]
+// Windows has regions and no pools: much of what both use has no user there.
+#![cfg_attr(windows, allow(dead_code, unreachable_pub, unused_imports))]
 
 // The derive's paths (`::hotpool::…`) must resolve inside this crate, too.
 extern crate self as hotpool;
@@ -90,6 +92,7 @@ extern crate self as hotpool;
 #[cfg_attr(not(feature = "__internal_mutants"), allow(unreachable_pub))]
 pub mod commits;
 pub mod conf;
+#[cfg(unix)]
 pub mod inspect;
 mod layout;
 pub mod limits;
@@ -97,11 +100,16 @@ pub mod limits;
 #[cfg_attr(not(feature = "__internal_mutants"), allow(unreachable_pub))]
 pub mod mutants;
 pub mod object;
+#[cfg(unix)]
 pub mod pool;
+#[cfg(unix)]
 pub mod queue;
 mod region;
+#[cfg_attr(windows, path = "share/windows.rs")]
 pub mod share;
+#[cfg(unix)]
 pub mod sync;
+#[cfg_attr(windows, path = "sys/windows.rs")]
 mod sys;
 pub mod units;
 mod word;
@@ -109,10 +117,14 @@ mod word;
 pub use bytemuck;
 pub use conf::ConfMgr;
 pub use object::{Handle, Id, PoolObject, Ref};
+#[cfg(unix)]
 pub use pool::{AllocError, Forced, MemoryPoolMgr, PoolError, RefMut, ResumeReport, Tx, TxError};
-pub use share::{ShareMgr, StartMode};
+pub use share::ShareMgr;
+#[cfg(unix)]
+pub use share::StartMode;
 
 /// What the command, the fuzz targets and the tests of this crate need, and no program: it changes without notice.
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::object::{Fingerprint, TypeDesc, admit};

@@ -11,7 +11,6 @@ use crate::units::Bytes;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// The validated processes of one ini, as plain data. It opens no segment.
@@ -222,10 +221,21 @@ fn read_text(path: &Path) -> Result<String, ConfError> {
 fn read_some(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a named pipe would wait for a writer. The pipe of `<(...)` has no path of its own, so
     // it passes.
-    if fs::canonicalize(path).and_then(fs::metadata).is_ok_and(|found| found.file_type().is_fifo()) {
+    if fs::canonicalize(path).and_then(fs::metadata).is_ok_and(|found| is_pipe(&found)) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe, not a file"));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(limits::MAX_INI_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(unix)]
+fn is_pipe(found: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())
+}
+
+/// Windows has its pipes in a folder of their own, where no ini is.
+#[cfg(windows)]
+fn is_pipe(_found: &fs::Metadata) -> bool {
+    false
 }

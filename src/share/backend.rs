@@ -1,7 +1,9 @@
 //! The contract of a backend, which provides the memory of a pool.
 
+use super::memory::populate::populate;
 use super::segment::Segment;
 use crate::conf::BackendKind;
+use crate::region::Region;
 use crate::units::{Bytes, Key};
 use std::fmt;
 use std::fs::File;
@@ -95,6 +97,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// Returns `Unsupported` if the backend has no such pages.
     fn create_huge(&self, _key: Key, _bytes: u64, _mode: u32) -> io::Result<Segment> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives the first `bytes` bytes of a new segment, mapped as `span`, their memory or disk space.
+    fn reserve(&self, _key: Key, span: &Region, bytes: u64) -> io::Result<()> {
+        populate(span, 0, bytes)
     }
 
     /// Attaches the segment that `stat` has found.

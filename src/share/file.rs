@@ -1,10 +1,12 @@
 //! The backend `file`: one mapped file for each segment, in `Dir`.
 
 use super::backend::{Access, Backend, SegmentFacts, key_of_name, replaced, segment_name};
+use super::memory::populate::populate;
 use super::segment::Segment;
 use super::unlinked::Unlinked;
 use crate::conf::BackendKind;
-use crate::sys::{self, proc};
+use crate::region::Region;
+use crate::sys::{self, proc, sparse};
 use crate::units::{Bytes, Key};
 use memmap2::MmapOptions;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -72,6 +74,10 @@ impl Backend for FileBackend {
         }
         // Opened again under its name, because `/proc` shows mappings by that name.
         attach_file(&self.file_of(key), &facts_of(&file.metadata()?), Access::Write)
+    }
+
+    fn reserve(&self, key: Key, span: &Region, bytes: u64) -> io::Result<()> {
+        reserve_in_file(&self.file_of(key), span, bytes)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
@@ -162,6 +168,22 @@ pub(super) fn attach_file(path: &Path, facts: &SegmentFacts, access: Access) -> 
             Access::Read => map.map_raw_read_only(&file)?,
         }))
     })
+}
+
+/// Reserves the disk space of the first `bytes` bytes of the file at `path`, mapped as `span`.
+pub(super) fn reserve_in_file(path: &Path, span: &Region, bytes: u64) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let inode = file.metadata()?.ino();
+    if find_file(path)?.is_none_or(|facts| facts.id != inode) {
+        return Err(replaced());
+    }
+    match sparse::reserve(&file, 0, bytes) {
+        // The file system has no reservation: a write gives each page its space now.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => {
+            populate(span, 0, bytes)
+        }
+        answer => answer,
+    }
 }
 
 fn mapped(facts: &SegmentFacts) -> MmapOptions {

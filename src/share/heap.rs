@@ -7,6 +7,7 @@ use super::backend::{Access, Backend, SegmentFacts, replaced};
 use super::heap_memory::Memory;
 use super::segment::Segment;
 use crate::conf::BackendKind;
+use crate::region::Region;
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key};
 #[cfg(feature = "__internal_fuzzing")]
@@ -167,6 +168,11 @@ impl Backend for HeapBackend {
         let memory = Arc::new(Memory::new(bytes)?);
         registry.enter(key, mode, &memory);
         Ok(Segment::heap(memory))
+    }
+
+    /// Does nothing: only memory that other processes share is reserved.
+    fn reserve(&self, _key: Key, _span: &Region, _bytes: u64) -> io::Result<()> {
+        Ok(())
     }
 
     /// Attaches the segment; with [`Access::Read`] the caller promises not to write, because all

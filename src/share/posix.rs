@@ -4,10 +4,11 @@
 //! `/dev/shm`, where Linux keeps POSIX shared memory.
 
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
-use super::file::{attach_file, find_file, keys_in, open_file, remove_file, writers_of};
+use super::file::{attach_file, find_file, keys_in, open_file, remove_file, reserve_in_file, writers_of};
 use super::segment::Segment;
 use super::unlinked::Unlinked;
 use crate::conf::BackendKind;
+use crate::region::Region;
 use crate::units::Key;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::fs::{self, File, Permissions, TryLockError};
@@ -62,6 +63,10 @@ impl Backend for PosixBackend {
         let segment = Segment::kept(|| Ok(Segment::posix(keep(conf.create())?)))?;
         fs::set_permissions(path(key), Permissions::from_mode(mode & 0o777))?;
         Ok(segment)
+    }
+
+    fn reserve(&self, key: Key, span: &Region, bytes: u64) -> io::Result<()> {
+        reserve_in_file(&path(key), span, bytes)
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {

@@ -8,6 +8,7 @@
 //! that it lends is used inside the crate only while the segment exists (see `region.rs`).
 #![allow(unsafe_code)]
 
+use super::flush::Flush;
 use super::heap_memory::Memory;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::region::Region;
@@ -27,8 +28,8 @@ use std::sync::Arc;
 
 /// The object that keeps the memory mapped; it is only held for its drop.
 enum Mapping {
-    Sysv(#[expect(dead_code)] Attached),
-    Mmap(#[expect(dead_code)] MmapRaw),
+    Sysv(#[allow(dead_code, reason = "Windows has no such segments, and never reads it")] Attached),
+    Mmap(MmapRaw),
     Posix(#[expect(dead_code)] Shmem),
     Heap(#[expect(dead_code)] Arc<Memory>),
 }
@@ -125,6 +126,14 @@ impl Segment {
         mem::advise(&whole, 0, whole.len(), advice)
     }
 
+    /// Writes a range to the file of the segment. Memory without a file has nothing to write.
+    pub(crate) fn flush(&self, offset: u64, bytes: u64, how: Flush) -> io::Result<()> {
+        match &*self.mapping {
+            Mapping::Mmap(map) => how.write(map, offset, bytes),
+            Mapping::Sysv(_) | Mapping::Posix(_) | Mapping::Heap(_) => Ok(()),
+        }
+    }
+
     /// Returns the memory of the segment.
     pub(crate) fn region(&self) -> Region {
         self.region
@@ -150,8 +159,7 @@ impl Segment {
     /// attaches from then on.
     pub(crate) fn page(&self) -> u64 {
         *self.page.get_or_init(|| match self.address().is_multiple_of(HUGE_PAGE) {
-            true => pages::containing(&pages::mappings().unwrap_or_default(), self.address())
-                .map_or(PAGE, |mapping| mapping.page.max(PAGE)),
+            true => pages::size_at(self.address()),
             false => PAGE,
         })
     }

@@ -3,7 +3,7 @@
 //! # What the unsafe code here relies on
 //!
 //! `madvise`, `mlock2` and `mincore` are called only on ranges of a [`Region`], which begin at a
-//! page and are mapped while the region is in use, and so is `msync`, which changes no byte. `MADV_DONTFORK`, `MADV_DONTDUMP`,
+//! page and are mapped while the region is in use. `MADV_DONTFORK`, `MADV_DONTDUMP`,
 //! `MADV_HUGEPAGE`, `MADV_POPULATE_WRITE`, `mlock2` and `mincore` change no byte. `MADV_REMOVE`
 //! sets bytes to zero, which is a store like any other: segments are only accessed through atomics
 //! and raw pointers, and any bytes are a valid record.
@@ -105,33 +105,6 @@ pub(crate) fn resident(region: &Region, offset: u64, bytes: u64) -> io::Result<V
     // has room.
     match unsafe { libc::mincore(start.as_ptr().cast(), bytes as usize, pages.as_mut_ptr()) } {
         0 => Ok(pages.into_iter().map(|page| page & 1).collect()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Whether a flush waits until the file has the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flush {
-    /// Returns once they are written.
-    Sync,
-    /// Schedules the write.
-    Async,
-}
-
-/// Writes the pages of the range to the file of the mapping. Memory without a file has nothing to
-/// write.
-pub(crate) fn flush(region: &Region, offset: u64, bytes: u64, how: Flush) -> io::Result<()> {
-    if bytes == 0 {
-        return Ok(());
-    }
-    region.span(offset, bytes).map_err(|_| outside())?;
-    // The kernel takes whole pages.
-    let first = offset / crate::limits::PAGE * crate::limits::PAGE;
-    let start = region.span(first, bytes + (offset - first)).map_err(|_| outside())?;
-    let flag = if how == Flush::Sync { libc::MS_SYNC } else { libc::MS_ASYNC };
-    // SAFETY: inside a live mapping, whose bytes the call only reads.
-    match unsafe { libc::msync(start.as_ptr().cast(), (bytes + (offset - first)) as usize, flag) } {
-        0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }

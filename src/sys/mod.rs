@@ -14,11 +14,13 @@ pub(crate) mod pidfd;
 pub(crate) mod proc;
 pub(crate) mod sparse;
 pub(crate) mod sysv;
+mod wall;
 
 pub(crate) use clock::boot_nanos;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+pub(crate) use wall::{wall_nanos, wall_seconds};
 
 /// Whether the kernel must not be queried about processes.
 ///
@@ -31,22 +33,17 @@ pub(crate) fn pid() -> u32 {
     if BYTES_ONLY { 1 } else { std::process::id() }
 }
 
-/// Returns the nanoseconds of the wall clock since 1970.
-pub(crate) fn wall_nanos() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64)
-}
-
-/// Returns the seconds of the wall clock since 1970.
-pub(crate) fn wall_seconds() -> u64 {
-    wall_nanos() / 1_000_000_000
-}
-
 /// Returns two random words from the kernel.
 pub(crate) fn random_id() -> io::Result<[u64; 2]> {
     use std::io::Read;
     let mut words = [[0; 8]; 2];
-    std::fs::File::open("/dev/urandom")?.read_exact(words.as_flattened_mut())?;
+    File::open("/dev/urandom")?.read_exact(words.as_flattened_mut())?;
     Ok(words.map(u64::from_le_bytes))
+}
+
+/// Opens the device whose shared mapping is anonymous memory.
+pub(crate) fn zeros() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/zero")
 }
 
 /// Returns the name of a user from `/etc/passwd`; `None` if another service manages the users.
@@ -92,6 +89,6 @@ pub(crate) fn kernel_is_at_least(major: u32, minor: u32) -> bool {
 pub(crate) fn read_short(path: &str) -> io::Result<String> {
     use std::io::Read;
     let mut bytes = [0; 1024];
-    let read = std::fs::File::open(path)?.read(&mut bytes)?;
+    let read = File::open(path)?.read(&mut bytes)?;
     Ok(String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned())
 }

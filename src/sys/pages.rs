@@ -1,6 +1,6 @@
 //! The pages of mappings, as `/proc` and `/sys` report them.
 
-use crate::limits::HUGE_PAGE;
+use crate::limits::{HUGE_PAGE, PAGE};
 use std::fs;
 use std::io;
 
@@ -25,6 +25,11 @@ pub(crate) fn mappings() -> io::Result<Vec<Mapping>> {
 pub(crate) fn containing(mappings: &[Mapping], address: u64) -> Option<Mapping> {
     let next = mappings.partition_point(|mapping| mapping.start <= address);
     mappings.get(next.checked_sub(1)?).copied().filter(|mapping| address < mapping.end)
+}
+
+/// Returns the size in bytes of the pages at `address`; small pages if the kernel does not report it.
+pub(crate) fn size_at(address: u64) -> u64 {
+    containing(&mappings().unwrap_or_default(), address).map_or(PAGE, |mapping| mapping.page.max(PAGE))
 }
 
 fn parse(text: &str) -> Vec<Mapping> {

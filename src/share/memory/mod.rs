@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod pages;
+pub(crate) mod populate;
 pub(crate) mod prefault;
 pub(crate) mod residence;
 pub(crate) mod setting;

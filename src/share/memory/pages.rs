@@ -1,12 +1,13 @@
 //! The kind of pages of a pool's segments: requested at their creation, reported as they are.
 
-use crate::conf::{BackendKind, HugePages};
+use crate::conf::HugePages;
 use crate::limits::{HUGE_PAGE, PAGE};
 use crate::share::backend::Backend;
-use crate::share::error::{ShareError, system};
+use crate::share::error::ShareError;
 use crate::share::memory::error::MemoryError;
 use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
+use crate::share::small;
 use crate::sys::mem::Advice;
 use crate::sys::pages::{self, Mapping};
 use crate::units::{Bytes, Key};
@@ -70,13 +71,7 @@ pub(crate) fn create(
     bytes: u64,
     mode: u32,
 ) -> Result<Segment, ShareError> {
-    // The kernel sends SIGXFSZ for a file that grows beyond the limit, which ends the process.
-    let is_file = matches!(backend.kind(), BackendKind::Posix | BackendKind::File);
-    if is_file && pages::file_limit().is_some_and(|limit| bytes > limit) {
-        let too_large = io::Error::from_raw_os_error(libc::EFBIG);
-        return Err(system(key, bytes, "create")(too_large));
-    }
-    let small = || backend.create(key, bytes, mode).map_err(system(key, bytes, "create"));
+    let small = || small::create(backend, key, bytes, mode);
     let requested = setting.conf.huge_pages;
     if requested == HugePages::Off {
         return small();

@@ -1,14 +1,12 @@
 //! Prefault: populates every page of a pool before the server is ready, with all processors and
 //! progress messages.
 
-use crate::limits::PAGE;
 use crate::region::Region;
 use crate::share::memory::error::MemoryError;
+use crate::share::memory::populate::populate;
 use crate::share::memory::setting::Setting;
 use crate::share::segment::Segment;
-use crate::sys::mem;
 use crate::units::{Bytes, Key};
-use crate::word::Word;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -124,25 +122,6 @@ fn work(pieces: &[Piece], progress: &Progress, after_each: &mut dyn FnMut()) {
     }
 }
 
-/// Gives memory to every page of a range of shared memory.
-pub(crate) fn populate(region: &Region, offset: u64, bytes: u64) -> io::Result<()> {
-    if !mem::try_populate(region, offset, bytes)? {
-        touch(region, offset, bytes);
-    }
-    Ok(())
-}
-
-/// Populates a range on kernels before 5.14, which lack the call.
-///
-/// A read populates a page of shared memory, too. Out of memory is a SIGBUS there, as at any store.
-fn touch(region: &Region, offset: u64, bytes: u64) {
-    for offset in (offset..offset + bytes).step_by(PAGE as usize) {
-        if let Ok(word) = region.at::<Word>(offset) {
-            std::hint::black_box(word.load());
-        }
-    }
-}
-
 /// The progress messages, at most one per second.
 struct Words {
     last: Instant,
@@ -194,20 +173,5 @@ mod tests {
             end += piece.bytes;
         }
         assert_eq!(end, bytes);
-    }
-
-    /// Tests the path for kernels that lack the call.
-    #[test]
-    fn a_touch_gives_a_page_its_memory_and_changes_no_byte() {
-        let bench = Bench::new();
-        let segment = bench.home.open().create(bench.base(), 1 << 20, 0o600).unwrap();
-        segment.region().at::<Word>(4096).unwrap().store(7);
-        let facts = bench.facts().segment.unwrap();
-        let resident =
-            || crate::share::MemoryTable::read(&bench.home).unwrap().of(&facts).unwrap().resident.0;
-        assert!(resident() < 1 << 20);
-        cut(bench.base(), segment.region()).for_each(|piece| touch(&piece.region, piece.offset, piece.bytes));
-        assert_eq!(resident(), 1 << 20);
-        assert_eq!(segment.region().at::<Word>(4096).unwrap().load(), 7);
     }
 }

@@ -4,9 +4,9 @@ use super::error::RegionError;
 use super::manager::{ShareMgr, whole_pages};
 use super::view::{Region, RegionView};
 use crate::limits::{MAX_BLOCK_BYTES, PAGE};
-use crate::share::memory::prefault;
+use crate::share::memory::populate::populate;
 use crate::sys::guard::{Guard, guarded, span};
-use crate::sys::{pages, sparse};
+use crate::sys::{self, pages, sparse};
 use crate::units::Bytes;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
@@ -23,13 +23,11 @@ impl ShareMgr {
     pub fn anonymous(bytes: Bytes) -> Result<Region, RegionError> {
         let bytes = whole_pages(bytes, 1)?;
         let refused = |call| move |source| RegionError::Memory { call, bytes, source };
-        // A shared mapping of this device is anonymous memory.
-        let zeros = OpenOptions::new().read(true).write(true).open("/dev/zero");
-        let zeros = zeros.map_err(refused("open /dev/zero for"))?;
+        let zeros = sys::zeros().map_err(refused("open a file of zeros for"))?;
         let map = || MmapOptions::new().len(bytes as usize).map_raw(&zeros);
         let (map, guard) = guarded(map, span).map_err(refused("map"))?;
         let region = Region::new(RegionView::map(map, guard, bytes)?);
-        prefault::populate(&region.data(), 0, bytes).map_err(refused("populate"))?;
+        populate(&region.data(), 0, bytes).map_err(refused("populate"))?;
         Ok(region)
     }
 }

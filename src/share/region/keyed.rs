@@ -6,20 +6,17 @@ use super::keys::RegionKeys;
 use super::turn::Turn;
 use super::view::{Named, Region, RegionView};
 use crate::conf::BackendKind;
-use crate::region::{OutOfBounds, Region as Span};
+use crate::region::OutOfBounds;
 use crate::share::backend::{Access, Backend, SegmentFacts, replaced};
 use crate::share::blank;
 use crate::share::error::{ShareError, system};
-use crate::share::memory::setting::Setting;
-use crate::share::memory::{pages, prefault};
 use crate::share::segment::Segment;
+use crate::share::small;
 use crate::sys::guard::guarded;
-use crate::sys::{sparse, sysv};
+use crate::sys::sysv;
 use crate::units::Key;
 use crate::word::{Word, read_before};
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, Read};
 
 const MODE: u32 = 0o600;
 
@@ -94,10 +91,10 @@ fn head_of(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> io::Result<
     let mut words = Words::default();
     if backend.path(key).is_some() {
         // A read through a mapping would populate a hole of a file, and the disk may be full.
-        let file = backend.file(key, facts).ok_or_else(replaced)?;
+        let mut file = backend.file(key, facts).ok_or_else(replaced)?;
         let mut bytes = [0; size_of::<Words>()];
         let mut at = 0;
-        while let read @ 1.. = file.read_at(bytes.get_mut(at..).unwrap_or_default(), at as u64)? {
+        while let read @ 1.. = file.read(bytes.get_mut(at..).unwrap_or_default())? {
             at += read;
         }
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -159,7 +156,7 @@ pub(super) fn make(
     old: Option<&Region>,
 ) -> Result<(), RegionError> {
     let (key, bytes) = (identity.key, HEAD_BYTES + identity.bytes);
-    let made = pages::create(backend, &Setting::default(), key, bytes, MODE);
+    let made = small::create(backend, key, bytes, MODE);
     let segment = made.map_err(|error| refused(backend, error))?;
     fill(backend, &segment, identity, old).inspect_err(|_| {
         // A failed creation removes its segment, which no other process has seen.
@@ -179,7 +176,8 @@ fn fill(
     let outside = |OutOfBounds| foreign(key, "its segment is too short");
     let head = span.at::<Head>(0).map_err(outside)?;
     let reserve = |bytes| {
-        reserve(backend, key, &span, bytes)
+        backend
+            .reserve(key, &span, bytes)
             .map_err(|error| refused(backend, system(key, span.len(), "populate")(error)))
     };
     // The first store needs the memory of its page.
@@ -192,32 +190,6 @@ fn fill(
     identity.fill(&head);
     head.stage.store(WHOLE);
     Ok(())
-}
-
-/// Populates the first `bytes` bytes of a new segment, or reserves their disk space.
-fn reserve(backend: &dyn Backend, key: Key, span: &Span, bytes: u64) -> io::Result<()> {
-    let Some(path) = backend.path(key) else {
-        return match backend.kind() {
-            BackendKind::Heap => Ok(()),
-            _ => prefault::populate(span, 0, bytes),
-        };
-    };
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    is_found(backend, key, &file)?;
-    match sparse::reserve(&file, 0, bytes) {
-        // The file system has no reservation: a write gives each page its space now.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => {
-            prefault::populate(span, 0, bytes)
-        }
-        answer => answer,
-    }
-}
-
-fn is_found(backend: &dyn Backend, key: Key, file: &File) -> io::Result<()> {
-    match backend.find(key)? {
-        Some(facts) if facts.id == file.metadata()?.ino() => Ok(()),
-        _ => Err(replaced()),
-    }
 }
 
 /// Maps a whole region; returns `None` if it was removed since it was found.

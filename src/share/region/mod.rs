@@ -10,6 +10,7 @@ mod head;
 mod keyed;
 mod keys;
 mod manager;
+#[cfg_attr(windows, path = "turn_windows.rs")]
 mod turn;
 mod view;
 

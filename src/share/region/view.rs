@@ -14,12 +14,13 @@ use super::error::RegionError;
 use super::head::{HEAD_BYTES, Head, Identity, REMOVED};
 use super::keys::RegionKeys;
 use crate::region::{At, Region as Span};
+use crate::share::flush::Flush;
 use crate::share::segment::Segment;
 use crate::sys::guard::Guard;
-use crate::sys::mem::{self, Flush};
 use bytemuck::Pod;
 use memmap2::MmapRaw;
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -27,9 +28,19 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// The memory that a region keeps mapped.
 pub(super) enum Memory {
     /// A named region, whose mapping forked children do not inherit.
-    Segment(#[expect(dead_code, reason = "kept until the drop")] Segment),
+    Segment(Segment),
     /// Anonymous memory or a file, which forked children inherit.
-    Map(#[expect(dead_code, reason = "kept until the drop")] MmapRaw),
+    Map(MmapRaw),
+}
+
+impl Memory {
+    /// Writes a range to the file of the memory, if it has one.
+    fn flush(&self, at: u64, bytes: u64, how: Flush) -> io::Result<()> {
+        match self {
+            Memory::Segment(segment) => segment.flush(HEAD_BYTES + at, bytes, how),
+            Memory::Map(map) => how.write(map, at, bytes),
+        }
+    }
 }
 
 /// The properties that the head of a named region records.
@@ -56,12 +67,13 @@ pub struct RegionView {
     data: Span,
     named: Option<Named>,
     _guard: Option<Guard>,
-    _memory: Memory,
+    memory: Memory,
 }
 
 // SAFETY: a mapping belongs to the process and not to a thread, and the memory itself is only dropped.
 unsafe impl Send for RegionView {}
-// SAFETY: all access through a shared reference goes through atomics, or is unsafe.
+// SAFETY: all access through a shared reference goes through atomics, or is unsafe. A flush changes
+// no byte, and threads may flush at once.
 unsafe impl Sync for RegionView {}
 
 impl RegionView {
@@ -73,7 +85,7 @@ impl RegionView {
         let start = all.span(HEAD_BYTES, bytes).map_err(outside)?;
         // SAFETY: the segment keeps it mapped, is owned by the view, and the head is a whole page.
         let data = unsafe { Span::new(start, bytes) };
-        Ok(RegionView { data, named: Some(named), _guard: guard, _memory: Memory::Segment(segment) })
+        Ok(RegionView { data, named: Some(named), _guard: guard, memory: Memory::Segment(segment) })
     }
 
     /// Returns the view of anonymous memory or a file, of which `bytes` bytes are reachable.
@@ -83,7 +95,7 @@ impl RegionView {
         let start = start.ok_or(RegionError::OutOfRange { at: 0, bytes, len })?;
         // SAFETY: the map is at least that long, begins at a page, and is owned by the view.
         let data = unsafe { Span::new(start, bytes) };
-        Ok(RegionView { data, named: None, _guard: Some(guard), _memory: Memory::Map(map) })
+        Ok(RegionView { data, named: None, _guard: Some(guard), memory: Memory::Map(map) })
     }
 
     /// Returns the length in bytes.
@@ -281,7 +293,7 @@ impl Region {
     fn flush_as(&self, at: u64, bytes: u64, how: Flush) -> Result<(), RegionError> {
         self.span(at, bytes)?;
         let refused = |source| RegionError::Memory { call: "flush", bytes, source };
-        mem::flush(&self.view.data, at, bytes, how).map_err(refused)
+        self.view.memory.flush(at, bytes, how).map_err(refused)
     }
 
     /// Copies the first bytes of this region into another. Other processes see the copy word by
