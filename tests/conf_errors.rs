@@ -806,6 +806,51 @@ fn a_queue_larger_than_a_segment() {
     ");
 }
 
+/// Returns the report for a queue with a payload area.
+fn payload_mistake(value: &str) -> String {
+    queue_mistake("MessageSize = 256", &format!("MessageSize = 256\nPayloadBytes = {value}"))
+}
+
+#[test]
+fn a_payload_area_out_of_range() {
+    assert_snapshot!(payload_mistake("2048G"), @r#"
+    out-of-range
+      a.ini:22:16: [queue.moves] PayloadBytes: "2048G" is out of range; expected 1 to 1024G
+    "#);
+}
+
+#[test]
+fn a_payload_area_that_no_message_needs() {
+    assert_snapshot!(payload_mistake("256"), @r#"
+    payload-too-small
+      a.ini:22:16: [queue.moves] PayloadBytes: is 256, and MessageSize is 256: no message needs it; raise it or remove it
+    ");
+    assert!(ConfMgr::parse(&format!("{SOUND}{}PayloadBytes = 257\n", QUEUE), "a.ini").is_ok());
+}
+
+#[test]
+fn payload_areas_larger_than_a_segment() {
+    let two = QUEUE.replacen("Writers = zone", "PayloadBytes = 513G\nWriters = zone, world", 1);
+    assert_snapshot!(report(&format!("{SOUND}{two}")), @"
+    payload-too-big
+      a.ini:22:16: [queue.moves] PayloadBytes: the messages and 2 areas of this size need 1027G, and a segment has at most 1024G; lower it
+    ");
+}
+
+#[test]
+fn a_payload_area_of_the_last_value() {
+    let latest = QUEUE.replacen("channel", "latest", 1).replacen("Writers", "PayloadBytes = 1M\nWriters", 1);
+    assert_snapshot!(report(&format!("{SOUND}{latest}")), @"
+    payload-unused
+      a.ini:22:16: [queue.moves] PayloadBytes: does not apply to Kind = latest: a writer that dies must leave the last value whole; remove it and raise MessageSize
+    ");
+    for kind in ["broadcast", "channel", "work"] {
+        let queue = QUEUE.replacen("channel", kind, 1).replacen("Writers", "PayloadBytes = 1M\nWriters", 1);
+        let conf = ConfMgr::parse(&format!("{SOUND}{queue}"), "a.ini").unwrap();
+        assert_eq!(conf.queue("moves").unwrap().payload_bytes.0, 1 << 20, "{kind}");
+    }
+}
+
 #[test]
 fn a_queue_that_is_not_there() {
     let conf = ConfMgr::parse(&format!("{SOUND}{QUEUE}"), "a.ini").unwrap();

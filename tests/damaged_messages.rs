@@ -34,7 +34,7 @@ impl Drop for Own {
 /// Every operation that changes no bytes, in an order in which each can do something.
 fn steps(kind: Kind) -> Vec<u8> {
     match kind {
-        Kind::Channel | Kind::Broadcast | Kind::Lossy => {
+        Kind::Channel | Kind::Broadcast | Kind::Lossy | Kind::LargeChannel | Kind::LargeBroadcast => {
             let once = [4, 7, 0, 5, 1, 6, 7, 2, 3, 8, 9, 10, 11, 12];
             let both = once.iter().flat_map(|step| [*step, step | 0x80]);
             both.clone().chain(both).collect()
@@ -43,7 +43,7 @@ fn steps(kind: Kind) -> Vec<u8> {
             let once = [1, 2, 0, 3, 4, 2, 5];
             once.iter().flat_map(|step| [*step, step | 0x80]).collect()
         }
-        Kind::Work => {
+        Kind::Work | Kind::LargeWork => {
             let once = [2, 0, 3, 5, 1, 4, 7, 2, 6, 8, 3];
             let both = once.iter().flat_map(|step| [*step, step | 0x80]);
             both.clone().chain(both).collect()
@@ -76,7 +76,7 @@ fn each_damaged_word_leads_to_an_error_or_a_result() {
                         continue;
                     }
                     raw.change(index, change);
-                    if seals && index < 13 {
+                    if seals && index < 14 {
                         raw.seal();
                     } else if seals {
                         continue;

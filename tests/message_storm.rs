@@ -3,7 +3,7 @@
 //!
 //! Four writers, and then a single one, send as fast as they can, and four readers check each
 //! message: no torn one, no gap and no repetition that is not announced, each writer's messages in
-//! order. Three consumers share a work queue, and two readers follow the last value of a queue. The
+//! order. A quarter of the messages lie in the payload areas of their writers. Three consumers share a work queue, and two readers follow the last value of a queue. The
 //! parent kills one of them at a random moment, stops another for a while, and starts a successor. A
 //! lock guards two counters at the same time. `HOTPOOL_ROUNDS` and `HOTPOOL_SEED` choose how many,
 //! and which.
@@ -12,8 +12,9 @@ mod messages;
 
 use fastrand::Rng;
 use hotpool::conf::{QueueConf, QueueKind};
-use hotpool::queue::{Latest, Receiver, RecvError, SendError, Sender, WorkQueue, verify_idle};
+use hotpool::queue::{Latest, Payload, Receiver, RecvError, SendError, Sender, WorkQueue, verify_idle};
 use hotpool::sync::{LockError, Mutex, RwLock};
+use hotpool::units::Bytes;
 use messages::{Lock, Other, Queue, board};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -32,11 +33,29 @@ const NO_HANG: Duration = Duration::from_secs(60);
 
 type Words = [u64; 8];
 
+/// Size of the messages that lie in the ring; the larger ones lie in the payload areas.
+const SMALL: u64 = 64;
+/// Bytes of the payload area of each writer: for three of the largest messages.
+const PAYLOAD: u64 = 6 << 10;
+/// Words of the largest message.
+const MOST_WORDS: u64 = 250;
+
 fn words(writer: u64, clock: u64) -> Words {
     let value = writer << 48 | clock;
     std::array::from_fn(|n| {
         value.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.wrapping_add(n as u64 * 2)) ^ n as u64
     })
+}
+
+/// Returns a message: its length and all its bytes follow from its writer and number. Three of four
+/// lie in the ring.
+fn bytes(writer: u64, clock: u64) -> Vec<u8> {
+    let value = writer << 48 | clock;
+    let mixed = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let most = if mixed >> 32 & 3 < 3 { SMALL / 8 } else { MOST_WORDS };
+    let words = 1 + (mixed >> 40) % most;
+    let word = |n: u64| value.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.wrapping_add(n * 2)) ^ n;
+    (0..words).flat_map(|n| word(n).to_le_bytes()).collect()
 }
 
 /// What outlives the processes.
@@ -86,9 +105,14 @@ fn main() {
 /// Runs a storm over queues of their own.
 fn run(writers: usize, seed: u64, rounds: u64) -> Result<(), String> {
     let began = Instant::now();
-    let channel = Queue::bytes(QueueKind::Channel, 32, 64, &NAMES[..writers], &NAMES);
-    let broadcast = Queue::bytes(QueueKind::Broadcast, 32, 64, &NAMES[..writers], &NAMES);
-    let work = Queue::bytes(QueueKind::Work, 32, 64, &NAMES[..writers], &WORKERS);
+    let with_payload = |kind, readers: &[&str]| {
+        let mut queue = Queue::bytes(kind, 32, SMALL, &NAMES[..writers], readers);
+        queue.conf.payload_bytes = Bytes(PAYLOAD);
+        queue
+    };
+    let channel = with_payload(QueueKind::Channel, &NAMES);
+    let broadcast = with_payload(QueueKind::Broadcast, &NAMES);
+    let work = with_payload(QueueKind::Work, &WORKERS);
     let latest = Queue::bytes(QueueKind::Latest, 4, 64, &NAMES[..writers], &FOLLOWERS);
     let (lock, shared) = (Lock::new(&LOCKERS), Lock::new(&LOCKERS));
     let words = board(2 * (2 * READERS + READERS * WRITERS) + 3);
@@ -184,7 +208,7 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
         ends_well(&mut all[n]).map_err(|what| format!("member {n}: {what}"))?;
     }
     let sent: u64 =
-        (0..world.writers).map(|n| Sender::<Words>::open(&world.channel, NAMES[n]).unwrap().sent()).sum();
+        (0..world.writers).map(|n| Sender::<[u8]>::open(&world.channel, NAMES[n]).unwrap().sent()).sum();
     world.board.stop.store(2, SeqCst);
     for (n, member) in all.iter_mut().enumerate().skip(world.writers).take(takers) {
         ends_well(member).map_err(|what| format!("member {n}: {what}"))?;
@@ -198,13 +222,13 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
         }
     }
     let sent_wide: u64 =
-        (0..world.writers).map(|n| Sender::<Words>::open(&world.broadcast, NAMES[n]).unwrap().sent()).sum();
+        (0..world.writers).map(|n| Sender::<[u8]>::open(&world.broadcast, NAMES[n]).unwrap().sent()).sum();
     for (n, checked) in world.board.checked[1].iter().enumerate() {
         if checked.load(SeqCst) != sent_wide {
             return Err(format!("{sent_wide} were sent to all, reader {n} counts {}", checked.load(SeqCst)));
         }
     }
-    let (worked, newest) = (sent_to(&world.work), sent_to(&world.latest));
+    let (worked, newest) = (sent_to::<[u8]>(&world.work), sent_to::<Words>(&world.latest));
     for id in worked.saturating_sub(RECORDS)..worked {
         if world.board.done[(id % RECORDS) as usize].load(SeqCst) != id + 1 {
             return Err(format!("{worked} messages were sent to the consumers, and {id} was not done"));
@@ -227,8 +251,8 @@ fn storm(world: &World, seed: u64, rounds: u64) -> Result<u64, String> {
     Ok(sent + sent_wide + worked + newest)
 }
 
-fn sent_to(conf: &QueueConf) -> u64 {
-    conf.writers.iter().map(|name| Sender::<Words>::open(conf, name).unwrap().sent()).sum()
+fn sent_to<T: Payload + ?Sized>(conf: &QueueConf) -> u64 {
+    conf.writers.iter().map(|name| Sender::<T>::open(conf, name).unwrap().sent()).sum()
 }
 
 fn ends_well(member: &mut Other) -> Result<(), String> {
@@ -239,21 +263,21 @@ fn ends_well(member: &mut Other) -> Result<(), String> {
 }
 
 fn write(world: &World, n: usize) -> Result<(), String> {
-    let mut tx: Sender<Words> = Sender::open(&world.channel, NAMES[n]).map_err(|error| error.to_string())?;
-    let mut wide: Sender<Words> =
+    let mut tx: Sender<[u8]> = Sender::open(&world.channel, NAMES[n]).map_err(|error| error.to_string())?;
+    let mut wide: Sender<[u8]> =
         Sender::open(&world.broadcast, NAMES[n]).map_err(|error| error.to_string())?;
-    let mut work: Sender<Words> = Sender::open(&world.work, NAMES[n]).map_err(|error| error.to_string())?;
+    let mut work: Sender<[u8]> = Sender::open(&world.work, NAMES[n]).map_err(|error| error.to_string())?;
     let mut last: Sender<Words> = Sender::open(&world.latest, NAMES[n]).map_err(|error| error.to_string())?;
     while world.board.stop.load(SeqCst) == 0 {
         last.send(&words(n as u64, last.sent() + 1)).map_err(|error| error.to_string())?;
-        let next = words(n as u64, work.sent() + 1);
+        let next = bytes(n as u64, work.sent() + 1);
         match work.send_timeout(&next, Duration::from_millis(20)) {
             Ok(_) | Err(SendError::TimedOut) => {}
             Err(error) => return Err(error.to_string()),
         }
-        let next = words(n as u64, wide.sent() + 1);
+        let next = bytes(n as u64, wide.sent() + 1);
         wide.send(&next).map_err(|error| error.to_string())?;
-        let next = words(n as u64, tx.sent() + 1);
+        let next = bytes(n as u64, tx.sent() + 1);
         match tx.send_timeout(&next, Duration::from_millis(20)) {
             Ok(_) | Err(SendError::TimedOut) => {}
             Err(error) => return Err(error.to_string()),
@@ -267,7 +291,7 @@ fn read(world: &World, n: usize, queue: usize) -> Result<(), String> {
     let conf = [&world.channel, &world.broadcast][queue];
     let checked = &world.board.checked[queue][n];
     let clocks = &world.board.clocks[queue][n * WRITERS..(n + 1) * WRITERS];
-    let mut rx: Receiver<Words> = Receiver::open(conf, NAMES[n]).map_err(|error| error.to_string())?;
+    let mut rx: Receiver<[u8]> = Receiver::open(conf, NAMES[n]).map_err(|error| error.to_string())?;
     let gap = &world.board.gaps[queue][n];
     let mut at = rx.next_id();
     let before = checked.load(SeqCst);
@@ -295,7 +319,7 @@ fn read(world: &World, n: usize, queue: usize) -> Result<(), String> {
         if meta.id != at || again && !meta.redelivered {
             return Err(format!("{meta:?}, and {at} was to be next; {before} were checked"));
         }
-        if message.value != words(meta.writer.into(), meta.clock) {
+        if message.value != bytes(meta.writer.into(), meta.clock) {
             return Err(format!("{meta:?} is torn: {:x?}", message.value));
         }
         let clock = &clocks[meta.writer as usize];
@@ -314,7 +338,7 @@ fn read(world: &World, n: usize, queue: usize) -> Result<(), String> {
 
 /// Does the messages of the work queue: each once, or again with a mark.
 fn consume(world: &World, n: usize) -> Result<(), String> {
-    let mut work: WorkQueue<Words> =
+    let mut work: WorkQueue<[u8]> =
         WorkQueue::open(&world.work, WORKERS[n]).map_err(|error| error.to_string())?;
     loop {
         let message = match work.recv_timeout(Duration::from_millis(20)) {
@@ -324,7 +348,7 @@ fn consume(world: &World, n: usize) -> Result<(), String> {
             Err(error) => return Err(error.to_string()),
         };
         let meta = message.meta;
-        if message.value != words(meta.writer.into(), meta.clock) {
+        if message.value != bytes(meta.writer.into(), meta.clock) {
             return Err(format!("{meta:?} is torn: {:x?}", message.value));
         }
         let before = world.board.done[(meta.id % RECORDS) as usize].swap(meta.id + 1, SeqCst);

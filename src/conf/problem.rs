@@ -458,6 +458,34 @@ pub enum ProblemKind {
         /// Largest segment.
         max: Bytes,
     },
+    /// A queue of the last value has a payload area.
+    #[error(
+        "does not apply to Kind = latest: a writer that dies must leave the last value whole; remove it and \
+         raise MessageSize"
+    )]
+    PayloadUnused,
+    /// The payload area of a queue is not larger than its messages in the ring.
+    #[error("is {payload}, and MessageSize is {message}: no message needs it; raise it or remove it")]
+    PayloadTooSmall {
+        /// `PayloadBytes`.
+        payload: Bytes,
+        /// `MessageSize`.
+        message: Bytes,
+    },
+    /// The payload areas of a queue do not fit a segment.
+    #[error(
+        "the messages and {} of this size need {needed}, and a segment has at most {max}; lower it",
+        plural(*writers as u64, "area"),
+        needed = rounded(*needed, u64::div_ceil)
+    )]
+    PayloadTooBig {
+        /// Number of writers; each has an area.
+        writers: usize,
+        /// Bytes of the messages and all areas.
+        needed: Bytes,
+        /// Largest segment.
+        max: Bytes,
+    },
     /// The ini has no queue with the requested name.
     #[error("has no queue {asked}{}; its queues are {}", did_you_mean(nearest), listed(names))]
     NoSuchQueue {
@@ -533,6 +561,9 @@ impl ProblemKind {
             MemberNotListed { .. } => "member-not-listed",
             PolicyUnused => "policy-unused",
             QueueTooBig { .. } => "queue-too-big",
+            PayloadUnused => "payload-unused",
+            PayloadTooSmall { .. } => "payload-too-small",
+            PayloadTooBig { .. } => "payload-too-big",
             NoSuchQueue { .. } => "no-such-queue",
             NoSuchProcess { .. } => "no-such-process",
         }

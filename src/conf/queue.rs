@@ -84,8 +84,10 @@ pub struct QueueConf {
     pub kind: QueueKind,
     /// Messages it has room for.
     pub capacity: u32,
-    /// Size of the largest message.
+    /// Size of the largest message that takes no bytes of `payload_bytes`.
     pub message_bytes: Bytes,
+    /// Bytes of each writer for messages that are larger than that; 0 if there are none.
+    pub payload_bytes: Bytes,
     /// The processes that send.
     pub writers: Vec<String>,
     /// The processes that receive. They count from the moment that the queue is made.
@@ -119,6 +121,7 @@ impl QueueConf {
             kind,
             capacity,
             message_bytes,
+            payload_bytes: Bytes(0),
             writers: Vec::new(),
             readers: Vec::new(),
             on_dead: OnDead::default(),

@@ -18,11 +18,23 @@ use std::time::Duration;
 pub(super) const PREFIX: &str = "queue";
 
 /// The keys of a queue, in the order in which they are documented.
-pub(crate) const QUEUE_KEYS: &[&str] =
-    &["Key", "Kind", "Capacity", "MessageSize", "Writers", "Readers", "OnDead", "OnSlow", "Mode", "WaitMs"];
+pub(crate) const QUEUE_KEYS: &[&str] = &[
+    "Key",
+    "Kind",
+    "Capacity",
+    "MessageSize",
+    "PayloadBytes",
+    "Writers",
+    "Readers",
+    "OnDead",
+    "OnSlow",
+    "Mode",
+    "WaitMs",
+];
 
 const CAPACITY: RangeInclusive<u32> = 1..=limits::MAX_CHUNKS as u32 - limits::MAX_MEMBERS as u32;
 const MESSAGE_SIZE: RangeInclusive<Bytes> = Bytes(1)..=Bytes(limits::MAX_MESSAGE_BYTES);
+const PAYLOAD: RangeInclusive<Bytes> = Bytes(1)..=Bytes(limits::MAX_BLOCK_BYTES);
 const HOLD_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// Reads one queue; returns `None` if a part of it is invalid. Adds its key to `keys` in either
@@ -47,6 +59,11 @@ pub(super) fn queue(
     let capacity = capacity.and_then(|spot| report.keep(spot, values::number(spot.span.text, &CAPACITY)));
     let size_at = fields.require("MessageSize", "MessageSize = 256", report);
     let size = size_at.and_then(|spot| report.keep(spot, values::bytes(spot.span.text, &MESSAGE_SIZE)));
+    let payload_at = fields.get("PayloadBytes");
+    let payload = match payload_at {
+        Some(spot) => report.keep(spot, values::bytes(spot.span.text, &PAYLOAD)),
+        None => Some(Bytes(0)),
+    };
     let writers = members(fields.require("Writers", "Writers = zone", report), processes, report);
     let readers = members(fields.require("Readers", "Readers = world", report), processes, report);
     let on_dead = fields.optional("OnDead", OnDead::Hold, self::on_dead, report);
@@ -64,12 +81,13 @@ pub(super) fn queue(
     if let (Some(capacity), Some(size), Some(spot)) = (capacity, size, size_at) {
         report.keep(spot, fits(capacity, size))?;
     }
-    Some(QueueConf {
+    let conf = QueueConf {
         name: name?.to_owned(),
         key: key?,
         kind: kind?,
         capacity: capacity?,
         message_bytes: size?,
+        payload_bytes: payload?,
         writers: writers?,
         readers: readers?,
         on_dead: on_dead?,
@@ -77,7 +95,11 @@ pub(super) fn queue(
         mode: mode?,
         wait_ms: wait_ms?,
         place: report.place(Spot::section(section.name)),
-    })
+    };
+    if let Some(spot) = payload_at {
+        report.keep(spot, payload_fits(&conf))?;
+    }
+    Some(conf)
 }
 
 /// Checks that the messages of a queue fit the largest segment.
@@ -85,6 +107,21 @@ fn fits(capacity: u32, size: Bytes) -> Result<(), ProblemKind> {
     let needed = Bytes(size.0.saturating_mul(capacity.into()));
     let max = Bytes(limits::MAX_BLOCK_BYTES);
     if needed > max { Err(ProblemKind::QueueTooBig { capacity, needed, max }) } else { Ok(()) }
+}
+
+/// Checks that the payload area of each writer is of use, and that all of them fit the largest segment.
+fn payload_fits(conf: &QueueConf) -> Result<(), ProblemKind> {
+    let (payload, message, writers) = (conf.payload_bytes, conf.message_bytes, conf.writers.len());
+    if conf.kind == QueueKind::Latest {
+        return Err(ProblemKind::PayloadUnused);
+    }
+    if payload <= message {
+        return Err(ProblemKind::PayloadTooSmall { payload, message });
+    }
+    let areas = payload.0.saturating_mul(writers as u64);
+    let needed = Bytes(message.0.saturating_mul(conf.capacity.into()).saturating_add(areas));
+    let max = Bytes(limits::MAX_BLOCK_BYTES);
+    if needed > max { Err(ProblemKind::PayloadTooBig { writers, needed, max }) } else { Ok(()) }
 }
 
 /// Reads a list of processes.

@@ -120,6 +120,8 @@ rules! {
     EarlierLap: "a place went back to an earlier lap",
     MessageNumber: "a message does not have the number of its place",
     MessageLength: "a message has another length",
+    PayloadOutside: "a message lies outside the payload area of its writer",
+    PayloadTwice: "two messages have the same bytes of a payload area",
     HeldMessage: "a message that a consumer has is not there",
     HeldByOther: "another consumer has the message of this one",
     Read: "a reader has read more messages than there can be",

@@ -9,14 +9,16 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// A reader has not read the oldest message yet.
+    /// A reader has not read the oldest message yet, or a message whose bytes are needed.
     #[error("the queue is full, and a reader that writers wait for has not read its oldest message")]
     Full,
     /// A reader had not read the oldest message when the deadline passed.
     #[error("the queue stayed full until the deadline")]
     TimedOut,
     /// The message is longer than the configuration allows.
-    #[error("a message of {found} bytes is longer than the {max} bytes that MessageSize has room for")]
+    #[error(
+        "a message of {found} bytes is longer than the {max} bytes that MessageSize or PayloadBytes have room for"
+    )]
     TooLong {
         /// Length of the message in bytes.
         found: u64,
@@ -78,9 +80,10 @@ pub enum RecvError {
     /// The reader has received in transactions of another pool.
     #[error("this reader has received in transactions of another pool, which has its position")]
     OtherPool,
-    /// The transaction has received this many messages, which is all that the queue has room for.
-    /// No message can come before it commits.
-    #[error("the transaction has received {}, and the queue has room for no more: commit it first", plural(*.0, "message"))]
+    /// The transaction has received this many messages, and no message may come before it commits:
+    /// these are all that the queue has room for, or writers need bytes of `PayloadBytes` that one of
+    /// them has.
+    #[error("the transaction has received {}, and the queue may have room for no more: commit it first", plural(*.0, "message"))]
     Uncommitted(u64),
 }
 

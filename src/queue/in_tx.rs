@@ -175,10 +175,19 @@ impl<T: Payload + ?Sized> Receiver<T> {
         }
     }
 
+    /// Returns whether the next message was not sent yet, and writers may wait for bytes of messages
+    /// that this transaction has received.
+    fn keeps_bytes(&self, position: &Position) -> bool {
+        self.ring.policy.gates
+            && self.ring.shape.payload_bytes != 0
+            && self.is_empty()
+            && (position.committed..self.at).any(|number| self.ring.is_large(number))
+    }
+
     /// Checks that a message can come before the transaction ends.
     fn can_come(&self, position: &Position) -> Result<(), RecvError> {
         let taken = self.at.saturating_sub(position.committed);
         let is_all = self.ring.policy.gates && taken >= self.ring.shape.capacity;
-        if is_all { Err(RecvError::Uncommitted(taken)) } else { Ok(()) }
+        if is_all || self.keeps_bytes(position) { Err(RecvError::Uncommitted(taken)) } else { Ok(()) }
     }
 }

@@ -23,10 +23,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod area;
 mod descriptor;
 mod entry;
 mod error;
 mod in_tx;
+mod large;
 mod latest;
 mod observe;
 mod payload;

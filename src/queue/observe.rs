@@ -1,6 +1,7 @@
 //! Reading the state of a queue without an effect on its members: no seat, no store, a read-only
 //! mapping.
 
+use super::area::Extent;
 use super::record::{ChunkHead, ClaimState, Control, EVICTED, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::layout::text;
 use crate::limits;
@@ -23,8 +24,10 @@ pub struct QueueFacts {
     pub bytes: Bytes,
     /// Number of messages that the queue has room for.
     pub capacity: u64,
-    /// Size of the largest message.
+    /// Size of the largest message that takes no bytes of `payload_bytes`.
     pub message_bytes: Bytes,
+    /// Bytes of each writer for larger messages; 0 if the queue has none.
+    pub payload_bytes: Bytes,
     /// Number of messages that were ever sent.
     pub sent: u64,
     /// Number of messages of a work queue that no consumer has finished; `None` for the other kinds.
@@ -52,6 +55,8 @@ pub struct WriterFacts {
     pub process: Option<Process>,
     /// Number of messages sent under the name.
     pub sent: u64,
+    /// Bytes of its payload area that messages have which readers may need.
+    pub payload_used: Bytes,
 }
 
 /// The state of a reader of a queue.
@@ -102,6 +107,7 @@ fn blank(key: Key, kind: Kind, head: &Head) -> QueueFacts {
         bytes: Bytes(head.bytes.load()),
         capacity: head.capacity.load(),
         message_bytes: Bytes(head.value_bytes.load()),
+        payload_bytes: Bytes(head.payload_bytes.load()),
         sent: 0,
         unfinished: None,
         created: head.created.load(),
@@ -110,6 +116,13 @@ fn blank(key: Key, kind: Kind, head: &Head) -> QueueFacts {
         readers: Vec::new(),
         damage: Vec::new(),
     }
+}
+
+/// A message that is larger than a chunk.
+struct Large {
+    writer: usize,
+    number: u64,
+    extent: Extent,
 }
 
 /// The records of a queue that another process has created.
@@ -138,10 +151,12 @@ impl Records {
             readers: count(Role::Reader),
             message_bytes: head.value_bytes.load(),
             has_claims: head.kind.load() == Kind::Work as u32,
+            payload_bytes: head.payload_bytes.load(),
         };
         let schema = head.schema_bytes.load();
         let fits = (1..=limits::MAX_CHUNKS).contains(&shape.capacity)
             && shape.message_bytes <= limits::MAX_MESSAGE_BYTES
+            && shape.payload_bytes <= limits::MAX_BLOCK_BYTES
             && schema <= limits::MAX_SCHEMA_BYTES
             && members.len() <= 2 * limits::MAX_MEMBERS
             && head.check.load() == head.sum();
@@ -151,7 +166,7 @@ impl Records {
         let table = (members.len() * size_of::<MemberRec>()) as u64;
         let body = (size_of::<Head>() as u64 + table + schema).next_multiple_of(limits::LINE);
         let chunks_at = body + shape.chunks_at();
-        region.span(chunks_at, shape.chunks() * shape.stride())?;
+        region.span(body, shape.bytes())?;
         Ok(Records {
             shape,
             members,
@@ -187,6 +202,32 @@ impl Records {
         let (place, lap) = self.shape.place(number);
         let claim = self.claims.get(place).map(|claim| Packed(claim.load()));
         (claim == Some(ClaimState::of(reader).in_lap(lap))).into()
+    }
+
+    /// Returns the large message in an entry, if readers may still need it. While members are at work,
+    /// what this reads may come from different moments.
+    fn large(&self, region: &Region, place: usize) -> Option<Large> {
+        let word = Packed(self.places.get(place)?.load());
+        let head = self.chunk(region, word.chunk()).ok().filter(|_| word.number() != 0)?;
+        let length = u64::from(head.length.load());
+        let (writer, number) = (head.writer.load() as usize, head.id.load());
+        if length <= self.shape.message_bytes || length > self.shape.most_bytes() {
+            return None;
+        }
+        let passed = (0..self.readers.len()).filter_map(|n| self.readers.get(n)).map(|rec| rec.at.load());
+        let is_over = match self.shape.has_claims {
+            true => self.is_finished(place),
+            false => number < passed.min().unwrap_or(0) || number < self.writers.get(writer)?.void.load(),
+        };
+        (!is_over).then(|| Large { writer, number, extent: Extent::new(head.payload.load(), length) })
+    }
+
+    /// Returns the large messages that readers may still need.
+    fn all_large(&self, region: &Region) -> Vec<Large> {
+        if self.shape.payload_bytes == 0 {
+            return Vec::new();
+        }
+        (0..self.places.len()).filter_map(|place| self.large(region, place)).collect()
     }
 
     /// Returns how often each chunk is used.
@@ -234,10 +275,12 @@ fn look(
         let seats = seats.filter(|seats| seats.is_taken(member).unwrap_or(false))?;
         Some(seats.holder_of(member))
     };
-    let sent = control.tail.load();
+    let (sent, large) = (control.tail.load(), records.all_large(region));
     let writer = |(n, member): (usize, &MemberRec)| {
         let sent = writers.get(n).map_or(0, |rec| rec.clock.load());
-        WriterFacts { name: text(&member.name), process: process(n), sent }
+        let its = large.iter().filter(|message| message.writer == n);
+        let payload_used = Bytes(its.map(|message| message.extent.bytes).sum());
+        WriterFacts { name: text(&member.name), process: process(n), sent, payload_used }
     };
     let reader = |(n, member): (usize, &MemberRec)| {
         let rec = readers.get(n);
@@ -298,8 +341,29 @@ fn verify(records: &Records, tail: u64) -> Vec<String> {
     damage
 }
 
+/// Returns the large messages that lie outside the area of their writer, or on one another.
+fn clashes(records: &Records, mut large: Vec<Large>) -> Vec<String> {
+    let mut damage = Vec::new();
+    large.sort_by_key(|message| (message.writer, message.extent.at));
+    let mut before: Option<&Large> = None;
+    for message in &large {
+        let Large { writer, number, extent } = message;
+        if extent.end().is_none_or(|end| end > records.shape.area_bytes()) {
+            damage.push(format!("message {number} lies outside the payload area of writer {writer}"));
+        }
+        let is_on = |before: &&Large| {
+            before.writer == *writer && before.extent.end().is_none_or(|end| end > extent.at)
+        };
+        if let Some(other) = before.filter(is_on) {
+            damage.push(format!("messages {} and {number} have the same payload bytes", other.number));
+        }
+        before = Some(message);
+    }
+    damage
+}
+
 /// Returns the broken rules of a queue without a working member. In it each chunk is in one entry
-/// or private to one writer.
+/// or private to one writer, and no two messages have the same bytes of a payload area.
 ///
 /// # Errors
 ///
@@ -310,10 +374,11 @@ pub fn verify_idle(key: Key) -> io::Result<Vec<String>> {
     let Some(facts) = observe(key)? else { return Ok(Vec::new()) };
     let segment = backend.attach(key, &found, Access::Read)?;
     let region = segment.region();
-    let uses = region.at::<Head>(0).and_then(|head| Records::find(&head, &region)?.uses(&region));
+    let records = region.at::<Head>(0).and_then(|head| Records::find(&head, &region));
     let mut damage = facts.damage;
-    match uses {
-        Ok(uses) => {
+    match records.and_then(|records| Ok((records.uses(&region)?, records))) {
+        Ok((uses, records)) => {
+            damage.extend(clashes(&records, records.all_large(&region)));
             let wrong = uses.iter().enumerate().filter(|(_, uses)| **uses != 1);
             damage.extend(wrong.map(|(chunk, uses)| format!("chunk {chunk} is used {uses} times")));
         }

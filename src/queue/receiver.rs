@@ -1,10 +1,10 @@
 //! Receiving: each message in the order of its number, from the position of the predecessor on.
 
 use super::descriptor::Descriptor;
-use super::entry::{Found, Look, Message, Meta, no_chunk};
+use super::entry::{Found, Gone, Look, Message, Meta};
 use super::error::RecvError;
 use super::payload::Payload;
-use super::record::{Packed, ReaderRec};
+use super::record::ReaderRec;
 use super::ring::Ring;
 use crate::conf::{QueueConf, QueueKind};
 use crate::layout::Broken;
@@ -120,8 +120,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
     pub(super) fn take(&mut self) -> Result<Message<T::Owned>, RecvError> {
         let found = self.find()?;
         let value = self.ring.copy::<T>(&found)?;
-        if let Some(now) = self.ring.replaced(self.at, &found)? {
-            return Err(self.lagged(now));
+        if let Some(gone) = self.ring.replaced(self.at, &found)? {
+            return Err(self.lagged(gone));
         }
         let Some(value) = value else { return Err(Broken::MessageLength.into()) };
         self.give(&found)?;
@@ -142,9 +142,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.is_plain()?;
         self.ack();
         let found = self.find()?;
-        let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
         self.give(&found)?;
-        let bytes = span.lend(found.length, &*self).ok_or(RecvError::Lossy)?;
+        let bytes = self.ring.span(found.at).lend(found.length, &*self).ok_or(RecvError::Lossy)?;
         Ok(View { meta: found.meta, bytes })
     }
 
@@ -240,7 +239,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
 
     /// Returns whether the next message has not been sent yet.
     #[inline]
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.ring.word_of(self.at).is_ok_and(|(word, lap)| word.number() < lap)
     }
 
@@ -266,7 +265,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
         match self.ring.look(self.at, self.given)? {
             Look::NotYet => Err(self.empty(RecvError::Empty)),
             Look::There(found) => Ok(found),
-            Look::Overwritten(word) => Err(self.lagged(word)),
+            Look::Overwritten(gone) => Err(self.lagged(gone)),
         }
     }
 
@@ -296,10 +295,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
         Ok(())
     }
 
-    /// Returns how many messages were overwritten, if the entry of the next one holds `word`. The
-    /// next acknowledgement moves this reader to the oldest message.
+    /// Returns how many messages were overwritten, if the next one is gone. The next acknowledgement
+    /// moves this reader after them.
     #[cold]
-    fn lagged(&mut self, word: Packed) -> RecvError {
+    fn lagged(&mut self, gone: Gone) -> RecvError {
+        let word = match gone {
+            Gone::Entry(word) => word,
+            Gone::Bytes => return self.lost_bytes(),
+        };
         let capacity = self.ring.shape.capacity;
         let (_, lap) = self.ring.shape.place(self.at);
         if word.number() <= lap {
@@ -314,6 +317,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
         let oldest = tail - capacity;
         self.next = Some(oldest);
         RecvError::Lagged(oldest - self.at)
+    }
+
+    /// Returns how many messages in a row have lost their bytes. The next one has.
+    fn lost_bytes(&mut self) -> RecvError {
+        let lap = self.at..self.at.saturating_add(self.ring.shape.capacity);
+        let lost = lap.skip(1).take_while(|number| self.ring.has_lost_bytes(*number)).count() as u64 + 1;
+        self.next = Some(self.at + lost);
+        RecvError::Lagged(lost)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The records of a queue. `docs/messaging.md` describes the same bytes in prose.
 
 use crate::layout::record;
-use crate::limits::{LINE, MAX_CHUNKS, MAX_MEMBERS, MAX_MESSAGES};
+use crate::limits::{LINE, MAX_CHUNKS, MAX_MEMBERS, MAX_MESSAGE_BYTES, MAX_MESSAGES};
 use crate::word::{Half, Shared, SharedHalf, Word};
 
 /// The record that all members share.
@@ -30,7 +30,10 @@ pub(super) struct WriterRec {
     pub(super) work: Shared,
     /// Number of messages that the writer has published.
     pub(super) clock: Shared,
-    spare: [Shared; 6],
+    /// In a queue that may overtake a reader: the messages of this writer with numbers below have lost
+    /// the bytes that they had in its payload area.
+    pub(super) void: Shared,
+    spare: [Shared; 5],
 }
 
 record!(WriterRec, 64);
@@ -64,7 +67,9 @@ pub(super) struct ChunkHead {
     pub(super) replaces: Word,
     pub(super) writer: Half,
     pub(super) length: Half,
-    spare: [Word; 3],
+    /// Where a message that is larger than a chunk lies in the payload area of its writer.
+    pub(super) payload: Word,
+    spare: [Word; 2],
 }
 
 record!(ChunkHead, 64);
@@ -126,6 +131,8 @@ pub(super) struct Shape {
     pub(super) message_bytes: u64,
     /// Each entry has a claim: a work queue.
     pub(super) has_claims: bool,
+    /// Bytes of the payload area of each writer; 0 if the queue has none.
+    pub(super) payload_bytes: u64,
 }
 
 impl Shape {
@@ -163,8 +170,23 @@ impl Shape {
         (size_of::<ChunkHead>() as u64 + self.message_bytes).next_multiple_of(LINE)
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    /// Returns the offset of the payload area of the first writer.
+    pub(super) fn payload_at(&self) -> u64 {
         self.chunks_at() + self.chunks() * self.stride()
+    }
+
+    /// Returns the bytes of the payload area of a writer, in whole lines.
+    pub(super) fn area_bytes(&self) -> u64 {
+        self.payload_bytes.next_multiple_of(LINE)
+    }
+
+    /// Returns the length of the largest message.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.message_bytes.max(self.payload_bytes.min(MAX_MESSAGE_BYTES))
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.payload_at() + self.writers * self.area_bytes()
     }
 
     /// Returns the entry of a message, and the lap in which it lies there.
@@ -196,6 +218,10 @@ const ENTRIES: u64 = LINE / size_of::<Shared>() as u64;
 mod tests {
     use super::*;
 
+    fn shape(capacity: u64, writers: u64, message_bytes: u64) -> Shape {
+        Shape { capacity, writers, readers: 1, message_bytes, has_claims: false, payload_bytes: 0 }
+    }
+
     #[test]
     fn a_number_and_a_chunk_come_out_of_a_word_as_they_went_in() {
         let word = Packed::new(NONE, 64_999);
@@ -204,18 +230,21 @@ mod tests {
 
     #[test]
     fn nothing_of_a_queue_overlaps() {
-        let shape = Shape { capacity: 3, writers: 2, readers: 1, message_bytes: 1, has_claims: false };
+        let shape = shape(3, 2, 1);
         assert_eq!((shape.writers_at(), shape.readers_at(), shape.places_at()), (192, 320, 384));
         assert_eq!((shape.chunks_at(), shape.stride(), shape.bytes()), (448, 128, 448 + 5 * 128));
         let work = Shape { has_claims: true, ..shape };
         assert_eq!((work.claims_at(), work.chunks_at()), (448, 512));
         assert_eq!((shape.place(0), shape.place(7)), ((0, 1), (1, 3)));
+        let large = Shape { payload_bytes: 130, ..shape };
+        assert_eq!((large.payload_at(), large.bytes()), (shape.bytes(), shape.bytes() + 2 * 192));
+        assert_eq!((shape.most_bytes(), large.most_bytes()), (1, 130));
     }
 
     #[test]
     fn each_message_of_a_lap_has_an_entry_and_neighbours_have_different_lines() {
         for capacity in (1..=72).chain([4096, 64_000]) {
-            let shape = Shape { capacity, writers: 1, readers: 1, message_bytes: 8, has_claims: false };
+            let shape = shape(capacity, 1, 8);
             let mut taken = vec![false; capacity as usize];
             for number in 2 * capacity..3 * capacity {
                 let (place, lap) = shape.place(number);

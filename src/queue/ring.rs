@@ -1,5 +1,6 @@
 //! The records of an open queue, which senders and receivers share.
 
+use super::area::Extent;
 use super::payload::{Payload, Span, fetch_to_write};
 use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
 use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
@@ -19,6 +20,8 @@ pub(super) struct Ring {
     claims: ForAll<Table<Shared>>,
     /// Offset of the first chunk in the segment.
     chunks_at: u64,
+    /// Offset of the first payload area in the segment.
+    payload_at: u64,
     pub(super) shape: Shape,
     pub(super) policy: Policy,
     /// Dropped last: it keeps the memory mapped.
@@ -71,6 +74,7 @@ fn shape(conf: &QueueConf) -> Shape {
         readers: conf.readers.len() as u64,
         message_bytes: conf.message_bytes.0,
         has_claims: conf.kind == QueueKind::Work,
+        payload_bytes: conf.payload_bytes.0,
     }
 }
 
@@ -84,8 +88,16 @@ fn check<T: Payload + ?Sized>(conf: &QueueConf) -> Result<Shape, OpenError> {
     range("the number of writers", writers, 1, limits::MAX_MEMBERS as u64)?;
     range("the number of readers", readers, 1, limits::MAX_MEMBERS as u64)?;
     range("Capacity", conf.capacity.into(), 1, limits::MAX_CHUNKS - writers)?;
-    let least = T::most_bytes().unwrap_or(1);
-    range("MessageSize", conf.message_bytes.0, least.max(1), limits::MAX_MESSAGE_BYTES)?;
+    let (message, payload) = (conf.message_bytes.0, conf.payload_bytes.0);
+    let (least, most) = (T::most_bytes().unwrap_or(1).max(1), limits::MAX_BLOCK_BYTES);
+    match payload {
+        0 => range("MessageSize", message, least, limits::MAX_MESSAGE_BYTES)?,
+        _ if conf.kind == QueueKind::Latest => range("PayloadBytes of Kind = latest", payload, 0, 0)?,
+        _ => {
+            range("MessageSize", message, 1, limits::MAX_MESSAGE_BYTES)?;
+            range("PayloadBytes", payload, least.max(message.saturating_add(1)), most)?;
+        }
+    }
     Ok(shape(conf))
 }
 
@@ -109,6 +121,7 @@ fn spec<'a, T: Payload + ?Sized>(conf: &'a QueueConf, shape: &Shape) -> Spec<'a>
         value_bytes: conf.message_bytes.0,
         capacity: conf.capacity.into(),
         policy: Policy::of(conf).number(),
+        payload_bytes: conf.payload_bytes.0,
         body_bytes: shape.bytes(),
     }
 }
@@ -130,6 +143,7 @@ impl Ring {
             places: site.table(shape.places_at(), shape.capacity)?,
             claims: site.table(shape.claims_at(), shape.claims())?,
             chunks_at: site.body + shape.chunks_at(),
+            payload_at: site.body + shape.payload_at(),
             shape,
             policy: Policy::of(conf),
             site,
@@ -187,17 +201,32 @@ impl Ring {
         self.region().at(self.chunk_at(chunk)?)
     }
 
-    /// Returns the bytes of a chunk.
+    /// Returns the bytes from an offset of the segment on, where a message lies.
     #[inline(always)]
-    pub(super) fn span(&self, chunk: u64) -> Result<Span, OutOfBounds> {
-        let at = self.chunk_at(chunk)? + size_of::<ChunkHead>() as u64;
-        Ok(Span::new(self.region(), at, self.policy.is_lossless()))
+    pub(super) fn span(&self, at: u64) -> Span {
+        Span::new(self.region(), at, self.policy.is_lossless())
+    }
+
+    /// Returns the offset of the bytes of a chunk.
+    #[inline(always)]
+    pub(super) fn bytes_at(&self, chunk: u64) -> Result<u64, OutOfBounds> {
+        Ok(self.chunk_at(chunk)? + size_of::<ChunkHead>() as u64)
+    }
+
+    /// Returns the offset of bytes in the payload area of a writer.
+    pub(super) fn payload_at(&self, writer: u64, extent: &Extent) -> Result<u64, Broken> {
+        let fits = extent.end().is_some_and(|end| end <= self.shape.area_bytes());
+        if !fits || writer >= self.shape.writers || !extent.at.is_multiple_of(limits::LINE) {
+            return Err(Broken::PayloadOutside);
+        }
+        Ok(self.payload_at + writer * self.shape.area_bytes() + extent.at)
     }
 
     /// Fetches a private chunk and its head into the cache, for a message of `length` bytes.
     #[inline(always)]
     pub(super) fn fetch_to_write(&self, chunk: u64, length: u64) {
         if let Ok(at) = self.chunk_at(chunk) {
+            let length = length.min(self.shape.message_bytes);
             fetch_to_write(&self.site.region, at, size_of::<ChunkHead>() as u64 + length);
         }
     }

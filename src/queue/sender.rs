@@ -1,5 +1,6 @@
 //! Sending: a writer fills a private chunk, and publishes it with one store.
 
+use super::area::{Area, Extent};
 use super::error::SendError;
 use super::payload::Payload;
 use super::record::{ClaimState, EVICTED, NONE, Packed, ReaderRec};
@@ -29,8 +30,12 @@ pub struct Sender<T: Payload + ?Sized> {
     /// Messages below this number have room: no reader makes the writer wait for them.
     room: u64,
     time: WallClock,
-    me: usize,
-    ring: Ring,
+    /// The bytes that large messages of this writer have.
+    pub(super) area: Area,
+    /// The bytes for the next large message.
+    pub(super) next: Extent,
+    pub(super) me: usize,
+    pub(super) ring: Ring,
     _payload: PhantomData<fn(&T)>,
 }
 
@@ -57,8 +62,11 @@ impl<T: Payload + ?Sized> Sender<T> {
         let ring = Ring::open::<T>(conf, me, Role::Writer)?;
         let me = ring.site.me;
         let time = WallClock::new();
-        let mut sender = Sender { chunk: 0, clock: 0, room: 0, time, me, ring, _payload: PhantomData };
+        let (area, next) = (Area::default(), Extent::default());
+        let mut sender =
+            Sender { chunk: 0, clock: 0, room: 0, time, area, next, me, ring, _payload: PhantomData };
         sender.recover().map_err(|what| sender.ring.site.damaged(what))?;
+        sender.area = sender.find_area().map_err(|what| sender.ring.site.damaged(what))?;
         Ok(sender)
     }
 
@@ -102,8 +110,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// The message is too long, the queue is damaged or has used up its message numbers, or a
     /// system call failed.
     pub fn send(&mut self, message: &T) -> Result<u64, SendError> {
-        let length = self.write(message)?;
-        self.publish_in(length, None)
+        self.send_in(message, None)
     }
 
     /// Sends a message if no reader makes the writer wait.
@@ -112,8 +119,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     ///
     /// `SendError::Full` if a reader has not read the oldest message; otherwise as for `send`.
     pub fn try_send(&mut self, message: &T) -> Result<u64, SendError> {
-        let length = self.write(message)?;
-        self.publish(length, true)
+        self.try_send_in(message, true)
     }
 
     /// Sends a message, and waits for readers up to a deadline of the monotonic clock.
@@ -122,8 +128,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     ///
     /// `SendError::TimedOut` if the queue stayed full until the deadline; otherwise as for `send`.
     pub fn send_timeout(&mut self, message: &T, most: Duration) -> Result<u64, SendError> {
-        let length = self.write(message)?;
-        self.publish_in(length, Some(most))
+        self.send_in(message, Some(most))
     }
 
     /// Sends messages, and wakes the readers once, after the last. Returns how many were sent, and
@@ -134,8 +139,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     {
         let mut sent = 0;
         for message in messages {
-            let answer = self.write(message).and_then(|length| self.publish(length, false));
-            match answer {
+            match self.try_send_in(message, false) {
                 Ok(_) => sent += 1,
                 Err(error) => {
                     ring(&self.ring.control.bell);
@@ -147,17 +151,49 @@ impl<T: Payload + ?Sized> Sender<T> {
         (sent, None)
     }
 
-    fn check_length(&self, length: u64) -> Result<u64, SendError> {
-        let max = self.ring.shape.message_bytes;
+    pub(super) fn check_length(&self, length: u64) -> Result<u64, SendError> {
+        let max = self.ring.shape.most_bytes();
         if length > max { Err(SendError::TooLong { found: length, max }) } else { Ok(length) }
     }
 
-    #[inline]
-    fn write(&mut self, message: &T) -> Result<u64, SendError> {
+    /// Returns whether a message lies in the payload area, because it is larger than a chunk.
+    #[inline(always)]
+    fn is_large(&self, length: u64) -> bool {
+        length > self.ring.shape.message_bytes
+    }
+
+    /// Returns the offset at which a message of `length` bytes is written before it is published.
+    pub(super) fn private_at(&self, length: u64) -> Result<u64, Broken> {
+        match self.is_large(length) {
+            true => self.ring.payload_at(self.me as u64, &self.next),
+            false => self.ring.bytes_at(self.chunk).map_err(|OutOfBounds| Broken::NoChunk),
+        }
+    }
+
+    #[inline(always)]
+    fn send_in(&mut self, message: &T, most: Option<Duration>) -> Result<u64, SendError> {
         let bytes = message.bytes();
-        let length = self.check_length(bytes.len() as u64)?;
-        self.ring.span(self.chunk).and_then(|span| span.write(bytes)).map_err(no_chunk)?;
-        Ok(length)
+        if self.is_large(bytes.len() as u64) {
+            return self.send_large(bytes, most);
+        }
+        self.write(bytes)?;
+        self.publish_in(bytes.len() as u64, most)
+    }
+
+    #[inline(always)]
+    fn try_send_in(&mut self, message: &T, wakes: bool) -> Result<u64, SendError> {
+        let bytes = message.bytes();
+        if self.is_large(bytes.len() as u64) {
+            return self.try_send_large(bytes, wakes);
+        }
+        self.write(bytes)?;
+        self.publish(bytes.len() as u64, wakes)
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let at = self.ring.bytes_at(self.chunk).map_err(no_chunk)?;
+        self.ring.span(at).write(bytes).map_err(no_chunk)
     }
 
     /// Publishes the private chunk, and waits for readers.
@@ -166,12 +202,20 @@ impl<T: Payload + ?Sized> Sender<T> {
             Err(SendError::Full) => {}
             answer => return answer,
         }
-        let mut patience = Patience::new(most, FOR_A_LOCK);
+        self.until_room(&mut Patience::new(most, FOR_A_LOCK), |sender| sender.publish(length, true))
+    }
+
+    /// Repeats a step while a reader makes the writer wait.
+    pub(super) fn until_room<R>(
+        &mut self,
+        patience: &mut Patience,
+        mut step: impl FnMut(&mut Self) -> Result<R, SendError>,
+    ) -> Result<R, SendError> {
         loop {
             if !patience.spin() {
                 self.ring.control.space.swap(1);
             }
-            match self.publish(length, true) {
+            match step(self) {
                 Err(SendError::Full) if patience.is_over() => return Err(SendError::TimedOut),
                 Err(SendError::Full) => {}
                 answer => return answer,
@@ -185,7 +229,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// Publishes the private chunk with the next number. The chunk that it replaces becomes the
     /// private one.
     #[inline]
-    fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
+    pub(super) fn publish(&mut self, length: u64, wakes: bool) -> Result<u64, SendError> {
         loop {
             let number = self.ring.control.tail.load();
             if number >= limits::MAX_MESSAGES {
@@ -238,6 +282,9 @@ impl<T: Payload + ?Sized> Sender<T> {
         head.replaces.fill(found.chunk());
         head.writer.fill(self.me as u32);
         head.length.fill(length as u32);
+        if self.is_large(length) {
+            head.payload.fill(self.next.at);
+        }
         let work = Packed::new(number, self.chunk);
         if !planted(Slip::NameNoWork) {
             rec.work.store(work.0);
@@ -249,6 +296,9 @@ impl<T: Payload + ?Sized> Sender<T> {
             rec.work.store(work.0);
         }
         self.clock += 1;
+        if self.is_large(length) {
+            self.area.hold(number, self.next);
+        }
         if planted(Slip::ClockLast) {
             let _ = rec.work.replace(work.0, Packed::new(NONE, found.chunk()).0);
         }
@@ -315,7 +365,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     }
 
     /// Returns whether writers wait for a reader that has not passed the oldest message.
-    fn holds_up(&self, reader: usize, rec: &ReaderRec) -> Result<bool, SendError> {
+    pub(super) fn holds_up(&self, reader: usize, rec: &ReaderRec) -> Result<bool, SendError> {
         let policy = &self.ring.policy;
         if policy.on_dead == OnDead::Hold && policy.on_slow == OnSlow::Block {
             return Ok(true);
@@ -354,12 +404,34 @@ impl<T: Payload + ?Sized> Sender<T> {
 
     /// Lends `length` bytes of the queue, in which the message is written in place. They hold the
     /// bytes of an earlier message. Only a work queue, and a channel that never overtakes a reader, lend
-    /// memory.
+    /// memory. For more bytes than `MessageSize`, this waits for readers until `PayloadBytes` has them.
     ///
     /// # Errors
     ///
     /// The queue does not lend memory, or the message is too long.
     pub fn loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
+        let length = self.check_loan(length)?;
+        if self.is_large(length) {
+            self.until_room(&mut Patience::new(None, FOR_A_LOCK), |sender| sender.reserve(length))?;
+        }
+        Ok(Loan { sender: self, length })
+    }
+
+    /// Lends `length` bytes of the queue, as [`loan`](Sender::loan) does, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `SendError::Full` if `PayloadBytes` has no bytes for a message larger than `MessageSize`;
+    /// otherwise as for `loan`.
+    pub fn try_loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
+        let length = self.check_loan(length)?;
+        if self.is_large(length) {
+            self.reserve(length)?;
+        }
+        Ok(Loan { sender: self, length })
+    }
+
+    fn check_loan(&self, length: usize) -> Result<u64, SendError> {
         let length = self.check_length(length as u64)?;
         if T::most_bytes().is_some_and(|exact| exact != length) {
             return Err(SendError::TooLong { found: length, max: T::most_bytes().unwrap_or(0) });
@@ -367,7 +439,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         if !self.ring.policy.is_lossless() {
             return Err(SendError::Lossy);
         }
-        Ok(Loan { sender: self, length })
+        Ok(length)
     }
 }
 
@@ -375,7 +447,7 @@ impl<T: Payload + ?Sized> Loan<'_, T> {
     /// Returns the lent bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         let Loan { sender, length } = self;
-        let span = sender.ring.span(sender.chunk);
+        let span = sender.private_at(*length).map(|at| sender.ring.span(at));
         span.ok().and_then(|span| span.lend_mut(*length, *sender)).unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 //! The claim of an entry alone decides which consumer has its message. A consumer names the message
 //! in its record before it tries to claim it, so that the others find what a dead one had.
 
-use super::entry::{Found, Look, Message, no_chunk};
+use super::entry::{Found, Look, Message};
 use super::error::RecvError;
 use super::payload::Payload;
 use super::receiver::View;
@@ -328,9 +328,8 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
 
     fn lend(&mut self) -> Result<View<'_>, RecvError> {
         let (claimed, found) = self.find()?;
-        let span = self.ring.span(found.word.chunk()).map_err(no_chunk)?;
         (self.held, self.next) = (Some(claimed.number), None);
-        let bytes = span.lend(found.length, &*self).ok_or(RecvError::Lossy)?;
+        let bytes = self.ring.span(found.at).lend(found.length, &*self).ok_or(RecvError::Lossy)?;
         Ok(View { meta: found.meta, bytes })
     }
 }

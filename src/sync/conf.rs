@@ -62,6 +62,7 @@ impl LockConf {
             value_bytes: 0,
             capacity: 0,
             policy: 0,
+            payload_bytes: 0,
             body_bytes,
         }
     }

@@ -9,7 +9,7 @@ pub(crate) const MAKING: u64 = u64::from_le_bytes(*b"HOTPMAKE");
 /// `magic` of a segment that is complete.
 pub(crate) const READY: u64 = u64::from_le_bytes(*b"HOTPTALK");
 /// Version of the layout of these segments.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The kind of lock or queue in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,9 @@ pub(crate) struct Head {
     pub(crate) check: Half,
     /// The set of semaphores that the members use; 0 while the segment is filled.
     pub(crate) seats: Half,
-    pub(crate) reserve: [Word; 3],
+    /// Bytes of the payload area of each writer of a queue.
+    pub(crate) payload_bytes: Word,
+    pub(crate) reserve: [Word; 2],
 }
 
 record!(Head, 128);
@@ -91,6 +93,7 @@ impl Head {
             self.capacity.load(),
             self.policy.load(),
             self.schema_bytes.load(),
+            self.payload_bytes.load(),
         ])
     }
 }
@@ -134,6 +137,7 @@ mod tests {
             ("schema_bytes", offset_of!(Head, schema_bytes), 8),
             ("check", offset_of!(Head, check), 4),
             ("seats", offset_of!(Head, seats), 4),
+            ("payload_bytes", offset_of!(Head, payload_bytes), 8),
         ];
         for (name, offset, bytes) in fields {
             let row = format!("| {offset} | {bytes} | `{name}`");

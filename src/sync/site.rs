@@ -54,6 +54,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) value_bytes: u64,
     pub(crate) capacity: u64,
     pub(crate) policy: u64,
+    /// Bytes of the payload area of each writer of a queue.
+    pub(crate) payload_bytes: u64,
     /// Bytes of the records of the kind, which begin at a multiple of `LINE`.
     pub(crate) body_bytes: u64,
 }
@@ -332,6 +334,7 @@ fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
     head.capacity.fill(spec.capacity);
     head.policy.fill(spec.policy);
     head.schema_bytes.fill(spec.schema.len() as u64);
+    head.payload_bytes.fill(spec.payload_bytes);
     head.check.fill(head.sum());
     let members: Table<MemberRec> = region.table(HEAD_BYTES, spec.members.len() as u64).map_err(outside)?;
     for (n, (name, role)) in spec.members.iter().enumerate() {
@@ -372,6 +375,7 @@ fn judge(spec: &Spec<'_>, head: &Head, region: &Region) -> Result<(), OpenError>
     let size = |word: &crate::word::Word| Bytes(word.load()).to_string();
     differs("the size of a value", size(&head.value_bytes), Bytes(spec.value_bytes).to_string())?;
     differs("the capacity", head.capacity.load().to_string(), spec.capacity.to_string())?;
+    differs("PayloadBytes", size(&head.payload_bytes), Bytes(spec.payload_bytes).to_string())?;
     differs("the policy", head.policy.load().to_string(), spec.policy.to_string())?;
     let is_whole = head.schema_bytes.load() == spec.schema.len() as u64 && region.len() == spec.bytes();
     if is_whole { Ok(()) } else { Err(OpenError::damaged(key, Broken::SegmentSizes)) }

@@ -33,6 +33,10 @@ slips! {
     TrustCopy: "a reader of the last value does not check its copy", "latest: recv beside a writer";
     ClaimUnnamed: "a consumer claims a message before its record names it", "work: recv";
     AdoptLiving: "a consumer takes the message of one that lives", "work: recv beside";
+    VoidLast: "a writer reuses bytes of its payload area before it says so", "payload broadcast: send over";
+    ReuseUnasked: "a writer reuses bytes that a reader has not passed", "payload channel: send into a full area";
+    ForgetHeld: "a writer that returns does not look which bytes its messages have", "payload channel: a writer returns";
+    TrustBytes: "a reader does not check whether bytes were reused", "payload broadcast: recv beside a writer";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 

@@ -24,13 +24,17 @@ pub enum Kind {
     Lossy,
     Latest,
     Work,
+    /// A channel, a broadcast and a work queue with payload areas.
+    LargeChannel,
+    LargeBroadcast,
+    LargeWork,
     Mutex,
     RwLock,
     Event,
     Barrier,
 }
 
-pub const ALL: [Kind; 9] = [
+pub const ALL: [Kind; 12] = [
     Kind::Channel,
     Kind::Broadcast,
     Kind::Lossy,
@@ -40,16 +44,25 @@ pub const ALL: [Kind; 9] = [
     Kind::Barrier,
     Kind::Latest,
     Kind::Work,
+    Kind::LargeChannel,
+    Kind::LargeBroadcast,
+    Kind::LargeWork,
 ];
 
 /// Number of messages that most queues have room for.
 pub const CAPACITY: u32 = 3;
 /// Size of the largest message in bytes.
 pub const MESSAGE: u64 = 40;
+/// Size of the largest message without payload bytes, in a queue that has them.
+const SMALL: u64 = 8;
+/// Payload bytes of each writer: for three messages.
+const PAYLOAD: u64 = 192;
 const MEMBERS: [&str; 2] = ["a", "b"];
 /// The words of a head that its checksum covers.
 const SUMMED: std::ops::Range<usize> = 1..12;
 const CHECK: usize = 12;
+/// The word after it, which it covers, too.
+const PAYLOAD_BYTES: usize = 13;
 
 /// A mapping of a segment.
 pub struct Raw {
@@ -97,7 +110,7 @@ impl Raw {
 
     /// Corrects the checksum of the head.
     pub fn seal(&self) {
-        let words = SUMMED.map(|index| self.word(index).load(SeqCst));
+        let words = SUMMED.chain([PAYLOAD_BYTES]).map(|index| self.word(index).load(SeqCst));
         let sum = words.fold(0, |sum, word| crc32c::crc32c_append(sum, &word.to_le_bytes()));
         self.change(CHECK, |word| word & !0xffff_ffff | u64::from(sum));
     }
@@ -129,13 +142,16 @@ impl Image {
 
     fn queue(&self) -> QueueConf {
         let kind = match self.kind {
-            Kind::Broadcast => QueueKind::Broadcast,
+            Kind::Broadcast | Kind::LargeBroadcast => QueueKind::Broadcast,
             Kind::Latest => QueueKind::Latest,
-            Kind::Work => QueueKind::Work,
+            Kind::Work | Kind::LargeWork => QueueKind::Work,
             _ => QueueKind::Channel,
         };
         let capacity = if self.kind == Kind::Lossy { 1 } else { CAPACITY };
-        let mut conf = QueueConf::new("damaged", self.key, kind, capacity, Size(MESSAGE));
+        let is_large = matches!(self.kind, Kind::LargeChannel | Kind::LargeBroadcast | Kind::LargeWork);
+        let message = if is_large { SMALL } else { MESSAGE };
+        let mut conf = QueueConf::new("damaged", self.key, kind, capacity, Size(message));
+        conf.payload_bytes = Size(if is_large { PAYLOAD } else { 0 });
         (conf.writers, conf.readers) = (MEMBERS.map(Into::into).into(), vec!["x".into(), "y".into()]);
         if self.kind == Kind::Lossy {
             (conf.on_dead, conf.on_slow) = (OnDead::HoldFor(Duration::ZERO), OnSlow::Evict);
@@ -153,7 +169,7 @@ impl Image {
     /// Does operations on a whole lock or queue.
     fn fill(&self) {
         match self.kind {
-            Kind::Channel | Kind::Broadcast | Kind::Lossy => {
+            Kind::Channel | Kind::Broadcast | Kind::Lossy | Kind::LargeChannel | Kind::LargeBroadcast => {
                 let mut tx: Sender<[u8]> = Sender::open(&self.queue(), "a").unwrap();
                 let mut rx: Receiver<[u8]> = Receiver::open(&self.queue(), "x").unwrap();
                 let mut other: Receiver<[u8]> = Receiver::open(&self.queue(), "y").unwrap();
@@ -174,7 +190,7 @@ impl Image {
                     assert_eq!(rx.try_recv().unwrap().value.len(), 8 * length);
                 }
             }
-            Kind::Work => {
+            Kind::Work | Kind::LargeWork => {
                 let mut tx: Sender<[u8]> = Sender::open(&self.queue(), "a").unwrap();
                 let mut readers =
                     ["x", "y"].map(|name| WorkQueue::<[u8]>::open(&self.queue(), name).unwrap());
@@ -275,9 +291,11 @@ pub fn run(images: &[&Image], input: &[u8]) {
 /// Opens the damaged lock or queue, and does the operations of the input.
 pub fn work(image: &Image, raw: &Raw, input: &mut Input<'_>) {
     match image.kind {
-        Kind::Channel | Kind::Broadcast | Kind::Lossy => queue(image, raw, input),
+        Kind::Channel | Kind::Broadcast | Kind::Lossy | Kind::LargeChannel | Kind::LargeBroadcast => {
+            queue(image, raw, input)
+        }
         Kind::Latest => latest(image, raw, input),
-        Kind::Work => consumers(image, raw, input),
+        Kind::Work | Kind::LargeWork => consumers(image, raw, input),
         Kind::Mutex => mutex(image, raw, input),
         Kind::RwLock => rwlock(image, raw, input),
         Kind::Event => event(image, raw, input),
@@ -300,7 +318,7 @@ fn queue(image: &Image, raw: &Raw, input: &mut Input<'_>) {
             1 => drop(tx.as_mut().map(|tx| tx.send_timeout(&[2; MESSAGE as usize], Duration::ZERO))),
             2 => drop(tx.as_mut().map(|tx| tx.send_batch([&[3; 8][..], &[4; 41]]))),
             3 => {
-                if let Some(Ok(mut loan)) = tx.as_mut().map(|tx| tx.loan(24)) {
+                if let Some(Ok(mut loan)) = tx.as_mut().map(|tx| tx.try_loan(24)) {
                     loan.bytes().fill(5);
                     let _ = loan.try_commit();
                 }

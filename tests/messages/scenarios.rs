@@ -9,6 +9,7 @@ use hotpool::queue::{
     Latest, Message, Receiver, RecvError, RecvInError, SendError, Sender, WorkQueue, observe, verify_idle,
 };
 use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
+use hotpool::units::Bytes;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(crate) struct Scenario {
     setup: fn(&World),
     act: fn(&World),
     judge: fn(&World) -> Result<(), String>,
+    /// Bytes of the payload area of each writer. If there are some, each message lies there.
+    payload: u64,
     /// Done by this process while the child is stopped. The child then ends its operation.
     beside: Option<fn(&World)>,
 }
@@ -67,7 +70,12 @@ const fn on(
     judge: fn(&World) -> Result<(), String>,
 ) -> Scenario {
     let writers = &["a", "b"];
-    Scenario { name, kind, capacity: CAPACITY, writers, setup, act, judge, beside: None }
+    Scenario { name, kind, capacity: CAPACITY, writers, setup, act, judge, payload: 0, beside: None }
+}
+
+/// A scenario in which each message lies in the payload area of its writer, which has bytes for `slots`.
+const fn large(slots: u64, scenario: Scenario) -> Scenario {
+    Scenario { payload: slots * 64, ..scenario }
 }
 
 /// A scenario in which a is the only writer, which takes a shorter path.
@@ -151,6 +159,70 @@ pub(crate) const ALL: &[Scenario] = &[
         open_worker,
         judge_work_kept,
     ),
+    large(3, on(Channel, "payload channel: send, first lap", |_| (), send, judge_queue)),
+    large(1, on(Channel, "payload channel: send, later lap", two_laps, send, judge_queue)),
+    large(1, on(Channel, "payload channel: send into a full area", unread, send_refused, judge_queue)),
+    large(
+        1,
+        on(Channel, "payload channel: send_timeout into a full area", unread, send_in_time, judge_queue),
+    ),
+    large(1, on(Channel, "payload channel: a writer returns", unread, return_full, judge_queue)),
+    large(
+        1,
+        on(
+            Channel,
+            "payload channel: a writer returns that died at its commit",
+            cut_send,
+            return_full,
+            judge_queue,
+        ),
+    ),
+    large(1, on(Channel, "payload channel: loan and commit", two_laps, loan, judge_queue)),
+    large(3, alone("payload channel: send_batch of the only writer", own_laps, send_batch)),
+    large(3, on(Channel, "payload channel: recv", some_given, recv, judge_recv)),
+    large(3, on(Channel, "payload channel: recv_ref and ack", some_given, recv_ref, judge_acked)),
+    large(3, on(Channel, "payload channel: recv_in after another", empty_bank, deposit_second, judge_bank)),
+    large(1, on(Broadcast, "payload broadcast: send over an unread message", unread, send, judge_queue)),
+    large(3, on(Broadcast, "payload broadcast: recv", some_given, recv, judge_recv)),
+    large(
+        3,
+        on(
+            Broadcast,
+            "payload broadcast: recv of a reader whose message lost its bytes",
+            |w| {
+                some_given(w);
+                others(w, 2);
+            },
+            recv_lagged,
+            judge_queue,
+        ),
+    ),
+    Scenario {
+        beside: Some(|w| others(w, 2)),
+        ..large(
+            1,
+            on(
+                Broadcast,
+                "payload broadcast: recv beside a writer",
+                |w| others(w, 1),
+                recv_beside,
+                judge_queue,
+            ),
+        )
+    },
+    large(2, on(Work, "payload work: send, later lap", one_lap_of_work, send, judge_work_sent)),
+    large(2, on(Work, "payload work: recv", one_lap_of_work, work_on, judge_work_taken)),
+    large(2, on(Work, "payload work: ack", one_lap_of_work, finish_work, judge_work_acked)),
+    large(
+        3,
+        on(
+            Work,
+            "payload work: recv a message of a dead consumer",
+            |w| dead_consumer(w, "y"),
+            adopt_work,
+            judge_work_left,
+        ),
+    ),
     on(Channel, "mutex: lock, write, unlock", lock_once, mutex, judge_mutex),
     on(Channel, "mutex: lock of a dead holder, and repair", dead_holder, mutex_repair, judge_mutex),
     on(Channel, "mutex: wait for a living holder", lock_once, mutex_wait, judge_mutex),
@@ -176,13 +248,9 @@ fn plant(_bug: Planted) {
 
 /// Kills a scenario after each instruction; returns the number of kills, and the first violation.
 pub(crate) fn run(scenario: &Scenario, bug: Planted) -> (u64, Option<String>) {
-    let queue = Queue::bytes(
-        scenario.kind,
-        scenario.capacity,
-        size_of::<Words>() as u64,
-        scenario.writers,
-        &["x", "y"],
-    );
+    let bytes = if scenario.payload == 0 { size_of::<Words>() as u64 } else { 8 };
+    let mut queue = Queue::bytes(scenario.kind, scenario.capacity, bytes, scenario.writers, &["x", "y"]);
+    queue.conf.payload_bytes = Bytes(scenario.payload);
     let world = World {
         queue,
         lock: Lock::new(&["a", "b", "c"]),
@@ -351,6 +419,12 @@ fn others(world: &World, more: u64) {
     world.note([0, more]);
 }
 
+/// Lets writer a send a message that no reader reads.
+fn unread(world: &World) {
+    tx(world.conf(), "a").try_send(&message(0, 1)).unwrap();
+    world.note([1, 0]);
+}
+
 /// Sends three messages to a bank without accounts.
 fn empty_bank(world: &World) {
     world.bank.clear();
@@ -494,6 +568,32 @@ fn send(world: &World) {
     let mut a = tx(world.conf(), "a");
     let next = message(0, a.sent() + 1);
     stepped(world, || a.try_send(&next)).unwrap();
+}
+
+/// Sends a message for which there are no bytes.
+fn send_refused(world: &World) {
+    let mut a = tx(world.conf(), "a");
+    let next = message(0, a.sent() + 1);
+    checked(world, || matches!(a.try_send(&next), Err(SendError::Full)));
+}
+
+/// Opens the queue as a writer whose message has all bytes, and sends another.
+fn return_full(world: &World) {
+    stepper::begin();
+    let mut a = tx(world.conf(), "a");
+    let next = message(0, a.sent() + 1);
+    let is_right = matches!(a.try_send(&next), Err(SendError::Full));
+    world.done.store(if is_right { 1 } else { WRONG }, Ordering::SeqCst);
+    stepper::end();
+}
+
+/// Receives a message that may lose its bytes meanwhile.
+fn recv_beside(world: &World) {
+    let mut x = rx(world.conf(), "x");
+    checked(world, || match x.try_recv() {
+        Ok(found) => found.value == message(found.meta.writer.into(), found.meta.clock),
+        Err(error) => matches!(error, RecvError::Lagged(1 | 2)),
+    });
 }
 
 fn send_as_b(world: &World) {
@@ -732,6 +832,9 @@ fn drain(rx: &mut Receiver<Words>, clocks: &mut [u64; 2], next: &mut Option<u64>
 fn judge_queue(world: &World) -> Result<(), String> {
     let conf = world.conf();
     let before = world.before.get();
+    if world.done.load(Ordering::SeqCst) == WRONG {
+        return Err("the operation of the child had a wrong result".into());
+    }
     let idle = verify_idle(conf.key).map_err(|error| error.to_string())?;
     if !idle.is_empty() {
         return Err(format!("at once: {}", idle.join("; ")));

@@ -66,6 +66,8 @@ pub(crate) struct Queue {
     pub(crate) kind: String,
     pub(crate) capacity: u64,
     pub(crate) message_size: String,
+    /// Bytes of each writer for larger messages.
+    pub(crate) payload_bytes: Option<String>,
     pub(crate) writers: Vec<String>,
     pub(crate) readers: Vec<String>,
     pub(crate) on_dead: Option<String>,

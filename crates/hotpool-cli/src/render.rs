@@ -134,6 +134,7 @@ fn planned(what: &'static str, name: &str, at: Coordinates) -> Result<String, Re
 fn queue_view(queue: &Queue, world: u32, zone: u32) -> Result<QueueView<'_>, RenderError> {
     let at = Coordinates { world, zone, process: key_plan::QUEUES, block: queue.number };
     let options = [
+        ("PayloadBytes", queue.payload_bytes.clone()),
         ("OnDead", queue.on_dead.clone()),
         ("OnSlow", queue.on_slow.clone()),
         ("Mode", queue.mode.clone()),

@@ -142,11 +142,12 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
             continue;
         };
         out.line(format_args!(
-            "{}{name}: {} of {} of up to {}, {} sent{}{}, {} a second",
+            "{}{name}: {} of {} of up to {}{}, {} sent{}{}, {} a second",
             row.key,
             facts.kind,
             plural(facts.capacity, "message"),
             human::size(facts.message_bytes.0),
+            larger(facts),
             facts.sent,
             facts.unfinished.map_or(String::new(), |count| format!(" ({count} not finished)")),
             last(facts),
@@ -158,6 +159,14 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The size of the largest message, if the writers have payload areas.
+fn larger(facts: &QueueFacts) -> String {
+    match facts.payload_bytes.0 {
+        0 => String::new(),
+        bytes => format!(" (larger ones of up to {})", human::size(bytes)),
+    }
 }
 
 /// When the last message was sent.
@@ -183,7 +192,14 @@ fn table(facts: &QueueFacts) -> Table {
             Cell::new(process(&writer.process)),
             number(writer.sent),
             Cell::new(""),
-            Cell::new(""),
+            Cell::new(match facts.payload_bytes.0 {
+                0 => String::new(),
+                bytes => format!(
+                    "{} of {} for large messages used",
+                    human::size(writer.payload_used.0),
+                    human::size(bytes)
+                ),
+            }),
         ]);
     }
     for reader in &facts.readers {
@@ -205,7 +221,7 @@ fn json_of(row: &Row) -> Value {
     };
     let pid = |process: &Option<Process>| process.as_ref().map(|process| process.pid);
     let writers = facts.writers.iter().map(
-        |writer| json!({ "name": writer.name, "alive": writer.process.is_some(), "pid": pid(&writer.process), "sent": writer.sent }),
+        |writer| json!({ "name": writer.name, "alive": writer.process.is_some(), "pid": pid(&writer.process), "sent": writer.sent, "payload_used": writer.payload_used.0 }),
     );
     let readers = facts.readers.iter().map(|reader| {
         json!({
@@ -221,6 +237,7 @@ fn json_of(row: &Row) -> Value {
         "bytes": facts.bytes.0,
         "capacity": facts.capacity,
         "message_bytes": facts.message_bytes.0,
+        "payload_bytes": facts.payload_bytes.0,
         "sent": facts.sent,
         "unfinished": facts.unfinished,
         "rate": row.rate,

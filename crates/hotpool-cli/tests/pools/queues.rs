@@ -52,6 +52,37 @@ fn queues_are_shown_with_their_members_and_removed_when_idle() {
 }
 
 #[test]
+fn a_queue_is_shown_with_the_bytes_of_its_large_messages() {
+    let bench = Bench::new();
+    let (key, ini) = ini_with(&bench, "maps", "channel");
+    let text = std::fs::read_to_string(&ini).unwrap();
+    std::fs::write(&ini, text.replace("MessageSize = 64\n", "MessageSize = 64\nPayloadBytes = 4K\n"))
+        .unwrap();
+    assert_eq!(bench.hotpool(&["check", &ini]).code, 0);
+    let conf = ConfMgr::load(&ini).unwrap();
+    let queue = conf.queue("maps").unwrap();
+    let mut tx: Sender<[u8]> = Sender::open(queue, "zone").unwrap();
+    let mut rx: Receiver<[u8]> = Receiver::open(queue, "zone").unwrap();
+    tx.try_send(&[7; 1024]).unwrap();
+    tx.try_send(&[7; 1000]).unwrap();
+    let answer = bench.hotpool(&["queues", "--conf", &ini, "--interval", "1"]);
+    let says = "channel of 8 messages of up to 64 (larger ones of up to 4K), 2 sent";
+    assert!(answer.out.contains(says), "{}", answer.out);
+    assert!(answer.out.contains("2K of 4K for large messages used"), "{}", answer.out);
+    rx.recv().unwrap();
+    rx.ack();
+    let json = bench.hotpool(&["queues", "--json", "--key", &key, "--interval", "1"]).json();
+    let queue = &json["queues"][0];
+    assert_eq!(
+        (queue["payload_bytes"].as_u64(), queue["writers"][0]["payload_used"].as_u64()),
+        (Some(4096), Some(1024)),
+        "{json:#}"
+    );
+    drop((tx, rx));
+    assert_eq!(bench.hotpool(&["queues", "--rm", &key]).code, 0);
+}
+
+#[test]
 fn a_work_queue_is_shown_with_what_is_not_finished() {
     let bench = Bench::new();
     let (key, ini) = ini_with(&bench, "jobs", "work");
