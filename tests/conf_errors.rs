@@ -821,7 +821,7 @@ fn a_payload_area_out_of_range() {
 
 #[test]
 fn a_payload_area_that_no_message_needs() {
-    assert_snapshot!(payload_mistake("256"), @r#"
+    assert_snapshot!(payload_mistake("256"), @"
     payload-too-small
       a.ini:22:16: [queue.moves] PayloadBytes: is 256, and MessageSize is 256: no message needs it; raise it or remove it
     ");
