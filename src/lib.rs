@@ -53,7 +53,8 @@
 //! | [`inspect`] | reading and verifying a pool from outside |
 //! | [`units`], [`limits`] | keys and sizes, and the largest values |
 //!
-//! The crate has no features for programs. Those that begin with `__internal` are for its tests.
+//! `schemas`, which is on by default, adds [`object::Schemas`]: the schemas of a build as JSON, with
+//! serde. Features that begin with `__internal` are for the tests of the crate.
 //!
 //! # Compared with others
 //!

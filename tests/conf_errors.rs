@@ -600,6 +600,36 @@ fn too_many_types() {
 }
 
 #[test]
+fn a_rename_without_a_former_name() {
+    assert_snapshot!(mistake("player = 5000 x 12K", "Player.health = hp\nPlayer.mana = was mana\nPlayer.x ="), @r#"
+    not-a-rename
+      a.ini:10:17: [zone.types] Player.health: "hp" is not the former name of a field; write, for example, was hp
+    not-a-rename
+      a.ini:11:15: [zone.types] Player.mana: "mana" is not the former name of a field; write, for example, was hp
+    no-value
+      a.ini:12:11: [zone.types] Player.x: has no value; expected the former name of the field, as in `was hp`
+    "#);
+}
+
+#[test]
+fn a_rename_of_something_that_is_no_field() {
+    assert_snapshot!(mistake("player = 5000 x 12K", "Player.he-alth = was hp\nPlayer.hp = was a, b c"), @r#"
+    bad-field
+      a.ini:10:8: [zone.types] Player.he-alth: "he-alth" is not the name of a field, perhaps preceded by those of the structs that it is in, as in pos.x
+    bad-field
+      a.ini:11:13: [zone.types] Player.hp: "b c" is not the name of a field, perhaps preceded by those of the structs that it is in, as in pos.x
+    "#);
+}
+
+#[test]
+fn two_renames_from_one_field() {
+    assert_snapshot!(mistake("player = 5000 x 12K", "Player.health = was hp\n Player.life = was lp, hp"), @r#"
+    former-name-twice
+      a.ini:11:2: [zone.types] Player.life: "hp" is already the former name of another field at a.ini:10: [zone.types] Player.health; remove one of the two
+    "#);
+}
+
+#[test]
 fn a_mode_that_locks_the_owner_out() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nMode = 0400"), @r#"
     mode-locks-owner

@@ -15,6 +15,7 @@ mod process;
 mod queue;
 mod queue_section;
 mod read;
+mod rename;
 mod report;
 mod resume;
 mod rules;
@@ -25,7 +26,7 @@ mod values;
 pub use manager::ConfMgr;
 pub use memory::{HugePages, MemoryConf};
 pub use problem::{ConfError, Found, Problem, ProblemKind};
-pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, TypeConf};
+pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, RenameConf, TypeConf};
 pub use queue::{OnDead, OnSlow, QueueConf, QueueKind};
 #[cfg(test)]
 pub(crate) use section::KEYS;

@@ -377,6 +377,28 @@ pub enum ProblemKind {
         /// Size of all blocks without their header pages.
         room: Bytes,
     },
+    /// A value of a renamed field names no former name.
+    #[error("{found} is not the former name of a field; write, for example, was hp")]
+    NotARename {
+        /// The value.
+        found: Found,
+    },
+    /// A text is not the name of a field.
+    #[error(
+        "{found} is not the name of a field, perhaps preceded by those of the structs that it is in, as in pos.x"
+    )]
+    BadField {
+        /// The text.
+        found: Found,
+    },
+    /// Two fields of a type have the same former name.
+    #[error("{name} is already the former name of another field at {first}; remove one of the two")]
+    FormerNameTwice {
+        /// The former name.
+        name: Found,
+        /// Position of its first use.
+        first: Place,
+    },
     /// A process has more types than a pool can have.
     #[error("has {found} types; a pool has at most {}", limits::MAX_TYPE_ID)]
     TooManyTypes {
@@ -549,6 +571,9 @@ impl ProblemKind {
             BlockTooSmall { .. } => "block-too-small",
             TypesTooBig { .. } => "types-too-big",
             TooManyTypes { .. } => "too-many-types",
+            NotARename { .. } => "not-a-rename",
+            BadField { .. } => "bad-field",
+            FormerNameTwice { .. } => "former-name-twice",
             ModeLocksOwner { .. } => "mode-locks-owner",
             ModeBits { .. } => "mode-bits",
             DirMissing => "dir-missing",

@@ -1,6 +1,7 @@
 //! The validated configuration of one process, as plain data.
 
 use super::memory::MemoryConf;
+use super::nearest::nearest;
 use super::resume::ResumeConf;
 use crate::limits;
 use crate::units::{Bytes, Key};
@@ -104,6 +105,58 @@ pub struct TypeConf {
     pub place: Place,
 }
 
+/// A field of a type that had another name (`[zone.types]`, `Hero.health = was hp`).
+///
+/// It says what `#[pool(was = "hp")]` says in the source, so that a rename can be deployed without a
+/// new build of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RenameConf {
+    /// Name of the type in the pool, or the same in the form of a struct's name.
+    pub type_name: String,
+    /// Name of the field in this build, preceded by those of the structs that it is in: `pos.x`.
+    pub field: String,
+    /// Former names, which are tried in their order.
+    pub was: Vec<String>,
+    /// Position of the entry.
+    pub place: Place,
+    /// Column of the entry, from 1; 0 if a program created the configuration.
+    pub column: usize,
+}
+
+impl RenameConf {
+    /// Creates the entry of a configuration that a program makes.
+    fn new(section: String, type_name: &str, field: &str, was: &str) -> Self {
+        let place = Place { section, key: format!("{type_name}.{field}"), ..Place::default() };
+        let was = vec![was.to_owned()];
+        RenameConf { type_name: type_name.into(), field: field.into(), was, place, column: 0 }
+    }
+
+    /// Returns whether the line is about the type that has this name in the pool.
+    ///
+    /// `Hero` and `MagicItem` mean `hero` and `magic_item`.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        let is_camel = self.type_name.starts_with(|first: char| first.is_ascii_uppercase());
+        self.type_name == name || (is_camel && name.replace('_', "").eq_ignore_ascii_case(&self.type_name))
+    }
+
+    /// Returns the field that was probably meant.
+    pub(crate) fn nearest(&self, fields: &[String]) -> Option<String> {
+        nearest(&self.field, fields.iter().map(String::as_str))
+    }
+}
+
+/// Displays as `zone.ini:12:1: [zone.types] Hero.health`.
+impl fmt::Display for RenameConf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { file, line, section, key } = &self.place;
+        if *line != 0 {
+            write!(f, "{}:{line}:{}: ", file.display(), self.column)?;
+        }
+        write!(f, "[{section}] {key}")
+    }
+}
+
 /// The configuration of one process.
 ///
 /// [`ConfMgr`](crate::ConfMgr) reads it from an ini. A program that has none begins with
@@ -155,6 +208,8 @@ pub struct ProcessConf {
     pub resume: ResumeConf,
     /// Types that the ini mentions.
     pub types: Vec<TypeConf>,
+    /// Fields that had other names.
+    pub renames: Vec<RenameConf>,
     /// Positions of the section, `BaseKey`, `BlockSize` and `ShmKeys`.
     pub places: Places,
 }
@@ -191,6 +246,7 @@ impl ProcessConf {
             memory: MemoryConf::default(),
             resume: ResumeConf::default(),
             types: Vec::new(),
+            renames: Vec::new(),
             places: Places {
                 section: place(""),
                 base_key: place("BaseKey"),
@@ -260,6 +316,14 @@ impl ProcessConf {
         let section = format!("{}.types", self.name);
         let place = Place { section, key: type_name.into(), ..Place::default() };
         self.types.push(TypeConf { name: type_name.into(), capacity, object_bytes: None, place });
+        self
+    }
+
+    /// Says that a field of a type had another name, as `#[pool(was = "..")]` does in the source.
+    #[must_use]
+    pub fn rename(mut self, type_name: &str, field: &str, was: &str) -> Self {
+        let section = format!("{}.types", self.name);
+        self.renames.push(RenameConf::new(section, type_name, field, was));
         self
     }
 

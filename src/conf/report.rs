@@ -56,6 +56,11 @@ impl<'f> Report<'f> {
         self.problems.push(Problem { place, column: spot.span.column, kind });
     }
 
+    /// Adds problems that have their positions.
+    pub(super) fn extend(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems);
+    }
+
     /// Adds a problem of the file as a whole.
     pub(super) fn add_whole(&mut self, kind: ProblemKind) {
         let place = Place { file: self.file.to_owned(), ..Place::default() };

@@ -2,11 +2,12 @@
 
 use super::collide::KeyUse;
 use super::fits;
-use super::ini::{Section, Span};
+use super::ini::{Entry, Section, Span};
 use super::memory::{HugePages, MemoryConf};
 use super::nearest::nearest;
 use super::problem::ProblemKind;
-use super::process::{BackendKind, CoreDump, Places, ProcessConf, TypeConf};
+use super::process::{BackendKind, CoreDump, Places, ProcessConf, RenameConf, TypeConf};
+use super::rename;
 use super::report::{Report, Spot};
 use super::resume::{OnCrashLoop, OnTorn, ResumeConf};
 use super::rules;
@@ -137,7 +138,9 @@ pub(super) fn process(
     let memory = memory(&fields, backend.as_ref().map(|(kind, _)| *kind), report);
     let resume = resume(&fields, report);
 
-    let types = types.map_or(Some(Vec::new()), |section| self::types(section, block_size, report))?;
+    let entries =
+        types.map_or(Some(Entries::default()), |section| self::types(section, block_size, report))?;
+    let Entries { types, renames } = entries;
     let (block_size, shm_keys) = (block_size?, shm_keys?);
     if let (Some(spot), Some(kind)) = (size_at, fits::total(&types, block_size, shm_keys.len())) {
         report.add(spot, kind);
@@ -160,6 +163,7 @@ pub(super) fn process(
         memory: memory?,
         resume: resume?,
         types,
+        renames,
         places: Places {
             section: report.place(Spot::section(section.name)),
             base_key: report.place(base_at?),
@@ -260,17 +264,31 @@ fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
     Some(conf)
 }
 
-/// Reads all types of a process; returns `None` if one is invalid.
+/// The entries of `[zone.types]`.
+#[derive(Default)]
+pub(super) struct Entries {
+    types: Vec<TypeConf>,
+    renames: Vec<RenameConf>,
+}
+
+/// Reads all types of a process, and its renamed fields; returns `None` if one is invalid.
 pub(super) fn types(
     section: &Section<'_>,
     block_size: Option<Bytes>,
     report: &mut Report<'_>,
-) -> Option<Vec<TypeConf>> {
-    report.keep(Spot::section(section.name), rules::types(section.entries.len()))?;
-    let mut sound = true;
+) -> Option<Entries> {
+    let (renamed, sized): (Vec<Entry<'_>>, Vec<Entry<'_>>) =
+        section.entries.iter().partition(|entry| entry.key.text.contains('.'));
+    report.keep(Spot::section(section.name), rules::types(sized.len()))?;
+    let renames: Vec<Option<RenameConf>> =
+        renamed.into_iter().map(|entry| rename::rename(section.name.text, entry, report)).collect();
+    let renames: Option<Vec<RenameConf>> = renames.into_iter().collect();
+    let twice = renames.as_deref().map(rename::twice).unwrap_or_default();
+    let mut sound = twice.is_empty();
+    report.extend(twice);
     let mut types = Vec::new();
-    for entry in &section.entries {
-        let value = Spot::value(section.name.text, *entry);
+    for entry in sized {
+        let value = Spot::value(section.name.text, entry);
         let name = report.keep(value.at(entry.key), rules::name(entry.key.text, limits::MAX_TYPE_NAME));
         let sizes = type_sizes(value, block_size, report);
         match (name, sizes) {
@@ -281,7 +299,8 @@ pub(super) fn types(
             _ => sound = false,
         }
     }
-    sound.then_some(types)
+    let renames = renames.filter(|_| sound)?;
+    Some(Entries { types, renames })
 }
 
 /// Reads `5000` or `5000 x 12K`.

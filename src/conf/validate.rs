@@ -4,6 +4,7 @@ use super::collide::{KeyUse, collisions};
 use super::fits;
 use super::problem::{ConfError, Problem, ProblemKind};
 use super::process::{Place, ProcessConf, TypeConf};
+use super::rename;
 use super::rules;
 use crate::limits;
 use crate::units::Bytes;
@@ -34,6 +35,7 @@ impl ProcessConf {
         self.check_values(&mut found);
         self.check_keys(&mut found);
         self.check_types(&mut found);
+        found.extend(rename::check(&self.renames));
         ConfError::of(found).map_or(Ok(()), Err)
     }
 

@@ -6,6 +6,8 @@
 use crate::layout::{BLOCK_VACANT, Broken, ExtentKind, TypeInfo};
 use crate::limits;
 use crate::object::StoredField;
+#[cfg(feature = "schemas")]
+use crate::object::{Schemas, TypeSchema};
 use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
 use crate::pool::store::gaps::Gaps;
@@ -114,6 +116,34 @@ pub struct TypeShape {
     pub fields: Option<Vec<StoredField>>,
 }
 
+#[cfg(feature = "schemas")]
+impl Description {
+    /// Returns the schemas of the types whose fields are stored, as a program prints its own.
+    pub fn schemas(&self) -> Schemas {
+        let mut schemas = Schemas::new();
+        schemas.types.extend(self.types.iter().filter_map(TypeShape::schema));
+        schemas
+    }
+}
+
+#[cfg(feature = "schemas")]
+impl TypeShape {
+    fn schema(&self) -> Option<TypeSchema> {
+        let fields = self.fields.clone().filter(|_| self.problem.is_none())?;
+        Some(TypeSchema {
+            id: self.id,
+            name: self.name.clone(),
+            keyed: self.keyed,
+            bytes: self.object_bytes,
+            align: self.align,
+            fingerprint: self.fingerprint,
+            removed: Vec::new(),
+            fields: fields.into_iter().map(Into::into).collect(),
+            functions: Vec::new(),
+        })
+    }
+}
+
 /// Reads what the base under `key` records about its pool.
 ///
 /// The base is attached for reading, as an observer, and nothing is stored. Of the blocks, only
@@ -128,7 +158,7 @@ pub fn describe_pool(key: Key, home: &Home) -> Result<Description, DescribeError
     Observed::steadily(key, home, |observed| describe_observed(key, observed))
 }
 
-fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, DescribeError> {
+pub(super) fn describe_observed(key: Key, observed: &mut Observed) -> Result<Description, DescribeError> {
     let facts = observed.facts().clone();
     let verdict = facts.verdict();
     if let Verdict::Incompatible { .. } = verdict {

@@ -7,22 +7,24 @@ use std::fmt;
 /// The changes of a type say what becomes of objects that an earlier build stored with other fields.
 /// They are no part of its fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Change<'a> {
     /// Field or variant that has the attribute; for [`How::Removed`] the name that is gone.
-    pub field: &'static str,
+    pub field: &'a str,
     /// The attribute.
-    pub how: How,
+    pub how: How<'a>,
 }
 
 /// The declared changes of a field.
 #[derive(Clone, Copy)]
-pub enum How {
+pub enum How<'a> {
     /// Objects without the field get this value: the function writes it.
     Default(fn(&mut [u8])),
     /// The stored value means nothing: the function writes the default.
     Transient(fn(&mut [u8])),
     /// The field had this name, which may be that of a field inside another: `pos.x`.
-    Was(&'static str),
+    Was(&'a str),
+    /// The field had this name, as the line of an ini at this position says.
+    WasByIni(&'a str, &'a str),
     /// A field of this name has been removed.
     Removed,
     /// The field holds one bit for each number: new words are zero, and words that are zero may go.
@@ -31,9 +33,9 @@ pub enum How {
     Sorted,
 }
 
-impl How {
+impl<'a> How<'a> {
     /// Returns the change without its function.
-    fn plain(self) -> (u8, &'static str) {
+    fn plain(self) -> (u8, &'a str) {
         match self {
             How::Default(_) => (0, ""),
             How::Transient(_) => (1, ""),
@@ -41,25 +43,27 @@ impl How {
             How::Removed => (3, ""),
             How::Bits => (4, ""),
             How::Sorted => (5, ""),
+            How::WasByIni(name, _) => (6, name),
         }
     }
 }
 
 /// Compares the kinds and names alone, because addresses of functions mean nothing.
-impl PartialEq for How {
+impl PartialEq for How<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.plain() == other.plain()
     }
 }
 
-impl Eq for How {}
+impl Eq for How<'_> {}
 
-impl fmt::Debug for How {
+impl fmt::Debug for How<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             How::Default(_) => f.write_str("Default"),
             How::Transient(_) => f.write_str("Transient"),
             How::Was(name) => write!(f, "Was({name:?})"),
+            How::WasByIni(name, place) => write!(f, "WasByIni({name:?}, {place:?})"),
             How::Removed => f.write_str("Removed"),
             How::Bits => f.write_str("Bits"),
             How::Sorted => f.write_str("Sorted"),

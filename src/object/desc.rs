@@ -29,7 +29,7 @@ pub struct TypeDesc {
     /// Which bytes are a value, as in [`Stored::RULE`](crate::object::Stored::RULE).
     pub rule: &'static Rule,
     /// Declared changes, as in [`Schema::CHANGES`](crate::object::Schema::CHANGES).
-    pub changes: &'static [Change],
+    pub changes: &'static [Change<'static>],
 }
 
 /// Which bytes are a value of a type, and which of them count.

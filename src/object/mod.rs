@@ -14,6 +14,8 @@ mod reference;
 mod schema;
 mod schema_diff;
 mod schema_text;
+#[cfg(feature = "schemas")]
+mod schemas;
 mod stored;
 mod stored_rule;
 mod value;
@@ -43,7 +45,10 @@ pub use pool_object::PoolObject;
 pub use reference::Ref;
 pub use schema::Schema;
 pub use schema_diff::{Difference, diff};
+pub(crate) use schema_text::field_names;
 pub use schema_text::{SchemaError, SchemaText, StoredField};
+#[cfg(feature = "schemas")]
+pub use schemas::{FieldSchema, OldLayout, Schemas, SchemasError, TypeSchema};
 pub use stored::Stored;
 pub(crate) use stored_rule::StoredRule;
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl TypeDesc {
         size: usize,
         value: u64,
         fields: &'static [Field],
-        changes: &'static [Change],
+        changes: &'static [Change<'static>],
     ) -> Self {
         let fingerprint = Fingerprint::new("variant").number(value).fields(fields).finish();
         TypeDesc { name, size, fingerprint, fields, rank: 0, rule: u8::RULE, changes }
@@ -120,7 +120,7 @@ pub trait Schema: Stored {
     /// Declared changes of the type, for objects of an earlier build; for an array, those of its
     /// element.
     #[doc(hidden)]
-    const CHANGES: &'static [Change] = &[];
+    const CHANGES: &'static [Change<'static>] = &[];
 }
 
 macro_rules! scalars {
@@ -159,7 +159,7 @@ impl<T: Schema, const N: usize> Schema for [T; N] {
     const FINGERPRINT: u64 = Fingerprint::new("array").number(T::FINGERPRINT).number(N as u64).finish();
     const FIELDS: &'static [Field] = T::FIELDS;
     const RANK: usize = T::RANK + 1;
-    const CHANGES: &'static [Change] = T::CHANGES;
+    const CHANGES: &'static [Change<'static>] = T::CHANGES;
 }
 
 #[cfg(test)]

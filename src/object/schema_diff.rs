@@ -117,9 +117,18 @@ impl fmt::Display for Difference {
 /// # Ok::<(), hotpool::object::SchemaError>(())
 /// ```
 pub fn diff(old: &[StoredField], old_size: u64, new: &[Field], new_size: u64) -> Vec<Difference> {
-    let new = flatten(new);
+    diff_lines(old, old_size, &flatten(new), new_size)
+}
+
+/// Returns the differences between the fields in a segment and the fields `new`.
+pub(super) fn diff_lines(
+    old: &[StoredField],
+    old_size: u64,
+    new: &[StoredField],
+    new_size: u64,
+) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare(&mut found, Level { lines: old, start: 0 }, Level { lines: &new, start: 0 });
+    compare(&mut found, Level { lines: old, start: 0 }, Level { lines: new, start: 0 });
     if old_size != new_size {
         found.push(Difference::Size { was: old_size, is: new_size });
     }

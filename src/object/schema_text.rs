@@ -158,6 +158,11 @@ pub(super) fn flatten(fields: &[Field]) -> Vec<StoredField> {
     lines
 }
 
+/// Returns the names of the fields, and of those inside them.
+pub(crate) fn field_names(fields: &[Field]) -> Vec<String> {
+    flatten(fields).into_iter().map(|line| line.name).collect()
+}
+
 fn push_lines(lines: &mut Vec<StoredField>, fields: &[Field], start: u64, prefix: &str) {
     for Field { name, desc, offset } in fields {
         let name = format!("{prefix}{name}");

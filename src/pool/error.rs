@@ -143,6 +143,15 @@ pub enum PoolError {
         objects: u64,
     },
 
+    /// A line of the ini renames a field that a type does not have.
+    #[error("{line}: {what}; correct or remove the line; nothing was changed")]
+    BadRename {
+        /// The line: file, line, column, section and key.
+        line: String,
+        /// What was found.
+        what: String,
+    },
+
     /// There is no memory for the new form of a changed type.
     #[error(
         "cannot migrate {} of `{name}` ({id}) in the pool under {key}: the new form needs {needs}, {free} are free; {remedy}; nothing was changed",

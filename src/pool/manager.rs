@@ -385,9 +385,9 @@ impl MemoryPoolMgr {
     /// has not added.
     #[cold]
     fn tell_of_types(&mut self) {
-        let added = |name: &str| self.types.iter().any(|state| state.slots.info.name() == name);
-        let mut found = agree::never_added(&self.conf, added);
-        for info in self.base.used_types().filter(|info| !added(&info.name())) {
+        let added: Vec<String> = self.types.iter().map(|state| state.slots.info.name()).collect();
+        let mut found = agree::never_added(&self.conf, &added);
+        for info in self.base.used_types().filter(|info| !added.contains(&info.name())) {
             let objects = self.space.objects(&self.chains, &info);
             found.extend((objects != 0).then(|| agree::left_behind(&self.conf, &info.name(), objects)));
         }

@@ -30,6 +30,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     Check(verbs::check::Args),
+    Compat(verbs::compat::Args),
     Completions(verbs::completions::Args),
     Doctor(verbs::doctor::Args),
     Gen(verbs::generate::Args),
@@ -41,6 +42,7 @@ pub(crate) enum Verb {
     Postmortem(verbs::postmortem::Args),
     Queues(verbs::queues::Args),
     Rm(verbs::rm::Args),
+    Schema(verbs::schema::Args),
     Verify(verbs::verify::Args),
 }
 

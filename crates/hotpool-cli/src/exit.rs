@@ -27,13 +27,13 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  success, and no problem was found
-  1  success, and problems were found
+  1  success, and problems were found; compat: a type is refused
   2  invalid command line
   3  a file or a system call failed
   4  refused, nothing was changed: a live owner, a foreign segment, existing files, or the answer no
   5  verify: warnings only
-  6  verify, inspect, postmortem: a pool is damaged
-  7  verify, inspect, postmortem: a pool does not exist";
+  6  verify, inspect, schema, compat, postmortem: a pool is damaged
+  7  verify, inspect, schema, compat, postmortem: a pool does not exist";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {

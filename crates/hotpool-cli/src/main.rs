@@ -8,6 +8,7 @@ mod exit;
 mod extras;
 mod files;
 mod human;
+mod one_pool;
 mod output;
 mod pool_state;
 mod probe;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let mut out = Output::stdout(cli.json);
     let result = match cli.verb {
         Verb::Check(args) => verbs::check::run(args, &mut out),
+        Verb::Compat(args) => verbs::compat::run(args, &mut out),
         Verb::Completions(args) => verbs::completions::run(args, &mut out),
         Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
         Verb::Queues(args) => verbs::queues::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
+        Verb::Schema(args) => verbs::schema::run(args, &mut out),
         Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {

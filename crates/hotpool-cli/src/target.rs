@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::human;
 use clap::ArgGroup;
 use hotpool::ConfMgr;
-use hotpool::conf::ConfError;
+use hotpool::conf::{ConfError, ProcessConf};
 use hotpool::inspect::DescribeError;
 use hotpool::pool::PostMortemError;
 use hotpool::share::{Home, ShareError, Verdict, explain_look, observe};
@@ -50,9 +50,16 @@ pub(crate) struct Target {
     pub(crate) process: Option<String>,
     /// The keys of the blocks that the ini names.
     pub(crate) blocks: Vec<Key>,
+    /// What the ini says of the process.
+    pub(crate) conf: Option<Box<ProcessConf>>,
 }
 
 impl Target {
+    /// Returns the System V pool whose base has this key.
+    pub(crate) fn of_key(key: Key) -> Self {
+        Target { key, home: Home::sysv(), process: None, blocks: Vec::new(), conf: None }
+    }
+
     /// Returns the key, and the process name if it is known.
     pub(crate) fn name(&self) -> String {
         match &self.process {
@@ -168,8 +175,7 @@ impl Target {
 /// Returns each pool once: those of `inis` (if `processes` is not empty, only theirs), then those of
 /// `keys` in System V memory.
 pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Result<Vec<Target>, ConfError> {
-    let by_key =
-        keys.iter().map(|&key| Target { key, home: Home::sysv(), process: None, blocks: Vec::new() });
+    let by_key = keys.iter().map(|&key| Target::of_key(key));
     let confs = ConfMgr::load_fleet(inis)?;
     let mut targets = Vec::new();
     // A name that no ini has is an error of the last ini, which lists the names it has.
@@ -184,7 +190,8 @@ pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Resu
         if processes.is_empty() || processes.contains(&process.name) {
             let home = Home::of(process);
             let (name, blocks) = (Some(process.name.clone()), process.shm_keys.clone());
-            targets.push(Target { key: process.base_key, home, process: name, blocks });
+            let conf = Some(Box::new(process.clone()));
+            targets.push(Target { key: process.base_key, home, process: name, blocks, conf });
         }
     }
     targets.extend(by_key);

@@ -126,8 +126,8 @@ fn schema_impl(krate: &Path, input: &DeriveInput, shape: &Shape<'_>, changes: Ch
         Shape::Enum(found) => of_enum(krate, found, &changes.of_variants),
     };
     let own = changes.own;
-    let changes =
-        (!own.is_empty()).then(|| quote!(const CHANGES: &'static [#krate::object::Change] = &[#(#own),*];));
+    let changes = (!own.is_empty())
+        .then(|| quote!(const CHANGES: &'static [#krate::object::Change<'static>] = &[#(#own),*];));
     quote! {
         #[automatically_derived]
         impl #generics #krate::object::Schema for #ident #ty_generics #bounds {

@@ -1,6 +1,6 @@
 //! The matcher: finds for every field of a new type where its value comes from.
 
-use super::declared::{Declared, is_removed, removed};
+use super::declared::{Declared, Former, is_removed, removed};
 use super::op::{Becomes, Case, Each, Op, Room};
 use super::order::keeps_order;
 use super::refusal::{Reason, Side};
@@ -23,7 +23,7 @@ pub(super) struct Matcher<'a> {
     /// Paths of stored fields that are declared as gone.
     removed: HashSet<String>,
     /// Stored fields that must all be used or removed in the end, and the path that they are in.
-    pending: Vec<(&'a [Member], String)>,
+    pending: Vec<(&'a [Member<'a>], String)>,
 }
 
 /// Where a type lies: in the stored schema and in that of this build.
@@ -38,13 +38,15 @@ struct Site {
 /// A stored field that a field of the new type comes from.
 #[derive(Clone)]
 struct Source<'a> {
-    member: &'a Member,
+    member: &'a Member<'a>,
     path: String,
     from: usize,
+    /// Position of the ini line that names it, if one does.
+    by_ini: Option<&'a str>,
 }
 
 /// A source for a field inside another, which the outer type declares.
-type Given<'a> = (&'static str, Source<'a>);
+type Given<'a> = (&'a str, Source<'a>);
 
 /// What the field that has a type declares of it.
 #[derive(Clone, Copy, Default)]
@@ -57,7 +59,11 @@ struct Manner {
 
 impl<'a> Matcher<'a> {
     /// Returns how to convert an object, what happens to its fields, and what stands in the way.
-    pub(super) fn object(mut self, old: &'a Shape, new: &'a Shape) -> (Vec<Op>, Vec<Step>, Vec<Reason>) {
+    pub(super) fn object(
+        mut self,
+        old: &'a Shape<'a>,
+        new: &'a Shape<'a>,
+    ) -> (Vec<Op>, Vec<Step>, Vec<Reason>) {
         let site = Site { old: String::new(), new: String::new(), from: 0, to: 0 };
         let mut ops = Vec::new();
         self.shape(&mut ops, old, new, &site, Manner::default(), &[]);
@@ -72,9 +78,9 @@ impl<'a> Matcher<'a> {
     fn members(
         &mut self,
         ops: &mut Vec<Op>,
-        old: Option<&'a [Member]>,
-        new: &'a [Member],
-        changes: &'static [Change],
+        old: Option<&'a [Member<'a>]>,
+        new: &'a [Member<'a>],
+        changes: &'a [Change<'a>],
         site: &Site,
         given: &[Given<'a>],
     ) {
@@ -87,14 +93,19 @@ impl<'a> Matcher<'a> {
             let declared = Declared::of(changes, &member.name);
             let here = join(&site.new, &member.name);
             let to = site.to + member.offset;
-            let sources = |name: &str| find(old, name, site);
+            let former =
+                |(name, by_ini): &Former<'a>| Some(Source { by_ini: *by_ini, ..find(old, name, site)? });
             let mut given_here =
                 given.iter().filter(|(name, _)| *name == member.name).map(|(_, source)| source);
-            let source = sources(&member.name)
+            let source = find(old, &member.name, site)
                 .or_else(|| given_here.next().cloned())
-                .or_else(|| declared.was.iter().find_map(|was| sources(was)));
-            let inner: Vec<Given<'a>> =
-                declared.inner.iter().filter_map(|(name, was)| Some((*name, sources(was)?))).collect();
+                .or_else(|| declared.was.iter().find_map(former));
+            let further = given.iter().filter_map(|(name, source)| {
+                let inner = name.strip_prefix(member.name.as_str())?.strip_prefix('.')?;
+                Some((inner, source.clone()))
+            });
+            let inner = declared.inner.iter().filter_map(|(name, was)| Some((*name, former(was)?)));
+            let inner: Vec<Given<'a>> = inner.chain(further).collect();
             if let Some(write) = declared.transient {
                 self.used.extend(source.map(|source| source.path));
                 self.fill(ops, member, to, write);
@@ -113,16 +124,16 @@ impl<'a> Matcher<'a> {
         &mut self,
         ops: &mut Vec<Op>,
         source: Source<'a>,
-        new: &'a Member,
-        declared: &Declared,
+        new: &'a Member<'a>,
+        declared: &Declared<'a>,
         (here, to): (&str, usize),
         inner: &[Given<'a>],
     ) {
         let old = source.member;
         let before = (ops.len(), self.steps.len(), self.reasons.len(), self.pending.len());
         let is_same = old.shape.fingerprint == new.shape.fingerprint;
-        if old.name != new.name {
-            self.step(here, format_args!("renamed from `{}`", source.path));
+        if old.name != new.name || source.by_ini.is_some() {
+            self.renamed(here, &source);
         } else if is_same && source.from == to {
             self.step(here, "unchanged");
         } else if is_same {
@@ -154,8 +165,8 @@ impl<'a> Matcher<'a> {
     fn without_source(
         &mut self,
         ops: &mut Vec<Op>,
-        new: &'a Member,
-        declared: &Declared,
+        new: &'a Member<'a>,
+        declared: &Declared<'a>,
         (here, to): (&str, usize),
         inner: &[Given<'a>],
     ) {
@@ -179,8 +190,8 @@ impl<'a> Matcher<'a> {
     fn shape(
         &mut self,
         ops: &mut Vec<Op>,
-        old: &'a Shape,
-        new: &'a Shape,
+        old: &'a Shape<'a>,
+        new: &'a Shape<'a>,
         site: &Site,
         manner: Manner,
         given: &[Given<'a>],
@@ -227,8 +238,8 @@ impl<'a> Matcher<'a> {
     fn unwrapped(
         &mut self,
         ops: &mut Vec<Op>,
-        old: &'a Shape,
-        new: &'a Shape,
+        old: &'a Shape<'a>,
+        new: &'a Shape<'a>,
         site: &Site,
         given: &[Given<'a>],
     ) {
@@ -258,7 +269,14 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn array(&mut self, ops: &mut Vec<Op>, old: &'a Shape, new: &'a Shape, site: &Site, manner: Manner) {
+    fn array(
+        &mut self,
+        ops: &mut Vec<Op>,
+        old: &'a Shape<'a>,
+        new: &'a Shape<'a>,
+        site: &Site,
+        manner: Manner,
+    ) {
         let (Kind::Array { len, of: from }, Kind::Array { len: room, of: to }) = (&old.kind, &new.kind)
         else {
             return;
@@ -304,8 +322,8 @@ impl<'a> Matcher<'a> {
     fn list(
         &mut self,
         ops: &mut Vec<Op>,
-        (max, items, of): (usize, usize, &'a Shape),
-        (room, start, to): (usize, usize, &'a Shape),
+        (max, items, of): (usize, usize, &'a Shape<'a>),
+        (room, start, to): (usize, usize, &'a Shape<'a>),
         site: &Site,
         manner: Manner,
     ) {
@@ -346,17 +364,18 @@ impl<'a> Matcher<'a> {
     fn enumeration(
         &mut self,
         ops: &mut Vec<Op>,
-        (tag, old): (usize, &'a [Variant]),
-        (wide, new): (usize, &'a [Variant]),
-        changes: &'static [Change],
+        (tag, old): (usize, &'a [Variant<'a>]),
+        (wide, new): (usize, &'a [Variant<'a>]),
+        changes: &'a [Change<'a>],
         site: &Site,
     ) {
-        let was = |is: &Variant| Declared::of(changes, &is.name).was;
+        let was = |is: &Variant<'a>| Declared::of(changes, &is.name).was;
         let mut taken = HashSet::new();
         let mut cases = Vec::new();
         for variant in old {
             let same = new.iter().find(|is| is.name == variant.name);
-            let found = same.or_else(|| new.iter().find(|is| was(is).contains(&variant.name.as_str())));
+            let found =
+                same.or_else(|| new.iter().find(|is| was(is).iter().any(|(was, _)| *was == variant.name)));
             let Some(found) = found else {
                 cases.extend(self.gone_variant(variant, changes, site));
                 continue;
@@ -389,7 +408,7 @@ impl<'a> Matcher<'a> {
         ops.push(Op::Enum { from, tag, to, wide, cases, field });
     }
 
-    fn gone_variant(&mut self, gone: &Variant, changes: &[Change], site: &Site) -> Option<Case> {
+    fn gone_variant(&mut self, gone: &Variant<'_>, changes: &[Change<'_>], site: &Site) -> Option<Case> {
         let name = &gone.name;
         if is_removed(changes, name) {
             self.step(&site.new, format_args!("variant `{name}` has been removed, if no object has it"));
@@ -404,7 +423,7 @@ impl<'a> Matcher<'a> {
         None
     }
 
-    fn retyped(&mut self, old: &Shape, new: &Shape, site: &Site) {
+    fn retyped(&mut self, old: &Shape<'_>, new: &Shape<'_>, site: &Site) {
         let why = match (&old.kind, &new.kind) {
             (Kind::Scalar(was), Kind::Scalar(is)) => {
                 format!("was {was} and is {is}, which is no wider number")
@@ -419,7 +438,7 @@ impl<'a> Matcher<'a> {
 
     /// Refuses stored fields that nothing comes from, unless they are declared as gone. `base` is the
     /// path of the innermost type that is in this build, too.
-    fn account_for(&mut self, members: &'a [Member], path: &str, base: &str) {
+    fn account_for(&mut self, members: &'a [Member<'a>], path: &str, base: &str) {
         for member in members {
             let here = join(path, &member.name);
             if self.used.contains(&here) || member.shape.size == 0 {
@@ -447,7 +466,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Adds a `was` to what is written for a new field, if a gone one has the same type.
-    fn suggest_renames(&mut self, new: &Shape) {
+    fn suggest_renames(&mut self, new: &Shape<'_>) {
         let Kind::Struct(members) = &new.kind else { return };
         let gone: Vec<(String, u64)> = self
             .reasons
@@ -467,7 +486,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn fill(&mut self, ops: &mut Vec<Op>, member: &Member, to: usize, write: fn(&mut [u8])) {
+    fn fill(&mut self, ops: &mut Vec<Op>, member: &Member<'_>, to: usize, write: fn(&mut [u8])) {
         let mut bytes = vec![0; member.shape.size].into_boxed_slice();
         write(&mut bytes);
         if bytes.iter().any(|byte| *byte != 0) {
@@ -477,8 +496,18 @@ impl<'a> Matcher<'a> {
 
     fn step(&mut self, field: &str, what: impl std::fmt::Display) {
         if self.quiet == 0 {
-            self.steps.push(Step { field: field.to_owned(), what: what.to_string() });
+            self.steps.push(Step { field: field.to_owned(), what: what.to_string(), by_ini: false });
         }
+    }
+
+    /// Adds the step of a renamed field, which says so if the ini renames it.
+    fn renamed(&mut self, field: &str, source: &Source<'_>) {
+        let (path, field) = (&source.path, field.to_owned());
+        let (what, by_ini) = match source.by_ini {
+            Some(place) => (format!("renamed from `{path}`, by {place}"), true),
+            None => (format!("renamed from `{path}`"), false),
+        };
+        self.steps.extend((self.quiet == 0).then_some(Step { field, what, by_ini }));
     }
 
     fn refuse(&mut self, field: &str, why: &str, write: Vec<String>, side: Side) {
@@ -494,7 +523,7 @@ impl Site {
 }
 
 /// Finds a stored field by its name, which those that it is in may precede.
-fn find<'a>(members: &'a [Member], name: &str, site: &Site) -> Option<Source<'a>> {
+fn find<'a>(members: &'a [Member<'a>], name: &str, site: &Site) -> Option<Source<'a>> {
     let (mut members, mut from) = (members, site.from);
     let mut words = name.split('.').peekable();
     loop {
@@ -502,7 +531,7 @@ fn find<'a>(members: &'a [Member], name: &str, site: &Site) -> Option<Source<'a>
         let member = members.iter().find(|member| member.name == word)?;
         from += member.offset;
         if words.peek().is_none() {
-            return Some(Source { member, path: join(&site.old, name), from });
+            return Some(Source { member, path: join(&site.old, name), from, by_ini: None });
         }
         let Kind::Struct(inner) = &member.shape.kind else { return None };
         members = inner;
@@ -510,7 +539,7 @@ fn find<'a>(members: &'a [Member], name: &str, site: &Site) -> Option<Source<'a>
 }
 
 /// Returns whether an array becomes longer.
-fn grows(old: &Shape, new: &Shape) -> bool {
+fn grows(old: &Shape<'_>, new: &Shape<'_>) -> bool {
     match (&old.kind, &new.kind) {
         (Kind::Array { len, of }, Kind::Array { len: room, of: to }) => len < room || grows(of, to),
         _ => false,

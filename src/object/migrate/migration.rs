@@ -22,20 +22,30 @@ impl Migration {
 
     /// Returns whether stored objects with these fields have the declared layout, to the byte.
     pub(super) fn is_from(&self, stored: &[StoredField], size: u64) -> bool {
-        let layout = |field: &StoredField| (field.offset, field.size, field.fingerprint);
-        let same = |(a, b): (&StoredField, &StoredField)| layout(a) == layout(b) && a.name == b.name;
-        let declared = flatten(self.fields);
-        size == self.size as u64 && declared.len() == stored.len() && declared.iter().zip(stored).all(same)
+        is_layout(&flatten(self.fields), self.size as u64, stored, size)
     }
 
     /// Returns the size of an old object.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Returns the fields of an old object.
+    #[cfg(feature = "schemas")]
+    pub(crate) fn fields(&self) -> &'static [Field] {
+        self.fields
     }
 
     pub(super) fn convert(&self, old: &[u8], new: &mut [u8]) -> Result<(), Misfit> {
         (self.convert)(old, new).map_err(Misfit::from)
     }
+}
+
+/// Returns whether a declared layout is the stored one, to the byte.
+pub(super) fn is_layout(declared: &[StoredField], bytes: u64, stored: &[StoredField], size: u64) -> bool {
+    let layout = |field: &StoredField| (field.offset, field.size, field.fingerprint);
+    let same = |(a, b): (&StoredField, &StoredField)| layout(a) == layout(b) && a.name == b.name;
+    size == bytes && declared.len() == stored.len() && declared.iter().zip(stored).all(same)
 }
 
 /// Converts the bytes of an object, if they are a value.
@@ -156,7 +166,7 @@ mod tests {
 
     fn plan<Old: Schema>() -> Result<Plan, super::super::Refusal> {
         let old = SchemaText::parse(&SchemaText::of::<Old>()).unwrap();
-        Plan::of(&old, size_of::<Old>() as u64, &NewType::of::<Hero>())
+        Plan::of(&old, size_of::<Old>() as u64, &NewType::of::<Hero>(), &[])
     }
 
     fn converted<Old: Schema>(old: &[u8]) -> Result<Vec<u8>, Misfit> {

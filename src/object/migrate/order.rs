@@ -5,7 +5,7 @@ use super::shape::{Kind, Member, Shape, Variant};
 /// Returns whether two converted items compare as the two stored ones did.
 ///
 /// A derived `Ord` compares the fields in their order, and enums by the numbers of their variants.
-pub(super) fn keeps_order(old: &Shape, new: &Shape) -> bool {
+pub(super) fn keeps_order(old: &Shape<'_>, new: &Shape<'_>) -> bool {
     if old.fingerprint == new.fingerprint {
         return true;
     }
@@ -18,7 +18,7 @@ pub(super) fn keeps_order(old: &Shape, new: &Shape) -> bool {
             members(from, to)
         }
         (Kind::Enum { tag: a, variants: from }, Kind::Enum { tag: b, variants: to }) => {
-            let same = |from: &Variant, to: &Variant| {
+            let same = |from: &Variant<'_>, to: &Variant<'_>| {
                 (&from.name, from.value) == (&to.name, to.value) && members(&from.members, &to.members)
             };
             a == b && from.iter().all(|from| to.iter().any(|to| same(from, to)))
@@ -31,7 +31,8 @@ pub(super) fn keeps_order(old: &Shape, new: &Shape) -> bool {
     }
 }
 
-fn members(old: &[Member], new: &[Member]) -> bool {
-    let same = |(from, to): (&Member, &Member)| from.name == to.name && keeps_order(&from.shape, &to.shape);
+fn members(old: &[Member<'_>], new: &[Member<'_>]) -> bool {
+    let same =
+        |(from, to): (&Member<'_>, &Member<'_>)| from.name == to.name && keeps_order(&from.shape, &to.shape);
     old.len() == new.len() && old.iter().zip(new).all(same)
 }

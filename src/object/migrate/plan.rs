@@ -2,6 +2,8 @@
 
 use super::matcher::Matcher;
 use super::migration::Migration;
+#[cfg(feature = "schemas")]
+use super::migration::is_layout;
 use super::misfit::Misfit;
 use super::op::{Op, run};
 use super::refusal::Refusal;
@@ -10,7 +12,11 @@ use super::source::{camel_case, write_types};
 use super::step::Step;
 use super::tree::Tree;
 use crate::object::desc::Rule;
-use crate::object::{Change, Field, PoolObject, StoredField, check_rule, diff};
+use crate::object::schema_diff::diff_lines;
+use crate::object::schema_text::flatten;
+#[cfg(feature = "schemas")]
+use crate::object::schemas::TypeSchema;
+use crate::object::{Change, Field, PoolObject, StoredField, check_rule};
 
 /// A type of this build, into which stored objects are converted.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +26,7 @@ pub(crate) struct NewType {
     pub(crate) size: usize,
     pub(crate) fields: &'static [Field],
     pub(crate) rule: &'static Rule,
-    pub(crate) changes: &'static [Change],
+    pub(crate) changes: &'static [Change<'static>],
     pub(crate) migrations: &'static [Migration],
 }
 
@@ -53,6 +59,7 @@ impl NewType {
 
 impl Plan {
     /// Plans how objects with the fields `old`, of `old_size` bytes each, become objects of `new`.
+    /// `renames` are the changes that the ini declares.
     ///
     /// Evaluates the declared defaults, each once. A function that is declared for exactly the stored
     /// layout comes before everything else.
@@ -61,25 +68,43 @@ impl Plan {
     ///
     /// Refuses a change that would lose or invent data without an attribute that says so, and a
     /// schema that describes no type.
-    pub(crate) fn of(old: &[StoredField], old_size: u64, new: &NewType) -> Result<Plan, Refusal> {
+    pub(crate) fn of(
+        old: &[StoredField],
+        old_size: u64,
+        new: &NewType,
+        renames: &[Change<'_>],
+    ) -> Result<Plan, Refusal> {
         if let Some(found) = new.migrations.iter().find(|migration| migration.is_from(old, old_size)) {
-            let what = "converted by the function that `migration!` declares".to_owned();
-            let steps = vec![Step { field: new.name.to_owned(), what }];
-            let old_size = found.size();
+            let (old_size, steps) = (found.size(), vec![by_function(new.name)]);
             return Ok(Plan { old_size, new_size: new.size, way: Way::Function(*found), steps });
         }
-        let tree = Tree::of_lines(old, old_size).map_err(Refusal::Damaged)?;
-        let stored = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
-        let tree = Tree::of_fields(new.fields, new.size as u64, new.changes);
-        let wanted = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
-        let (ops, steps, reasons) = Matcher::default().object(&stored, &wanted);
-        if !reasons.is_empty() {
-            let differences = diff(old, old_size, new.fields, new.size as u64);
-            let needs_function = reasons.iter().any(|reason| reason.write.is_empty());
-            let function = needs_function.then(|| function_to_write(old, old_size, new.name)).flatten();
-            return Err(Refusal::Changed { name: new.name, reasons, differences, function });
+        let mut tree = Tree::of_fields(new.fields, new.size as u64, new.changes);
+        tree.changes.extend(renames);
+        let (ops, steps) = matched(old, old_size, new.name, &tree, || flatten(new.fields))?;
+        let old_size = old_size as usize;
+        Ok(Plan { old_size, new_size: new.size, way: Way::Ops(ops, new.rule), steps })
+    }
+
+    /// Returns what happens to each field of objects with the fields `old` if a program with the type
+    /// `new` starts, as [`of`](Self::of) plans it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the refusal that the start would report.
+    #[cfg(feature = "schemas")]
+    pub(crate) fn steps_of(
+        old: &[StoredField],
+        old_size: u64,
+        new: &TypeSchema,
+        renames: &[Change<'_>],
+    ) -> Result<Vec<Step>, Refusal> {
+        if new.functions.iter().any(|function| is_layout(&function.lines(), function.bytes, old, old_size)) {
+            return Ok(vec![by_function(&new.name)]);
         }
-        Ok(Plan { old_size: stored.size, new_size: new.size, way: Way::Ops(ops, new.rule), steps })
+        let mut tree = Tree::of_schema(new).map_err(Refusal::Damaged)?;
+        tree.changes.extend(renames);
+        let (_, steps) = matched(old, old_size, &new.name, &tree, || new.lines())?;
+        Ok(steps)
     }
 
     /// Converts an object. `new` has the size of the new type, and all its bytes are zero.
@@ -104,6 +129,33 @@ impl Plan {
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
+
+/// Matches the stored fields with those of `new`, whose lines `lines` returns.
+fn matched(
+    old: &[StoredField],
+    old_size: u64,
+    name: &str,
+    new: &Tree<'_>,
+    lines: impl FnOnce() -> Vec<StoredField>,
+) -> Result<(Vec<Op>, Vec<Step>), Refusal> {
+    let tree = Tree::of_lines(old, old_size).map_err(Refusal::Damaged)?;
+    let stored = Shape::of_object(&tree).map_err(Refusal::Damaged)?;
+    let wanted = Shape::of_object(new).map_err(Refusal::Damaged)?;
+    let (ops, steps, reasons) = Matcher::default().object(&stored, &wanted);
+    if reasons.is_empty() {
+        return Ok((ops, steps));
+    }
+    let differences = diff_lines(old, old_size, &lines(), new.size);
+    let needs_function = reasons.iter().any(|reason| reason.write.is_empty());
+    let function = needs_function.then(|| function_to_write(old, old_size, name)).flatten();
+    Err(Refusal::Changed { name: name.to_owned(), reasons, differences, function })
+}
+
+/// Returns the step of a type that a function of the program converts.
+fn by_function(name: &str) -> Step {
+    let what = "converted by the function that `migration!` declares".to_owned();
+    Step { field: name.to_owned(), what, by_ini: false }
 }
 
 /// Returns a `migration!` from the stored layout, to be pasted.

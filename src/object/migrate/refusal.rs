@@ -12,7 +12,7 @@ pub(crate) enum Refusal {
     /// Fields have changed in a way that needs an attribute, or a function.
     Changed {
         /// Name of the type in the pool.
-        name: &'static str,
+        name: String,
         /// Why, field by field.
         reasons: Vec<Reason>,
         /// All that differs.

@@ -13,32 +13,32 @@ use std::sync::LazyLock;
 
 /// A type, as far as it is known.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
+pub(super) struct Shape<'a> {
     pub(super) size: usize,
     pub(super) fingerprint: u64,
-    pub(super) kind: Kind,
+    pub(super) kind: Kind<'a>,
     /// Declared changes of the type; none for a stored type.
-    pub(super) changes: &'static [Change],
+    pub(super) changes: &'a [Change<'a>],
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum Kind<'a> {
     Scalar(Scalar),
     /// A reference to objects of the type with this number.
     Ref(u16),
-    Struct(Vec<Member>),
+    Struct(Vec<Member<'a>>),
     Array {
         len: usize,
-        of: Box<Shape>,
+        of: Box<Shape<'a>>,
     },
     Enum {
         tag: usize,
-        variants: Vec<Variant>,
+        variants: Vec<Variant<'a>>,
     },
     List {
         max: usize,
         items: usize,
-        of: Box<Shape>,
+        of: Box<Shape<'a>>,
     },
     Text {
         max: usize,
@@ -50,20 +50,20 @@ pub(super) enum Kind {
 
 /// A field of a struct or variant.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
+pub(super) struct Member<'a> {
     pub(super) name: String,
     pub(super) type_name: String,
     pub(super) offset: usize,
-    pub(super) shape: Shape,
+    pub(super) shape: Shape<'a>,
 }
 
 /// A variant of an enum.
 #[derive(Clone, Debug)]
-pub(super) struct Variant {
+pub(super) struct Variant<'a> {
     pub(super) name: String,
     pub(super) value: u64,
-    pub(super) members: Vec<Member>,
-    pub(super) changes: &'static [Change],
+    pub(super) members: Vec<Member<'a>>,
+    pub(super) changes: &'a [Change<'a>],
 }
 
 /// Largest number of fingerprints that are tried for a type, so that no text takes long.
@@ -81,9 +81,9 @@ static REFS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
     (1..=limits::MAX_TYPE_ID).map(|id| (print(id), id)).collect()
 });
 
-impl Shape {
+impl<'a> Shape<'a> {
     /// Recognises the object that has the fields of `tree`.
-    pub(super) fn of_object(tree: &Tree) -> Result<Self, DamagedSchema> {
+    pub(super) fn of_object(tree: &'a Tree<'a>) -> Result<Self, DamagedSchema> {
         let mut search = Search { tries: MOST_TRIES };
         let compound = search.compound(tree)?;
         let found = if compound.is_enum { Class::Enum } else { Class::Struct };
@@ -92,12 +92,12 @@ impl Shape {
                 .map_err(|_| DamagedSchema::new("", "the object is too large"))?,
             fingerprint: compound.fingerprint(&found, tree.size),
             kind: compound.as_kind(&found),
-            changes: tree.changes,
+            changes: &tree.changes,
         })
     }
 
     /// Returns the only field of a tuple struct, which is stored as that field is.
-    pub(super) fn newtype(&self) -> Option<&Member> {
+    pub(super) fn newtype(&self) -> Option<&Member<'a>> {
         let Kind::Struct(members) = &self.kind else { return None };
         let mut members = members.iter().filter(|member| member.shape.size != 0);
         let first = members.next().filter(|first| first.name == "0" && first.shape.size == self.size);
@@ -111,16 +111,16 @@ struct Search {
 }
 
 /// The fields inside a field that is no scalar, before it is known how many elements it has.
-struct Compound {
-    members: Vec<Member>,
-    variants: Vec<Variant>,
+struct Compound<'a> {
+    members: Vec<Member<'a>>,
+    variants: Vec<Variant<'a>>,
     /// Names, fingerprints and offsets of the fields, as fingerprints have them.
     lines: Vec<(String, u64, u64)>,
     is_enum: bool,
     tag: u64,
     /// Where the last field ends.
     end: u64,
-    changes: &'static [Change],
+    changes: &'a [Change<'a>],
 }
 
 /// What a type with fields can be.
@@ -132,7 +132,7 @@ enum Class {
 }
 
 impl Search {
-    fn shape(&mut self, tree: &Tree) -> Result<Shape, DamagedSchema> {
+    fn shape<'a>(&mut self, tree: &'a Tree<'a>) -> Result<Shape<'a>, DamagedSchema> {
         let damage = |what| DamagedSchema::new(&tree.name, what);
         let size = usize::try_from(tree.size).map_err(|_| damage("it is too large"))?;
         let found = if tree.inside.is_empty() { self.leaf(tree) } else { self.with_fields(tree)? };
@@ -141,7 +141,7 @@ impl Search {
     }
 
     /// Recognises a type that has no fields.
-    fn leaf(&mut self, tree: &Tree) -> Option<Shape> {
+    fn leaf<'a>(&mut self, tree: &Tree<'_>) -> Option<Shape<'a>> {
         let scalars = SCALARS.iter().map(|(print, bytes, scalar)| (*print, *bytes, Kind::Scalar(*scalar)));
         let refs = REFS.iter().map(|(print, id)| (*print, size_of::<u64>(), Kind::Ref(*id)));
         let ranks = tree.rank.map_or(0..=MOST_DIMENSIONS, |rank| rank..=rank);
@@ -160,7 +160,7 @@ impl Search {
     }
 
     /// Recognises a type that has fields, or an array of it.
-    fn with_fields(&mut self, tree: &Tree) -> Result<Option<Shape>, DamagedSchema> {
+    fn with_fields<'a>(&mut self, tree: &'a Tree<'a>) -> Result<Option<Shape<'a>>, DamagedSchema> {
         let rank = tree.rank.unwrap_or(0);
         if rank > 0 && tree.size == 0 {
             return Ok(None);
@@ -190,14 +190,14 @@ impl Search {
 
     /// Returns the shape of `tree` if it is an array of `rank` dimensions of `count` elements with
     /// this fingerprint.
-    fn array(
+    fn array<'a>(
         &mut self,
-        tree: &Tree,
+        tree: &Tree<'_>,
         print: u64,
         count: u64,
         rank: usize,
-        of: impl FnOnce() -> Shape,
-    ) -> Option<Shape> {
+        of: impl FnOnce() -> Shape<'a>,
+    ) -> Option<Shape<'a>> {
         let mut dims = Vec::new();
         if count == 0 || !self.dims(&mut dims, print, count, rank, tree.fingerprint) {
             return None;
@@ -238,7 +238,7 @@ impl Search {
     }
 
     /// Reads the fields inside a field.
-    fn compound(&mut self, tree: &Tree) -> Result<Compound, DamagedSchema> {
+    fn compound<'a>(&mut self, tree: &'a Tree<'a>) -> Result<Compound<'a>, DamagedSchema> {
         let is_enum = !tree.inside.is_empty() && tree.inside.iter().all(|inner| inner.variant().is_some());
         let tag = tree.inside.first().filter(|_| is_enum).map_or(0, |first| first.size);
         let (mut members, mut variants, mut end) = (Vec::new(), Vec::new(), tag);
@@ -250,22 +250,22 @@ impl Search {
                 let (fields, last) = self.members(&inner.inside, tag, tree.size)?;
                 end = end.max(last);
                 let (name, value) = (inner.name.clone(), inner.variant().unwrap_or_default());
-                variants.push(Variant { name, value, members: fields, changes: inner.changes });
+                variants.push(Variant { name, value, members: fields, changes: &inner.changes });
             }
         } else {
             (members, end) = self.members(&tree.inside, 0, tree.size)?;
         }
         let lines = tree.inside.iter().map(|inner| (inner.name.clone(), inner.fingerprint, inner.offset));
-        Ok(Compound { members, variants, lines: lines.collect(), is_enum, tag, end, changes: tree.changes })
+        Ok(Compound { members, variants, lines: lines.collect(), is_enum, tag, end, changes: &tree.changes })
     }
 
     /// Reads fields, of which the first begins at `start` or later, and returns where the last ends.
-    fn members(
+    fn members<'a>(
         &mut self,
-        trees: &[Tree],
+        trees: &'a [Tree<'a>],
         start: u64,
         size: u64,
-    ) -> Result<(Vec<Member>, u64), DamagedSchema> {
+    ) -> Result<(Vec<Member<'a>>, u64), DamagedSchema> {
         let (mut found, mut reached) = (Vec::new(), start);
         for tree in trees {
             let end = tree.offset.checked_add(tree.size).filter(|end| *end <= size);
@@ -285,7 +285,7 @@ impl Search {
     }
 }
 
-impl Compound {
+impl<'a> Compound<'a> {
     fn classes(&self) -> impl Iterator<Item = Class> + use<> {
         let list = self.items().is_some();
         let is_struct = !self.is_enum;
@@ -300,7 +300,7 @@ impl Compound {
     }
 
     /// Returns the field with the items, their number and their type, if this looks like a list.
-    fn items(&self) -> Option<(&Member, usize, &Shape)> {
+    fn items(&self) -> Option<(&Member<'a>, usize, &Shape<'a>)> {
         let [len, items] = &self.members[..] else { return None };
         let counts = matches!(len.shape.kind, Kind::Scalar(Scalar::Int(Int { signed: false, bytes: 4 })));
         match &items.shape.kind {
@@ -330,7 +330,7 @@ impl Compound {
         lines.iter().fold(print, add).finish()
     }
 
-    fn as_kind(&self, class: &Class) -> Kind {
+    fn as_kind(&self, class: &Class) -> Kind<'a> {
         match (class, self.items()) {
             (Class::Text, Some((items, max, _))) => Kind::Text { max, items: items.offset },
             (Class::List, Some((items, max, of))) => {

@@ -42,7 +42,8 @@ pub(super) fn write_types(
     name: &str,
     prefix: &str,
 ) -> Result<String, DamagedSchema> {
-    let shape = Shape::of_object(&Tree::of_lines(fields, size)?)?;
+    let tree = Tree::of_lines(fields, size)?;
+    let shape = Shape::of_object(&tree)?;
     let mut writer = Writer { prefix, ..Writer::default() };
     writer.named.insert((shape.fingerprint, name.to_owned()), name.to_owned());
     writer.define(&shape, name);
@@ -61,7 +62,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Returns a type as a field has it, and writes what it needs. `type_name` is what the schema
     /// calls it, and `field` the name of the field.
-    fn written(&mut self, shape: &Shape, type_name: &str, field: &str) -> String {
+    fn written(&mut self, shape: &Shape<'_>, type_name: &str, field: &str) -> String {
         match &shape.kind {
             Kind::Scalar(scalar) => scalar.to_string(),
             Kind::Ref(id) => reference(type_name).unwrap_or_else(|| format!("Ref<Type{id}>")),
@@ -83,7 +84,7 @@ impl Writer<'_> {
     }
 
     /// Returns one of hotpool's own structs, if the schema calls it so.
-    fn collection(&mut self, members: &[Member], type_name: &str, field: &str) -> Option<String> {
+    fn collection(&mut self, members: &[Member<'_>], type_name: &str, field: &str) -> Option<String> {
         let word = word(type_name);
         match (members, members.first().map(|first| &first.shape.kind)?) {
             ([_], Kind::List { max, of, .. }) if word == "FixedSet" => {
@@ -103,7 +104,7 @@ impl Writer<'_> {
     }
 
     /// Returns the name of a struct or enum, and writes it if it is new.
-    fn named(&mut self, shape: &Shape, type_name: &str, field: &str) -> String {
+    fn named(&mut self, shape: &Shape<'_>, type_name: &str, field: &str) -> String {
         let word = word(type_name);
         let is_name = word.len() > 1 && word.starts_with(char::is_uppercase);
         let base = format!("{}{}", self.prefix, if is_name { word.to_owned() } else { camel_case(field) });
@@ -122,7 +123,7 @@ impl Writer<'_> {
     }
 
     /// Writes a struct or enum.
-    fn define(&mut self, shape: &Shape, name: &str) {
+    fn define(&mut self, shape: &Shape<'_>, name: &str) {
         let mut text = String::new();
         let derive = "#[derive(Clone, Copy, Schema)]";
         let done = match &shape.kind {
@@ -147,7 +148,7 @@ impl Writer<'_> {
         }
     }
 
-    fn variant(&mut self, variant: &Variant) -> String {
+    fn variant(&mut self, variant: &Variant<'_>) -> String {
         let Variant { name, value, members, .. } = variant;
         let body = match members.is_empty() {
             true => String::new(),
@@ -158,23 +159,23 @@ impl Writer<'_> {
     }
 
     /// Returns the fields of a struct or variant in their brackets.
-    fn body(&mut self, members: &[Member], indent: &str) -> String {
-        let mut written = |member: &Member| self.written(&member.shape, &member.type_name, &member.name);
+    fn body(&mut self, members: &[Member<'_>], indent: &str) -> String {
+        let mut written = |member: &Member<'_>| self.written(&member.shape, &member.type_name, &member.name);
         if is_tuple(members) {
             return format!("({})", members.iter().map(written).collect::<Vec<_>>().join(", "));
         }
-        let line = |member: &Member| format!("{indent}{}: {},\n", ident(&member.name), written(member));
+        let line = |member: &Member<'_>| format!("{indent}{}: {},\n", ident(&member.name), written(member));
         format!("{{\n{}{}}}", members.iter().map(line).collect::<String>(), &indent[4..])
     }
 }
 
 /// Returns whether fields have the names of those of a tuple struct.
-fn is_tuple(members: &[Member]) -> bool {
+fn is_tuple(members: &[Member<'_>]) -> bool {
     !members.is_empty() && members.iter().enumerate().all(|(at, member)| member.name == at.to_string())
 }
 
 /// Returns what is in the enum if it looks like a `Maybe`.
-fn maybe(variants: &[Variant]) -> Option<&Shape> {
+fn maybe<'s, 'a>(variants: &'s [Variant<'a>]) -> Option<&'s Shape<'a>> {
     let [none, some] = variants else { return None };
     let heads = [(none.name.as_str(), none.value), (some.name.as_str(), some.value)];
     match (&none.members[..], &some.members[..]) {
@@ -184,7 +185,7 @@ fn maybe(variants: &[Variant]) -> Option<&Shape> {
 }
 
 /// Returns the alignment that the compiler gives a type.
-fn align(shape: &Shape) -> usize {
+fn align(shape: &Shape<'_>) -> usize {
     match &shape.kind {
         Kind::Scalar(Scalar::Phantom) | Kind::Unknown => 1,
         Kind::Scalar(_) => shape.size,
@@ -199,12 +200,12 @@ fn align(shape: &Shape) -> usize {
     }
 }
 
-fn align_of_all(members: &[Member]) -> usize {
+fn align_of_all(members: &[Member<'_>]) -> usize {
     members.iter().map(|member| align(&member.shape)).max().unwrap_or(1)
 }
 
 /// Returns the alignment of a struct that has a larger one than its fields, as far as its size tells.
-fn extra_align(shape: &Shape, members: &[Member]) -> Option<usize> {
+fn extra_align(shape: &Shape<'_>, members: &[Member<'_>]) -> Option<usize> {
     let natural = align_of_all(members).max(1);
     let end = members.iter().map(|member| member.offset + member.shape.size).max().unwrap_or(0);
     if end.next_multiple_of(natural) == shape.size
@@ -218,7 +219,7 @@ fn extra_align(shape: &Shape, members: &[Member]) -> Option<usize> {
 }
 
 /// Returns whether the fields of all variants begin after the tag where the largest of them could.
-fn is_c(tag: usize, variants: &[Variant]) -> bool {
+fn is_c(tag: usize, variants: &[Variant<'_>]) -> bool {
     let fields = || variants.iter().flat_map(|variant| &variant.members);
     let start = tag.next_multiple_of(fields().map(|member| align(&member.shape)).max().unwrap_or(1).max(1));
     let firsts = variants.iter().filter_map(|variant| {

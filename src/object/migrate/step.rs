@@ -9,6 +9,8 @@ pub(crate) struct Step {
     pub(crate) field: String,
     /// What happens to it: `widened from u32 to u64`.
     pub(crate) what: String,
+    /// A line of the ini says so, which the log repeats.
+    pub(crate) by_ini: bool,
 }
 
 impl fmt::Display for Step {

@@ -4,7 +4,7 @@ use super::scalar::Scalar;
 use super::shape::{Kind, Member, Shape};
 
 /// Returns the field with a default, to be pasted.
-pub(super) fn with_default(field: &Member) -> String {
+pub(super) fn with_default(field: &Member<'_>) -> String {
     let Member { name, type_name, shape, .. } = field;
     match default(shape, type_name) {
         Some(value) => format!("#[pool(default = {value})] {name}: {type_name},"),
@@ -13,13 +13,13 @@ pub(super) fn with_default(field: &Member) -> String {
 }
 
 /// Returns the field with its former name, to be pasted.
-pub(super) fn with_was(field: &Member, was: &str) -> String {
+pub(super) fn with_was(field: &Member<'_>, was: &str) -> String {
     let Member { name, type_name, .. } = field;
     format!("#[pool(was = \"{was}\")] {name}: {type_name},")
 }
 
 /// Returns a default that is not that of `Default`.
-fn default(shape: &Shape, type_name: &str) -> Option<String> {
+fn default(shape: &Shape<'_>, type_name: &str) -> Option<String> {
     Some(match &shape.kind {
         Kind::Scalar(Scalar::Int(_)) => "0".to_owned(),
         Kind::Scalar(Scalar::Float(_)) => "0.0".to_owned(),

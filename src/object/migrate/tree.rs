@@ -1,12 +1,16 @@
 //! The tree of fields, of which a schema text is the list.
 
 use crate::limits;
+#[cfg(feature = "schemas")]
+use crate::object::How;
+#[cfg(feature = "schemas")]
+use crate::object::schemas::{FieldSchema, TypeSchema};
 use crate::object::{Change, Field, StoredField};
 use std::fmt;
 
 /// A field with those inside it.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct Tree<'a> {
     /// Name without those of the enclosing fields.
     pub(super) name: String,
     pub(super) type_name: String,
@@ -16,8 +20,8 @@ pub(super) struct Tree {
     pub(super) fingerprint: u64,
     /// Number of array dimensions. A text tells it only if there are fields inside.
     pub(super) rank: Option<usize>,
-    pub(super) inside: Vec<Tree>,
-    pub(super) changes: &'static [Change],
+    pub(super) inside: Vec<Tree<'a>>,
+    pub(super) changes: Vec<Change<'a>>,
 }
 
 /// The fields of a stored schema are those of no type.
@@ -57,7 +61,7 @@ const MOST_BYTES: u64 = 1 << 40;
 /// Largest number of dimensions of an array that has fields inside.
 const MOST_DIMENSIONS: usize = 8;
 
-impl Tree {
+impl<'a> Tree<'a> {
     /// Returns the tree of a stored object.
     pub(super) fn of_lines(lines: &[StoredField], size: u64) -> Result<Self, DamagedSchema> {
         // The shortest line is longer than that.
@@ -68,15 +72,34 @@ impl Tree {
             return Err(DamagedSchema::new("", "it is of an object that no memory holds"));
         }
         let inside = inside(lines, "", 0, 0)?;
-        Ok(Tree::object(size, inside, &[]))
+        Ok(Tree::object(size, inside, Vec::new()))
     }
 
     /// Returns the tree of a type of this build.
-    pub(super) fn of_fields(fields: &'static [Field], size: u64, changes: &'static [Change]) -> Self {
-        Tree::object(size, fields.iter().map(Tree::of_field).collect(), changes)
+    pub(super) fn of_fields(fields: &'static [Field], size: u64, changes: &[Change<'a>]) -> Self {
+        Tree::object(size, fields.iter().map(Tree::of_field).collect(), changes.to_vec())
     }
 
-    fn object(size: u64, inside: Vec<Tree>, changes: &'static [Change]) -> Self {
+    /// Returns the tree of a type of a build that has written its schemas.
+    #[cfg(feature = "schemas")]
+    pub(super) fn of_schema(schema: &'a TypeSchema) -> Result<Self, DamagedSchema> {
+        let mut tree = Tree::of_lines(&schema.lines(), schema.bytes)?;
+        tree.declare(&schema.removed, &mut schema.fields.iter());
+        Ok(tree)
+    }
+
+    /// Adds the changes that a schema declares. The fields come in the order of its lines.
+    #[cfg(feature = "schemas")]
+    fn declare(&mut self, removed: &'a [String], fields: &mut std::slice::Iter<'a, FieldSchema>) {
+        self.changes.extend(removed.iter().map(|name| Change { field: name, how: How::Removed }));
+        for inner in &mut self.inside {
+            let Some(field) = fields.next() else { return };
+            self.changes.extend(field.changes());
+            inner.declare(&field.removed, fields);
+        }
+    }
+
+    fn object(size: u64, inside: Vec<Self>, changes: Vec<Change<'a>>) -> Self {
         let (name, type_name) = (String::new(), String::new());
         Tree { name, type_name, offset: 0, size, fingerprint: 0, rank: Some(0), inside, changes }
     }
@@ -91,7 +114,7 @@ impl Tree {
             fingerprint: desc.fingerprint,
             rank: Some(desc.rank),
             inside: desc.fields.iter().map(Tree::of_field).collect(),
-            changes: desc.changes,
+            changes: desc.changes.to_vec(),
         }
     }
 
@@ -102,12 +125,12 @@ impl Tree {
 }
 
 /// Returns the fields of `lines`, whose names begin with `prefix` and which begin at `start`.
-fn inside(
+fn inside<'a>(
     mut lines: &[StoredField],
     prefix: &str,
     start: u64,
     depth: usize,
-) -> Result<Vec<Tree>, DamagedSchema> {
+) -> Result<Vec<Tree<'a>>, DamagedSchema> {
     let mut found = Vec::new();
     while let Some((line, rest)) = lines.split_first() {
         let damage = |what| Err(DamagedSchema::new(&line.name, what));
@@ -141,7 +164,7 @@ fn inside(
             fingerprint: line.fingerprint,
             rank,
             inside: inside(within, &inner, line.offset, depth + 1)?,
-            changes: &[],
+            changes: Vec::new(),
         });
     }
     Ok(found)

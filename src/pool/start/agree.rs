@@ -206,15 +206,20 @@ pub(crate) fn never_updated(conf: &ProcessConf, base: &Base, name: &str, size: u
     Some(found(conf, &NEVER_UPDATED, said, next))
 }
 
-/// Returns types that the ini names and the program has not added.
-pub(crate) fn never_added(conf: &ProcessConf, is_added: impl Fn(&str) -> bool) -> Vec<Disagreement> {
-    let missing = conf.types.iter().filter(|of| !is_added(&of.name));
+/// Returns types that the ini names and the program has not added; it has added those of `names`.
+pub(crate) fn never_added(conf: &ProcessConf, names: &[String]) -> Vec<Disagreement> {
+    let missing = conf.types.iter().filter(|of| !names.contains(&of.name));
     let tell = |of: &crate::conf::TypeConf| {
         let said = format!("the program has not added a type {}, so this line has no effect", of.name);
         let next = "correct the name, or remove the line".into();
         Disagreement { place: of.place.clone(), ..found(conf, &NEVER_ADDED, said, next) }
     };
-    missing.map(tell).collect()
+    let renames = conf.renames.iter().filter(|one| !names.iter().any(|name| one.is_of(name))).map(|one| {
+        let said = format!("the program has not added a type {}, so this line has no effect", one.type_name);
+        let next = "correct the name of the type, or remove the line".into();
+        Disagreement { place: one.place.clone(), ..found(conf, &NEVER_ADDED, said, next) }
+    });
+    missing.map(tell).chain(renames).collect()
 }
 
 /// Returns the disagreement about a type of which the pool holds objects, and which the program has
@@ -233,10 +238,10 @@ pub(crate) fn left_behind(conf: &ProcessConf, name: &str, objects: u64) -> Disag
 ///
 /// A tool cannot see which types a program adds.
 pub(crate) fn compare_types(conf: &ProcessConf, base: &Base) -> Vec<Disagreement> {
-    let is_used = |name: &str| base.used_types().any(|info| info.name() == name);
+    let used: Vec<String> = base.used_types().map(|info| info.name()).collect();
     let mut all = Vec::new();
     if base.header.ready_wall.load() != 0 {
-        all = never_added(conf, is_used);
+        all = never_added(conf, &used);
     }
     let unnamed = base.used_types().filter(|info| conf.type_conf(&info.name()).is_none());
     // An ini without types makes no statement about any.

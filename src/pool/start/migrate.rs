@@ -15,6 +15,7 @@ use crate::pool::store::chains::Chains;
 use crate::pool::store::copy::{Convert, Unfit};
 use crate::pool::store::extents::{NoSpace, Space};
 use crate::pool::store::forms;
+use crate::pool::store::renames::Renames;
 use crate::pool::store::slot::parked_object;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
@@ -80,10 +81,14 @@ impl Mover<'_> {
         Commit::FormComplete.store(&old.newer, new.place().into());
         Commit::FormDrafted.store(&old.filling, 0);
         self.reload()?;
-        let fields = match &way {
-            Way::Empty => Vec::new(),
-            Way::Plan(plan) => plan.steps().iter().map(ToString::to_string).collect(),
+        let steps = match &way {
+            Way::Empty => &[],
+            Way::Plan(plan) => plan.steps(),
         };
+        for step in steps.iter().filter(|step| step.by_ini) {
+            log::warn!("{}: type `{}`: field {step}", self.conf.name, wanted.name);
+        }
+        let fields = steps.iter().map(ToString::to_string).collect();
         let extents = |kind| self.chains.count(new.place(), kind) as u64;
         let slots = extents(ExtentKind::Slots) * new.extent_bytes.load();
         let bytes = Bytes(slots + extents(ExtentKind::Index) * new.index_bytes.load());
@@ -122,7 +127,8 @@ impl Mover<'_> {
             return refuse(Vec::new());
         }
         let Some(fields) = types::stored_schema(self.base, old) else { return refuse(Vec::new()) };
-        match Plan::of(&fields, old.size.load(), &wanted.new_type) {
+        let renames = Renames::of(self.conf, wanted.name, &wanted.field_names())?;
+        match Plan::of(&fields, old.size.load(), &wanted.new_type, &renames.changes()) {
             Ok(plan) => Ok(Way::Plan(plan)),
             Err(refusal) => refuse(lines(&refusal)),
         }

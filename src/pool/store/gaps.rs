@@ -37,6 +37,12 @@ impl Gaps {
         self.list.retain(|gap| gap.block as usize != block);
     }
 
+    /// Returns where each gap begins and ends.
+    #[cfg(feature = "schemas")]
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.list.iter().map(|gap| (gap.start, gap.end))
+    }
+
     /// Returns the bytes of all gaps.
     pub(crate) fn bytes(&self) -> u64 {
         self.list.iter().map(|gap| gap.end - gap.start).sum()

@@ -10,6 +10,7 @@ pub(crate) mod gaps;
 pub(crate) mod index;
 pub(crate) mod open_words;
 pub(crate) mod probe;
+pub(crate) mod renames;
 pub(crate) mod shape;
 pub(crate) mod slot;
 pub(crate) mod slots;

@@ -10,6 +10,7 @@ use crate::pool::error::PoolError;
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::Chains;
 use crate::pool::store::extents::Space;
+use crate::pool::store::renames::Renames;
 use crate::pool::store::shape::{check, index_bytes, plan_groups, plan_slots};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
@@ -104,6 +105,9 @@ fn check_fit(setting: &Setting<'_>, wanted: &Wanted) -> Result<(), PoolError> {
     }
     if wanted.align > limits::MAX_ALIGN {
         return Err(unfit(wanted, "its alignment is above a page"));
+    }
+    if !setting.conf.renames.is_empty() {
+        Renames::of(setting.conf, wanted.name, &wanted.field_names())?;
     }
     let found = wanted.size as u64;
     match setting.conf.type_conf(wanted.name) {

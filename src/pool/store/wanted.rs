@@ -1,6 +1,6 @@
 //! The description of a Rust type that a program adds to a pool, as values.
 
-use crate::object::{Field, NewType, PoolObject, Rule, SchemaText};
+use crate::object::{Field, NewType, PoolObject, Rule, SchemaText, field_names};
 use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -49,6 +49,11 @@ impl Wanted {
     /// Returns the bytes of a slot before its object.
     pub(crate) fn head(&self) -> usize {
         head_bytes(self.keyed, self.align)
+    }
+
+    /// Returns the names of the fields, as the schema text has them.
+    pub(crate) fn field_names(&self) -> Vec<String> {
+        field_names(self.fields)
     }
 
     /// Returns the schema text of the type.

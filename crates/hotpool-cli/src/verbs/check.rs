@@ -108,6 +108,9 @@ fn process_json(process: &ProcessConf) -> Value {
     let types: Vec<Value> = types
         .map(|t| json!({ "name": t.name, "capacity": t.capacity, "object_bytes": t.object_bytes }))
         .collect();
+    let renames = process.renames.iter();
+    let renames: Vec<Value> =
+        renames.map(|one| json!({ "type": one.type_name, "field": one.field, "was": one.was })).collect();
     json!({
         "name": process.name,
         "backend": process.backend.name(),
@@ -128,6 +131,7 @@ fn process_json(process: &ProcessConf) -> Value {
         "on_torn": process.resume.on_torn.name(),
         "must_be_hot": process.resume.must_be_hot,
         "types": types,
+        "renames": renames,
     })
 }
 

@@ -2,6 +2,7 @@
 //! and returns the exit code.
 
 pub(crate) mod check;
+pub(crate) mod compat;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
@@ -13,4 +14,5 @@ pub(crate) mod man;
 pub(crate) mod postmortem;
 pub(crate) mod queues;
 pub(crate) mod rm;
+pub(crate) mod schema;
 pub(crate) mod verify;

@@ -282,6 +282,24 @@ pub(crate) mod raw {
         unsafe { libc::shmdt(start) };
     }
 
+    /// Returns all words of a segment.
+    pub(crate) fn words(key: Key) -> Vec<u64> {
+        // SAFETY: the kernel chooses the address.
+        let start = unsafe { libc::shmat(segment(key).unwrap(), std::ptr::null(), libc::SHM_RDONLY) };
+        assert_ne!(start as isize, -1);
+        let start = start.cast::<u64>();
+        let read = |at: usize| {
+            // SAFETY: the segment has so many bytes.
+            let word = unsafe { start.add(at) };
+            // SAFETY: as above, and the word is aligned because the segment begins at a page.
+            unsafe { word.read_volatile() }
+        };
+        let words = (0..bytes(key) as usize / 8).map(read).collect();
+        // SAFETY: attached above.
+        unsafe { libc::shmdt(start.cast()) };
+        words
+    }
+
     /// Opens a terminal. Returns our end and the end for a child.
     pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
         let (mut ours, mut theirs) = (-1, -1);

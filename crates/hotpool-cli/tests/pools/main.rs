@@ -15,6 +15,7 @@ mod ls;
 mod meanwhile;
 mod queues;
 mod rm;
+mod schema;
 #[path = "../../../../tests/skip/mod.rs"]
 mod skip;
 #[cfg(target_arch = "x86_64")]

@@ -270,7 +270,7 @@ fn a_field_of_another_type_may_begin_anew() {
 fn fields_that_lie_where_no_struct_has_them_are_refused() {
     let found = |text: &str, size| {
         let refusal =
-            Plan::of(&SchemaText::parse(text).unwrap(), size, &new_type::<v1::Stack>()).unwrap_err();
+            Plan::of(&SchemaText::parse(text).unwrap(), size, &new_type::<v1::Stack>(), &[]).unwrap_err();
         format!("{refusal}\n")
     };
     let line = |offset, size, name| format!("{offset} {size} 00000000000000ff u8 {name}\n");

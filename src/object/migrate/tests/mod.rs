@@ -21,7 +21,7 @@ fn new_type<T: Schema>() -> NewType {
 
 fn plan<Old: Schema, New: Schema>() -> Result<Plan, Refusal> {
     let old = SchemaText::parse(&SchemaText::of::<Old>()).unwrap();
-    Plan::of(&old, size_of::<Old>() as u64, &new_type::<New>())
+    Plan::of(&old, size_of::<Old>() as u64, &new_type::<New>(), &[])
 }
 
 /// Returns what a plan does.

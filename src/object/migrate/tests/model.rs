@@ -20,14 +20,14 @@ pub(super) enum Ty {
     List(Box<Ty>, usize),
     Array(Box<Ty>, usize),
     Struct(Record),
-    Enum { tag: usize, is_c: bool, variants: Vec<(&'static str, u64, Record)>, changes: Vec<Change> },
+    Enum { tag: usize, is_c: bool, variants: Vec<(&'static str, u64, Record)>, changes: Vec<Change<'static>> },
 }
 
 /// The fields of a struct or variant, and what its source declares.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
     pub(super) fields: Vec<(&'static str, Ty)>,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<Change<'static>>,
     /// One of hotpool's own structs, whose fields no program changes.
     pub(super) is_own: bool,
     /// Defaults of fields, which become bytes when the types are known.
@@ -135,7 +135,7 @@ impl Ty {
         Ty::Enum { tag: 1, is_c: true, variants, changes: Vec::new() }
     }
 
-    fn own(name: &'static str, ty: Ty, how: How) -> Self {
+    fn own(name: &'static str, ty: Ty, how: How<'static>) -> Self {
         let changes = vec![Change { field: name, how }];
         Ty::Struct(Record { fields: vec![(name, ty)], changes, is_own: true, defaults: Vec::new() })
     }
@@ -347,7 +347,12 @@ fn build_list(of: &Ty, max: usize) -> Built {
     Built { desc: TypeDesc { fields, ..built.desc }, align }
 }
 
-fn build_enum(tag: usize, is_c: bool, variants: &[(&'static str, u64, Record)], changes: &[Change]) -> Built {
+fn build_enum(
+    tag: usize,
+    is_c: bool,
+    variants: &[(&'static str, u64, Record)],
+    changes: &[Change<'static>],
+) -> Built {
     let payload = variants.iter().map(|(_, _, record)| record.align()).max().unwrap_or(1);
     let align = payload.max(tag);
     let start = if is_c { tag.next_multiple_of(payload) } else { tag };
@@ -369,7 +374,7 @@ fn build_enum(tag: usize, is_c: bool, variants: &[(&'static str, u64, Record)], 
 impl Record {
     /// Returns fields and changes, where the last field ends, and the largest alignment. The first
     /// field is not before `start`.
-    fn build(&self, start: usize) -> (&'static [Field], &'static [Change], usize, usize) {
+    fn build(&self, start: usize) -> (&'static [Field], &'static [Change<'static>], usize, usize) {
         let (mut fields, mut changes, mut end, mut align) = (Vec::new(), self.changes.clone(), start, 1);
         for (name, ty) in &self.fields {
             let built = ty.build();

@@ -1,8 +1,12 @@
 //! Random changes of random schemas, against the model.
 
 use super::super::plan::{NewType, Plan};
+#[cfg(feature = "schemas")]
+use super::super::step::Step;
 use super::changer::Changer;
 use super::model::{Choices, MOST_DEFAULTS, Record, Ty, forget_defaults};
+#[cfg(feature = "schemas")]
+use crate::object::Schemas;
 use crate::object::schema_text::flatten;
 use crate::object::{SchemaText, StoredField, rust_source};
 use proptest::prelude::*;
@@ -69,15 +73,24 @@ fn a_schema_that_no_segment_holds_is_refused_at_once() {
     let line =
         |name: String| StoredField { offset: 0, size: 1, fingerprint: 0, type_name: "u8".into(), name };
     let wide: Vec<_> = (0..1_000_000).map(|number| line(format!("f{number}"))).collect();
-    let refusal = Plan::of(&wide, 8, &new).unwrap_err();
+    let refusal = Plan::of(&wide, 8, &new, &[]).unwrap_err();
     insta::assert_snapshot!(refusal, @"the stored schema is damaged: it has more fields than a stored schema has room for");
     let deep: Vec<_> = (1..1000).map(|depth| line(vec!["f"; depth].join("."))).collect();
-    let refusal = Plan::of(&deep, 8, &new).unwrap_err().to_string();
+    let refusal = Plan::of(&deep, 8, &new, &[]).unwrap_err().to_string();
     assert!(refusal.ends_with("`: too many fields contain each other"), "{refusal}");
     let huge = StoredField { offset: u64::MAX, size: 0, ..line("f".into()) };
-    insta::assert_snapshot!(Plan::of(&[huge], u64::MAX, &new).unwrap_err(), @"the stored schema is damaged: it is of an object that no memory holds");
+    insta::assert_snapshot!(Plan::of(&[huge], u64::MAX, &new, &[]).unwrap_err(), @"the stored schema is damaged: it is of an object that no memory holds");
     let dims = [line("f".into()), line(format!("f{}.x", "[]".repeat(500)))];
-    insta::assert_snapshot!(Plan::of(&dims, 8, &new).unwrap_err(), @"the stored schema is damaged: field `f`: it has too many dimensions");
+    insta::assert_snapshot!(Plan::of(&dims, 8, &new, &[]).unwrap_err(), @"the stored schema is damaged: field `f`: it has too many dimensions");
+}
+
+/// Returns what a tool tells of a build that has printed its schemas.
+#[cfg(feature = "schemas")]
+fn told(old: &[StoredField], size: u64, new: &NewType) -> Vec<Step> {
+    let schemas = Schemas::new().with_fields(new.fields, new.changes, new.size);
+    let read = Schemas::from_json(&schemas.to_json()).unwrap();
+    assert_eq!(read, schemas);
+    Plan::steps_of(old, size, &read.types[0], &[]).unwrap()
 }
 
 proptest! {
@@ -97,7 +110,7 @@ proptest! {
             damage(&mut fields, &mut size, &mut choices);
         }
         let _ = rust_source(&fields, size, "Object");
-        match Plan::of(&fields, size, &new.new_type()) {
+        match Plan::of(&fields, size, &new.new_type(), &[]) {
             Err(refusal) => prop_assert!(!refusal.to_string().is_empty()),
             Ok(plan) => {
                 object.resize(object.len().max(size.min(1 << 16) as usize), 7);
@@ -128,8 +141,10 @@ proptest! {
         let is_misfit = changer.is_misfit;
         prop_assume!(changer.defaults <= MOST_DEFAULTS);
         let built = new.build();
-        let plan = Plan::of(&fields, size as u64, &built.new_type());
+        let plan = Plan::of(&fields, size as u64, &built.new_type(), &[]);
         let plan = plan.map_err(|refusal| TestCaseError::fail(format!("{refusal}\n{old:#?}\n{new:#?}")))?;
+        #[cfg(feature = "schemas")]
+        prop_assert_eq!(&told(&fields, size as u64, &built.new_type()), plan.steps());
         let mut converted = vec![0; built.desc.size];
         match plan.convert(&bytes, &mut converted) {
             Err(misfit) => prop_assert!(is_misfit, "{misfit}\n{old:#?}\n{new:#?}\n{value:?}"),
