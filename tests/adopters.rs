@@ -1,9 +1,9 @@
-//! The structs of a real game server fit into a pool, and survive a kill.
+//! The structs of real game servers fit into a pool, and survive a kill.
 
 mod filled;
 
 use hotpool::conf::ProcessConf;
-use hotpool::object::{FixedStr, FixedVec, Maybe};
+use hotpool::object::{FixedMap, FixedSet, FixedStr, FixedVec, Maybe, Schema};
 use hotpool::share::Home;
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject};
@@ -11,6 +11,8 @@ use std::fmt::Debug;
 
 pub(crate) type Text = FixedStr<32>;
 pub(crate) type List<T> = FixedVec<T, 6>;
+pub(crate) type Map<K, V> = FixedMap<K, V, 4>;
+pub(crate) type Set<T> = FixedSet<T, 4>;
 /// Microseconds since 1970.
 pub(crate) type Time = i64;
 pub(crate) type Identity = [u8; 32];
@@ -48,6 +50,12 @@ impl Sample for bool {
     }
 }
 
+impl Sample for char {
+    fn sample(seed: &mut Seed) -> Self {
+        char::from_u32(seed.next(0xd800) as u32).unwrap_or_default()
+    }
+}
+
 impl Sample for Text {
     fn sample(seed: &mut Seed) -> Self {
         let words = ["", "Ysabel", "Zoë of the Ford", "a name with exactly 32 bytes: 32"];
@@ -59,6 +67,26 @@ impl<T: Sample + Copy> Sample for List<T> {
     fn sample(seed: &mut Seed) -> Self {
         let len = seed.next(7);
         FixedVec::try_from_iter((0..len).map(|_| T::sample(seed))).unwrap_or_default()
+    }
+}
+
+impl<K: Sample + Schema + Copy + Ord, V: Sample + Schema + Copy> Sample for Map<K, V> {
+    fn sample(seed: &mut Seed) -> Self {
+        let mut map = FixedMap::new();
+        for _ in 0..seed.next(5) {
+            map.insert(K::sample(seed), V::sample(seed)).unwrap_or_default();
+        }
+        map
+    }
+}
+
+impl<T: Sample + Schema + Copy + Ord> Sample for Set<T> {
+    fn sample(seed: &mut Seed) -> Self {
+        let mut set = FixedSet::new();
+        for _ in 0..seed.next(5) {
+            set.insert(T::sample(seed)).unwrap_or_default();
+        }
+        set
     }
 }
 
@@ -131,8 +159,14 @@ macro_rules! tables {
     };
 }
 
+#[path = "adopters/bitcraft_global.rs"]
+mod bitcraft_global;
 #[path = "adopters/bitcraft.rs"]
 mod bitcraft_tables;
+#[path = "adopters/rust_ro.rs"]
+mod rust_ro;
+#[path = "adopters/valence.rs"]
+mod valence;
 
 /// Something to be done with each table.
 pub(crate) trait Visit {
@@ -141,12 +175,47 @@ pub(crate) trait Visit {
 
 const ROWS: u64 = 5;
 
+/// A game whose structs a pool holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Game {
+    BitCraft,
+    Valence,
+    RustRo,
+}
+
+impl Game {
+    const ALL: [Game; 3] = [Game::BitCraft, Game::Valence, Game::RustRo];
+
+    /// Returns the base key of a pool of the game.
+    fn base(self) -> u32 {
+        let first = [0x7700_0000, 0x7780_0000, 0x7280_0000][self as usize];
+        first | (std::process::id() & 0x3f_ffff) << 1
+    }
+
+    /// Returns the game that this base key stands for.
+    fn of(base: u32) -> Self {
+        let is_game = |game: &Game| game.base() & 0xff80_0000 == base & 0xff80_0000;
+        Game::ALL.into_iter().find(is_game).unwrap()
+    }
+
+    fn visit(self, visitor: &mut impl Visit) {
+        match self {
+            Game::BitCraft => {
+                bitcraft_tables::visit(visitor);
+                bitcraft_global::visit(visitor);
+            }
+            Game::Valence => valence::visit(visitor),
+            Game::RustRo => rust_ro::visit(visitor),
+        }
+    }
+}
+
 fn row<T: PoolObject + Sample>(number: u64) -> T {
     T::sample(&mut Seed(u64::from(T::TYPE_ID) << 32 | number))
 }
 
 fn open(base: u32) -> MemoryPoolMgr {
-    let mut conf = ProcessConf::new("zone", Key(base), Bytes(16 << 20), &[Key(base + 1)]);
+    let mut conf = ProcessConf::new("zone", Key(base), Bytes(32 << 20), &[Key(base + 1)]);
     conf.owner_wait_ms = 60_000;
     MemoryPoolMgr::open(&conf).unwrap()
 }
@@ -186,21 +255,36 @@ impl Visit for Compare {
 fn serve() {
     let Some(base) = filled::role() else { return };
     let mut fill = Fill(open(base));
-    bitcraft_tables::visit(&mut fill);
+    Game::of(base).visit(&mut fill);
     fill.0.ready().unwrap();
     filled::wait_for_the_kill();
 }
 
-#[test]
-fn all_tables_of_bitcraft_survive_a_kill() {
-    let base = 0x7700_0000 | (std::process::id() & 0x3f_ffff) << 1;
+/// Fills a pool with the structs of a game, kills the process, and compares what the next one finds.
+/// `any_bits` have only numbers, so that a start need not check their rows.
+fn survive(game: Game, structs: usize, any_bits: usize) {
+    let base = game.base();
     let _removed = filled::fill_and_kill(base);
     let report = hotpool::inspect::verify_pool(Key(base), &Home::sysv()).unwrap();
     assert!(report.is_sound(), "{report}");
     let mut compare = Compare { pool: open(base), tables: 0, any_bits: 0 };
-    bitcraft_tables::visit(&mut compare);
+    game.visit(&mut compare);
     let report = compare.pool.resume_report();
-    assert_eq!((report.bad_values.len(), report.objects()), (0, 150 * ROWS), "{report}");
-    // As many have only numbers, so that a start need not check their rows.
-    assert_eq!((compare.tables, compare.any_bits), (150, 54));
+    assert_eq!((report.bad_values.len(), report.objects()), (0, structs as u64 * ROWS), "{report}");
+    assert_eq!((compare.tables, compare.any_bits), (structs, any_bits));
+}
+
+#[test]
+fn all_tables_of_bitcraft_survive_a_kill() {
+    survive(Game::BitCraft, 169, 64);
+}
+
+#[test]
+fn components_of_valence_survive_a_kill() {
+    survive(Game::Valence, 86, 41);
+}
+
+#[test]
+fn models_of_rust_ro_survive_a_kill() {
+    survive(Game::RustRo, 78, 24);
 }

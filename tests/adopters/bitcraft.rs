@@ -1,9 +1,9 @@
 //! The table structs of BitCraft, an open MMO: names and types of fields, as facts, from its
 //! `messages` of the Apache-2.0 fork ALLiDoizCode/BitCraftPublic.
 //!
-//! All tables of its `components.rs`, and all other tables of state. `String` is [`Text`], `Vec` is
-//! [`List`], `Option` is `Maybe`, and the row identities and times of its database are plain
-//! numbers.
+//! All tables of state of the game module. Those of the global module are in
+//! [`bitcraft_global`](super::bitcraft_global). `String` is [`Text`], `Vec` is [`List`], `Option` is
+//! `Maybe`, and the row identities and times of its database are plain numbers.
 
 use super::{Identity, List, Sample, Seed, Text, Time};
 use hotpool::PoolObject;
