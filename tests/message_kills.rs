@@ -4,7 +4,8 @@
 //! A child opens a lock or queue, and is stepped to an instruction of an operation and killed
 //! there. Then the members that are left, and a successor of the dead one, go on: nothing hangs, no
 //! message is torn, lost, invented or given twice without a word, and a torn value comes with
-//! `OwnerDied`. Two scenarios begin where another process was killed in the middle of a send. An
+//! `OwnerDied`. A creation and a removal are also killed after each system call, and a removal then
+//! leaves nothing. Two scenarios begin where another process was killed in the middle of a send. An
 //! argument runs the scenarios whose name contains it. `HOTPOOL_EVERY=16` kills after each sixteenth
 //! instruction.
 
@@ -19,6 +20,10 @@ mod messages;
 #[cfg(target_arch = "x86_64")]
 #[path = "messages/bank.rs"]
 mod bank;
+
+#[cfg(target_arch = "x86_64")]
+#[path = "messages/leftovers.rs"]
+mod leftovers;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "messages/scenarios.rs"]
@@ -45,6 +50,12 @@ fn main() {
             bad += 1;
             println!("VIOLATION {violation}");
         }
+    }
+    if chosen.is_empty() || chosen.iter().any(|part| "leftovers".contains(part.as_str())) {
+        let (points, violations) = leftovers::run();
+        kills += points;
+        bad += violations.len();
+        violations.iter().for_each(|violation| println!("VIOLATION {violation}"));
     }
     #[cfg(feature = "__internal_mutants")]
     {

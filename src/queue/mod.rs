@@ -46,5 +46,7 @@ pub use observe::verify_idle;
 pub use observe::{QueueFacts, ReaderFacts, WriterFacts, observe};
 pub use payload::Payload;
 pub use receiver::{Receiver, View};
+#[doc(hidden)]
+pub use ring::{disagreement, segment_bytes};
 pub use sender::{Loan, Sender};
 pub use work::WorkQueue;

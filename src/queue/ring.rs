@@ -7,8 +7,10 @@ use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
 use crate::layout::Broken;
 use crate::limits;
 use crate::region::{At, OutOfBounds, Region, Table};
-use crate::sync::{ForAll, Kind, OpenError, Role, Site, Spec};
+use crate::sync::{self, ForAll, Kind, OpenError, Role, Site, Spec};
+use crate::units::Bytes;
 use crate::word::{Shared, read_before};
+use std::io;
 use std::time::Duration;
 
 /// The records of a queue.
@@ -124,6 +126,24 @@ fn spec<'a, T: Payload + ?Sized>(conf: &'a QueueConf, shape: &Shape) -> Spec<'a>
         payload_bytes: conf.payload_bytes.0,
         body_bytes: shape.bytes(),
     }
+}
+
+/// Returns the size of the segment of a queue whose messages are bytes. The schema of a type adds its
+/// length.
+#[doc(hidden)]
+pub fn segment_bytes(conf: &QueueConf) -> Bytes {
+    Bytes(spec::<[u8]>(conf, &shape(conf)).bytes())
+}
+
+/// Returns why a process with this configuration could not open the queue, apart from the type of its
+/// messages; `None` if it could, or if there is no queue.
+///
+/// # Errors
+///
+/// A system call failed.
+#[doc(hidden)]
+pub fn disagreement(conf: &QueueConf) -> io::Result<Option<OpenError>> {
+    sync::disagreement(spec::<[u8]>(conf, &shape(conf)))
 }
 
 impl Ring {

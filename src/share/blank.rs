@@ -15,6 +15,11 @@ use crate::word::Word;
 use std::fs::File;
 use std::io;
 
+/// Returns whether every byte of a segment is zero.
+pub(crate) fn is_blank(backend: &dyn Backend, key: Key, facts: &SegmentFacts, segment: &Segment) -> bool {
+    first_byte(backend, key, facts, segment, 0).is_none()
+}
+
 /// Returns the offset of the first word from `from` on that is not zero, or of the bytes after the
 /// last word.
 pub(super) fn first_byte(

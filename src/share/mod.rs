@@ -63,6 +63,7 @@ pub(crate) use advice::growth;
 pub use advice::{Site, explain_listing, explain_look, probe_sysv};
 pub(crate) use backend::Access;
 pub use backend::SegmentFacts;
+pub(crate) use blank::is_blank;
 pub use error::ShareError;
 pub use facts::Facts;
 #[doc(hidden)]

@@ -11,6 +11,8 @@ mod event;
 mod head;
 mod holder;
 mod mutex;
+mod part;
+mod parts;
 mod removal;
 mod rwlock;
 mod seats;
@@ -28,10 +30,14 @@ pub use error::{LockError, OpenError, OwnerDied};
 pub use event::Event;
 pub(crate) use head::{Head, Kind, MemberRec, READY};
 pub use mutex::{Mutex, MutexGuard};
+#[doc(hidden)]
+pub use part::Part;
+#[doc(hidden)]
+pub use parts::{Parts, parts};
 pub use removal::{RemoveError, remove};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub(crate) use seats::Seats;
-pub(crate) use site::{Role, Site, Spec};
+pub(crate) use site::{Role, Site, Spec, disagreement};
 pub(crate) use value::ForAll;
 pub(crate) use wait::{FOR_A_LOCK, FOR_A_MESSAGE, Patience, ring};
 pub use watch::{End, Watch, WatchError};

@@ -1,8 +1,9 @@
 //! Removal of a lock or queue.
 
-use super::head::{Head, MAKING, READY};
+use super::part::Part;
+use super::parts::{parts, segment_of};
 use super::seats::Seats;
-use crate::share::{Access, Home};
+use crate::share::Home;
 use crate::units::{Key, plural};
 use std::io;
 
@@ -34,7 +35,10 @@ pub enum RemoveError {
     },
 }
 
-/// Removes the lock or queue under a key, with all its contents; returns whether it existed.
+/// Removes the lock or queue under a key, with all its contents; returns whether it existed. What a
+/// process left that was killed while it created or removed one counts, too.
+///
+/// It never touches a segment or semaphores of something else.
 ///
 /// # Errors
 ///
@@ -42,22 +46,26 @@ pub enum RemoveError {
 pub fn remove(key: Key) -> Result<bool, RemoveError> {
     let system = |source| RemoveError::System { key, source };
     let backend = Home::sysv().open();
-    // Without a segment the set may belong to a pool, so its mark is checked.
-    let seats = match Seats::find(key).map_err(system)? {
-        Some(seats) if seats.is_ours().map_err(system)? => Some(seats),
-        _ => None,
+    let find = || {
+        let found = backend.stat(key).map_err(system)?.filter(|facts| !facts.removed);
+        match found.as_ref().map(|facts| segment_of(key, facts)).transpose().map_err(system)? {
+            Some(Part::Foreign) => Err(RemoveError::Foreign { key }),
+            _ => Ok(found),
+        }
     };
+    find()?;
+    let seats = match parts(key).map_err(system)?.seats {
+        Part::Absent | Part::Foreign => None,
+        part => Seats::find(key).map_err(system)?.map(|seats| (seats, part)),
+    };
+    if let Some((seats, Part::Unfinished)) = seats {
+        // Its creator may live: it finds a whole set, or none.
+        seats.mark().map_err(system)?;
+    }
+    let seats = seats.map(|(seats, _)| seats);
     // No process can open it while this one has all its semaphores.
     let all = seats.map(Seats::take_all).transpose().map_err(system)?;
-    let found = backend.stat(key).map_err(system)?.filter(|facts| !facts.removed);
-    if let Some(facts) = &found {
-        let segment = backend.attach(key, facts, Access::Read).map_err(system)?;
-        let magic = segment.region().at::<Head>(0).map(|head| head.magic.load());
-        if !matches!(magic, Ok(0 | READY | MAKING)) {
-            return Err(RemoveError::Foreign { key });
-        }
-        drop(segment);
-    }
+    let found = find()?;
     let attached = backend.stat(key).map_err(system)?.and_then(|facts| facts.attached).unwrap_or(0);
     // A process that has a semaphore is about to attach the segment.
     let attached = attached.max(u64::from(matches!(all, Some(Err(_)))));
@@ -70,5 +78,5 @@ pub fn remove(key: Key) -> Result<bool, RemoveError> {
     if let Some(seats) = seats {
         seats.remove().map_err(system)?;
     }
-    Ok(found.is_some())
+    Ok(found.is_some() || seats.is_some())
 }

@@ -6,6 +6,7 @@
 //! death.
 
 use super::error::OpenError;
+use super::part::Part;
 use crate::share::Process;
 use crate::sys::{self, sysv};
 use crate::units::Key;
@@ -75,9 +76,39 @@ impl Seats {
         Ok(sysv::sem_find(key)?.map(|semid| Seats { semid }))
     }
 
-    /// Returns whether the set belongs to a lock or queue.
-    pub(crate) fn is_ours(self) -> io::Result<bool> {
-        Ok(sysv::sem_value(self.semid, MARKED.into())? == MARK)
+    /// Returns what the set is. One of another user, and one that is used for something else, is
+    /// foreign.
+    pub(crate) fn part(self) -> io::Result<Part> {
+        let stat = sysv::sem_stat(self.semid)?;
+        let fits = FIRST as usize + 1..=FIRST as usize + 2 * crate::limits::MAX_MEMBERS;
+        if stat.uid != sysv::effective_uid() || !fits.contains(&(stat.count as usize)) {
+            return Ok(Part::Foreign);
+        }
+        let is_marked = || Ok::<_, io::Error>(sysv::sem_value(self.semid, MARKED.into())? == MARK);
+        Ok(match is_marked()? {
+            true => Part::Whole,
+            false if self.is_untouched(&stat)? => Part::Unfinished,
+            // It was marked and used meanwhile.
+            false if is_marked()? => Part::Whole,
+            false => Part::Foreign,
+        })
+    }
+
+    /// Returns whether no process has changed the set since it was created: its creator was killed,
+    /// or is about to mark it.
+    fn is_untouched(self, stat: &sysv::SemStat) -> io::Result<bool> {
+        for number in 0..stat.count as i32 {
+            let is_new = sysv::sem_value(self.semid, number)? == 0 && sysv::sem_pid(self.semid, number)? == 0;
+            if !is_new {
+                return Ok(false);
+            }
+        }
+        Ok(stat.last_op == 0)
+    }
+
+    /// Completes a creation.
+    pub(crate) fn mark(self) -> io::Result<()> {
+        sysv::sem_set(self.semid, MARKED.into(), MARK as i32)
     }
 
     fn inspect(self, key: Key, members: usize) -> Result<(), OpenError> {
@@ -86,10 +117,8 @@ impl Seats {
         if stat.uid != sysv::effective_uid() {
             return foreign(format!("its semaphores belong to uid {}", stat.uid));
         }
-        let value = sysv::sem_value(self.semid, MARKED.into()).map_err(OpenError::system(key, "semctl"))?;
-        // A set whose creator died before it marked the set was never used.
-        let is_ours = value == MARK || value == 0 && stat.last_op == 0;
-        if !is_ours {
+        let part = self.part().map_err(OpenError::system(key, "semctl"))?;
+        if part == Part::Foreign {
             return foreign("it has semaphores that are not those of a lock or queue".into());
         }
         if stat.count as usize != FIRST as usize + members {
@@ -97,9 +126,8 @@ impl Seats {
                 ((stat.count as usize).saturating_sub(FIRST.into()).to_string(), members.to_string());
             return Err(OpenError::Differs { key, what: "the number of members", found, wanted });
         }
-        if value == 0 {
-            sysv::sem_set(self.semid, MARKED.into(), MARK as i32)
-                .map_err(OpenError::system(key, "semctl"))?;
+        if part == Part::Unfinished {
+            self.mark().map_err(OpenError::system(key, "semctl"))?;
         }
         Ok(())
     }

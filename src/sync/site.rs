@@ -4,7 +4,10 @@
 
 use super::error::OpenError;
 use super::head::{Head, Kind, MAKING, MemberRec, READY, VERSION};
+use super::part::Part;
+use super::parts::segment_of;
 use super::seats::{MAKER, Seat, Seats, of_member};
+use super::slips::{Slip, planted};
 use super::value::{ForAll, Kept};
 use super::watch::{LEFT, PANICKED};
 use crate::layout::{Broken, fill_text, text};
@@ -15,6 +18,7 @@ use crate::share::{Access, Home, Segment, SegmentFacts};
 use crate::sys::{self, sysv};
 use crate::units::{Bytes, Key, round_up};
 use crate::word::padded;
+use std::io;
 use std::time::{Duration, Instant};
 
 const HEAD_BYTES: u64 = size_of::<Head>() as u64;
@@ -85,7 +89,8 @@ impl Spec<'_> {
         round_up(table + schema, limits::LINE).unwrap_or(u64::MAX)
     }
 
-    fn bytes(&self) -> u64 {
+    /// Returns the size of the segment.
+    pub(crate) fn bytes(&self) -> u64 {
         let end = self.body().saturating_add(self.body_bytes);
         round_up(end, limits::PAGE).unwrap_or(u64::MAX)
     }
@@ -252,8 +257,11 @@ fn find_or_make(
     let segment = backend.create(key, spec.bytes(), spec.mode).map_err(OpenError::system(key, "shmget"))?;
     let outside = |OutOfBounds| OpenError::damaged(key, Broken::SegmentLength);
     fill_head(spec, &segment.region())?;
-    fill(&segment.region(), spec.body()).map_err(outside)?;
     let head = segment.region().at::<Head>(0).map_err(outside)?;
+    if planted(Slip::CompleteBeforeRecords) {
+        head.magic.store(READY);
+    }
+    fill(&segment.region(), spec.body()).map_err(outside)?;
     head.seats.store(seats.record());
     head.magic.store(READY);
     Ok(segment)
@@ -271,7 +279,9 @@ fn take_over(spec: &Spec<'_>, seats: Seats) -> Result<Option<Segment>, OpenError
         if head.as_ref().is_some_and(|head| head.seats.load() == seats.record()) {
             return Ok(Some(segment));
         }
-        if head.is_none() && !matches!(magic(&segment.region()), Some(0 | MAKING)) {
+        if head.is_none()
+            && segment_of(key, &facts).map_err(OpenError::system(key, "shmat"))? == Part::Foreign
+        {
             return Err(OpenError::Foreign { key, why: "it has a segment of another kind".into() });
         }
         let attached = backend.stat(key).map_err(OpenError::system(key, "shmctl"))?;
@@ -294,6 +304,24 @@ fn take_over(spec: &Spec<'_>, seats: Seats) -> Result<Option<Segment>, OpenError
     }
 }
 
+/// Returns why an open with this configuration would be refused, apart from the type of the value;
+/// `None` if no complete segment is there.
+pub(crate) fn disagreement(mut spec: Spec<'_>) -> io::Result<Option<OpenError>> {
+    let (key, backend) = (spec.key, Home::sysv().open());
+    let Some(facts) = backend.stat(key)?.filter(|facts| !facts.removed) else { return Ok(None) };
+    let segment = backend.attach(key, &facts, Access::Read)?;
+    let Some(head) = complete(&segment) else { return Ok(None) };
+    // The size depends on the length of the text.
+    let schema = head.schema_bytes.load().min(limits::MAX_SCHEMA_BYTES);
+    spec.schema = " ".repeat(schema as usize);
+    spec.fingerprint = head.fingerprint.load();
+    let members = segment.region().table(HEAD_BYTES, spec.members.len() as u64);
+    let judged = judge(&spec, &head, &segment.region())
+        .and_then(|()| members.map_err(|OutOfBounds| OpenError::damaged(key, Broken::SegmentLength)))
+        .and_then(|members| judge_members(&spec, &members));
+    Ok(judged.err())
+}
+
 /// Attaches the segment under the key, if it exists and belongs to this user.
 fn attach(key: Key) -> Result<Option<(SegmentFacts, Segment)>, OpenError> {
     let backend = Home::sysv().open();
@@ -306,10 +334,6 @@ fn attach(key: Key) -> Result<Option<(SegmentFacts, Segment)>, OpenError> {
     Ok(Some((facts, segment)))
 }
 
-fn magic(region: &Region) -> Option<u64> {
-    Some(region.at::<Head>(0).ok()?.magic.load())
-}
-
 /// Returns the head of a segment that a process has filled.
 fn complete(segment: &Segment) -> Option<At<Head>> {
     segment.region().at::<Head>(0).ok().filter(|head| head.magic.load() == READY)
@@ -319,7 +343,7 @@ fn fill_head(spec: &Spec<'_>, region: &Region) -> Result<(), OpenError> {
     let key = spec.key;
     let outside = |OutOfBounds| OpenError::damaged(key, Broken::SegmentLength);
     let head: At<Head> = region.at(0).map_err(outside)?;
-    head.magic.store(MAKING);
+    head.magic.store(if planted(Slip::CompleteBeforeHead) { READY } else { MAKING });
     let id = sys::random_id().map_err(OpenError::system(key, "getrandom"))?;
     head.layout.fill(VERSION);
     head.kind.fill(spec.kind as u32);

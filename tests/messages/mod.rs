@@ -73,6 +73,10 @@ impl Queue {
     pub fn renew(&self) {
         self.key.remove();
     }
+
+    pub fn remove_semaphores(&self) {
+        self.key.remove_semaphores();
+    }
 }
 
 /// A lock that belongs to one test.

@@ -2,10 +2,11 @@
 
 use crate::exit::Exit;
 use crate::human;
+use crate::remains::Remains;
 use hotpool::ConfMgr;
 use hotpool::conf::ConfError;
 use hotpool::queue::{QueueFacts, observe};
-use hotpool::sync;
+use hotpool::sync::{self, parts};
 use hotpool::units::{Key, plural};
 use serde_json::{Value, json};
 use std::io;
@@ -16,6 +17,7 @@ pub(crate) struct DeclaredQueue {
     name: String,
     key: Key,
     found: io::Result<Option<QueueFacts>>,
+    remains: Remains,
 }
 
 /// Returns the queues of these inis; none if only some processes of them are named.
@@ -25,14 +27,23 @@ pub(crate) fn queues(inis: &[PathBuf], processes: &[String]) -> Result<Vec<Decla
     }
     let confs = ConfMgr::load_fleet(inis)?;
     let all = confs.iter().flat_map(|conf| conf.queues());
-    let look = |name: &String, key| DeclaredQueue { name: name.clone(), key, found: observe(key) };
+    let look = |name: &String, key| {
+        let (found, parts) = (observe(key), parts(key));
+        let is_queue = matches!(found, Ok(Some(_)));
+        let found = parts.and_then(|parts| Ok((found?, Remains::of(parts, is_queue))));
+        let (found, remains) = match found {
+            Ok((found, remains)) => (Ok(found), remains),
+            Err(error) => (Err(error), Remains::Whole),
+        };
+        DeclaredQueue { name: name.clone(), key, found, remains }
+    };
     Ok(all.map(|queue| look(&queue.name, queue.key)).collect())
 }
 
 impl DeclaredQueue {
-    /// Returns whether it exists.
+    /// Returns whether something is under its key.
     pub(crate) fn exists(&self) -> bool {
-        !matches!(self.found, Ok(None))
+        self.found.is_err() || self.remains != Remains::Absent
     }
 
     /// Returns the members that live.
@@ -46,18 +57,17 @@ impl DeclaredQueue {
     fn state(&self) -> &'static str {
         match &self.found {
             Err(_) => "failed",
-            Ok(None) => "absent",
-            Ok(Some(facts)) if facts.damage.is_empty() => "sound",
-            Ok(Some(_)) => "damaged",
+            Ok(Some(facts)) if !facts.damage.is_empty() => "damaged",
+            Ok(_) => self.remains.word().unwrap_or("sound"),
         }
     }
 
-    /// Returns the exit code of a check. A queue that no process has created yet is no problem.
+    /// Returns the exit code of a check.
     pub(crate) fn exit(&self) -> Exit {
         match &self.found {
             Err(_) => Exit::Environment,
             Ok(Some(facts)) if !facts.damage.is_empty() => Exit::Damage,
-            Ok(_) => Exit::Ok,
+            Ok(_) => self.remains.exit(),
         }
     }
 
@@ -66,7 +76,7 @@ impl DeclaredQueue {
         let name = format!("{} (queue {})", self.key, human::printable(&self.name));
         let facts = match &self.found {
             Err(error) => return vec![format!("{name}: failed: {error}")],
-            Ok(None) => return vec![format!("{name}: absent: no process has created it yet")],
+            Ok(None) => return vec![format!("{name}: {}: {}", self.state(), self.remains.why())],
             Ok(Some(facts)) => facts,
         };
         let mut lines = vec![format!(
@@ -78,6 +88,9 @@ impl DeclaredQueue {
             self.living(),
             plural((facts.writers.len() + facts.readers.len()) as u64, "member"),
         )];
+        if let Remains::Half(why) = self.remains {
+            lines.push(format!("  {why}"));
+        }
         lines.extend(facts.damage.iter().map(|damage| format!("  damaged: {}", human::printable(damage))));
         lines
     }
@@ -87,8 +100,11 @@ impl DeclaredQueue {
         let living = self.living();
         let why = match &self.found {
             Err(error) => error.to_string(),
-            Ok(_) if living == 0 => return None,
-            Ok(_) => format!("{} of it alive; stop them first", plural(living as u64, "member")),
+            Ok(_) => match self.remains {
+                Remains::Foreign(why) => format!("{why}; choose another Key"),
+                _ if living == 0 => return None,
+                _ => format!("{} of it alive; stop them first", plural(living as u64, "member")),
+            },
         };
         Some(format!("{} (queue {}): refused: {why}", self.key, human::printable(&self.name)))
     }
@@ -103,13 +119,21 @@ impl DeclaredQueue {
         }
     }
 
+    /// Returns why it is not sound.
+    fn reason(&self) -> Option<String> {
+        match &self.found {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => Some(self.remains.why().to_owned()).filter(|why| !why.is_empty()),
+        }
+    }
+
     pub(crate) fn json(&self) -> Value {
         let facts = self.found.as_ref().ok().and_then(Option::as_ref);
         json!({
             "name": self.name,
             "key": self.key.to_string(),
             "state": self.state(),
-            "reason": self.found.as_ref().err().map(ToString::to_string),
+            "reason": self.reason(),
             "kind": facts.map(|facts| facts.kind),
             "sent": facts.map(|facts| facts.sent),
             "living": self.living(),

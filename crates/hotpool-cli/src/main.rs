@@ -13,6 +13,8 @@ mod output;
 mod pool_state;
 mod probe;
 mod problems;
+mod queue_health;
+mod remains;
 mod render;
 mod target;
 mod text_file;

@@ -122,12 +122,10 @@ fn check(inis: &[ZoneIni]) -> Result<(), ConfError> {
 /// Returns the key for these coordinates, as the ini has it.
 fn planned(what: &'static str, name: &str, at: Coordinates) -> Result<String, RenderError> {
     let Coordinates { world, zone, .. } = at;
-    key_plan::key(at).map(|key| key.to_string()).map_err(|source| RenderError::Key {
-        what,
-        name: name.into(),
-        world,
-        zone,
-        source,
+    key_plan::key(at).map(|key| key.to_string()).map_err(|source| {
+        // The block field of a queue is its number.
+        let field = if what == "queue" && source.field == "block" { "number" } else { source.field };
+        RenderError::Key { what, name: name.into(), world, zone, source: OutOfPlan { field, ..source } }
     })
 }
 

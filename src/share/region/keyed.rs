@@ -119,7 +119,7 @@ fn is_blank(backend: &dyn Backend, key: Key, facts: &SegmentFacts) -> bool {
         return false;
     }
     match backend.attach(key, facts, Access::Read) {
-        Ok(segment) => blank::first_byte(backend, key, facts, &segment, 0).is_none(),
+        Ok(segment) => blank::is_blank(backend, key, facts, &segment),
         Err(_) => false,
     }
 }

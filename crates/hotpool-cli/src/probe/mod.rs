@@ -9,9 +9,15 @@ mod root;
 pub(crate) use removal::owner_namespace;
 pub(crate) use root::Root;
 
-use hotpool::conf::{BackendKind, CoreDump, HugePages, ProcessConf};
+use hotpool::conf::{BackendKind, CoreDump, HugePages, ProcessConf, QueueConf};
 use hotpool::pool::base_bytes;
+use hotpool::queue::segment_bytes;
 use hotpool::units::Key;
+
+/// Semaphores of a pool.
+const POOL_SEMAPHORES: u64 = 3;
+/// Semaphores of a queue, without one for each member.
+const QUEUE_SEMAPHORES: u64 = 2;
 
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +84,8 @@ impl Finding {
 pub(crate) struct Needs {
     /// Keys and sizes of the System V segments.
     pub(crate) segments: Vec<(Key, u64)>,
-    /// Keys of the semaphore sets.
-    pub(crate) sets: Vec<Key>,
+    /// Keys of the semaphore sets, and the number of semaphores in each.
+    pub(crate) sets: Vec<(Key, u64)>,
     /// Bytes of all segments of all backends, without those of `insisted`.
     pub(crate) bytes: u64,
     /// Keys and sizes of the segments of processes with `HugePages = on`, which take reserved pages.
@@ -111,13 +117,27 @@ impl Needs {
             }
             needs.dumps |= process.core_dump != CoreDump::None;
             if process.backend != BackendKind::Heap {
-                needs.sets.push(process.base_key);
+                needs.sets.push((process.base_key, POOL_SEMAPHORES));
             }
             if sysv {
                 needs.segments.extend(segments);
             }
         }
         needs
+    }
+}
+
+impl Needs {
+    /// Adds what queues need.
+    pub(crate) fn with_queues<'a>(mut self, queues: impl IntoIterator<Item = &'a QueueConf>) -> Self {
+        for queue in queues {
+            let bytes = segment_bytes(queue).0;
+            self.segments.push((queue.key, bytes));
+            self.bytes += bytes;
+            let members = (queue.writers.len() + queue.readers.len()) as u64;
+            self.sets.push((queue.key, members + QUEUE_SEMAPHORES));
+        }
+        self
     }
 }
 

@@ -1,11 +1,13 @@
 //! `hotpool check`: is each ini sound, alone and together with the other inis of the host?
 
 use crate::exit::{self, Exit};
+use crate::human;
 use crate::output::Output;
 use crate::problems;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::ConfMgr;
-use hotpool::conf::{ConfError, ProcessConf};
+use hotpool::conf::{ConfError, OnDead, ProcessConf, QueueConf};
+use hotpool::queue::segment_bytes;
 use hotpool::units::{Bytes, Key};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,6 +55,9 @@ fn print_sound(confs: &[ConfMgr], out: &mut Output) -> anyhow::Result<()> {
         let total = Bytes(conf.processes().iter().map(|process| total(process).0).sum());
         out.line(format_args!("{gap}{}: sound, {total} in blocks", conf.file().display()))?;
         out.line(table(conf).trim_fmt())?;
+        if !conf.queues().is_empty() {
+            out.line(queue_table(conf).trim_fmt())?;
+        }
     }
     Ok(())
 }
@@ -82,6 +87,27 @@ fn table(conf: &ConfMgr) -> Table {
     table
 }
 
+/// Returns the queues of an ini, in a table of their own.
+fn queue_table(conf: &ConfMgr) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["queue", "kind", "key", "messages", "each", "total", "writers", "readers"]);
+    for queue in conf.queues() {
+        let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(&queue.name),
+            Cell::new(queue.kind.name()),
+            Cell::new(queue.key),
+            number(queue.capacity.to_string()),
+            number(queue.message_bytes.to_string()),
+            number(human::size(segment_bytes(queue).0)),
+            Cell::new(queue.writers.join(", ")),
+            Cell::new(queue.readers.join(", ")),
+        ]);
+    }
+    table
+}
+
 /// Formats keys, and runs of consecutive keys as `first-last`.
 fn runs(keys: &[Key]) -> String {
     let mut runs: Vec<(Key, Key)> = Vec::new();
@@ -100,7 +126,34 @@ fn runs(keys: &[Key]) -> String {
 
 fn file_json(conf: &ConfMgr) -> Value {
     let processes: Vec<Value> = conf.processes().iter().map(process_json).collect();
-    json!({ "file": conf.file().display().to_string(), "processes": processes })
+    let queues: Vec<Value> = conf.queues().iter().map(queue_json).collect();
+    json!({ "file": conf.file().display().to_string(), "processes": processes, "queues": queues })
+}
+
+fn queue_json(queue: &QueueConf) -> Value {
+    json!({
+        "name": queue.name,
+        "key": queue.key.to_string(),
+        "kind": queue.kind.name(),
+        "capacity": queue.capacity,
+        "message_bytes": queue.message_bytes.0,
+        "total_bytes": segment_bytes(queue).0,
+        "writers": queue.writers,
+        "readers": queue.readers,
+        "on_dead": on_dead(queue.on_dead),
+        "on_slow": queue.on_slow.name(),
+        "mode": format!("{:04o}", queue.mode),
+        "wait_ms": queue.wait_ms,
+    })
+}
+
+/// Formats a policy as the ini has it.
+fn on_dead(policy: OnDead) -> String {
+    match policy {
+        OnDead::Hold => "hold".into(),
+        OnDead::Evict => "evict".into(),
+        OnDead::HoldFor(time) => format!("hold_for {}s", time.as_secs()),
+    }
 }
 
 fn process_json(process: &ProcessConf) -> Value {

@@ -5,6 +5,7 @@ use crate::exit::{self, Exit};
 use crate::output::Output;
 use crate::probe::{self, Finding, Needs, Root, Severity};
 use crate::problems;
+use crate::queue_health;
 use anyhow::{Result, anyhow};
 use hotpool::ConfMgr;
 use hotpool::conf::{BackendKind, ConfError, ProcessConf};
@@ -17,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// Check whether this host keeps waiting pools and has room for the pools of an ini
 ///
 /// Run it as the server's user, in the server's container and cgroup: limits and namespaces are those of
-/// this shell. It reads files under /proc, /sys and /etc and, with --conf, the base segments of the pools.
+/// this shell. It reads files under /proc, /sys and /etc and, with --conf, the base segments of the pools and
+/// the queues.
 /// It creates one segment and one semaphore without a key, removes them at once, and changes nothing else.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
@@ -28,7 +30,7 @@ Examples:
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// Also check whether the pools of this ini fit; may be repeated
+    /// Also check whether the pools and queues of this ini fit, and the state of the queues; may be repeated
     #[arg(long, value_name = "INI")]
     conf: Vec<PathBuf>,
 
@@ -61,11 +63,14 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let root = Root::new(args.root.as_deref().unwrap_or(Path::new("/")));
     let user = args.user.as_deref().map(|name| uid(&root, name)).transpose()?;
     let processes: Vec<&ProcessConf> = confs.iter().flat_map(|conf| conf.processes()).collect();
-    let mut findings = probe::all(&root, &Needs::of(processes.iter().copied()), user);
+    let queues = confs.iter().flat_map(|conf| conf.queues());
+    let needs = Needs::of(processes.iter().copied()).with_queues(queues);
+    let mut findings = probe::all(&root, &needs, user);
     if args.root.is_none() {
         findings.push(probe::sysv());
         findings.extend(processes.iter().filter_map(|process| owner_namespace(process)));
         findings.extend(agreement::findings(&confs));
+        findings.extend(confs.iter().flat_map(|conf| conf.queues()).flat_map(queue_health::findings));
     }
     print(&findings, args.all, out)?;
     let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);

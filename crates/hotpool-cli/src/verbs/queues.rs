@@ -4,13 +4,14 @@ use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
 use crate::problems;
+use crate::remains::Remains;
 use anyhow::{Context, Result};
 use clap::ArgGroup;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::ConfMgr;
 use hotpool::queue::{QueueFacts, observe};
 use hotpool::share::Process;
-use hotpool::sync::{self, RemoveError};
+use hotpool::sync::{self, RemoveError, parts};
 use hotpool::units::{Key, plural};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ struct Row {
     name: Option<String>,
     key: Key,
     facts: Option<QueueFacts>,
+    remains: Remains,
     rate: u64,
 }
 
@@ -77,6 +79,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     let rows = looked_at(named.collect(), Duration::from_millis(args.interval))?;
     let is_sound = rows.iter().all(|row| row.facts.as_ref().is_none_or(|facts| facts.damage.is_empty()));
     let is_there = rows.iter().any(|row| row.facts.is_some());
+    let remains = Exit::worst(rows.iter().map(|row| row.remains.exit()));
     if out.wants_json() {
         let queues: Vec<Value> = rows.iter().map(json_of).collect();
         out.document(&json!({ "ok": is_sound, "queues": queues, "problems": [] }))?;
@@ -85,6 +88,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     }
     Ok(match (is_sound, is_there || args.key.is_empty()) {
         (false, _) => Exit::Damage,
+        (true, _) if remains != Exit::Ok => Exit::Problems,
         (true, false) => Exit::Absent,
         (true, true) => Exit::Ok,
     })
@@ -110,7 +114,10 @@ fn looked_at(named: Vec<(Option<String>, Key)>, interval: Duration) -> Result<Ve
     let look = |key: Key| observe(key).with_context(|| format!("cannot read {key}"));
     let mut rows = Vec::new();
     for (name, key) in named {
-        rows.push(Row { name, key, facts: look(key)?, rate: 0 });
+        let facts = look(key)?;
+        let found = parts(key).with_context(|| format!("cannot read {key}"))?;
+        let remains = Remains::of(found, facts.is_some());
+        rows.push(Row { name, key, facts, remains, rate: 0 });
     }
     if rows.iter().all(|row| row.facts.is_none()) {
         return Ok(rows);
@@ -138,7 +145,8 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
         }
         let name = row.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
         let Some(facts) = &row.facts else {
-            out.line(format_args!("{}{name}: not created yet", row.key))?;
+            let what = row.remains.word().unwrap_or("absent");
+            out.line(format_args!("{}{name}: {what}: {}", row.key, row.remains.why()))?;
             continue;
         };
         out.line(format_args!(
@@ -154,6 +162,9 @@ fn print(rows: &[Row], out: &mut Output) -> Result<()> {
             row.rate
         ))?;
         out.line(table(facts).trim_fmt())?;
+        if let Remains::Half(why) = row.remains {
+            out.line(format_args!("  {why}"))?;
+        }
         for damage in &facts.damage {
             out.line(format_args!("  damaged: {damage}"))?;
         }
@@ -217,7 +228,8 @@ fn table(facts: &QueueFacts) -> Table {
 
 fn json_of(row: &Row) -> Value {
     let Some(facts) = &row.facts else {
-        return json!({ "name": row.name, "key": row.key.to_string(), "state": "absent" });
+        let state = row.remains.word().unwrap_or("absent");
+        return json!({ "name": row.name, "key": row.key.to_string(), "state": state, "reason": row.remains.why() });
     };
     let pid = |process: &Option<Process>| process.as_ref().map(|process| process.pid);
     let writers = facts.writers.iter().map(
@@ -232,7 +244,7 @@ fn json_of(row: &Row) -> Value {
     json!({
         "name": row.name,
         "key": row.key.to_string(),
-        "state": if facts.damage.is_empty() { "sound" } else { "damaged" },
+        "state": if facts.damage.is_empty() { row.remains.word().unwrap_or("sound") } else { "damaged" },
         "kind": facts.kind,
         "bytes": facts.bytes.0,
         "capacity": facts.capacity,

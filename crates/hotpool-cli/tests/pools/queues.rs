@@ -1,8 +1,10 @@
 //! `hotpool queues` shows the queues of an ini and their members, and removes what no process uses.
 
-use crate::bench::Bench;
+use crate::bench::{Answer, Bench};
 use hotpool::ConfMgr;
+use hotpool::conf::QueueConf;
 use hotpool::queue::{Receiver, Sender, WorkQueue};
+use hotpool::units::Key;
 
 /// Returns the key of a queue and an ini that declares it.
 fn ini_with(bench: &Bench, name: &str, kind: &str) -> (String, String) {
@@ -21,7 +23,11 @@ fn queues_are_shown_with_their_members_and_removed_when_idle() {
     let (key, ini) = ini_with(&bench, "moves", "channel");
     let answer = bench.hotpool(&["queues", "--conf", &ini]);
     assert_eq!(answer.code, 0, "{}", answer.out);
-    assert!(answer.out.contains(&format!("{key} moves: not created yet")), "{}", answer.out);
+    assert!(
+        answer.out.contains(&format!("{key} moves: absent: no process has created it yet")),
+        "{}",
+        answer.out
+    );
     assert_eq!(bench.hotpool(&["queues", "--key", &key]).code, 7);
 
     let conf = ConfMgr::load(&ini).unwrap();
@@ -136,4 +142,227 @@ fn ls_verify_and_rm_know_the_queues_of_an_ini() {
     assert_eq!(json["queues"][0]["state"], "sound", "{json:#}");
     says(&["rm", "--yes"], 0, "removed");
     says(&["ls"], 0, "absent: no process has created it yet");
+}
+
+/// An ini with one queue of each kind, and their keys.
+struct Four {
+    bench: Bench,
+    ini: String,
+}
+
+impl Four {
+    fn new(more: &str) -> Self {
+        let bench = Bench::new();
+        let ini = bench.ini(&["zone", "world"]);
+        let mut text = std::fs::read_to_string(&ini).unwrap();
+        for (n, kind) in ["broadcast", "channel", "latest", "work"].into_iter().enumerate() {
+            let key = Key(bench.base(4).0 + n as u32);
+            text += &format!(
+                "\n[queue.{kind}]\nKey = {key}\nKind = {kind}\nCapacity = 4\nMessageSize = 64\nWriters = zone\n\
+                 Readers = world\n{}\n",
+                if kind == "channel" { more } else { "" }
+            );
+        }
+        std::fs::write(&ini, text).unwrap();
+        Four { bench, ini }
+    }
+
+    fn queue(&self, kind: &str) -> QueueConf {
+        ConfMgr::load(&self.ini).unwrap().queue(kind).unwrap().clone()
+    }
+
+    fn run(&self, args: &[&str]) -> Answer {
+        self.bench.hotpool(&[args, &["--conf", &self.ini]].concat())
+    }
+
+    /// Asserts that `doctor` says these lines about one queue, and no other ones of `--all`.
+    #[track_caller]
+    fn doctor(&self, kind: &str, wanted: &[(&str, &str, &str)]) {
+        let json = self.run(&["doctor", "--all", "--json"]).json();
+        let name = format!("queue {kind} ({}): ", self.queue(kind).key);
+        let found: Vec<(String, String, String)> = json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| ["check", "severity", "found"].map(|key| row[key].as_str().unwrap().to_owned()))
+            .filter(|[_, _, found]| found.starts_with(&name))
+            .map(|[check, severity, found]| (check, severity, found[name.len()..].to_owned()))
+            .collect();
+        let found: Vec<(&str, &str, &str)> =
+            found.iter().map(|(check, severity, found)| (&check[..], &severity[..], &found[..])).collect();
+        assert_eq!(found, wanted, "{kind}");
+    }
+}
+
+impl Drop for Four {
+    fn drop(&mut self) {
+        for kind in ["broadcast", "channel", "latest", "work"] {
+            let key = self.queue(kind).key.raw();
+            // SAFETY: integers only, and IPC_RMID takes no argument.
+            unsafe {
+                libc::shmctl(libc::shmget(key, 0, 0), libc::IPC_RMID, std::ptr::null_mut());
+            }
+            // SAFETY: as above.
+            unsafe {
+                libc::semctl(libc::semget(key, 0, 0), 0, libc::IPC_RMID);
+            }
+        }
+    }
+}
+
+fn send(tx: &mut Sender<[u8]>) {
+    tx.send(b"north").unwrap();
+}
+
+const PARTS: (&str, &str, &str) = ("queue-parts", "ok", "its segment and its semaphores are there");
+const AGREES: (&str, &str, &str) = ("queue-config", "ok", "the ini agrees with it");
+const SERVED: (&str, &str, &str) = ("queue-readers", "ok", "no message waits for a dead reader");
+
+#[test]
+fn doctor_says_which_readers_of_a_queue_are_dead_with_messages_to_read() {
+    let four = Four::new("");
+    for kind in ["broadcast", "channel", "latest", "work"] {
+        four.doctor(kind, &[("queue-parts", "ok", "no process has created it yet")]);
+    }
+    let mut senders = ["broadcast", "channel", "latest", "work"]
+        .map(|kind| Sender::<[u8]>::open(&four.queue(kind), "zone").unwrap());
+    senders.iter_mut().for_each(send);
+    let dead = "reader world is dead, with 1 message of 4 to read";
+    four.doctor("broadcast", &[PARTS, AGREES, SERVED]);
+    four.doctor("channel", &[PARTS, AGREES, ("queue-readers", "warning", dead)]);
+    four.doctor("latest", &[PARTS, AGREES, SERVED]);
+    let none = "no reader lives, with 1 message of 4 to finish";
+    four.doctor("work", &[PARTS, AGREES, ("queue-readers", "warning", none)]);
+    assert_eq!(four.run(&["doctor"]).code, 1);
+
+    // A full queue stops its writers.
+    (0..3).for_each(|_| send(&mut senders[1]));
+    let full = "reader world is dead, with 4 messages of 4 to read: the writers wait for it";
+    four.doctor("channel", &[PARTS, AGREES, ("queue-readers", "error", full)]);
+
+    // A deployment that is stopped continues there.
+    drop(senders);
+    four.doctor(
+        "channel",
+        &[PARTS, AGREES, ("queue-readers", "note", "reader world is dead, with 4 messages of 4 to read")],
+    );
+    four.doctor("work", &[PARTS, AGREES, ("queue-readers", "note", none)]);
+
+    let _rx: Receiver<[u8]> = Receiver::open(&four.queue("channel"), "world").unwrap();
+    let _worker: WorkQueue<[u8]> = WorkQueue::open(&four.queue("work"), "world").unwrap();
+    four.doctor("channel", &[PARTS, AGREES, SERVED]);
+    four.doctor("work", &[PARTS, AGREES, SERVED]);
+}
+
+#[test]
+fn doctor_says_that_writers_go_on_without_a_dead_reader_that_is_evicted() {
+    let four = Four::new("OnDead = hold_for 60s");
+    let mut tx: Sender<[u8]> = Sender::open(&four.queue("channel"), "zone").unwrap();
+    (0..4).for_each(|_| send(&mut tx));
+    let full = "reader world is dead, with 4 messages of 4 to read: the writers go on without it";
+    four.doctor("channel", &[PARTS, AGREES, ("queue-readers", "warning", full)]);
+}
+
+#[test]
+fn doctor_says_what_an_ini_and_a_queue_disagree_on() {
+    let four = Four::new("");
+    drop(Sender::<[u8]>::open(&four.queue("channel"), "zone").unwrap());
+    let text = std::fs::read_to_string(&four.ini).unwrap();
+    let changed = text.replace("Kind = channel\nCapacity = 4", "Kind = channel\nCapacity = 8");
+    std::fs::write(&four.ini, changed).unwrap();
+    let key = four.queue("channel").key;
+    let differs = format!("cannot open {key}: the capacity is 4 there and 8 here");
+    four.doctor("channel", &[PARTS, ("queue-config", "error", &differs), SERVED]);
+    std::fs::write(&four.ini, text.replace("Kind = channel", "OnSlow = evict\nKind = channel")).unwrap();
+    let differs = format!("cannot open {key}: the policy is 0 there and 32 here");
+    four.doctor("channel", &[PARTS, ("queue-config", "error", &differs), SERVED]);
+}
+
+#[test]
+fn halves_of_a_queue_are_named_by_every_verb_and_removed() {
+    let four = Four::new("");
+    let says = |verb: &str, code: i32, line: &str| {
+        let answer = four.run(&[verb]);
+        assert_eq!(answer.code, code, "{verb}:\n{}{}", answer.out, answer.err);
+        assert!(answer.out.contains(line), "{verb}:\n{}{}", answer.out, answer.err);
+    };
+    let (key, set) =
+        (four.queue("channel").key.raw(), "it has semaphores and no segment; the next open creates that");
+    let remove_segment = || {
+        // SAFETY: integers only; IPC_RMID takes no buffer.
+        assert_eq!(unsafe { libc::shmctl(libc::shmget(key, 0, 0), libc::IPC_RMID, std::ptr::null_mut()) }, 0);
+    };
+    let remove_set = || {
+        // SAFETY: integers only; IPC_RMID takes no argument.
+        assert_ne!(unsafe { libc::semctl(libc::semget(key, 0, 0), 0, libc::IPC_RMID) }, -1);
+    };
+    let open = || drop(Sender::<[u8]>::open(&four.queue("channel"), "zone").unwrap());
+
+    open();
+    remove_segment();
+    four.doctor("channel", &[("queue-parts", "note", set)]);
+    says("ls", 1, &format!("(queue channel): unfinished: {set}"));
+    says("queues", 1, &format!("channel: unfinished: {set}"));
+    says("verify", 5, &format!("(queue channel): unfinished: {set}"));
+    assert!(four.run(&["rm", "--yes"]).out.contains("(queue channel): removed"));
+    four.doctor("channel", &[("queue-parts", "ok", "no process has created it yet")]);
+
+    open();
+    remove_set();
+    let half =
+        "its semaphores were removed; the next open creates them when no process has the queue attached";
+    four.doctor("channel", &[("queue-parts", "warning", half), AGREES, SERVED]);
+    says("ls", 1, "(queue channel): half: channel of 4 messages");
+    says("queues", 1, half);
+    says("verify", 5, half);
+    assert!(four.run(&["rm", "--yes"]).out.contains("(queue channel): removed"));
+
+    // Semaphores that their creator did not mark.
+    // SAFETY: integers only.
+    assert_ne!(unsafe { libc::semget(key, 4, libc::IPC_CREAT | 0o600) }, -1);
+    four.doctor("channel", &[("queue-parts", "note", set)]);
+    assert!(four.run(&["rm", "--yes"]).out.contains("(queue channel): removed"));
+
+    // Semaphores and a segment of another program.
+    // SAFETY: integers only.
+    let semid = unsafe { libc::semget(key, 4, libc::IPC_CREAT | 0o600) };
+    // SAFETY: SETVAL takes an int.
+    assert_ne!(unsafe { libc::semctl(semid, 3, libc::SETVAL, 5) }, -1);
+    let foreign = "the key has semaphores of another kind";
+    four.doctor("channel", &[("queue-parts", "error", foreign)]);
+    says("ls", 1, &format!("(queue channel): foreign: {foreign}"));
+    says("queues", 1, &format!("channel: foreign: {foreign}"));
+    says("verify", 4, &format!("(queue channel): foreign: {foreign}"));
+    let answer = four.run(&["rm", "--yes"]);
+    assert_eq!(answer.code, 4, "{}", answer.out);
+    assert!(answer.out.contains(&format!("refused: {foreign}; choose another Key")), "{}", answer.out);
+    // SAFETY: GETVAL takes no argument.
+    assert_eq!(unsafe { libc::semctl(semid, 3, libc::GETVAL) }, 5);
+}
+
+#[test]
+fn all_four_kinds_are_listed_verified_and_removed() {
+    let four = Four::new("");
+    let mut senders = ["broadcast", "channel", "latest", "work"]
+        .map(|kind| Sender::<[u8]>::open(&four.queue(kind), "zone").unwrap());
+    senders.iter_mut().for_each(send);
+    for verb in ["ls", "verify"] {
+        let out = four.run(&[verb]).out;
+        for kind in ["broadcast", "channel", "latest", "work"] {
+            let line = format!("(queue {kind}): sound: {kind} of 4 messages, 1 sent, 1 of 2 members alive");
+            assert!(out.contains(&line), "{verb}: {out}");
+        }
+    }
+    let out = four.run(&["queues", "--interval", "1"]).out;
+    for kind in ["broadcast", "channel", "latest", "work"] {
+        let unfinished = if kind == "work" { " (1 not finished)" } else { "" };
+        let line = format!("{kind}: {kind} of 4 messages of up to 64, 1 sent{unfinished}, the last 0 s ago");
+        assert!(out.contains(&line), "{out}");
+    }
+    drop(senders);
+    let out = four.run(&["rm", "--yes"]).out;
+    for kind in ["broadcast", "channel", "latest", "work"] {
+        assert!(out.contains(&format!("(queue {kind}): removed")), "{out}");
+        assert!(hotpool::queue::observe(four.queue(kind).key).unwrap().is_none());
+    }
 }
