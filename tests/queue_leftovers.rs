@@ -45,8 +45,9 @@ fn foreign_segment(key: Key, at: usize, bytes: &[u8]) -> *mut u8 {
     // SAFETY: the kernel chooses a free address.
     let start = unsafe { libc::shmat(shmid, std::ptr::null(), 0) }.cast::<u8>();
     assert_ne!(start.addr(), usize::MAX, "{}", std::io::Error::last_os_error());
-    // SAFETY: inside the 8,192 bytes, which no other process has.
-    unsafe { std::slice::from_raw_parts_mut(start.add(at), bytes.len()) }.copy_from_slice(bytes);
+    // SAFETY: all of them are inside the segment, which no other process has.
+    let all = unsafe { std::slice::from_raw_parts_mut(start, 8192) };
+    all[at..at + bytes.len()].copy_from_slice(bytes);
     start
 }
 

@@ -197,17 +197,27 @@ impl Four {
 impl Drop for Four {
     fn drop(&mut self) {
         for kind in ["broadcast", "channel", "latest", "work"] {
-            let key = self.queue(kind).key.raw();
-            // SAFETY: integers only, and IPC_RMID takes no argument.
-            unsafe {
-                libc::shmctl(libc::shmget(key, 0, 0), libc::IPC_RMID, std::ptr::null_mut());
-            }
-            // SAFETY: as above.
-            unsafe {
-                libc::semctl(libc::semget(key, 0, 0), 0, libc::IPC_RMID);
-            }
+            let key = self.queue(kind).key;
+            remove_segment(key);
+            remove_set(key);
         }
     }
+}
+
+/// Removes a segment; returns whether there was one.
+fn remove_segment(key: Key) -> bool {
+    // SAFETY: integers only.
+    let shmid = unsafe { libc::shmget(key.raw(), 0, 0) };
+    // SAFETY: IPC_RMID takes no buffer.
+    unsafe { libc::shmctl(shmid, libc::IPC_RMID, std::ptr::null_mut()) != -1 }
+}
+
+/// Removes a set of semaphores; returns whether there was one.
+fn remove_set(key: Key) -> bool {
+    // SAFETY: integers only.
+    let semid = unsafe { libc::semget(key.raw(), 0, 0) };
+    // SAFETY: IPC_RMID takes no argument.
+    unsafe { libc::semctl(semid, 0, libc::IPC_RMID) != -1 }
 }
 
 fn send(tx: &mut Sender<[u8]>) {
@@ -287,19 +297,11 @@ fn halves_of_a_queue_are_named_by_every_verb_and_removed() {
         assert!(answer.out.contains(line), "{verb}:\n{}{}", answer.out, answer.err);
     };
     let (key, set) =
-        (four.queue("channel").key.raw(), "it has semaphores and no segment; the next open creates that");
-    let remove_segment = || {
-        // SAFETY: integers only; IPC_RMID takes no buffer.
-        assert_eq!(unsafe { libc::shmctl(libc::shmget(key, 0, 0), libc::IPC_RMID, std::ptr::null_mut()) }, 0);
-    };
-    let remove_set = || {
-        // SAFETY: integers only; IPC_RMID takes no argument.
-        assert_ne!(unsafe { libc::semctl(libc::semget(key, 0, 0), 0, libc::IPC_RMID) }, -1);
-    };
+        (four.queue("channel").key, "it has semaphores and no segment; the next open creates that");
     let open = || drop(Sender::<[u8]>::open(&four.queue("channel"), "zone").unwrap());
 
     open();
-    remove_segment();
+    assert!(remove_segment(key));
     four.doctor("channel", &[("queue-parts", "note", set)]);
     says("ls", 1, &format!("(queue channel): unfinished: {set}"));
     says("queues", 1, &format!("channel: unfinished: {set}"));
@@ -308,7 +310,7 @@ fn halves_of_a_queue_are_named_by_every_verb_and_removed() {
     four.doctor("channel", &[("queue-parts", "ok", "no process has created it yet")]);
 
     open();
-    remove_set();
+    assert!(remove_set(key));
     let half =
         "its semaphores were removed; the next open creates them when no process has the queue attached";
     four.doctor("channel", &[("queue-parts", "warning", half), AGREES, SERVED]);
@@ -319,13 +321,13 @@ fn halves_of_a_queue_are_named_by_every_verb_and_removed() {
 
     // Semaphores that their creator did not mark.
     // SAFETY: integers only.
-    assert_ne!(unsafe { libc::semget(key, 4, libc::IPC_CREAT | 0o600) }, -1);
+    assert_ne!(unsafe { libc::semget(key.raw(), 4, libc::IPC_CREAT | 0o600) }, -1);
     four.doctor("channel", &[("queue-parts", "note", set)]);
     assert!(four.run(&["rm", "--yes"]).out.contains("(queue channel): removed"));
 
     // Semaphores and a segment of another program.
     // SAFETY: integers only.
-    let semid = unsafe { libc::semget(key, 4, libc::IPC_CREAT | 0o600) };
+    let semid = unsafe { libc::semget(key.raw(), 4, libc::IPC_CREAT | 0o600) };
     // SAFETY: SETVAL takes an int.
     assert_ne!(unsafe { libc::semctl(semid, 3, libc::SETVAL, 5) }, -1);
     let foreign = "the key has semaphores of another kind";
