@@ -5,7 +5,7 @@ mod messages;
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf, QueueKind};
-use hotpool::queue::{Message, Receiver, RecvError, RecvInError, Sender};
+use hotpool::queue::{Message, Receiver, RecvError, RecvInError, SendError, Sender};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, TxError};
 use messages::Queue;
@@ -157,6 +157,39 @@ fn a_transaction_that_has_received_all_that_there_is_room_for_does_not_wait_for_
     assert_eq!(values(&bank.take(&mut rx, 2, Ok(())).unwrap()), [(1, true), (2, true)]);
     let answer = bank.pool.tx(|tx| rx.recv_timeout_in(tx, Duration::from_millis(2)));
     assert_eq!(answer, Err(RecvError::TimedOut.into()));
+}
+
+#[test]
+fn a_transaction_that_has_the_bytes_for_which_the_writer_waits_does_not_wait_for_it() {
+    let mut queue = Queue::new(QueueKind::Channel, 8, &["a"], &["x"]);
+    queue.conf.payload_bytes = Bytes(128);
+    let mut tx: Sender<[u8]> = Sender::open(&queue.conf, "a").unwrap();
+    let mut rx: Receiver<[u8]> = Receiver::open(&queue.conf, "x").unwrap();
+    let mut bank = Bank::new();
+    tx.try_send(&[1; 8]).unwrap();
+    tx.try_send(&[2; 100]).unwrap();
+    assert!(matches!(tx.try_send(&[3; 100]), Err(SendError::Full)));
+    let answer = bank.pool.tx(|tx| {
+        assert_eq!(rx.recv_in(tx)?.value, [1; 8]);
+        assert_eq!(rx.recv_in(tx)?.value, [2; 100]);
+        rx.recv_in(tx)
+    });
+    assert_eq!(answer, Err(RecvError::Uncommitted(2).into()));
+    bank.pool
+        .tx(|tx| {
+            let first = rx.recv_in(tx)?;
+            assert!(first.meta.redelivered && first.value == [1; 8]);
+            let large = rx.try_recv_in(tx)?;
+            assert!(large.meta.redelivered && large.value == [2; 100]);
+            assert_eq!(rx.try_recv_in(tx), Err(RecvError::Empty.into()));
+            Ok::<_, RecvInError>(())
+        })
+        .unwrap();
+    // The bytes are free after the commit, as soon as the reader has stored its position.
+    let empty = bank.pool.tx(|tx| rx.recv_timeout_in(tx, Duration::ZERO));
+    assert_eq!(empty, Err(RecvError::TimedOut.into()));
+    tx.try_send(&[3; 100]).unwrap();
+    assert_eq!(bank.pool.tx(|tx| rx.recv_in(tx)).unwrap().value, [3; 100]);
 }
 
 #[test]
