@@ -10,6 +10,7 @@ use super::payload::Payload;
 use super::record::{ClaimState, EVICTED, Packed};
 use super::sender::Sender;
 use crate::layout::Broken;
+use crate::limits;
 use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_LOCK, Patience};
 use crate::word::{read_before, write_after};
@@ -145,7 +146,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         if !is_mine || word.load() != found.0 {
             return Ok(None);
         }
-        if ring.shape.place(number) != (place, found.number()) {
+        if number >= limits::MAX_MESSAGES || ring.shape.place(number) != (place, found.number()) {
             return Err(Broken::MessageNumber);
         }
         let is_over = match () {
