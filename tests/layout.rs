@@ -34,7 +34,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
             schema_used, spare_growth, last, split, spare_op, marks, suspects, spare_lanes, quarantine, order),
         fields!(TypeInfo: id, flags, fingerprint, size, stride, head, align, shift, group_shift, extent_bytes, map_bytes,
             index_bytes, last_generation, schema_len, schema_off, name, place, spare_fixed, check, tally, high_water, retired,
-            groups, filling, newer, spare_hot),
+            groups, filling, newer, followed, spare_hot),
         fields!(BlockBase: key, index, state, created, spare),
         fields!(ExtentRec: owner, ordinal, block, full, offset, bytes),
         fields!(StartRec: epoch, start_wall, start_boot, boot, pid, before, end, before_wall, ready_wall, end_wall),

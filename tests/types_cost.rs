@@ -3,7 +3,7 @@
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::object::{FixedStr, FixedVec, Maybe, Schema};
 use hotpool::units::{Bytes, Key};
-use hotpool::{MemoryPoolMgr, PoolObject};
+use hotpool::{MemoryPoolMgr, PoolObject, Ref};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,24 @@ struct Long {
 #[pool(id = 42)]
 struct AnyBits {
     numbers: [u64; 16],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PoolObject)]
+#[pool(id = 43)]
+struct Owner {
+    number: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PoolObject)]
+#[pool(id = 44)]
+struct Owned {
+    #[pool(owner)]
+    owner: Ref<Owner>,
+    #[pool(time)]
+    until: u64,
+    rest: [u64; 4],
 }
 
 /// Fills a pool, starts again, and returns how long adding the type took.
@@ -100,4 +118,52 @@ fn a_start_checks_100_000_objects() {
         time_of_check(AnyBits { numbers: [4; 16] }),
         time_of_alloc_and_free(long),
     );
+}
+
+/// Prints the figures of docs/types.md: run it with `--release` and `--nocapture`.
+#[test]
+fn lists_are_made_of_a_million_children() {
+    let children: u64 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
+    let owners = children / 10;
+    let mut conf = conf();
+    conf.block_size = Bytes(256 << 20);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    let mut random = fastrand::Rng::with_seed(1);
+    pool.add_type::<Owner>().unwrap();
+    pool.add_type::<Owned>().unwrap();
+    let all: Vec<_> = (0..owners).map(|number| pool.alloc(Owner { number }).unwrap()).collect();
+    let mut ids = Vec::new();
+    for _ in 0..children {
+        let (owner, until) = (all[random.usize(0..all.len())].into(), random.u64(..));
+        ids.push(pool.alloc(Owned { owner, until, rest: [1; 4] }).unwrap());
+    }
+    let timed = |what: &str, count: u64, f: &mut dyn FnMut()| {
+        let began = Instant::now();
+        f();
+        println!("{what}: {:?}, {:?} each", began.elapsed(), began.elapsed() / count as u32);
+    };
+    timed("a scan of all children", children, &mut || {
+        assert!(pool.iter::<Owned>().map(|(_, child)| child.until).max().is_some());
+    });
+    timed("lists of children", children, &mut || assert!(pool.children::<Owned>(all[0]).count() < 100));
+    timed("the order of times", children, &mut || assert!(pool.due::<Owned>(u64::MAX).next().is_some()));
+    timed("all children by owner", children, &mut || {
+        let found: usize = all.iter().map(|owner| pool.children::<Owned>(*owner).count()).sum();
+        assert_eq!(found as u64, children);
+    });
+    timed("all children in the order of times", children, &mut || {
+        assert_eq!(pool.due::<Owned>(u64::MAX).count() as u64, children);
+    });
+    timed("guards that change a number", children, &mut || {
+        ids.iter().for_each(|id| pool.get_mut(*id).unwrap().rest[0] += 1);
+    });
+    timed("the reading after them", children, &mut || assert!(pool.children::<Owned>(all[0]).count() < 100));
+    timed("guards that change owner and time", children, &mut || {
+        for (at, id) in ids.iter().enumerate() {
+            let mut guard = pool.get_mut(*id).unwrap();
+            (guard.owner, guard.until) = (all[at % all.len()].into(), guard.until.rotate_left(9));
+        }
+    });
+    timed("the reading after them", children, &mut || assert!(pool.children::<Owned>(all[0]).count() < 100));
+    pool.destroy().unwrap();
 }

@@ -7,6 +7,7 @@ mod finding;
 mod forms;
 mod keys;
 mod lane;
+mod refs;
 #[cfg(feature = "schemas")]
 mod room;
 mod slots;

@@ -4,6 +4,7 @@ use crate::inspect::finding::{Place, Report, Severity, TypeReport};
 use crate::inspect::forms;
 use crate::inspect::keys::Groups;
 use crate::inspect::lane;
+use crate::inspect::refs;
 use crate::inspect::slots;
 use crate::inspect::walk::{Pool, Standing, Tables, Type, Walk};
 use crate::layout::{
@@ -57,6 +58,7 @@ pub(crate) fn walk(pool: &Pool) -> Report {
         let counted = slots::check(&mut walk, ty, groups);
         walk.report.types.push(counted);
     }
+    refs::check(&mut walk, &types);
     lane::check(&mut walk, &types);
     marks(&mut walk, &types);
     quarantine(&mut walk);

@@ -60,8 +60,11 @@ pub struct TypeInfo {
     pub filling: Word,
     /// Position of the entry of the complete new form, which is in force; 0 if there is none.
     pub newer: Word,
+    /// Offset of the owner field + 1 in the low 32 bits, of the time field + 1 in the high ones; 0 if
+    /// there is none.
+    pub followed: Word,
     /// Reserved, zero.
-    pub spare_hot: [Word; 2],
+    pub spare_hot: Word,
 }
 
 record!(TypeInfo, 256);
@@ -102,7 +105,8 @@ impl TypeInfo {
             groups: word(&self.groups),
             filling: word(&self.filling),
             newer: word(&self.newer),
-            spare_hot: self.spare_hot.each_ref().map(word),
+            followed: word(&self.followed),
+            spare_hot: word(&self.spare_hot),
         }
     }
 

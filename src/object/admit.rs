@@ -36,6 +36,10 @@ pub const fn admit<T: PoolObject>() {
     assert!(size_of::<T>() > 0, "an object must have at least 1 byte");
     assert!(align_of::<T>() <= limits::MAX_ALIGN, "the alignment of an object is more than 4096 bytes");
     assert!(
+        T::FOLLOWED.fits(size_of::<T>(), align_of::<T>()),
+        "the field with `#[pool(owner)]` or `#[pool(time)]` is not aligned: a packed struct cannot have one"
+    );
+    assert!(
         SchemaText::len_of::<T>() <= limits::MAX_SCHEMA_BYTES as usize,
         "the schema text is longer than 16 KiB: use fewer fields, or arrays of them"
     );

@@ -2,9 +2,11 @@
 
 mod admit;
 mod change;
+mod child;
 mod desc;
 mod fingerprint;
 mod fixed;
+mod followed;
 mod id;
 mod maybe;
 mod migrate;
@@ -18,18 +20,25 @@ mod schema_text;
 mod schemas;
 mod stored;
 mod stored_rule;
+mod timed;
 mod value;
 
 #[doc(hidden)]
 pub use admit::admit;
 #[doc(hidden)]
 pub use change::{Change, How};
+pub use child::Child;
+#[doc(hidden)]
+pub use child::OwnerRef;
 pub use desc::Field;
 #[doc(hidden)]
 pub use desc::{Rule, TypeDesc, offset_in_c, payload_offset};
 #[doc(hidden)]
 pub use fingerprint::Fingerprint;
 pub use fixed::{BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, MapEntry, NoRoom};
+pub(crate) use followed::TimeField;
+#[doc(hidden)]
+pub use followed::{Followed, TimeKind};
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
@@ -51,6 +60,7 @@ pub use schema_text::{SchemaError, SchemaText, StoredField};
 pub use schemas::{FieldSchema, OldLayout, Schemas, SchemasError, TypeSchema};
 pub use stored::Stored;
 pub(crate) use stored_rule::StoredRule;
+pub use timed::{Moment, Timed};
 #[cfg(test)]
 pub(crate) use value::bytes_for_tests;
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! What a type must be for a pool to keep it.
 
-use crate::object::{Migration, Schema};
+use crate::object::{Followed, Migration, Schema};
 
 /// A type whose objects live in the slots of a pool.
 ///
@@ -42,6 +42,10 @@ use crate::object::{Migration, Schema};
 /// A field with `#[pool(transient)]` means nothing to the next process, such as the number of a
 /// connection: each hot start gives it its `Default` when the type is added.
 ///
+/// A field with `#[pool(owner)]` is a [`Ref`](crate::object::Ref) to the object to which this one
+/// belongs ([`Child`](crate::object::Child)), and one with `#[pool(time)]` is the time by which the
+/// objects are ordered ([`Timed`](crate::object::Timed)).
+///
 /// If the struct differs from the one that an earlier build stored, its objects are converted. A new
 /// field needs `#[pool(default = 7)]`, a renamed one `#[pool(was = "hp")]`, and a removed one
 /// `#[pool(removed = "hp")]` above the struct. [docs/types.md] has all rules, and [`migration!`] is
@@ -68,6 +72,10 @@ pub trait PoolObject: Copy + Schema {
     /// Whether a field is transient.
     #[doc(hidden)]
     const HAS_TRANSIENT: bool = false;
+
+    /// The fields that the pool follows.
+    #[doc(hidden)]
+    const FOLLOWED: Followed = Followed::NOTHING;
 
     /// Functions from old layouts, which `migration!` declares.
     #[doc(hidden)]

@@ -59,6 +59,10 @@ impl<T> Ref<T> {
         Ref { bits: 0, _type: PhantomData }
     }
 
+    pub(crate) const fn bits(self) -> u64 {
+        self.bits
+    }
+
     /// Returns whether this is [`Ref::none`].
     pub const fn is_none(self) -> bool {
         self.bits == 0
@@ -77,9 +81,16 @@ impl<T: PoolObject> Ref<T> {
 /// The fingerprint covers the type number of `T`, not its fields. So a list whose nodes refer to
 /// each other has a fingerprint, and a change of `T` is reported for `T` alone.
 impl<T: PoolObject> Schema for Ref<T> {
-    // Its word is part of the format, and older than the name of the type.
-    const FINGERPRINT: u64 = Fingerprint::new("link").number(T::TYPE_ID as u64).finish();
+    const FINGERPRINT: u64 = Fingerprint::of_ref(T::TYPE_ID);
     const FIELDS: &'static [Field] = &[];
+}
+
+impl Fingerprint {
+    /// Returns the fingerprint of a reference to objects of the type with this number.
+    pub(crate) const fn of_ref(type_id: u16) -> u64 {
+        // The word is part of the format, and older than the name of the type.
+        Fingerprint::new("link").number(type_id as u64).finish()
+    }
 }
 
 impl<T> From<Id<T>> for Ref<T> {

@@ -256,6 +256,7 @@ impl MemoryPoolMgr {
                 self.hide_bad_values(&mut state, wanted)?;
             }
             state.slots.bind(wanted);
+            state.note_followed();
             self.types.insert(wanted.id, state);
         }
         let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };

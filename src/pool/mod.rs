@@ -9,9 +9,11 @@ mod opening;
 mod start;
 pub(crate) mod store;
 
+pub use access::children::Children;
 pub use access::iter::{Iter, IterMut, Sweep};
 pub use access::ops::{Forced, Parts};
 pub use access::read::Read;
+pub use access::timed::Due;
 pub use access::view::{View, ViewMut};
 pub use change::guard::RefMut;
 pub(crate) use change::positions::{Position, ReaderId};

@@ -9,7 +9,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Field, Generics, Index, Member, Path, Variant, parse_quote};
+use syn::{DeriveInput, Field, Generics, Ident, Index, Member, Path, Type, Variant, parse_quote};
 
 /// Expands `#[derive(PoolObject)]`.
 pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -23,6 +23,7 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
     let args::Args { id, name, keyed, removed, krate } = args;
     let reset = reset(&changes.transient);
+    let (follow, traits) = follow(&krate, ident, &changes);
     let schema = schema_impl(&krate, input, &shape, changes.with_removed(&krate, &removed));
     Ok(quote! {
         #schema
@@ -37,8 +38,11 @@ pub(crate) fn pool_object(input: &DeriveInput) -> syn::Result<TokenStream> {
                 use #krate::object::NoMigrations as _;
                 #ident::HOTPOOL_MIGRATIONS
             };
+            #follow
             #reset
         }
+
+        #traits
 
         const _: () = #krate::object::admit::<#ident>();
     })
@@ -64,6 +68,10 @@ struct Changes {
     of_variants: Vec<Vec<TokenStream>>,
     /// The transient fields.
     transient: Vec<Member>,
+    /// The reference to the owner, and its type.
+    owner: Option<(Member, Type)>,
+    /// The time by which objects are ordered, and its type.
+    time: Option<(Member, Type)>,
 }
 
 impl Changes {
@@ -77,6 +85,12 @@ impl Changes {
                     let (member, name) = member(at, field);
                     let args = FieldArgs::parse(field, within, problems);
                     found.own.extend(args.changes(krate, &name, field));
+                    let followed = [(args.owner, &mut found.owner), (args.time, &mut found.time)];
+                    for (_, place) in followed.into_iter().filter(|(is, _)| *is) {
+                        if place.replace((member.clone(), field.ty.clone())).is_some() {
+                            problems.under(field, "an object has one owner and one time: remove the other");
+                        }
+                    }
                     found.transient.extend(args.transient.then_some(member));
                 }
             }
@@ -100,6 +114,41 @@ impl Changes {
         self.own.extend(removed.iter().map(|name| change(krate, name, quote!(Removed))));
         self
     }
+}
+
+/// Generates the constant that names the followed fields, and the traits of a type that has some.
+fn follow(krate: &Path, ident: &Ident, changes: &Changes) -> (TokenStream, TokenStream) {
+    let (mut fields, mut traits) = (TokenStream::new(), TokenStream::new());
+    if let Some((member, ty)) = &changes.owner {
+        let owner = quote_spanned!(ty.span()=> <#ty as #krate::object::OwnerRef>::Owner);
+        fields.extend(quote_spanned! {ty.span()=>
+            .owner(::core::mem::offset_of!(Self, #member), <#owner as #krate::PoolObject>::TYPE_ID)
+        });
+        traits.extend(quote! {
+            #[automatically_derived]
+            impl #krate::object::Child for #ident {
+                type Owner = #owner;
+            }
+        });
+    }
+    if let Some((member, ty)) = &changes.time {
+        fields.extend(quote_spanned! {ty.span()=>
+            .time(::core::mem::offset_of!(Self, #member), <#ty as #krate::object::Moment>::KIND)
+        });
+        traits.extend(quote! {
+            #[automatically_derived]
+            impl #krate::object::Timed for #ident {
+                type Time = #ty;
+            }
+        });
+    }
+    if fields.is_empty() {
+        return (fields, traits);
+    }
+    let constant = quote! {
+        const FOLLOWED: #krate::object::Followed = #krate::object::Followed::NOTHING #fields;
+    };
+    (constant, traits)
 }
 
 /// Generates the reset of the transient fields.

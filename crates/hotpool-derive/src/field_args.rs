@@ -22,6 +22,10 @@ pub(crate) enum Within {
 #[derive(Default)]
 pub(crate) struct FieldArgs {
     pub(crate) transient: bool,
+    /// The field refers to the owner of the object.
+    pub(crate) owner: bool,
+    /// The field is the time by which objects are ordered.
+    pub(crate) time: bool,
     /// The value for objects without the field; `None` inside is that of `Default`.
     default: Option<Option<Expr>>,
     /// Former names, and before each the field inside this one that it is for.
@@ -30,7 +34,8 @@ pub(crate) struct FieldArgs {
     special: Option<&'static str>,
 }
 
-const KEYS: &str = "the keys of a field are `transient`, `default`, `default = ..` and `was = \"..\"`; \
+const KEYS: &str = "the keys of a field are `owner`, `time`, `transient`, `default`, `default = ..` and \
+                    `was = \"..\"`; \
                     all others belong above the struct";
 const WRITE_WAS: &str = "write `was = \"hp\"` with the name that the stored objects have; for a field inside \
                          another `was = \"pos.x\"`";
@@ -54,12 +59,22 @@ impl FieldArgs {
             let why = "a transient field always gets its `Default`: remove the other keys";
             problems.under(field, why);
         }
+        if found.transient && (found.owner || found.time) {
+            let why = "a start resets a transient field: remove `transient`";
+            problems.under(field, why);
+        }
         found
     }
 
     fn take(&mut self, meta: Meta, within: Within, problems: &mut Problems) {
         match (key_of(meta.path()).as_str(), &meta) {
             ("transient", Meta::Path(_)) if within == Within::Object => self.transient = true,
+            ("owner", Meta::Path(_)) if within == Within::Object => self.owner = true,
+            ("time", Meta::Path(_)) if within == Within::Object => self.time = true,
+            (key @ ("owner" | "time"), _) => {
+                let why = "applies to a field of an object alone, and has no value";
+                problems.under(&meta, format_args!("`{key}` {why}"));
+            }
             ("transient", Meta::Path(_)) => {
                 let why = "`transient` applies to the fields of an object alone: write it there";
                 problems.under(&meta, why);

@@ -34,6 +34,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// Every field's type must have a `Schema`. Padding is zeroed. Generic types are refused.
 ///
 /// A field with `#[pool(transient)]` gets its `Default` in each hot start, when the type is added.
+/// One with `#[pool(owner)]`, a `Ref`, makes the struct a `Child`, and one with `#[pool(time)]` makes
+/// it `Timed`.
 ///
 /// Other attributes declare how the struct differs from the one that an earlier build stored; the
 /// types of fields can have them as well. They change no fingerprint, and may stay in the source:

@@ -32,6 +32,10 @@ impl FixedDuration {
         FixedDuration { nanos }
     }
 
+    pub(crate) const fn nanos(self) -> u64 {
+        self.nanos
+    }
+
     /// Returns the span as a [`Duration`].
     pub const fn get(self) -> Duration {
         Duration::from_nanos(self.nanos)

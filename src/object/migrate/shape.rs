@@ -77,7 +77,7 @@ const MOST_DIMENSIONS: usize = 4;
 
 /// Fingerprints of references, each with the number of the type.
 static REFS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
-    let print = |id: u16| Fingerprint::new("link").number(id.into()).finish();
+    let print = |id: u16| Fingerprint::of_ref(id);
     (1..=limits::MAX_TYPE_ID).map(|id| (print(id), id)).collect()
 });
 

@@ -285,7 +285,7 @@ fn no_such_key<T: PoolObject>(pool: &MemoryPoolMgr, key: u64) -> TxError {
 /// Reads see its own changes: an object that it has freed is gone, although the slot is used again
 /// only after the commit.
 pub struct Tx<'a> {
-    pub(super) pool: &'a mut MemoryPoolMgr,
+    pub(in crate::pool) pool: &'a mut MemoryPoolMgr,
     open: bool,
     /// The tag that `commit_with` has replaced.
     old_tag: Option<u64>,
@@ -321,7 +321,7 @@ impl<'a> Tx<'a> {
     }
 
     #[inline(always)]
-    fn is_freed(&self, handle: Handle) -> bool {
+    pub(in crate::pool) fn is_freed(&self, handle: Handle) -> bool {
         self.pool.freed.contains(handle)
     }
 
@@ -469,11 +469,17 @@ impl<'a> Tx<'a> {
         if self.get(id).is_none() {
             return Err(self.pool.not_there(id));
         }
-        let noted = self.pool.undo.note(UndoKind::Free, id.to_bits());
+        self.free_handle(id.handle())
+    }
+
+    /// Frees an object that lives and that this transaction has not freed.
+    #[inline(always)]
+    pub(in crate::pool) fn free_handle(&mut self, object: Handle) -> Result<(), TxError> {
+        let noted = self.pool.undo.note(UndoKind::Free, object.to_bits());
         noted.map_err(|full| self.full(full))?;
-        self.pool.freed.insert(id.handle());
-        if !self.pool.kept.contains(id.handle()) {
-            self.pool.kept.insert(id.handle());
+        self.pool.freed.insert(object);
+        if !self.pool.kept.contains(object) {
+            self.pool.kept.insert(object);
         }
         Ok(())
     }

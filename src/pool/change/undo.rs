@@ -366,6 +366,7 @@ impl Undo {
         // SAFETY: `size` bytes in the log and in the slot, see the top of this file.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), record.bytes) };
         edge();
+        state.slots.lists.note(handle.index());
         Ok(())
     }
 

@@ -87,6 +87,7 @@ impl TypeState {
             self.index.unlink(slot.key().load(), object.index());
         }
         self.slots.leave(len.saturating_sub(1));
+        self.slots.lists.note(object.index());
         Ok(())
     }
 
@@ -125,6 +126,7 @@ impl TypeState {
         }
         Commit::ReleaseHeader.store(slot.header(), object.to_bits());
         self.slots.changed(slot, object.to_bits(), len);
+        self.slots.lists.note(object.index());
         Ok(())
     }
 

@@ -2,12 +2,15 @@
 
 pub(crate) mod base;
 pub(crate) mod chains;
+pub(crate) mod children;
 pub(crate) mod copy;
 pub(crate) mod extent_table;
 pub(crate) mod extents;
+mod followed;
 pub(crate) mod forms;
 pub(crate) mod gaps;
 pub(crate) mod index;
+pub(crate) mod lists;
 pub(crate) mod open_words;
 pub(crate) mod probe;
 pub(crate) mod renames;

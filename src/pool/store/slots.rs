@@ -22,8 +22,9 @@
 mod named;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
-use crate::object::{INDEX_SHIFT, Rule};
+use crate::object::{Followed, INDEX_SHIFT, PoolObject, Rule};
 use crate::pool::store::extents::Extents;
+use crate::pool::store::lists::Lists;
 use crate::pool::store::open_words::OpenWords;
 use crate::pool::store::shape::{Shape, map_bytes_for};
 use crate::pool::store::slot::{Slot, Ways};
@@ -75,6 +76,8 @@ pub(crate) struct Slots {
     token: Token,
     /// Which bytes are a value of that Rust type; until then any.
     pub(crate) rule: &'static Rule,
+    /// The lists of the fields that are followed.
+    pub(crate) lists: Lists,
 }
 
 // The raw pointers lead into the mapping, which belongs to the process and not to a thread.
@@ -127,6 +130,7 @@ impl Slots {
             rust_type: None,
             token: Token::NONE,
             rule: ANY,
+            lists: Lists::of(Followed::NOTHING),
         }
     }
 
@@ -225,6 +229,15 @@ impl Slots {
         self.rust_type = Some(wanted.rust_type);
         self.token = wanted.token;
         self.rule = wanted.rule;
+        self.lists = Lists::of(wanted.followed);
+    }
+
+    /// Notes that the object of type `T` in a slot may change, if fields of it are followed.
+    #[inline(always)]
+    pub(crate) fn may_change<T: PoolObject>(&self, index: u32) {
+        if const { T::FOLLOWED.is_any() } {
+            self.lists.note(index);
+        }
     }
 
     /// Returns the token of the bound Rust type; until it is bound, the token of no type.

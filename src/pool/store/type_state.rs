@@ -42,6 +42,14 @@ impl TypeState {
         Ok(state)
     }
 
+    /// Notes where the followed fields are, for tools.
+    pub(crate) fn note_followed(&self) {
+        let (word, note) = (&self.slots.info.followed, self.slots.lists.fields().note());
+        if word.load() != note {
+            word.store(note);
+        }
+    }
+
     /// Returns whether a table of extents gives the type exactly the memory that it has here.
     pub(crate) fn has_memory_of(&self, space: &Space, chains: &Chains) -> bool {
         let place = self.slots.shape.place;

@@ -219,10 +219,11 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         Some(unsafe { object.as_mut() })
     }
 
-    /// Returns the address of the object with this handle.
+    /// Returns the address of the object with this handle, which the caller may change.
     #[inline(always)]
     pub(crate) fn object_of(&self, id: Id<T>) -> Option<NonNull<T>> {
         let slot = Typed::resolve(self.slots.ways(), id)?;
+        self.slots.may_change::<T>(id.index());
         // SAFETY: the slots are those of `T`.
         Some(unsafe { Typed::<T>::object(slot) })
     }
@@ -298,6 +299,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         }
         Commit::AllocHeader.store(slot.header(), new);
         self.slots.took(new);
+        self.slots.may_change::<T>(id.index());
         Some(id)
     }
 
@@ -331,12 +333,14 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         prepare(slot, id);
         Commit::AllocHeader.store(slot.header(), id.to_bits());
         self.slots.took(id.to_bits());
+        self.slots.may_change::<T>(id.index());
         Some(id)
     }
 
     /// Frees the object with this handle and returns its slot; `None` if it does not exist.
     #[inline(always)]
     pub(crate) fn free(&mut self, id: Id<T>) -> Option<Slot> {
+        self.slots.may_change::<T>(id.index());
         // SAFETY: the stride is that of `T`, whose slots these are.
         unsafe { self.slots.release(T::TYPE_ID, id.to_bits(), Typed::<T>::STRIDE) }
     }

@@ -289,13 +289,29 @@ impl<'a, T: PoolObject> WalkMut<'a, T> {
     pub(crate) fn next_mut(&mut self) -> Option<(Id<T>, &'a mut T)> {
         // SAFETY: mapped and aligned; the walk borrows the slots exclusively for `'a`, only moves
         // forward, and thus hands out each slot once.
-        self.walk.next().map(|(id, mut object)| (id, unsafe { object.as_mut() }))
+        let next = self.walk.next().map(|(id, mut object)| (id, unsafe { object.as_mut() }));
+        if let (Some((id, _)), Some(slots)) = (&next, self.walk.slots) {
+            slots.may_change::<T>(id.index());
+        }
+        next
     }
 
     /// Visits all remaining objects for writing.
     #[inline(always)]
     pub(crate) fn fold_muts<B>(self, init: B, mut f: impl FnMut(B, (Id<T>, &'a mut T)) -> B) -> B {
+        if const { T::FOLLOWED.is_any() } {
+            return self.fold_followed(init, f);
+        }
         // SAFETY: as in `next_mut`.
         self.walk.fold(init, |all, (id, mut object)| f(all, (id, unsafe { object.as_mut() })))
+    }
+
+    /// Visits all remaining objects of a type with followed fields.
+    fn fold_followed<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, &'a mut T)) -> B) -> B {
+        let mut all = init;
+        while let Some(next) = self.next_mut() {
+            all = f(all, next);
+        }
+        all
     }
 }

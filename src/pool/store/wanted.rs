@@ -1,6 +1,6 @@
 //! The description of a Rust type that a program adds to a pool, as values.
 
-use crate::object::{Field, NewType, PoolObject, Rule, SchemaText, field_names};
+use crate::object::{Field, Followed, NewType, PoolObject, Rule, SchemaText, field_names};
 use crate::pool::store::shape::{head_bytes, stride_bytes};
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -16,6 +16,7 @@ pub(crate) struct Wanted {
     pub(crate) fingerprint: u64,
     pub(crate) fields: &'static [Field],
     pub(crate) rule: &'static Rule,
+    pub(crate) followed: Followed,
     pub(crate) rust_type: TypeId,
     pub(crate) token: Token,
     pub(crate) new_type: NewType,
@@ -34,6 +35,7 @@ impl Wanted {
             fingerprint: T::FINGERPRINT,
             fields: T::FIELDS,
             rule: T::RULE,
+            followed: T::FOLLOWED,
             rust_type: TypeId::of::<T>(),
             token: Token::of::<T>(),
             new_type: NewType::of::<T>(),

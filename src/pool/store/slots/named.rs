@@ -250,6 +250,7 @@ impl Slots {
 
     /// Frees an object whose Rust type is unknown.
     pub(crate) fn release_untyped(&mut self, handle: Handle) -> Option<Slot> {
+        self.lists.note(handle.index());
         // SAFETY: the stride is that of these slots.
         unsafe { self.release(self.type_id(), handle.to_bits(), self.stride) }
     }

@@ -1,0 +1,156 @@
+//! A process that moves, frees and expires objects with owners and times is killed again and again.
+//! After each kill the lists are those of the fields, and no transaction was cut in two.
+
+use hotpool::conf::ProcessConf;
+use hotpool::units::{Bytes, Key};
+use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// Its gold is the number of its children: both change in one transaction.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PoolObject)]
+#[pool(id = 1)]
+struct Player {
+    gold: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PoolObject)]
+#[pool(id = 2)]
+struct Item {
+    #[pool(owner)]
+    owner: Ref<Player>,
+    #[pool(time)]
+    until: u64,
+}
+
+const CHILD: &str = "HOTPOOL_FOLLOWED_CHILD";
+const KILLS: u64 = 40;
+
+fn conf() -> ProcessConf {
+    ProcessConf::new("followed", Key(0x0d0a_0000), Bytes(1 << 20), &[Key(0x0d0a_0001)])
+}
+
+fn open() -> MemoryPoolMgr {
+    let mut pool = MemoryPoolMgr::open(&conf()).unwrap();
+    pool.add_type::<Player>().unwrap();
+    pool.add_type::<Item>().unwrap();
+    pool
+}
+
+/// Removes the pool, also if the test fails.
+struct Remove;
+
+impl Drop for Remove {
+    fn drop(&mut self) {
+        if let Ok(pool) = MemoryPoolMgr::open(&conf()) {
+            let _ = pool.destroy();
+        }
+    }
+}
+
+/// Compares the lists with the fields, and the children with what their owners say.
+fn check(pool: &MemoryPoolMgr) {
+    let mut expected = BTreeMap::<u64, Vec<Id<Item>>>::new();
+    for (id, item) in pool.iter::<Item>() {
+        expected.entry(item.owner.id().map_or(0, Id::to_bits)).or_default().push(id);
+    }
+    for (id, player) in pool.iter::<Player>() {
+        let mut children: Vec<_> = pool.children::<Item>(id).map(|(id, _)| id).collect();
+        children.sort_unstable();
+        assert_eq!(children, expected.remove(&id.to_bits()).unwrap_or_default(), "children of {id}");
+        assert_eq!(children.len() as u64, player.gold, "a transaction was cut in two");
+    }
+    expected.remove(&0);
+    assert!(expected.is_empty(), "an owner was freed without its children: {expected:?}");
+    assert_eq!(pool.orphans::<Item>().count(), 0);
+    let mut due: Vec<_> = pool.iter::<Item>().map(|(id, item)| (item.until, id.index())).collect();
+    due.sort_unstable();
+    let found: Vec<_> = pool.due::<Item>(u64::MAX).map(|(id, item)| (item.until, id.index())).collect();
+    assert_eq!(found, due);
+}
+
+/// One round of what a server does, which reads the lists that it changes.
+fn round(pool: &mut MemoryPoolMgr, random: &mut fastrand::Rng) -> Result<(), TxError> {
+    let players: Vec<_> = pool.iter::<Player>().map(|(id, _)| id).collect();
+    let (first, second) = (random.choice(&players).copied(), random.choice(&players).copied());
+    let now = random.u64(0..1000);
+    match (random.u32(0..6), first, second) {
+        (0, ..) if players.len() < 20 => pool.tx(|tx| {
+            let count = random.u64(0..20);
+            let owner = tx.alloc(Player { gold: count })?;
+            (0..count).try_for_each(|at| tx.alloc(Item { owner: owner.into(), until: now + at }).map(drop))
+        }),
+        (1, Some(owner), _) if players.len() > 5 => pool.free_with_children(owner).map(drop),
+        // All children of one go to the other.
+        (2, Some(from), Some(to)) if from != to => pool.tx(|tx| {
+            let moved: Vec<_> = tx.children::<Item>(from).map(|(id, _)| id).collect();
+            for id in &moved {
+                tx.get_mut(*id)?.owner = to.into();
+            }
+            tx.get_mut(from)?.gold = 0;
+            tx.get_mut(to)?.gold += moved.len() as u64;
+            assert_eq!(tx.children::<Item>(from).count(), 0);
+            Ok(())
+        }),
+        (3, ..) => {
+            for at in 0..5 {
+                pool.alloc(Item { owner: Ref::none(), until: now + at }).map_err(TxError::Alloc)?;
+            }
+            Ok(())
+        }
+        // Those without an owner have a time of their own, and may go one by one.
+        (4, ..) => {
+            pool.retain::<Item>(|_, item| item.owner.id().is_some() || item.until > now);
+            Ok(())
+        }
+        _ => {
+            pool.for_each::<Item>(|_, item| item.until = item.until * 7 % 1000);
+            let next = pool.due::<Item>(now).filter(|(_, item)| item.owner.id().is_none()).map(|(id, _)| id);
+            let next: Vec<_> = next.take(3).collect();
+            next.into_iter().for_each(|id| _ = pool.free(id));
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn after_every_kill_the_lists_are_those_of_the_fields() {
+    let _remove = Remove;
+    open().close().unwrap();
+    let mut random = fastrand::Rng::with_seed(0x0f01_10ed);
+    for number in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_child_changes_owners_until_it_is_killed", "--nocapture"])
+            .env(CHILD, number.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let rounds = random.usize(1..300);
+        let seen = lines.map_while(Result::ok).filter(|line| line.contains("round")).take(rounds).count();
+        child.kill().unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!((seen, ended.code()), (rounds, None), "the child ran until it was killed");
+        let pool = open();
+        check(&pool);
+        assert!(pool.verify().is_sound(), "{}", pool.verify());
+    }
+    assert!(open().len::<Item>() > 0);
+}
+
+#[test]
+fn a_child_changes_owners_until_it_is_killed() {
+    let Ok(seed) = std::env::var(CHILD) else { return };
+    let mut pool = open();
+    let mut random = fastrand::Rng::with_seed(seed.parse().unwrap());
+    loop {
+        round(&mut pool, &mut random).unwrap();
+        if random.u32(0..10) == 0 {
+            check(&pool);
+        }
+        println!("round");
+    }
+}
