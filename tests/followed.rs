@@ -344,6 +344,24 @@ fn a_time_may_be_of_four_bytes_and_a_duration() {
 }
 
 #[test]
+fn when_almost_all_objects_have_changed_the_lists_are_made_anew() {
+    let mut pool = open(&conf());
+    let owners = [1, 2, 3].map(|gold| pool.alloc(Player { gold }).unwrap());
+    let items: Vec<_> = (0..3000).map(|time| item(&mut pool, owners[time as usize % 3], time)).collect();
+    check(&pool, &owners);
+    for rounds in 0..3 {
+        for (at, id) in items.iter().enumerate().skip(rounds * 500) {
+            let mut item = pool.get_mut(*id).unwrap();
+            (item.owner, item.until) = (owners[(at + rounds) % 3].into(), item.until * 7 % 1000);
+        }
+        check(&pool, &owners);
+        pool.get_mut(items[rounds]).unwrap().owner = Ref::none();
+        check(&pool, &owners);
+    }
+    pool.destroy().unwrap();
+}
+
+#[test]
 fn orphans_and_dangling_references_are_notes_and_the_pool_is_sound() {
     let conf = conf();
     let mut pool = open(&conf);

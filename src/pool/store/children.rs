@@ -30,16 +30,18 @@ impl Link {
 
 impl ChildLists {
     /// Puts a child into the list of an owner, and takes it out of the one that it was in. The owner
-    /// 0 is none.
-    pub(crate) fn set(&mut self, child: u32, owner: u64) {
+    /// 0 is none. Returns whether it was in another list.
+    pub(crate) fn set(&mut self, child: u32, owner: u64) -> bool {
         let number = child as usize;
         if number >= self.links.len() {
             if owner == 0 {
-                return;
+                return false;
             }
             self.links.resize(number + 1, Link::OUTSIDE);
         }
-        let Some(old) = self.links.get(number).copied().filter(|old| old.owner != owner) else { return };
+        let Some(old) = self.links.get(number).copied().filter(|old| old.owner != owner) else {
+            return false;
+        };
         self.take_out(old);
         let mut new = Link::OUTSIDE;
         if owner != 0 {
@@ -52,6 +54,7 @@ impl ChildLists {
         if let Some(link) = self.links.get_mut(number) {
             *link = new;
         }
+        true
     }
 
     fn take_out(&mut self, old: Link) {

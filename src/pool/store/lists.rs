@@ -71,14 +71,17 @@ impl Made {
         self.changed.take()
     }
 
-    /// Records the fields of a slot; an owner of 0 and no time if no object lives there.
-    pub(crate) fn set(&mut self, slot: u32, owner: u64, time: Option<u64>) {
-        if let Some(children) = &mut self.children {
-            children.set(slot, owner);
-        }
-        if let Some(times) = &mut self.times {
-            times.set(slot, time);
-        }
+    /// Records the fields of a slot; an owner of 0 and no time if no object lives there. Returns
+    /// whether they were others.
+    pub(crate) fn set(&mut self, slot: u32, owner: u64, time: Option<u64>) -> bool {
+        let has_moved = self.children.as_mut().is_some_and(|children| children.set(slot, owner));
+        let has_other_time = self.times.as_mut().is_some_and(|times| times.set(slot, time));
+        has_moved || has_other_time
+    }
+
+    /// Drops all lists. Their next reader makes them anew.
+    pub(crate) fn forget(&mut self) {
+        *self = Made::default();
     }
 }
 
@@ -136,19 +139,20 @@ impl Times {
         Times { order: times.into_iter().collect(), of_slot }
     }
 
-    fn set(&mut self, slot: u32, time: Option<u64>) {
+    fn set(&mut self, slot: u32, time: Option<u64>) -> bool {
         let number = slot as usize;
         if number >= self.of_slot.len() {
             if time.is_none() {
-                return;
+                return false;
             }
             self.of_slot.resize(number + 1, None);
         }
-        let Some(entry) = self.of_slot.get_mut(number).filter(|entry| **entry != time) else { return };
+        let Some(entry) = self.of_slot.get_mut(number).filter(|entry| **entry != time) else { return false };
         if let Some(old) = std::mem::replace(entry, time) {
             self.order.remove(&(old, slot));
         }
         self.order.extend(time.map(|time| (time, slot)));
+        true
     }
 
     /// Returns the first time and slot after another one, up to a time.
