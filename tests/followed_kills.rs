@@ -138,7 +138,7 @@ fn after_every_kill_the_lists_are_those_of_the_fields() {
         check(&pool);
         assert!(pool.verify().is_sound(), "{}", pool.verify());
     }
-    assert!(open().len::<Item>() > 0);
+    assert!(!open().is_empty::<Item>());
 }
 
 #[test]
