@@ -110,6 +110,7 @@ macro_rules! choices {
     ($($name:ident { $($variant:ident $(($($field:ty),*))? $(= $value:literal)?,)* })*) => {$(
         #[repr(u8)]
         #[derive(Clone, Copy, PartialEq, Debug, Schema)]
+        #[allow(clippy::enum_variant_names, reason = "the names are facts")]
         pub(crate) enum $name { $($variant $(($($field),*))? $(= $value)?,)* }
 
         impl Sample for $name {

@@ -15,6 +15,7 @@ use std::path::Path;
 
 /// The fixtures: file, checksum, and what its objects have.
 const FIXTURES: &[(&str, u32, Structs)] = &[
+    ("layout-1-before-queues", 0x8036_37a5, Structs::First),
     ("layout-1-before-forms", 0x79fe_1eea, Structs::First),
     ("layout-1-second-structs", 0x194a_eb1e, Structs::Second),
     ("layout-1-undecided", 0x2e2d_68ce, Structs::Second),

@@ -1,4 +1,4 @@
-//! A field is renamed by a line of the ini, `Hero.health = was hp`, without another build (G14).
+//! A field is renamed by a line of the ini, `Hero.health = was hp`, without another build (G12).
 
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};

@@ -1,36 +1,20 @@
 //! The zone: players and monsters in a pool, and the commands on them.
 
+use crate::structs::{Kind, Monster, Player};
 use anyhow::Result;
-use bytemuck::{Pod, Zeroable};
-use hotpool::{AllocError, MemoryPoolMgr, PoolObject};
+use hotpool::object::Schemas;
+use hotpool::{AllocError, MemoryPoolMgr};
 use redis_protocol::resp2::types::OwnedFrame;
 use std::str::FromStr;
 
-/// A player, found by its uid.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
-#[pool(id = 1, keyed)]
-struct Player {
-    hp: i32,
-    level: u32,
-    x: f32,
-    y: f32,
-    steps: u64,
-    hits: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
-#[pool(id = 2)]
-struct Monster {
-    hp: i32,
-    kind: u32,
-}
-
-const NEW_PLAYER: Player = Player { hp: 100, level: 1, x: 0.0, y: 0.0, steps: 0, hits: 0 };
 /// Maximum number of monsters that one command creates, so that no command delays the others for
 /// long.
 const MAX_SPAWN: u32 = 10_000;
+
+/// Returns what this build stores, for `hotpool compat`.
+pub(crate) fn schemas() -> String {
+    Schemas::new().with::<Player>().with::<Monster>().to_json()
+}
 
 pub(crate) struct Zone {
     pub(crate) pool: MemoryPoolMgr,
@@ -89,7 +73,7 @@ impl Zone {
 
     /// Returns 1 for a new player, 0 for an existing one.
     fn login(&mut self, uid: &[u8]) -> Answer {
-        let made = self.pool.force_get(number(uid)?, NEW_PLAYER).map_err(full)?.is_made();
+        let made = self.pool.force_get(number(uid)?, Player::NEW).map_err(full)?.is_made();
         Ok(OwnedFrame::Integer(made.into()))
     }
 
@@ -111,25 +95,26 @@ impl Zone {
     fn hit(&mut self, uid: &[u8], damage: &[u8]) -> Answer {
         let (uid, damage) = (number(uid)?, number::<u16>(damage)?);
         let mut player = self.pool.get_mut_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
-        player.hp = (player.hp - i32::from(damage)).max(0);
+        let left = (*player.health_mut() - i32::from(damage)).max(0);
+        *player.health_mut() = left;
         player.hits += 1;
-        Ok(OwnedFrame::Integer(player.hp.into()))
+        Ok(OwnedFrame::Integer(left.into()))
     }
 
     fn show(&self, uid: &[u8]) -> Answer {
         let uid = number(uid)?;
         let player = self.pool.get_by_key::<Player>(uid).ok_or_else(|| no_player(uid))?;
-        let Player { hp, level, x, y, steps, hits } = *player;
+        let Player { level, x, y, steps, hits, .. } = *player;
         let fields = [
-            ("uid", uid.to_string()),
-            ("hp", hp.to_string()),
             ("level", level.to_string()),
             ("x", x.to_string()),
             ("y", y.to_string()),
             ("steps", steps.to_string()),
             ("hits", hits.to_string()),
         ];
-        let pairs = fields.into_iter().flat_map(|(name, value)| [bulk(name.as_bytes()), text(value)]);
+        let own = player.own_fields().into_iter().map(|(name, value)| (name, value.to_string()));
+        let all = std::iter::once(("uid", uid.to_string())).chain(own).chain(fields);
+        let pairs = all.flat_map(|(name, value)| [bulk(name.as_bytes()), text(value)]);
         Ok(OwnedFrame::Array(pairs.collect()))
     }
 
@@ -139,7 +124,7 @@ impl Zone {
             return Err(format!("ERR at most {MAX_SPAWN} at once"));
         }
         for made in 0..count {
-            let monster = Monster { hp: 30, kind: made % 7 };
+            let monster = Monster { hp: 30, kind: Kind::ALL[made as usize % Kind::ALL.len()] };
             self.pool.alloc(monster).map_err(|why| format!("{}, after {made} of {count}", full(why)))?;
         }
         Ok(OwnedFrame::Integer(count.into()))
@@ -150,7 +135,10 @@ impl Zone {
             b"player" => self.pool.len::<Player>(),
             b"monster" => self.pool.len::<Monster>(),
             other => {
-                return Err(format!("ERR no such type '{}'", printable(&String::from_utf8_lossy(other))));
+                let kind = Kind::ALL.iter().find(|kind| kind.name().as_bytes() == other);
+                let unknown = || format!("ERR no such type '{}'", printable(&String::from_utf8_lossy(other)));
+                let kind = kind.ok_or_else(unknown)?;
+                self.pool.iter::<Monster>().filter(|(_, monster)| monster.kind == *kind).count()
             }
         };
         Ok(OwnedFrame::Integer(count as i64))

@@ -15,6 +15,8 @@ pub(crate) struct Zone {
     base_key: Key,
     child: Option<(Child, BufReader<ChildStdout>)>,
     pub(crate) port: u16,
+    /// The example that the next start runs.
+    pub(crate) program: &'static str,
 }
 
 impl Zone {
@@ -31,7 +33,7 @@ impl Zone {
             base + 2
         );
         std::fs::write(dir.path().join("zone.ini"), ini).unwrap();
-        let mut zone = Zone { dir, base_key: Key(base), child: None, port: 0 };
+        let mut zone = Zone { dir, base_key: Key(base), child: None, port: 0, program: "zone_server" };
         zone.restart();
         zone
     }
@@ -51,9 +53,15 @@ impl Zone {
 
     /// Returns the command of a server with the same ini.
     pub(crate) fn command(&self, listen: &str) -> Command {
-        let mut command = Command::new(crate::example::built("zone_server"));
+        let mut command = Command::new(crate::example::built(self.program));
         command.arg("--conf").arg(self.dir.path().join("zone.ini")).arg("--listen").arg(listen);
         command
+    }
+
+    /// Returns the base key of the pool.
+    #[allow(dead_code, reason = "only the test of an upgrade needs it")]
+    pub(crate) fn base_key(&self) -> Key {
+        self.base_key
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -101,7 +109,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { stream: BufReader::new(stream) }
