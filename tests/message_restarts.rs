@@ -190,3 +190,38 @@ fn processes_that_open_at_once_all_get_in() {
         assert_eq!(*mutex.lock().unwrap(), expected, "round {round}");
     }
 }
+
+/// 64 processes create a queue together, then open it together: each gets its seat, and the message of
+/// each arrives once.
+#[test]
+fn writers_that_open_a_queue_at_once_all_get_in() {
+    const PROCESSES: usize = 64;
+    let rounds = if cfg!(debug_assertions) { 10 } else { 200 };
+    let _alone = alone();
+    let names: Vec<String> = (0..PROCESSES).map(|number| format!("m{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (queue, gate) = (Queue::new(QueueKind::Channel, 128, &names, &["x"]), board(1));
+    for round in 1..=rounds {
+        // Every second round finds the queue of the round before.
+        if round % 2 == 1 {
+            queue.renew();
+        }
+        let start = |number: usize| {
+            let (queue, gate, name) = (&queue, &gate[0], names[number]);
+            Other::start(move || {
+                until(gate, round);
+                let mut tx: Sender<u64> = Sender::open(&queue.conf, name).unwrap();
+                tx.send(&(number as u64)).unwrap();
+            })
+        };
+        let mut others: Vec<Other> = (0..PROCESSES).map(start).collect();
+        gate[0].store(round, SeqCst);
+        others.iter_mut().for_each(Other::ends_well);
+        let mut rx: Receiver<u64> = Receiver::open(&queue.conf, "x").unwrap();
+        let mut got: Vec<u64> = (0..PROCESSES).map(|_| rx.try_recv().unwrap().value).collect();
+        assert!(matches!(rx.try_recv(), Err(RecvError::Empty)), "round {round}");
+        rx.ack();
+        got.sort_unstable();
+        assert_eq!(got, (0..PROCESSES as u64).collect::<Vec<_>>(), "round {round}");
+    }
+}
