@@ -4,8 +4,8 @@
 //! A child opens a lock or queue, and is stepped to an instruction of an operation and killed
 //! there. Then the members that are left, and a successor of the dead one, go on: nothing hangs, no
 //! message is torn, lost, invented or given twice without a word, and a torn value comes with
-//! `OwnerDied`. A creation and a removal are also killed after each system call, and a removal then
-//! leaves nothing. Two scenarios begin where another process was killed in the middle of a send. An
+//! `OwnerDied`. A creation and a removal are also killed after each system call, and a creation after
+//! each store to the new segment. Two scenarios begin where another process was killed in the middle of a send. An
 //! argument runs the scenarios whose name contains it. `HOTPOOL_EVERY=16` kills after each sixteenth
 //! instruction.
 
@@ -55,7 +55,10 @@ fn main() {
         let (points, violations) = leftovers::run();
         kills += points;
         bad += violations.len();
-        violations.iter().for_each(|violation| println!("VIOLATION {violation}"));
+        let (points, violation) = leftovers::stores(None);
+        kills += points;
+        bad += usize::from(violation.is_some());
+        violations.iter().chain(&violation).for_each(|violation| println!("VIOLATION {violation}"));
     }
     #[cfg(feature = "__internal_mutants")]
     {
@@ -78,10 +81,13 @@ fn planted(chosen: &[String]) -> usize {
             continue;
         }
         let scenarios: Vec<_> = scenarios::ALL.iter().filter(|scenario| scenario.name.contains(by)).collect();
-        let detected = scenarios.iter().find_map(|scenario| {
-            // A child that fails where none should has detected it, too.
-            let run = std::panic::AssertUnwindSafe(|| scenarios::run(scenario, Some(*slip)).1);
-            std::panic::catch_unwind(run).unwrap_or(Some("a process failed".into()))
+        let made = (*by == leftovers::STORES).then(|| leftovers::stores(Some(*slip)).1).flatten();
+        let detected = made.or_else(|| {
+            scenarios.iter().find_map(|scenario| {
+                // A child that fails where none should has detected it, too.
+                let run = std::panic::AssertUnwindSafe(|| scenarios::run(scenario, Some(*slip)).1);
+                std::panic::catch_unwind(run).unwrap_or(Some("a process failed".into()))
+            })
         });
         missed += usize::from(detected.is_none());
         match detected {

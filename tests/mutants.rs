@@ -47,6 +47,7 @@ mod proof {
     use super::harness::scenario::ALL;
     use hotpool::commits;
     use hotpool::mutants::{self, Mutant};
+    use hotpool::sync::slips::{ALL as ALL_SLIPS, Slip};
     use std::collections::BTreeMap;
 
     pub(crate) const DOCUMENT: &str = "docs/mutants.md";
@@ -171,7 +172,15 @@ mod proof {
         (table, tally.violations, empty)
     }
 
+    /// Returns the table of the bugs of locks and queues.
+    fn slips() -> String {
+        let row = |(slip, says, by): &(Slip, &str, &str)| format!("| `{slip:?}` | {says} | {by} |\n");
+        let rows: String = ALL_SLIPS.iter().map(row).collect();
+        format!("| bug | what it does | caught by |\n|---|---|---|\n{rows}")
+    }
+
     pub(crate) fn document(mutants: &str, stores: &str) -> String {
+        let slips = slips();
         format!(
             "# What the crash tests catch\n\n\
              `cargo test --release --features __internal_mutants --test mutants` checks this file and, with `HOTPOOL_BLESS=1`,\n\
@@ -180,6 +189,10 @@ mod proof {
              Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
              `tests/harness/scenario.rs`, `calls.rs` or `migration.rs` that catches it.\n\n\
              {mutants}\n\
+             ## Locks and queues\n\n\
+             The bugs of `src/sync/slips.rs`. `cargo test --release --features __internal_mutants --test message_kills -- none`\n\
+             shows that a scenario of `tests/messages/scenarios.rs` or `leftovers.rs` whose name has these words catches each.\n\n\
+             {slips}\n\
              ## Commit stores\n\n\
              Each commit store of `docs/layout.md`, with two of the tests that kill the process between it and the\n\
              commit store before it, and between it and the next one.\n\n\

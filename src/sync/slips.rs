@@ -37,8 +37,8 @@ slips! {
     ReuseUnasked: "a writer reuses bytes that a reader has not passed", "payload channel: send into a full area";
     ForgetHeld: "a writer that returns does not look which bytes its messages have", "payload channel: a writer returns";
     TrustBytes: "a reader does not check whether bytes were reused", "payload broadcast: recv beside a writer";
-    CompleteBeforeHead: "a new segment is marked as complete before its head is filled", "make a queue";
-    CompleteBeforeRecords: "a new segment is marked as complete before its records are filled", "make a queue";
+    CompleteBeforeHead: "a new segment is marked as complete before its head is filled", "leftovers: stores of a creation";
+    CompleteBeforeRecords: "a new segment is marked as complete before its records are filled", "leftovers: stores of a creation";
     GiveBackFirst: "a writer gives its lock back before it writes", "rwlock: write";
 }
 

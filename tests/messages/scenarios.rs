@@ -241,7 +241,7 @@ pub(crate) type Planted = Option<hotpool::sync::slips::Slip>;
 #[cfg(not(feature = "__internal_mutants"))]
 pub(crate) type Planted = Option<()>;
 
-fn plant(_bug: Planted) {
+pub(crate) fn plant(_bug: Planted) {
     #[cfg(feature = "__internal_mutants")]
     hotpool::sync::slips::plant(_bug);
 }
