@@ -54,7 +54,8 @@
 //! | [`units`], [`limits`] | keys and sizes, and the largest values |
 //!
 //! `schemas`, which is on by default, adds [`object::Schemas`]: the schemas of a build as JSON, with
-//! serde. Features that begin with `__internal` are for the tests of the crate.
+//! serde. `glam` and `uuid` make the types of these crates fields of objects. Features that begin with
+//! `__internal` are for the tests of the crate.
 //!
 //! # Compared with others
 //!

@@ -31,7 +31,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
             max_blocks, max_extents, lanes, process, hash_seed, first_generation, spare, check),
         fields!(BaseHeader: frozen, geometry, epoch, run, owner_pid, owner_ticks, start_wall, start_boot, boot_id,
             closed_wall, ready_wall, starts_clean, starts_crashed, last_tag, ipc_namespace, moved, forms, nblocks, nextents, ntypes,
-            schema_used, spare_growth, last, split, spare_op, marks, suspects, spare_lanes, quarantine, order),
+            schema_used, game_time, spare_growth, last, split, spare_op, marks, suspects, spare_lanes, quarantine, order),
         fields!(TypeInfo: id, flags, fingerprint, size, stride, head, align, shift, group_shift, extent_bytes, map_bytes,
             index_bytes, last_generation, schema_len, schema_off, name, place, spare_fixed, check, tally, high_water, retired,
             groups, filling, newer, followed, spare_hot),

@@ -37,6 +37,7 @@ const UNSAFE: &[&str] = &[
     "src/layout/record.rs",
     "src/object/fixed/str.rs",
     "src/object/fixed/vec.rs",
+    "src/object/foreign.rs",
     "src/object/reference.rs",
     "src/object/stored.rs",
     "src/object/value.rs",

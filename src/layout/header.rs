@@ -149,8 +149,10 @@ pub struct BaseHeader {
     pub ntypes: Word,
     /// Bytes of schema text in use.
     pub schema_used: Word,
+    /// Last reading of the game clock, ns.
+    pub game_time: Word,
     /// Reserved, zero.
-    pub spare_growth: [Word; 4],
+    pub spare_growth: [Word; 3],
 
     /// The last operation on a slot, for the post-mortem: `zero:46 op:2 zero:6 type:10`.
     pub last: Word,

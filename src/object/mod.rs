@@ -7,6 +7,9 @@ mod desc;
 mod fingerprint;
 mod fixed;
 mod followed;
+#[cfg(any(feature = "glam", feature = "uuid"))]
+mod foreign;
+mod game_time;
 mod id;
 mod maybe;
 mod migrate;
@@ -39,6 +42,7 @@ pub use fixed::{BitSet, FixedDuration, FixedMap, FixedSet, FixedStr, FixedVec, M
 pub(crate) use followed::TimeField;
 #[doc(hidden)]
 pub use followed::{Followed, TimeKind};
+pub use game_time::GameTime;
 pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
@@ -63,7 +67,7 @@ pub(crate) use stored_rule::StoredRule;
 pub use timed::{Moment, Timed};
 #[cfg(test)]
 pub(crate) use value::bytes_for_tests;
-#[doc(hidden)]
-pub use value::write_value;
 pub use value::{BadValue, check_bytes};
 pub(crate) use value::{check_at, check_rule, read_value, scrub};
+#[doc(hidden)]
+pub use value::{write_foreign, write_value};

@@ -4,6 +4,7 @@ use crate::object::change::Change;
 use crate::object::desc::{Field, TypeDesc};
 use crate::object::fingerprint::Fingerprint;
 use crate::object::stored::Stored;
+use bytemuck::Pod;
 use std::marker::PhantomData;
 use std::num::NonZero;
 
@@ -13,6 +14,21 @@ impl TypeDesc {
         let size = size_of::<T>();
         let (fingerprint, fields, rank) = (T::FINGERPRINT, T::FIELDS, T::RANK);
         TypeDesc { name, size, fingerprint, fields, rank, rule: T::RULE, changes: T::CHANGES }
+    }
+
+    /// Describes a type of another crate, which is stored as `A`: `name` is that of `A`.
+    ///
+    /// Any bytes are a value of both, and all of them count.
+    pub const fn of_foreign<F: Pod, A: Schema>(name: &'static str) -> Self {
+        assert!(
+            size_of::<F>() == size_of::<A>() && align_of::<F>() == align_of::<A>(),
+            "the type in `#[pool(as = ..)]` has another size or alignment than that of the field"
+        );
+        assert!(
+            A::RULE.any_bits() && A::RULE.is_dense(),
+            "not all bytes are a value of the type in `#[pool(as = ..)]`"
+        );
+        TypeDesc::of::<A>(name)
     }
 
     /// Describes a variant of an enum: its number in a tag of `size` bytes, and its fields.

@@ -1,6 +1,6 @@
 //! Types whose objects are ordered by time.
 
-use crate::object::{FixedDuration, PoolObject, TimeKind};
+use crate::object::{FixedDuration, GameTime, PoolObject, TimeKind};
 
 /// A type whose objects are ordered by time: it has a field with `#[pool(time)]`.
 ///
@@ -20,12 +20,12 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A time by which objects can be ordered: `u32`, `u64`, `i64` and [`FixedDuration`].
+/// A time by which objects can be ordered: `u32`, `u64`, `i64`, [`FixedDuration`] and [`GameTime`].
 ///
 /// What it counts is the program's choice: ticks, or nanoseconds of a clock. The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a time by which objects are ordered",
-    label = "is no `u32`, `u64`, `i64` or `FixedDuration`"
+    label = "is no `u32`, `u64`, `i64`, `FixedDuration` or `GameTime`"
 )]
 pub trait Moment: sealed::Sealed + Copy {
     /// The integer that it is.
@@ -54,6 +54,7 @@ moments! {
     u64, U64, |time| time;
     i64, I64, |time| time as u64;
     FixedDuration, U64, FixedDuration::nanos;
+    GameTime, U64, GameTime::nanos;
 }
 
 #[cfg(test)]

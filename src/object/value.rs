@@ -86,6 +86,13 @@ pub fn write_value<T: Stored>(value: T, bytes: &mut [u8]) {
     }
 }
 
+/// Writes a value of a type of another crate. Does nothing if `bytes` has another size.
+pub fn write_foreign<F: bytemuck::Pod>(value: F, bytes: &mut [u8]) {
+    if bytes.len() == size_of::<F>() {
+        bytes.copy_from_slice(bytemuck::bytes_of(&value));
+    }
+}
+
 /// Reads a value.
 pub(crate) fn read_value<T: Stored>(bytes: &[u8]) -> Result<T, BadValue> {
     check_rule(T::RULE, bytes)?;

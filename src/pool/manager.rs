@@ -29,6 +29,8 @@ use crate::region::At;
 use crate::share::{PoolSegments, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
+use std::cell::OnceCell;
+use std::time::Instant;
 
 /// Most types that can be borrowed side by side.
 pub(crate) const PARTS: usize = 8;
@@ -96,6 +98,8 @@ pub struct MemoryPoolMgr {
     report: ResumeReport,
     last_generation: u32,
     farewell: Farewell,
+    /// When this process read the game clock first, and what it read.
+    pub(crate) clock: OnceCell<(Instant, u64)>,
     /// Dropped last, so that nothing that points into the segments outlives them.
     pub(crate) share: PoolSegments,
 }
@@ -143,6 +147,7 @@ impl MemoryPoolMgr {
             kept: Seen::default(),
             space,
             farewell,
+            clock: OnceCell::new(),
             base,
             chains,
             report,

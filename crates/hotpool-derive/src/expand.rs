@@ -1,7 +1,7 @@
 //! Generates the code of the derives.
 
 use crate::args;
-use crate::field_args::{FieldArgs, Within, change, of_variant};
+use crate::field_args::{FieldArgs, Within, change, of_variant, type_in_segments};
 use crate::problems::Problems;
 use crate::shape::{Enum, Shape, shape};
 use crate::type_name::type_name;
@@ -312,9 +312,18 @@ fn member(at: usize, field: &Field) -> (Member, String) {
 
 fn field_value(krate: &Path, at: usize, field: &Field, offset: TokenStream) -> TokenStream {
     let (_, name) = member(at, field);
-    let (ty, written) = (&field.ty, type_name(&field.ty));
+    let ty = &field.ty;
     // With the type's span, an error about a type without a schema points at the user's own line.
-    let desc = quote_spanned! {ty.span()=> #krate::object::TypeDesc::of::<#ty>(#written) };
+    let desc = match type_in_segments(field) {
+        None => {
+            let written = type_name(ty);
+            quote_spanned! {ty.span()=> #krate::object::TypeDesc::of::<#ty>(#written) }
+        }
+        Some(stored) => {
+            let written = type_name(&stored);
+            quote_spanned! {ty.span()=> #krate::object::TypeDesc::of_foreign::<#ty, #stored>(#written) }
+        }
+    };
     quote! {
         #krate::object::Field {
             name: #name,

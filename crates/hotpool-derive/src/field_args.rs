@@ -1,13 +1,14 @@
 //! Parses `#[pool(..)]` of a field and of a variant.
 
-use crate::meta::{former, key_of, pool_attributes};
+use crate::meta::{former, key_of, literal, pool_attributes};
 use crate::problems::Problems;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Field, Meta, MetaList, Path, Token, Variant};
+use syn::{Attribute, Expr, Field, Ident, Lit, Meta, MetaList, MetaNameValue, Path, Token, Type, Variant};
 
 /// What has a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct FieldArgs {
     pub(crate) owner: bool,
     /// The field is the time by which objects are ordered.
     pub(crate) time: bool,
+    /// The type as which a type of another crate is stored.
+    stored_as: Option<Type>,
     /// The value for objects without the field; `None` inside is that of `Default`.
     default: Option<Option<Expr>>,
     /// Former names, and before each the field inside this one that it is for.
@@ -34,7 +37,7 @@ pub(crate) struct FieldArgs {
     special: Option<&'static str>,
 }
 
-const KEYS: &str = "the keys of a field are `owner`, `time`, `transient`, `default`, `default = ..` and \
+const KEYS: &str = "the keys of a field are `owner`, `time`, `as = \"..\"`, `transient`, `default`, `default = ..` and \
                     `was = \"..\"`; \
                     all others belong above the struct";
 const WRITE_WAS: &str = "write `was = \"hp\"` with the name that the stored objects have; for a field inside \
@@ -69,6 +72,7 @@ impl FieldArgs {
     fn take(&mut self, meta: Meta, within: Within, problems: &mut Problems) {
         match (key_of(meta.path()).as_str(), &meta) {
             ("transient", Meta::Path(_)) if within == Within::Object => self.transient = true,
+            ("as", _) => self.stored_as = stored_as(&meta, problems),
             ("owner", Meta::Path(_)) if within == Within::Object => self.owner = true,
             ("time", Meta::Path(_)) if within == Within::Object => self.time = true,
             (key @ ("owner" | "time"), _) => {
@@ -112,8 +116,12 @@ impl FieldArgs {
     /// Generates the `Change`s of a field with this name and type.
     pub(crate) fn changes(&self, krate: &Path, name: &str, field: &Field) -> Vec<TokenStream> {
         let ty = &field.ty;
+        let write = match self.stored_as {
+            Some(_) => quote!(write_foreign),
+            None => quote!(write_value),
+        };
         let writer = |value: TokenStream| {
-            quote_spanned! {ty.span()=> |bytes: &mut [u8]| #krate::object::write_value::<#ty>(#value, bytes) }
+            quote_spanned! {ty.span()=> |bytes: &mut [u8]| #krate::object::#write::<#ty>(#value, bytes) }
         };
         let standard = || quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default());
         let mut found = Vec::new();
@@ -135,6 +143,25 @@ impl FieldArgs {
         }
         found
     }
+}
+
+/// Returns the type in `as = "[f32; 3]"`.
+fn stored_as(meta: &Meta, problems: &mut Problems) -> Option<Type> {
+    let ty = match literal(meta) {
+        Some(Lit::Str(text)) => text.parse::<Type>().ok(),
+        _ => None,
+    };
+    if ty.is_none() {
+        let why = "`as` is followed by a type in quotes, which has the same bytes: write `as = \"[f32; 3]\"`";
+        problems.under(meta, why);
+    }
+    ty
+}
+
+/// Returns the type as which a field is stored, if it is that of another crate. What is wrong with
+/// its attributes is reported elsewhere.
+pub(crate) fn type_in_segments(field: &Field) -> Option<Type> {
+    FieldArgs::parse(field, Within::Object, &mut Problems::default()).stored_as
 }
 
 /// Generates the `Change`s of a variant: those of the enum, and those of its own fields.
@@ -176,5 +203,15 @@ pub(crate) fn change(krate: &Path, field: &str, how: TokenStream) -> TokenStream
 }
 
 fn metas(attr: &Attribute) -> syn::Result<Punctuated<Meta, Token![,]>> {
-    attr.parse_args_with(Punctuated::parse_terminated)
+    attr.parse_args_with(|input: ParseStream<'_>| Punctuated::parse_terminated_with(input, meta))
+}
+
+/// Parses one key. `as` is a word of the language, which syn does not take for a key.
+fn meta(input: ParseStream<'_>) -> syn::Result<Meta> {
+    if !input.peek(Token![as]) {
+        return input.parse();
+    }
+    let key = input.call(Ident::parse_any)?;
+    let (eq_token, value) = (input.parse()?, input.parse()?);
+    Ok(Meta::NameValue(MetaNameValue { path: key.into(), eq_token, value }))
 }

@@ -37,6 +37,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// One with `#[pool(owner)]`, a `Ref`, makes the struct a `Child`, and one with `#[pool(time)]` makes
 /// it `Timed`.
 ///
+/// A field whose type is that of another crate can have `#[pool(as = "[f32; 3]")]`: it is stored as the
+/// type in quotes. Its own type must be `bytemuck::Pod`, and have the same size and alignment.
+///
 /// Other attributes declare how the struct differs from the one that an earlier build stored; the
 /// types of fields can have them as well. They change no fingerprint, and may stay in the source:
 ///

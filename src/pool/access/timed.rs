@@ -1,13 +1,58 @@
 //! Objects in the order of their times: those that are due, expired ones, and the oldest.
 
-use crate::object::{Id, Moment, PoolObject, Timed};
+use crate::object::{GameTime, Id, Moment, PoolObject, Timed};
 use crate::pool::access::view::View;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::store::typed::Typed;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::time::Instant;
 
 impl MemoryPoolMgr {
+    /// Reads the clock of the pool, which stands still while no process has the pool.
+    ///
+    /// It is 0 at the first reading of a new pool. In one process it advances with the monotonic clock
+    /// of the system. The first reading of the next process, after a kill or a reboot, is the last one
+    /// of this process. So it never goes back, and the time between the last reading and a death does
+    /// not count: read it in every tick. The reading is one store to the segment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use hotpool::conf::{BackendKind, ProcessConf};
+    /// # use hotpool::units::{Bytes, Key};
+    /// use hotpool::object::GameTime;
+    /// use hotpool::{MemoryPoolMgr, PoolObject};
+    /// use std::time::Duration;
+    ///
+    /// #[repr(C)]
+    /// #[derive(Clone, Copy, PoolObject)]
+    /// #[pool(id = 1)]
+    /// struct Buff {
+    ///     #[pool(time)]
+    ///     until: GameTime,
+    ///     kind: u64,
+    /// }
+    ///
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0192), Bytes(1 << 20), &[Key(0x4850_0193)]);
+    /// # conf.backend = BackendKind::Heap;
+    /// # let mut pool = MemoryPoolMgr::open(&conf)?;
+    /// # pool.add_type::<Buff>()?;
+    /// let now = pool.game_time();
+    /// pool.alloc(Buff { until: now + Duration::from_secs(600), kind: 1 })?;
+    /// assert_eq!(pool.due::<Buff>(pool.game_time()).count(), 0);
+    /// # pool.destroy()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn game_time(&self) -> GameTime {
+        let word = &self.base.header.game_time;
+        let here = Instant::now();
+        let (began, at_first) = *self.clock.get_or_init(|| (here, word.load()));
+        let now = GameTime::from_nanos(at_first) + here.duration_since(began);
+        word.store(now.nanos());
+        now
+    }
+
     /// Iterates over the objects of type `T` whose time is at most `now`, the earliest first.
     ///
     /// It takes time in proportion to what it yields, and to the objects of type `T` that were
