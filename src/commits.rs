@@ -34,6 +34,7 @@ commits! {
     Extent: "grow", "nextents";
     ExtentTaken: "grow", "owner";
     ExtentFreed: "migrate", "owner";
+    ExtentReclaimed: "reclaim", "owner";
     FormDrafted: "migrate", "filling";
     FormComplete: "migrate", "newer";
     FormDropped: "migrate", "newer = 0";

@@ -57,6 +57,8 @@ mutants! {
     PushOutRaisesLast: "an index entry that leaves its first group raises the count after it has moved",
     LinkRaisesNothing: "an index entry in its second group is not counted in its first",
     TxNotesLast: "a transaction allocates an object before its log records it",
+    ReclaimRaisesLast: "an extent loses its memory before the generations of its slots are kept",
+    ReclaimCountsLast: "an extent loses its memory before its type counts it as hollow",
     FinishClearsFirst: "the log of a committed transaction is cleared before its frees are done",
     MarksClearedFirst: "recovery clears a mark before it is among the suspects",
     OpenForgetsSuspects: "a start forgets torn objects of owners before the last one",

@@ -62,6 +62,9 @@ enum Step {
     FreeByKey(u64),
     AllocLarge(u64),
     FreeLarge(usize),
+    /// Frees all small objects, or all but the first.
+    Clear(bool),
+    Reclaim,
     Reopen,
     Drop,
 }
@@ -78,6 +81,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => key.prop_map(Step::FreeByKey),
         2 => any::<u64>().prop_map(Step::AllocLarge),
         2 => any::<usize>().prop_map(Step::FreeLarge),
+        1 => any::<bool>().prop_map(Step::Clear),
+        2 => Just(Step::Reclaim),
         1 => Just(Step::Reopen),
         1 => Just(Step::Drop),
     ]
@@ -160,6 +165,24 @@ impl Model {
                 let Some(id) = pick(&self.large, number) else { return };
                 assert!(pool.free(id));
                 self.large.remove(&id);
+            }
+            Step::Clear(all) => {
+                let keep = self.small.pop_first().filter(|_| !all);
+                self.dead.extend(self.small.keys());
+                if let Some((id, value)) = keep {
+                    let freed: Vec<_> = std::mem::take(&mut self.small).into_keys().collect();
+                    assert!(freed.into_iter().all(|id| pool.free(id)));
+                    self.small.insert(id, value);
+                } else {
+                    self.dead.extend(pool.iter::<Small>().map(|(id, _)| id));
+                    pool.clear::<Small>();
+                    self.small.clear();
+                }
+            }
+            Step::Reclaim => {
+                let before = pool.bytes_free();
+                let given_back = pool.reclaim().unwrap();
+                assert_eq!(pool.bytes_free().0, before.0 + given_back.0);
             }
             Step::Reopen | Step::Drop => unreachable!("the caller reopens the pool"),
         }

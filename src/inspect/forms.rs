@@ -8,8 +8,8 @@ use crate::pool::store::extent_table::by_place;
 use crate::pool::store::forms::DECIDED;
 use crate::pool::store::shape::{self, ExtentRule};
 use crate::region::At;
-use crate::units::Key;
-use std::collections::BTreeMap;
+use crate::units::{Key, plural};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 
 /// The forms of the types, by the position of their entries.
@@ -177,23 +177,50 @@ fn extent(
 }
 
 /// Puts the extents of a form into their order, up to the first that is missing.
+///
+/// Missing extents of slots that the form counts as hollow have a place without memory.
 fn in_order(walk: &mut Walk<'_>, mut found: Found) -> Type {
-    let chains = [(&mut found.slots, &mut found.ty.slots), (&mut found.index, &mut found.ty.index)];
-    for (chain, sorted) in chains {
-        chain.sort_by_key(|(ordinal, extent)| (*ordinal, extent.number));
-        for (ordinal, extent) in chain.iter() {
-            if *ordinal as usize == sorted.len() {
-                sorted.push(*extent);
-                continue;
-            }
-            let place = Place {
-                type_id: Some(found.ty.id),
-                segment: Some(extent.key),
-                offset: Some(extent.offset),
-                ..Place::default()
-            };
-            walk.damage(place, format!("extent {}: it is out of order", extent.number));
+    let shift = found.ty.info.shift.load();
+    let have: BTreeSet<u64> = found.slots.iter().map(|(ordinal, _)| u64::from(*ordinal)).collect();
+    let begun = found.ty.now.high_water.load().min(limits::MAX_SLOTS.into()).div_ceil(1 << shift);
+    let end = have.last().map_or(0, |last| last + 1).max(begun);
+    let missing = (0..end).filter(|ordinal| !have.contains(ordinal)).count() as u64;
+    let is_counted = found.ty.now.counts_hollow(missing, |ordinal| !have.contains(&ordinal));
+    if !is_counted && !walk.is_live() {
+        let counted = found.ty.now.hollow.load() >> 32;
+        let counted = plural(counted, "extent");
+        let place = Place { type_id: Some(found.ty.id), ..Place::default() };
+        walk.damage(place, format!("it counts {counted} without memory, but {missing} are"));
+    }
+    found.slots.sort_by_key(|(ordinal, extent)| (*ordinal, extent.number));
+    found.index.sort_by_key(|(ordinal, extent)| (*ordinal, extent.number));
+    for (ordinal, extent) in std::mem::take(&mut found.slots) {
+        let hole =
+            (ordinal as usize).checked_sub(found.ty.slots.len()).filter(|hole| *hole == 0 || is_counted);
+        let Some(hole) = hole else {
+            out_of_order(walk, found.ty.id, &extent);
+            continue;
+        };
+        found.ty.slots.extend((0..hole).map(|_| None).chain([Some(extent)]));
+    }
+    if is_counted {
+        found.ty.slots.resize_with(found.ty.slots.len().max(end as usize), || None);
+    }
+    for (ordinal, extent) in std::mem::take(&mut found.index) {
+        match ordinal as usize == found.ty.index.len() {
+            true => found.ty.index.push(extent),
+            false => out_of_order(walk, found.ty.id, &extent),
         }
     }
     found.ty
+}
+
+fn out_of_order(walk: &mut Walk<'_>, type_id: u16, extent: &Extent) {
+    let place = Place {
+        type_id: Some(type_id),
+        segment: Some(extent.key),
+        offset: Some(extent.offset),
+        ..Place::default()
+    };
+    walk.damage(place, format!("extent {}: it is out of order", extent.number));
 }

@@ -188,7 +188,7 @@ struct Reached {
 
 /// Returns the user key of the object in slot `index`, if one lives there.
 fn key_of(ty: &Type, index: u32) -> Option<u64> {
-    let extent = ty.slots.get((index >> ty.info.shift.load()) as usize)?;
+    let extent = ty.slots.get((index >> ty.info.shift.load()) as usize)?.as_ref()?;
     let offset = slot_offset(&ty.info, extent.offset, index)?;
     let word = |block: &Region, offset| block.at::<Word>(offset).ok().map(|word| word.load());
     let header = word(&extent.block, offset)?;

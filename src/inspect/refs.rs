@@ -87,7 +87,8 @@ fn is_optional(field: &StoredField, fields: &[StoredField]) -> bool {
 fn dangling(ty: &Type, reference: &Reference, types: &BTreeMap<u16, Type>) -> Dangling {
     let mut found = Dangling::default();
     let (shift, head) = (ty.info.shift.load(), u64::from(ty.info.head.load()));
-    for (ordinal, extent) in ty.slots.iter().enumerate() {
+    let with_memory = ty.slots.iter().enumerate().filter_map(|(at, extent)| Some((at, extent.as_ref()?)));
+    for (ordinal, extent) in with_memory {
         for in_extent in 0..1u32 << shift {
             let Some(offset) = slot_offset(&ty.info, extent.offset, in_extent) else { break };
             let Ok(header) = extent.block.at::<Word>(offset) else { break };
@@ -112,7 +113,7 @@ fn resolves(bits: u64, to: u16, types: &BTreeMap<u16, Type>) -> bool {
     let lives = || {
         let handle = Handle::from_bits(bits).filter(|handle| handle.type_id() == to)?;
         let ty = types.get(&to)?;
-        let extent = ty.slots.get((handle.index() >> ty.info.shift.load()) as usize)?;
+        let extent = ty.slots.get((handle.index() >> ty.info.shift.load()) as usize)?.as_ref()?;
         let offset = slot_offset(&ty.info, extent.offset, handle.index())?;
         Some(extent.block.at::<Word>(offset).ok()?.load() == bits)
     };

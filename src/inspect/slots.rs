@@ -46,6 +46,10 @@ pub(crate) fn check(walk: &mut Walk<'_>, ty: &Type, mut groups: Groups) -> TypeR
     let shift = ty.info.shift.load();
     for (ordinal, extent) in ty.slots.iter().enumerate() {
         let first = (ordinal as u64) << shift;
+        let Some(extent) = extent else {
+            sums.used = first + (1 << shift);
+            continue;
+        };
         match parts(ty, extent) {
             Ok(parts) => check_extent(walk, ty, extent, &parts, (first, &values), &mut sums, &mut groups),
             Err(OutOfBounds) => walk.damage(place_of(ty), format!("extent {} is too short", extent.number)),
@@ -231,13 +235,14 @@ fn check_sums(walk: &mut Walk<'_>, ty: &Type, sums: &Sums, slots: u64) {
         );
     }
     let high_water = ty.now.high_water.load();
-    // The highest slot may have been at hand and never used.
+    // The highest slot may have been at hand and never used, and slots that were hollow begin anew.
+    let was_hollow = ty.now.hollow.load() != 0;
     if high_water > slots {
         walk.wrong_sum(
             place_of(ty),
             format!("its high water is {high_water}, but it has {}", plural(slots, "slot")),
         );
-    } else if high_water > sums.used + 1 && !walk.is_live() {
+    } else if high_water > sums.used + 1 && !was_hollow && !walk.is_live() {
         walk.wrong_sum(
             place_of(ty),
             format!("its high water is {high_water}, but the used slots end at {}", sums.used),

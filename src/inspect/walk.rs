@@ -45,7 +45,8 @@ pub(crate) struct Type {
     pub(crate) info: TypeInfo,
     /// The record in the segment, for the words that change.
     pub(crate) now: At<TypeInfo>,
-    pub(crate) slots: Vec<Extent>,
+    /// `None` for an extent without memory.
+    pub(crate) slots: Vec<Option<Extent>>,
     pub(crate) index: Vec<Extent>,
 }
 

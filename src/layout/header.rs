@@ -151,8 +151,11 @@ pub struct BaseHeader {
     pub schema_used: Word,
     /// Last reading of the game clock, ns.
     pub game_time: Word,
+    /// Where the generations of slots begin that are used for the first time; that of the geometry if
+    /// it is higher.
+    pub floor: Word,
     /// Reserved, zero.
-    pub spare_growth: [Word; 3],
+    pub spare_growth: [Word; 2],
 
     /// The last operation on a slot, for the post-mortem: `zero:46 op:2 zero:6 type:10`.
     pub last: Word,

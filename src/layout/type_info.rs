@@ -63,8 +63,9 @@ pub struct TypeInfo {
     /// Offset of the owner field + 1 in the low 32 bits, of the time field + 1 in the high ones; 0 if
     /// there is none.
     pub followed: Word,
-    /// Reserved, zero.
-    pub spare_hot: Word,
+    /// Hollow extents, which have slot numbers but no memory: `count << 32 | number of the last one
+    /// + 1`.
+    pub hollow: Word,
 }
 
 record!(TypeInfo, 256);
@@ -106,7 +107,7 @@ impl TypeInfo {
             filling: word(&self.filling),
             newer: word(&self.newer),
             followed: word(&self.followed),
-            spare_hot: word(&self.spare_hot),
+            hollow: word(&self.hollow),
         }
     }
 
@@ -119,6 +120,15 @@ impl TypeInfo {
     /// Returns whether objects of the type have a user key.
     pub fn keyed(&self) -> bool {
         self.flags.load() & FLAG_KEYED != 0
+    }
+
+    /// Returns whether `missing` extents of slots without memory are those that `hollow` counts.
+    ///
+    /// The extent that it names may have its memory still, or again.
+    pub(crate) fn counts_hollow(&self, missing: u64, is_missing: impl Fn(u64) -> bool) -> bool {
+        let word = self.hollow.load();
+        let (count, named) = (word >> 32, (word & u64::from(u32::MAX)).checked_sub(1));
+        missing == count || (missing + 1 == count && named.is_some_and(|named| !is_missing(named)))
     }
 
     /// Returns the slot that changed last, if the tally names one.

@@ -315,6 +315,13 @@ pub enum PoolError {
 }
 
 impl PoolError {
+    /// Returns the error if there is no address space for extents without memory.
+    #[cold]
+    pub(crate) fn no_zeros(conf: &ProcessConf, source: std::io::Error) -> Self {
+        let (key, bytes) = (conf.base_key, conf.block_size);
+        ShareError::System { key, bytes, call: "map zeros for", source, site: None }.into()
+    }
+
     /// Creates the error of a damaged base.
     #[cold]
     pub(crate) fn corrupt(conf: &ProcessConf, what: impl ToString) -> Self {

@@ -101,6 +101,8 @@ pub struct MemoryPoolMgr {
     /// When this process read the game clock first, and what it read.
     pub(crate) clock: OnceCell<(Instant, u64)>,
     /// Dropped last, so that nothing that points into the segments outlives them.
+    /// Number of objects of each type when memory was last reclaimed.
+    pub(crate) lens_at_reclaim: Vec<u64>,
     pub(crate) share: PoolSegments,
 }
 
@@ -151,6 +153,7 @@ impl MemoryPoolMgr {
             base,
             chains,
             report,
+            lens_at_reclaim: Vec::new(),
             share,
         })
     }
@@ -253,11 +256,14 @@ impl MemoryPoolMgr {
     fn add_wanted(&mut self, wanted: &Wanted) -> Result<(), PoolError> {
         // A type in use keeps its form, whatever its entry says by now.
         if self.types.get(wanted.id).is_none() {
+            let migrated = self.report.migrated.len();
             let info = self.form_of(wanted)?;
+            // Every object that was just converted was checked then.
+            let is_checked = self.report.migrated.len() > migrated;
             let mut state = TypeState::load(&self.base, info, &self.space, &self.chains)
                 .map_err(|what| PoolError::corrupt(&self.conf, format!("type `{}`: {what}", wanted.name)))?;
             state.settle();
-            if !wanted.rule.any_bits() {
+            if !wanted.rule.any_bits() && !is_checked {
                 self.hide_bad_values(&mut state, wanted)?;
             }
             state.slots.bind(wanted);
@@ -268,6 +274,12 @@ impl MemoryPoolMgr {
         if state.slots.bound() != Some(wanted.rust_type) {
             return Err(self.other_struct(wanted));
         }
+        if let Err(error) = reserve(&self.conf, state, &mut self.space, wanted)
+            && !self.reclaim_for_growth()
+        {
+            return Err(error);
+        }
+        let Some(state) = self.types.get_mut(wanted.id) else { return Err(types::unfit_number(wanted)) };
         reserve(&self.conf, state, &mut self.space, wanted)?;
         let capacity = state.slots.capacity();
         self.black_box().event(Event::AddType, wanted.id.into(), capacity.into());
@@ -312,7 +324,12 @@ impl MemoryPoolMgr {
     /// Gives a type the form of this build: the one that it had before a migration, or a new one.
     #[cold]
     fn migrate(&mut self, wanted: &Wanted, listed: At<TypeInfo>) -> Result<At<TypeInfo>, PoolError> {
-        let migrated = self.mover().run(wanted, listed)?;
+        let migrated = match self.mover().run(wanted, listed) {
+            Err(PoolError::NoRoomToMigrate { .. }) if self.reclaim_for_growth() => {
+                self.mover().run(wanted, listed)?
+            }
+            migrated => migrated?,
+        };
         if let Some(migrated) = migrated {
             log::warn!("{}: {migrated}", self.conf.name);
             self.black_box().event(Event::Migrated, wanted.id.into(), migrated.objects);
@@ -336,7 +353,7 @@ impl MemoryPoolMgr {
         self.mover().decide(|id| added.contains(&id))
     }
 
-    fn mover(&mut self) -> Mover<'_> {
+    pub(crate) fn mover(&mut self) -> Mover<'_> {
         let MemoryPoolMgr { base, space, chains, types, conf, last_generation, .. } = self;
         Mover { base, space, chains, types, conf, last_generation: *last_generation }
     }

@@ -39,6 +39,8 @@ pub enum Op {
     /// Operands: key, value. Allocates keyed objects in a transaction that fails; the pool and its
     /// index may grow.
     TxGrows,
+    /// Gives memory of extents without objects back.
+    Reclaim,
 }
 
 /// The result of an operation that returned no handle.
@@ -80,6 +82,7 @@ impl Op {
             Op::Ready,
             Op::TxKeyed,
             Op::TxGrows,
+            Op::Reclaim,
         ];
         all[number as usize - 1]
     }
@@ -129,7 +132,7 @@ impl Model {
             (96, ..) => step(Op::TxGrows, [key, value, 0, 0]),
             (97, ..) => step(Op::RolledBack, [value, 0, 0, 0]),
             (98, ..) => step(Op::Ready, [0; 4]),
-            _ => step(Op::Alloc, [value, 0, 0, 0]),
+            _ => step(Op::Reclaim, [0; 4]),
         }
     }
 
@@ -176,7 +179,7 @@ impl Model {
                 self.dead.push(result);
                 Ok(())
             }
-            Op::Reopen | Op::Ready => Ok(()),
+            Op::Reopen | Op::Ready | Op::Reclaim => Ok(()),
         }
     }
 
@@ -363,6 +366,10 @@ pub fn run(pool: &mut MemoryPoolMgr, step: Step) -> u64 {
         }
         Op::Ready => {
             pool.ready().unwrap();
+            NOTHING
+        }
+        Op::Reclaim => {
+            pool.reclaim().unwrap();
             NOTHING
         }
         Op::Reopen => unreachable!("the caller reopens the pool"),

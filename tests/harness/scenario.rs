@@ -164,6 +164,11 @@ pub const ALL: &[Scenario] = &[
         assert!(pool(p).free(w.worn[1]));
     }),
     call("free_by_key", few, cold, |p, _| free_key(p, 2)),
+    call("reclaim", |p, w| emptied(p, w, 40), cold, |p, _| reclaim(p)),
+    call("reclaim, several extents around one", |p, w| emptied(p, w, 500), cold, |p, _| reclaim(p)),
+    call("reclaim with a slot at hand", |p, w| emptied(p, w, 40), frees_last, |p, _| reclaim(p)),
+    call("alloc into a hollow extent", hollow, cold, |p, _| alloc(p)),
+    call("alloc into a hollow extent, after a reclaim", hollow, reclaims, |p, _| alloc(p)),
     writing(call("get_mut", few, cold, |p, w| {
         let mut object = pool(p).get_mut(w.plain[1]).unwrap();
         object.words = words(91);
@@ -599,6 +604,48 @@ fn parked(pool: &mut MemoryPoolMgr, world: &mut World) {
     for object in [world.plain[1].handle(), world.keyed[1].handle(), world.worn[1].handle()] {
         pool.quarantine(object).unwrap();
     }
+}
+
+/// Frees all objects of a type but one in the middle if there are many, which has two extents before
+/// it and one after it.
+fn emptied(pool: &mut MemoryPoolMgr, world: &mut World, count: u64) {
+    few(pool, world);
+    some(pool, world, count);
+    for (n, id) in std::mem::take(&mut world.plain).into_iter().enumerate() {
+        if n == 300 {
+            world.plain.push(id);
+            continue;
+        }
+        assert!(pool.free(id));
+        world.dead.push(id.to_bits());
+    }
+    let rest: Vec<_> =
+        pool.iter::<Plain>().map(|(id, _)| id).filter(|id| !world.plain.contains(id)).collect();
+    for id in rest {
+        assert!(pool.free(id));
+        world.dead.push(id.to_bits());
+    }
+}
+
+/// Leaves extents without memory.
+fn hollow(pool: &mut MemoryPoolMgr, world: &mut World) {
+    emptied(pool, world, 40);
+    assert!(pool.reclaim().unwrap().0 != 0);
+}
+
+/// Has a slot of the emptied extent at hand.
+fn frees_last(pool: &mut MemoryPoolMgr, world: &mut World) {
+    let id = pool.alloc(Plain { words: words(5) }).unwrap();
+    assert!(pool.free(id));
+    world.dead.push(id.to_bits());
+}
+
+fn reclaims(pool: &mut MemoryPoolMgr, _: &mut World) {
+    assert_eq!(pool.reclaim().unwrap().0, 0);
+}
+
+fn reclaim(pool: &mut Option<MemoryPoolMgr>) {
+    let _ = self::pool(pool).reclaim().unwrap();
 }
 
 fn holes(pool: &mut MemoryPoolMgr, world: &mut World) {

@@ -1,7 +1,7 @@
 //! Operations on all objects of a type, and objects that know their own handle.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::access::ops::{at_hand, parts};
+use crate::pool::access::ops::parts;
 use crate::pool::access::view::ViewMut;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
@@ -65,9 +65,10 @@ impl MemoryPoolMgr {
     /// As for [`alloc`](Self::alloc). `make` is not called then.
     pub fn alloc_with<T: PoolObject>(&mut self, make: impl FnOnce(Id<T>) -> T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed or force_get") };
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        let (state, _) = parts::<T>(&mut self.types, &mut self.space)?;
         state.slots.typed::<T>().ok_or(AllocError::NotAdded(T::NAME))?;
-        at_hand(state, space)?;
+        self.at_hand::<T>()?;
+        let (state, _) = parts::<T>(&mut self.types, &mut self.space)?;
         let typed = state.slots.typed_mut::<T>();
         typed.and_then(|mut typed| typed.alloc_made(make)).ok_or(AllocError::NotAdded(T::NAME))
     }

@@ -9,6 +9,7 @@ pub(crate) mod ops;
 pub(crate) mod placed;
 pub(crate) mod quarantined;
 pub(crate) mod read;
+pub(crate) mod reclaim;
 pub(crate) mod timed;
 pub(crate) mod torn;
 pub(crate) mod view;

@@ -153,14 +153,6 @@ impl MemoryPoolMgr {
         }
     }
 
-    /// Gets a slot of a type at hand. A separate function keeps the code of errors out of hot
-    /// loops.
-    #[cold]
-    fn refill<T: PoolObject>(&mut self) -> Result<(), AllocError> {
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        state.refill(space)
-    }
-
     /// Allocates an object with a user key.
     ///
     /// It is all or nothing under a kill, including the key. It costs one more cache line than
@@ -205,7 +197,22 @@ impl MemoryPoolMgr {
         if let Some((id, _)) = state.find(key) {
             return Ok(Forced::Found(id));
         }
+        if !state.slots.is_at_hand() {
+            return self.make_with_more(key, make).map(Forced::Made);
+        }
         make_keyed(state, space, key, make).map(Forced::Made)
+    }
+
+    /// Allocates an object with a new user key, after the type has got a slot at hand.
+    #[cold]
+    fn make_with_more<T: PoolObject>(
+        &mut self,
+        key: u64,
+        make: impl FnOnce() -> T,
+    ) -> Result<Id<T>, AllocError> {
+        self.refill::<T>()?;
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        make_keyed(state, space, key, make)
     }
 
     /// Allocates for a transaction: its log records the handle before the object exists.
@@ -213,9 +220,9 @@ impl MemoryPoolMgr {
     /// The caller has made sure that the log has room.
     pub(crate) fn alloc_noted<T: PoolObject>(&mut self, value: T) -> Result<Id<T>, AllocError> {
         const { assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed") };
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        self.at_hand::<T>()?;
+        let (state, _) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
-        at_hand(state, space)?;
         let mut note = |handle| {
             let _ = undo.note(UndoKind::Alloc, handle);
         };
@@ -235,6 +242,7 @@ impl MemoryPoolMgr {
         value: T,
     ) -> Result<Id<T>, AllocError> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        self.at_hand::<T>()?;
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let undo = &mut self.undo;
         let mut note = |handle| {
@@ -404,7 +412,8 @@ fn make_keyed<T: PoolObject>(
     insert(state, space, key, make(), |_| ())
 }
 
-/// Allocates an object with a new user key; `note` gets its handle before it exists.
+/// Allocates an object with a new user key, for a type with a slot at hand; `note` gets its handle
+/// before it exists.
 #[inline(always)]
 fn insert<T: PoolObject>(
     state: &mut TypeState,
@@ -413,7 +422,6 @@ fn insert<T: PoolObject>(
     value: T,
     mut note: impl FnMut(u64),
 ) -> Result<Id<T>, AllocError> {
-    at_hand(state, space)?;
     let entry = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
     let index = &state.index;
     let link = |slot, handle| {
@@ -422,15 +430,6 @@ fn insert<T: PoolObject>(
     };
     let typed = state.slots.typed_mut::<T>();
     typed.and_then(|mut typed| typed.alloc_keyed(key, value, link)).ok_or(AllocError::NotAdded(T::NAME))
-}
-
-/// Makes sure that a slot is at hand; the type grows by an extent if its memory is full.
-#[inline(always)]
-pub(crate) fn at_hand(state: &mut TypeState, space: &mut Space) -> Result<(), AllocError> {
-    match state.slots.is_at_hand() {
-        true => Ok(()),
-        false => state.refill(space),
-    }
 }
 
 /// Returns the state of type `T` and the space into which it grows.

@@ -81,7 +81,7 @@ impl<'a, T: PoolObject> View<'a, T> {
 
     /// Returns the number of slots that have memory.
     pub fn capacity(self) -> usize {
-        self.typed.slots().capacity() as usize
+        self.typed.slots().with_memory() as usize
     }
 
     /// Returns the number of slots that have ever been used.

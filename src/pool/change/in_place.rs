@@ -4,7 +4,7 @@
 //! commit store of an `alloc` commits it.
 
 use crate::object::{Id, PoolObject};
-use crate::pool::access::ops::{at_hand, parts};
+use crate::pool::access::ops::parts;
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::store::slot::Slot;
@@ -73,8 +73,8 @@ impl MemoryPoolMgr {
         const {
             assert!(!T::KEYED, "objects of this type have a user key: use alloc_keyed_zeroed_with");
         }
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        at_hand(state, space)?;
+        self.at_hand::<T>()?;
+        let (state, _) = parts::<T>(&mut self.types, &mut self.space)?;
         let typed = state.slots.typed_mut::<T>();
         typed.and_then(|mut typed| typed.alloc_zeroed(fill, |_, _| ())).ok_or(AllocError::NotAdded(T::NAME))
     }
@@ -95,11 +95,12 @@ impl MemoryPoolMgr {
         const {
             assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]");
         }
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        let (state, _) = parts::<T>(&mut self.types, &mut self.space)?;
         if let Some((holder, _)) = state.find::<T>(key) {
             return Err(AllocError::KeyExists { key, holder: holder.handle() });
         }
-        at_hand(state, space)?;
+        self.at_hand::<T>()?;
+        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
         let entry = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
         let index = &state.index;
         let link = |slot: Slot, id: Id<T>| {

@@ -254,7 +254,7 @@ pub(crate) fn space(
     let loaded = space
         .read(base, &base.owners())
         .map_err(|(number, what)| PoolError::corrupt(conf, format!("extent {number} is invalid: {what}")))?;
-    let chains = space.adopt(loaded);
+    let chains = space.adopt(loaded).map_err(|source| PoolError::no_zeros(conf, source))?;
     check_counts(conf, base, &chains)?;
     Ok((space, chains))
 }

@@ -166,11 +166,18 @@ impl Mover<'_> {
         let mut to = TypeState::empty(self.base, new);
         let used = u32::try_from(old.high_water.load()).unwrap_or(u32::MAX).min(from.slots.capacity());
         let groups = if new.keyed() && old.keyed() { from.index.extents() } else { 0 };
-        let extents = u64::from(used).div_ceil(1 << new.shift.load());
+        // Extents without an object in the old form get no memory.
+        let slots = 1u32 << new.shift.load();
+        let is_hollow = |first: u32| from.slots.is_hollow(first..(first + slots).min(used));
+        let extents = (0..used).step_by(slots as usize).filter(|first| !is_hollow(*first)).count() as u64;
         let needs = extents * new.extent_bytes.load() + u64::from(groups) * new.index_bytes.load();
         let room = |why| NotFilled::Room { needs, why };
         while to.slots.capacity() < used {
-            to.grow(self.space).map_err(room)?;
+            match is_hollow(to.slots.capacity()) {
+                true => to.push_hollow(self.space),
+                false => to.append(self.space),
+            }
+            .map_err(room)?;
         }
         while to.index.extents() < groups {
             to.grow_index(self.space).map_err(room)?;
@@ -186,6 +193,7 @@ impl Mover<'_> {
         }
         new.high_water.fill(used.into());
         new.retired.fill(old.retired.load());
+        to.slots.fill_hollow_count();
         new.tally.fill(old.tally.load());
         Ok(())
     }
@@ -214,7 +222,7 @@ impl Mover<'_> {
     ///
     /// A table that has been damaged since the start must not give the memory of a type that is in
     /// use to another one.
-    fn reload(&mut self) -> Result<(), PoolError> {
+    pub(crate) fn reload(&mut self) -> Result<(), PoolError> {
         let corrupt = |what| Err(PoolError::corrupt(self.conf, what));
         let loaded = match self.space.read(self.base, &self.base.owners()) {
             Ok(loaded) => loaded,
@@ -225,7 +233,8 @@ impl Mover<'_> {
             let name = state.slots.info.name();
             return corrupt(format!("type `{name}`: its extents are not those that it had at the start"));
         }
-        *self.chains = self.space.adopt(loaded);
+        let adopted = self.space.adopt(loaded);
+        *self.chains = adopted.map_err(|source| PoolError::no_zeros(self.conf, source))?;
         Ok(())
     }
 

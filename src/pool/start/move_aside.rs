@@ -166,6 +166,7 @@ fn beyond(base: &Base, space: &Space, chains: &Chains) -> u64 {
         headers.filter(|header| *header != RETIRED).map(|header| header & GENERATION_MASK).max().unwrap_or(0)
     };
     let highest = base.used_types().map(of_type).max().unwrap_or(0);
+    let highest = highest.max(base.header.floor.load() & GENERATION_MASK);
     ((highest + 2) & !1).max(base.header.geometry.first_generation())
 }
 

@@ -26,6 +26,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Describes `count` extents without memory.
+    pub(crate) fn hollow(count: u32) -> Self {
+        Run::new(NONE, count, NONE, 0, 0)
+    }
+
+    /// Returns whether the extents have no memory.
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.block == NONE
+    }
+
     /// Describes `count` extents of `bytes` bytes each, whose entries begin with `number`.
     pub(crate) fn new(number: u32, count: u32, block: u32, offset: u64, bytes: u64) -> Self {
         Run { number, count, block, offset, bytes, next: NONE }
@@ -61,6 +71,11 @@ impl Chains {
     /// Returns the number of extents of one kind of a form.
     pub(crate) fn count(&self, place: u16, kind: ExtentKind) -> usize {
         self.counts.get(Self::chain(place, kind)).map_or(0, |count| *count as usize)
+    }
+
+    /// Returns whether any form has hollow extents.
+    pub(crate) fn has_hollow(&self) -> bool {
+        self.runs.iter().any(Run::is_hollow)
     }
 
     /// Returns the extents of one kind of a form, in their order.

@@ -32,6 +32,9 @@ impl Slots {
         for index in 0..count {
             let (Some(from_slot), Some(to_slot)) = (self.slot(index), to.slot(index)) else { break };
             let header = from_slot.header().load();
+            if header == 0 {
+                continue;
+            }
             let is_object = Slot::is_live(header) || is_parked(header);
             if is_object || header == RETIRED {
                 to.fill_bit(index);

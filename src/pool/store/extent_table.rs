@@ -11,6 +11,7 @@ use crate::pool::store::chains::{Chains, Run};
 use crate::pool::store::gaps::{Gap, Gaps};
 use crate::pool::store::shape::{ExtentRule, TypeSet, check_extent, extent_length, extent_start};
 use crate::region::Table;
+use std::ops::Range;
 
 /// What the table says.
 pub(crate) struct Loaded {
@@ -103,7 +104,40 @@ impl<'a> Reading<'a> {
             loaded.chains.append(place, kind, Run::new(number as u32, run, block as u32, offset, rule.bytes));
             number += run as usize;
         }
+        self.add_last_holes(&mut loaded)?;
         Ok(loaded)
+    }
+
+    /// Appends the hollow extents after the last one of each form that has memory.
+    ///
+    /// Hollow extents that the form's entry does not count are extents that were lost, except in a
+    /// form that is being filled. Those at the end are not appended then, so that the high water of
+    /// the form is found to be wrong.
+    fn add_last_holes(&self, loaded: &mut Loaded) -> Result<(), BrokenEntry> {
+        let mut drafts = TypeSet::default();
+        self.base.listed_types().filter_map(|old| self.base.draft_of(&old)).for_each(|draft| {
+            drafts.insert(draft.place());
+        });
+        let places = (1..=limits::MAX_TYPE_ID).filter(|place| self.owners.contains(*place));
+        for (place, info) in places.filter_map(|place| Some((place, self.types.get(place.into())?))) {
+            let Some(slots) = 1u64.checked_shl(info.shift.load()) else { continue };
+            let holes = Holes::of(&loaded.chains, place);
+            let begun = info.high_water.load().min(limits::MAX_SLOTS.into()).div_ceil(slots);
+            let last = begun.saturating_sub(holes.extents);
+            if holes.count == 0 && last == 0 {
+                continue;
+            }
+            let is_hole = |ordinal| ordinal >= holes.extents || holes.contain(ordinal);
+            match (info.counts_hollow(holes.count + last, is_hole), holes.after) {
+                (true, _) if last != 0 => {
+                    loaded.chains.append(place, ExtentKind::Slots, Run::hollow(last as u32));
+                }
+                (true, _) | (false, None) => {}
+                (false, Some(_)) if drafts.contains(place) => {}
+                (false, Some(number)) => return Err((number, Broken::ExtentOrder)),
+            }
+        }
+        Ok(())
     }
 
     fn nothing(&self) -> Loaded {
@@ -190,12 +224,48 @@ impl<'a> Reading<'a> {
         found.sort_unstable_by_key(|(place, index, ordinal, run)| (*place, *index, *ordinal, run.number));
         for (place, index, ordinal, run) in found {
             let kind = if index { ExtentKind::Index } else { ExtentKind::Slots };
-            if ordinal as usize != loaded.chains.count(place, kind) {
-                return Err((run.number, Broken::ExtentOrder));
+            match (ordinal as usize).checked_sub(loaded.chains.count(place, kind)) {
+                Some(0) => {}
+                Some(hole) if kind == ExtentKind::Slots && ordinal < limits::MAX_SLOTS => {
+                    loaded.chains.append(place, kind, Run::hollow(hole as u32));
+                }
+                _ => return Err((run.number, Broken::ExtentOrder)),
             }
             loaded.chains.append(place, kind, run);
         }
+        self.add_last_holes(&mut loaded)?;
         Ok(loaded)
+    }
+}
+
+/// The hollow extents of a form between those that have memory.
+struct Holes {
+    ranges: Vec<Range<u64>>,
+    count: u64,
+    /// Entry number of the extent after the first of them.
+    after: Option<u32>,
+    /// Number of all extents of the form, up to the last that has memory.
+    extents: u64,
+}
+
+impl Holes {
+    fn of(chains: &Chains, place: u16) -> Self {
+        let mut holes = Holes { ranges: Vec::new(), count: 0, after: None, extents: 0 };
+        for run in chains.of(place, ExtentKind::Slots) {
+            let range = holes.extents..holes.extents + u64::from(run.count);
+            holes.extents = range.end;
+            if run.is_hollow() {
+                holes.count += u64::from(run.count);
+                holes.ranges.push(range);
+            } else if holes.count != 0 {
+                holes.after.get_or_insert(run.number);
+            }
+        }
+        holes
+    }
+
+    fn contain(&self, ordinal: u64) -> bool {
+        self.ranges.iter().any(|range| range.contains(&ordinal))
     }
 }
 

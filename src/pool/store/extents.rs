@@ -9,11 +9,13 @@ use crate::pool::store::base::Base;
 use crate::pool::store::chains::{Chains, Run};
 use crate::pool::store::extent_table::{BrokenEntry, Loaded, Reading};
 use crate::pool::store::gaps::{Gap, Gaps};
+use crate::pool::store::hollow::Hollow;
 use crate::pool::store::shape::{Shape, TypeSet, extent_start, slot_offset};
 use crate::pool::store::slot::Slot;
 use crate::region::{At, Region, Table};
 use crate::share::{Home, growth};
 use crate::word::Word;
+use std::io;
 
 /// The blocks of a pool, and their free bytes.
 pub(crate) struct Space {
@@ -22,6 +24,7 @@ pub(crate) struct Space {
     table: Table<ExtentRec>,
     blocks: Vec<Block>,
     gaps: Gaps,
+    hollow: Hollow,
     /// All blocks below this number are full.
     first_open: usize,
     block_bytes: u64,
@@ -39,9 +42,19 @@ pub(crate) struct Extents {
     pub(crate) block: Region,
     /// Offset of the first extent.
     pub(crate) offset: u64,
-    /// Number of the first extent in the table.
+    /// Number of the first extent in the table, or `HOLLOW`.
     pub(crate) number: u32,
     pub(crate) count: u32,
+}
+
+/// In place of the number of an extent: it has no memory and thus no entry.
+pub(crate) const HOLLOW: u32 = u32::MAX;
+
+impl Extents {
+    /// Returns whether the extents have no memory: each leads to the same zeros.
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.number == HOLLOW
+    }
 }
 
 /// The form of a type, and the kind, for which an extent is allocated.
@@ -79,6 +92,11 @@ pub(crate) enum NoSpace {
 }
 
 impl NoSpace {
+    /// Returns the reason for an error of the kernel.
+    pub(crate) fn memory(error: &io::Error, bytes: u64) -> Self {
+        NoSpace::Memory { errno: error.raw_os_error().unwrap_or(0), bytes }
+    }
+
     /// Returns what to do about it.
     pub(crate) fn remedy(self, home: &Home) -> String {
         match self {
@@ -99,6 +117,7 @@ impl Space {
             table: base.extents,
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
             gaps: Gaps::default(),
+            hollow: Hollow::default(),
             first_open: 0,
             block_bytes: base.block_bytes(),
             home,
@@ -184,15 +203,31 @@ impl Space {
         Reading::new(base, owners, &exists).read()
     }
 
-    /// Takes over what `read` has found.
-    pub(crate) fn adopt(&mut self, loaded: Loaded) -> Chains {
+    /// Takes over what `read` has found. `Err` if there is no address space for hollow extents.
+    pub(crate) fn adopt(&mut self, loaded: Loaded) -> io::Result<Chains> {
+        if loaded.chains.has_hollow() {
+            self.reserve_hollow()?;
+        }
         let Loaded { chains, gaps, used } = loaded;
         for (block, used) in self.blocks.iter_mut().zip(used) {
             block.used = used;
         }
         self.first_open = 0;
         self.gaps = gaps;
-        chains
+        Ok(chains)
+    }
+
+    /// Returns the zeros that stand in for an extent of up to a block.
+    pub(crate) fn reserve_hollow(&mut self) -> io::Result<Extents> {
+        let block = self.hollow.region(self.block_bytes)?;
+        Ok(Extents { block, offset: 0, number: HOLLOW, count: 1 })
+    }
+
+    /// Marks an extent as free bytes. After it, the table must be loaded again.
+    pub(crate) fn release(&self, number: u32) {
+        if let Some(rec) = self.table.get(number as usize) {
+            Commit::ExtentReclaimed.store_half(&rec.owner, EXTENT_FREE);
+        }
     }
 
     /// Marks the extents of all forms as free that `is_given_up` selects by the position of their
@@ -210,6 +245,9 @@ impl Space {
 
     /// Returns the extents of a run that `load` has found.
     pub(crate) fn extents(&self, run: Run) -> Option<Extents> {
+        if run.is_hollow() {
+            return Some(Extents { block: self.hollow.made()?, offset: 0, number: HOLLOW, count: run.count });
+        }
         let block = self.blocks.get(run.block as usize)?.region?;
         Some(Extents { block, offset: run.offset, number: run.number, count: run.count })
     }
@@ -220,11 +258,15 @@ impl Space {
         info.len(named.is_some_and(Slot::is_live))
     }
 
-    /// Returns the header of a slot of a type, even if this process has not added the type.
+    /// Returns the header of a slot of a type, even if this process has not added the type; 0 if the
+    /// slot has no memory.
     pub(crate) fn slot_header(&self, chains: &Chains, info: &TypeInfo, index: u32) -> Option<u64> {
         let shift = info.shift.load();
         let mut ordinal = index.checked_shr(shift)?;
         for run in chains.of(info.place(), ExtentKind::Slots) {
+            if ordinal < run.count && run.is_hollow() {
+                return Some(0);
+            }
             if ordinal < run.count {
                 let extent = self.extents(run)?;
                 let first = extent.offset.checked_add(u64::from(ordinal).checked_mul(run.bytes)?)?;
@@ -348,8 +390,7 @@ fn fill(rec: &ExtentRec, owner: u32, ordinal: u32, block: u32, offset: u64, byte
 fn populate(region: &Region, offset: u64, bytes: u64) -> Result<(), NoSpace> {
     let (first, end) = (offset & !(limits::PAGE - 1), (offset + bytes).next_multiple_of(limits::PAGE));
     let populated = crate::sys::mem::populate(region, first, end - first);
-    populated
-        .map_err(|error| NoSpace::Memory { errno: error.raw_os_error().unwrap_or(0), bytes: end - first })
+    populated.map_err(|error| NoSpace::memory(&error, end - first))
 }
 
 /// Zeroes free bytes.

@@ -9,6 +9,7 @@ pub(crate) mod extents;
 mod followed;
 pub(crate) mod forms;
 pub(crate) mod gaps;
+mod hollow;
 pub(crate) mod index;
 pub(crate) mod lists;
 pub(crate) mod open_words;

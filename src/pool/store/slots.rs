@@ -16,14 +16,16 @@
 //! is the lowest word with a free slot, or a word in which a slot was freed since. This keeps live
 //! objects dense.
 //!
-//! `slots/named.rs` decides which slot is at hand.
+//! `slots/named.rs` decides which slot is at hand. `slots/reclaim.rs` takes the memory of extents
+//! without objects away, and gives them other memory later.
 #![allow(unsafe_code)]
 
 mod named;
+mod reclaim;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
 use crate::object::{Followed, INDEX_SHIFT, PoolObject, Rule};
-use crate::pool::store::extents::Extents;
+use crate::pool::store::extents::{Extents, HOLLOW};
 use crate::pool::store::lists::Lists;
 use crate::pool::store::open_words::OpenWords;
 use crate::pool::store::shape::{Shape, map_bytes_for};
@@ -32,6 +34,7 @@ use crate::pool::store::wanted::{Token, Wanted};
 use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
+use std::collections::BTreeSet;
 
 /// The map of a type without a current word: full, so that an alloc searches for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -45,6 +48,8 @@ pub(crate) struct Slots {
     starts: Vec<*mut u8>,
     /// For each extent, its number in the extent table, which has its mark `full`.
     numbers: Vec<u32>,
+    /// The extents without memory.
+    hollow: BTreeSet<u32>,
     table: Table<ExtentRec>,
     /// The first handle past the existing slots: their number, shifted.
     limit: u64,
@@ -110,6 +115,7 @@ impl Slots {
         Slots {
             starts: Vec::new(),
             numbers: Vec::new(),
+            hollow: BTreeSet::new(),
             table,
             limit: 0,
             extent_shift: INDEX_SHIFT,
@@ -139,6 +145,7 @@ impl Slots {
     pub(crate) fn new(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         let shift = info.shift.load();
         let word_bits = shift.min(6);
+        let floor = header.geometry.first_generation().max(header.floor.load());
         Slots {
             extent_shift: INDEX_SHIFT + shift,
             word_bits,
@@ -147,7 +154,7 @@ impl Slots {
             stride: info.stride.load() as usize,
             shape: Shape::of(&info),
             last_generation: info.last_generation.load().into(),
-            first_generation: header.geometry.first_generation().min(info.last_generation.load().into()) & !1,
+            first_generation: floor.min(info.last_generation.load().into()) & !1,
             ..Self::nothing(header, info, table)
         }
     }
@@ -169,10 +176,16 @@ impl Slots {
         let (old, words) = (self.numbers.len(), 1 << self.word_shift);
         let starts = self.starts_of(old, run)?;
         self.starts.extend(starts);
-        self.numbers.extend(run.number..run.number + run.count);
-        self.limit = (self.numbers.len() as u64) << self.extent_shift;
+        self.limit = ((old + run.count as usize) as u64) << self.extent_shift;
         self.open.push(run.count * words);
-        self.close_full(old, words);
+        if run.is_hollow() {
+            self.numbers.extend((0..run.count).map(|_| HOLLOW));
+            self.hollow.extend(old as u32..old as u32 + run.count);
+            self.open.close(old as u32 * words, run.count * words);
+        } else {
+            self.numbers.extend(run.number..run.number + run.count);
+            self.close_full(old, words);
+        }
         Ok(())
     }
 
@@ -183,12 +196,14 @@ impl Slots {
         run: &Extents,
     ) -> Result<impl Iterator<Item = *mut u8> + use<>, OutOfBounds> {
         let Shape { map_bytes, extent_bytes, .. } = self.shape;
-        let bytes = extent_bytes.checked_mul(run.count.into()).ok_or(OutOfBounds)?;
+        let extents = if run.is_hollow() { 1 } else { run.count };
+        let bytes = extent_bytes.checked_mul(extents.into()).ok_or(OutOfBounds)?;
         let map = run.block.span(run.offset, bytes)?.as_ptr();
         let first = map.wrapping_add(map_bytes as usize).wrapping_sub(self.bytes_below(at));
         // From one extent to the next, the address grows by an extent, and its bias by the slots of
-        // an extent.
-        let step = (extent_bytes as usize).wrapping_sub(self.stride << self.shift());
+        // an extent. Hollow extents all have one address.
+        let advance = if run.is_hollow() { 0 } else { extent_bytes as usize };
+        let step = advance.wrapping_sub(self.stride << self.shift());
         Ok((0..run.count as usize).map(move |n| first.wrapping_add(n.wrapping_mul(step))))
     }
 

@@ -80,7 +80,7 @@ impl TypeState {
 
     /// Allocates memory until the type has `capacity` slots, and index groups for them.
     pub(crate) fn reserve(&mut self, space: &mut Space, capacity: u32) -> Result<(), NoSpace> {
-        while self.slots.capacity() < capacity {
+        while self.slots.with_memory() < capacity {
             self.grow(space)?;
         }
         while self.slots.info.keyed() && self.index.capacity() < groups_for(capacity) {
@@ -98,9 +98,17 @@ impl TypeState {
         Ok(())
     }
 
-    /// Allocates one more extent of slots.
+    /// Allocates one more extent of slots, or the memory of a hollow one.
     #[cold]
     pub(crate) fn grow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+        match self.slots.lowest_hollow() {
+            Some(extent) => self.fill_hollow(extent, space),
+            None => self.append(space),
+        }
+    }
+
+    /// Appends an extent of slots to those of the type.
+    pub(crate) fn append(&mut self, space: &mut Space) -> Result<(), NoSpace> {
         let slots = &mut self.slots;
         let more = 1u64 << slots.shift();
         if u64::from(slots.capacity()) + more > crate::limits::MAX_SLOTS.into() {
@@ -109,6 +117,22 @@ impl TypeState {
         let owner = Owner::new(&slots.shape, ExtentKind::Slots);
         let extent = space.take(owner, slots.extents(), slots.shape.extent_bytes)?;
         slots.push(&extent).map_err(|_| NoSpace::Blocks)
+    }
+
+    /// Appends an extent without memory.
+    pub(crate) fn push_hollow(&mut self, space: &mut Space) -> Result<(), NoSpace> {
+        let made = space.reserve_hollow();
+        let zeros = made.map_err(|error| NoSpace::memory(&error, self.slots.shape.extent_bytes))?;
+        self.slots.push(&zeros).map_err(|_| NoSpace::Blocks)
+    }
+
+    /// Allocates memory for a hollow extent.
+    fn fill_hollow(&mut self, extent: u32, space: &mut Space) -> Result<(), NoSpace> {
+        let slots = &mut self.slots;
+        let owner = Owner::new(&slots.shape, ExtentKind::Slots);
+        slots.announce(extent);
+        let memory = space.take(owner, extent, slots.shape.extent_bytes)?;
+        slots.fill_in(extent, &memory).ok_or(NoSpace::Blocks)
     }
 
     /// Allocates one more extent of the index.
@@ -185,7 +209,7 @@ impl TypeState {
             type_name: slots.info.name(),
             len: slots.len(),
             retired: slots.info.retired.load() >> 32,
-            capacity: slots.capacity(),
+            capacity: slots.with_memory(),
             free: Bytes(space.bytes_free()),
             blocks: space.blocks(),
             remedy: why.remedy(space.home()),

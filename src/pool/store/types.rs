@@ -239,7 +239,8 @@ pub(crate) fn describe(
     info.place.fill(if place == wanted.id { 0 } else { place.into() });
     write_schema(base, wanted, &info);
     info.check.fill(info.sum());
-    for word in [&info.tally, &info.high_water, &info.retired, &info.groups, &info.filling, &info.newer] {
+    let counts = [&info.tally, &info.high_water, &info.retired, &info.groups, &info.hollow];
+    for word in counts.into_iter().chain([&info.filling, &info.newer]) {
         word.fill(0);
     }
     Ok(info)

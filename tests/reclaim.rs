@@ -1,0 +1,235 @@
+//! Memory comes back: extents without objects are given to types that need memory, and a handle into
+//! one never resolves again (G7).
+
+use hotpool::conf::{BackendKind, Place, ProcessConf, TypeConf};
+use hotpool::share::{Home, remove_pool};
+use hotpool::units::{Bytes, Key};
+use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[repr(C)]
+#[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
+#[pool(id = 1, name = "spark")]
+struct Spark {
+    heat: u64,
+    rest: [u64; 6],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
+#[pool(id = 2, name = "ship", keyed)]
+struct Ship {
+    hull: [u64; 31],
+}
+
+/// Another struct of the same type as `Spark`.
+mod changed {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
+    #[pool(id = 1, name = "spark")]
+    pub(crate) struct Spark {
+        pub(crate) heat: u64,
+        pub(crate) rest: [u64; 6],
+        #[pool(default = 7)]
+        pub(crate) more: u64,
+    }
+}
+
+fn spark(heat: u64) -> Spark {
+    Spark { heat, rest: [heat; 6] }
+}
+
+fn ship(n: u64) -> Ship {
+    Ship { hull: [n; 31] }
+}
+
+/// A pool that is removed at the end, also of a test that fails.
+struct Ground(ProcessConf);
+
+impl Ground {
+    fn new(backend: BackendKind) -> Ground {
+        static NEXT: AtomicU32 = AtomicU32::new(0x7dbc_0000);
+        let base = NEXT.fetch_add(16, Ordering::Relaxed);
+        let mut conf = ProcessConf::new("zone", Key(base), Bytes(1 << 20), &[Key(base + 1)]);
+        conf.backend = backend;
+        Ground(conf)
+    }
+
+    fn open(&self) -> MemoryPoolMgr {
+        let mut pool = MemoryPoolMgr::open(&self.0).unwrap();
+        pool.add_type::<Spark>().unwrap();
+        pool.add_type::<Ship>().unwrap();
+        pool
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if self.0.backend != BackendKind::Heap {
+            let _ = remove_pool(self.0.base_key, &Home::of(&self.0), false);
+        }
+    }
+}
+
+/// Allocates until the pool is full.
+fn fill(pool: &mut MemoryPoolMgr) -> Vec<Id<Spark>> {
+    let made: Vec<_> = std::iter::from_fn(|| pool.alloc(spark(3)).ok()).collect();
+    assert!(matches!(pool.alloc(spark(3)), Err(AllocError::Full(_))));
+    made
+}
+
+#[test]
+fn freed_objects_of_one_type_leave_room_for_another() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = ground.open();
+    let old = fill(&mut pool);
+    assert!(matches!(pool.alloc_keyed(1, ship(1)), Err(AllocError::Full(_))));
+    for id in &old {
+        assert!(pool.free(*id));
+    }
+    let ships = (0..2000).map(|n| pool.alloc_keyed(n, ship(n)).unwrap()).collect::<Vec<_>>();
+    assert!(old.iter().all(|id| pool.get(*id).is_none()));
+    assert!((0..2000).all(|n| pool.get_by_key::<Ship>(n) == Some(&ship(n))));
+    assert_eq!(ships.len(), 2000);
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn memory_comes_back_after_a_restart_on_every_backend() {
+    for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::Heap] {
+        let ground = Ground::new(backend);
+        let mut pool = ground.open();
+        let old = fill(&mut pool);
+        let kept = old[700];
+        old.iter().filter(|id| **id != kept).for_each(|id| assert!(pool.free(*id)));
+        let free = pool.bytes_free();
+        drop(pool);
+
+        let mut pool = ground.open();
+        let given_back = pool.reclaim().unwrap();
+        assert!(given_back.0 > (1 << 20) * 8 / 10, "{given_back}");
+        assert_eq!(pool.bytes_free().0, free.0 + given_back.0);
+        assert_eq!(pool.reclaim().unwrap(), Bytes(0), "nothing is left to give back");
+        drop(pool);
+
+        let mut pool = ground.open();
+        assert!(pool.verify().is_sound(), "{}", pool.verify());
+        assert_eq!(pool.get(kept), Some(&spark(3)));
+        assert_eq!(pool.iter::<Spark>().map(|(id, _)| id).collect::<Vec<_>>(), [kept]);
+        assert!(pool.capacity::<Spark>() < old.len() / 4);
+        for n in 0..2000 {
+            pool.alloc_keyed(n, ship(n)).unwrap();
+        }
+        pool.close().unwrap();
+
+        let mut pool = ground.open();
+        assert!((0..2000).all(|n| pool.free_by_key::<Ship>(n)));
+        let mut given: HashSet<_> = old.iter().copied().collect();
+        let again = fill(&mut pool);
+        assert!(again.len() > old.len() / 2, "{} of {}", again.len(), old.len());
+        assert!(again.iter().all(|id| given.insert(*id)), "a handle was given out twice");
+        assert!(old.iter().all(|id| *id == kept || pool.get(*id).is_none()));
+        assert!(pool.verify().is_sound(), "{}", pool.verify());
+        pool.destroy().unwrap();
+    }
+}
+
+#[test]
+fn a_transaction_gets_memory_of_another_type() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = ground.open();
+    let old = fill(&mut pool);
+    let kept = old[old.len() - 1];
+    old.iter().filter(|id| **id != kept).for_each(|id| assert!(pool.free(*id)));
+    pool.tx(|tx| {
+        tx.get_mut(kept)?.heat = 9;
+        for n in 0..50 {
+            tx.alloc_keyed(n, ship(n))?;
+        }
+        tx.free(kept)
+    })
+    .unwrap();
+    assert_eq!((pool.len::<Spark>(), pool.len::<Ship>()), (0, 50));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_reserved_capacity_keeps_its_memory() {
+    let mut ground = Ground::new(BackendKind::Heap);
+    ground.0.types =
+        vec![TypeConf { name: "spark".into(), capacity: 1000, object_bytes: None, place: Place::default() }];
+    let mut pool = ground.open();
+    let before = pool.bytes_free();
+    assert_eq!(pool.reclaim().unwrap(), Bytes(0));
+    let many: Vec<_> = (0..4000).map(|n| pool.alloc(spark(n)).unwrap()).collect();
+    many.iter().for_each(|id| assert!(pool.free(*id)));
+    assert!(pool.reclaim().unwrap().0 > 0);
+    assert_eq!(pool.bytes_free(), before);
+    assert!(pool.capacity::<Spark>() >= 1000);
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn quarantine_and_retired_slots_keep_their_extents() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.set_last_generation(1);
+    pool.add_type::<Spark>().unwrap();
+    let made: Vec<_> = (0..1000).map(|n| pool.alloc(spark(n)).unwrap()).collect();
+    pool.quarantine(made[0].handle()).unwrap();
+    made[1..].iter().for_each(|id| assert!(pool.free(*id)));
+    assert_eq!(pool.reclaim().unwrap(), Bytes(0), "every slot is retired or in quarantine");
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.release(made[0].handle()).unwrap();
+    assert_eq!(pool.get(made[0]), Some(&spark(0)));
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_changed_struct_is_migrated_over_hollow_extents() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = ground.open();
+    let old = fill(&mut pool);
+    let kept = old[700];
+    old.iter().filter(|id| **id != kept).for_each(|id| assert!(pool.free(*id)));
+    drop(pool);
+
+    let mut pool = ground.open();
+    assert!(pool.reclaim().unwrap().0 > 0);
+    drop(pool);
+
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<changed::Spark>().unwrap();
+    pool.ready().unwrap();
+    let found: Vec<_> = pool.iter::<changed::Spark>().map(|(id, spark)| (id.to_bits(), *spark)).collect();
+    assert_eq!(found, [(kept.to_bits(), changed::Spark { heat: 3, rest: [3; 6], more: 7 })]);
+    let given: HashSet<_> = old.iter().map(|id| id.to_bits()).collect();
+    while let Ok(id) = pool.alloc(found[0].1) {
+        assert!(!given.contains(&id.to_bits()), "{id} was given out twice");
+    }
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn a_full_pool_does_not_look_again_while_nothing_was_freed() {
+    let mut ground = Ground::new(BackendKind::Heap);
+    ground.0.block_size = Bytes(16 << 20);
+    let mut pool = ground.open();
+    let old = fill(&mut pool);
+    old.iter().enumerate().filter(|(n, _)| n % 64 != 0).for_each(|(_, id)| assert!(pool.free(*id)));
+    let took = |f: &mut dyn FnMut()| {
+        let began = std::time::Instant::now();
+        (0..100).for_each(|_| f());
+        began.elapsed()
+    };
+    let looking = took(&mut || assert_eq!(pool.reclaim().unwrap(), Bytes(0)));
+    let failing = took(&mut || assert!(pool.alloc_keyed(1, ship(1)).is_err()));
+    assert!(failing < looking / 2, "{failing:?} for allocs that fail, {looking:?} for looking");
+    pool.destroy().unwrap();
+}
