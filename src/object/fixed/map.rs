@@ -40,7 +40,7 @@ pub struct MapEntry<K, V> {
 }
 
 /// Most entries for which a lookup compares the keys in turn.
-const IN_TURN: usize = 16;
+pub(super) const IN_TURN: usize = 16;
 
 impl<K: Copy + Ord, V: Copy, const N: usize> FixedMap<K, V, N> {
     /// Creates an empty map.

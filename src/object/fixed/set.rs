@@ -1,5 +1,6 @@
 //! `FixedSet`: a set of a fixed capacity.
 
+use super::map::IN_TURN;
 use super::no_room::NoRoom;
 use super::vec::FixedVec;
 use crate::object::Schema;
@@ -73,7 +74,10 @@ impl<T: Copy + Ord, const N: usize> FixedSet<T, N> {
     where
         T: Borrow<Q>,
     {
-        self.search(item).is_ok()
+        match self.len() <= IN_TURN {
+            true => self.items.iter().any(|other| other.borrow() == item),
+            false => self.search(item).is_ok(),
+        }
     }
 
     fn search<Q: Ord + ?Sized>(&self, item: &Q) -> Result<usize, usize>
