@@ -51,6 +51,7 @@ impl Area {
 
     /// Gives free bytes to a message, whose number is above all others; returns `false` if the bytes
     /// are not free.
+    #[cold]
     pub(super) fn hold(&mut self, number: u64, extent: Extent) -> bool {
         let gap = self.free.range(..=extent.at).next_back();
         let Some((at, bytes)) = gap.map(|(at, bytes)| (*at, *bytes)) else { return false };

@@ -37,6 +37,18 @@ impl<T: Payload + ?Sized> Sender<T> {
         self.publish(length, wakes)
     }
 
+    /// Finds bytes for a loan, and waits for readers.
+    #[cold]
+    pub(super) fn wait_for_bytes(&mut self, length: u64) -> Result<(), SendError> {
+        self.until_room(&mut Patience::new(None, FOR_A_LOCK), |sender| sender.reserve(length))
+    }
+
+    /// Returns the offset of the bytes that the next large message has.
+    #[cold]
+    pub(super) fn large_at(&self) -> Result<u64, Broken> {
+        self.ring.payload_at(self.me as u64, &self.next)
+    }
+
     fn write_large(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         let at = self.private_at(bytes.len() as u64)?;
         self.ring.span(at).write(bytes).map_err(|_| Broken::PayloadOutside)?;

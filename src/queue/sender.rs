@@ -163,9 +163,10 @@ impl<T: Payload + ?Sized> Sender<T> {
     }
 
     /// Returns the offset at which a message of `length` bytes is written before it is published.
+    #[inline(always)]
     pub(super) fn private_at(&self, length: u64) -> Result<u64, Broken> {
         match self.is_large(length) {
-            true => self.ring.payload_at(self.me as u64, &self.next),
+            true => self.large_at(),
             false => self.ring.bytes_at(self.chunk).map_err(|OutOfBounds| Broken::NoChunk),
         }
     }
@@ -202,6 +203,11 @@ impl<T: Payload + ?Sized> Sender<T> {
             Err(SendError::Full) => {}
             answer => return answer,
         }
+        self.publish_later(length, most)
+    }
+
+    #[cold]
+    fn publish_later(&mut self, length: u64, most: Option<Duration>) -> Result<u64, SendError> {
         self.until_room(&mut Patience::new(most, FOR_A_LOCK), |sender| sender.publish(length, true))
     }
 
@@ -412,7 +418,7 @@ impl<T: Payload + ?Sized> Sender<T> {
     pub fn loan(&mut self, length: usize) -> Result<Loan<'_, T>, SendError> {
         let length = self.check_loan(length)?;
         if self.is_large(length) {
-            self.until_room(&mut Patience::new(None, FOR_A_LOCK), |sender| sender.reserve(length))?;
+            self.wait_for_bytes(length)?;
         }
         Ok(Loan { sender: self, length })
     }
