@@ -7,6 +7,9 @@ use anyhow::ensure;
 use std::hint::black_box;
 use std::time::Instant;
 
+/// Messages of a batch: half of what a queue has room for.
+const BATCH: usize = 32;
+
 /// Does the part of the bench. Returns the median time of a message one way, in nanoseconds, if it
 /// is known at this end.
 pub fn lead(link: &mut impl Link, op: Op, size: usize) -> anyhow::Result<Option<f64>> {
@@ -22,9 +25,19 @@ pub fn lead(link: &mut impl Link, op: Op, size: usize) -> anyhow::Result<Option<
         }
         return Ok(Some(Spread::of(times).median));
     }
-    for number in 0..messages(op) {
-        mark(&mut message, number);
-        link.send(&message)?;
+    if op == Op::Batches {
+        let mut batch = vec![message; BATCH];
+        for first in (0..messages(op)).step_by(BATCH) {
+            for (number, message) in (first..).zip(&mut batch) {
+                mark(message, number);
+            }
+            link.send_all(&batch)?;
+        }
+    } else {
+        for number in 0..messages(op) {
+            mark(&mut message, number);
+            link.send(&message)?;
+        }
     }
     // The other end has read all of them.
     take(link, 0)?;

@@ -29,6 +29,12 @@ pub trait Link {
     /// Sends a message. Waits while there is no room.
     fn send(&mut self, message: &[u8]) -> anyhow::Result<()>;
 
+    /// Sends messages. A way without batches sends one after the other.
+    #[inline]
+    fn send_all(&mut self, messages: &[Vec<u8>]) -> anyhow::Result<()> {
+        messages.iter().try_for_each(|message| self.send(message))
+    }
+
     /// Waits for a message and hands it to `f`.
     fn receive(&mut self, f: impl FnOnce(&[u8])) -> anyhow::Result<()>;
 }
@@ -37,6 +43,11 @@ impl<L: Link> Link for Box<L> {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
         (**self).send(message)
+    }
+
+    #[inline(always)]
+    fn send_all(&mut self, messages: &[Vec<u8>]) -> anyhow::Result<()> {
+        (**self).send_all(messages)
     }
 
     #[inline(always)]

@@ -12,6 +12,8 @@ pub enum Op {
     LatencyBlock,
     /// One of many messages sent one after the other
     Throughput,
+    /// The same, and hotpool sends 32 messages in one call
+    Batches,
     /// A video frame of 1280x720x3 bytes, written and read in full
     Frames,
 }
@@ -44,7 +46,7 @@ impl Op {
         match self {
             Op::LatencySpin => 4000,
             Op::LatencyBlock => 400,
-            Op::Throughput => 40,
+            Op::Throughput | Op::Batches => 40,
             Op::Frames => 8,
         }
     }
@@ -54,7 +56,7 @@ impl Op {
     pub fn span(self) -> usize {
         match self {
             Op::LatencySpin | Op::LatencyBlock => 1,
-            Op::Throughput => 512,
+            Op::Throughput | Op::Batches => 512,
             Op::Frames => 4,
         }
     }

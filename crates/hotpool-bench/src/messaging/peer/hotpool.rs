@@ -3,7 +3,7 @@
 use super::Place;
 use crate::messaging::link::{End, Link, pause};
 use hotpool::conf::{QueueConf, QueueKind};
-use hotpool::queue::{Receiver, RecvError, Sender};
+use hotpool::queue::{Receiver, RecvError, SendError, Sender};
 use hotpool::units::{Bytes, Key};
 
 pub struct Queues {
@@ -41,6 +41,21 @@ impl Link for Queues {
     #[inline]
     fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
         self.tx.send(message)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn send_all(&mut self, messages: &[Vec<u8>]) -> anyhow::Result<()> {
+        let mut left = messages;
+        while !left.is_empty() {
+            let (sent, error) = self.tx.send_batch(left.iter().map(Vec::as_slice));
+            left = &left[sent..];
+            match error {
+                None => {}
+                Some(SendError::Full) => pause(self.alone),
+                Some(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 

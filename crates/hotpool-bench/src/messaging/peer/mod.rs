@@ -67,7 +67,8 @@ impl Peer {
             Peer::Ring => !op.blocks(),
             Peer::Futex => op.blocks(),
             Peer::UnixSocket => op != Op::LatencySpin,
-            Peer::Nats | Peer::Redis => op.blocks(),
+            // A frame is larger than the largest message of NATS.
+            Peer::Nats | Peer::Redis => matches!(op, Op::LatencyBlock | Op::Throughput),
         }
     }
 }
