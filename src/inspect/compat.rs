@@ -6,7 +6,7 @@
 use crate::conf::ProcessConf;
 use crate::inspect::describe::{self, DescribeError, Description};
 use crate::inspect::room::Room;
-use crate::layout::TypeInfo;
+use crate::layout::{Broken, TypeInfo};
 use crate::limits;
 use crate::object::{Plan, Schemas, TypeSchema};
 use crate::pool::store::base::Base;
@@ -113,9 +113,9 @@ pub fn compat_pool(
 ) -> Result<Compat, DescribeError> {
     Observed::steadily(key, home, |observed| {
         let pool = describe::describe_observed(key, observed)?;
-        let base = Base::find(observed.base());
-        let base = base.map_err(|what| DescribeError::Corrupt { key, what: what.as_str() })?;
-        let room = Room::of(&base, conf);
+        let damaged = |what: Broken| DescribeError::Corrupt { key, what: what.as_str() };
+        let base = Base::find(observed.base()).map_err(damaged)?;
+        let room = Room::of(&base, conf).map_err(damaged)?;
         let free = Bytes(room.free());
         let mut judge = Judge { base: &base, pool: &pool, conf, room };
         let mut types: Vec<TypeCompat> = build.types.iter().map(|one| judge.verdict(one)).collect();

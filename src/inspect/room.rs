@@ -1,7 +1,7 @@
 //! Whether the memory of a pool suffices for what a start will allocate, without a start.
 
 use crate::conf::ProcessConf;
-use crate::layout::BLOCK_VACANT;
+use crate::layout::{BLOCK_VACANT, Broken};
 use crate::limits;
 use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
@@ -18,28 +18,26 @@ pub(super) struct Room {
 
 impl Room {
     /// Reads the free bytes of a pool. An ini that names more blocks, or names an empty one again,
-    /// adds theirs.
-    pub(super) fn of(base: &Base, conf: Option<&ProcessConf>) -> Self {
+    /// adds theirs. The error is the rule that the table of extents breaks.
+    pub(super) fn of(base: &Base, conf: Option<&ProcessConf>) -> Result<Self, Broken> {
         let block_bytes = base.block_bytes();
         let names = |key: Key| conf.is_some_and(|conf| conf.shm_keys.contains(&key));
         let blocks = || (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
         let exists: Vec<bool> = blocks()
             .map(|block| block.state.load() != BLOCK_VACANT || names(Key(block.key.load())))
             .collect();
-        let loaded = Reading::new(base, &base.owners(), &vec![true; exists.len()]).read().ok();
-        let mut runs = Vec::new();
-        if let Some(loaded) = &loaded {
-            runs.extend(loaded.gaps.runs());
-            let ends = exists.iter().zip(&loaded.used).filter(|(exists, _)| **exists);
-            runs.extend(ends.map(|(_, used)| ((*used).max(limits::PAGE), block_bytes)));
-        }
+        let loaded = Reading::new(base, &base.owners(), &vec![true; exists.len()]).read();
+        let loaded = loaded.map_err(|(_, what)| what)?;
+        let mut runs: Vec<(u64, u64)> = loaded.gaps.runs().collect();
+        let ends = exists.iter().zip(&loaded.used).filter(|(exists, _)| **exists);
+        runs.extend(ends.map(|(_, used)| ((*used).max(limits::PAGE), block_bytes)));
         let new = conf.map_or(0, |conf| {
             let known: Vec<u32> = blocks().map(|block| block.key.load()).collect();
             conf.shm_keys.iter().filter(|key| !known.contains(&key.0)).count()
         });
         runs.extend(std::iter::repeat_n((limits::PAGE, block_bytes), new));
         let blocks = exists.iter().filter(|exists| **exists).count() + new;
-        Room { runs, block_bytes, blocks: blocks as u64 }
+        Ok(Room { runs, block_bytes, blocks: blocks as u64 })
     }
 
     /// Returns the bytes of all blocks that extents can use.

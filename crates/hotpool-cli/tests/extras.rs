@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 15] = [
     "check",
+    "compat",
     "completions",
     "doctor",
     "gen",
@@ -19,6 +20,7 @@ const VERBS: [&str; 13] = [
     "postmortem",
     "queues",
     "rm",
+    "schema",
     "verify",
 ];
 

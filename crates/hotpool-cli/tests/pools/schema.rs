@@ -1,7 +1,7 @@
 //! `schema` prints the stored structs, and `compat` what a build will do with them.
 
 use crate::bench::{Bench, raw};
-use hotpool::__internal::layout::{BaseHeader, TypeInfo};
+use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
 use hotpool::object::{FixedStr, Schema, Schemas};
 use hotpool::{MemoryPoolMgr, PoolObject};
 use std::fs;
@@ -130,7 +130,7 @@ fn stored_structs_are_printed_as_a_table_as_rust_and_as_json_while_the_owner_run
         assert!(answer.out.contains(said), "{said} is not in {}", answer.out);
     }
     assert!(!answer.out.contains("Corpse"), "{}", answer.out);
-    let json = bench.hotpool(&["schema", &name, "--json"]).out;
+    let json = bench.hotpool(&["schema", "--key", &bench.base(0).to_string(), "--json"]).out;
     let stored = Schemas::from_json(&json).unwrap();
     let ours = Schemas::new().with::<old::Hero>().with::<old::Corpse>();
     let layouts = |all: &Schemas| {
@@ -153,7 +153,7 @@ fn compat_tells_what_a_build_will_do_and_touches_nothing() {
     let before = base_of(&bench);
     let build = Schemas::new().with::<new::Hero>().with::<new::Guild>().to_json();
     let build = file(&bench, "new.json", &build);
-    let answer = bench.hotpool(&["compat", &build, &name]);
+    let answer = bench.hotpool(&["compat", &build, "--key", &bench.base(0).to_string()]);
     assert_eq!(answer.code, 0, "{}{}", answer.out, answer.err);
     for said in [
         "`health`: renamed from `hp`",
@@ -219,6 +219,9 @@ fn compat_has_exit_codes_for_deploy_scripts() {
 
     assert_eq!(bench.hotpool(&["compat", &same]).code, 2);
     assert_eq!(bench.hotpool(&["compat", "missing.json", "--key", &key]).code, 3);
+    let extents = size_of::<BaseHeader>() + 1024 * size_of::<TypeInfo>() + 4096 * size_of::<BlockBase>();
+    raw::set_word(bench.base(0), extents + offset_of!(ExtentRec, offset), u64::MAX);
+    assert_eq!(bench.hotpool(&["compat", &same, "--key", &key]).code, 6);
     raw::set_word(bench.base(0), offset_of!(BaseHeader, geometry), 1);
     assert_eq!(bench.hotpool(&["compat", &same, "--key", &key]).code, 6);
 }
