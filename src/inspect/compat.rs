@@ -99,7 +99,8 @@ impl fmt::Display for Verdict {
 /// build, whose renames, capacities and blocks count.
 ///
 /// A verdict says what a start that begins now would do. Some of it depends on the objects: whether
-/// a text fits a smaller capacity is not checked here.
+/// a text fits a smaller capacity is not checked here. Memory that a start could reclaim from other
+/// types does not count as free.
 ///
 /// # Errors
 ///
