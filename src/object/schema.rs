@@ -19,6 +19,11 @@ impl TypeDesc {
     /// Describes a type of another crate, which is stored as `A`: `name` is that of `A`.
     ///
     /// Any bytes are a value of both, and all of them count.
+    ///
+    /// # Panics
+    ///
+    /// The two differ in size or alignment, or some bytes are no value of `A`. The derive calls this in
+    /// a constant, so that this is an error of the compiler.
     pub const fn of_foreign<F: Pod, A: Schema>(name: &'static str) -> Self {
         assert!(
             size_of::<F>() == size_of::<A>() && align_of::<F>() == align_of::<A>(),

@@ -12,7 +12,7 @@ pub enum Op {
     LatencyBlock,
     /// One of many messages sent one after the other
     Throughput,
-    /// The same, and hotpool sends 32 messages in one call
+    /// One of many messages, of which hotpool sends 32 in one call
     Batches,
     /// A video frame of 1280x720x3 bytes, written and read in full
     Frames,
