@@ -26,7 +26,7 @@ fn hello_and_the_zone_server_use_different_type_numbers() {
         let numbers = text.split("#[pool(id = ").skip(1);
         numbers.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect()).collect()
     };
-    let (hello, zone) = (ids("examples/hello.rs"), ids("examples/zone_server/zone.rs"));
+    let (hello, zone) = (ids("examples/hello.rs"), ids("examples/zone_server/structs.rs"));
     assert!(!hello.is_empty() && !zone.is_empty());
     assert!(!hello.iter().any(|id| zone.contains(id)), "{hello:?} and {zone:?}");
 }

@@ -117,7 +117,7 @@ impl fmt::Display for ResumeReport {
             LastEnd::Died { was_ready: false } => write!(f, ", the last owner died before it was ready")?,
         }
         if let Some(ago) = self.ended_ago {
-            write!(f, " {} ago", Span(ago))?;
+            write!(f, ", {} ago", Span(ago))?;
         }
         if self.rebooted {
             write!(f, ", another boot")?;
