@@ -75,7 +75,8 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn what_fuzzing_kept_is_survived() {
     let images = Images::make(0x7db9_0000);
-    let targets: [(&str, fn(&Images, &[u8])); 3] =
+    type Run = fn(&Images, &[u8]);
+    let targets: [(&str, Run); 3] =
         [("attach", damage::attach), ("verify", damage::verify), ("operations", damage::operations)];
     let mut failed = Vec::new();
     for (target, run) in targets {
