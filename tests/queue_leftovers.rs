@@ -141,3 +141,21 @@ fn a_blank_segment_is_removed_and_created_again() {
     open(&queue).unwrap();
     assert_eq!(parts(queue.conf.key).unwrap().segment, Part::Whole);
 }
+
+#[test]
+fn a_removal_waits_for_a_tool_that_reads_the_segment() {
+    let queue = queue();
+    drop(open(&queue).unwrap());
+    // SAFETY: integers only.
+    let shmid = unsafe { libc::shmget(queue.conf.key.raw(), 0, 0) };
+    // SAFETY: the kernel chooses a free address; the mapping is only read.
+    let start = unsafe { libc::shmat(shmid, std::ptr::null(), libc::SHM_RDONLY) }.addr();
+    assert_ne!(start, usize::MAX, "{}", std::io::Error::last_os_error());
+    let reader = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        detach(std::ptr::without_provenance_mut(start));
+    });
+    assert!(remove(queue.conf.key).unwrap());
+    reader.join().unwrap();
+    assert_eq!(parts(queue.conf.key).unwrap().seats, Part::Absent);
+}

@@ -87,7 +87,7 @@ fn a_dropped_pool_is_distinguished_from_a_death() {
     let pool = MemoryPoolMgr::open(&conf).unwrap();
     let report = pool.resume_report();
     assert_eq!(report.last_end, LastEnd::Left { was_ready: true });
-    assert!(report.to_string().contains(", the last owner left without close "), "{report}");
+    assert!(report.to_string().contains(", the last owner left without close, "), "{report}");
     drop(pool);
     let pool = MemoryPoolMgr::open(&conf).unwrap();
     let said = pool.resume_report().to_string();

@@ -6,6 +6,10 @@ use super::seats::Seats;
 use crate::share::Home;
 use crate::units::{Key, plural};
 use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a removal waits for a tool that reads the segment.
+const READING: Duration = Duration::from_secs(1);
 
 /// Why a lock or queue was not removed.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,8 @@ pub enum RemoveError {
 ///
 /// # Errors
 ///
-/// A process uses it, the segment is something else, or a system call failed.
+/// A process uses it, the segment is something else, or a system call failed. It waits for up to a
+/// second for tools that read it.
 pub fn remove(key: Key) -> Result<bool, RemoveError> {
     let system = |source| RemoveError::System { key, source };
     let backend = Home::sysv().open();
@@ -66,9 +71,16 @@ pub fn remove(key: Key) -> Result<bool, RemoveError> {
     // No process can open it while this one has all its semaphores.
     let all = seats.map(Seats::take_all).transpose().map_err(system)?;
     let found = find()?;
-    let attached = backend.stat(key).map_err(system)?.and_then(|facts| facts.attached).unwrap_or(0);
-    // A process that has a semaphore is about to attach the segment.
-    let attached = attached.max(u64::from(matches!(all, Some(Err(_)))));
+    let count =
+        || backend.stat(key).map(|facts| facts.and_then(|facts| facts.attached).unwrap_or(0)).map_err(system);
+    let (mut attached, began) = (count()?, Instant::now());
+    // A process that has a semaphore is about to attach the segment. Without one, it only reads.
+    let is_member = matches!(all, Some(Err(_)));
+    while attached > 0 && !is_member && began.elapsed() < READING {
+        std::thread::sleep(Duration::from_millis(1));
+        attached = count()?;
+    }
+    let attached = attached.max(u64::from(is_member));
     if attached > 0 {
         return Err(RemoveError::InUse { key, attached });
     }
