@@ -9,6 +9,7 @@ use crate::pool::change::guard::{Mark, RefMut};
 use crate::pool::error::AllocError;
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
 use crate::pool::store::extents::Space;
+use crate::pool::store::index::Place;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
 use crate::pool::store::walk::WalkMut;
@@ -197,22 +198,27 @@ impl MemoryPoolMgr {
         if let Some((id, _)) = state.find(key) {
             return Ok(Forced::Found(id));
         }
-        if !state.slots.is_at_hand() {
-            return self.make_with_more(key, make).map(Forced::Made);
+        match make_keyed(state, space, key, make) {
+            Ok(id) => Ok(Forced::Made(id)),
+            Err((error, make)) => self.make_after_reclaim(key, error, make).map(Forced::Made),
         }
-        make_keyed(state, space, key, make).map(Forced::Made)
     }
 
-    /// Allocates an object with a new user key, after the type has got a slot at hand.
+    /// Allocates an object with a new user key in memory of other types, after there was none.
     #[cold]
-    fn make_with_more<T: PoolObject>(
+    fn make_after_reclaim<T: PoolObject, F: FnOnce() -> T>(
         &mut self,
         key: u64,
-        make: impl FnOnce() -> T,
+        error: AllocError,
+        make: Option<F>,
     ) -> Result<Id<T>, AllocError> {
-        self.refill::<T>()?;
-        let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
-        make_keyed(state, space, key, make)
+        match (error, make) {
+            (AllocError::Full(_), Some(make)) if self.reclaim_for_growth() => {
+                let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+                make_keyed(state, space, key, make).map_err(|(error, _)| error)
+            }
+            (error, _) => Err(error),
+        }
     }
 
     /// Allocates for a transaction: its log records the handle before the object exists.
@@ -244,16 +250,17 @@ impl MemoryPoolMgr {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         self.at_hand::<T>()?;
         let (state, space) = parts::<T>(&mut self.types, &mut self.space)?;
+        let entry = room_for_key(state, space, key)?;
         let undo = &mut self.undo;
         let mut note = |handle| {
             let _ = undo.note(UndoKind::Alloc, handle);
         };
         if planted(Mutant::TxNotesLast) {
-            let id = insert(state, space, key, value, |_| ())?;
+            let id = insert(state, entry, key, value, |_| ())?;
             note(id.to_bits());
             return Ok(id);
         }
-        insert(state, space, key, value, note)
+        insert(state, entry, key, value, note)
     }
 
     /// Frees an object, whose handle never resolves again; returns false if it was freed before.
@@ -401,28 +408,39 @@ impl MemoryPoolMgr {
 }
 
 /// Allocates an object with a new user key. A separate function keeps the path for found objects
-/// short.
+/// short. The error gives `make` back if it was not called.
 #[inline(never)]
-fn make_keyed<T: PoolObject>(
+fn make_keyed<T: PoolObject, F: FnOnce() -> T>(
     state: &mut TypeState,
     space: &mut Space,
     key: u64,
-    make: impl FnOnce() -> T,
-) -> Result<Id<T>, AllocError> {
-    insert(state, space, key, make(), |_| ())
+    make: F,
+) -> Result<Id<T>, (AllocError, Option<F>)> {
+    match room_for_key(state, space, key) {
+        Ok(entry) => insert(state, entry, key, make(), |_| ()).map_err(|error| (error, None)),
+        Err(error) => Err((error, Some(make))),
+    }
 }
 
-/// Allocates an object with a new user key, for a type with a slot at hand; `note` gets its handle
-/// before it exists.
+/// Gets a slot at hand and an index entry for a new user key.
+#[inline(always)]
+fn room_for_key(state: &mut TypeState, space: &mut Space, key: u64) -> Result<Place, AllocError> {
+    if !state.slots.is_at_hand() {
+        state.refill(space)?;
+    }
+    state.reserve_key(space, key).map_err(|why| state.full(space, why))
+}
+
+/// Allocates an object with a new user key in the slot at hand; `note` gets its handle before it
+/// exists.
 #[inline(always)]
 fn insert<T: PoolObject>(
     state: &mut TypeState,
-    space: &mut Space,
+    entry: Place,
     key: u64,
     value: T,
     mut note: impl FnMut(u64),
 ) -> Result<Id<T>, AllocError> {
-    let entry = state.reserve_key(space, key).map_err(|why| state.full(space, why))?;
     let index = &state.index;
     let link = |slot, handle| {
         note(handle);
