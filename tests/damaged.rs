@@ -16,6 +16,7 @@ use hotpool::share::Home;
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 /// Every operation, at least once. A damaged pool is then opened a second time.
 const STEPS: [u8; 46] = [
@@ -81,8 +82,10 @@ fn what_fuzzing_kept_is_survived() {
     let mut failed = Vec::new();
     for (target, run) in targets {
         for (name, input) in corpus(target) {
-            if catch_unwind(AssertUnwindSafe(|| run(&images, &input))).is_err() {
-                failed.push(name);
+            let began = Instant::now();
+            let survived = catch_unwind(AssertUnwindSafe(|| run(&images, &input))).is_ok();
+            if !survived || began.elapsed() > Duration::from_secs(10) {
+                failed.push((name, began.elapsed()));
             }
         }
     }

@@ -181,10 +181,12 @@ fn extent(
 /// Missing extents of slots that the form counts as hollow have a place without memory.
 fn in_order(walk: &mut Walk<'_>, mut found: Found) -> Type {
     let shift = found.ty.info.shift.load();
-    let have: BTreeSet<u64> = found.slots.iter().map(|(ordinal, _)| u64::from(*ordinal)).collect();
-    let begun = found.ty.now.high_water.load().min(limits::MAX_SLOTS.into()).div_ceil(1 << shift);
+    let most = u64::from(limits::MAX_EXTENTS);
+    let ordinals = found.slots.iter().map(|(ordinal, _)| u64::from(*ordinal));
+    let have: BTreeSet<u64> = ordinals.filter(|ordinal| *ordinal < most).collect();
+    let begun = found.ty.now.high_water.load().min(limits::MAX_SLOTS.into()).div_ceil(1 << shift).min(most);
     let end = have.last().map_or(0, |last| last + 1).max(begun);
-    let missing = (0..end).filter(|ordinal| !have.contains(ordinal)).count() as u64;
+    let missing = end - have.len() as u64;
     let is_counted = found.ty.now.counts_hollow(missing, |ordinal| !have.contains(&ordinal));
     if !is_counted && !walk.is_live() {
         let counted = found.ty.now.hollow.load() >> 32;
@@ -195,8 +197,8 @@ fn in_order(walk: &mut Walk<'_>, mut found: Found) -> Type {
     found.slots.sort_by_key(|(ordinal, extent)| (*ordinal, extent.number));
     found.index.sort_by_key(|(ordinal, extent)| (*ordinal, extent.number));
     for (ordinal, extent) in std::mem::take(&mut found.slots) {
-        let hole =
-            (ordinal as usize).checked_sub(found.ty.slots.len()).filter(|hole| *hole == 0 || is_counted);
+        let hole = (ordinal as usize).checked_sub(found.ty.slots.len());
+        let hole = hole.filter(|hole| *hole == 0 || is_counted && u64::from(ordinal) < most);
         let Some(hole) = hole else {
             out_of_order(walk, found.ty.id, &extent);
             continue;

@@ -123,7 +123,7 @@ impl<'a> Reading<'a> {
             let Some(slots) = 1u64.checked_shl(info.shift.load()) else { continue };
             let holes = Holes::of(&loaded.chains, place);
             let begun = info.high_water.load().min(limits::MAX_SLOTS.into()).div_ceil(slots);
-            let last = begun.saturating_sub(holes.extents);
+            let last = begun.min(limits::MAX_EXTENTS.into()).saturating_sub(holes.extents);
             if holes.count == 0 && last == 0 {
                 continue;
             }
@@ -226,7 +226,7 @@ impl<'a> Reading<'a> {
             let kind = if index { ExtentKind::Index } else { ExtentKind::Slots };
             match (ordinal as usize).checked_sub(loaded.chains.count(place, kind)) {
                 Some(0) => {}
-                Some(hole) if kind == ExtentKind::Slots && ordinal < limits::MAX_SLOTS => {
+                Some(hole) if kind == ExtentKind::Slots && ordinal < limits::MAX_EXTENTS => {
                     loaded.chains.append(place, kind, Run::hollow(hole as u32));
                 }
                 _ => return Err((run.number, Broken::ExtentOrder)),
