@@ -100,8 +100,12 @@ fn freed_objects_of_one_type_leave_room_for_another() {
 
 #[test]
 fn memory_comes_back_after_a_restart_on_every_backend() {
-    for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::Heap] {
-        let ground = Ground::new(backend);
+    let files = tempfile::tempdir().unwrap();
+    for backend in [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap] {
+        let mut ground = Ground::new(backend);
+        if backend == BackendKind::File {
+            ground.0.dir = files.path().into();
+        }
         let mut pool = ground.open();
         let old = fill(&mut pool);
         let kept = old[700];
@@ -212,6 +216,28 @@ fn a_changed_struct_is_migrated_over_hollow_extents() {
     while let Ok(id) = pool.alloc(found[0].1) {
         assert!(!given.contains(&id.to_bits()), "{id} was given out twice");
     }
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+/// As many objects as at the last look, but elsewhere: an extent has become empty.
+#[test]
+fn an_extent_that_was_emptied_since_the_last_look_is_found() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = ground.open();
+    let old = fill(&mut pool);
+    // One object in each 64 slots keeps every extent.
+    let (kept, freed): (Vec<_>, Vec<_>) = old.into_iter().enumerate().partition(|(n, _)| n % 64 == 0);
+    freed.iter().for_each(|(_, id)| assert!(pool.free(*id)));
+    assert!(matches!(pool.alloc_keyed(1, ship(1)), Err(AllocError::Full(_))));
+    let len = pool.len::<Spark>();
+    let half = kept.len() / 2;
+    kept[half..].iter().for_each(|(_, id)| assert!(pool.free(*id)));
+    while pool.len::<Spark>() < len {
+        pool.alloc(spark(4)).unwrap();
+    }
+    pool.alloc_keyed(1, ship(1)).unwrap();
+    assert!(kept[..half].iter().all(|(_, id)| pool.get(*id) == Some(&spark(3))));
     assert!(pool.verify().is_sound(), "{}", pool.verify());
     pool.destroy().unwrap();
 }

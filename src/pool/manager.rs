@@ -101,8 +101,8 @@ pub struct MemoryPoolMgr {
     /// When this process read the game clock first, and what it read.
     pub(crate) clock: OnceCell<(Instant, u64)>,
     /// Dropped last, so that nothing that points into the segments outlives them.
-    /// Number of objects of each type when memory was last reclaimed.
-    pub(crate) lens_at_reclaim: Vec<u64>,
+    /// The last change of each type when extents without objects were last looked for.
+    pub(crate) at_last_look: Vec<[u64; 2]>,
     pub(crate) share: PoolSegments,
 }
 
@@ -153,7 +153,7 @@ impl MemoryPoolMgr {
             base,
             chains,
             report,
-            lens_at_reclaim: Vec::new(),
+            at_last_look: Vec::new(),
             share,
         })
     }

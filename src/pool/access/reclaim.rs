@@ -55,25 +55,23 @@ impl MemoryPoolMgr {
             let keep = reserved.map_or(0, |(capacity, _)| capacity.into());
             extents += state.slots.reclaim(space, &zeros, keep);
         });
-        self.lens_at_reclaim = self.lens();
+        self.at_last_look = self.last_changes();
         if extents != 0 {
             self.mover().reload()?;
         }
         Ok(Bytes(self.space.bytes_free().saturating_sub(before)))
     }
 
-    fn lens(&self) -> Vec<u64> {
-        self.types.iter().map(|state| state.slots.len()).collect()
+    fn last_changes(&self) -> Vec<[u64; 2]> {
+        self.types.iter().map(|state| state.slots.last_change()).collect()
     }
 
     /// Reclaims memory for a type that cannot grow; returns whether there was some.
     ///
-    /// If no type has fewer objects than at the last time, it does not look again.
+    /// If no object was allocated or freed since the last time, it does not look again.
     #[cold]
     pub(crate) fn reclaim_for_growth(&mut self) -> bool {
-        let lens = self.lens();
-        let same = lens.len() == self.lens_at_reclaim.len();
-        if same && lens.iter().zip(&self.lens_at_reclaim).all(|(now, then)| now >= then) {
+        if self.last_changes() == self.at_last_look {
             return false;
         }
         match self.reclaim() {

@@ -27,6 +27,12 @@ impl Slots {
         self.capacity() - ((self.hollow.len() as u32) << self.shift())
     }
 
+    /// Returns two numbers that differ after every alloc and free: the header of the slot that
+    /// changed last, whose generation only grows, and the number of objects.
+    pub(crate) fn last_change(&self) -> [u64; 2] {
+        [self.named, self.len]
+    }
+
     /// Returns whether no slot of a range has memory.
     pub(crate) fn is_hollow(&self, slots: Range<u32>) -> bool {
         let extents = slots.start >> self.shift()..slots.end.div_ceil(1 << self.shift());
@@ -53,7 +59,7 @@ impl Slots {
         self.count_hollow(self.hollow.len(), extent);
     }
 
-    /// Gives a hollow extent its new memory, which is zero. `Err` returns what does not fit.
+    /// Gives a hollow extent its new memory, which is zero; `None` if it does not fit.
     pub(crate) fn fill_in(&mut self, extent: u32, memory: &Extents) -> Option<()> {
         let start = self.starts_of(extent as usize, memory).ok()?.next()?;
         *self.starts.get_mut(extent as usize)? = start;
