@@ -41,6 +41,7 @@ const UNSAFE: &[&str] = &[
     "src/object/reference.rs",
     "src/object/stored.rs",
     "src/object/value.rs",
+    "src/pool/access/view.rs",
     "src/pool/store/copy.rs",
     "src/pool/store/hollow.rs",
     "src/pool/store/probe.rs",

@@ -1,4 +1,12 @@
 //! Views of one type: the type is looked up once, and several types can be borrowed side by side.
+//!
+//! # What the unsafe code here relies on
+//!
+//! A [`View`] borrows the pool, or a type of it, shared. Whatever changes slots, map, index or
+//! objects borrows the type exclusively, so nothing that a view reads changes while it exists. The
+//! exceptions may be read and changed by several threads: words of the segment are atomics, and
+//! `Lists` has a lock.
+#![allow(unsafe_code)]
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::iter::{Iter, IterMut, Sweep};
@@ -8,6 +16,13 @@ use crate::pool::store::typed::{Typed, TypedMut};
 use std::fmt;
 
 /// Shared access to all objects of type `T`.
+///
+/// Any number of threads may have one at the same time:
+///
+/// ```
+/// fn can_be_shared<T: Send + Sync>() {}
+/// can_be_shared::<hotpool::pool::View<'_, hotpool::object::GameTime>>();
+/// ```
 #[must_use]
 pub struct View<'a, T> {
     pub(crate) typed: Typed<'a, T>,
@@ -20,6 +35,12 @@ impl<T> Clone for View<'_, T> {
     }
 }
 impl<T> Copy for View<'_, T> {}
+
+// SAFETY: a view only reads, and nothing changes what it reads while it exists, see the top of this
+// file. It lends objects as `&T`, which is why `T` must be `Sync`.
+unsafe impl<T: Sync> Send for View<'_, T> {}
+// SAFETY: as above; a view is `Copy`, so sharing one is no more than sending one.
+unsafe impl<T: Sync> Sync for View<'_, T> {}
 
 impl<'a, T: PoolObject> View<'a, T> {
     /// Returns the object with this handle; `None` if it was freed.
@@ -98,7 +119,12 @@ impl<'a, T: PoolObject> View<'a, T> {
 /// Exclusive access to the objects of type `T`, which can be borrowed beside other types.
 ///
 /// It reads and writes objects, and [`retain`](Self::retain) frees some. To allocate or free one
-/// object, borrow the pool as a whole.
+/// object, borrow the pool as a whole. It stays on its thread, because its guards share one mark:
+///
+/// ```compile_fail
+/// fn can_be_sent<T: Send>() {}
+/// can_be_sent::<hotpool::pool::ViewMut<'_, u64>>();
+/// ```
 #[must_use]
 pub struct ViewMut<'a, T> {
     pub(crate) typed: TypedMut<'a, T>,

@@ -10,17 +10,18 @@
 
 use crate::object::Followed;
 use crate::pool::store::children::ChildLists;
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The lists of a type, and which slots have changed since they were read.
 pub(crate) struct Lists {
     fields: Followed,
     /// Whether there is a list, so that changes are noted.
-    in_use: Cell<bool>,
-    /// No code of the program runs while it is borrowed.
-    made: RefCell<Made>,
+    in_use: AtomicBool,
+    /// Several threads may read a type. No code of the program runs while it is locked.
+    made: Mutex<Made>,
 }
 
 /// What was made of the followed fields.
@@ -34,7 +35,7 @@ pub(crate) struct Made {
 impl Lists {
     /// Follows these fields.
     pub(crate) fn of(fields: Followed) -> Self {
-        Lists { fields, in_use: Cell::new(false), made: RefCell::default() }
+        Lists { fields, in_use: AtomicBool::new(false), made: Mutex::default() }
     }
 
     pub(crate) fn fields(&self) -> Followed {
@@ -44,24 +45,28 @@ impl Lists {
     /// Notes that the object of a slot may have changed.
     #[inline(always)]
     pub(crate) fn note(&self, slot: u32) {
-        if self.in_use.get() {
+        if self.in_use.load(Ordering::Relaxed) {
             self.note_changed(slot);
         }
     }
 
     #[inline(never)]
     fn note_changed(&self, slot: u32) {
-        self.made.borrow_mut().changed.add(slot);
+        self.made().changed.add(slot);
     }
 
     /// Calls `f` with the lists.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Made) -> R) -> R {
-        f(&mut self.made.borrow_mut())
+        f(&mut self.made())
     }
 
     /// Notes changes from here on.
     pub(crate) fn use_from_here_on(&self) {
-        self.in_use.set(true);
+        self.in_use.store(true, Ordering::Relaxed);
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
