@@ -9,10 +9,11 @@ mod damage;
 
 use damage::{
     BASE, BLOCK, BLOCKS, Bulky, Bytes, EXTENTS, Image, Images, Item, LANES, NEXTENTS, TYPE_IDS, TYPES, Tiny,
-    look, open, operate, raw, seal,
+    look, open, operate, own_time, raw, seal,
 };
 use hotpool::__internal::layout::{BaseHeader, TypeInfo};
-use hotpool::share::Home;
+use hotpool::inspect::verify_pool;
+use hotpool::share::{Home, observe_pool};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -425,4 +426,23 @@ fn memory_in_use_is_never_free_for_another_type() {
     for (id, item) in before {
         assert_eq!(pool.get(id), Some(&item));
     }
+}
+
+/// A base may count 4,096 blocks, all missing, and 65,536 extents.
+#[test]
+fn a_base_that_counts_too_much_is_read_at_once() {
+    const NBLOCKS: u64 = 384;
+    const MOST: Duration = Duration::from_millis(500);
+    let image = Images::make(0x7dbb_0000).closed;
+    image.plant();
+    assert!(raw::poke(image.key(0), NBLOCKS, |_| u64::MAX));
+    assert!(raw::poke(image.key(0), NEXTENTS, |_| u64::MAX));
+    let (key, home) = (image.conf.base_key, Home::of(&image.conf));
+    let began = own_time();
+    assert!(observe_pool(key, &home).unwrap().missing().count() > 4000);
+    let listed = own_time();
+    assert!(!verify_pool(key, &home).unwrap().is_sound());
+    let verified = own_time();
+    assert!(listed - began < MOST, "listed in {:?}", listed - began);
+    assert!(verified - listed < MOST, "verified in {:?}", verified - listed);
 }

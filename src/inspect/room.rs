@@ -7,6 +7,7 @@ use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
 use crate::pool::store::shape::extent_start;
 use crate::units::Key;
+use std::collections::BTreeSet;
 
 /// Free bytes of the blocks that a pool has at its next start.
 pub(super) struct Room {
@@ -21,20 +22,18 @@ impl Room {
     /// adds theirs. The error is the rule that the table of extents breaks.
     pub(super) fn of(base: &Base, conf: Option<&ProcessConf>) -> Result<Self, Broken> {
         let block_bytes = base.block_bytes();
-        let names = |key: Key| conf.is_some_and(|conf| conf.shm_keys.contains(&key));
+        let named: BTreeSet<Key> = conf.iter().flat_map(|conf| &conf.shm_keys).copied().collect();
         let blocks = || (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
         let exists: Vec<bool> = blocks()
-            .map(|block| block.state.load() != BLOCK_VACANT || names(Key(block.key.load())))
+            .map(|block| block.state.load() != BLOCK_VACANT || named.contains(&Key(block.key.load())))
             .collect();
         let loaded = Reading::new(base, &base.owners(), &vec![true; exists.len()]).read();
         let loaded = loaded.map_err(|(_, what)| what)?;
         let mut runs: Vec<(u64, u64)> = loaded.gaps.runs().collect();
         let ends = exists.iter().zip(&loaded.used).filter(|(exists, _)| **exists);
         runs.extend(ends.map(|(_, used)| ((*used).max(limits::PAGE), block_bytes)));
-        let new = conf.map_or(0, |conf| {
-            let known: Vec<u32> = blocks().map(|block| block.key.load()).collect();
-            conf.shm_keys.iter().filter(|key| !known.contains(&key.0)).count()
-        });
+        let known: BTreeSet<Key> = blocks().map(|block| Key(block.key.load())).collect();
+        let new = named.difference(&known).count();
         runs.extend(std::iter::repeat_n((limits::PAGE, block_bytes), new));
         let blocks = exists.iter().filter(|exists| **exists).count() + new;
         Ok(Room { runs, block_bytes, blocks: blocks as u64 })

@@ -131,6 +131,7 @@ fn header(walk: &mut Walk<'_>) {
 
 fn blocks(walk: &mut Walk<'_>) {
     let mut keys = HashSet::new();
+    let taken = walk.base.taken();
     for number in 0..walk.base.nblocks() {
         let Some(block) = walk.base.blocks.get(number) else { break };
         let (key, state) = (Key(block.key.load()), block.state.load());
@@ -145,7 +146,7 @@ fn blocks(walk: &mut Walk<'_>) {
             walk.damage(place, format!("block {number} has the segment key of another block"));
         }
         match walk.pool.blocks.get(number) {
-            Some(Ok(region)) if is_to_be_made(walk, *region, number, state) => {
+            Some(Ok(region)) if taken.of(number as u32) == 0 && is_to_be_made(*region, state) => {
                 if state == BLOCK_ACTIVE {
                     let what = format!(
                         "block {number} is half-made and holds nothing: the next start makes it again"
@@ -156,8 +157,7 @@ fn blocks(walk: &mut Walk<'_>) {
             Some(Ok(region)) => block_segment(walk, place, *region, number),
             _ if state == BLOCK_VACANT => {}
             Some(Err(why)) => {
-                let used = walk.base.taken(number as u32) != 0;
-                let then = match used {
+                let then = match taken.of(number as u32) != 0 {
                     true => "it holds objects",
                     false => "it is empty, so a start without its key in ShmKeys keeps all objects",
                 };
@@ -168,15 +168,15 @@ fn blocks(walk: &mut Walk<'_>) {
     }
 }
 
-/// Whether a block that no type has taken anything of is just being made, or its creation was cut. What lies under the key
-/// of one that the ini gave up is the pool's again when a start takes it back.
-fn is_to_be_made(walk: &Walk<'_>, region: Region, number: usize, state: u64) -> bool {
+/// Returns whether a block without extents is being created, or its creation was cut. What lies
+/// under the key of one that the ini gave up is the pool's again when a start takes it back.
+fn is_to_be_made(region: Region, state: u64) -> bool {
     let word = |at| region.at::<Word>(at).map_or(u64::MAX, |word| word.load());
     let holds_nothing = || (size_of::<Frozen>() as u64..PAGE).step_by(8).all(|at| word(at) == 0);
     let is_begun =
         || word(0) == MAGIC_MAKING || (0..size_of::<Frozen>() as u64).step_by(8).all(|at| word(at) == 0);
     let is_anothers = || state == BLOCK_VACANT && word(0) != MAGIC_READY;
-    walk.base.taken(number as u32) == 0 && (is_anothers() || is_begun() && holds_nothing())
+    is_anothers() || is_begun() && holds_nothing()
 }
 
 fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usize) {

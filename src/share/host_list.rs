@@ -54,7 +54,7 @@ pub fn list_pools(home: &Home) -> io::Result<Listing> {
         // A base is older than its blocks, and never returns once it is removed. So a block that
         // was seen before the search for bases, and still exists after it, has lost its base for
         // good.
-        let seen: Vec<_> = orphans.iter().map(mark).collect();
+        let seen: BTreeSet<_> = orphans.iter().map(mark).collect();
         scan = Scan::of(home)?;
         orphans = scan.orphans();
         orphans.retain(|block| seen.contains(&mark(block)));
@@ -97,7 +97,8 @@ fn is_same(one: &PoolFacts, other: &PoolFacts) -> bool {
 
 fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result<Vec<LooseBlock>> {
     let mut loose = Vec::new();
-    for &key in conf.shm_keys.iter().filter(|key| !pool.blocks.iter().any(|block| block.key == **key)) {
+    let known: BTreeSet<Key> = pool.blocks.iter().map(|block| block.key).collect();
+    for &key in conf.shm_keys.iter().filter(|key| !known.contains(key)) {
         let facts = observe(key, home)?;
         let id = facts.head().filter(|head| is_block(head)).map(|head| head.pool_id);
         let of_the_pool = id.is_some() && id == pool.base.head().map(|head| head.pool_id);

@@ -10,6 +10,7 @@ use crate::layout::{BaseHeader, ExtentRec};
 use crate::limits;
 use crate::sys::proc::Process;
 use crate::units::{Bytes, Key};
+use std::collections::BTreeSet;
 use std::io;
 
 /// A pool: the segments under the keys of its base and its blocks.
@@ -140,7 +141,7 @@ fn blocks_of(backend: &dyn Backend, sight: &Sight) -> io::Result<Vec<BlockFacts>
 }
 
 /// Returns the numbers of the blocks that have extents; `None` if the base cannot be read.
-fn used_blocks(backend: &dyn Backend, facts: &Facts) -> Option<Vec<u32>> {
+fn used_blocks(backend: &dyn Backend, facts: &Facts) -> Option<BTreeSet<u32>> {
     let segment = backend.attach(facts.key, facts.segment.as_ref()?, Access::Read).ok()?;
     let region = segment.region();
     let base = region.at::<BaseHeader>(0).ok()?;

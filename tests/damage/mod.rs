@@ -16,6 +16,7 @@ use hotpool::pool::Sweep;
 use hotpool::share::Home;
 use hotpool::units::{self, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolObject, TxError};
+use std::time::Duration;
 
 /// A keyed type.
 #[repr(C)]
@@ -361,6 +362,14 @@ pub fn scribble(image: &Image, input: &mut Bytes<'_>) {
     let old = raw::peek(image.key(segment), offset).unwrap_or(0);
     let new = input.value(old);
     raw::poke(image.key(segment), offset, |_| new);
+}
+
+/// Returns how long this thread has run, without the time in which others had the processor.
+pub fn own_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to `time` alone.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Returns whether the text of `what` is not empty. A long text is formatted only in part.

@@ -12,6 +12,8 @@ use crate::pool::start::disagreement::{
 use crate::pool::store::base::Base;
 use crate::share::{Facts, Home};
 use crate::units::{Bytes, Key, plural};
+use std::cell::LazyCell;
+use std::collections::HashSet;
 
 /// Returns the position of an ini key of the process.
 pub(crate) fn place(conf: &ProcessConf, key: &str) -> Place {
@@ -136,10 +138,12 @@ fn pages(conf: &ProcessConf, stored: &Stored<'_>) -> Option<Disagreement> {
 /// The order of `ShmKeys` has no meaning, and a key that the pool does not have makes it grow.
 fn blocks(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
     let base = stored.base;
+    let named: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
+    let taken = LazyCell::new(|| base.taken());
     let blocks = (0..base.nblocks()).filter_map(|number| Some((number, base.blocks.get(number)?)));
-    let unnamed = blocks.filter(|(_, block)| !conf.shm_keys.contains(&Key(block.key.load())));
+    let unnamed = blocks.filter(|(_, block)| !named.contains(&block.key.load()));
     let dropped = unnamed.filter_map(|(number, block)| {
-        let (key, used) = (Key(block.key.load()), base.taken(number as u32));
+        let (key, used) = (Key(block.key.load()), taken.of(number as u32));
         if used != 0 {
             return Some(dropped(conf, key, used));
         }

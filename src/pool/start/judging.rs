@@ -15,6 +15,7 @@ use crate::share::{
     BlockWant, Facts, Home, Judged, PoolSegments, Prospect, ShareError, Standing, Verdict, orphans,
 };
 use crate::units::{Bytes, Key};
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 /// The blocks of a pool.
@@ -60,6 +61,8 @@ pub(crate) fn table(base: &Base) -> Result<(), String> {
 pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Result<Blocks, PoolError> {
     let mut found = Blocks { complete: Vec::new(), regions: Vec::new(), pending: Vec::new() };
     let keys: HashSet<u32> = conf.shm_keys.iter().map(|key| key.0).collect();
+    let taken = LazyCell::new(|| base.taken());
+    let taken = |number| taken.of(number);
     for number in 0..base.nblocks() {
         let Some(block) = base.blocks.get(number) else { break };
         let key = Key(block.key.load());
@@ -70,8 +73,8 @@ pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Re
             (true, false) => None,
             // The block is empty: if its segment was removed meanwhile, a new one replaces it.
             (true, true) => Some(prospect.judge_new(&want)?),
-            (false, true) => Some(named(base, prospect, &want)?),
-            (false, false) => unnamed(conf, base, prospect, &want)?,
+            (false, true) => Some(named(&taken, prospect, &want)?),
+            (false, false) => unnamed(conf, &taken, prospect, &want)?,
         };
         found.regions.push(judged.as_ref().and_then(Judged::region));
         match judged {
@@ -84,10 +87,10 @@ pub(crate) fn blocks(conf: &ProcessConf, base: &Base, prospect: &Prospect) -> Re
 }
 
 /// Judges a block that the ini names. A missing one is created again if it has no extent.
-fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, PoolError> {
+fn named(taken: &dyn Fn(u32) -> u64, prospect: &Prospect, want: &BlockWant) -> Result<Judged, PoolError> {
     match prospect.judge_block(want) {
         Ok(judged) if judged.standing() == Standing::Complete => Ok(judged),
-        Ok(judged) if base.taken(want.index) == 0 => {
+        Ok(judged) if taken(want.index) == 0 => {
             log::warn!("block {} was empty and is gone: creating it again", want.key);
             Ok(judged)
         }
@@ -97,7 +100,7 @@ fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, P
             Err(ShareError::Refused { verdict: facts.verdict(), facts }.into())
         }
         Err(ShareError::Refused { verdict, mut facts }) => {
-            facts.want.taken = base.taken(want.index) != 0;
+            facts.want.taken = taken(want.index) != 0;
             facts.want.empty = !facts.want.taken;
             Err(ShareError::Refused { verdict, facts }.into())
         }
@@ -108,12 +111,12 @@ fn named(base: &Base, prospect: &Prospect, want: &BlockWant) -> Result<Judged, P
 /// Judges a block that the ini does not name any more, which may be missing if it has no extent.
 fn unnamed(
     conf: &ProcessConf,
-    base: &Base,
+    taken: &dyn Fn(u32) -> u64,
     prospect: &Prospect,
     want: &BlockWant,
 ) -> Result<Option<Judged>, PoolError> {
     let judged = prospect.judge_block(want).ok().filter(|judged| judged.standing() == Standing::Complete);
-    match base.taken(want.index) {
+    match taken(want.index) {
         _ if judged.is_some() => Ok(judged),
         0 => Ok(None),
         used => Err(PoolError::Disagrees(Box::new(agree::dropped(conf, want.key, used)))),

@@ -10,6 +10,7 @@ use crate::region::{At, OutOfBounds, Region, Table};
 use crate::sys;
 use crate::units::{Key, round_up};
 use crate::word::Half;
+use std::collections::HashMap;
 
 /// The parts of a base segment, found and checked.
 #[derive(Clone, Copy)]
@@ -25,6 +26,16 @@ pub(crate) struct Base {
     pub(crate) positions: Table<PositionRec>,
     /// Copy from when the parts were found: later stores to the geometry have no effect.
     block_bytes: u64,
+}
+
+/// Bytes that extents use, by block.
+pub(crate) struct Taken(HashMap<u32, u64>);
+
+impl Taken {
+    /// Returns the bytes of one block that extents use.
+    pub(crate) fn of(&self, number: u32) -> u64 {
+        self.0.get(&number).copied().unwrap_or(0)
+    }
 }
 
 /// Offsets of the parts, in the order of the segment.
@@ -195,13 +206,16 @@ impl Base {
         blocks.map(|block| Key(block.key.load())).collect()
     }
 
-    /// Returns the bytes of a block that extents use, according to a table that is not checked yet.
-    pub(crate) fn taken(&self, number: u32) -> u64 {
+    /// Returns the bytes of each block that extents use, according to a table that is not checked
+    /// yet.
+    pub(crate) fn taken(&self) -> Taken {
+        let mut taken = Taken(HashMap::new());
         let count = (self.header.nextents.load() as usize).min(self.extents.len());
-        let extents = (0..count).filter_map(|at| self.extents.get(at));
-        let of_block = extents.filter(|extent: &&ExtentRec| extent.block.load() == number);
-        let of_block = of_block.filter(|extent| !extent.is_free());
-        of_block.fold(0, |sum, extent| sum.saturating_add(extent.bytes.load().max(1)))
+        for extent in (0..count).filter_map(|at| self.extents.get(at)).filter(|extent| !extent.is_free()) {
+            let of_block = taken.0.entry(extent.block.load()).or_insert(0u64);
+            *of_block = of_block.saturating_add(extent.bytes.load().max(1));
+        }
+        taken
     }
 
     /// Returns the form in force of each type, in the order in which the types were added.
