@@ -42,6 +42,7 @@ const UNSAFE: &[&str] = &[
     "src/object/stored.rs",
     "src/object/value.rs",
     "src/pool/access/view.rs",
+    "src/pool/store/barrier.rs",
     "src/pool/store/copy.rs",
     "src/pool/store/hollow.rs",
     "src/pool/store/probe.rs",

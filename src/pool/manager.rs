@@ -11,6 +11,7 @@ use crate::pool::change::seen::Seen;
 use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
 use crate::pool::forensics::black_box::Event;
+use crate::pool::image::Taking;
 use crate::pool::opening;
 use crate::pool::start::agree;
 use crate::pool::start::disagreement::Disagreement;
@@ -103,6 +104,8 @@ pub struct MemoryPoolMgr {
     /// Dropped last, so that nothing that points into the segments outlives them.
     /// The last change of each type when extents without objects were last looked for.
     pub(crate) at_last_look: Vec<[u64; 2]>,
+    /// The image that is being taken, and what is known for the next one.
+    pub(crate) image: Option<Box<Taking>>,
     pub(crate) share: PoolSegments,
 }
 
@@ -154,6 +157,7 @@ impl MemoryPoolMgr {
             chains,
             report,
             at_last_look: Vec::new(),
+            image: None,
             share,
         })
     }

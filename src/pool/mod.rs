@@ -4,6 +4,7 @@ mod access;
 mod change;
 mod error;
 mod forensics;
+mod image;
 mod manager;
 mod opening;
 mod start;
@@ -23,6 +24,8 @@ pub use forensics::black_box::{Event, LIBRARY_TAGS, Note};
 pub use forensics::health::Health;
 pub use forensics::postmortem::ipc_namespace;
 pub use forensics::postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
+#[doc(hidden)]
+pub use image::{Budget, ImagePiece};
 pub use manager::MemoryPoolMgr;
 pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;

@@ -76,6 +76,7 @@ impl TypeState {
             entry.store(object.to_bits());
         }
         let len = self.slots.len();
+        self.slots.before_slot(object.index(), Mutant::UnwatchedPark);
         if !planted(Mutant::ParkNamesNothing) {
             self.slots.name(object, len, Commit::ParkTally);
         }
@@ -115,6 +116,7 @@ impl TypeState {
             }
         };
         let len = self.slots.len() + 1;
+        self.slots.before_slot(object.index(), Mutant::UnwatchedRelease);
         if !planted(Mutant::ReleaseNamesNothing) {
             self.slots.name(object, len, Commit::ReleaseTally);
         }
@@ -135,6 +137,7 @@ impl TypeState {
         let slot = self.slots.slot(object.index()).filter(|slot| slot.header().load() == parked(object));
         let slot = slot.ok_or(QuarantineError::NotThere(object))?;
         let (len, bits) = (self.slots.len(), object.to_bits());
+        self.slots.before_slot(object.index(), Mutant::UnwatchedDrop);
         if !planted(Mutant::DropNamesNothing) {
             self.slots.name(object, len + 1, Commit::DropTally);
         }

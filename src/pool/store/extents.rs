@@ -5,6 +5,7 @@ use crate::layout::{BaseHeader, EXTENT_FREE, ExtentKind, ExtentRec, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::pool::forensics::black_box::{BlackBox, Event};
+use crate::pool::store::barrier::Barrier;
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::{Chains, Run};
 use crate::pool::store::extent_table::{BrokenEntry, Loaded, Reading};
@@ -16,6 +17,7 @@ use crate::region::{At, Region, Table};
 use crate::share::{Home, growth};
 use crate::word::Word;
 use std::io;
+use std::sync::Arc;
 
 /// The blocks of a pool, and their free bytes.
 pub(crate) struct Space {
@@ -25,6 +27,8 @@ pub(crate) struct Space {
     blocks: Vec<Block>,
     gaps: Gaps,
     hollow: Hollow,
+    /// The write barrier of an image, if pages are watched.
+    barrier: Option<Arc<Barrier>>,
     /// All blocks below this number are full.
     first_open: usize,
     block_bytes: u64,
@@ -118,6 +122,7 @@ impl Space {
             blocks: regions.into_iter().map(|region| Block { region, used: limits::PAGE }).collect(),
             gaps: Gaps::default(),
             hollow: Hollow::default(),
+            barrier: None,
             first_open: 0,
             block_bytes: base.block_bytes(),
             home,
@@ -127,6 +132,29 @@ impl Space {
     /// Returns the backend and folder of the pool.
     pub(crate) fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Returns the write barrier, if pages are watched.
+    pub(crate) fn barrier(&self) -> Option<&Arc<Barrier>> {
+        self.barrier.as_ref()
+    }
+
+    /// Sets the write barrier, which is told of the bytes of extents that are allocated.
+    pub(crate) fn watch(&mut self, barrier: Option<Arc<Barrier>>) {
+        self.barrier = barrier;
+    }
+
+    /// Returns number and memory of the blocks that are part of the pool.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = (u32, Region)> + '_ {
+        let blocks = self.blocks.iter().enumerate();
+        blocks.filter_map(|(number, block)| Some((number as u32, block.region?)))
+    }
+
+    /// Tells the barrier of the bytes of a new extent, so that what fills it need not.
+    fn before(&self, region: &Region, offset: u64, bytes: u64, mutant: Mutant) {
+        if let Some(barrier) = self.barrier.as_ref().filter(|_| !planted(mutant)) {
+            barrier.before_bytes(region, offset, bytes);
+        }
     }
 
     /// Adds a block that has just become part of the pool.
@@ -303,6 +331,7 @@ impl Space {
         let (end, number) = (offset + bytes, gap.records.first().copied().ok_or(NoSpace::Table)?);
         let region = self.region(gap.block as usize).ok_or(NoSpace::Blocks)?;
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
+        self.before(&region, offset, bytes, Mutant::UnwatchedTake);
         let made = if planted(Mutant::TakeKeepsBytes) { Ok(()) } else { zeroed(&region, offset, bytes) };
         if let Err(error) = made {
             self.gaps.push(gap);
@@ -351,6 +380,7 @@ impl Space {
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
         let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
         populate(&region, offset, bytes)?;
+        self.before(&region, offset, bytes, Mutant::UnwatchedGrow);
         if planted(Mutant::GrowCountsFirst) {
             Commit::Extent.store(&self.header.nextents, number + 1);
         }

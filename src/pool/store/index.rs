@@ -17,6 +17,7 @@ use crate::commits::Commit;
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
+use crate::pool::store::barrier::Barrier;
 use crate::pool::store::extents::Extents;
 use crate::pool::store::probe::Hits;
 use crate::pool::store::slot::Slot;
@@ -24,6 +25,7 @@ use crate::pool::store::slots::Slots;
 use crate::region::{OutOfBounds, Tables};
 use crate::word::Word;
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// Bits of an entry for the slot number plus 1.
 const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
@@ -47,6 +49,10 @@ pub(crate) struct Index {
     mask: Cell<u64>,
     /// Number of objects from which on the table grows; 0 while it doubles.
     grows_at: Cell<u64>,
+    /// The same, or 0 while pages are watched: from which on an entry needs preparation.
+    prepares_at: Cell<u64>,
+    /// The write barrier of an image, if pages are watched.
+    barrier: Option<Arc<Barrier>>,
 }
 
 /// The 38 bits of a key's hash that an entry stores. They determine both choices of a group.
@@ -160,6 +166,8 @@ impl Index {
             groups: Cell::new(0),
             mask: Cell::new(1),
             grows_at: Cell::new(0),
+            prepares_at: Cell::new(0),
+            barrier: None,
         }
     }
 
@@ -220,6 +228,7 @@ impl Index {
         self.groups.set(groups);
         self.mask.set(Addressing::new(groups).mask);
         self.grows_at.set(if groups.is_power_of_two() { groups * ENTRIES * FILL / 10 } else { 0 });
+        self.prepares_at.set(if self.barrier.is_some() { 0 } else { self.grows_at.get() });
     }
 
     /// Copies all groups to an index that has room for them and is not in use.
@@ -242,6 +251,26 @@ impl Index {
         }
     }
 
+    /// Tells the barrier of every change from here on.
+    pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
+        self.barrier = Some(Arc::clone(barrier));
+        self.prepares_at.set(0);
+    }
+
+    /// Tells the barrier of no more changes.
+    pub(crate) fn end_watch(&mut self) {
+        self.barrier = None;
+        self.prepares_at.set(self.grows_at.get());
+    }
+
+    /// Tells the barrier, if there is one, of a group that is about to change.
+    #[inline(always)]
+    fn before(&self, group: &Group, mutant: Mutant) {
+        if let Some(barrier) = &self.barrier {
+            before_group(barrier, group, mutant);
+        }
+    }
+
     /// Returns the second group of a hash.
     #[cold]
     #[inline(never)]
@@ -256,10 +285,11 @@ impl Index {
 
     /// Returns a free entry for `key`, if that takes no preparation.
     ///
-    /// The table must not be growing, and the group of first choice must have a free entry.
+    /// The table must not be growing, no page may be watched, and the group of first choice must
+    /// have a free entry.
     #[inline(always)]
     pub(crate) fn place_at_once(&self, slots: &Slots, key: u64) -> Option<Place> {
-        if self.is_growing(slots) {
+        if slots.len() >= self.prepares_at.get() {
             return None;
         }
         let hash = Hash::of(key, self.seed);
@@ -330,6 +360,7 @@ impl Index {
     pub(crate) fn unlink(&self, key: u64, slot: u32) {
         let hash = Hash::of(key, self.seed);
         let Some(home) = self.group(self.addressing().first(hash)) else { return };
+        self.before(home, Mutant::UnwatchedUnlink);
         if !clear(home, hash.entry(slot)) && home.overflow.load() != 0 {
             self.unlink_second(home, hash, slot);
         }
@@ -339,6 +370,7 @@ impl Index {
     #[inline(never)]
     fn unlink_second(&self, home: &Group, hash: Hash, slot: u32) {
         let Some(second) = self.second(hash) else { return };
+        self.before(second, Mutant::UnwatchedUnlinkSecond);
         if !std::ptr::eq(home, second) && clear(second, hash.entry(slot)) {
             home.overflow.store(home.overflow.load().saturating_sub(1));
         }
@@ -347,6 +379,7 @@ impl Index {
     /// Returns a free entry of a group. If the group is full, stale entries are swept first.
     fn room(&self, slots: &Slots, number: u64) -> Option<usize> {
         let group = self.group(number)?;
+        self.before(group, Mutant::UnwatchedLink);
         free_entry(group).or_else(|| {
             for entry in &group.entries {
                 self.sweep(slots, number, entry);
@@ -441,6 +474,8 @@ impl Index {
         }
         let split = Split::new(to);
         let (Some(old), Some(new)) = (self.group(split.from), self.group(to)) else { return false };
+        self.before(old, Mutant::UnwatchedSplitOld);
+        self.before(new, Mutant::UnwatchedSplitNew);
         Commit::SplitBegins.store(&slots.header.split, u64::from(slots.type_id()) << 32 | to);
         if planted(Mutant::SplitCountsFirst) {
             Commit::SplitCounts.store(&slots.info.groups, to + 1);
@@ -482,6 +517,14 @@ impl Index {
         if to != 0 && to + 1 == self.groups() {
             self.leave(Split::new(to));
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn before_group(barrier: &Barrier, group: &Group, mutant: Mutant) {
+    if !planted(mutant) {
+        barrier.before(std::ptr::from_ref(group).cast(), size_of::<Group>());
     }
 }
 

@@ -1,5 +1,6 @@
 //! How objects lie in memory: the base, extents, types, slots and the index.
 
+pub(crate) mod barrier;
 pub(crate) mod base;
 pub(crate) mod chains;
 pub(crate) mod children;

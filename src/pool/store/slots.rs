@@ -17,14 +17,18 @@
 //! objects dense.
 //!
 //! `slots/named.rs` decides which slot is at hand. `slots/reclaim.rs` takes the memory of extents
-//! without objects away, and gives them other memory later.
+//! without objects away, and gives them other memory later. `slots/watched.rs` tells the write barrier
+//! of an image what is about to change.
 #![allow(unsafe_code)]
 
 mod named;
 mod reclaim;
+mod watched;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
+use crate::mutants::Mutant;
 use crate::object::{Followed, INDEX_SHIFT, PoolObject, Rule};
+use crate::pool::store::barrier::Barrier;
 use crate::pool::store::extents::{Extents, HOLLOW};
 use crate::pool::store::lists::Lists;
 use crate::pool::store::open_words::OpenWords;
@@ -35,6 +39,7 @@ use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The map of a type without a current word: full, so that an alloc searches for one.
 static NO_WORD: Word = Word::new(u64::MAX);
@@ -53,6 +58,8 @@ pub(crate) struct Slots {
     table: Table<ExtentRec>,
     /// The first handle past the existing slots: their number, shifted.
     limit: u64,
+    /// The same for slots that may change without a word to the barrier: 0 while there is one.
+    limit_to_write: u64,
     /// Shift from a handle to its extent.
     extent_shift: u32,
     /// Binary logarithms of the slots of a word of the map, and of the words of an extent.
@@ -65,6 +72,10 @@ pub(crate) struct Slots {
     named: u64,
     /// Address of the named slot if it is free and at hand; else null.
     at_hand: *mut u8,
+    /// In place of `at_hand`, until the barrier was told of that slot; else null.
+    withdrawn: *mut u8,
+    /// The write barrier, if pages are watched.
+    barrier: Option<Arc<Barrier>>,
     /// Number of live objects.
     len: u64,
     open: OpenWords,
@@ -118,6 +129,7 @@ impl Slots {
             hollow: BTreeSet::new(),
             table,
             limit: 0,
+            limit_to_write: 0,
             extent_shift: INDEX_SHIFT,
             word_bits: 0,
             word_shift: 0,
@@ -125,6 +137,8 @@ impl Slots {
             current: Current::NONE,
             named: 0,
             at_hand: std::ptr::null_mut(),
+            withdrawn: std::ptr::null_mut(),
+            barrier: None,
             len: 0,
             open: OpenWords::default(),
             stride: 0,
@@ -177,6 +191,9 @@ impl Slots {
         let starts = self.starts_of(old, run)?;
         self.starts.extend(starts);
         self.limit = ((old + run.count as usize) as u64) << self.extent_shift;
+        if self.barrier.is_none() {
+            self.limit_to_write = self.limit;
+        }
         self.open.push(run.count * words);
         if run.is_hollow() {
             self.numbers.extend((0..run.count).map(|_| HOLLOW));
@@ -291,6 +308,14 @@ impl Slots {
     #[inline(always)]
     pub(crate) fn ways(&self) -> Ways<'_> {
         Ways { starts: &self.starts, limit: self.limit, extent_shift: self.extent_shift }
+    }
+
+    /// Returns the same data for slots that are about to change.
+    ///
+    /// While pages are watched, it finds no slot, and `watched` has to be asked.
+    #[inline(always)]
+    pub(crate) fn ways_to_write(&self) -> Ways<'_> {
+        Ways { starts: &self.starts, limit: self.limit_to_write, extent_shift: self.extent_shift }
     }
 
     /// Returns the slot that the bits of a handle name, for a caller that has the stride at compile
@@ -416,6 +441,7 @@ impl Slots {
         }
         self.current = Current::NONE;
         let Some(word) = self.word(number) else { return };
+        self.before_word(word, Mutant::UnwatchedMend);
         let bits = word.load();
         let mended = if used { bits | bit } else { bits & !bit };
         if mended != bits {

@@ -4,6 +4,7 @@ use crate::layout::{Broken, ExtentKind, TypeInfo};
 use crate::mutants::{Mutant, planted};
 use crate::object::{Handle, Id, PoolObject};
 use crate::pool::error::{AllocError, Full};
+use crate::pool::store::barrier::Barrier;
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::Chains;
 use crate::pool::store::extents::{Extents, NoSpace, Owner, Space};
@@ -12,6 +13,7 @@ use crate::pool::store::slot::{RETIRED, is_parked};
 use crate::pool::store::slots::Slots;
 use crate::region::At;
 use crate::units::Bytes;
+use std::sync::Arc;
 
 /// One type of the pool, as the process uses it.
 pub(crate) struct TypeState {
@@ -39,7 +41,22 @@ impl TypeState {
             state.index.push(&run).map_err(|_| Broken::IndexExtentCut)?;
         }
         state.index.refresh(&state.slots);
+        if let Some(barrier) = space.barrier().filter(|_| !planted(Mutant::UnwatchedType)) {
+            state.watch(barrier);
+        }
         Ok(state)
+    }
+
+    /// Tells the write barrier of every change from here on.
+    pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
+        self.slots.watch(barrier);
+        self.index.watch(barrier);
+    }
+
+    /// Tells the write barrier of no more changes.
+    pub(crate) fn end_watch(&mut self) {
+        self.slots.end_watch();
+        self.index.end_watch();
     }
 
     /// Notes where the followed fields are, for tools.

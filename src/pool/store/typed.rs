@@ -222,7 +222,12 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     /// Returns the address of the object with this handle, which the caller may change.
     #[inline(always)]
     pub(crate) fn object_of(&self, id: Id<T>) -> Option<NonNull<T>> {
-        let slot = Typed::resolve(self.slots.ways(), id)?;
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        let slot = match unsafe { self.slots.ways_to_write().slot_of(id.to_bits(), Typed::<T>::STRIDE) } {
+            Some(slot) if slot.header().load() == id.to_bits() => slot,
+            Some(_) => return None,
+            None => self.slots.watched(id.to_bits())?,
+        };
         self.slots.may_change::<T>(id.index());
         // SAFETY: the slots are those of `T`.
         Some(unsafe { Typed::<T>::object(slot) })

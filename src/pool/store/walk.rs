@@ -34,7 +34,7 @@ impl<T> WalkMut<'_, T> {
     pub(crate) const EMPTY: Self = WalkMut { walk: Walk::EMPTY, _exclusive: PhantomData };
 }
 
-impl<T> Walk<'_, T> {
+impl<T, const WRITES: bool> Walk<'_, T, WRITES> {
     /// A walk over nothing.
     pub(crate) const EMPTY: Self =
         Walk { slots: None, bits: 0, start: std::ptr::null_mut(), first: 0, next: 0, _type: PhantomData };
@@ -42,7 +42,9 @@ impl<T> Walk<'_, T> {
 
 /// A walk over the live objects of a type in the order of their slots, one word of the map at a
 /// time.
-pub(crate) struct Walk<'a, T> {
+///
+/// `WRITES` tells whether it lends the objects for writing.
+pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
     /// `None` if there is nothing to walk over.
     slots: Option<&'a Slots>,
     /// Remaining bits of the current word.
@@ -55,7 +57,7 @@ pub(crate) struct Walk<'a, T> {
     _type: PhantomData<&'a T>,
 }
 
-impl<'a, T: PoolObject> Walk<'a, T> {
+impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     fn from(slots: &'a Slots, from: u32) -> Self {
         let mut walk = Walk { slots: Some(slots), ..Walk::EMPTY };
         if from != 0 {
@@ -73,7 +75,8 @@ impl<'a, T: PoolObject> Walk<'a, T> {
     fn refill(&mut self) -> Option<()> {
         // By value, so that an iteration keeps its state in registers.
         let slots = self.slots?;
-        let (bits, start, next) = next_word(slots, self.next)?;
+        let found = if WRITES { next_word_to_write(slots, self.next) } else { next_word(slots, self.next) };
+        let (bits, start, next) = found?;
         self.bits = bits;
         self.start = start;
         self.next = next;
@@ -185,11 +188,27 @@ const LONG: usize = 512;
 /// Number of words by which a walk prefetches the slots of sparse words.
 const AHEAD: u32 = 4;
 
+/// Finds a word as `find_word` does, whose objects are about to be lent for writing.
+#[inline(never)]
+fn next_word_to_write(slots: &Slots, number: u32) -> Option<(u64, *mut u8, u32)> {
+    let found = find_word(slots, number);
+    if let (Some((bits, _, next)), true) = (found, slots.is_watched()) {
+        slots.before_walk(next - 1, bits);
+    }
+    found
+}
+
+/// Finds the first word with a bit set from word `number` on, as `find_word` does.
+#[inline(never)]
+fn next_word(slots: &Slots, number: u32) -> Option<(u64, *mut u8, u32)> {
+    find_word(slots, number)
+}
+
 /// Finds the first word with a bit set from word `number` on.
 ///
 /// Returns its bits, the slot of its first bit, and the number of the word after it.
-#[inline(never)]
-fn next_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
+#[inline(always)]
+fn find_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
     while let Some(word) = slots.word(number) {
         // Stray writes may have set bits without a slot.
         let mut bits = word.load() & slots.full;
@@ -269,7 +288,7 @@ fn fetch(line: *const u8) {
 
 /// A walk over the live objects of a type for writing.
 pub(crate) struct WalkMut<'a, T> {
-    walk: Walk<'a, T>,
+    walk: Walk<'a, T, true>,
     _exclusive: PhantomData<&'a mut T>,
 }
 

@@ -69,6 +69,9 @@ impl Slots {
     /// free slot.
     #[inline(never)]
     pub(crate) fn refill(&mut self) -> bool {
+        if self.take_back() {
+            return true;
+        }
         loop {
             // SAFETY: `map` is a word of the map or `NO_WORD`.
             let word = unsafe { &*self.current.map };
@@ -90,6 +93,7 @@ impl Slots {
                 continue;
             }
             let bits_above = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
+            self.before_slot(index, Mutant::UnwatchedRefill);
             self.named = bits_above | (old & GENERATION_MASK).max(self.first_generation);
             self.at_hand = slot.start.as_ptr();
             self.keep_at_hand(word, bits | 1 << at, index);
@@ -143,6 +147,7 @@ impl Slots {
 
     /// Names no slot, and clears the bit of the slot at hand.
     pub(crate) fn name_none(&mut self) {
+        self.take_back();
         self.put_back();
         self.named = 0;
         Commit::NoneNamed.store(&self.info.tally, Tally::of(self.len));
@@ -152,6 +157,7 @@ impl Slots {
     ///
     /// No slot is at hand after this.
     pub(crate) fn name(&mut self, object: Handle, len: u64, commit: Commit) {
+        self.take_back();
         self.put_back();
         self.named = object.to_bits();
         commit.store(&self.info.tally, Tally::naming(len, object.to_bits()));
@@ -199,15 +205,23 @@ impl Slots {
     #[inline(always)]
     pub(crate) unsafe fn release(&mut self, type_id: u16, bits: u64, stride: usize) -> Option<Slot> {
         // SAFETY: the stride is that of these slots.
-        let slot = unsafe { self.slot_of(bits, stride) }?;
+        let Some(slot) = (unsafe { self.ways_to_write().slot_of(bits, stride) }) else {
+            return self.release_watched(type_id, bits);
+        };
         if slot.header().load() != bits {
             return None;
         }
+        Some(self.release_found(type_id, bits, slot))
+    }
+
+    /// Frees the object with the handle `bits`, which lives in a slot.
+    #[inline(always)]
+    pub(super) fn release_found(&mut self, type_id: u16, bits: u64, slot: Slot) -> Slot {
         if self.is_at_hand() || bits & GENERATION_MASK >= self.last_generation {
-            return Some(self.release_slowly(type_id, bits, slot));
+            return self.release_slowly(type_id, bits, slot);
         }
         self.end_life(type_id, bits, slot);
-        Some(slot)
+        slot
     }
 
     /// Completes a free: names the slot, stores its header, and has the slot at hand.

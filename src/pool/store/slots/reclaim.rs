@@ -76,6 +76,7 @@ impl Slots {
     pub(crate) fn reclaim(&mut self, space: &Space, zeros: &Extents, keep: u64) -> u32 {
         let per_extent = 1u64 << self.shift();
         let mut reclaimed = 0;
+        self.take_back();
         for extent in (0..self.extents()).rev() {
             let left = u64::from(self.with_memory()).checked_sub(per_extent);
             if left.is_none_or(|left| left < keep.max(self.len)) {

@@ -1,0 +1,15 @@
+//! An image of the pool at one moment, taken while the program goes on.
+//!
+//! The image is physical: the bytes of base and blocks as they were when it began. So whoever resumes
+//! it finds the pool as if its owner had been killed at that moment, between two operations.
+//!
+//! | part | taken |
+//! |---|---|
+//! | the base | copied when the image begins |
+//! | the blocks, up to the end of their extents | page by page in steps; what changes first is kept by the barrier (`store/barrier.rs`) |
+
+mod base_copy;
+mod taking;
+
+pub use taking::{Budget, ImagePiece};
+pub(crate) use taking::Taking;

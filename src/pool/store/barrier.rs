@@ -1,0 +1,361 @@
+//! The write barrier of an image: it keeps the bytes that a page had at the moment of the image,
+//! before the page changes for the first time.
+//!
+//! A page of a block is *watched* while its first change must be noticed. Whoever is about to change
+//! bytes of a block calls [`Barrier::before`] for them first. It copies each watched page that the
+//! image still needs, notes that the page has changed, and ends the watch. So the second change of a
+//! page costs one look at a bit.
+//!
+//! All of this is memory of the process. A kill loses it, and nothing in a segment tells of it.
+//!
+//! # What the unsafe code here relies on
+//!
+//! [`Barrier::new`] gets the regions of the blocks of a pool, which outlive the pool's barrier. A
+//! page is read only while it is watched and thus not lent for writing: everything that lends bytes
+//! of a block for writing, or stores to them, calls `before` first, and [`Barrier::begin`] and
+//! [`Barrier::give`] borrow the pool exclusively. So no store happens to the bytes during a copy.
+#![allow(unsafe_code)]
+
+use crate::limits;
+use crate::region::Region;
+use crate::word::Word;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes of a page: what is copied and noted as a whole.
+pub(crate) const PAGE: usize = limits::PAGE as usize;
+/// Most pages that are given in one piece.
+const PIECE: usize = 64;
+
+/// The barrier of a pool.
+pub(crate) struct Barrier {
+    /// The blocks, by address.
+    blocks: Vec<Block>,
+    /// One bit for each page of all blocks, set while it is watched. Stored only under the lock.
+    watched: Vec<Word>,
+    state: Mutex<State>,
+}
+
+/// A block that is part of the pool.
+struct Block {
+    region: Region,
+    /// Address of its first byte.
+    start: usize,
+    /// Its number in the pool.
+    number: u32,
+    /// Number of its first page among the pages of all blocks, a multiple of 64.
+    first: usize,
+    pages: usize,
+}
+
+// A region is an address and a length.
+// SAFETY: the memory is read only under the lock of the barrier, and while it is not written.
+unsafe impl Sync for Block {}
+
+/// What the barrier knows of the pages.
+#[derive(Default)]
+struct State {
+    /// Pages that the image has and that were not given yet.
+    needed: Bits,
+    /// Pages that changed since the image began.
+    changed: Bits,
+    /// For each block in the order of `blocks`, the number of pages that the last image had.
+    used: Vec<usize>,
+    /// Whether changes are noted after a page was given.
+    tracks: bool,
+    kept: Kept,
+    next: usize,
+}
+
+/// A set of pages.
+#[derive(Clone, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn none(words: usize) -> Self {
+        Bits(vec![0; words])
+    }
+
+    fn contain(&self, page: usize) -> bool {
+        self.0.get(page / 64).is_some_and(|word| word >> (page % 64) & 1 != 0)
+    }
+
+    fn set(&mut self, page: usize, to: bool) {
+        if let Some(word) = self.0.get_mut(page / 64) {
+            *word = *word & !(1 << (page % 64)) | u64::from(to) << (page % 64);
+        }
+    }
+
+    fn add(&mut self, other: &Bits) {
+        self.0.iter_mut().zip(&other.0).for_each(|(all, more)| *all |= more);
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Returns the first page of the set from `page` on.
+    fn next(&self, page: usize) -> Option<usize> {
+        let first = *self.0.get(page / 64)? & u64::MAX << (page % 64);
+        let rest = self.0.iter().copied().enumerate().skip(page / 64 + 1);
+        let mut words = std::iter::once((page / 64, first)).chain(rest);
+        words.find(|(_, word)| *word != 0).map(|(at, word)| at * 64 + word.trailing_zeros() as usize)
+    }
+}
+
+/// Old bytes of pages. The memory stays for the next image.
+#[derive(Default)]
+struct Kept {
+    /// For each page, the number of its buffer + 1; 0 if it is not kept.
+    at: Vec<u32>,
+    buffers: Vec<Box<[u8; PAGE]>>,
+    free: Vec<u32>,
+}
+
+impl Kept {
+    fn put(&mut self, page: usize, bytes: &[u8]) {
+        let number = self.free.pop().unwrap_or(self.buffers.len() as u32);
+        if number as usize == self.buffers.len() {
+            self.buffers.push(Box::new([0; PAGE]));
+        }
+        if let Some(buffer) = self.buffers.get_mut(number as usize).filter(|_| bytes.len() == PAGE) {
+            buffer.copy_from_slice(bytes);
+        }
+        if let Some(at) = self.at.get_mut(page) {
+            *at = number + 1;
+        }
+    }
+
+    #[inline]
+    fn get(&self, page: usize) -> Option<&[u8; PAGE]> {
+        let number = self.at.get(page)?.checked_sub(1)?;
+        self.buffers.get(number as usize).map(|buffer| &**buffer)
+    }
+
+    fn forget(&mut self, page: usize) {
+        if let Some(at) = self.at.get_mut(page) {
+            self.free.extend(at.checked_sub(1));
+            *at = 0;
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.buffers.len() - self.free.len()
+    }
+
+    fn clear(&mut self) {
+        if self.len() != 0 {
+            (0..self.at.len()).for_each(|page| self.forget(page));
+        }
+    }
+}
+
+/// Bytes of the image.
+pub(crate) struct Piece<'a> {
+    /// Number of the block.
+    pub(crate) block: u32,
+    pub(crate) offset: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Barrier {
+    /// Creates a barrier that watches nothing; `blocks` are the number and the memory of each block.
+    pub(crate) fn new(blocks: impl Iterator<Item = (u32, Region)>) -> Self {
+        let mut first = 0;
+        let mut blocks: Vec<Block> = blocks
+            .filter_map(|(number, region)| {
+                let start = region.span(0, 0).ok()?.as_ptr().addr();
+                let pages = region.len() as usize / PAGE;
+                let block = Block { region, start, number, first, pages };
+                first += pages.next_multiple_of(64);
+                Some(block)
+            })
+            .collect();
+        blocks.sort_by_key(|block| block.start);
+        let words = first / 64;
+        let none = || Bits::none(words);
+        let used = vec![0; blocks.len()];
+        let kept = Kept { at: vec![0; first], ..Kept::default() };
+        let state = State { needed: none(), changed: none(), used, kept, ..State::default() };
+        Barrier {
+            blocks,
+            watched: (0..words).map(|_| Word::new(0)).collect(),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline(always)]
+    fn is_watched(&self, page: usize) -> bool {
+        self.watched.get(page / 64).is_some_and(|word| word.load() >> (page % 64) & 1 != 0)
+    }
+
+    fn end_watch(&self, page: usize) {
+        if let Some(word) = self.watched.get(page / 64) {
+            word.store(word.load() & !(1 << (page % 64)));
+        }
+    }
+
+    /// Returns the block with this address.
+    #[inline(always)]
+    fn block_at(&self, address: usize) -> Option<&Block> {
+        let after = self.blocks.partition_point(|block| block.start <= address);
+        self.blocks.get(after.wrapping_sub(1)).filter(|block| address < block.start + block.pages * PAGE)
+    }
+
+    /// Prepares for a change of `bytes` bytes, which may lie outside all blocks.
+    #[inline]
+    pub(crate) fn before(&self, start: *const u8, bytes: usize) {
+        let Some(block) = self.block_at(start.addr()) else { return };
+        let page = |address: usize| block.first + (address - block.start) / PAGE;
+        let last = page(start.addr() + bytes.saturating_sub(1)).min(block.first + block.pages);
+        for page in page(start.addr())..=last {
+            if self.is_watched(page) {
+                self.first_change(block, page);
+            }
+        }
+    }
+
+    /// Prepares for a change of bytes of a region.
+    pub(crate) fn before_bytes(&self, region: &Region, offset: u64, bytes: u64) {
+        if let Ok(start) = region.span(offset, bytes) {
+            self.before(start.as_ptr(), bytes as usize);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_change(&self, block: &Block, page: usize) {
+        let mut state = self.state();
+        if !self.is_watched(page) {
+            return;
+        }
+        if state.needed.contain(page) && state.kept.get(page).is_none() {
+            state.kept.put(page, block.bytes(page, 1));
+        }
+        state.changed.set(page, true);
+        self.end_watch(page);
+    }
+
+    /// Begins an image of all pages in use, or, with `only_changed`, of those that changed since the
+    /// last one. `used` tells the bytes in use of a block. Returns the number of pages.
+    ///
+    /// From here on all pages in use are watched. If `tracks`, a page stays watched after it was
+    /// given, so that a later image can leave it out.
+    ///
+    /// The caller borrows the pool exclusively.
+    pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> usize {
+        let mut state = self.state();
+        let mut all = Bits::none(self.watched.len());
+        let mut fresh = all.clone();
+        let mut counts = Vec::with_capacity(self.blocks.len());
+        for (block, before) in self.blocks.iter().zip(&state.used) {
+            let count = (used(block.number) as usize).div_ceil(PAGE).min(block.pages);
+            (0..count).for_each(|page| all.set(block.first + page, true));
+            (*before..count).for_each(|page| fresh.set(block.first + page, true));
+            counts.push(count);
+        }
+        for (word, bits) in self.watched.iter().zip(&all.0) {
+            word.store(*bits);
+        }
+        let mut needed = all;
+        if only_changed {
+            fresh.add(&state.changed);
+            needed = fresh;
+        }
+        let count = needed.count();
+        let changed = Bits::none(self.watched.len());
+        state.kept.clear();
+        *state =
+            State { needed, changed, used: counts, tracks, kept: std::mem::take(&mut state.kept), next: 0 };
+        count
+    }
+
+    /// Gives about `pages` pages of the image to `take`; returns whether all were given.
+    ///
+    /// The caller borrows the pool exclusively. An error of `take` ends the call, and the piece is
+    /// given again by the next one.
+    pub(crate) fn give<E>(
+        &self,
+        pages: usize,
+        take: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut state = self.state();
+        let mut left = pages;
+        while left > 0 {
+            let Some(page) = state.needed.next(state.next) else { return Ok(true) };
+            let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
+                return Ok(true);
+            };
+            let mut count = 1;
+            let offset = ((page - block.first) * PAGE) as u64;
+            match state.kept.get(page) {
+                Some(bytes) => take(Piece { block: block.number, offset, bytes })?,
+                None => {
+                    let end = block.first + block.pages;
+                    let most = PIECE.min(left).min(end - page);
+                    let is_live = |page| state.needed.contain(page) && state.kept.get(page).is_none();
+                    count = (page..page + most).take_while(|page| is_live(*page)).count().max(1);
+                    take(Piece { block: block.number, offset, bytes: block.bytes(page, count) })?;
+                }
+            }
+            for page in page..page + count {
+                state.needed.set(page, false);
+                state.kept.forget(page);
+                if !state.tracks {
+                    self.end_watch(page);
+                }
+            }
+            state.next = page + count;
+            left = left.saturating_sub(count);
+        }
+        Ok(state.needed.next(state.next).is_none())
+    }
+
+    /// Drops the image. Pages that it would have had count as changed.
+    pub(crate) fn abandon(&self, had: &Changed) {
+        let mut state = self.state();
+        state.changed.add(&had.0);
+        state.needed = Bits::none(self.watched.len());
+        state.kept.clear();
+    }
+
+    /// Returns the pages of the image that has just begun, for [`abandon`](Self::abandon).
+    pub(crate) fn needed(&self) -> Changed {
+        Changed(self.state().needed.clone())
+    }
+
+    /// Returns the number of pages whose old bytes are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.state().kept.len()
+    }
+
+    /// Returns whether the page of an address is watched.
+    pub(crate) fn watches(&self, address: usize) -> bool {
+        let page = |block: &Block| block.first + (address - block.start) / PAGE;
+        self.block_at(address).is_some_and(|block| self.is_watched(page(block)))
+    }
+}
+
+/// Pages of an image.
+#[derive(Clone)]
+pub(crate) struct Changed(Bits);
+
+impl Block {
+    /// Returns the bytes of consecutive pages, none of which is lent for writing.
+    fn bytes(&self, page: usize, count: usize) -> &[u8] {
+        let (offset, bytes) = ((page - self.first) * PAGE, count * PAGE);
+        let Ok(start) = self.region.span(offset as u64, bytes as u64) else { return &[] };
+        // SAFETY: inside the mapping, which outlives the barrier. No store happens while the pages
+        // are read, see the top of this file.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), bytes) }
+    }
+}
+
+impl std::fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Barrier").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! What the slots of a type tell the write barrier of an image before they change.
+//!
+//! The paths without an image ask nothing of it. While pages are watched, these values lead every
+//! change here instead:
+//!
+//! | value | without a barrier | with one |
+//! |---|---|---|
+//! | `limit_to_write` | the number of slots | 0: no handle leads to a slot for writing |
+//! | `at_hand` | the slot that the next alloc takes | null, until the barrier was told of that slot |
+//!
+//! The barrier is told of a slot at hand, and of its word of the map, before `at_hand` names it. So
+//! an alloc in it, and the return of its bit, need no word to the barrier.
+
+use super::Slots;
+use crate::mutants::{Mutant, planted};
+use crate::object::{INDEX_SHIFT, LIVE};
+use crate::pool::store::barrier::Barrier;
+use crate::pool::store::slot::Slot;
+use crate::word::Word;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+impl Slots {
+    /// Tells the barrier of every change from here on.
+    pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
+        self.barrier = Some(Arc::clone(barrier));
+        self.limit_to_write = 0;
+        if !self.at_hand.is_null() && !planted(Mutant::UnwatchedHand) {
+            self.withdrawn = self.at_hand;
+            self.at_hand = null_mut();
+        }
+    }
+
+    /// Tells the barrier of no more changes.
+    pub(crate) fn end_watch(&mut self) {
+        self.barrier = None;
+        self.limit_to_write = self.limit;
+        if !self.withdrawn.is_null() {
+            self.at_hand = self.withdrawn;
+            self.withdrawn = null_mut();
+        }
+    }
+
+    /// Returns whether pages are watched.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.barrier.is_some()
+    }
+
+    /// Returns the slot of a live object that is about to change, after the barrier was told.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn watched(&self, bits: u64) -> Option<Slot> {
+        let barrier = self.barrier.as_ref()?;
+        let slot = self.slot((bits >> INDEX_SHIFT) as u32).filter(|slot| slot.header().load() == bits)?;
+        if !planted(Mutant::UnwatchedLoan) {
+            barrier.before(slot.start.as_ptr(), self.stride);
+        }
+        Some(slot)
+    }
+
+    /// Tells the barrier of a slot whose header is about to change, and which may be at hand then.
+    pub(crate) fn before_slot(&self, index: u32, mutant: Mutant) {
+        let Some(barrier) = self.barrier.as_ref().filter(|_| !planted(mutant)) else { return };
+        if let Some(slot) = self.slot(index) {
+            barrier.before(slot.start.as_ptr(), self.stride);
+        }
+        if let Some(word) = self.word(self.word_of(index)) {
+            self.before_word(word, Mutant::UnwatchedMap);
+        }
+    }
+
+    /// Tells the barrier of a word of the map.
+    pub(crate) fn before_word(&self, word: &Word, mutant: Mutant) {
+        if let Some(barrier) = self.barrier.as_ref().filter(|_| !planted(mutant)) {
+            barrier.before(std::ptr::from_ref(word).cast(), size_of::<Word>());
+        }
+    }
+
+    /// Tells the barrier of the live objects of a word of the map, which a walk is about to lend.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn before_walk(&self, number: u32, mut bits: u64) {
+        let Some(barrier) = self.barrier.as_ref().filter(|_| !planted(Mutant::UnwatchedWalk)) else { return };
+        while bits != 0 {
+            let index = self.first_of_word(number) + bits.trailing_zeros();
+            bits &= bits - 1;
+            if let Some(slot) = self.slot(index).filter(|slot| slot.header().load() & LIVE != 0) {
+                barrier.before(slot.start.as_ptr(), self.stride);
+            }
+        }
+    }
+
+    /// Has the slot at hand again that `watch` has withdrawn; returns whether there is one.
+    pub(super) fn take_back(&mut self) -> bool {
+        if self.withdrawn.is_null() {
+            return false;
+        }
+        self.before_slot((self.named >> INDEX_SHIFT) as u32, Mutant::UnwatchedHand);
+        self.at_hand = self.withdrawn;
+        self.withdrawn = null_mut();
+        true
+    }
+
+    /// Frees an object while pages are watched.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn release_watched(&mut self, type_id: u16, bits: u64) -> Option<Slot> {
+        self.barrier.as_ref()?;
+        let index = (bits >> INDEX_SHIFT) as u32;
+        let slot = self.slot(index).filter(|slot| slot.header().load() == bits)?;
+        self.take_back();
+        self.before_slot(index, Mutant::UnwatchedFree);
+        Some(self.release_found(type_id, bits, slot))
+    }
+}
