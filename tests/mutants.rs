@@ -42,6 +42,7 @@ fn main() {
 #[cfg(target_arch = "x86_64")]
 mod proof {
     use super::harness::calls::{self, kill_at_calls};
+    use super::harness::imaging;
     use super::harness::migration::{self, kill_at_changes};
     use super::harness::run::{Tally, kill_by_images, kill_for_real};
     use super::harness::scenario::ALL;
@@ -57,32 +58,41 @@ mod proof {
 
     /// Plants a mutant and runs one test of the harness, or all until one catches it. Returns the
     /// test's name.
-    fn caught(mutant: Mutant, by: Option<&str>) -> (Option<&'static str>, Tally) {
+    fn caught(mutant: Mutant, by: Option<&str>) -> (Option<String>, Tally) {
         let arm = move |on: bool| mutants::plant(on.then_some(mutant));
         let mut tally = Tally { quick: true, arm: Some(Box::new(arm)), ..Tally::default() };
         let chosen = |name: &str| by.is_none_or(|by| by == name);
+        if is_of_images(mutant) {
+            let name = imaging::images(&mut tally, chosen);
+            return (name, tally);
+        }
         for scenario in ALL.iter().filter(|scenario| chosen(scenario.name)) {
             match scenario.makes_segments() {
                 true => kill_for_real(scenario, 0, &mut tally),
                 false => kill_by_images(scenario, DEPTH, &mut tally),
             }
             if tally.first.is_some() {
-                return (Some(scenario.name), tally);
+                return (Some(scenario.name.into()), tally);
             }
         }
         for step in migration::ALL.iter().filter(|step| chosen(step.name)) {
             kill_at_changes(step, &mut tally);
             if tally.first.is_some() {
-                return (Some(step.name), tally);
+                return (Some(step.name.into()), tally);
             }
         }
         for operation in calls::ALL.iter().filter(|operation| chosen(operation.name)) {
             kill_at_calls(operation, &mut tally);
             if tally.first.is_some() {
-                return (Some(operation.name), tally);
+                return (Some(operation.name.into()), tally);
             }
         }
         (None, tally)
+    }
+
+    /// Returns whether a mutant keeps something from the barrier of an image, which no kill shows.
+    fn is_of_images(mutant: Mutant) -> bool {
+        format!("{mutant:?}").starts_with("Unwatched")
     }
 
     /// Returns the table of mutants, and how many were missed.
@@ -110,14 +120,14 @@ mod proof {
             mutants::plant(None);
             let first = tally.first.unwrap_or_default();
             let first: String = first.lines().next().unwrap_or_default().chars().take(150).collect();
-            match found {
+            match &found {
                 Some(name) => {
                     println!("caught at point {:5}: {mutant:?}, {says}\n    {name}: {first}", tally.points)
                 }
                 None => println!("MISSED at all {} points: {mutant:?}, {says}", tally.points),
             }
             missed += usize::from(found.is_none());
-            table += &format!("| `{mutant:?}` | {says} | {} |\n", found.unwrap_or(""));
+            table += &format!("| `{mutant:?}` | {says} | {} |\n", found.unwrap_or_default());
         }
         (table, missed)
     }
@@ -187,7 +197,8 @@ mod proof {
              rewrites it. Do not edit it by hand.\n\n\
              ## Mutants\n\n\
              Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
-             `tests/harness/scenario.rs`, `calls.rs` or `migration.rs` that catches it.\n\n\
+             `tests/harness/scenario.rs`, `calls.rs` or `migration.rs` that catches it. A test `image during:` is one of\n\
+             `imaging.rs`: it compares an image with the pool at its beginning.\n\n\
              {mutants}\n\
              ## Locks and queues\n\n\
              The bugs of `src/sync/slips.rs`. `cargo test --release --features __internal_mutants --test message_kills -- none`\n\

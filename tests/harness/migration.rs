@@ -209,6 +209,23 @@ impl Step {
         }
     }
 
+    /// Prepares a step in this process; returns the open pool and what does the step. `None` if the
+    /// step begins with a kill or an open.
+    pub fn without_kill<'a>(
+        &'a self,
+        conf: &'a ProcessConf,
+    ) -> Option<(Option<MemoryPoolMgr>, impl FnOnce(&mut Option<MemoryPoolMgr>) + 'a)> {
+        if matches!(self.act, Act::Open) || self.before == Before::Half {
+            return None;
+        }
+        let heroes = build(conf);
+        if self.before == Before::Tried {
+            tried(conf, &heroes);
+        }
+        let run = |pool: &mut Option<MemoryPoolMgr>| self.run(pool, conf);
+        Some((self.warm(conf), run))
+    }
+
     /// Starts a child that stops before the step.
     fn child(&self, conf: &ProcessConf, tally: &Tally) -> Child {
         Child::start(|| {

@@ -15,6 +15,8 @@ pub mod calls;
 pub mod changing;
 pub mod content;
 pub mod image;
+#[cfg(target_arch = "x86_64")]
+pub mod imaging;
 pub mod journal;
 pub mod judge;
 pub mod keys;

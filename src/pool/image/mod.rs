@@ -11,5 +11,5 @@
 mod base_copy;
 mod taking;
 
-pub use taking::{Budget, ImagePiece};
 pub(crate) use taking::Taking;
+pub use taking::{Budget, ImagePiece};

@@ -49,15 +49,17 @@ struct Current {
 const STRIDE: usize = 16;
 
 impl MemoryPoolMgr {
-    /// Begins an image of this moment. With `only_changed` it has the pages that changed since the
-    /// last image that was kept; then there must be one, else it has all.
+    /// Begins an image of this moment; returns whether it has all pages.
+    ///
+    /// With `only_changed` it has the pages that changed since the last image that was kept, if that
+    /// one tracks, and else all.
     ///
     /// If `tracks`, the next image can be one of changed pages. Then writes pay for it until
     /// [`image_abandon`](Self::image_abandon) or the end of an image that does not track.
     ///
     /// An image that is still being taken is dropped.
     #[doc(hidden)]
-    pub fn image_begin(&mut self, only_changed: bool, tracks: bool) {
+    pub fn image_begin(&mut self, only_changed: bool, tracks: bool) -> bool {
         self.image_drop();
         let MemoryPoolMgr { types, space, base, .. } = self;
         let blocks = || space.regions();
@@ -74,6 +76,7 @@ impl MemoryPoolMgr {
         let barrier = Arc::clone(&taking.barrier);
         types.for_each_mut(|state| state.watch(&barrier));
         space.watch(Some(barrier));
+        !only_changed
     }
 
     /// Gives `take` some of the image; returns whether it has all.

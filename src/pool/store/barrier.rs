@@ -176,11 +176,7 @@ impl Barrier {
         let used = vec![0; blocks.len()];
         let kept = Kept { at: vec![0; first], ..Kept::default() };
         let state = State { needed: none(), changed: none(), used, kept, ..State::default() };
-        Barrier {
-            blocks,
-            watched: (0..words).map(|_| Word::new(0)).collect(),
-            state: Mutex::new(state),
-        }
+        Barrier { blocks, watched: (0..words).map(|_| Word::new(0)).collect(), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -286,7 +282,8 @@ impl Barrier {
         let mut left = pages;
         while left > 0 {
             let Some(page) = state.needed.next(state.next) else { return Ok(true) };
-            let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
+            let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page))
+            else {
                 return Ok(true);
             };
             let mut count = 1;

@@ -379,8 +379,8 @@ impl Space {
         let number = self.header.nextents.load();
         let rec = self.table.at(number as usize).ok_or(NoSpace::Table)?;
         let (block_number, region, offset) = self.room(owner.align, bytes).ok_or(NoSpace::Blocks)?;
-        populate(&region, offset, bytes)?;
         self.before(&region, offset, bytes, Mutant::UnwatchedGrow);
+        populate(&region, offset, bytes)?;
         if planted(Mutant::GrowCountsFirst) {
             Commit::Extent.store(&self.header.nextents, number + 1);
         }

@@ -1,0 +1,17 @@
+//! An image is the pool at the moment when it began, whatever one operation of the program changes
+//! before the image is complete. Every operation of the crash tests runs once; a debug build runs
+//! every fourth.
+
+#[cfg(target_arch = "x86_64")]
+mod harness;
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn an_image_does_not_see_the_operation_that_runs_while_it_is_taken() {
+    let mut tally = harness::run::Tally::default();
+    let one_of = if cfg!(debug_assertions) { 4 } else { 1 };
+    let number = std::cell::Cell::new(0);
+    harness::imaging::images(&mut tally, |_| number.replace(number.get() + 1) % one_of == 0);
+    assert!(tally.points > 80 / one_of, "{} operations", tally.points);
+    assert_eq!(tally.violations, 0, "{}", tally.first.unwrap_or_default());
+}
