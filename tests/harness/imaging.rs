@@ -124,9 +124,11 @@ fn during_scenario(scenario: &Scenario, keys: &Keys, tally: &mut Tally) -> Optio
     Some(result)
 }
 
+/// Takes an image of a pool under these keys, and compares it.
+type Test = fn(&Keys, &mut Tally) -> Result<(), String>;
+
 /// The scenarios that only images have.
-pub const MORE: &[(&str, fn(&Keys, &mut Tally) -> Result<(), String>)] =
-    &[("add_type of types that a dead owner used", adds_types)];
+const MORE: &[(&str, Test)] = &[("add_type of types that a dead owner used", adds_types)];
 
 /// A type that is added while an image is taken is recovered first, then changed.
 fn adds_types(keys: &Keys, tally: &mut Tally) -> Result<(), String> {

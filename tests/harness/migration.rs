@@ -128,6 +128,9 @@ enum Act {
     Grow,
 }
 
+/// Does the step.
+pub type Run<'a> = Box<dyn FnOnce(&mut Option<MemoryPoolMgr>) + 'a>;
+
 /// A step of a migration.
 pub struct Step {
     pub name: &'static str,
@@ -211,10 +214,7 @@ impl Step {
 
     /// Prepares a step in this process; returns the open pool and what does the step. `None` if the
     /// step begins with a kill or an open.
-    pub fn without_kill<'a>(
-        &'a self,
-        conf: &'a ProcessConf,
-    ) -> Option<(Option<MemoryPoolMgr>, impl FnOnce(&mut Option<MemoryPoolMgr>) + 'a)> {
+    pub fn without_kill<'a>(&'a self, conf: &'a ProcessConf) -> Option<(Option<MemoryPoolMgr>, Run<'a>)> {
         if matches!(self.act, Act::Open) || self.before == Before::Half {
             return None;
         }
@@ -222,8 +222,7 @@ impl Step {
         if self.before == Before::Tried {
             tried(conf, &heroes);
         }
-        let run = |pool: &mut Option<MemoryPoolMgr>| self.run(pool, conf);
-        Some((self.warm(conf), run))
+        Some((self.warm(conf), Box::new(|pool| self.run(pool, conf))))
     }
 
     /// Starts a child that stops before the step.

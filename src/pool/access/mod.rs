@@ -2,6 +2,7 @@
 //! views, writes notes, and handles torn objects and objects in quarantine.
 
 pub(crate) mod children;
+mod images;
 pub(crate) mod iter;
 pub(crate) mod many;
 pub(crate) mod notes;

@@ -2,11 +2,7 @@
 //!
 //! The image is physical: the bytes of base and blocks as they were when it began. So whoever resumes
 //! it finds the pool as if its owner had been killed at that moment, between two operations.
-//!
-//! | part | taken |
-//! |---|---|
-//! | the base | copied when the image begins |
-//! | the blocks, up to the end of their extents | page by page in steps; what changes first is kept by the barrier (`store/barrier.rs`) |
+//! `docs/snapshots.md` has what is copied when.
 
 mod base_copy;
 mod taking;

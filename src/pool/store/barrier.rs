@@ -89,10 +89,6 @@ impl Bits {
         self.0.iter_mut().zip(&other.0).for_each(|(all, more)| *all |= more);
     }
 
-    fn count(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
     /// Returns the first page of the set from `page` on.
     fn next(&self, page: usize) -> Option<usize> {
         let first = *self.0.get(page / 64)? & u64::MAX << (page % 64);
@@ -236,13 +232,13 @@ impl Barrier {
     }
 
     /// Begins an image of all pages in use, or, with `only_changed`, of those that changed since the
-    /// last one. `used` tells the bytes in use of a block. Returns the number of pages.
+    /// last one. `used` tells the bytes in use of a block. Returns these pages.
     ///
     /// From here on all pages in use are watched. If `tracks`, a page stays watched after it was
     /// given, so that a later image can leave it out.
     ///
     /// The caller borrows the pool exclusively.
-    pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> usize {
+    pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> Changed {
         let mut state = self.state();
         let mut all = Bits::none(self.watched.len());
         let mut fresh = all.clone();
@@ -261,12 +257,12 @@ impl Barrier {
             fresh.add(&state.changed);
             needed = fresh;
         }
-        let count = needed.count();
+        let has = Changed(needed.clone());
         let changed = Bits::none(self.watched.len());
         state.kept.clear();
         *state =
             State { needed, changed, used: counts, tracks, kept: std::mem::take(&mut state.kept), next: 0 };
-        count
+        has
     }
 
     /// Gives about `pages` pages of the image to `take`; returns whether all were given.
@@ -319,14 +315,9 @@ impl Barrier {
         state.kept.clear();
     }
 
-    /// Returns the pages of the image that has just begun, for [`abandon`](Self::abandon).
-    pub(crate) fn needed(&self) -> Changed {
-        Changed(self.state().needed.clone())
-    }
-
-    /// Returns the number of pages whose old bytes are kept.
-    pub(crate) fn kept(&self) -> usize {
-        self.state().kept.len()
+    /// Returns the old bytes that are kept.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        (self.state().kept.len() * PAGE) as u64
     }
 
     /// Returns whether the page of an address is watched.

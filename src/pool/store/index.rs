@@ -49,7 +49,8 @@ pub(crate) struct Index {
     mask: Cell<u64>,
     /// Number of objects from which on the table grows; 0 while it doubles.
     grows_at: Cell<u64>,
-    /// The same, or 0 while pages are watched: from which on an entry needs preparation.
+    /// Number of objects from which on an entry needs preparation: `grows_at`, or 0 while pages are
+    /// watched.
     prepares_at: Cell<u64>,
     /// The write barrier of an image, if pages are watched.
     barrier: Option<Arc<Barrier>>,

@@ -58,7 +58,8 @@ pub(crate) struct Slots {
     table: Table<ExtentRec>,
     /// The first handle past the existing slots: their number, shifted.
     limit: u64,
-    /// The same for slots that may change without a word to the barrier: 0 while there is one.
+    /// The first handle past the slots that may change without a word to the barrier: `limit`, or 0
+    /// while there is a barrier.
     limit_to_write: u64,
     /// Shift from a handle to its extent.
     extent_shift: u32,
