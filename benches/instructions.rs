@@ -6,13 +6,15 @@
 //! but not judged. `-- --json` prints a new file. The bench needs valgrind.
 //!
 //! Guards and transactions over several objects are shown, but not judged. They pay for the
-//! evidence that a panic leaves, and for a log that holds each object once.
+//! evidence that a panic leaves, and for a log that holds each object once. Neither is a message: how
+//! often its clock asks the kernel depends on the time that callgrind takes.
 //!
 //! Each operation runs in two processes, with and without its rounds. The difference is the
 //! operation and the loop around it.
 
 use bytemuck::{Pod, Zeroable};
-use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::conf::{BackendKind, ProcessConf, QueueConf, QueueKind};
+use hotpool::queue::{Receiver, Sender};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
+/// Key of the queue.
+const QUEUE: Key = Key(0x7a10_0002);
 const ROUNDS: u64 = 20_000;
 const OBJECTS: u64 = 1000;
 /// Number of rounds of an iteration; each visits all objects.
@@ -47,10 +51,15 @@ fn keyed(word: u64) -> Keyed {
     Keyed { words: [word; 8] }
 }
 
+/// A message.
+type Words = [u64; 8];
+
 /// A pool with a thousand objects of each type.
 struct Bench {
     pool: MemoryPoolMgr,
     ids: Vec<Id<Plain>>,
+    /// Both ends of a channel; only for the operation that uses them.
+    queue: Option<(Sender<Words>, Receiver<Words>)>,
 }
 
 impl Bench {
@@ -65,7 +74,16 @@ impl Bench {
             pool.alloc_keyed(key, keyed(key)).unwrap();
         }
         pool.ready().unwrap();
-        Bench { pool, ids }
+        Bench { pool, ids, queue: None }
+    }
+
+    /// Opens both ends of a channel.
+    fn open_queue(&mut self) {
+        let bytes = Bytes(size_of::<Words>() as u64);
+        let mut conf = QueueConf::new("count", QUEUE, QueueKind::Channel, 64, bytes);
+        (conf.writers, conf.readers) = (vec!["count".into()], vec!["count".into()]);
+        let ends = (Sender::open(&conf, "count").unwrap(), Receiver::open(&conf, "count").unwrap());
+        self.queue = Some(ends);
     }
 
     fn id(&self, round: u64) -> Id<Plain> {
@@ -76,7 +94,7 @@ impl Bench {
 type Op = (&'static str, u64, fn(&mut Bench, u64));
 
 /// All operations: the name, the number of operations in a round, and the round.
-const OPS: [Op; 12] = [
+const OPS: [Op; 13] = [
     ("get", 1, |bench, round| {
         black_box(bench.pool.get(bench.id(round)).unwrap().words[3]);
     }),
@@ -126,9 +144,17 @@ const OPS: [Op; 12] = [
         }
     }),
     ("for_each", OBJECTS, |bench, _| bench.pool.for_each::<Plain>(|_, object| object.words[3] += 1)),
+    (SEND_RECV, 1, |bench, round| {
+        let (tx, rx) = bench.queue.as_mut().unwrap();
+        tx.send(&[black_box(round); 8]).unwrap();
+        black_box(rx.try_recv().unwrap().value[3]);
+    }),
 ];
 
-const NOT_JUDGED: [&str; 3] = ["get_mut", "get_mut_by_key", "tx_of_two"];
+/// One message through a channel with one writer and one reader, both in this process.
+const SEND_RECV: &str = "send_recv";
+
+const NOT_JUDGED: [&str; 4] = ["get_mut", "get_mut_by_key", "tx_of_two", SEND_RECV];
 
 fn rounds_of(op: &Op) -> u64 {
     if op.1 == 1 { ROUNDS } else { WALKS }
@@ -138,10 +164,18 @@ fn rounds_of(op: &Op) -> u64 {
 fn child(name: &str, rounds: u64) {
     let op = OPS.iter().find(|op| op.0 == name).expect("the operation is in the table");
     let mut bench = Bench::new();
+    let needs_queue = name == SEND_RECV;
+    if needs_queue {
+        bench.open_queue();
+    }
     for round in 0..rounds {
         op.2(&mut bench, round);
     }
     bench.pool.destroy().unwrap();
+    if needs_queue {
+        bench.queue = None;
+        hotpool::sync::remove(QUEUE).unwrap();
+    }
 }
 
 /// Returns the instructions of a whole process with this many rounds, as callgrind sums them up.

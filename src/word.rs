@@ -166,3 +166,59 @@ pub(crate) fn read_before() {
 pub(crate) fn write_after() {
     fence(Ordering::Release);
 }
+
+/// Between a store and the read of a word that another process writes before it reads the stored one:
+/// at least one of the two processes sees the store of the other.
+#[inline(always)]
+pub(crate) fn look_after_store() {
+    fence(Ordering::SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a round, each in a line of its own.
+    #[repr(align(64))]
+    struct Line(Shared);
+
+    /// Waits until the other thread has reached the round, too.
+    fn meet(mine: &Line, other: &Line, round: u64) {
+        mine.0.swap(round);
+        while other.0.load() < round {
+            std::thread::yield_now();
+        }
+    }
+
+    /// A writer stores and looks whether the reader sleeps; the reader says that it sleeps and looks
+    /// for the store. If neither saw the other, the reader would sleep although a message is there.
+    #[test]
+    fn a_writer_and_a_reader_do_not_miss_each_other() {
+        let rounds = if cfg!(miri) { 20 } else { 10_000 };
+        let [entry, bell, first, second] = std::array::from_fn(|_| Line(Shared(AtomicU64::new(0))));
+        let missed = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut answers = Vec::new();
+                for round in 1..=rounds {
+                    meet(&first, &second, 2 * round);
+                    entry.0.store(round);
+                    look_after_store();
+                    answers.push(bell.0.load() == round);
+                    meet(&first, &second, 2 * round + 1);
+                }
+                answers
+            });
+            let mut answers = Vec::new();
+            for round in 1..=rounds {
+                meet(&second, &first, 2 * round);
+                bell.0.swap(round);
+                answers.push(entry.0.load() == round);
+                meet(&second, &first, 2 * round + 1);
+            }
+            let writer = writer.join().unwrap_or_default();
+            assert_eq!(writer.len(), answers.len());
+            writer.iter().zip(&answers).filter(|(saw, seen)| !**saw && !**seen).count()
+        });
+        assert_eq!(missed, 0, "of {rounds}");
+    }
+}

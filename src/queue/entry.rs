@@ -69,7 +69,7 @@ impl Ring {
     /// Returns the word of the entry of a message, and the lap in which the message lies there.
     #[inline(always)]
     pub(super) fn word_of(&self, number: u64) -> Result<(Packed, u64), RecvError> {
-        let (place, lap) = self.shape.place(number);
+        let (place, lap) = self.order.place(number);
         Ok((Packed(self.place(place).ok_or(Broken::NoPlace)?.load()), lap))
     }
 
@@ -111,7 +111,7 @@ impl Ring {
     #[inline(always)]
     pub(super) fn replaced(&self, number: u64, found: &Found) -> Result<Option<Gone>, RecvError> {
         // No writer overtakes a reader there.
-        if self.policy.is_lossless() {
+        if self.policy.is_lossless {
             return Ok(None);
         }
         read_before();

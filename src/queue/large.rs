@@ -89,7 +89,7 @@ impl<T: Payload + ?Sized> Sender<T> {
 
     /// Releases the bytes of the oldest message that has some.
     fn release_oldest(&mut self, oldest: u64) {
-        if !self.ring.policy.is_lossless() && !planted(Slip::VoidLast) {
+        if !self.ring.policy.is_lossless && !planted(Slip::VoidLast) {
             self.void(oldest.saturating_add(1));
         }
         self.area.release_oldest();
@@ -158,12 +158,12 @@ impl<T: Payload + ?Sized> Sender<T> {
         if !is_mine || word.load() != found.0 {
             return Ok(None);
         }
-        if number >= limits::MAX_MESSAGES || ring.shape.place(number) != (place, found.number()) {
+        if number >= limits::MAX_MESSAGES || ring.order.place(number) != (place, found.number()) {
             return Err(Broken::MessageNumber);
         }
         let is_over = match () {
             () if ring.policy.is_work => ring.is_finished(number),
-            () if ring.policy.is_lossless() => number < ring.passed(),
+            () if ring.policy.is_lossless => number < ring.passed(),
             () => ring.is_void(number, writer)?,
         };
         Ok((!is_over).then(|| (number, Extent::new(at, length))))
@@ -179,7 +179,7 @@ impl super::ring::Ring {
 
     /// Returns whether a consumer of a work queue has finished a message.
     fn is_finished(&self, number: u64) -> bool {
-        let (place, lap) = self.shape.place(number);
+        let (place, lap) = self.order.place(number);
         let Some(claim) = self.claim(place).map(|claim| Packed(claim.load())) else { return false };
         claim == ClaimState::DONE.in_lap(lap) || claim.number() > lap
     }

@@ -136,7 +136,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// The queue does not lend memory; otherwise as for `try_recv`.
     pub fn try_recv_ref(&mut self) -> Result<View<'_>, RecvError> {
-        if !self.ring.policy.is_lossless() {
+        if !self.ring.policy.is_lossless {
             return Err(RecvError::Lossy);
         }
         self.is_plain()?;
@@ -153,7 +153,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// The queue does not lend memory; otherwise as for `recv`.
     pub fn recv_ref(&mut self) -> Result<View<'_>, RecvError> {
-        if !self.ring.policy.is_lossless() {
+        if !self.ring.policy.is_lossless {
             return Err(RecvError::Lossy);
         }
         self.wait(None)?;
@@ -304,7 +304,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
             Gone::Bytes => return self.lost_bytes(),
         };
         let capacity = self.ring.shape.capacity;
-        let (_, lap) = self.ring.shape.place(self.at);
+        let (_, lap) = self.ring.order.place(self.at);
         if word.number() <= lap {
             return Broken::EarlierLap.into();
         }

@@ -190,22 +190,46 @@ impl Shape {
     }
 
     /// Returns the entry of a message, and the lap in which it lies there.
-    ///
-    /// A line holds eight entries. Consecutive messages take entries of different lines, so that a
-    /// writer does not take the line away in which the reader looks at the message before. That
-    /// needs a capacity of which eight is a factor.
+    #[inline(always)]
+    pub(super) fn place(&self, number: u64) -> (usize, u64) {
+        Places::of(self.capacity).place(number)
+    }
+}
+
+/// Where the messages of a queue lie, from its capacity.
+///
+/// A line holds eight entries. Consecutive messages take entries of different lines, so that a
+/// writer does not take the line away in which the reader looks at the message before. That
+/// needs a capacity of which eight is a factor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    capacity: u64,
+    /// The binary logarithm of the capacity, if it has one: shifts take a tenth of the time of
+    /// divisions.
+    shift: Option<u32>,
+    /// Such a capacity: the number of lines less one, and the binary logarithm of their number.
+    line_mask: u64,
+    line_shift: u32,
+}
+
+impl Places {
+    pub(super) fn of(capacity: u64) -> Self {
+        let shift = capacity.is_power_of_two().then(|| capacity.trailing_zeros());
+        // A capacity below eight is less than a line, and its entries are in the order of the messages.
+        let lines = (capacity / ENTRIES).max(1);
+        Places { capacity, shift, line_mask: lines - 1, line_shift: lines.trailing_zeros() }
+    }
+
+    /// Returns the entry of a message, and the lap in which it lies there.
     #[inline(always)]
     pub(super) fn place(&self, number: u64) -> (usize, u64) {
         let capacity = self.capacity;
-        let lines = capacity / ENTRIES;
-        // Shifts take a tenth of the time of divisions.
-        if capacity.is_power_of_two() {
-            let (at, lap) = (number & (capacity - 1), number >> capacity.trailing_zeros());
-            let place =
-                if lines == 0 { at } else { (at & (lines - 1)) * ENTRIES + (at >> lines.trailing_zeros()) };
-            return (place as usize, lap + 1);
+        if let Some(shift) = self.shift {
+            let at = number & (capacity - 1);
+            let place = (at & self.line_mask) * ENTRIES + (at >> self.line_shift);
+            return (place as usize, (number >> shift) + 1);
         }
-        let (at, lap) = (number % capacity, number / capacity);
+        let (at, lap, lines) = (number % capacity, number / capacity, capacity / ENTRIES);
         let place = if capacity.is_multiple_of(ENTRIES) { at % lines * ENTRIES + at / lines } else { at };
         (place as usize, lap + 1)
     }

@@ -2,7 +2,7 @@
 
 use super::area::Extent;
 use super::payload::{Payload, Span, fetch_to_write};
-use super::record::{ChunkHead, Control, NONE, Packed, ReaderRec, Shape, WriterRec};
+use super::record::{ChunkHead, Control, NONE, Packed, Places, ReaderRec, Shape, WriterRec};
 use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
 use crate::layout::Broken;
 use crate::limits;
@@ -24,6 +24,11 @@ pub(super) struct Ring {
     chunks_at: u64,
     /// Offset of the first payload area in the segment.
     payload_at: u64,
+    /// Number of chunks, and the bytes of each.
+    chunks: u64,
+    stride: u64,
+    /// Where messages lie among the entries.
+    pub(super) order: Places,
     pub(super) shape: Shape,
     pub(super) policy: Policy,
     /// Dropped last: it keeps the memory mapped.
@@ -36,25 +41,19 @@ pub(super) struct Policy {
     pub(super) gates: bool,
     /// Each message goes to one reader, and writers wait until that one has finished it.
     pub(super) is_work: bool,
+    /// No writer ever overwrites a message that a reader may still read, not even a reader that was
+    /// dead for a while.
+    pub(super) is_lossless: bool,
     pub(super) on_dead: OnDead,
     pub(super) on_slow: OnSlow,
 }
 
 impl Policy {
     fn of(conf: &QueueConf) -> Self {
-        Policy {
-            gates: conf.kind == QueueKind::Channel,
-            is_work: conf.kind == QueueKind::Work,
-            on_dead: conf.on_dead,
-            on_slow: conf.on_slow,
-        }
-    }
-
-    /// Returns whether no writer ever overwrites a message that a reader may still read, not even a
-    /// reader that was dead for a while.
-    pub(super) fn is_lossless(&self) -> bool {
-        let waits = self.gates && self.on_slow == OnSlow::Block && self.on_dead == OnDead::Hold;
-        waits || self.is_work
+        let (gates, is_work) = (conf.kind == QueueKind::Channel, conf.kind == QueueKind::Work);
+        let waits = gates && conf.on_slow == OnSlow::Block && conf.on_dead == OnDead::Hold;
+        let (on_dead, on_slow) = (conf.on_dead, conf.on_slow);
+        Policy { gates, is_work, is_lossless: waits || is_work, on_dead, on_slow }
     }
 
     /// Returns the policy in the form of the segment head.
@@ -164,6 +163,9 @@ impl Ring {
             claims: site.table(shape.claims_at(), shape.claims())?,
             chunks_at: site.body + shape.chunks_at(),
             payload_at: site.body + shape.payload_at(),
+            chunks: shape.chunks(),
+            stride: shape.stride(),
+            order: Places::of(shape.capacity),
             shape,
             policy: Policy::of(conf),
             site,
@@ -224,7 +226,7 @@ impl Ring {
     /// Returns the bytes from an offset of the segment on, where a message lies.
     #[inline(always)]
     pub(super) fn span(&self, at: u64) -> Span {
-        Span::new(self.region(), at, self.policy.is_lossless())
+        Span::new(self.region(), at, self.policy.is_lossless)
     }
 
     /// Returns the offset of the bytes of a chunk.
@@ -253,10 +255,10 @@ impl Ring {
 
     #[inline(always)]
     fn chunk_at(&self, chunk: u64) -> Result<u64, OutOfBounds> {
-        if chunk >= self.shape.chunks() {
+        if chunk >= self.chunks {
             return Err(OutOfBounds);
         }
-        Ok(self.chunks_at + chunk * self.shape.stride())
+        Ok(self.chunks_at + chunk * self.stride)
     }
 
     fn region(&self) -> Region {
@@ -274,7 +276,7 @@ impl Ring {
             return Ok(());
         }
         read_before();
-        let (place, _) = self.shape.place(number);
+        let (place, _) = self.order.place(number);
         if self.place(place).is_none_or(|word| word.load() != found.0) {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use crate::sync::slips::{Slip, planted};
 use crate::sync::{FOR_A_LOCK, OpenError, Patience, Role, ring};
 use crate::sys;
 use crate::sys::clock::WallClock;
-use crate::word::write_after;
+use crate::word::{look_after_store, write_after};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         let rec = self.ring.writers.get(self.me).ok_or(Broken::NoWriter)?;
         let work = Packed(rec.work.load());
         if work.number() != NONE && !planted(Slip::TakeUnasked) {
-            let (place, lap) = self.ring.shape.place(work.number());
+            let (place, lap) = self.ring.order.place(work.number());
             let found = Packed(self.ring.place(place).ok_or(Broken::NoPlace)?.load());
             if found == Packed::new(lap, work.chunk()) {
                 let head = self.ring.head(work.chunk()).map_err(|OutOfBounds| Broken::NoChunk)?;
@@ -142,13 +142,23 @@ impl<T: Payload + ?Sized> Sender<T> {
             match self.try_send_in(message, false) {
                 Ok(_) => sent += 1,
                 Err(error) => {
-                    ring(&self.ring.control.bell);
+                    self.wake_readers();
                     return (sent, Some(error));
                 }
             }
         }
-        ring(&self.ring.control.bell);
+        self.wake_readers();
         (sent, None)
+    }
+
+    /// Wakes the readers that sleep, after messages were published.
+    #[inline(always)]
+    fn wake_readers(&self) {
+        // The compare-and-swap of one of several writers is a fence in itself.
+        if self.ring.has_one_writer() {
+            look_after_store();
+        }
+        ring(&self.ring.control.bell);
     }
 
     pub(super) fn check_length(&self, length: u64) -> Result<u64, SendError> {
@@ -241,7 +251,7 @@ impl<T: Payload + ?Sized> Sender<T> {
             if number >= limits::MAX_MESSAGES {
                 return Err(SendError::Exhausted);
             }
-            let (place, lap) = self.ring.shape.place(number);
+            let (place, lap) = self.ring.order.place(number);
             let word = self.ring.place(place).ok_or(Broken::NoPlace)?;
             let found = Packed(word.load());
             if found.number() == lap {
@@ -263,20 +273,25 @@ impl<T: Payload + ?Sized> Sender<T> {
                 let before = number - self.ring.shape.capacity;
                 self.ring.finish(before, found, self.me)?;
             }
-            if self.commit_as(number, length, found)? {
+            if self.commit_as(number, (place, lap), length, found)? {
                 if wakes {
-                    ring(&self.ring.control.bell);
+                    self.wake_readers();
                 }
                 return Ok(number);
             }
         }
     }
 
-    /// Publishes the private chunk as `number`, instead of the message `found`; returns `false` if
-    /// another writer was faster.
+    /// Publishes the private chunk as `number` in its entry and lap, instead of the message `found`;
+    /// returns `false` if another writer was faster.
     #[inline(always)]
-    fn commit_as(&mut self, number: u64, length: u64, found: Packed) -> Result<bool, SendError> {
-        let (place, lap) = self.ring.shape.place(number);
+    fn commit_as(
+        &mut self,
+        number: u64,
+        (place, lap): (usize, u64),
+        length: u64,
+        found: Packed,
+    ) -> Result<bool, SendError> {
         let word = self.ring.place(place).ok_or(Broken::NoPlace)?;
         let rec = self.ring.writers.get(self.me).ok_or(Broken::NoWriter)?;
         let head = self.ring.head(self.chunk).map_err(no_chunk)?;
@@ -295,7 +310,12 @@ impl<T: Payload + ?Sized> Sender<T> {
         if !planted(Slip::NameNoWork) {
             rec.work.store(work.0);
         }
-        if !early && word.replace(found.0, target).is_err() {
+        if self.ring.has_one_writer() {
+            // No other process stores in an entry.
+            if !early {
+                word.store(target);
+            }
+        } else if !early && word.replace(found.0, target).is_err() {
             return Ok(false);
         }
         if planted(Slip::NameNoWork) {
@@ -361,7 +381,7 @@ impl<T: Payload + ?Sized> Sender<T> {
 
     /// Checks whether a consumer has finished the message that `number` overwrites.
     fn make_room_for_work(&mut self, number: u64) -> Result<(), SendError> {
-        let (place, lap) = self.ring.shape.place(number);
+        let (place, lap) = self.ring.order.place(number);
         let claim = Packed(self.ring.claim(place).ok_or(Broken::NoPlace)?.load());
         if lap != 1 && claim != ClaimState::DONE.in_lap(lap - 1) {
             return Err(SendError::Full);
@@ -442,7 +462,7 @@ impl<T: Payload + ?Sized> Sender<T> {
         if T::most_bytes().is_some_and(|exact| exact != length) {
             return Err(SendError::TooLong { found: length, max: T::most_bytes().unwrap_or(0) });
         }
-        if !self.ring.policy.is_lossless() {
+        if !self.ring.policy.is_lossless {
             return Err(SendError::Lossy);
         }
         Ok(length)

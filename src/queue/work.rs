@@ -177,7 +177,7 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
     /// Returns the claim of a message, its value, and the lap of the message.
     #[inline]
     fn claim_of(&self, number: u64) -> Result<(&Shared, Packed, u64), RecvError> {
-        let (place, lap) = self.ring.shape.place(number);
+        let (place, lap) = self.ring.order.place(number);
         let claim = self.ring.claim(place).ok_or(Broken::NoClaim)?;
         Ok((claim, Packed(claim.load()), lap))
     }
@@ -259,7 +259,7 @@ impl<T: Payload + ?Sized> WorkQueue<T> {
     /// Tries to get a message whose claim is `found`.
     #[inline]
     fn try_claim(&self, number: u64, claim: &Shared, found: Packed) -> Result<bool, RecvError> {
-        let (_, lap) = self.ring.shape.place(number);
+        let (_, lap) = self.ring.order.place(number);
         let (rec, mine) = (self.rec()?, ClaimState::of(self.me).in_lap(lap));
         if planted(Slip::ClaimUnnamed) {
             let is_mine = claim.replace(found.0, mine.0).is_ok();

@@ -5,6 +5,7 @@ use hotpool::ConfMgr;
 use hotpool::conf::QueueConf;
 use hotpool::queue::{Receiver, Sender, WorkQueue};
 use hotpool::units::Key;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Returns the key of a queue and an ini that declares it.
 fn ini_with(bench: &Bench, name: &str, kind: &str) -> (String, String) {
@@ -262,6 +263,43 @@ fn doctor_says_which_readers_of_a_queue_are_dead_with_messages_to_read() {
     let _worker: WorkQueue<[u8]> = WorkQueue::open(&four.queue("work"), "world").unwrap();
     four.doctor("channel", &[PARTS, AGREES, SERVED]);
     four.doctor("work", &[PARTS, AGREES, SERVED]);
+}
+
+/// Bytes of a queue segment for two members and no schema, before its entries: head, members, control, and
+/// the records of one writer and one reader.
+const BEFORE_ENTRIES: usize = 128 + 2 * 64 + 192 + 64 + 64;
+
+/// Stores in a word of the segment under a key; returns what was there.
+fn poke(key: Key, offset: usize, value: u64) -> u64 {
+    // SAFETY: integers only.
+    let shmid = unsafe { libc::shmget(key.raw(), 0, 0) };
+    // SAFETY: the kernel chooses a free address.
+    let base = unsafe { libc::shmat(shmid, std::ptr::null(), 0) };
+    assert_ne!(base.addr(), usize::MAX, "{}", std::io::Error::last_os_error());
+    // SAFETY: the offset lies in the segment.
+    let word = unsafe { base.byte_add(offset) };
+    // SAFETY: as above, and a multiple of the size of a word; it is only used as an atomic.
+    let word = unsafe { &*word.cast::<AtomicU64>() };
+    let before = word.swap(value, Ordering::SeqCst);
+    // SAFETY: mapped above, and not used any more.
+    unsafe { libc::shmdt(base) };
+    before
+}
+
+#[test]
+fn doctor_says_what_is_damaged_in_a_queue() {
+    let four = Four::new("");
+    let queue = four.queue("channel");
+    drop(Sender::<[u8]>::open(&queue, "zone").unwrap());
+    four.doctor("channel", &[PARTS, AGREES, SERVED]);
+
+    // The entry of the second message names a chunk that does not exist.
+    let before = poke(queue.key, BEFORE_ENTRIES + 8, 0xffff);
+    let damage = ("queue-damage", "error", "place 1 names chunk 65535, of 5");
+    four.doctor("channel", &[PARTS, AGREES, damage, SERVED]);
+
+    poke(queue.key, BEFORE_ENTRIES + 8, before);
+    four.doctor("channel", &[PARTS, AGREES, SERVED]);
 }
 
 #[test]
