@@ -4,6 +4,7 @@
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::Severity;
 use hotpool::object::FixedDuration;
+use hotpool::pool::Tx;
 use hotpool::units::{Bytes, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolObject, Ref, TxError};
 use proptest::prelude::*;
@@ -324,6 +325,30 @@ struct Short {
 struct Long {
     #[pool(time)]
     age: FixedDuration,
+}
+
+#[test]
+fn a_transaction_finds_what_is_due_by_its_own_changes() {
+    let conf = conf();
+    let mut pool = open(&conf);
+    let [a, b, c] =
+        [10, 20, 30].map(|until| pool.alloc(Item { number: 0, owner: Ref::none(), until }).unwrap());
+    for commits in [false, true] {
+        let mut d = None;
+        let done = pool.tx(|tx| {
+            let due = |tx: &Tx<'_>| tx.due::<Item>(20).map(|(id, _)| id).collect::<Vec<_>>();
+            assert_eq!(due(tx), [a, b]);
+            tx.get_mut(c)?.until = 5;
+            tx.free(a)?;
+            let new = *d.insert(tx.alloc(Item { number: 0, owner: Ref::none(), until: 15 })?);
+            assert_eq!(due(tx), [c, new, b]);
+            if commits { Ok(()) } else { Err(TxError::Stale(a.handle())) }
+        });
+        assert_eq!(done.is_ok(), commits);
+        let due: Vec<_> = pool.due::<Item>(20).map(|(id, _)| id).collect();
+        assert_eq!(due, if commits { vec![c, d.unwrap(), b] } else { vec![a, b] });
+    }
+    pool.destroy().unwrap();
 }
 
 #[test]

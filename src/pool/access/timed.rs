@@ -2,6 +2,7 @@
 
 use crate::object::{GameTime, Id, Moment, PoolObject, Timed};
 use crate::pool::access::view::View;
+use crate::pool::change::tx::Tx;
 use crate::pool::manager::MemoryPoolMgr;
 use crate::pool::store::typed::Typed;
 use std::fmt;
@@ -119,6 +120,16 @@ impl<'a, T: Timed> View<'a, T> {
     /// Iterates over the objects whose time is at most `now`, as [`MemoryPoolMgr::due`] does.
     pub fn due(self, now: T::Time) -> Due<'a, T> {
         Due::until(self.typed, T::Time::KIND.key(now.bits()))
+    }
+}
+
+impl Tx<'_> {
+    /// Iterates over the objects of type `T` whose time is at most `now`, the earliest first, as
+    /// [`MemoryPoolMgr::due`] does.
+    ///
+    /// It sees the changes of this transaction. Objects that this transaction freed are left out.
+    pub fn due<T: Timed>(&self, now: T::Time) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.pool.due::<T>(now).filter(|(id, _)| !self.is_freed(id.handle()))
     }
 }
 
