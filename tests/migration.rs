@@ -3,7 +3,7 @@
 
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::{Severity, describe_pool, verify_pool};
-use hotpool::object::{FixedStr, FixedVec, Schema};
+use hotpool::object::{FixedStr, FixedVec, Schema, SchemaText};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolError, PoolObject};
@@ -533,6 +533,95 @@ fn every_backend_of_the_kernel_migrates_goes_back_and_gives_blocks_up() {
         drop(pool);
         let site = Site::on(backend);
         given_up_and_taken_back(site.0.clone());
+    }
+}
+
+/// Two builds with a schema text of more than 10 KiB.
+mod long {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Schema, Default, PartialEq, Debug)]
+    pub(crate) struct Leaf {
+        sunlight: u8,
+        humidity: u8,
+        nitrogen: u8,
+        pub(crate) beetles: u8,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Schema, Default, PartialEq, Debug)]
+    pub(crate) struct Twig {
+        first: Leaf,
+        second: Leaf,
+        third: Leaf,
+        fourth: Leaf,
+        fifth: Leaf,
+        sixth: Leaf,
+        seventh: Leaf,
+        pub(crate) eighth: Leaf,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Schema, Default, PartialEq, Debug)]
+    pub(crate) struct Crown {
+        north: Twig,
+        east: Twig,
+        south: Twig,
+        west: Twig,
+        pub(crate) top: Twig,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 3, name = "tree", removed = "age")]
+    pub(crate) struct Young {
+        pub(crate) crown: Crown,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 3, name = "tree")]
+    pub(crate) struct Old {
+        pub(crate) crown: Crown,
+        #[pool(default)]
+        pub(crate) age: u32,
+    }
+}
+
+#[test]
+fn the_room_of_schema_texts_does_not_run_out_however_many_builds_change_a_struct() {
+    use long::{Old, Young};
+    let conf = conf();
+    let text = SchemaText::of::<Old>().len() as u64;
+    assert!(text > 10 << 10, "{text}");
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    // A text that stays where it is.
+    pool.add_type::<v1::Item>().unwrap();
+    pool.add_type::<Young>().unwrap();
+    let mut crown = long::Crown::default();
+    crown.top.eighth.beetles = 7;
+    let id = pool.alloc(Young { crown }).unwrap();
+    pool.ready().unwrap();
+    drop(pool);
+    // 1 MiB has room for fewer.
+    let most = (1 << 20) / text;
+    for round in 0..2 * most {
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<v1::Item>().unwrap();
+        match round % 2 {
+            0 => pool
+                .add_type::<Old>()
+                .map(|()| assert_eq!(pool.get(id.handle().typed::<Old>().unwrap()).unwrap().crown, crown)),
+            _ => pool.add_type::<Young>().map(|()| assert_eq!(pool.get(id).unwrap().crown, crown)),
+        }
+        .unwrap_or_else(|error| panic!("migration {round} of {most} that fit: {error}"));
+        pool.ready().unwrap();
+        let report = pool.verify();
+        assert!(report.findings.is_empty(), "{round}: {report}");
+        pool.close().unwrap();
+        let types = describe_pool(conf.base_key, &Home::of(&conf)).unwrap().types;
+        assert!(types.iter().all(|one| one.fields.is_some()), "{round}: {types:?}");
     }
 }
 

@@ -12,8 +12,8 @@ use crate::object::{Plan, Schemas, TypeSchema};
 use crate::pool::store::base::Base;
 use crate::pool::store::index::groups_for;
 use crate::pool::store::renames::Renames;
+use crate::pool::store::schema_texts;
 use crate::pool::store::shape::{head_bytes, index_bytes, plan_groups, plan_slots, stride_bytes};
-use crate::pool::store::types::stored_schema;
 use crate::region::At;
 use crate::share::{Home, Observed};
 use crate::units::{Bytes, Key, plural};
@@ -243,7 +243,7 @@ impl Judge<'_> {
             let word = if one.keyed { "now has" } else { "no longer has" };
             return refuse(format!("an object {word} a user key: no migration adds or removes one"));
         }
-        let Some(fields) = stored_schema(self.base, &listed) else {
+        let Some(fields) = schema_texts::read(self.base, &listed) else {
             return refuse("the pool had no room for its fields, so its objects cannot be converted".into());
         };
         let renames = self.conf.map(|conf| Renames::of(conf, &one.name, &one.names()));

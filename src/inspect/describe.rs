@@ -12,7 +12,7 @@ use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
 use crate::pool::store::gaps::Gaps;
 use crate::pool::store::slot::Slot;
-use crate::pool::store::{shape, types};
+use crate::pool::store::{schema_texts, shape};
 use crate::region::Region;
 use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
 use crate::units::{Bytes, Key};
@@ -285,7 +285,7 @@ fn type_shape(base: &Base, info: &TypeInfo, sums: &Sums, lives: bool) -> TypeSha
         bytes: slot_bytes.saturating_add(index_bytes),
         groups: info.groups.load(),
         schema_bytes: info.schema_len.load(),
-        fields: types::stored_schema(base, info),
+        fields: schema_texts::read(base, info),
     }
 }
 

@@ -7,9 +7,9 @@
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::walk::{Standing, Type, Walk};
 use crate::object::{Fingerprint, Handle, StoredField};
+use crate::pool::store::schema_texts;
 use crate::pool::store::shape::slot_offset;
 use crate::pool::store::slot::Slot;
-use crate::pool::store::types::stored_schema;
 use crate::units::plural;
 use crate::word::Word;
 use std::collections::{BTreeMap, HashMap};
@@ -39,7 +39,7 @@ pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let prints: HashMap<u64, u16> =
         (1..=crate::limits::MAX_TYPE_ID).map(|id| (Fingerprint::of_ref(id), id)).collect();
     for ty in types.values() {
-        let Some(fields) = stored_schema(walk.base, &ty.info) else { continue };
+        let Some(fields) = schema_texts::read(walk.base, &ty.info) else { continue };
         let owner = ty.info.followed.load() & u64::from(u32::MAX);
         for reference in references(&fields, owner, &prints) {
             let found = dangling(ty, &reference, types);

@@ -3,7 +3,7 @@
 use crate::inspect::finding::{Place, Severity};
 use crate::inspect::walk::{Standing, Type, Walk};
 use crate::object::StoredRule;
-use crate::pool::store::types::stored_schema;
+use crate::pool::store::schema_texts;
 use crate::region::Region;
 use crate::word::Word;
 
@@ -20,7 +20,7 @@ impl Values {
     /// Reads the rule of a type.
     pub(crate) fn of(walk: &Walk<'_>, ty: &Type) -> Self {
         let (head, size) = (u64::from(ty.info.head.load()), ty.info.size.load());
-        let fields = stored_schema(walk.base, &ty.info).filter(|_| walk.pool.standing == Standing::Left);
+        let fields = schema_texts::read(walk.base, &ty.info).filter(|_| walk.pool.standing == Standing::Left);
         let rule = fields.map(|fields| StoredRule::of_object(&fields, size, ty.info.fingerprint.load()));
         Values { rule: rule.filter(|rule| !rule.is_any()).unwrap_or(StoredRule::Any), head, size }
     }

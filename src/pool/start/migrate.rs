@@ -16,6 +16,7 @@ use crate::pool::store::copy::{Convert, Unfit};
 use crate::pool::store::extents::{NoSpace, Space};
 use crate::pool::store::forms;
 use crate::pool::store::renames::Renames;
+use crate::pool::store::schema_texts;
 use crate::pool::store::slot::parked_object;
 use crate::pool::store::type_state::TypeState;
 use crate::pool::store::type_table::TypeTable;
@@ -107,6 +108,7 @@ impl Mover<'_> {
             }
         }
         forms::decide(self.base, self.space);
+        schema_texts::settle(self.base);
         self.reload()
     }
 
@@ -126,7 +128,7 @@ impl Mover<'_> {
         if old.keyed() != wanted.keyed {
             return refuse(Vec::new());
         }
-        let Some(fields) = types::stored_schema(self.base, old) else { return refuse(Vec::new()) };
+        let Some(fields) = schema_texts::read(self.base, old) else { return refuse(Vec::new()) };
         let renames = Renames::of(self.conf, wanted.name, &wanted.field_names())?;
         match Plan::of(&fields, old.size.load(), &wanted.new_type, &renames.changes()) {
             Ok(plan) => Ok(Way::Plan(plan)),

@@ -16,6 +16,7 @@ pub(crate) mod lists;
 pub(crate) mod open_words;
 pub(crate) mod probe;
 pub(crate) mod renames;
+pub(crate) mod schema_texts;
 pub(crate) mod shape;
 pub(crate) mod slot;
 pub(crate) mod slots;

@@ -5,17 +5,17 @@ use crate::conf::{Place, ProcessConf};
 use crate::layout::{FLAG_KEYED, TypeInfo, fill_text};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
-use crate::object::{SchemaText, diff};
+use crate::object::diff;
 use crate::pool::error::PoolError;
 use crate::pool::store::base::Base;
 use crate::pool::store::chains::Chains;
 use crate::pool::store::extents::Space;
 use crate::pool::store::renames::Renames;
+use crate::pool::store::schema_texts;
 use crate::pool::store::shape::{check, index_bytes, plan_groups, plan_slots};
 use crate::pool::store::wanted::Wanted;
 use crate::region::At;
 use crate::units::{Bytes, Key};
-use crate::word::padded;
 
 /// The parts of a pool that are needed to add a type.
 pub(crate) struct Setting<'a> {
@@ -152,7 +152,7 @@ fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
     if info.align.load() != wanted.align as u32 {
         found.push(format!("its alignment was {}, is {}", info.align.load(), wanted.align));
     }
-    match stored_schema(base, info) {
+    match schema_texts::read(base, info) {
         Some(old) => found.extend(
             diff(&old, info.size.load(), wanted.fields, wanted.size as u64).iter().map(ToString::to_string),
         ),
@@ -166,22 +166,6 @@ fn differences(base: &Base, wanted: &Wanted, info: &TypeInfo) -> Vec<String> {
         found.push("the fingerprint of its fields differs".into());
     }
     found
-}
-
-/// Returns the stored fields of a type, if the segment has them and they are valid.
-pub(crate) fn stored_schema(base: &Base, info: &TypeInfo) -> Option<Vec<crate::object::StoredField>> {
-    let len = u64::from(info.schema_len.load());
-    let start = base.header.geometry.schema_off.load();
-    let end = start.checked_add(base.header.geometry.schema_bytes.load())?;
-    let at = info.schema_off.load();
-    if len == 0 || len > limits::MAX_SCHEMA_BYTES || at < start || at.checked_add(len)? > end {
-        return None;
-    }
-    let words = base.region.table::<crate::word::Word>(at, len.div_ceil(8)).ok()?;
-    let mut bytes: Vec<u8> =
-        (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
-    bytes.truncate(len as usize);
-    SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Adds a new type. The store to `ntypes` commits.
@@ -237,57 +221,13 @@ pub(crate) fn describe(
     info.last_generation.fill(setting.last_generation);
     fill_text(&info.name, wanted.name);
     info.place.fill(if place == wanted.id { 0 } else { place.into() });
-    write_schema(base, wanted, &info);
+    schema_texts::write(base, wanted, &info);
     info.check.fill(info.sum());
     let counts = [&info.tally, &info.high_water, &info.retired, &info.groups, &info.hollow];
     for word in counts.into_iter().chain([&info.filling, &info.newer]) {
         word.fill(0);
     }
     Ok(info)
-}
-
-/// Returns the bytes of schema text that types in use have.
-///
-/// An interrupted `add_type` may have stored more to `schema_used`; its text is overwritten.
-fn schema_used(base: &Base) -> u64 {
-    let start = base.header.geometry.schema_off.load();
-    let forms = base
-        .listed_types()
-        .flat_map(|old| [base.next_of(&old), base.draft_of(&old), Some(old)].into_iter().flatten());
-    let ends = forms.map(|info| {
-        let end = info.schema_off.load().saturating_add(u64::from(info.schema_len.load()));
-        end.saturating_sub(start).checked_next_multiple_of(8).unwrap_or(u64::MAX)
-    });
-    ends.max().unwrap_or(0)
-}
-
-/// Stores the schema text, so that a later build can name what has changed.
-///
-/// Without room for it, the fingerprint still shows that something has changed.
-fn write_schema(base: &Base, wanted: &Wanted, info: &TypeInfo) {
-    let text = wanted.schema();
-    let used = schema_used(base);
-    let len = text.len() as u64;
-    let room = base.header.geometry.schema_bytes.load().saturating_sub(used);
-    info.schema_len.fill(0);
-    info.schema_off.fill(0);
-    if len > limits::MAX_SCHEMA_BYTES || len.next_multiple_of(8) > room {
-        log::warn!(
-            "no room for the schema text of `{}`: a later change of the type will be refused without details",
-            wanted.name
-        );
-        return;
-    }
-    let at = base.header.geometry.schema_off.load().saturating_add(used);
-    let Ok(words) = base.region.table::<crate::word::Word>(at, len.div_ceil(8)) else { return };
-    for (number, bytes) in text.as_bytes().chunks(8).enumerate() {
-        if let Some(word) = words.get(number) {
-            word.fill(padded(bytes));
-        }
-    }
-    info.schema_off.fill(at);
-    info.schema_len.fill(len as u32);
-    base.header.schema_used.store(used + len.next_multiple_of(8));
 }
 
 fn too_large(setting: &Setting<'_>, wanted: &Wanted, stride: u64) -> PoolError {
