@@ -61,8 +61,13 @@ commits! {
     TxCommitsFrees: "update, tx", "tail with bit 63";
     FreesDone: "update, tx", "tail = 0 after the frees";
     RolledBack: "update, tx", "tail = 0 after a rollback";
+    LanesBegin: "divide the log", "lanes";
+    LanesEnd: "divide the log", "lanes = 0";
+    LanesEnded: "attach", "lanes = 0";
     MarkSet: "write through a guard", "marks";
     MarkCleared: "write through a guard", "marks = 0";
+    LaneMarkSet: "write in a lane", "mark";
+    LaneMarkCleared: "write in a lane", "mark = 0";
     SuspectKept: "attach", "suspects";
     MarkTaken: "attach", "marks = 0";
     RunStarting: "attach", "run";

@@ -96,6 +96,9 @@ pub const SCHEMA_BYTES: u64 = limit(1 << 20, 4 << 10);
 /// Most objects that can be marked at once as being written.
 pub(crate) const MARKS: usize = 64;
 
+/// Lanes of a pool: threads that write side by side and of which each has a mark of its own.
+pub const LANES: usize = 32;
+
 /// Default of `UndoSize`, the room for the undo log of a transaction in bytes: a thousand small
 /// objects.
 pub const UNDO_BYTES: u64 = limit(64 << 10, 4 << 10);

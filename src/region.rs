@@ -59,6 +59,12 @@ unsafe impl<T: Record> Send for Table<T> {}
 unsafe impl<T: Record> Send for At<T> {}
 // SAFETY: as above.
 unsafe impl Send for Region {}
+// SAFETY: a shared record is only reached as `&T`, whose words are atomics.
+unsafe impl<T: Record> Sync for Table<T> {}
+// SAFETY: as above.
+unsafe impl<T: Record> Sync for At<T> {}
+// SAFETY: it is an address and a length; what is done with the memory is up to its user.
+unsafe impl Sync for Region {}
 
 /// An offset that lies outside the mapping or is not aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! docs/layout.md matches the code: each of its tables is compared with the struct, field by field.
 
 use hotpool::__internal::layout::{
-    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, NoteRec, NoteRing, PositionRec,
-    StartRec, TypeInfo,
+    BaseHeader, BlockBase, ExtentRec, Frozen, Geometry, Group, LaneHead, LaneMark, NoteRec, NoteRing,
+    PositionRec, StartRec, TypeInfo,
 };
 use std::mem::{offset_of, size_of, size_of_val};
 
@@ -31,7 +31,7 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
             max_blocks, max_extents, lanes, process, hash_seed, first_generation, spare, check),
         fields!(BaseHeader: frozen, geometry, epoch, run, owner_pid, owner_ticks, start_wall, start_boot, boot_id,
             closed_wall, ready_wall, starts_clean, starts_crashed, last_tag, ipc_namespace, moved, forms, nblocks, nextents, ntypes,
-            schema_used, game_time, floor, spare_growth, last, split, spare_op, marks, suspects, spare_lanes, quarantine, order),
+            schema_used, game_time, floor, spare_growth, last, split, spare_op, marks, suspects, lane_marks, quarantine, order),
         fields!(TypeInfo: id, flags, fingerprint, size, stride, head, align, shift, group_shift, extent_bytes, map_bytes,
             index_bytes, last_generation, schema_len, schema_off, name, place, spare_fixed, check, tally, high_water, retired,
             groups, filling, newer, followed, hollow),
@@ -41,7 +41,8 @@ fn code() -> Vec<(&'static str, usize, Vec<Field>)> {
         fields!(NoteRing: count, spare),
         fields!(NoteRec: number_tag, nanos, a, b),
         fields!(PositionRec: queue, key, reader, next),
-        fields!(LaneHead: tail, spare),
+        fields!(LaneMark: mark, spare),
+        fields!(LaneHead: tail, lanes, spare),
         fields!(Group: overflow, entries),
     ]
 }

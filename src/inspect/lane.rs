@@ -5,14 +5,30 @@ use crate::inspect::walk::{Standing, Type, Walk};
 use crate::layout::{Broken, COMMITTED, LaneHead, UndoKind, position_of};
 use crate::limits;
 use crate::object::Handle;
+use crate::pool::lane_logs;
 use crate::region::Region;
 use crate::word::Word;
 use std::collections::BTreeMap;
 
-/// Checks that the next start can roll the transaction back or finish it.
+/// Checks that the next start can roll the transaction back or finish it, and undo the updates of
+/// threads.
 pub(crate) fn check(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let g = &walk.base.header.geometry;
     let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
+    let Ok(head) = walk.base.region.at::<LaneHead>(at) else { return check_log(walk, types, at, bytes) };
+    if head.lanes.load() == 0 || walk.is_live() {
+        return check_log(walk, types, at, bytes);
+    }
+    match lane_logs::places(walk.base) {
+        Ok(places) => places.for_each(|(at, bytes)| check_log(walk, types, at, bytes)),
+        Err(broken) => {
+            let place = Place { segment: Some(walk.pool.key), offset: Some(at), ..Place::default() };
+            walk.damage(place, broken.as_str());
+        }
+    }
+}
+
+fn check_log(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>, at: u64, bytes: u64) {
     let place = Place { segment: Some(walk.pool.key), offset: Some(at), ..Place::default() };
     let head = walk.base.region.at::<LaneHead>(at).ok();
     let room = bytes.checked_sub(size_of::<LaneHead>() as u64).map(|room| room & !7);

@@ -204,12 +204,11 @@ fn block_segment(walk: &mut Walk<'_>, place: Place, region: Region, number: usiz
 /// Reports the objects that are or were being written.
 fn marks(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>) {
     let header = walk.base.header;
-    let lists = [
-        (&header.marks, "is being written"),
-        (&header.suspects, "was being written when an owner died or panicked"),
-    ];
+    let marks: Vec<u64> = header.all_marks().map(Word::load).collect();
+    let suspects: Vec<u64> = header.suspects.iter().map(Word::load).collect();
+    let lists = [(marks, "is being written"), (suspects, "was being written when an owner died or panicked")];
     for (list, state) in lists {
-        for word in list.iter().map(Word::load).filter(|word| *word != 0) {
+        for word in list.into_iter().filter(|word| *word != 0) {
             let id = (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID;
             let slot = (word >> INDEX_SHIFT) as u32;
             let ty = types.get(&id);

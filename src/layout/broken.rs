@@ -86,6 +86,7 @@ rules! {
     LogSize: "its undo log has another size than the type",
     LogSlot: "its undo log names a slot that does not exist",
     LogReader: "its undo log names a reader that does not exist",
+    LogLanes: "its undo log is divided into lanes for which it has no room",
 
     // The undo log, as `hotpool verify` finds it.
     LogCut: "the undo log is truncated",

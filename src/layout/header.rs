@@ -97,6 +97,18 @@ impl Geometry {
     }
 }
 
+/// The mark of a lane, alone in its cache line: the thread that has the lane stores it for each object.
+#[repr(C)]
+#[derive(Debug)]
+pub struct LaneMark {
+    /// The object that the thread is writing; 0 for none.
+    pub mark: Word,
+    /// Reserved, zero.
+    pub spare: [Word; 7],
+}
+
+record!(LaneMark, 64);
+
 /// The first two pages of a base segment.
 #[repr(C)]
 #[derive(Debug)]
@@ -169,8 +181,8 @@ pub struct BaseHeader {
     /// Objects that were being written when an owner died or a panic dropped their guard, until
     /// they are settled.
     pub suspects: [Word; limits::MARKS],
-    /// Reserved, zero.
-    pub spare_lanes: [Word; 256],
+    /// Objects that threads are writing side by side, a cache line for each thread.
+    pub lane_marks: [LaneMark; limits::LANES],
     /// Handles of the objects in quarantine. An entry counts only if the header of its slot agrees.
     pub quarantine: [Word; limits::MARKS],
     /// Type numbers in the order in which they were added.
@@ -182,4 +194,9 @@ record!(BaseHeader, 8192);
 impl BaseHeader {
     /// Size of this header in bytes, and thus the offset of the first table.
     pub const BYTES: u64 = size_of::<Self>() as u64;
+
+    /// Returns the marks of all guards, walks and lanes.
+    pub(crate) fn all_marks(&self) -> impl Iterator<Item = &Word> {
+        self.marks.iter().chain(self.lane_marks.iter().map(|lane| &lane.mark))
+    }
 }

@@ -10,8 +10,13 @@ pub struct LaneHead {
     /// Bit 63 is set once the transaction is committed and until its frees are done. Storing this
     /// word commits a transaction.
     pub tail: Word,
+    /// Number of lanes into which the log after this head is divided; 0 if it is the log of this
+    /// lane.
+    ///
+    /// Only the first head has such a number, and only while threads work side by side.
+    pub lanes: Word,
     /// Reserved, zero.
-    pub spare: [Word; 7],
+    pub spare: [Word; 6],
 }
 
 record!(LaneHead, 64);

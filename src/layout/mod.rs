@@ -30,7 +30,7 @@ pub use frozen::{
     BASE_KIND, BLOCK_KIND, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
 };
 pub use group::Group;
-pub use header::{BaseHeader, Geometry, RUN_CLOSED, RUN_READY, RUN_STARTING};
+pub use header::{BaseHeader, Geometry, LaneMark, RUN_CLOSED, RUN_READY, RUN_STARTING};
 pub use lane::LaneHead;
 pub(crate) use lane::{COMMITTED, UndoKind};
 pub(crate) use last::{Last, Op};

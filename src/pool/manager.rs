@@ -13,6 +13,7 @@ use crate::pool::error::PoolError;
 use crate::pool::forensics::black_box::Event;
 use crate::pool::image::Taking;
 use crate::pool::opening;
+use crate::pool::par::lanes::Lanes;
 use crate::pool::start::agree;
 use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::migrate::Mover;
@@ -31,6 +32,7 @@ use crate::share::{PoolSegments, StartMode};
 use crate::sys;
 use crate::units::{Bytes, Key};
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Most types that can be borrowed side by side.
@@ -141,9 +143,10 @@ impl MemoryPoolMgr {
         let opening::Opened { share, base, space, chains, undo, report, farewell } = opening::open(conf)?;
         let nothing =
             TypeState::nothing(&base).ok_or_else(|| PoolError::corrupt(conf, "it has no table of types"))?;
+        let lanes = Arc::new(Lanes::new(base));
         Ok(MemoryPoolMgr {
             types: TypeTable::new(nothing),
-            marks: std::array::from_fn(|number| Mark::new(&base.header, number)),
+            marks: std::array::from_fn(|number| Mark::new(&base.header, number, &lanes)),
             parts_marked: false,
             last_generation: limits::MAX_GENERATION,
             conf: conf.clone(),
@@ -357,6 +360,11 @@ impl MemoryPoolMgr {
         self.mover().decide(|id| added.contains(&id))
     }
 
+    /// Returns what the threads of the pool share.
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        self.marks[0].lanes()
+    }
+
     pub(crate) fn mover(&mut self) -> Mover<'_> {
         let MemoryPoolMgr { base, space, chains, types, conf, last_generation, .. } = self;
         Mover { base, space, chains, types, conf, last_generation: *last_generation }
@@ -402,7 +410,10 @@ impl MemoryPoolMgr {
         header.ready_wall.store(now);
         Commit::RunReady.store(&header.run, RUN_READY);
         Starts::of(&self.base).ready(now);
-        suspects::settle_told(&header, self.marks.iter().fold(0, |left, mark| left | mark.left()));
+        suspects::settle_told(
+            &header,
+            self.marks.iter().fold(self.lanes().left(), |left, mark| left | mark.left()),
+        );
         self.tell_of_types();
         self.black_box().event(Event::Ready, self.report.epoch, 0);
         Ok(())
@@ -440,6 +451,7 @@ impl MemoryPoolMgr {
     /// Never fails at present.
     pub fn close(mut self) -> Result<(), PoolError> {
         self.marks.iter().for_each(Mark::forget);
+        self.lanes().forget();
         self.types.for_each_mut(|state| state.slots.name_none());
         let header = &self.base.header;
         header.closed_wall.store(sys::wall_nanos());

@@ -7,6 +7,7 @@ mod forensics;
 mod image;
 mod manager;
 mod opening;
+mod par;
 mod start;
 pub(crate) mod store;
 
@@ -17,6 +18,7 @@ pub use access::read::Read;
 pub use access::timed::Due;
 pub use access::view::{View, ViewMut};
 pub use change::guard::RefMut;
+pub(crate) use change::lane_logs;
 pub(crate) use change::positions::{Position, ReaderId};
 pub use change::tx::{Tx, TxError};
 pub use error::{AllocError, Full, PlaceError, PoolError};
@@ -27,6 +29,9 @@ pub use forensics::postmortem::{BeingWritten, LastOperation, PostMortem, PostMor
 #[doc(hidden)]
 pub use image::{Budget, ImagePiece};
 pub use manager::MemoryPoolMgr;
+pub use par::lane::{Lane, LaneMut};
+pub use par::portion::{Chunks, Portion};
+pub use par::scope::{Refused, Scope, Scoped};
 pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};

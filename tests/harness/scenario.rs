@@ -310,6 +310,109 @@ pub const ALL: &[Scenario] = &[
             },
         )
     },
+    call("threads, updates in two lanes, the outer fails", few, lanes, |p, w| {
+        let (a, b) = (w.plain[1], w.keyed[2]);
+        let _ = pool(p).scope::<(Plain, Keyed), _>(|s, (mut plain, mut keyed)| {
+            let (mut outer, mut inner) = (s.lane(), s.lane());
+            let failed: Result<(), TxError> = plain.try_update(&mut outer, a, |object| {
+                object.words = words(401);
+                keyed.update(&mut inner, b, |object| object.words = words(402)).unwrap();
+                object.words[3] = 403;
+                Err(TxError::Stale(a.handle()))
+            });
+            assert!(failed.is_err());
+        });
+    }),
+    call("threads, updates in two lanes, the inner fails", few, lanes, |p, w| {
+        let (a, b) = (w.plain[1], w.keyed[2]);
+        let _ = pool(p).scope::<(Plain, Keyed), _>(|s, (mut plain, mut keyed)| {
+            let (mut outer, mut inner) = (s.lane(), s.lane());
+            plain
+                .update(&mut outer, a, |object| {
+                    object.words[1] = 404;
+                    let failed: Result<(), TxError> = keyed.try_update(&mut inner, b, |object| {
+                        object.words = words(405);
+                        Err(TxError::Stale(b.handle()))
+                    });
+                    assert!(failed.is_err());
+                    object.words[3] = 406;
+                })
+                .unwrap();
+        });
+    }),
+    call(
+        "threads, an update after a long transaction",
+        |p, w| some(p, w, 90),
+        fills_log,
+        |p, w| {
+            let a = w.plain[1];
+            let _ = pool(p).scope::<(Plain,), _>(|s, (mut plain,)| {
+                plain.update(&mut s.lane(), a, |object| object.words = words(407)).unwrap();
+            });
+        },
+    ),
+    writing(call("threads, a walk and a guard in two lanes", few, lanes, |p, w| {
+        let last = w.plain[3];
+        let _ = pool(p).scope::<(Plain, Keyed), _>(|s, (mut plain, mut keyed)| {
+            let mut lane = s.lane();
+            plain.for_each(|id, object| {
+                object.words[0] += 50;
+                if id == last {
+                    let mut other = keyed.get_mut(&mut lane, w.keyed[1]).unwrap();
+                    other.words[2] = 408;
+                    other.words[4] = 409;
+                }
+                object.words[1] += 50;
+            });
+        });
+    })),
+    call("threads, a command that makes an object with a key", few, one_thread, |p, w| {
+        let key = w.key;
+        let done = pool(p).scope::<(Plain,), _>(|s, (plain,)| {
+            s.spawn(move |lane| {
+                drop(plain);
+                lane.alloc_keyed(key, Keyed { words: words(410) });
+            });
+        });
+        assert!(done.refused.is_empty());
+    }),
+    panics("threads, a guard in a lane, panics", few, |p, w| {
+        p.set_threads(1);
+        let a = w.plain[1];
+        let _ = p.scope::<(Plain,), _>(|s, (mut plain,)| {
+            s.spawn(move |lane| {
+                let mut object = plain.get_mut(lane, a).unwrap();
+                object.words[0] = 411;
+                object.words[5] = 412;
+                resume_unwind(Box::new(()));
+            });
+        });
+    }),
+    panics("threads, a walk, panics", few, |p, w| {
+        p.set_threads(1);
+        let last = w.keyed[2];
+        p.par_for_each::<Keyed>(|id, object| {
+            if id == last {
+                object.words[0] += 50;
+                resume_unwind(Box::new(()));
+            }
+        });
+    }),
+    Scenario {
+        leaves: Leaves::Either,
+        ..panics("threads, an update, panics", few, |p, w| {
+            p.set_threads(1);
+            let a = w.plain[1];
+            let _ = p.scope::<(Plain,), _>(|s, (mut plain,)| {
+                s.spawn(move |lane| {
+                    let _ = plain.update(lane, a, |object| {
+                        object.words = words(413);
+                        resume_unwind(Box::new(()));
+                    });
+                });
+            });
+        })
+    },
     panics("get_mut, panics", few, |p, w| {
         let mut object = p.get_mut(w.plain[1]).unwrap();
         object.words[0] = 301;
@@ -563,6 +666,27 @@ fn pool(pool: &mut Option<MemoryPoolMgr>) -> &mut MemoryPoolMgr {
 fn nothing(_: &mut Option<MemoryPoolMgr>, _: &World) {}
 
 fn cold(_: &mut MemoryPoolMgr, _: &mut World) {}
+
+/// Divides the undo log among two threads.
+///
+/// A thread is created for the first job of a pool with two. The scenarios have one process with one
+/// thread, which takes both lanes, or does the job itself.
+fn lanes(pool: &mut MemoryPoolMgr, _: &mut World) {
+    pool.set_threads(2);
+}
+
+fn one_thread(pool: &mut MemoryPoolMgr, _: &mut World) {
+    pool.set_threads(1);
+}
+
+/// Leaves old bytes where the undo log of the second lane will begin.
+fn fills_log(pool: &mut MemoryPoolMgr, world: &mut World) {
+    pool.set_threads(32);
+    let ids = world.plain.clone();
+    let changed: Result<(), TxError> = pool
+        .tx(|tx| ids.iter().try_for_each(|id| tx.get_mut(*id).map(|object| object.words[13] = id.to_bits())));
+    changed.unwrap();
+}
 
 fn empty(_: &mut MemoryPoolMgr, _: &mut World) {}
 

@@ -8,6 +8,7 @@ use crate::pool::access::view::{View, ViewMut};
 use crate::pool::change::guard::{Mark, RefMut};
 use crate::pool::error::AllocError;
 use crate::pool::manager::{MemoryPoolMgr, PARTS};
+use crate::pool::par::portion::Portion;
 use crate::pool::store::extents::Space;
 use crate::pool::store::index::Place;
 use crate::pool::store::type_state::TypeState;
@@ -484,12 +485,16 @@ impl<'a, T: PoolObject> IntoIterator for &'a mut ViewMut<'_, T> {
     }
 }
 
-/// Types that are borrowed side by side: a tuple of two to eight.
+/// Types that are borrowed side by side: a tuple of one to eight.
 pub trait Parts: sealed::Sealed {
     /// Views of the types.
     type Views<'a>;
+    /// Portions of the types, for other threads.
+    type Portions<'a>;
     /// Borrows each type.
     fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_>;
+    /// Makes views ready for other threads.
+    fn portions(views: Self::Views<'_>) -> Self::Portions<'_>;
 }
 
 mod sealed {
@@ -502,6 +507,11 @@ macro_rules! parts {
 
         impl<$($type: PoolObject),+> Parts for ($($type,)+) {
             type Views<'a> = ($(ViewMut<'a, $type>,)+);
+            type Portions<'a> = ($(Portion<'a, $type>,)+);
+
+            fn portions(views: Self::Views<'_>) -> Self::Portions<'_> {
+                ($(views.$number.into_portion(),)+)
+            }
 
             fn borrow(pool: &mut MemoryPoolMgr) -> Self::Views<'_> {
                 const { assert!([$($number),+].len() <= PARTS) };
@@ -524,6 +534,7 @@ macro_rules! parts {
     };
 }
 
+parts!(A 0);
 parts!(A 0, B 1);
 parts!(A 0, B 1, C 2);
 parts!(A 0, B 1, C 2, D 3);

@@ -19,11 +19,13 @@ use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::mutants::{Mutant, planted};
 use crate::object::{Id, PoolObject};
-use crate::pool::start::suspects::{self, Torn};
+use crate::pool::par::lanes::Lanes;
+use crate::pool::start::suspects::Torn;
 use crate::region::At;
 use crate::word::Word;
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::thread::panicking;
 
 /// A word of `marks`, and the guards that share it.
@@ -32,7 +34,6 @@ use std::thread::panicking;
 /// exact but never wrong.
 pub(crate) struct Mark {
     word: At<Word>,
-    header: At<BaseHeader>,
     /// Number of guards and walks that exist.
     live: Cell<u32>,
     /// Not 0 if the borrow to which they belong began while the thread was unwinding.
@@ -41,6 +42,7 @@ pub(crate) struct Mark {
     in_unwind: Cell<u32>,
     /// Entries of the list of suspects that guards of this mark have left, one bit each.
     left: Cell<u64>,
+    lanes: Arc<Lanes>,
 }
 
 impl Mark {
@@ -49,13 +51,13 @@ impl Mark {
     /// A borrow of the whole pool uses the first mark. Parts that are borrowed side by side have
     /// one mark each.
     #[expect(clippy::indexing_slicing, reason = "the caller counts the marks of a header")]
-    pub(crate) fn new(header: &At<BaseHeader>, number: usize) -> Self {
+    pub(crate) fn new(header: &At<BaseHeader>, number: usize, lanes: &Arc<Lanes>) -> Self {
         Mark {
             word: header.part(|h| &h.marks[number]),
-            header: *header,
             live: Cell::new(0),
             in_unwind: Cell::new(0),
             left: Cell::new(0),
+            lanes: Arc::clone(lanes),
         }
     }
 
@@ -138,7 +140,7 @@ impl Mark {
             if planted(Mutant::PanicClearsFirst) {
                 Commit::MarkCleared.store(&self.word, 0);
             }
-            match suspects::add(&self.header, word) {
+            match self.lanes.suspect(word) {
                 Some(entry) => self.left.set(self.left.get() | 1 << entry),
                 // The list is full: the word itself stays, until a guard of this mark overwrites
                 // it.
@@ -146,6 +148,11 @@ impl Mark {
             }
         }
         self.end_one();
+    }
+
+    /// Returns what the threads of the pool share.
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
     }
 
     /// Returns the suspects that guards of this mark have left in this run, one bit each.

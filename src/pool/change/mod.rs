@@ -2,6 +2,7 @@
 
 pub(crate) mod guard;
 pub(crate) mod in_place;
+pub(crate) mod lane_logs;
 pub(crate) mod positions;
 pub(crate) mod seen;
 pub(crate) mod tx;

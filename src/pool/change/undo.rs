@@ -113,7 +113,11 @@ impl Undo {
     /// Returns the log of the first lane.
     pub(crate) fn of(base: &Base) -> Result<Self, Broken> {
         let g = &base.header.geometry;
-        let (at, bytes) = (g.lanes_off.load(), g.lanes_bytes.load());
+        Self::at(base, g.lanes_off.load(), g.lanes_bytes.load())
+    }
+
+    /// Returns the log of a lane of `bytes` bytes at offset `at` of the base.
+    pub(crate) fn at(base: &Base, at: u64, bytes: u64) -> Result<Self, Broken> {
         let head: At<LaneHead> = base.region.at(at).map_err(|_| Broken::LogOutside)?;
         let head_bytes = size_of::<LaneHead>() as u64;
         let capacity = bytes.checked_sub(head_bytes).ok_or(Broken::LogOutside)? & !7;
@@ -228,6 +232,31 @@ impl Undo {
             return Err(Broken::LogTooLong);
         }
         Ok((used != 0).then_some((used as usize, tail & COMMITTED != 0)))
+    }
+
+    /// Begins without a record, in a lane whose bytes had another meaning.
+    pub(crate) fn empty(&self) {
+        self.head.tail.fill(0);
+        self.head.lanes.fill(0);
+    }
+
+    /// Copies the first record back to its object, and ends the transaction.
+    ///
+    /// # Safety
+    ///
+    /// [`keep`](Self::keep) has made that record of this object, which is borrowed by the caller alone.
+    pub(crate) unsafe fn put_back<T>(&mut self, object: NonNull<T>) {
+        if planted(Mutant::LaneClearsFirst) {
+            Commit::RolledBack.store(&self.head.tail, 0);
+        }
+        edge();
+        // SAFETY: `keep` found room for the head and the payload of the first record.
+        let from = unsafe { self.log.add(RECORD_HEAD) };
+        let to = object.cast::<u8>().as_ptr();
+        // SAFETY: as many bytes as a `T` has, inside the log; the object lies elsewhere.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, size_of::<T>()) };
+        edge();
+        self.clear(Commit::RolledBack);
     }
 
     /// Checks whether [`recover`](Self::recover) will succeed, without a change.

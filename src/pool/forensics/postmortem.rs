@@ -115,7 +115,7 @@ impl PostMortem {
             _ => None,
         };
         let operation = last_operation(base);
-        let marks = header.marks.iter().map(|word| (word, false));
+        let marks = header.all_marks().map(|word| (word, false));
         let suspects = header.suspects.iter().map(|word| (word, true));
         let run = header.run.load();
         let starts = Starts::of(base).read();

@@ -10,6 +10,7 @@
 //! | new forms of types that were decided replace the old ones (`docs/migration.md`) | the same, to be repeated |
 //! | marks are added to the suspects, then cleared | an object named in one list or in both |
 //! | the interrupted split of an index group is completed | the same, to be repeated |
+//! | the interrupted updates of threads are rolled back, then their logs are joined | the same, to be repeated |
 //! | the interrupted transaction is rolled back or finished, then its log is cleared | the same, to be repeated |
 //! | suspects whose objects were freed are dropped | some are dropped, the others by the next start |
 //! | objects are put into quarantine, one by one | some are there, the others after the next evidence |
@@ -23,8 +24,10 @@
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, OnTorn, ProcessConf};
 use crate::layout::{BaseHeader, Broken, Last, RUN_CLOSED, RUN_READY, RUN_STARTING, TypeInfo};
+use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::Handle;
+use crate::pool::change::lane_logs;
 use crate::pool::change::undo::{States, Undo};
 use crate::pool::forensics::black_box::{BlackBox, Event};
 use crate::pool::start::breaker::CrashLoop;
@@ -100,12 +103,14 @@ pub(crate) fn check(
 ) -> Result<(), Broken> {
     let header = &found.base.header;
     header.epoch.load().checked_add(1).ok_or(Broken::Epoch)?;
-    undo.check(&mut Loaded { found: *found, read_only: true, states: Vec::new() })?;
+    let mut read = Loaded { found: *found, read_only: true, states: Vec::new() };
+    let lanes = lane_logs::left(found.base)?;
+    lanes.iter().chain([undo]).try_for_each(|log| log.check(&mut read))?;
     let split = header.split.load();
     if split != 0 {
         found.read((split >> 32) as u16)?;
     }
-    let named = header.marks.iter().chain(&header.suspects).map(Word::load).filter_map(Handle::from_bits);
+    let named = header.all_marks().chain(&header.suspects).map(Word::load).filter_map(Handle::from_bits);
     let put_away = conf.resume.on_torn == OnTorn::Quarantine || crash_loop.is_some();
     let worked_on = [last_object(found), BlackBox::of(found.base).last_object()].into_iter().flatten();
     let mut touched: Vec<u16> = named.chain(worked_on).filter(|_| put_away).map(Handle::type_id).collect();
@@ -152,8 +157,7 @@ pub(crate) fn adopt(
     keep_marks(header);
     end_split(found)?;
     let last = last_object(found);
-    let mut loaded = Loaded { found: *found, read_only: false, states: Vec::new() };
-    let ended_transaction = undo.recover(&mut loaded, &header.last_tag)?;
+    let ended_transaction = end_transaction(found, undo)?;
     drop_freed_suspects(found);
     let died = matches!(last_end, LastEnd::Died { .. });
     let looping = died && crash_loop.is_some_and(|found| found.policy == OnCrashLoop::Quarantine);
@@ -196,6 +200,15 @@ pub(crate) fn adopt(
         took: Duration::ZERO,
         memory: MemoryReport::default(),
     })
+}
+
+/// Ends the interrupted transaction, or the interrupted updates of threads; returns what it did.
+fn end_transaction(found: &Found<'_>, undo: &mut Undo) -> Result<Option<&'static str>, Broken> {
+    let last_tag = &found.base.header.last_tag;
+    let mut loaded = Loaded { found: *found, read_only: false, states: Vec::new() };
+    let undone = lane_logs::recover(found.base, &mut loaded, last_tag)?;
+    let ended = undo.recover(&mut loaded, last_tag)?;
+    Ok(ended.or(undone.then_some("updates of threads were rolled back")))
 }
 
 /// Returns the suspects, by object and by type.
@@ -275,7 +288,8 @@ fn keep_marks(header: &BaseHeader) {
     if planted(Mutant::OpenForgetsSuspects) {
         suspects::settle_told(header, 0);
     }
-    for mark in &header.marks {
+    let lanes = if planted(Mutant::LaneMarksForgotten) { 0 } else { limits::LANES };
+    for mark in header.all_marks().take(limits::MARKS + lanes) {
         let word = mark.load();
         if word == 0 {
             continue;

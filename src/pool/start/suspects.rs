@@ -62,7 +62,8 @@ impl fmt::Display for Torn {
     }
 }
 
-fn type_of(word: u64) -> u16 {
+/// Returns the type number of a word that names an object or a type.
+pub(crate) fn type_of(word: u64) -> u16 {
     (word >> TYPE_SHIFT) as u16 & limits::MAX_TYPE_ID
 }
 
