@@ -13,11 +13,11 @@ use std::mem::take;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// What a thread may do to a pool inside a [`Scope`](super::Scope) besides reading.
+/// What a thread may do to a pool inside a [`Scope`](crate::pool::Scope) besides reading.
 ///
 /// It writes objects of the portions that the thread has, one at a time: through a guard
-/// ([`Portion::get_mut`](super::Portion::get_mut)), or all or nothing
-/// ([`Portion::update`](super::Portion::update)). If the process dies meanwhile, the next start
+/// ([`Portion::get_mut`](crate::pool::Portion::get_mut)), or all or nothing
+/// ([`Portion::update`](crate::pool::Portion::update)). If the process dies meanwhile, the next start
 /// names the object, or restores it.
 ///
 /// It cannot allocate or free, which would change what other threads read. The methods here note

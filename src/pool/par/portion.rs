@@ -8,7 +8,7 @@
 //! `&T`, and through `&mut self` as `&mut T`. It lends no object of another word.
 //!
 //! While portions exist, nothing allocates or frees in the type, because that borrows its slots
-//! exclusively, too. So map, headers, addresses and index do not change, and any number of threads
+//! exclusively, too. An image of the pool borrows it exclusively for each of its steps. So map, headers, addresses and index do not change, and any number of threads
 //! read them. Followed fields are not followed meanwhile: their lists are dropped when the portion
 //! is created, and made anew by their next reader.
 #![allow(unsafe_code)]
@@ -26,6 +26,7 @@ use crate::pool::store::lists::Made;
 use crate::pool::store::slot::Slot;
 use crate::pool::store::slots::Slots;
 use crate::pool::store::typed::Typed;
+use crate::word::read_before;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -165,6 +166,18 @@ impl<'a, T: PoolObject> Portion<'a, T> {
         Some(unsafe { Typed::<T>::object(slot) })
     }
 
+    /// Returns the same, after the write barrier of an image was told of it.
+    #[inline(always)]
+    fn object_to_write(&self, id: Id<T>) -> Option<NonNull<T>> {
+        let object = self.object(id)?;
+        if self.slots.is_watched() {
+            self.slots.watched(id.to_bits())?;
+            // Another thread may have copied the page, and ended the watch.
+            read_before();
+        }
+        Some(object)
+    }
+
     /// Returns the object with this handle; `None` if it was freed, or is not in this portion.
     #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
@@ -190,7 +203,7 @@ impl<'a, T: PoolObject> Portion<'a, T> {
     /// The lane names the object while the guard exists, so it has one guard at a time.
     #[inline]
     pub fn get_mut<'g>(&'g mut self, lane: &'g mut Lane<'_>, id: Id<T>) -> Option<LaneMut<'g, T>> {
-        let mut object = self.object(id)?;
+        let mut object = self.object_to_write(id)?;
         let loan = lane.loan();
         loan.lend(id.to_bits());
         // SAFETY: mapped, aligned, a valid value, and this portion's, which is borrowed exclusively.
@@ -224,7 +237,7 @@ impl<'a, T: PoolObject> Portion<'a, T> {
         id: Id<T>,
         f: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let Some(object) = self.object(id) else { return Err(TxError::Stale(id.handle()).into()) };
+        let Some(object) = self.object_to_write(id) else { return Err(TxError::Stale(id.handle()).into()) };
         let Some(undo) = lane.undo().filter(|undo| undo.has_room(size_of::<T>())) else {
             return Err(lane.too_large(size_of::<T>(), LogFull).into());
         };
@@ -299,6 +312,11 @@ impl<'a, T: PoolObject> Portion<'a, T> {
             let index = self.slots.first_of_word(number);
             let bits = self.slots.word(number).map_or(0, |word| word.load() & self.slots.full);
             let Some(first) = self.slots.slot(index).filter(|_| bits != 0) else { continue };
+            if self.slots.is_watched() {
+                self.slots.before_walk(number, bits);
+                // As in `object_to_write`.
+                read_before();
+            }
             self.walk_word(first, index, bits, loan, f);
         }
     }

@@ -67,9 +67,9 @@ pub struct Scoped<R> {
 impl MemoryPoolMgr {
     /// Lends types to several threads, and returns when all their jobs are done.
     ///
-    /// The closure gets a [`Portion`](super::Portion) of each type of the tuple `P`, and moves each
+    /// The closure gets a [`Portion`](crate::pool::Portion) of each type of the tuple `P`, and moves each
     /// into the job that needs it. So the compiler refuses two jobs that write one type, unless
-    /// they have different portions of it; a type that becomes a [`View`](super::View) may be read
+    /// they have different portions of it; a type that becomes a [`View`](crate::pool::View) may be read
     /// by many. What a job may do besides is what [`Lane`] has: allocating, freeing and changes of
     /// user keys are commands there, which take effect at the end of the scope.
     ///
