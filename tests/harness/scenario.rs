@@ -5,8 +5,9 @@ use super::image::{Image, IndexLens};
 use super::judge::{Expected, Leaves, named};
 use super::keys::Keys;
 use hotpool::conf::{BackendKind, OnCrashLoop, OnTorn, ProcessConf, ResumeConf};
-use hotpool::pool::LastEnd;
+use hotpool::pool::{Budget, LastEnd};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Tx, TxError};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -494,6 +495,38 @@ pub const ALL: &[Scenario] = &[
     call("drop_quarantined in the last generation", parked, cold, |p, w| {
         pool(p).drop_quarantined(w.worn[1].handle()).unwrap();
     }),
+    call("image: begin", few, warm, |p, _| _ = pool(p).image_begin(false, true)),
+    call("image: step", few, begins, |p, _| steps(p)),
+    call("image: end", few, gives, |p, _| pool(p).image_end()),
+    call("alloc while an image is taken", few, begins, |p, _| alloc(p)),
+    call("alloc of the slot at hand while an image is taken", few, frees_and_begins, |p, _| alloc(p)),
+    call("alloc_keyed while an image is taken", few, begins, alloc_keyed),
+    large(call("alloc_keyed that splits groups while an image is taken", splitting, begins, alloc_keyed)),
+    call("free while an image is taken", few, begins, |p, w| free(p, w, 2)),
+    call("free with another slot at hand while an image is taken", few, frees_and_begins, |p, w| {
+        free(p, w, 2);
+    }),
+    call("free_by_key while an image is taken", few, begins, |p, _| free_key(p, 2)),
+    call("reclaim while an image is taken", |p, w| emptied(p, w, 40), begins, |p, _| reclaim(p)),
+    call("alloc into a hollow extent while an image is taken", hollow, begins, |p, _| alloc(p)),
+    call("update while an image is taken", few, begins, |p, w| {
+        pool(p).update(w.plain[1], |object| object.words = words(321)).unwrap();
+    }),
+    call("tx while an image is taken", few, frees_and_begins, |p, w| {
+        let done: Result<(), TxError> = pool(p).tx(|tx| {
+            tx.get_mut(w.plain[3])?.words[0] = 322;
+            let made = tx.alloc(Plain { words: words(323) })?;
+            tx.get_mut(made)?.words[3] = 324;
+            tx.free(w.plain[2])
+        });
+        done.unwrap();
+    }),
+    writing(call("for_each while an image is taken", few, begins, |p, _| {
+        pool(p).for_each::<Keyed>(|_, object| object.words[0] += 50);
+    })),
+    call("quarantine while an image is taken", few, begins, |p, w| {
+        pool(p).quarantine(w.plain[1].handle()).unwrap();
+    }),
     call("note", few, cold, |p, w| pool(p).note(w.plain.len() as u32, 1, 2)),
     call("add_type, new", few, cold, |p, _| pool(p).add_type::<Late>().unwrap()),
     call("add_type, again", few, cold, |p, _| pool(p).add_type::<Plain>().unwrap()),
@@ -695,6 +728,30 @@ fn warm(pool: &mut MemoryPoolMgr, world: &mut World) {
     world.plain.push(pool.alloc(Plain { words: words(7) }).unwrap());
     let id = pool.alloc_keyed(777, Keyed { words: words(8) }).unwrap();
     world.keyed.push(id);
+}
+
+/// Begins an image.
+fn begins(pool: &mut MemoryPoolMgr, _: &mut World) {
+    assert!(pool.image_begin(false, true));
+}
+
+fn frees_and_begins(pool: &mut MemoryPoolMgr, world: &mut World) {
+    frees(pool, world);
+    begins(pool, world);
+}
+
+/// Begins an image and gives all of it.
+fn gives(pool: &mut MemoryPoolMgr, world: &mut World) {
+    begins(pool, world);
+    while !pool.image_step(Budget::Bytes(1 << 20), |_| Ok::<_, Infallible>(())).unwrap() {}
+}
+
+/// Gives some of an image, past the base.
+fn steps(pool: &mut Option<MemoryPoolMgr>) {
+    let pool = self::pool(pool);
+    for _ in 0..2 {
+        let _ = pool.image_step(Budget::Bytes(4 << 20), |_| Ok::<_, Infallible>(())).unwrap();
+    }
 }
 
 /// Frees an object of each type, so that each type has a slot at hand.

@@ -5,6 +5,17 @@ use crate::pool::manager::MemoryPoolMgr;
 use std::sync::Arc;
 
 impl MemoryPoolMgr {
+    /// Notes from here on what changes, so that the first image, too, gives first what changes often.
+    ///
+    /// Changes pay for it. Call it some ticks before the first image.
+    #[doc(hidden)]
+    pub fn image_track(&mut self) {
+        let MemoryPoolMgr { types, space, image, .. } = self;
+        if image.is_none() {
+            image.insert(Box::new(Taking::new(space))).track(types, space);
+        }
+    }
+
     /// Begins an image of this moment; returns whether it has all pages.
     ///
     /// With `only_changed` it has the pages that changed since the last image that was kept, if that

@@ -62,6 +62,20 @@ impl Taking {
         &self.barrier
     }
 
+    /// Notes changes from here on, so that the next image gives first what changes often.
+    pub(crate) fn track(&mut self, types: &mut TypeTable, space: &mut Space) {
+        let used = |number: u32| space.block(number as usize).map_or(0, |(_, used)| used);
+        self.barrier.track(used);
+        self.tracks = true;
+        self.watch(types, space);
+    }
+
+    /// Makes every type, and the space, tell the barrier of changes.
+    fn watch(&self, types: &mut TypeTable, space: &mut Space) {
+        types.for_each_mut(|state| state.watch(&self.barrier));
+        space.watch(Some(Arc::clone(&self.barrier)));
+    }
+
     /// Begins an image of this moment; returns whether it has all pages.
     ///
     /// No other image is being taken. From here on `types` and `space` tell the barrier of every
@@ -79,8 +93,7 @@ impl Taking {
         let has = self.barrier.begin(only_changed, tracks, used);
         self.tracks = tracks;
         self.current = Some(Current { base: BaseCopy::of(base), given: 0, has, only_changed });
-        types.for_each_mut(|state| state.watch(&self.barrier));
-        space.watch(Some(Arc::clone(&self.barrier)));
+        self.watch(types, space);
         !only_changed
     }
 

@@ -19,6 +19,7 @@
 use crate::limits;
 use crate::region::Region;
 use crate::word::Word;
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a page: what is copied and noted as a whole.
@@ -56,6 +57,8 @@ unsafe impl Sync for Block {}
 struct State {
     /// Pages that the image has and that were not given yet.
     needed: Bits,
+    /// Those of them that are given first, because they changed often before.
+    hot: Bits,
     /// Pages that changed since the image began.
     changed: Bits,
     /// For each block in the order of `blocks`, the number of pages that the last image had.
@@ -63,38 +66,47 @@ struct State {
     /// Whether changes are noted after a page was given.
     tracks: bool,
     kept: Kept,
-    next: usize,
 }
 
 /// A set of pages.
 #[derive(Clone, Default)]
-struct Bits(Vec<u64>);
+struct Bits {
+    words: Vec<u64>,
+    /// No word before this one has a page.
+    low: usize,
+}
 
 impl Bits {
     fn none(words: usize) -> Self {
-        Bits(vec![0; words])
+        Bits { words: vec![0; words], low: 0 }
     }
 
     fn contain(&self, page: usize) -> bool {
-        self.0.get(page / 64).is_some_and(|word| word >> (page % 64) & 1 != 0)
+        self.words.get(page / 64).is_some_and(|word| word >> (page % 64) & 1 != 0)
     }
 
     fn set(&mut self, page: usize, to: bool) {
-        if let Some(word) = self.0.get_mut(page / 64) {
+        if let Some(word) = self.words.get_mut(page / 64) {
             *word = *word & !(1 << (page % 64)) | u64::from(to) << (page % 64);
+            self.low = if to { self.low.min(page / 64) } else { self.low };
         }
     }
 
     fn add(&mut self, other: &Bits) {
-        self.0.iter_mut().zip(&other.0).for_each(|(all, more)| *all |= more);
+        self.words.iter_mut().zip(&other.words).for_each(|(all, more)| *all |= more);
+        self.low = 0;
     }
 
-    /// Returns the first page of the set from `page` on.
-    fn next(&self, page: usize) -> Option<usize> {
-        let first = *self.0.get(page / 64)? & u64::MAX << (page % 64);
-        let rest = self.0.iter().copied().enumerate().skip(page / 64 + 1);
-        let mut words = std::iter::once((page / 64, first)).chain(rest);
-        words.find(|(_, word)| *word != 0).map(|(at, word)| at * 64 + word.trailing_zeros() as usize)
+    /// Removes the pages that are not in another set.
+    fn keep(&mut self, other: &Bits) {
+        self.words.iter_mut().zip(&other.words).for_each(|(all, kept)| *all &= kept);
+    }
+
+    /// Returns the first page of the set.
+    fn first(&mut self) -> Option<usize> {
+        let found = self.words.iter().enumerate().skip(self.low).find(|(_, word)| **word != 0);
+        self.low = found.map_or(self.words.len(), |(at, _)| at);
+        found.map(|(at, word)| at * 64 + word.trailing_zeros() as usize)
     }
 }
 
@@ -171,7 +183,7 @@ impl Barrier {
         let none = || Bits::none(words);
         let used = vec![0; blocks.len()];
         let kept = Kept { at: vec![0; first], ..Kept::default() };
-        let state = State { needed: none(), changed: none(), used, kept, ..State::default() };
+        let state = State { needed: none(), hot: none(), changed: none(), used, kept, ..State::default() };
         Barrier { blocks, watched: (0..words).map(|_| Word::new(0)).collect(), state: Mutex::new(state) }
     }
 
@@ -203,10 +215,9 @@ impl Barrier {
         let Some(block) = self.block_at(start.addr()) else { return };
         let page = |address: usize| block.first + (address - block.start) / PAGE;
         let last = page(start.addr() + bytes.saturating_sub(1)).min(block.first + block.pages);
-        for page in page(start.addr())..=last {
-            if self.is_watched(page) {
-                self.first_change(block, page);
-            }
+        let mut pages = page(start.addr())..=last;
+        if pages.any(|page| self.is_watched(page)) {
+            self.first_changes(block, page(start.addr())..=last);
         }
     }
 
@@ -219,23 +230,26 @@ impl Barrier {
 
     #[cold]
     #[inline(never)]
-    fn first_change(&self, block: &Block, page: usize) {
+    fn first_changes(&self, block: &Block, pages: RangeInclusive<usize>) {
         let mut state = self.state();
-        if !self.is_watched(page) {
-            return;
+        for page in pages {
+            if !self.is_watched(page) {
+                continue;
+            }
+            if state.needed.contain(page) && state.kept.get(page).is_none() {
+                state.kept.put(page, block.bytes(page, 1));
+            }
+            state.changed.set(page, true);
+            self.end_watch(page);
         }
-        if state.needed.contain(page) && state.kept.get(page).is_none() {
-            state.kept.put(page, block.bytes(page, 1));
-        }
-        state.changed.set(page, true);
-        self.end_watch(page);
     }
 
     /// Begins an image of all pages in use, or, with `only_changed`, of those that changed since the
     /// last one. `used` tells the bytes in use of a block. Returns these pages.
     ///
     /// From here on all pages in use are watched. If `tracks`, a page stays watched after it was
-    /// given, so that a later image can leave it out.
+    /// given, so that a later image can leave it out. Pages that changed since the watch began are
+    /// given first: they will probably change soon again, and then need not be kept.
     ///
     /// The caller borrows the pool exclusively.
     pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> Changed {
@@ -249,7 +263,7 @@ impl Barrier {
             (*before..count).for_each(|page| fresh.set(block.first + page, true));
             counts.push(count);
         }
-        for (word, bits) in self.watched.iter().zip(&all.0) {
+        for (word, bits) in self.watched.iter().zip(&all.words) {
             word.store(*bits);
         }
         let mut needed = all;
@@ -258,11 +272,19 @@ impl Barrier {
             needed = fresh;
         }
         let has = Changed(needed.clone());
-        let changed = Bits::none(self.watched.len());
         state.kept.clear();
-        *state =
-            State { needed, changed, used: counts, tracks, kept: std::mem::take(&mut state.kept), next: 0 };
+        state.hot = std::mem::replace(&mut state.changed, Bits::none(self.watched.len()));
+        state.hot.keep(&needed);
+        (state.needed, state.used, state.tracks) = (needed, counts, tracks);
         has
+    }
+
+    /// Watches all pages in use, without an image. `used` tells the bytes in use of a block.
+    ///
+    /// The caller borrows the pool exclusively.
+    pub(crate) fn track(&self, used: impl Fn(u32) -> u64) {
+        self.begin(false, true, used);
+        self.state().needed = Bits::none(self.watched.len());
     }
 
     /// Gives about `pages` pages of the image to `take`; returns whether all were given.
@@ -277,34 +299,41 @@ impl Barrier {
         let mut state = self.state();
         let mut left = pages;
         while left > 0 {
-            let Some(page) = state.needed.next(state.next) else { return Ok(true) };
+            let State { needed, hot, kept, tracks, .. } = &mut *state;
+            let (page, from) = match hot.first() {
+                Some(page) => (page, &*hot),
+                None => match needed.first() {
+                    Some(page) => (page, &*needed),
+                    None => return Ok(true),
+                },
+            };
             let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page))
             else {
                 return Ok(true);
             };
             let mut count = 1;
             let offset = ((page - block.first) * PAGE) as u64;
-            match state.kept.get(page) {
+            match kept.get(page) {
                 Some(bytes) => take(Piece { block: block.number, offset, bytes })?,
                 None => {
                     let end = block.first + block.pages;
                     let most = PIECE.min(left).min(end - page);
-                    let is_live = |page| state.needed.contain(page) && state.kept.get(page).is_none();
+                    let is_live = |page| from.contain(page) && kept.get(page).is_none();
                     count = (page..page + most).take_while(|page| is_live(*page)).count().max(1);
                     take(Piece { block: block.number, offset, bytes: block.bytes(page, count) })?;
                 }
             }
             for page in page..page + count {
-                state.needed.set(page, false);
-                state.kept.forget(page);
-                if !state.tracks {
+                needed.set(page, false);
+                hot.set(page, false);
+                kept.forget(page);
+                if !*tracks {
                     self.end_watch(page);
                 }
             }
-            state.next = page + count;
             left = left.saturating_sub(count);
         }
-        Ok(state.needed.next(state.next).is_none())
+        Ok(state.needed.first().is_none())
     }
 
     /// Drops the image. Pages that it would have had count as changed.
@@ -312,6 +341,7 @@ impl Barrier {
         let mut state = self.state();
         state.changed.add(&had.0);
         state.needed = Bits::none(self.watched.len());
+        state.hot = Bits::none(self.watched.len());
         state.kept.clear();
     }
 
