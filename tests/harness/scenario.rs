@@ -102,6 +102,11 @@ const fn writing(scenario: Scenario) -> Scenario {
     Scenario { leaves: Leaves::HalfWritten, ..scenario }
 }
 
+/// A scenario that is only resumed from images.
+const fn images(scenario: Scenario) -> Scenario {
+    Scenario { real: false, ..scenario }
+}
+
 const fn large(scenario: Scenario) -> Scenario {
     Scenario { block_bytes: 256 << 10, blocks: 1, ..scenario }
 }
@@ -495,20 +500,20 @@ pub const ALL: &[Scenario] = &[
     call("drop_quarantined in the last generation", parked, cold, |p, w| {
         pool(p).drop_quarantined(w.worn[1].handle()).unwrap();
     }),
-    call("image: begin", few, warm, |p, _| _ = pool(p).image_begin(false, true)),
+    images(call("image: begin", few, warm, |p, _| _ = pool(p).image_begin(false, true))),
     call("image: step", few, begins, |p, _| steps(p)),
     call("image: end", few, gives, |p, _| pool(p).image_end()),
     call("alloc while an image is taken", few, begins, |p, _| alloc(p)),
     call("alloc of the slot at hand while an image is taken", few, frees_and_begins, |p, _| alloc(p)),
     call("alloc_keyed while an image is taken", few, begins, alloc_keyed),
-    large(call("alloc_keyed that splits groups while an image is taken", splitting, begins, alloc_keyed)),
+    images(large(call("alloc_keyed that splits while an image is taken", splitting, begins, alloc_keyed))),
     call("free while an image is taken", few, begins, |p, w| free(p, w, 2)),
     call("free with another slot at hand while an image is taken", few, frees_and_begins, |p, w| {
         free(p, w, 2);
     }),
     call("free_by_key while an image is taken", few, begins, |p, _| free_key(p, 2)),
-    call("reclaim while an image is taken", |p, w| emptied(p, w, 40), begins, |p, _| reclaim(p)),
-    call("alloc into a hollow extent while an image is taken", hollow, begins, |p, _| alloc(p)),
+    images(call("reclaim while an image is taken", |p, w| emptied(p, w, 40), begins, |p, _| reclaim(p))),
+    images(call("alloc into a hollow extent while an image is taken", hollow, begins, |p, _| alloc(p))),
     call("update while an image is taken", few, begins, |p, w| {
         pool(p).update(w.plain[1], |object| object.words = words(321)).unwrap();
     }),

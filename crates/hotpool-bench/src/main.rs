@@ -7,6 +7,7 @@ mod charts;
 mod compare;
 mod goals;
 mod growth;
+mod imaging;
 mod keeper;
 mod keyed;
 mod many;
@@ -52,6 +53,9 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
         return messaging::run(options, pin);
     }
     println!("on processor {}, pages of {}", pin.cpu(), options.pages.name());
+    if let (Some(profile), true) = (options.profile, options.images) {
+        return imaging::run(profile, options.ticks, pin);
+    }
     if let Some(profile) = options.profile {
         return profile::run(profile, options.ticks);
     }

@@ -53,6 +53,9 @@ pub struct Options {
     /// Runs a whole zone instead
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
+    /// Compares the ticks of the zone with and without images for snapshots beside them
+    #[arg(long, requires = "profile")]
+    pub images: bool,
     /// Measures instead how an attach grows with objects, types and blocks, and how much memory an
     /// object takes
     #[arg(long)]

@@ -37,6 +37,11 @@ impl Pin {
         self.cpus == 1
     }
 
+    /// Moves the calling thread to the other processors, if there are any.
+    pub fn leave(self) -> io::Result<()> {
+        run_on(|number| self.cpus == 1 || number < self.cpus && number != self.cpu)
+    }
+
     /// Makes a command run on the other processors, if there are any. It ends with the bench,
     /// however the bench ends.
     pub fn beside(self, command: &mut Command) -> &mut Command {

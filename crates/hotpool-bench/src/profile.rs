@@ -94,8 +94,9 @@ impl Profile {
     }
 }
 
-struct Zone {
-    pool: MemoryPoolMgr,
+/// A zone that runs.
+pub struct Zone {
+    pub pool: MemoryPoolMgr,
     profile: Profile,
     players: Vec<Id<Player>>,
     monsters: Vec<Id<Monster>>,
@@ -144,7 +145,8 @@ impl Visitor for VisitPlayers<'_> {
 }
 
 impl Zone {
-    fn new(profile: Profile) -> anyhow::Result<Self> {
+    /// Fills a zone.
+    pub fn new(profile: Profile) -> anyhow::Result<Self> {
         let mut zone = Zone {
             pool: MemoryPoolMgr::open(&profile.conf())?,
             profile,
@@ -176,7 +178,8 @@ impl Zone {
         Ok(zone)
     }
 
-    fn tick(&mut self, number: usize) -> anyhow::Result<()> {
+    /// Runs one tick.
+    pub fn tick(&mut self, number: usize) -> anyhow::Result<()> {
         for step in 0..GETS {
             let at = self.rng.next() as usize;
             let value = match step % STALE_ONE_IN {

@@ -4,13 +4,13 @@
 //! undo log after its head, because no transaction is open. They are zero in the copy.
 
 use crate::layout::{ExtentRec, LaneHead};
-use crate::limits;
+use crate::pool::store::barrier::{CHUNK_PAGES, PAGE};
 use crate::pool::store::base::Base;
 use crate::word::Word;
 use std::ops::Range;
 
-/// Words of a page.
-const PAGE_WORDS: usize = limits::PAGE as usize / size_of::<Word>();
+/// Words of a chunk.
+const CHUNK_WORDS: usize = CHUNK_PAGES * PAGE / size_of::<Word>();
 
 /// The words of a base.
 #[derive(Default)]
@@ -39,16 +39,9 @@ impl BaseCopy {
         BaseCopy(words)
     }
 
-    /// Returns the bytes of the page `number`; empty past the end.
-    pub(crate) fn page(&self, number: usize) -> &[u8] {
-        let start = number.saturating_mul(PAGE_WORDS);
-        let page = self.0.get(start..(start + PAGE_WORDS).min(self.0.len()));
-        bytemuck::cast_slice(page.unwrap_or_default())
-    }
-
-    /// Returns the number of pages.
-    pub(crate) fn pages(&self) -> usize {
-        self.0.len().div_ceil(PAGE_WORDS)
+    /// Returns the bytes of a chunk.
+    pub(crate) fn chunk(&self, number: usize) -> Option<&[u8]> {
+        self.0.chunks(CHUNK_WORDS).nth(number).map(bytemuck::cast_slice)
     }
 }
 

@@ -1,7 +1,7 @@
 //! An image that is being taken, and what is known for the next one.
 
 use crate::pool::image::base_copy::BaseCopy;
-use crate::pool::store::barrier::{Barrier, Changed, PAGE, Piece};
+use crate::pool::store::barrier::{Barrier, CHUNK_PAGES, Changed, PAGE, Piece};
 use crate::pool::store::base::Base;
 use crate::pool::store::extents::Space;
 use crate::pool::store::type_table::TypeTable;
@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 /// Most work of one step of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// About so many bytes, at least one page.
+    /// About so many bytes, at least one chunk.
     Bytes(u64),
-    /// About so much time: it may take the time of one piece longer.
+    /// About so much time: it may take the time of one chunk longer.
     Time(Duration),
 }
 
-/// Bytes of an image.
+/// Bytes of an image, which is divided into chunks of 256 KiB of each segment.
+///
+/// The pieces of a chunk follow one another. What they leave out of it is zero.
 #[derive(Clone, Copy, Debug)]
 pub struct ImagePiece<'a> {
     /// 0 for the base, else the number of the block + 1.
@@ -40,15 +42,15 @@ pub(crate) struct Taking {
 /// An image that is being taken.
 struct Current {
     base: BaseCopy,
-    /// Pages of the base that were given.
+    /// Chunks of the base that were given.
     given: usize,
     /// Pages of the blocks that it has.
     has: Changed,
     only_changed: bool,
 }
 
-/// Pages between two readings of the clock.
-const STRIDE: usize = 16;
+/// Bytes of a chunk.
+pub(crate) const CHUNK: usize = CHUNK_PAGES * PAGE;
 
 impl Taking {
     /// Prepares for the images of a pool with these blocks.
@@ -104,19 +106,15 @@ impl Taking {
         take: &mut dyn FnMut(ImagePiece<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let began = Instant::now();
-        let most = match budget {
-            Budget::Bytes(bytes) => (bytes as usize / PAGE).max(1),
-            Budget::Time(_) => usize::MAX,
-        };
-        let mut given = 0;
+        let mut bytes = 0;
         loop {
-            if self.give(STRIDE.min(most - given), take)? {
+            if !self.give(take)? {
                 return Ok(true);
             }
-            given += STRIDE;
+            bytes += CHUNK as u64;
             let is_over = match budget {
-                Budget::Bytes(_) => given >= most,
-                Budget::Time(time) => began.elapsed() >= time,
+                Budget::Bytes(most) => bytes >= most,
+                Budget::Time(most) => began.elapsed() >= most,
             };
             if is_over {
                 return Ok(false);
@@ -124,26 +122,22 @@ impl Taking {
         }
     }
 
-    /// Gives about `pages` pages; returns whether all were given.
-    fn give<E>(
-        &mut self,
-        pages: usize,
-        take: &mut dyn FnMut(ImagePiece<'_>) -> Result<(), E>,
-    ) -> Result<bool, E> {
-        let Some(current) = &mut self.current else { return Ok(true) };
-        let end = (current.given + pages).min(current.base.pages());
-        if current.given < end {
-            let last = self.last.as_ref().filter(|_| current.only_changed);
-            for number in current.given..end {
-                let bytes = current.base.page(number);
-                if last.is_none_or(|last| last.page(number) != bytes) {
-                    take(ImagePiece { segment: 0, offset: (number * PAGE) as u64, bytes })?;
-                }
-                current.given = number + 1;
+    /// Gives the next chunk; returns false if there is none.
+    fn give<E>(&mut self, take: &mut dyn FnMut(ImagePiece<'_>) -> Result<(), E>) -> Result<bool, E> {
+        let Some(current) = &mut self.current else { return Ok(false) };
+        let last = self.last.as_ref().filter(|_| current.only_changed);
+        while let Some(bytes) = current.base.chunk(current.given) {
+            let offset = (current.given * CHUNK) as u64;
+            let is_new = last.is_none_or(|last| last.chunk(current.given) != Some(bytes));
+            if is_new {
+                take(ImagePiece { segment: 0, offset, bytes })?;
             }
-            return Ok(false);
+            current.given += 1;
+            if is_new {
+                return Ok(true);
+            }
         }
-        self.barrier.give(pages, &mut |Piece { block, offset, bytes }| {
+        self.barrier.give(&mut |Piece { block, offset, bytes }| {
             take(ImagePiece { segment: block + 1, offset, bytes })
         })
     }

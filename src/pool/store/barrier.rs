@@ -19,13 +19,13 @@
 use crate::limits;
 use crate::region::Region;
 use crate::word::Word;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a page: what is copied and noted as a whole.
 pub(crate) const PAGE: usize = limits::PAGE as usize;
-/// Most pages that are given in one piece.
-const PIECE: usize = 64;
+/// Pages of a chunk, which are given together.
+pub(crate) const CHUNK_PAGES: usize = u64::BITS as usize;
 
 /// The barrier of a pool.
 pub(crate) struct Barrier {
@@ -97,9 +97,23 @@ impl Bits {
         self.low = 0;
     }
 
-    /// Removes the pages that are not in another set.
-    fn keep(&mut self, other: &Bits) {
-        self.words.iter_mut().zip(&other.words).for_each(|(all, kept)| *all &= kept);
+    /// Adds pages of a block, whose first page is `first`.
+    fn add_pages(&mut self, first: usize, pages: Range<usize>) {
+        let words = self.words.iter_mut().skip(first / 64).take(pages.end.div_ceil(64)).enumerate();
+        for (at, word) in words.skip(pages.start / 64) {
+            let below = |page: usize| match page.saturating_sub(at * 64) {
+                count @ 0..64 => (1 << count) - 1,
+                _ => u64::MAX,
+            };
+            *word |= below(pages.end) & !below(pages.start);
+        }
+        self.low = 0;
+    }
+
+    /// Returns the pages of those chunks of which `some` has a page.
+    fn chunks_of(&self, some: &Bits) -> Bits {
+        let pairs = self.words.iter().zip(&some.words);
+        Bits { words: pairs.map(|(all, some)| if *some == 0 { 0 } else { *all }).collect(), low: 0 }
     }
 
     /// Returns the first page of the set.
@@ -244,39 +258,34 @@ impl Barrier {
         }
     }
 
-    /// Begins an image of all pages in use, or, with `only_changed`, of those that changed since the
-    /// last one. `used` tells the bytes in use of a block. Returns these pages.
+    /// Begins an image of all chunks in use, or, with `only_changed`, of those that changed since the
+    /// last one. `used` tells the bytes in use of a block. Returns their pages.
     ///
     /// From here on all pages in use are watched. If `tracks`, a page stays watched after it was
-    /// given, so that a later image can leave it out. Pages that changed since the watch began are
+    /// given, so that a later image can leave it out. Chunks that changed since the watch began are
     /// given first: they will probably change soon again, and then need not be kept.
     ///
     /// The caller borrows the pool exclusively.
     pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> Changed {
         let mut state = self.state();
         let mut all = Bits::none(self.watched.len());
-        let mut fresh = all.clone();
         let mut counts = Vec::with_capacity(self.blocks.len());
         for (block, before) in self.blocks.iter().zip(&state.used) {
             let count = (used(block.number) as usize).div_ceil(PAGE).min(block.pages);
-            (0..count).for_each(|page| all.set(block.first + page, true));
-            (*before..count).for_each(|page| fresh.set(block.first + page, true));
-            counts.push(count);
+            all.add_pages(block.first, 0..count);
+            counts.push((block.first, *before..count));
         }
         for (word, bits) in self.watched.iter().zip(&all.words) {
             word.store(*bits);
         }
-        let mut needed = all;
-        if only_changed {
-            fresh.add(&state.changed);
-            needed = fresh;
-        }
-        let has = Changed(needed.clone());
+        let mut changed = std::mem::replace(&mut state.changed, Bits::none(self.watched.len()));
+        counts.iter().for_each(|(first, new)| changed.add_pages(*first, new.clone()));
         state.kept.clear();
-        state.hot = std::mem::replace(&mut state.changed, Bits::none(self.watched.len()));
-        state.hot.keep(&needed);
-        (state.needed, state.used, state.tracks) = (needed, counts, tracks);
-        has
+        state.used = counts.into_iter().map(|(_, new)| new.end).collect();
+        state.needed = if only_changed { all.chunks_of(&changed) } else { all };
+        state.hot = state.needed.chunks_of(&changed);
+        state.tracks = tracks;
+        Changed(state.needed.clone())
     }
 
     /// Watches all pages in use, without an image. `used` tells the bytes in use of a block.
@@ -287,53 +296,41 @@ impl Barrier {
         self.state().needed = Bits::none(self.watched.len());
     }
 
-    /// Gives about `pages` pages of the image to `take`; returns whether all were given.
+    /// Gives the pages of the next chunk of the image to `take`; returns false if there is none.
     ///
-    /// The caller borrows the pool exclusively. An error of `take` ends the call, and the piece is
-    /// given again by the next one.
-    pub(crate) fn give<E>(
-        &self,
-        pages: usize,
-        take: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<bool, E> {
+    /// The caller borrows the pool exclusively. After an error of `take`, the chunk is given again.
+    pub(crate) fn give<E>(&self, take: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<bool, E> {
         let mut state = self.state();
-        let mut left = pages;
-        while left > 0 {
-            let State { needed, hot, kept, tracks, .. } = &mut *state;
-            let (page, from) = match hot.first() {
-                Some(page) => (page, &*hot),
-                None => match needed.first() {
-                    Some(page) => (page, &*needed),
-                    None => return Ok(true),
-                },
-            };
-            let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page))
-            else {
-                return Ok(true);
-            };
-            let mut count = 1;
-            let offset = ((page - block.first) * PAGE) as u64;
-            match kept.get(page) {
+        let State { needed, hot, kept, tracks, .. } = &mut *state;
+        let Some(page) = hot.first().or_else(|| needed.first()) else { return Ok(false) };
+        let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
+            return Ok(false);
+        };
+        let chunk = page / CHUNK_PAGES * CHUNK_PAGES;
+        let end = (chunk + CHUNK_PAGES).min(block.first + block.pages);
+        let mut at = chunk;
+        while at < end {
+            let is_live = |page: &usize| needed.contain(*page) && kept.get(*page).is_none();
+            let count = (at..end).take_while(is_live).count();
+            let offset = ((at - block.first) * PAGE) as u64;
+            match kept.get(at) {
+                _ if count != 0 => {
+                    take(Piece { block: block.number, offset, bytes: block.bytes(at, count) })?;
+                }
                 Some(bytes) => take(Piece { block: block.number, offset, bytes })?,
-                None => {
-                    let end = block.first + block.pages;
-                    let most = PIECE.min(left).min(end - page);
-                    let is_live = |page| from.contain(page) && kept.get(page).is_none();
-                    count = (page..page + most).take_while(|page| is_live(*page)).count().max(1);
-                    take(Piece { block: block.number, offset, bytes: block.bytes(page, count) })?;
-                }
+                None => {}
             }
-            for page in page..page + count {
-                needed.set(page, false);
-                hot.set(page, false);
-                kept.forget(page);
-                if !*tracks {
-                    self.end_watch(page);
-                }
-            }
-            left = left.saturating_sub(count);
+            at += count.max(1);
         }
-        Ok(state.needed.first().is_none())
+        for page in chunk..end {
+            needed.set(page, false);
+            hot.set(page, false);
+            kept.forget(page);
+            if !*tracks {
+                self.end_watch(page);
+            }
+        }
+        Ok(true)
     }
 
     /// Drops the image. Pages that it would have had count as changed.
