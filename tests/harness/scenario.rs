@@ -500,24 +500,26 @@ pub const ALL: &[Scenario] = &[
     call("drop_quarantined in the last generation", parked, cold, |p, w| {
         pool(p).drop_quarantined(w.worn[1].handle()).unwrap();
     }),
-    images(call("image: begin", few, warm, |p, _| _ = pool(p).image_begin(false, true))),
-    call("image: step", few, begins, |p, _| steps(p)),
-    call("image: end", few, gives, |p, _| pool(p).image_end()),
-    call("alloc while an image is taken", few, begins, |p, _| alloc(p)),
-    call("alloc of the slot at hand while an image is taken", few, frees_and_begins, |p, _| alloc(p)),
-    call("alloc_keyed while an image is taken", few, begins, alloc_keyed),
-    images(large(call("alloc_keyed that splits while an image is taken", splitting, begins, alloc_keyed))),
-    call("free while an image is taken", few, begins, |p, w| free(p, w, 2)),
-    call("free with another slot at hand while an image is taken", few, frees_and_begins, |p, w| {
+    images(call("while an image is taken: begin another", few, warm, |p, _| {
+        _ = pool(p).image_begin(false, true)
+    })),
+    call("while an image is taken: step", few, begins, |p, _| steps(p)),
+    call("while an image is taken: end", few, gives, |p, _| pool(p).image_end()),
+    call("while an image is taken: alloc", few, begins, |p, _| alloc(p)),
+    call("while an image is taken: alloc of the slot at hand", few, frees_and_begins, |p, _| alloc(p)),
+    call("while an image is taken: alloc_keyed", few, begins, alloc_keyed),
+    images(large(call("while an image is taken: alloc_keyed that splits", splitting, begins, alloc_keyed))),
+    call("while an image is taken: free", few, begins, |p, w| free(p, w, 2)),
+    call("while an image is taken: free with another slot at hand", few, frees_and_begins, |p, w| {
         free(p, w, 2);
     }),
-    call("free_by_key while an image is taken", few, begins, |p, _| free_key(p, 2)),
-    images(call("reclaim while an image is taken", |p, w| emptied(p, w, 40), begins, |p, _| reclaim(p))),
-    images(call("alloc into a hollow extent while an image is taken", hollow, begins, |p, _| alloc(p))),
-    call("update while an image is taken", few, begins, |p, w| {
+    call("while an image is taken: free_by_key", few, begins, |p, _| free_key(p, 2)),
+    images(call("while an image is taken: reclaim", |p, w| emptied(p, w, 40), begins, |p, _| reclaim(p))),
+    images(call("while an image is taken: alloc into a hollow extent", hollow, begins, |p, _| alloc(p))),
+    call("while an image is taken: update", few, begins, |p, w| {
         pool(p).update(w.plain[1], |object| object.words = words(321)).unwrap();
     }),
-    call("tx while an image is taken", few, frees_and_begins, |p, w| {
+    call("while an image is taken: tx", few, frees_and_begins, |p, w| {
         let done: Result<(), TxError> = pool(p).tx(|tx| {
             tx.get_mut(w.plain[3])?.words[0] = 322;
             let made = tx.alloc(Plain { words: words(323) })?;
@@ -526,10 +528,10 @@ pub const ALL: &[Scenario] = &[
         });
         done.unwrap();
     }),
-    writing(call("for_each while an image is taken", few, begins, |p, _| {
+    writing(call("while an image is taken: for_each", few, begins, |p, _| {
         pool(p).for_each::<Keyed>(|_, object| object.words[0] += 50);
     })),
-    call("quarantine while an image is taken", few, begins, |p, w| {
+    call("while an image is taken: quarantine", few, begins, |p, w| {
         pool(p).quarantine(w.plain[1].handle()).unwrap();
     }),
     call("note", few, cold, |p, w| pool(p).note(w.plain.len() as u32, 1, 2)),
