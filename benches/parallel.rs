@@ -3,17 +3,13 @@
 //! Run `cargo bench --bench parallel`. It needs two processors without other work. Each row is the
 //! ratio of one thread's time to that of two, measured in turn in the same run; the best of several
 //! rounds counts for each, because other work can only make a round slower.
-//!
-//! A thread pays for each object what the walk of one thread pays: one store to a cache line of its
-//! own. `false sharing` is what a shared line would cost: the same walk with both marks in one line
-//! is a model, two counters side by side and in lines of their own.
 
 use hotpool::conf::ProcessConf;
+use hotpool::pool::SharedPool;
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject};
 use std::hint::black_box;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 const OBJECTS: usize = 1_000_000;
@@ -111,6 +107,42 @@ fn reads(pool: &MemoryPoolMgr, ids: &[Id<Object>]) {
     row("reads by handle, at random", best(one, two), OBJECTS);
 }
 
+/// What the lock of a shared pool costs, and what two threads do to each other with one lock, as for a
+/// pool, and with two, as for two types.
+fn locks(pool: MemoryPoolMgr, ids: &[Id<Object>]) -> MemoryPoolMgr {
+    const CALLS: usize = 500_000;
+    let ids = &ids[..1000];
+    let pool = std::cell::RefCell::new(Some(pool));
+    let plain = || {
+        let mut pool = pool.borrow_mut();
+        let pool = pool.as_mut().unwrap();
+        time(|| ids.iter().cycle().take(CALLS).for_each(|id| pool.update(*id, tick).unwrap()))
+    };
+    let shared = || {
+        let shared = SharedPool::new(pool.borrow_mut().take().unwrap());
+        let took = time(|| {
+            ids.iter().cycle().take(CALLS).for_each(|id| shared.with(|pool| pool.update(*id, tick).unwrap()))
+        });
+        *pool.borrow_mut() = shared.into_inner().ok();
+        took
+    };
+    let [plain, shared] = best(plain, shared);
+    row("update: plain, then SharedPool", [plain, shared], CALLS);
+    let with = |locks: [&Mutex<Object>; 2]| {
+        time(|| {
+            std::thread::scope(|threads| {
+                for lock in locks {
+                    threads.spawn(move || (0..CALLS).for_each(|_| tick(&mut lock.lock().unwrap())));
+                }
+            });
+        })
+    };
+    let locks = [Mutex::new(Object { words: [1; 8] }), Mutex::new(Object { words: [2; 8] })];
+    let (one, two) = (|| with([&locks[0], &locks[0]]), || with([&locks[0], &locks[1]]));
+    row("2 threads: one lock, then two", best(one, two), 2 * CALLS);
+    pool.into_inner().unwrap()
+}
+
 fn scopes(pool: &mut MemoryPoolMgr) {
     const SCOPES: u32 = 2000;
     let mut times: Vec<Duration> = Vec::new();
@@ -131,31 +163,12 @@ fn scopes(pool: &mut MemoryPoolMgr) {
     }
 }
 
-#[repr(align(64))]
-struct Line([AtomicU64; 8]);
-
-fn false_sharing() {
-    let lines: Vec<Line> = (0..2).map(|_| Line(std::array::from_fn(|_| AtomicU64::new(0)))).collect();
-    let run = |marks: [&AtomicU64; 2]| {
-        time(|| {
-            std::thread::scope(|threads| {
-                for mark in marks {
-                    threads.spawn(move || (0..OBJECTS as u64).for_each(|n| mark.store(n, Ordering::Release)));
-                }
-            });
-        })
-    };
-    let one = || run([&lines[0].0[0], &lines[0].0[1]]);
-    let two = || run([&lines[0].0[0], &lines[1].0[0]]);
-    row("marks: one line, then two", best(one, two), OBJECTS);
-}
-
 fn main() {
     let (mut pool, ids) = open();
     println!("{:34} {:>11} {:>11}", "1,000,000 objects of 64 B", "1 thread", "2 threads");
     mutation(&mut pool);
     reads(&pool, &ids);
     scopes(&mut pool);
-    false_sharing();
+    let pool = locks(pool, &ids);
     pool.destroy().unwrap();
 }

@@ -1,7 +1,7 @@
 //! Several threads of the owner in one pool at the same time.
 
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::pool::{PostMortem, Torn};
+use hotpool::pool::{PostMortem, SharedPool, Torn};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
@@ -370,4 +370,40 @@ fn followed_fields_are_read_anew_after_threads_have_written_them() {
     assert_eq!(pool.children::<Item>(ids[0]).count() as u64, 2 * PLAYERS);
     assert_eq!(pool.children::<Item>(ids[1]).count(), 0);
     pool.destroy().unwrap();
+}
+
+#[test]
+fn a_shared_pool_survives_the_panic_of_a_thread() {
+    let (pool, ids) = players(&conf(), 10);
+    let pool = SharedPool::new(pool);
+    let panicked = std::thread::scope(|threads| {
+        let in_tx = threads.spawn(|| {
+            pool.tx(|tx| {
+                add(tx.get_mut(ids[1])?, 100);
+                tx.free(ids[2])?;
+                panics();
+                Ok::<_, TxError>(())
+            })
+        });
+        let by_guard = threads.spawn(|| {
+            pool.with(|pool| {
+                let mut player = pool.get_mut(ids[3]).unwrap();
+                player.gold += 1;
+                panics();
+            });
+        });
+        [in_tx.join().is_err(), by_guard.join().is_err()]
+    });
+    assert_eq!(panicked, [true, true]);
+    let other = pool.clone();
+    std::thread::scope(|threads| {
+        _ = threads.spawn(|| other.with(|pool| add(&mut pool.get_mut(ids[1]).unwrap(), 1)))
+    });
+    let pool = pool.into_inner().unwrap_err().with(|pool| {
+        assert_eq!((pool.get(ids[1]), pool.get(ids[2])), (Some(&player(2)), Some(&player(2))));
+        assert_eq!(pool.torn(), [Torn::Object(ids[3].handle())]);
+        other.clone()
+    });
+    drop(other);
+    pool.into_inner().unwrap().destroy().unwrap();
 }

@@ -4,7 +4,7 @@
 //! `pairs`: two threads of a real child are in an operation each. The test parks one of them after
 //! each of its stores, steps the other one through every instruction, and kills the process there.
 //! A debug build, in which an operation has ten times as many instructions, kills only after those
-//! that changed a segment.
+//! that changed a segment; a release build with `HOTPOOL_EVERY` also after every one of so many.
 //!
 //! `storm`: four threads change objects at random and order commands, and note in memory that
 //! outlives them what they are about to do and what they have done. The process is killed after a

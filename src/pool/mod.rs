@@ -32,6 +32,7 @@ pub use manager::MemoryPoolMgr;
 pub use par::lane::{Lane, LaneMut};
 pub use par::portion::{Chunks, Portion};
 pub use par::scope::{Refused, Scope, Scoped};
+pub use par::shared_pool::SharedPool;
 pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};

@@ -70,10 +70,14 @@ fn pair(acts: [Act; 2]) -> [u64; 2] {
     let site = Site::new();
     let paths = [0, 1].map(|side| site.path(acts, side));
     let mut counts = [0; 2];
+    let every = std::env::var("HOTPOOL_EVERY").map_or(1, |every| every.parse().unwrap());
     let places = |side: usize| {
-        let all = side == 0 && !cfg!(debug_assertions);
-        let mut places = if all { (0..=paths[side].0).collect() } else { paths[side].1.clone() };
+        let mut places = paths[side].1.clone();
+        if side == 0 && !cfg!(debug_assertions) {
+            places.extend((0..paths[side].0).step_by(every));
+        }
         places.push(paths[side].0);
+        places.sort_unstable();
         places.dedup();
         places
     };

@@ -170,7 +170,12 @@ fn job(
     for _ in 0..OPERATIONS {
         let object = thread * OBJECTS + rng.usize(..OBJECTS);
         let (id, value) = (objects[object], rng.u64(..1 << 48));
-        match rng.u8(..16) {
+        let way = rng.u8(..16);
+        if way == 15 {
+            // A walk names its first object before it calls the closure.
+            journal.intents[thread][2].store(WALK, Ordering::SeqCst);
+        }
+        match way {
             0..=5 => {
                 journal.intend(thread, object, value, UPDATE);
                 portion.update(lane, id, |object| object.words = words(value)).unwrap();

@@ -1,4 +1,4 @@
-//! Several threads of the owner in one pool: lanes, portions of a type, and scopes.
+//! Several threads of the owner in one pool: lanes, portions of a type, scopes, and a handle to share.
 
 pub(crate) mod lane;
 pub(crate) mod lanes;
@@ -6,6 +6,7 @@ pub(crate) mod portion;
 pub(crate) mod protocol;
 pub(crate) mod scope;
 pub(crate) mod shared;
+pub(crate) mod shared_pool;
 pub(crate) mod workers;
 
 /// The atomics of `protocol.rs`, and how they are ordered; tests/parallel_protocol.rs has others.
