@@ -109,6 +109,8 @@ pub mod queue;
 mod region;
 #[cfg_attr(windows, path = "share/windows.rs")]
 pub mod share;
+#[cfg(all(unix, feature = "snapshots"))]
+pub mod snapshot;
 #[cfg(unix)]
 pub mod sync;
 #[cfg_attr(windows, path = "sys/windows.rs")]

@@ -1,0 +1,23 @@
+//! Sets: images of a pool in files.
+//!
+//! A [`SetWriter`] writes a set, a [`Chain`] reads one, with the sets that it builds on. A set is a
+//! folder with a manifest and one part for each segment. It is whole or absent: a writer works under
+//! another name, and renames the folder at the end. `docs/snapshots.md` has the bytes.
+
+mod chain;
+mod codec;
+mod error;
+mod manifest;
+mod part;
+mod set;
+mod shelf;
+mod writer;
+
+pub use chain::Chain;
+pub use codec::Compression;
+pub use error::SetError;
+pub use manifest::{SetInfo, SetType};
+pub use part::CHUNK;
+pub use set::Set;
+pub use shelf::{Found, latest, list};
+pub use writer::SetWriter;

@@ -1,0 +1,139 @@
+//! A folder of sets: their names, drafts, and which is the youngest.
+
+use super::error::{SetError, system};
+use super::manifest::{Manifest, SetInfo};
+use super::set::{MANIFEST, Set};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// What the name of a draft begins with.
+pub(super) const DRAFT: &str = ".making-";
+/// File in a draft that its writer holds locked.
+pub(super) const LOCK: &str = "lock";
+
+/// A set in a folder.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it is an image of, or why it cannot be read.
+    pub info: Result<SetInfo, SetError>,
+    /// Its identity; empty if it cannot be read.
+    pub id: String,
+    /// The set that it builds on.
+    pub parent: Option<String>,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+/// Returns the sets in a folder, the oldest first. A folder that is absent has none.
+///
+/// # Errors
+///
+/// Fails if the system refuses to list the folder.
+pub fn list(shelf: &Path) -> Result<Vec<Found>, SetError> {
+    let mut found: Vec<Found> = folders(shelf)?.into_iter().map(look).collect();
+    found.sort_by(|one, other| {
+        let taken = |found: &Found| found.info.as_ref().map_or(0, |info| info.taken_ns);
+        taken(one).cmp(&taken(other)).then_with(|| one.path.cmp(&other.path))
+    });
+    Ok(found)
+}
+
+/// Returns the folder of the youngest readable set of a process; `None` if there is none.
+///
+/// # Errors
+///
+/// Fails if the system refuses to list the folder.
+pub fn latest(shelf: &Path, process: &str) -> Result<Option<PathBuf>, SetError> {
+    let of_process = |found: &Found| found.info.as_ref().is_ok_and(|info| info.process == process);
+    Ok(list(shelf)?.into_iter().rfind(of_process).map(|found| found.path))
+}
+
+/// Returns the folder of the set with this identity beside `sibling`.
+pub(super) fn find(sibling: &Path, id: &str) -> Option<PathBuf> {
+    let shelf = sibling.parent()?;
+    let shelf = if shelf.as_os_str().is_empty() { Path::new(".") } else { shelf };
+    let of_id = |path: &PathBuf| manifest(path).is_some_and(|manifest| manifest.id == id);
+    folders(shelf).ok()?.into_iter().find(of_id)
+}
+
+/// Returns the name of a set. Names sort by time.
+pub(super) fn name_of(info: &SetInfo, id: &str) -> String {
+    let seconds = info.taken_ns / 1_000_000_000;
+    let id = id.get(..8).unwrap_or_default();
+    let process: String = info
+        .process
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+        .collect();
+    format!("{process}-{seconds:010}-{id}")
+}
+
+/// Creates and locks the file that says that a draft has a writer.
+pub(super) fn lock(draft: &Path) -> Result<File, SetError> {
+    let path = draft.join(LOCK);
+    let file = File::create_new(&path).map_err(system("create", &path))?;
+    file.lock().map_err(system("lock", &path))?;
+    Ok(file)
+}
+
+/// Removes the drafts whose writers are gone.
+pub(super) fn sweep(shelf: &Path) {
+    let Ok(entries) = fs::read_dir(shelf) else { return };
+    let drafts = entries.flatten().map(|entry| entry.path());
+    for draft in drafts.filter(|path| name(path).starts_with(DRAFT)) {
+        // A draft without the file is one that its writer has just begun, or one that it has
+        // completed and not renamed: only the second has a manifest.
+        let is_left = match File::open(draft.join(LOCK)) {
+            Ok(file) => !matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(_) => draft.join(MANIFEST).exists() || is_old(&draft),
+        };
+        if is_left {
+            discard(&draft);
+        }
+    }
+}
+
+/// Returns whether a folder did not change for a minute.
+fn is_old(folder: &Path) -> bool {
+    let changed = fs::metadata(folder).and_then(|meta| meta.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= 60))
+}
+
+/// Removes a draft.
+pub(super) fn discard(draft: &Path) {
+    if let Err(error) = fs::remove_dir_all(draft) {
+        log::warn!("cannot remove {}, an unfinished snapshot: {error}", draft.display());
+    }
+}
+
+fn folders(shelf: &Path) -> Result<Vec<PathBuf>, SetError> {
+    let entries = match fs::read_dir(shelf) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(system("list", shelf))?,
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths.filter(|path| !name(path).starts_with(DRAFT) && path.join(MANIFEST).exists()).collect())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn manifest(path: &Path) -> Option<Manifest> {
+    Set::manifest(path).ok()
+}
+
+fn look(path: PathBuf) -> Found {
+    let files = fs::read_dir(&path).into_iter().flatten().flatten();
+    let bytes = files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum();
+    match Set::manifest(&path) {
+        Ok(manifest) => {
+            let (id, parent) = (manifest.id.clone(), manifest.parent.clone());
+            Found { path, info: Ok(manifest.info()), id, parent, bytes }
+        }
+        Err(error) => Found { path, info: Err(error), id: String::new(), parent: None, bytes },
+    }
+}
