@@ -108,6 +108,7 @@ fn measure(zone: &mut Zone, ticks: usize, how: How, is_paced: bool, pin: Pin) ->
     if tracks {
         zone.pool.image_track();
         (0..3).try_for_each(|number| zone.tick(number))?;
+        let _ = zone.pool.image_step(Budget::Time(Duration::from_secs(2)), |piece| writer.take(piece));
     }
     let began = Instant::now();
     for number in 0..ticks {

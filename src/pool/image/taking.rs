@@ -100,6 +100,8 @@ impl Taking {
     }
 
     /// Gives `take` some of the image; returns whether it has all.
+    ///
+    /// Pages that will probably change soon are kept first. Between two images it gets memory for them.
     pub(crate) fn step<E>(
         &mut self,
         budget: Budget,
@@ -108,7 +110,9 @@ impl Taking {
         let began = Instant::now();
         let mut bytes = 0;
         loop {
-            if !self.give(take)? {
+            let is_prepared =
+                if self.current.is_some() { !self.barrier.keep() } else { !self.barrier.reserve() };
+            if is_prepared && !self.give(take)? {
                 return Ok(true);
             }
             bytes += CHUNK as u64;

@@ -57,7 +57,7 @@ unsafe impl Sync for Block {}
 struct State {
     /// Pages that the image has and that were not given yet.
     needed: Bits,
-    /// Those of them that are given first, because they changed often before.
+    /// Those of them that are kept first, because they changed before.
     hot: Bits,
     /// Pages that changed since the image began.
     changed: Bits,
@@ -110,6 +110,15 @@ impl Bits {
         self.low = 0;
     }
 
+    /// Removes the pages that are not in another set.
+    fn keep(&mut self, other: &Bits) {
+        self.words.iter_mut().zip(&other.words).for_each(|(all, kept)| *all &= kept);
+    }
+
+    fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Returns the pages of those chunks of which `some` has a page.
     fn chunks_of(&self, some: &Bits) -> Bits {
         let pairs = self.words.iter().zip(&some.words);
@@ -145,6 +154,14 @@ impl Kept {
         if let Some(at) = self.at.get_mut(page) {
             *at = number + 1;
         }
+    }
+
+    /// Adds buffers for a chunk, each of which is written once, so that later writes take no page
+    /// faults.
+    fn reserve(&mut self) {
+        let first = self.buffers.len() as u32;
+        self.buffers.extend((0..CHUNK_PAGES).map(|_| Box::new([u8::MAX; PAGE])));
+        self.free.extend(first..self.buffers.len() as u32);
     }
 
     #[inline]
@@ -262,8 +279,8 @@ impl Barrier {
     /// last one. `used` tells the bytes in use of a block. Returns their pages.
     ///
     /// From here on all pages in use are watched. If `tracks`, a page stays watched after it was
-    /// given, so that a later image can leave it out. Chunks that changed since the watch began are
-    /// given first: they will probably change soon again, and then need not be kept.
+    /// given, so that a later image can leave it out. Pages that changed since the watch began are
+    /// [kept first](Self::keep): they will probably change soon again.
     ///
     /// The caller borrows the pool exclusively.
     pub(crate) fn begin(&self, only_changed: bool, tracks: bool, used: impl Fn(u32) -> u64) -> Changed {
@@ -283,7 +300,8 @@ impl Barrier {
         state.kept.clear();
         state.used = counts.into_iter().map(|(_, new)| new.end).collect();
         state.needed = if only_changed { all.chunks_of(&changed) } else { all };
-        state.hot = state.needed.chunks_of(&changed);
+        changed.keep(&state.needed);
+        state.hot = changed;
         state.tracks = tracks;
         Changed(state.needed.clone())
     }
@@ -296,13 +314,45 @@ impl Barrier {
         self.state().needed = Bits::none(self.watched.len());
     }
 
+    /// Keeps pages of a chunk that will probably change soon, so that a change finds them kept;
+    /// returns false if there is none.
+    ///
+    /// The caller borrows the pool exclusively.
+    pub(crate) fn keep(&self) -> bool {
+        let mut state = self.state();
+        let State { needed, hot, kept, .. } = &mut *state;
+        let Some(page) = hot.first() else { return false };
+        let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
+            return false;
+        };
+        let chunk = page / CHUNK_PAGES * CHUNK_PAGES;
+        for page in chunk..chunk + CHUNK_PAGES {
+            if hot.contain(page) && needed.contain(page) && kept.get(page).is_none() {
+                kept.put(page, block.bytes(page, 1));
+            }
+            hot.set(page, false);
+        }
+        true
+    }
+
+    /// Gets memory for a chunk of old bytes, as long as there is less than has changed; returns false
+    /// if there is enough.
+    pub(crate) fn reserve(&self) -> bool {
+        let mut state = self.state();
+        let is_short = state.kept.buffers.len() < state.changed.count();
+        if is_short {
+            state.kept.reserve();
+        }
+        is_short
+    }
+
     /// Gives the pages of the next chunk of the image to `take`; returns false if there is none.
     ///
     /// The caller borrows the pool exclusively. After an error of `take`, the chunk is given again.
     pub(crate) fn give<E>(&self, take: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<bool, E> {
         let mut state = self.state();
-        let State { needed, hot, kept, tracks, .. } = &mut *state;
-        let Some(page) = hot.first().or_else(|| needed.first()) else { return Ok(false) };
+        let State { needed, kept, tracks, .. } = &mut *state;
+        let Some(page) = needed.first() else { return Ok(false) };
         let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
             return Ok(false);
         };
@@ -324,7 +374,6 @@ impl Barrier {
         }
         for page in chunk..end {
             needed.set(page, false);
-            hot.set(page, false);
             kept.forget(page);
             if !*tracks {
                 self.end_watch(page);
