@@ -11,6 +11,7 @@ mod par;
 mod start;
 pub(crate) mod store;
 
+pub use access::batch::{FindMany, GetMany};
 pub use access::children::Children;
 pub use access::iter::{Iter, IterMut, Sweep};
 pub use access::ops::{Forced, Parts};

@@ -1,6 +1,7 @@
 //! What a program does with an open pool: it accesses objects by handle, by user key, in walks or
 //! views, writes notes, and handles torn objects and objects in quarantine.
 
+pub(crate) mod batch;
 pub(crate) mod children;
 mod images;
 pub(crate) mod iter;

@@ -72,7 +72,7 @@ impl<'a, T: PoolObject> View<'a, T> {
     }
 
     #[inline(always)]
-    fn look_up(self, key: u64) -> Option<(Id<T>, &'a T)> {
+    pub(crate) fn look_up(self, key: u64) -> Option<(Id<T>, &'a T)> {
         self.index.find(key, |slot| self.typed.carrying(slot, key))
     }
 

@@ -13,6 +13,8 @@
 //! commits, and the old copies are cleared. The table is never rehashed as a whole, so an insert
 //! costs at most two splits.
 
+mod ahead;
+
 use crate::commits::Commit;
 use crate::layout::Group;
 use crate::limits::INDEX_BITS;

@@ -64,6 +64,18 @@ impl Slot {
     }
 }
 
+/// Prefetches a cache line, at any address.
+#[inline(always)]
+pub(crate) fn fetch(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which is valid for any address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// The data to get from a handle to its slot, by value, so that a loop keeps it in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Ways<'a> {

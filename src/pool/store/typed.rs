@@ -30,7 +30,7 @@ use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject, scrub};
 use crate::pool::store::shape::Fit;
-use crate::pool::store::slot::{Slot, Ways, parked};
+use crate::pool::store::slot::{Slot, Ways, fetch, parked};
 use crate::pool::store::slots::Slots;
 use crate::pool::store::wanted::Token;
 use std::marker::PhantomData;
@@ -131,6 +131,15 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         let object = unsafe { Self::object(slot) };
         // SAFETY: mapped, aligned, a valid value; no store happens while `'a` borrows the slots.
         Some(unsafe { object.as_ref() })
+    }
+
+    /// Prefetches the first line of a slot, if it exists.
+    #[inline(always)]
+    pub(crate) fn fetch(self, index: u32) {
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        if let Some(slot) = unsafe { self.ways.slot_at(index, Self::STRIDE) } {
+            fetch(slot.start.as_ptr());
+        }
     }
 
     /// Returns the object in quarantine with this handle, if its bytes are a value.

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::object::{Id, LIVE, PoolObject};
-use crate::pool::store::slot::Slot;
+use crate::pool::store::slot::{Slot, fetch};
 use crate::pool::store::slots::Slots;
 use crate::pool::store::typed::{Typed, TypedMut};
 use std::marker::PhantomData;
@@ -272,18 +272,6 @@ fn fetch_few(slots: &Slots, number: u32) {
         bits &= bits - 1;
         fetch(first.start.as_ptr().wrapping_add(at * slots.stride));
     }
-}
-
-/// Prefetches a cache line, at any address.
-#[inline(always)]
-fn fetch(line: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which is valid for any address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 /// A walk over the live objects of a type for writing.
