@@ -51,6 +51,10 @@ pub(crate) const PARTS: usize = 8;
 /// fn can_be_shared<T: Sync>() {}
 /// can_be_shared::<hotpool::MemoryPoolMgr>();
 /// ```
+/// Several threads use one pool through a [`View`](crate::pool::View) to read,
+/// [`par_for_each`](Self::par_for_each) and [`scope`](Self::scope) to write, or a
+/// [`SharedPool`](crate::pool::SharedPool).
+///
 /// Everything that a method has returned from survives a `kill -9`. An interrupted operation is
 /// either complete or has had no effect.
 ///
