@@ -1,0 +1,86 @@
+//! An image that is taken while the program goes on can be written as a set, and a set of what has
+//! changed builds on it.
+
+#[cfg(target_arch = "x86_64")]
+mod harness;
+#[cfg(target_arch = "x86_64")]
+mod histories;
+
+#[cfg(target_arch = "x86_64")]
+mod tests {
+    use super::harness::image::{self, Mapped};
+    use super::harness::imaging::Bytes;
+    use super::harness::keys::Keys;
+    use super::histories::Program;
+    use hotpool::MemoryPoolMgr;
+    use hotpool::conf::BackendKind;
+    use hotpool::pool::{Budget, ImagePiece};
+    use hotpool::snapshot::{CHUNK, Chain, Compression, Set, SetInfo, SetWriter};
+    use hotpool::units::Bytes as Length;
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+    use std::path::Path;
+
+    /// Takes an image in small steps with operations between them, and writes it.
+    fn save(program: &mut Program, segments: &[Mapped], shelf: &Path, parent: Option<&Set>) -> (Set, Bytes) {
+        let expected = Bytes::of(segments);
+        assert_eq!(program.pool.image_begin(parent.is_some(), true), parent.is_none());
+        let mut chunks: BTreeMap<(u32, u64), Vec<u8>> = BTreeMap::new();
+        let mut take = |piece: ImagePiece<'_>| {
+            let (number, at) = (piece.offset / u64::from(CHUNK), (piece.offset % u64::from(CHUNK)) as usize);
+            let len = segments[piece.segment as usize].len - number as usize * CHUNK as usize;
+            let zeros = || vec![0; len.min(CHUNK as usize)];
+            let chunk = chunks.entry((piece.segment, number)).or_insert_with(zeros);
+            chunk[at..at + piece.bytes.len()].copy_from_slice(piece.bytes);
+            Ok::<_, Infallible>(())
+        };
+        while !program.pool.image_step(Budget::Bytes(1), &mut take).unwrap() {
+            program.run();
+        }
+        program.pool.image_end();
+        let conf = program.pool.conf();
+        let base = (conf.base_key, Length(segments[0].len as u64));
+        let info = SetInfo::new("crash", conf.backend, base, &conf.shm_keys, conf.block_size);
+        let writer = SetWriter::begin(shelf, info, Compression::None, parent).unwrap();
+        for ((segment, number), bytes) in &chunks {
+            writer.chunk(*segment, *number as u32, bytes).unwrap();
+        }
+        (writer.finish().unwrap(), expected)
+    }
+
+    /// Reads a set with those that it builds on.
+    fn read(set: &Set, segments: &[Mapped]) -> Bytes {
+        let chain = Chain::open(set.path()).unwrap();
+        let (mut found, mut buffer) = (Bytes::zeros(segments), Vec::new());
+        for (segment, bytes) in found.0.iter_mut().enumerate() {
+            for (number, chunk) in bytes.chunks_mut(CHUNK as usize).enumerate() {
+                if let Some(len) = chain.read(segment as u32, number as u32, &mut buffer).unwrap() {
+                    chunk.copy_from_slice(&buffer[..len]);
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_set_of_an_image_is_the_pool_at_its_beginning() {
+        std::panic::set_hook(Box::new(|what| {
+            if what.payload().downcast_ref::<()>().is_none() {
+                eprintln!("{what}");
+            }
+        }));
+        let (keys, shelf) = (Keys::take(8), tempfile::tempdir().unwrap());
+        let conf = keys.conf(BackendKind::Heap, 1 << 20, 3);
+        let mut program = Program::new(MemoryPoolMgr::open(&conf).unwrap(), 1);
+        let segments = image::find_heap(&conf);
+        let mut last: Option<Set> = None;
+        for round in 0..6 {
+            (0..60).for_each(|_| program.run());
+            let (set, expected) = save(&mut program, &segments, shelf.path(), last.as_ref());
+            let same = read(&set, &segments).compare(&expected);
+            assert!(same.is_ok(), "round {round}: {}", same.unwrap_err());
+            last = Some(set);
+        }
+        program.pool.destroy().unwrap();
+    }
+}
