@@ -43,6 +43,7 @@ pub(crate) enum Verb {
     Queues(verbs::queues::Args),
     Rm(verbs::rm::Args),
     Schema(verbs::schema::Args),
+    Snapshots(verbs::snapshots::Args),
     Verify(verbs::verify::Args),
 }
 

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Queues(args) => verbs::queues::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
         Verb::Schema(args) => verbs::schema::run(args, &mut out),
+        Verb::Snapshots(args) => verbs::snapshots::run(args, &mut out),
         Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };
     let exit = result.unwrap_or_else(|error| {

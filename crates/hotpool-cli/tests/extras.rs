@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "check",
     "compat",
     "completions",
@@ -21,6 +21,7 @@ const VERBS: [&str; 15] = [
     "queues",
     "rm",
     "schema",
+    "snapshots",
     "verify",
 ];
 

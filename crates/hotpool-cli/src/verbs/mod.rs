@@ -15,4 +15,5 @@ pub(crate) mod postmortem;
 pub(crate) mod queues;
 pub(crate) mod rm;
 pub(crate) mod schema;
+pub(crate) mod snapshots;
 pub(crate) mod verify;

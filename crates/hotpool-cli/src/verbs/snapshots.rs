@@ -1,0 +1,158 @@
+//! `hotpool snapshots`: the sets in a folder, and whether each can be read.
+
+use crate::exit::{self, Exit};
+use crate::human;
+use crate::output::Output;
+use anyhow::Result;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use hotpool::snapshot::{Chain, Found, SetError, SetInfo, list};
+use hotpool::units::plural;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// List the snapshots in a folder: process, age, size, types
+///
+/// Reads the manifest of each set, the oldest first. With --verify it reads every set, and those
+/// that it builds on, and checks all checksums. Stores nothing. A set that is damaged, or that
+/// lacks a set it builds on, is a problem.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  hotpool snapshots snapshots             list the sets of a folder
+  hotpool snapshots snapshots --verify    read all of them and check the checksums
+
+{}", exit::HELP))]
+pub(crate) struct Args {
+    /// The folder that has the sets
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+
+    /// Read the sets and check every checksum
+    #[arg(long)]
+    verify: bool,
+}
+
+/// A set, and what was found wrong with it.
+struct Row {
+    found: Found,
+    problem: Option<SetError>,
+}
+
+/// Fails if the system refuses to list the folder.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    let rows: Vec<Row> = list(&args.folder)?.into_iter().map(|found| looked_at(found, args.verify)).collect();
+    let is_sound = rows.iter().all(|row| problem(row).is_none());
+    if out.wants_json() {
+        let sets: Vec<Value> = rows.iter().map(|row| json_of(row, args.verify)).collect();
+        out.document(&json!({ "ok": is_sound, "snapshots": sets }))?;
+    } else if rows.is_empty() {
+        out.line(format_args!("{} has no snapshot", args.folder.display()))?;
+    } else {
+        out.line(table(&rows, args.verify).trim_fmt())?;
+        for problem in rows.iter().filter_map(problem) {
+            out.line(format_args!("  {}", human::printable(&problem.to_string())))?;
+        }
+    }
+    Ok(if is_sound { Exit::Ok } else { Exit::Problems })
+}
+
+fn looked_at(found: Found, verify: bool) -> Row {
+    let read = || Chain::open(&found.path)?.verify(|_| ());
+    let problem = if verify && found.info.is_ok() { read().err() } else { None };
+    Row { found, problem }
+}
+
+fn problem(row: &Row) -> Option<&SetError> {
+    row.found.info.as_ref().err().or(row.problem.as_ref())
+}
+
+fn state(row: &Row, verify: bool) -> &'static str {
+    match (problem(row), verify) {
+        (Some(_), _) => "unreadable",
+        (None, true) => "sound",
+        (None, false) => "",
+    }
+}
+
+fn table(rows: &[Row], verify: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["snapshot", "process", "age", "bytes", "image", "types", "builds on", ""]);
+    let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    for row in rows {
+        let info = row.found.info.as_ref().ok();
+        let text = |of: &dyn Fn(&SetInfo) -> String| info.map_or(String::new(), of);
+        table.add_row([
+            Cell::new(human::printable(&name(row))),
+            Cell::new(text(&|info| human::printable(&info.process))),
+            number(text(&|info| human::age(age(info)))),
+            number(human::size(row.found.bytes)),
+            number(text(&|info| human::size(image(info)))),
+            Cell::new(text(&types)),
+            Cell::new(row.found.parent.as_deref().map(short).unwrap_or_default()),
+            Cell::new(state(row, verify)),
+        ]);
+    }
+    table
+}
+
+fn name(row: &Row) -> String {
+    row.found.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The types with their objects, as in `Hero (7 objects)`.
+fn types(info: &SetInfo) -> String {
+    let one =
+        |(name, objects): (&str, u64)| format!("{} ({})", human::printable(name), plural(objects, "object"));
+    let all: Vec<String> = info.types.iter().map(|t| one((&t.name, t.objects))).collect();
+    all.join(", ")
+}
+
+/// The digits of an identity that are in the name of its folder.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// Seconds since the moment of the image.
+fn age(info: &SetInfo) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_nanos(info.taken_ns)).as_secs()
+}
+
+/// Bytes of the segments that the set is an image of.
+fn image(info: &SetInfo) -> u64 {
+    let all = (0..info.segments()).map(|segment| info.segment_bytes(segment));
+    all.fold(0, u64::saturating_add)
+}
+
+fn json_of(row: &Row, verify: bool) -> Value {
+    let path = row.found.path.display().to_string();
+    let problem = problem(row).map(SetError::to_string);
+    let Ok(info) = &row.found.info else {
+        return json!({ "path": path, "bytes": row.found.bytes, "state": "unreadable", "problem": problem });
+    };
+    let types = info
+        .types
+        .iter()
+        .map(|t| json!({ "id": t.id, "name": t.name, "objects": t.objects, "schema": t.schema }));
+    json!({
+        "path": path,
+        "id": row.found.id,
+        "parent": row.found.parent,
+        "process": info.process,
+        "backend": info.backend.name(),
+        "layout": info.layout,
+        "base_key": info.base.0.to_string(),
+        "base_bytes": info.base.1.0,
+        "block_keys": info.blocks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "block_bytes": info.block_size.0,
+        "taken_ns": info.taken_ns,
+        "epoch": info.epoch,
+        "boot": info.boot,
+        "bytes": row.found.bytes,
+        "state": match state(row, verify) { "" => "unread", state => state },
+        "problem": problem,
+        "types": types.collect::<Vec<_>>(),
+    })
+}
