@@ -12,8 +12,8 @@ struct Counter {
 fn main() -> anyhow::Result<()> {
     let conf = ConfMgr::load("memorypool.ini")?;
     let mut pool = MemoryPoolMgr::open(conf.process("game")?)?;
-    println!("{}", pool.resume_report());
     pool.add_type::<Counter>()?;
+    println!("{}", pool.resume_report());
 
     let id = pool.force_get(7, Counter { runs: 0 })?.into_inner();
     pool.ready()?;

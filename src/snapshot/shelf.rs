@@ -71,12 +71,13 @@ pub(super) fn name_of(info: &SetInfo, id: &str) -> String {
     format!("{process}-{seconds:010}-{id}")
 }
 
-/// Creates and locks the file that says that a draft has a writer.
-pub(super) fn lock(draft: &Path) -> Result<File, SetError> {
+/// Creates and locks the file that says that a draft has a writer; `None` if another writer took the
+/// draft for one without a writer in between, and removed it.
+pub(super) fn lock(draft: &Path) -> Result<Option<File>, SetError> {
     let path = draft.join(LOCK);
     let file = File::create_new(&path).map_err(system("create", &path))?;
     file.lock().map_err(system("lock", &path))?;
-    Ok(file)
+    Ok(path.exists().then_some(file))
 }
 
 /// Removes the drafts whose writers are gone.
@@ -84,11 +85,10 @@ pub(super) fn sweep(shelf: &Path) {
     let Ok(entries) = fs::read_dir(shelf) else { return };
     let drafts = entries.flatten().map(|entry| entry.path());
     for draft in drafts.filter(|path| name(path).starts_with(DRAFT)) {
-        // A draft without the file is one that its writer has just begun, or one that it has
-        // completed and not renamed: only the second has a manifest.
+        // A draft without the file is one that its writer has just begun, or was killed there.
         let is_left = match File::open(draft.join(LOCK)) {
             Ok(file) => !matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
-            Err(_) => draft.join(MANIFEST).exists() || is_old(&draft),
+            Err(_) => is_old(&draft),
         };
         if is_left {
             discard(&draft);

@@ -60,10 +60,7 @@ impl SetWriter {
     ) -> Result<SetWriter, SetError> {
         fs::create_dir_all(shelf).map_err(system("create", shelf))?;
         shelf::sweep(shelf);
-        let id = sys::random_id().map_err(system("name a set in", shelf))?;
-        let draft = shelf.join(format!("{}{}", shelf::DRAFT, hex(id)));
-        fs::create_dir(&draft).map_err(system("create", &draft))?;
-        let lock = shelf::lock(&draft)?;
+        let (id, draft, lock) = draft_in(shelf)?;
         let parent = parent.map(|set| set.id().to_string());
         let mut writer = SetWriter {
             id,
@@ -156,9 +153,10 @@ impl SetWriter {
         write().map_err(system("write", &path))?;
         sync(&draft)?;
         let to = self.shelf.join(shelf::name_of(&self.info, &self.id()));
-        fs::remove_file(draft.join(shelf::LOCK)).map_err(system("remove the lock of", &draft))?;
         fs::rename(&draft, &to).map_err(system("rename", &draft))?;
         self.draft = None;
+        // A kill before this leaves the file in the set, where it means nothing.
+        let _ = fs::remove_file(to.join(shelf::LOCK));
         sync(&self.shelf)?;
         Set::open(&to)
     }
@@ -186,6 +184,18 @@ impl PartWriter {
         };
         write().map_err(system("write", &self.path))?;
         Ok(PartLine { file: part_name(segment), segment, bytes, chunks: foot.count, check: foot.sum })
+    }
+}
+
+/// Creates a draft and locks it; returns the identity of its set with both.
+fn draft_in(shelf: &Path) -> Result<([u64; 2], PathBuf, File), SetError> {
+    loop {
+        let id = sys::random_id().map_err(system("name a set in", shelf))?;
+        let draft = shelf.join(format!("{}{}", shelf::DRAFT, hex(id)));
+        fs::create_dir(&draft).map_err(system("create", &draft))?;
+        if let Some(lock) = shelf::lock(&draft)? {
+            return Ok((id, draft, lock));
+        }
     }
 }
 

@@ -8,16 +8,18 @@ use crate::problems;
 use crate::target::{self, Target};
 use anyhow::Result;
 use clap::ArgGroup;
-use hotpool::share::{OwnerError, Removal, Removed, ShareError, remove_orphans, remove_pool};
+use hotpool::share::{OwnerError, Removal, Removed, ShareError, Verdict, remove_orphans, remove_pool};
 use hotpool::units::Key;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Remove pools with all their objects, segments and owner semaphores
 ///
 /// Lists what it will remove and asks for confirmation; without a terminal, it needs --yes. If one of the
-/// pools has a live owner or is not hotpool's, nothing is removed at all. With --conf and without
+/// pools has a live owner or is not hotpool's, nothing is removed at all; an owner that was just stopped
+/// has a second to end. With --conf and without
 /// --process it removes the queues of the ini too. Completes an interrupted removal,
 /// and removes semaphores and blocks that have lost their base.
 #[derive(clap::Args)]
@@ -50,6 +52,9 @@ pub(crate) struct Args {
     yes: bool,
 }
 
+/// Longest wait for owners that were just stopped.
+const OWNER_ENDS: Duration = Duration::from_secs(1);
+
 /// A target and the result of its removal.
 struct Answer<'a> {
     target: &'a Target,
@@ -65,7 +70,13 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
         Err(error) => return problems::instead_of_pools(&error, out),
     };
     queues.retain(DeclaredQueue::exists);
-    let plan = Plan { answers: targets.iter().map(|target| Answer::of(target, true)).collect(), queues };
+    let planned = || targets.iter().map(|target| Answer::of(target, true)).collect();
+    let mut plan = Plan { answers: planned(), queues };
+    let began = Instant::now();
+    while !args.dry_run && plan.answers.iter().any(Answer::has_owner) && began.elapsed() < OWNER_ENDS {
+        std::thread::sleep(Duration::from_millis(20));
+        plan.answers = planned();
+    }
     let is_refused = plan.is_refused();
     if is_refused || plan.is_empty() || args.dry_run {
         print(&plan, Tense::WouldBe, out)?;
@@ -138,6 +149,17 @@ impl<'a> Answer<'a> {
             Ok(removal)
         });
         Answer { target, removal }
+    }
+
+    /// Returns whether the removal is refused because a process owns the pool.
+    fn has_owner(&self) -> bool {
+        match &self.removal {
+            Err(ShareError::Refused { verdict, .. }) => {
+                matches!(verdict, Verdict::Busy { .. } | Verdict::Dying)
+            }
+            Err(ShareError::Owner(OwnerError::Attached { .. })) => true,
+            _ => false,
+        }
     }
 
     fn things(&self) -> &[Removed] {

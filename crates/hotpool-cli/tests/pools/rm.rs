@@ -6,6 +6,7 @@ use hotpool::units::Key;
 use std::fs::File;
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 fn is_whole(bench: &Bench, pool: u32) -> bool {
     let keys = [bench.base(pool), bench.block(pool, 0), bench.block(pool, 1)];
@@ -194,4 +195,24 @@ fn a_command_line_without_a_target_is_an_error() {
     for args in [&["rm"][..], &["rm", "--yes"], &["rm", "--process", "zone"], &["rm", "--key", "0"]] {
         assert_eq!(bench.hotpool(args).code, 2, "{args:?}");
     }
+}
+
+/// A script stops a server and removes its pool in the next line.
+#[test]
+fn an_owner_that_was_just_stopped_has_time_to_end() {
+    let bench = Bench::new();
+    let mut owner = bench.owner(0, "ready");
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        owner.kill();
+    });
+    let done = rm(&bench, bench.base(0), &["--yes"]);
+    ends.join().unwrap();
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(is_gone(&bench, 0));
+    // One that stays is refused, and a plan does not wait.
+    let owner = bench.owner(0, "ready");
+    assert_eq!(rm(&bench, bench.base(0), &["--yes"]).code, 4);
+    assert!(is_whole(&bench, 0));
+    drop(owner);
 }
