@@ -39,6 +39,7 @@ use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// The map of a type without a current word: full, so that an alloc searches for one.
@@ -345,6 +346,18 @@ impl Slots {
         let biased = *self.starts.get(extent)?;
         // SAFETY: `biased` belongs to the extent, and the word is one of its map.
         Some(unsafe { self.word_in(extent, biased, number) })
+    }
+
+    /// Returns the word `number` of the map, with the first slot that it covers.
+    #[inline(always)]
+    pub(crate) fn word_and_slot(&self, number: u32) -> Option<(&Word, Slot)> {
+        let extent = (number >> self.word_shift) as usize;
+        let biased = *self.starts.get(extent)?;
+        let at = self.first_of_word(number) as usize * self.stride;
+        // SAFETY: `biased` belongs to the extent, and the word is one of its map.
+        let word = unsafe { self.word_in(extent, biased, number) };
+        // SAFETY: the slots of an extent are mapped, so none has the address 0.
+        Some((word, Slot { start: unsafe { NonNull::new_unchecked(biased.wrapping_add(at)) } }))
     }
 
     /// Returns the word `number` of the map in `extent`, whose slots are at `biased`.

@@ -36,8 +36,15 @@ impl<T> WalkMut<'_, T> {
 
 impl<T, const WRITES: bool> Walk<'_, T, WRITES> {
     /// A walk over nothing.
-    pub(crate) const EMPTY: Self =
-        Walk { slots: None, bits: 0, start: std::ptr::null_mut(), first: 0, next: 0, _type: PhantomData };
+    pub(crate) const EMPTY: Self = Walk {
+        slots: None,
+        is_far: false,
+        bits: 0,
+        start: std::ptr::null_mut(),
+        first: 0,
+        next: 0,
+        _type: PhantomData,
+    };
 }
 
 /// A walk over the live objects of a type in the order of their slots, one word of the map at a
@@ -47,6 +54,8 @@ impl<T, const WRITES: bool> Walk<'_, T, WRITES> {
 pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
     /// `None` if there is nothing to walk over.
     slots: Option<&'a Slots>,
+    /// Whether the slots exceed the nearer caches.
+    is_far: bool,
     /// Remaining bits of the current word.
     bits: u64,
     /// Address and number of the slot of the word's first bit.
@@ -59,7 +68,7 @@ pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
 
 impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     fn from(slots: &'a Slots, from: u32) -> Self {
-        let mut walk = Walk { slots: Some(slots), ..Walk::EMPTY };
+        let mut walk = Walk { slots: Some(slots), is_far: slots.is_far(), ..Walk::EMPTY };
         if from != 0 {
             let number = slots.word_of(from);
             walk.next = number;
@@ -75,7 +84,8 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     fn refill(&mut self) -> Option<()> {
         // By value, so that an iteration keeps its state in registers.
         let slots = self.slots?;
-        let found = if WRITES { next_word_to_write(slots, self.next) } else { next_word(slots, self.next) };
+        let find = if WRITES { next_word_to_write } else { next_word };
+        let found = find(slots, self.next, self.is_far);
         let (bits, start, next) = found?;
         self.bits = bits;
         self.start = start;
@@ -121,8 +131,7 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     /// bits.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
-        let is_far = self.slots.is_some_and(Slots::is_far);
-        let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && is_far);
+        let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.is_far);
         loop {
             if self.bits == u64::MAX {
                 for at in 0..64 {
@@ -190,8 +199,8 @@ const AHEAD: u32 = 4;
 
 /// Finds a word as `find_word` does, whose objects are about to be lent for writing.
 #[inline(never)]
-fn next_word_to_write(slots: &Slots, number: u32) -> Option<(u64, *mut u8, u32)> {
-    let found = find_word(slots, number);
+fn next_word_to_write(slots: &Slots, number: u32, is_far: bool) -> Option<(u64, *mut u8, u32)> {
+    let found = find_word(slots, number, is_far);
     if let (Some((bits, _, next)), true) = (found, slots.is_watched()) {
         slots.before_walk(next - 1, bits);
     }
@@ -200,24 +209,23 @@ fn next_word_to_write(slots: &Slots, number: u32) -> Option<(u64, *mut u8, u32)>
 
 /// Finds the first word with a bit set from word `number` on, as `find_word` does.
 #[inline(never)]
-fn next_word(slots: &Slots, number: u32) -> Option<(u64, *mut u8, u32)> {
-    find_word(slots, number)
+fn next_word(slots: &Slots, number: u32, is_far: bool) -> Option<(u64, *mut u8, u32)> {
+    find_word(slots, number, is_far)
 }
 
 /// Finds the first word with a bit set from word `number` on.
 ///
 /// Returns its bits, the slot of its first bit, and the number of the word after it.
 #[inline(always)]
-fn find_word(slots: &Slots, mut number: u32) -> Option<(u64, *mut u8, u32)> {
-    while let Some(word) = slots.word(number) {
+fn find_word(slots: &Slots, mut number: u32, is_far: bool) -> Option<(u64, *mut u8, u32)> {
+    while let Some((word, first)) = slots.word_and_slot(number) {
         // Stray writes may have set bits without a slot.
         let mut bits = word.load() & slots.full;
         number += 1;
         if bits == 0 {
             continue;
         }
-        let first = slots.slot(slots.first_of_word(number - 1))?;
-        if slots.is_far() {
+        if is_far {
             bits = come_near(slots, number, first, bits);
         }
         if bits != 0 {
