@@ -231,3 +231,26 @@ impl Drop for Remove {
         }
     }
 }
+
+/// An object that is larger than the smallest undo log.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, PoolObject)]
+#[pool(id = 4)]
+struct Large {
+    words: [u64; 1024],
+}
+
+#[test]
+fn nothing_has_changed_after_an_error_of_many_updates() {
+    let mut conf = ProcessConf::new("batches", Key(0x0d04_0051), Bytes(1 << 20), &[Key(0x0d04_0052)]);
+    (conf.backend, conf.undo_size) = (BackendKind::Heap, Bytes(4096));
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Large>().unwrap();
+    let ids = pool.alloc_many(&[Large { words: [7; 1024] }; 3]).unwrap();
+    let error = pool.update_many(&ids, |_, large| large.words[0] = 8).unwrap_err();
+    assert!(matches!(error, TxError::TooLarge { .. }), "{error}");
+    assert!(pool.get_many(&ids).all(|large| large.unwrap().words == [7; 1024]));
+    let error = pool.update_many::<NotAdded>(&[], |_, _| ()).map(drop);
+    assert!(error.is_ok(), "no object, no error");
+    pool.destroy().unwrap();
+}

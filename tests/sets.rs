@@ -145,6 +145,10 @@ fn chunks_that_do_not_fit_are_refused() {
         assert!(matches!(error, SetError::Outside { .. }), "{error}");
     }
     writer.chunk(0, 3, &[1; 4096]).unwrap();
+    writer.chunk(0, 3, &[2; 4096]).unwrap();
+    let error = writer.finish().unwrap_err();
+    assert!(matches!(error, SetError::Twice { segment: 0, number: 3 }), "{error}");
+    assert!(list(shelf.path()).unwrap().is_empty());
 }
 
 fn read_all(path: &Path) -> Result<(), SetError> {

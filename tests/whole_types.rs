@@ -127,7 +127,7 @@ fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_
     pool.close().unwrap();
 
     let mut cut = false;
-    for _ in 0..50 {
+    for round in 0..50 {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_child_retains_until_it_is_killed", "--nocapture"])
             .env("HOTPOOL_RETAIN", "1")
@@ -137,6 +137,8 @@ fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_
         let mut child = child;
         let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
         let begun = std::io::BufRead::lines(&mut out).any(|line| line.unwrap().contains("retaining"));
+        // The child has judged its objects, and frees, only a while after it has said so.
+        std::thread::sleep(std::time::Duration::from_micros(40 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(begun, "the child retains");

@@ -68,6 +68,14 @@ pub enum SetError {
         /// Its length.
         bytes: Bytes,
     },
+    /// A chunk was written twice.
+    #[error("chunk {number} of segment {segment} was written twice")]
+    Twice {
+        /// Number of the segment.
+        segment: u32,
+        /// Number of the chunk.
+        number: u32,
+    },
     /// The build cannot decompress a chunk.
     #[error("{} is compressed with {codec}, which this build cannot read: build with the feature `{codec}`", .path.display())]
     Codec {

@@ -105,7 +105,7 @@ impl Foot {
     /// Bytes of a foot.
     pub(super) const BYTES: u64 = 32;
 
-    /// Returns the table of `chunks` and the foot behind it. The table begins at `table`.
+    /// Returns the foot of a part, and the bytes of its table and foot, which begin at offset `table`.
     pub(super) fn end(chunks: &[Chunk], table: u64) -> (Foot, Vec<u8>) {
         let mut bytes = Vec::with_capacity(chunks.len() * Chunk::BYTES as usize + Self::BYTES as usize);
         chunks.iter().for_each(|chunk| chunk.encode(&mut bytes));

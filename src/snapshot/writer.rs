@@ -133,8 +133,8 @@ impl SetWriter {
     ///
     /// # Errors
     ///
-    /// Fails if the system refuses to write, for example because the disk is full. The set is then
-    /// absent.
+    /// Fails if a chunk was written twice, or if the system refuses to write, for example because the
+    /// disk is full. The set is then absent.
     pub fn finish(mut self) -> Result<Set, SetError> {
         let Some(draft) = self.draft.clone() else { return Set::open(&self.shelf) };
         let mut manifest = Manifest::of(&self.info, self.id, self.parent.as_deref(), CHUNK);
@@ -175,7 +175,10 @@ impl PartWriter {
     fn end(&mut self, segment: u32, bytes: u64) -> Result<PartLine, SetError> {
         let mut chunks = std::mem::take(&mut *self.chunks.lock().unwrap_or_else(PoisonError::into_inner));
         chunks.sort_unstable_by_key(|chunk| chunk.number);
-        chunks.dedup_by_key(|chunk| chunk.number);
+        let mut pairs = chunks.iter().zip(chunks.iter().skip(1));
+        if let Some((chunk, _)) = pairs.find(|(one, next)| one.number == next.number) {
+            return Err(SetError::Twice { segment, number: chunk.number });
+        }
         let at = self.end.load(Ordering::Relaxed);
         let (foot, end) = Foot::end(&chunks, at);
         let write = || {

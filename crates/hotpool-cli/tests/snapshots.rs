@@ -39,6 +39,7 @@ fn sets_are_listed_from_old_to_young() {
     let folder = tempfile::tempdir().unwrap();
     let (code, text) = snapshots(folder.path(), &[]);
     assert!(code == 0 && text.ends_with("has no snapshot\n"), "{code}: {text}");
+    assert_eq!(snapshots(&folder.path().join("absent"), &[]).0, 3);
 
     let young = write(folder.path(), "zone", 2_000, None);
     let old = write(folder.path(), "match", 1_000, None);

@@ -9,7 +9,7 @@
 //! A job may borrow what lives for `'scope`, but the queue holds jobs of any lifetime.
 //! [`Workers::with`] returns, or unwinds, only after each job of its batch has run: jobs are counted
 //! before they are queued, and counted off after their closure and everything that it has captured
-//! is dropped. A batch exists only inside `with`, which no program can leave earlier. `'scope` is
+//! is dropped. Nothing in between runs code of the program outside of `catch_unwind`. A batch exists only inside `with`, which no program can leave earlier. `'scope` is
 //! chosen by `with` and ends after that.
 #![allow(unsafe_code)]
 
@@ -112,6 +112,7 @@ impl Workers {
         let result = catch_unwind(AssertUnwindSafe(|| f(&batch, state)));
         jobs.wait(&self.shared);
         let panic = jobs.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // No job is left, so a panic in the drop of a payload does no harm.
         match (result, panic) {
             (Ok(result), None) => result,
             (Err(panic), _) | (_, Some(panic)) => resume_unwind(panic),
@@ -186,7 +187,12 @@ impl<'scope> Batch<'scope, '_> {
         let job: Box<dyn FnOnce() + Send + 'scope> = Box::new(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
                 let mut first = state.panic.lock().unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert(panic);
+                match &*first {
+                    None => *first = Some(panic),
+                    // Its drop is code of the program, which could panic before the job is counted
+                    // off.
+                    Some(_) => std::mem::forget(panic),
+                }
             }
             state.end_one(&shared);
         });
@@ -209,6 +215,36 @@ mod tests {
     use super::Workers;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A panic whose payload panics when it is dropped.
+    struct Again;
+
+    impl Drop for Again {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "planted");
+        }
+    }
+
+    #[test]
+    fn a_panic_with_a_payload_that_panics_leaves_no_job_behind() {
+        for threads in [0, 2] {
+            let workers = Workers::new(threads);
+            let done = AtomicU32::new(0);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                workers.with(&mut (), |batch, ()| {
+                    for _ in 0..5 {
+                        let done = &done;
+                        batch.spawn(move || {
+                            done.fetch_add(1, Ordering::Relaxed);
+                            std::panic::resume_unwind(Box::new(Again));
+                        });
+                    }
+                });
+            }));
+            assert_eq!(done.load(Ordering::Relaxed), 5);
+            std::mem::forget(result.unwrap_err());
+        }
+    }
 
     #[test]
     fn every_job_is_done_when_the_call_returns_also_after_a_panic() {

@@ -3,7 +3,7 @@
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::snapshot::{Chain, Found, SetError, SetInfo, list};
 use hotpool::units::plural;
@@ -39,8 +39,11 @@ struct Row {
     problem: Option<SetError>,
 }
 
-/// Fails if the system refuses to list the folder.
+/// Fails if there is no such folder, or if the system refuses to list it.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    if !args.folder.is_dir() {
+        bail!("{} is no folder", args.folder.display());
+    }
     let rows: Vec<Row> = list(&args.folder)?.into_iter().map(|found| looked_at(found, args.verify)).collect();
     let is_sound = rows.iter().all(|row| problem(row).is_none());
     if out.wants_json() {
