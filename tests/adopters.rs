@@ -1,13 +1,17 @@
 //! The structs of real game servers fit into a pool, and survive a kill.
 
 mod filled;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use hotpool::conf::ProcessConf;
 use hotpool::object::{FixedMap, FixedSet, FixedStr, FixedVec, Maybe, Schema};
 use hotpool::share::Home;
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject};
+use own_keys::own_keys;
 use std::fmt::Debug;
+use std::sync::LazyLock;
 
 pub(crate) type Text = FixedStr<32>;
 pub(crate) type List<T> = FixedVec<T, 6>;
@@ -189,14 +193,13 @@ impl Game {
 
     /// Returns the base key of a pool of the game.
     fn base(self) -> u32 {
-        let first = [0x7700_0000, 0x7780_0000, 0x7280_0000][self as usize];
-        first | (std::process::id() & 0x3f_ffff) << 1
+        static FIRST: LazyLock<u32> = LazyLock::new(|| own_keys(8));
+        *FIRST + ((self as u32) << 1)
     }
 
     /// Returns the game that this base key stands for.
     fn of(base: u32) -> Self {
-        let is_game = |game: &Game| game.base() & 0xff80_0000 == base & 0xff80_0000;
-        Game::ALL.into_iter().find(is_game).unwrap()
+        Game::ALL[(base >> 1 & 3) as usize]
     }
 
     fn visit(self, visitor: &mut impl Visit) {

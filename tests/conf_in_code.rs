@@ -1,5 +1,8 @@
 //! A configuration created in code obeys the rules of the ini, whatever its values are.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{
     BackendKind, HugePages, MemoryConf, OnCrashLoop, Place, ProblemKind, ProcessConf, ResumeConf, TypeConf,
@@ -7,12 +10,15 @@ use hotpool::conf::{
 use hotpool::share::{Home, LockFacts, observe, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{ConfMgr, MemoryPoolMgr, PoolError, limits};
+use own_keys::own_keys;
 use proptest::prelude::*;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// Returns a segment key of this process. Each number has 16 of them.
 fn key(number: u32, at: u32) -> Key {
-    Key(0x7b00_0000 | (std::process::id() & 0xfff) << 12 | number << 4 | at)
+    static FIRST: LazyLock<u32> = LazyLock::new(|| own_keys(0x1000));
+    Key(*FIRST + (number << 4 | at))
 }
 
 fn sound(number: u32) -> ProcessConf {

@@ -4,6 +4,9 @@
 //! The server walks over its objects before it calls `ready()`. On a poisoned object it aborts or
 //! panics.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::key_plan::post_mortem;
 use hotpool::conf::{OnCrashLoop, OnTorn, ProcessConf};
@@ -11,8 +14,8 @@ use hotpool::pool::{StartEnd, Sweep};
 use hotpool::share::{Home, Verdict, observe, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use own_keys::own_keys;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const OBJECTS: u64 = 1000;
@@ -44,9 +47,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let base = 0x5100_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
+        let base = own_keys(16);
         let mut site = Site { conf: conf(base), way: "abort" };
         site.conf.resume.max_crash_resumes = 3;
         site

@@ -1,12 +1,16 @@
 //! New builds that are killed at random moments of a large migration, and old builds that come back
 //! (G12). A release build kills 500 of them; `HOTPOOL_ROUNDS` sets another number.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::conf::ProcessConf;
 use hotpool::inspect::verify_pool;
 use hotpool::object::FixedStr;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject};
+use own_keys::own_keys;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -133,7 +137,7 @@ fn a_killed_upgrade_loses_nothing_and_the_old_build_can_come_back() {
     let fast = if cfg!(debug_assertions) { 20 } else { 500 };
     let rounds: u32 = std::env::var("HOTPOOL_ROUNDS").map_or(fast, |rounds| rounds.parse().unwrap());
     let most = if cfg!(debug_assertions) { 120_000 } else { 12_000 };
-    let site = Site(0x7a80_0000 | (std::process::id() & 0xffff) << 3);
+    let site = Site(own_keys(8));
     site.fill();
     let (mut came_back, mut decided) = (0, 0);
     for round in 0..rounds {

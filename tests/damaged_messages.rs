@@ -7,20 +7,19 @@
 
 #[path = "messages/damage.rs"]
 mod damage;
-
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 use damage::{ALL, Image, Input, Kind, run, work};
 use hotpool::units::Key;
-use std::sync::atomic::{AtomicU32, Ordering};
+use own_keys::own_keys;
+use std::sync::atomic::Ordering;
 
 /// An image under a key of its own, removed with this value.
 struct Own(Image);
 
 impl Own {
     fn make(kind: Kind) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 0x400, "a test process has 1024 keys");
-        let key = Key(0x6e00_0000 | (std::process::id() & 0x3fff) << 10 | number);
+        let key = Key(own_keys(1));
         Own(Image::make(kind, key))
     }
 }

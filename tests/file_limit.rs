@@ -1,10 +1,14 @@
 //! A limit on the file size makes a start fail with an error, instead of killing the process by
 //! SIGXFSZ.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
+use own_keys::own_keys;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -32,7 +36,7 @@ fn a_file_size_limit_fails_the_start_with_an_error() {
     }
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    let base = Key(0x7a00_0000 | (std::process::id() & 0x3ffff) << 6);
+    let base = Key(own_keys(64));
     let mut process = Command::new(std::env::current_exe().unwrap());
     process.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     process.env(ROLE, dir).env("HOTPOOL_TEST_BASE", base.0.to_string());

@@ -1,21 +1,21 @@
 //! A running owner notices when its segments or semaphores are removed by `ipcrm`.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
 use hotpool::share::{Home, Loss, remove_pool};
 use hotpool::units::{Bytes, Key};
+use own_keys::own_keys;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A pool of a test; removes everything that is left of it.
 struct Site(ProcessConf);
 
 impl Site {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "a test process has keys for 16 pools");
-        let base = 0x5200_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
+        let base = own_keys(16);
         Site(ProcessConf::new("zone", Key(base), Bytes(64 << 10), &[Key(base + 1), Key(base + 2)]))
     }
 }

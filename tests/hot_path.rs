@@ -16,11 +16,14 @@ use hotpool::pool::Sweep;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 mod skip;
 
 #[cfg(target_arch = "x86_64")]
@@ -99,7 +102,7 @@ struct World {
 /// leave.
 fn base_key() -> Key {
     static KEY: OnceLock<Key> = OnceLock::new();
-    *KEY.get_or_init(|| Key(0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | 32))
+    *KEY.get_or_init(|| Key(own_keys(2)))
 }
 
 impl World {

@@ -3,13 +3,15 @@
 
 mod drive;
 mod example;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use drive::Run;
 use hotpool::share::Home;
 use hotpool::units::Key;
+use own_keys::own_keys;
 use serde_json::Value;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The first key of `config/memorypool.ini`, and the length of the range up to the last key of a
@@ -19,11 +21,9 @@ const KEYS: u32 = 0x300;
 /// The keys of its queues.
 const QUEUES: [u32; 2] = [0x4850_0f01, 0x4850_0f02];
 
-/// Returns a run with its own keys: from 0x7c800000 up, 4096 apart.
+/// Returns a run with its own keys.
 fn run(kills: u32) -> (Run, u32) {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = (std::process::id() << 2 | NEXT.fetch_add(1, Ordering::Relaxed) & 3) & 0x7ff;
-    let offset = 0x7c80_0000 + (number << 12) - FIRST_KEY;
+    let offset = own_keys(0x1000) - FIRST_KEY;
     let mut command = Command::new(example::built("hot_restart"));
     command.args(["--objects", "9000", "--seconds", "60", "--json"]);
     command.arg(format!("--kills={kills}")).arg(format!("--key-offset={offset}"));

@@ -5,6 +5,8 @@
 //! impossible, or a limit cannot be set, they print SKIPPED.
 
 mod host;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 mod skip;
 
 use bytemuck::{Pod, Zeroable};
@@ -18,10 +20,10 @@ use hotpool::share::{
 };
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use own_keys::own_keys;
 use skip::skipped;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
@@ -40,9 +42,7 @@ struct Bench {
 
 impl Bench {
     fn new(block_bytes: u64) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let base = 0x7f00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 2;
+        let base = own_keys(4);
         let mut conf =
             ProcessConf::new("zone", Key(base), Bytes(block_bytes), &[Key(base + 1), Key(base + 2)]);
         conf.owner_wait_ms = 0;

@@ -1,12 +1,16 @@
 //! Objects follow their struct: a changed build finds them in its own form, an old build as they were
 //! until the new one was ready (G14).
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::{Severity, describe_pool, verify_pool};
 use hotpool::object::{FixedStr, FixedVec, Schema, SchemaText};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolError, PoolObject};
+use own_keys::own_keys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -487,10 +491,7 @@ struct Site(ProcessConf, #[allow(dead_code, reason = "holds the files")] tempfil
 
 impl Site {
     fn on(backend: BackendKind) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(8, Ordering::Relaxed);
-        assert!(number < 64, "a test process has keys for 8 pools");
-        let base = 0x7100_0000 | (std::process::id() & 0x3_ffff) << 6 | number;
+        let base = own_keys(8);
         let (dir, keys) = (tempfile::tempdir().unwrap(), [Key(base + 1)]);
         let mut conf = ProcessConf::new("zone", Key(base), Bytes(1 << 20), &keys);
         conf.backend = backend;

@@ -1,16 +1,18 @@
 //! The example `natural` measures each operation on both sides, and leaves no segment.
 
 mod example;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use hotpool::share::{Home, observe};
 use hotpool::units::Key;
+use own_keys::own_keys;
 use serde_json::Value;
 use std::process::Command;
 
 #[test]
 fn each_operation_is_measured_on_both_sides() {
-    // Two of the 2^16 keys from 0x7c800000 up.
-    let key = Key(0x7c80_0000 + ((std::process::id() & 0x7fff) << 1));
+    let key = Key(own_keys(2));
     let mut command = Command::new(example::built("natural"));
     command.args(["--json", "--rounds=1", "--millis=1", "--objects=1000"]).arg(format!("--key={key}"));
     let output = command.output().unwrap();

@@ -1,10 +1,14 @@
 //! Several threads of the owner in one pool at the same time.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::{PostMortem, SharedPool, Torn};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
+use own_keys::own_keys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -259,10 +263,7 @@ struct Site(ProcessConf);
 
 impl Site {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "a test process has keys for 16 pools");
-        let base = 0x5b00_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
+        let base = own_keys(16);
         Site(ProcessConf::new("threads", Key(base), Bytes(1 << 20), &[Key(base + 1)]))
     }
 }

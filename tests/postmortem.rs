@@ -1,13 +1,16 @@
 //! What a dead process was doing is read from its pool, exactly and without changing a byte.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
+
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::ProcessConf;
 use hotpool::pool::{Event, Note, PostMortem, StartEnd};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable, PoolObject)]
@@ -27,11 +30,7 @@ struct Site(ProcessConf);
 
 impl Site {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "a test process has keys for 16 pools");
-        let base = 0x5300_0000 | (std::process::id() & 0xffff) << 8 | number << 4;
-        Site(conf(base))
+        Site(conf(own_keys(16)))
     }
 
     fn read(&self) -> PostMortem {

@@ -6,12 +6,15 @@
 //! other tests are the inputs with which a refused start once destroyed data.
 
 mod damage;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use damage::{BLOCK, Bytes, Image, Images, LANES, damage, raw, seal};
 use hotpool::__internal::layout::{BaseHeader, MAGIC_MAKING};
 use hotpool::conf::ProcessConf;
 use hotpool::units::Key;
 use hotpool::{MemoryPoolMgr, PoolError};
+use own_keys::own_keys;
 use std::mem::offset_of;
 
 const MARKS: u64 = offset_of!(BaseHeader, marks) as u64;
@@ -233,9 +236,8 @@ fn blocks_counted_but_not_written_are_refused() {
 
 /// Returns the configuration of a pool in files, in its own folder.
 fn in_files() -> (tempfile::TempDir, ProcessConf) {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0x6d00_0000);
     let dir = tempfile::tempdir().unwrap();
-    let key = NEXT.fetch_add(16, std::sync::atomic::Ordering::Relaxed) | (std::process::id() & 0xfff) << 12;
+    let key = own_keys(16);
     let mut conf = ProcessConf::new("files", Key(key), hotpool::units::Bytes(1 << 20), &[Key(key + 1)]);
     conf.backend = hotpool::conf::BackendKind::File;
     conf.dir = dir.path().to_path_buf();

@@ -4,6 +4,8 @@
 //! Each case runs in its own process, cases with mounts in a private mount namespace. Without the
 //! right to create one they print SKIPPED.
 
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 mod skip;
 
 use bytemuck::{Pod, Zeroable};
@@ -12,9 +14,9 @@ use hotpool::pool::base_bytes;
 use hotpool::share::{Home, LockFacts, observe, probe_sysv, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use skip::skipped;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const ROLE: &str = "HOTPOOL_TEST_SYSTEM_REFUSALS";
 const MOUNTS: &str = "exec unshare --mount --propagation private \"$@\"";
@@ -28,11 +30,8 @@ struct Page {
 
 /// Runs a case in its own process, launched by `script`, whose `$@` is that process.
 fn run(role: &str, script: &str) {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(number < 8, "a test process has keys for 8 pools");
     let dir = tempfile::tempdir().unwrap();
-    let base = Key(0x7600_0000 | (std::process::id() & 0x3ffff) << 6 | number << 3);
+    let base = Key(own_keys(8));
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(std::env::current_exe().unwrap());
     command.args(["--exact", "case", "--nocapture"]).stdin(Stdio::null());

@@ -3,22 +3,22 @@
 
 mod drive;
 mod example;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use drive::Run;
 use hotpool::units::Key;
+use own_keys::own_keys;
 use serde_json::Value;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// In a release build, a kill takes a few milliseconds.
 const KILLS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
 
-/// Returns a run with its own keys: two of the 2^16 from 0x7d000000 up.
+/// Returns a run with its own keys.
 fn run(kills: u64) -> Run {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = (std::process::id() << 3 | NEXT.fetch_add(1, Ordering::Relaxed) & 7) & 0x7fff;
-    let key = Key(0x7d00_0000 + (number << 1));
+    let key = Key(own_keys(2));
     let mut command = Command::new(example::built("trade"));
     command.arg("--json").arg(format!("--kills={kills}")).arg(format!("--key={key}"));
     Run { command, keys: vec![key, Key(key.0 + 1)] }

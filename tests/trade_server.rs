@@ -2,11 +2,14 @@
 //! is there, once, and every item is there exactly once.
 
 mod example;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 #[path = "../examples/trade_server/world.rs"]
 mod world;
 
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::Key;
+use own_keys::own_keys;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -100,8 +103,7 @@ fn check(key: Key, acknowledged: &[AtomicU64]) {
 
 #[test]
 fn every_acknowledged_trade_is_there_and_every_item_once() {
-    // Two of the 2^15 keys from 0x7e20_0000 up.
-    let key = Key(0x7e20_0000 + ((std::process::id() & 0x3fff) << 1));
+    let key = Key(own_keys(2));
     let site = Site(key);
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");

@@ -2,16 +2,18 @@
 //! restarted on its ini, they do what it states.
 
 mod example;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 use hotpool::ConfMgr;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::Key;
+use own_keys::own_keys;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn tutorial() -> String {
@@ -59,9 +61,7 @@ struct Project {
 
 impl Project {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let base_key = 0x7900_0000 | (std::process::id() & 0xf_ffff) << 4 | number << 1;
+        let base_key = own_keys(2);
         let ini = blocks("ini").remove(0);
         let base = ConfMgr::parse(&ini, "tutorial").unwrap().process("game").unwrap().base_key;
         let ini = ini.replace(&base.to_string(), &format!("{base_key:#x}"));

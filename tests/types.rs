@@ -2,6 +2,8 @@
 //! Without unsafe code in the program: the derives need none of it.
 
 mod filled;
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 mod values;
 
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -11,6 +13,7 @@ use hotpool::pool::QuarantineError;
 use hotpool::share::Home;
 use hotpool::units::{Bytes, Key};
 use hotpool::{Handle, Id, MemoryPoolMgr, PoolError, PoolObject, StartMode};
+use own_keys::own_keys;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, Ordering};
 use values::{Everything, Grid, Move, Shape, Side, everything};
@@ -49,7 +52,7 @@ fn serve() {
 
 #[test]
 fn every_kind_of_field_survives_a_kill() {
-    let base = 0x7800_0000 | (std::process::id() & 0x3f_ffff) << 1;
+    let base = own_keys(2);
     let _removed = filled::fill_and_kill(base);
     let mut pool = MemoryPoolMgr::open(&shared(base)).unwrap();
     assert_eq!(pool.start_mode(), StartMode::Resume);

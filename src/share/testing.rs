@@ -8,6 +8,10 @@
 //! that IPC_STAT has just filled.
 #![allow(unsafe_code)]
 
+#[path = "../../tests/harness/own_keys.rs"]
+mod own_keys;
+
+use self::own_keys::own_keys;
 use super::error::ShareError;
 use super::home::Home;
 use super::manager::{PoolSegments, StartMode};
@@ -21,7 +25,6 @@ use crate::units::{Bytes, Key};
 use crate::word::Word;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Size of the bases of these tests in bytes.
 pub(super) const BASE: u64 = 64 << 10;
@@ -52,9 +55,7 @@ impl Bench {
 
     /// Returns a new key, which is removed with the bench.
     pub(super) fn key(&mut self) -> Key {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xfff;
-        let key = Key(0x7e00_0000 | (std::process::id() & 0xfff) << 12 | count);
+        let key = Key(own_keys(1));
         self.keys.push(key);
         key
     }

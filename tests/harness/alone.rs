@@ -3,26 +3,12 @@
 //! Each start looks for rivals in `/proc`. Thousands of starts on a host with hundreds of processes
 //! would spend most of their time there, and more on a busy host.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// The pid of the test outside of the namespace; 0 if it did not enter one.
-static OUTSIDE: AtomicU32 = AtomicU32::new(0);
-
-/// Returns a pid that no other test process of this host has.
-pub fn own_pid() -> u32 {
-    match OUTSIDE.load(Ordering::Relaxed) {
-        0 => std::process::id(),
-        outside => outside,
-    }
-}
-
 /// Continues as the first process of a new PID namespace. Without the right to do so the test goes
 /// on where it is.
 ///
 /// It must be called while this process has one thread. The calling process waits for the end of
 /// the test and then ends with its exit code.
 pub fn enter() {
-    OUTSIDE.store(std::process::id(), Ordering::Relaxed);
     // SAFETY: integers only.
     if unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS) } != 0 {
         println!("this process may not make a PID namespace, so each start looks at all processes");

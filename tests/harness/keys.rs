@@ -1,10 +1,9 @@
 //! Segment keys for one test. Everything under them is removed when the test ends, even if it
 //! fails.
 
-use super::alone;
+use super::own_keys::own_keys;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The keys of a pool: the first for the base, the rest for blocks.
@@ -16,10 +15,7 @@ pub struct Keys {
 impl Keys {
     /// Reserves keys that no other process and no other test of this process uses.
     pub fn take(count: u32) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let first = NEXT.fetch_add(count, Ordering::Relaxed);
-        assert!(first + count <= 0x1000, "a test process has 4096 keys");
-        let keys = Keys { first: 0x7f00_0000 | (alone::own_pid() & 0xfff) << 12 | first, count };
+        let keys = Keys { first: own_keys(count), count };
         keys.remove();
         keys
     }

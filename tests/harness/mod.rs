@@ -25,6 +25,7 @@ pub mod migration;
 pub mod model;
 #[cfg(target_arch = "x86_64")]
 pub mod namespaces;
+pub mod own_keys;
 pub mod reach;
 #[cfg(target_arch = "x86_64")]
 pub mod run;

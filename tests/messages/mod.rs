@@ -2,10 +2,14 @@
 //! fails, and other processes.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+#[path = "../harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::conf::{QueueConf, QueueKind};
 use hotpool::sync::LockConf;
 use hotpool::units::{Bytes, Key};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use own_keys::own_keys;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A key that no other process and no other test of this process uses. Dropping this value removes
 /// the segment and the semaphores under it.
@@ -13,10 +17,7 @@ pub struct OwnKey(pub Key);
 
 impl OwnKey {
     pub fn take() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 0x400, "a test process has 1024 keys");
-        let key = OwnKey(Key(0x6d00_0000 | (std::process::id() & 0x3fff) << 10 | number));
+        let key = OwnKey(Key(own_keys(1)));
         key.remove();
         key
     }

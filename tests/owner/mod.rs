@@ -2,16 +2,20 @@
 //! reaped when they are dropped.
 #![allow(dead_code, reason = "each test uses only a part")]
 
+#[path = "../harness/own_keys.rs"]
+mod own_keys;
+
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 /// An object of sixteen pages, so that a large pool needs few objects.
@@ -46,10 +50,7 @@ impl Keys {
 
     /// Reserves keys on another backend, whose folder outlives them.
     pub(crate) fn take_at(home: Home, block_bytes: u64) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 32, "a test process has 32 pools");
-        let base = Key(0x7b00_0000 | (std::process::id() & 0x3ffff) << 6 | number << 1);
+        let base = Key(own_keys(2));
         Keys { base, home, block_bytes }
     }
 

@@ -1,14 +1,17 @@
 //! Helpers for the tests of regions: keys that are cleared at the end, and children that die.
 #![allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
 
+#[path = "../harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::ShareMgr;
 use hotpool::conf::BackendKind;
 use hotpool::share::Home;
 use hotpool::units::Key;
+use own_keys::own_keys;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The backends whose memory other processes can reach.
 pub const SHARED: [BackendKind; 3] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File];
@@ -26,8 +29,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn of(backend: BackendKind) -> Bench {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let first = 0x7d00_0000 | (std::process::id() & 0x3fff) << 10 | NEXT.fetch_add(2, Ordering::Relaxed);
+        let first = own_keys(2);
         let dir = tempfile::tempdir().unwrap();
         let home = Home { backend, dir: dir.path().into() };
         let bench =

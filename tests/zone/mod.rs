@@ -1,12 +1,15 @@
 //! A zone server for one test: an ini with unused keys, all removed at the end.
 
+#[path = "../harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::Key;
+use own_keys::own_keys;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A pool, and the servers that run on it one after the other.
@@ -22,10 +25,7 @@ pub(crate) struct Zone {
 impl Zone {
     /// Creates an ini and runs a server until it is ready.
     pub(crate) fn start() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "this range of keys has room for 16 zones");
-        let base = 0x7c00_0000 | (std::process::id() & 0x1_ffff) << 6 | number << 2;
+        let base = own_keys(4);
         let dir = tempfile::tempdir().unwrap();
         let ini = format!(
             "[common]\nProcessList = zone\n[zone]\nBaseKey = {base:#x}\nBlockSize = 16M\nShmKeys = {:#x}, {:#x}\n",

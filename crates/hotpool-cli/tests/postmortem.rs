@@ -1,21 +1,21 @@
 //! `hotpool postmortem` and `hotpool doctor` on real pools and on a host in a folder.
 
+#[path = "../../../tests/harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
+use own_keys::own_keys;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Site(ProcessConf);
 
 impl Site {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 16, "a test process has keys for 16 pools");
-        Site(conf(0x5400_0000 | (std::process::id() & 0xffff) << 8 | number << 4))
+        Site(conf(own_keys(16)))
     }
 
     /// Writes an ini that names the pool.

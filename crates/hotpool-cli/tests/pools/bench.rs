@@ -1,13 +1,16 @@
 //! System V pools for one test, under its own keys. They are removed at its end, even if it fails.
 
+#[path = "../../../../tests/harness/own_keys.rs"]
+mod own_keys;
+
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::ProcessConf;
 use hotpool::units::{Bytes, Key};
+use own_keys::own_keys;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Passes the base key to a child of a test, and how far it goes.
 const CHILD: &str = "HOTPOOL_TEST_CHILD";
@@ -28,9 +31,7 @@ pub(crate) struct Answer {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let first = 0x6000_0000 | (std::process::id() & 0xffff) << 12 | number << 6;
+        let first = own_keys(64);
         Bench { first, folder: tempfile::tempdir().unwrap() }
     }
 
