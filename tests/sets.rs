@@ -3,7 +3,7 @@
 
 use hotpool::conf::BackendKind;
 use hotpool::snapshot::{
-    CHUNK, Chain, Compression, Set, SetError, SetInfo, SetType, SetWriter, latest, list,
+    Arrival, CHUNK, Chain, Compression, Contents, Set, SetError, SetInfo, SetType, SetWriter, latest, list,
 };
 use hotpool::units::{Bytes, Key};
 use std::fs::{self, OpenOptions};
@@ -134,6 +134,43 @@ fn a_set_is_whole_or_absent() {
     fs::write(left.join("lock"), "").unwrap();
     write(shelf.path(), Compression::None);
     assert!(!left.exists());
+}
+
+/// Copies the files of a set into a new arrival.
+fn arrive(set: &Set, shelf: &Path) -> Arrival {
+    let arrival = Arrival::begin(shelf).unwrap();
+    for file in fs::read_dir(set.path()).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(file.path(), arrival.folder().join(file.file_name())).unwrap();
+    }
+    arrival
+}
+
+#[test]
+fn an_arriving_set_is_whole_or_absent() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let set = write(from.path(), Compression::Lz4);
+    let path = set.path().join("manifest.toml");
+    let contents = Contents::read(&fs::read(&path).unwrap(), &path).unwrap();
+    assert_eq!(contents.find(to.path()), None);
+    assert_eq!(contents.files().collect::<Vec<_>>(), ["base.part", "block-0000.part", "block-0001.part"]);
+
+    drop(arrive(&set, to.path()));
+    let arrival = arrive(&set, to.path());
+    let part = OpenOptions::new().write(true).open(arrival.folder().join("block-0001.part")).unwrap();
+    part.write_all_at(b"damage", 1_000).unwrap();
+    assert!(matches!(arrival.finish(), Err(SetError::Part { .. })));
+    let arrival = arrive(&set, to.path());
+    fs::remove_file(arrival.folder().join("base.part")).unwrap();
+    assert!(matches!(arrival.finish(), Err(SetError::Part { .. })));
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0, "a damaged set leaves nothing");
+
+    let there = arrive(&set, to.path()).finish().unwrap();
+    assert_eq!(there.path(), to.path().join(contents.name()));
+    assert_eq!(contents.find(to.path()).as_deref(), Some(there.path()));
+    // A set that arrives twice is there once.
+    assert_eq!(arrive(&set, to.path()).finish().unwrap().path(), there.path());
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 1);
+    assert_eq!(files(there.path()).len(), files(set.path()).len());
 }
 
 #[test]

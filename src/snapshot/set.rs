@@ -115,6 +115,22 @@ impl Set {
         part.read(chunk, to)?;
         Ok(Some(len))
     }
+
+    /// Reads every chunk of this set once, and checks it. `told` is called with the bytes of each.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first damaged chunk.
+    pub fn verify(&self, mut told: impl FnMut(u64)) -> Result<(), SetError> {
+        let mut buffer = Vec::new();
+        for segment in 0..self.info.segments() {
+            for number in self.chunks(segment) {
+                let len = self.read(segment, number, &mut buffer)?;
+                told(len.unwrap_or(0) as u64);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Part {

@@ -191,7 +191,7 @@ impl PartWriter {
 }
 
 /// Creates a draft and locks it; returns the identity of its set with both.
-fn draft_in(shelf: &Path) -> Result<([u64; 2], PathBuf, File), SetError> {
+pub(super) fn draft_in(shelf: &Path) -> Result<([u64; 2], PathBuf, File), SetError> {
     loop {
         let id = sys::random_id().map_err(system("name a set in", shelf))?;
         let draft = shelf.join(format!("{}{}", shelf::DRAFT, hex(id)));
@@ -203,6 +203,6 @@ fn draft_in(shelf: &Path) -> Result<([u64; 2], PathBuf, File), SetError> {
 }
 
 /// Makes the entries of a folder durable.
-fn sync(folder: &Path) -> Result<(), SetError> {
+pub(super) fn sync(folder: &Path) -> Result<(), SetError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(system("sync", folder))
 }

@@ -1,0 +1,123 @@
+//! The reasons why a store refuses.
+
+use hotpool::snapshot::SetError;
+use std::error::Error;
+use std::path::PathBuf;
+
+/// What an object store or a system call said.
+type Cause = Box<dyn Error + Send + Sync + 'static>;
+
+/// The reason why sets cannot be sent, listed or brought.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL is none of a store.
+    #[error(
+        "`{url}` is no store: {why}; write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER"
+    )]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The environment lacks what the store needs.
+    #[error("cannot open the store {url}: {source}; set {variables}")]
+    Environment {
+        /// The URL.
+        url: String,
+        /// What is wrong.
+        source: Cause,
+        /// The variables to set.
+        variables: &'static str,
+    },
+    /// The store refused the credentials.
+    #[error("the store refuses to {call} {key}: {source}; check {variables}")]
+    Denied {
+        /// What was tried.
+        call: &'static str,
+        /// URL of the object.
+        key: String,
+        /// What the store said.
+        source: Cause,
+        /// The variables with the credentials.
+        variables: &'static str,
+    },
+    /// The store cannot be reached, or failed.
+    #[error("cannot {call} {key}: {source}; check that the store runs, and {variables}; then try again")]
+    Unreachable {
+        /// What was tried.
+        call: &'static str,
+        /// URL of the object.
+        key: String,
+        /// What failed.
+        source: Cause,
+        /// The variables that say where the store is.
+        variables: &'static str,
+    },
+    /// The bucket or the object does not exist.
+    #[error("cannot {call} {key}: it does not exist ({source})")]
+    Absent {
+        /// What was tried.
+        call: &'static str,
+        /// URL of the object.
+        key: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// The store cannot do what is needed.
+    #[error("cannot {call} {key}: {source}")]
+    Unsupported {
+        /// What was tried.
+        call: &'static str,
+        /// URL of the object.
+        key: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// The store has no set of the process.
+    #[error("{url} has no snapshot of the process {process}; `hotpool snapshots {url}` lists what it has")]
+    NoSet {
+        /// URL of the store.
+        url: String,
+        /// The process.
+        process: String,
+    },
+    /// A set in the store is damaged.
+    #[error("{key}: {why}; take an older set")]
+    Damaged {
+        /// URL of the object.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A set builds on one that the store does not have.
+    #[error("{key} builds on the set {parent}, which is not in the store; take an older set")]
+    NoParent {
+        /// URL of the set.
+        key: String,
+        /// Identity of the missing set.
+        parent: String,
+    },
+    /// The local set cannot be read, or the local folder not be written.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// The system refused a call on a local file.
+    #[error("cannot {call} {}: {source}", .path.display())]
+    System {
+        /// What was tried.
+        call: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason of the system.
+        source: std::io::Error,
+    },
+}
+
+/// Returns a function that turns a refusal of the system into an error.
+pub(crate) fn system<'a>(
+    call: &'static str,
+    path: &'a std::path::Path,
+) -> impl FnOnce(std::io::Error) -> StoreError + 'a {
+    move |source| StoreError::System { call, path: path.to_path_buf(), source }
+}

@@ -1,0 +1,48 @@
+//! Carries the snapshots of a pool to object stores and back.
+//!
+//! A [`Store`] is opened from a URL: `s3://bucket/prefix`, `gs://bucket/prefix`,
+//! `az://container/prefix` or `file:///folder`. It sends sets, lists them, and brings them into a
+//! local folder, from which hotpool restores. Credentials come from the environment.
+//!
+//! All calls block. Do not call them from an async task.
+//!
+//! ```no_run
+//! use hotpool_snapshot_store::Store;
+//! use std::path::Path;
+//!
+//! let store = Store::open("s3://backups/game")?;
+//! let set = store.get("zone", Path::new("snapshots"), |moved| println!("{} bytes", moved.done))?;
+//! println!("{} is here", set.path().display());
+//! # Ok::<(), hotpool_snapshot_store::StoreError>(())
+//! ```
+
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
+mod carry;
+mod download;
+mod error;
+mod listing;
+mod place;
+mod store;
+mod upload;
+
+pub use carry::Moved;
+pub use error::StoreError;
+pub use listing::Stored;
+pub use place::Settings;
+pub use store::Store;
+
+/// The program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
