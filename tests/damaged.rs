@@ -78,8 +78,12 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 fn what_fuzzing_kept_is_survived() {
     let images = Images::make(0x7db9_0000);
     type Run = fn(&Images, &[u8]);
-    let targets: [(&str, Run); 3] =
-        [("attach", damage::attach), ("verify", damage::verify), ("operations", damage::operations)];
+    let targets: [(&str, Run); 4] = [
+        ("attach", damage::attach),
+        ("verify", damage::verify),
+        ("operations", damage::operations),
+        ("schemas", damage::schemas::schemas),
+    ];
     let mut failed = Vec::new();
     for (target, run) in targets {
         for (name, input) in corpus(target) {
@@ -91,6 +95,18 @@ fn what_fuzzing_kept_is_survived() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn what_a_build_prints_may_be_damaged() {
+    let images = Images::make(0x7dcf_0000);
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    for round in 0..4000 {
+        let mut input: Vec<u8> = (0..24).map(|_| random.u8(..)).collect();
+        input[0] |= 1;
+        let survived = catch_unwind(AssertUnwindSafe(|| damage::schemas::schemas(&images, &input)));
+        assert!(survived.is_ok(), "round {round}: {input:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each user needs only a part")]
 
 pub mod raw;
+pub mod schemas;
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
