@@ -110,6 +110,17 @@ fn what_a_build_prints_may_be_damaged() {
 }
 
 #[test]
+fn the_files_of_a_set_may_be_damaged() {
+    let shelf = damage::sets::Shelf::make();
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    for round in 0..700 {
+        let input: Vec<u8> = (0..24).map(|_| random.u8(..)).collect();
+        let survived = catch_unwind(AssertUnwindSafe(|| damage::sets::sets(&shelf, &input)));
+        assert!(survived.is_ok(), "round {round}: {input:?}");
+    }
+}
+
+#[test]
 fn any_word_of_the_header_may_be_damaged() {
     let images = Images::make(0x7db0_0000);
     sweep(&images.closed, 0, range(0, 192), false);

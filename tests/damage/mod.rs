@@ -8,6 +8,7 @@
 
 pub mod raw;
 pub mod schemas;
+pub mod sets;
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::__internal::layout::{BaseHeader, BlockBase, ExtentRec, TypeInfo};
