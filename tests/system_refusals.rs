@@ -11,11 +11,12 @@ mod skip;
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::base_bytes;
-use hotpool::share::{Home, LockFacts, observe, probe_sysv, remove_pool};
+use hotpool::share::{Home, LockFacts, Verdict, observe, probe_sysv, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, MemoryPoolMgr, PoolObject, TxError};
 use own_keys::own_keys;
 use skip::skipped;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 const ROLE: &str = "HOTPOOL_TEST_SYSTEM_REFUSALS";
@@ -130,6 +131,11 @@ fn case() {
         "address-space" => {
             conf.block_size = Bytes(64 << 20);
             address_space(&conf);
+            for backend in [BackendKind::Sysv, BackendKind::File, BackendKind::Posix] {
+                conf.backend = backend;
+                conf.dir = if backend == BackendKind::File { dir.into() } else { PathBuf::new() };
+                address_space_for_a_new_pool(&conf);
+            }
         }
         other => panic!("{other}"),
     }
@@ -270,17 +276,37 @@ fn address_space(conf: &ProcessConf) {
     pool.add_type::<Page>().unwrap();
     pool.alloc(Page::zeroed()).unwrap();
     pool.close().unwrap();
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let mapped: u64 = text.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
-    let limit = libc::rlimit { rlim_cur: mapped + (32 << 20), rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the record outlives the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    limit_address_space(Some(32 << 20));
     let said = refusal(conf);
     assert!(said.contains("raise `ulimit -v`") && !said.contains("not this pool's"), "{said}");
-    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    limit_address_space(None);
     let pool = MemoryPoolMgr::open(conf).unwrap();
     assert_eq!(pool.resume_report().objects(), 1, "the pool was not changed");
     pool.destroy().unwrap();
+}
+
+/// A cold start has room for nothing, or for its base and not for its block.
+fn address_space_for_a_new_pool(conf: &ProcessConf) {
+    for room in [2 << 20, 32 << 20] {
+        limit_address_space(Some(room));
+        let said = refusal(conf);
+        limit_address_space(None);
+        assert!(said.contains("raise `ulimit -v`"), "{:?}: {said}", conf.backend);
+        for key in [conf.base_key, conf.shm_keys[0]] {
+            let facts = observe(key, &Home::of(conf)).unwrap();
+            assert_eq!(facts.verdict(), Verdict::Absent, "{:?}, {key}: {facts:?}", conf.backend);
+            assert_eq!(facts.lock, LockFacts::None, "{:?}, {key}", conf.backend);
+        }
+        MemoryPoolMgr::open(conf).unwrap().destroy().unwrap();
+    }
+}
+
+/// Lets this process map so many bytes more than it has mapped, or any number.
+fn limit_address_space(room: Option<u64>) {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let mapped: u64 = text.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+    let rlim_cur = room.map_or(libc::RLIM_INFINITY, |room| mapped + room);
+    let limit = libc::rlimit { rlim_cur, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the record outlives the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }

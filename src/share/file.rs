@@ -61,7 +61,9 @@ impl Backend for FileBackend {
         let named = file
             .set_len(bytes)
             .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o777)))
-            .and_then(|()| fs::hard_link(&draft, self.file_of(key)));
+            // A process without room for the mapping leaves no file.
+            .and_then(|()| attach_file(&draft, &facts_of(&file.metadata()?), Access::Write))
+            .and_then(|_| fs::hard_link(&draft, self.file_of(key)));
         match (fs::remove_file(&draft), named) {
             // A start that cannot see this process has removed the draft as that of a dead process,
             // and is creating the segment.

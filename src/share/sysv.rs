@@ -108,7 +108,12 @@ impl SysvBackend {
 
 fn make(key: Key, bytes: u64, mode: u32, huge: bool) -> io::Result<Segment> {
     let shmid = sysv::shm_create(key, bytes, mode, huge)?;
-    Segment::kept(|| Ok(Segment::sysv_made(sysv::shm_attach(shmid, true)?, bytes, huge)))
+    let made = Segment::kept(|| Ok(Segment::sysv_made(sysv::shm_attach(shmid, true)?, bytes, huge)));
+    if made.is_err() {
+        // Zeros that a refused start leaves without semaphores would be a stranger's to the next.
+        let _ = sysv::shm_remove(shmid);
+    }
+    made
 }
 
 fn attach(shmid: i32, bytes: u64, access: Access) -> io::Result<Segment> {
