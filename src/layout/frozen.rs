@@ -11,6 +11,10 @@ pub const MAGIC_GONE: u64 = u64::from_le_bytes(*b"HOTPGONE");
 /// Value of `draft`: the bytes after the first 64 of this unfinished segment hold nothing.
 pub const DRAFT: u32 = u32::from_le_bytes(*b"DRFT");
 
+/// Value of `draft`: the same, and a restore of a set wrote it. The blocks that an unfinished base
+/// names belong to the same restore.
+pub const RESTORING: u32 = u32::from_le_bytes(*b"RSTR");
+
 /// Version of the layout of all bytes after the frozen ones.
 pub const LAYOUT_VERSION: u32 = 1;
 /// Value of `kind` in a base segment.
@@ -45,7 +49,7 @@ pub struct Frozen {
     /// CRC-32C of the words from `layout` to `created`.
     pub check: Half,
     /// [`DRAFT`] while a creation writes past these bytes, or while the segment is being emptied;
-    /// else zero.
+    /// [`RESTORING`] while a restore writes there; else zero.
     pub draft: Half,
 }
 

@@ -27,7 +27,7 @@ pub(crate) use extent::FREE as EXTENT_FREE;
 pub(crate) use extent::slots_extent;
 pub use extent::{ExtentKind, ExtentRec};
 pub use frozen::{
-    BASE_KIND, BLOCK_KIND, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+    BASE_KIND, BLOCK_KIND, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RESTORING,
 };
 pub use group::Group;
 pub use header::{BaseHeader, Geometry, LaneMark, RUN_CLOSED, RUN_READY, RUN_STARTING};

@@ -1,6 +1,8 @@
 //! `MemoryPoolMgr`: typed objects in slots, found by handle and kept across restarts.
 
 mod access;
+#[cfg(feature = "snapshots")]
+mod backup;
 mod change;
 mod error;
 mod forensics;
@@ -18,6 +20,11 @@ pub use access::ops::{Forced, Parts};
 pub use access::read::Read;
 pub use access::timed::Due;
 pub use access::view::{View, ViewMut};
+#[cfg(feature = "snapshots")]
+pub use backup::{
+    Existing, NoRoom, Progress, RestoreError, RestoreOptions, Restored, SaveError, SaveOptions, Saved,
+    check_restore, check_save, restore_pool, save_pool,
+};
 pub use change::guard::RefMut;
 pub(crate) use change::lane_logs;
 pub(crate) use change::positions::{Position, ReaderId};

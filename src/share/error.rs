@@ -83,6 +83,18 @@ pub enum ShareError {
 }
 
 impl ShareError {
+    /// Returns the error of a segment that the system does not describe.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn of_inspection(key: Key, source: io::Error) -> Self {
+        system(key, 0, "inspect")(source)
+    }
+
+    /// Returns the error of pages that get no memory.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn of_populating(key: Key, bytes: Bytes, source: io::Error) -> Self {
+        system(key, bytes.0, "populate")(source)
+    }
+
     /// Adds backend and folder to an error of the system, on which the advice depends.
     ///
     /// It reads the file system, so it is called before anything is undone.

@@ -145,6 +145,16 @@ impl Ground {
         self.lock.as_ref().is_none_or(|lock| lock.is_on(&*self.backend, found.segment.as_ref()))
     }
 
+    /// Checks that the key still leads to the lock, before the first store.
+    pub(super) fn check_lock(&self, found: &Facts) -> Result<(), ShareError> {
+        let key = self.key;
+        match &self.lock {
+            Some(lock) if !lock.is_named()? => Err(ShareError::Overtaken { key }),
+            _ if !self.is_locked(found) => Err(ShareError::Outrun { key }),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates an absent segment. A base is locked before the first store to it.
     fn create(&self, identity: &Identity, setting: &Setting) -> Result<Segment, ShareError> {
         let (key, bytes) = (identity.key, identity.bytes);
@@ -263,6 +273,32 @@ impl Ground {
         plan: &Making<'_>,
         make: &mut dyn FnMut(&Region),
     ) -> Result<(Segment, Made), ShareError> {
+        let (segment, made) = self.obtain(judged, identity, plan)?;
+        making::fill(&segment.region(), identity, plan.filling, make);
+        Ok((segment, made))
+    }
+
+    /// Creates a segment that is absent or unfinished, and marks it as one that is being created.
+    #[cfg(feature = "snapshots")]
+    pub(super) fn draft(
+        &self,
+        judged: Judged,
+        identity: &Identity,
+        plan: &Making<'_>,
+    ) -> Result<(Segment, Made), ShareError> {
+        let (segment, made) = self.obtain(judged, identity, plan)?;
+        making::begin(&segment.region(), identity, plan.filling);
+        Ok((segment, made))
+    }
+
+    /// Creates a segment that is absent, or empties one that is unfinished, and populates its
+    /// beginning.
+    fn obtain(
+        &self,
+        judged: Judged,
+        identity: &Identity,
+        plan: &Making<'_>,
+    ) -> Result<(Segment, Made), ShareError> {
         let (key, bytes) = (identity.key, identity.bytes);
         let is_empty = judged.facts.segment.as_ref().is_none_or(|segment| segment.bytes.0 == 0);
         let (segment, made) = match judged.standing {
@@ -285,7 +321,6 @@ impl Ground {
             self.take_back(Some(segment), &made);
             return Err(error);
         }
-        making::fill(&segment.region(), identity, plan.filling, make);
         Ok((segment, made))
     }
 

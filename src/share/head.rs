@@ -1,7 +1,8 @@
 //! The head of a segment: a copy of its first bytes, which describe it.
 
 use crate::layout::{
-    BASE_KIND, BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_MAKING, text,
+    BASE_KIND, BLOCK_VACANT, BaseHeader, BlockBase, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_MAKING, RESTORING,
+    text,
 };
 use crate::limits;
 use crate::region::Region;
@@ -19,6 +20,8 @@ pub struct Head {
     pub beyond: Option<u64>,
     /// Whether it is marked as a draft: the bytes after the first 64 hold nothing.
     pub draft: bool,
+    /// Whether a restore has made this draft.
+    pub restoring: bool,
     /// Layout version.
     pub layout: u32,
     /// Base or block.
@@ -87,7 +90,8 @@ impl Head {
             key: Key(frozen.key.load()),
             index: frozen.index.load(),
             created: frozen.created.load(),
-            draft: frozen.draft.load() == DRAFT,
+            draft: [DRAFT, RESTORING].contains(&frozen.draft.load()),
+            restoring: frozen.draft.load() == RESTORING,
             sound: frozen.check.load() == frozen.sum(),
             ..Head::default()
         };

@@ -92,6 +92,12 @@ impl Memory {
     }
 }
 
+/// Maps memory of the process under no key, which begins as zeros.
+#[cfg(feature = "snapshots")]
+pub(crate) fn scratch(bytes: u64) -> io::Result<Segment> {
+    Ok(Segment::heap(Arc::new(Memory::new(bytes)?)))
+}
+
 /// Reuse of memory, and lookups without facts, for the fuzz targets.
 #[cfg(feature = "__internal_fuzzing")]
 impl HeapBackend {

@@ -115,6 +115,7 @@ fn removable(backend: &dyn Backend, home: &Home, facts: &Facts) -> Result<Vec<Fa
         }
         // An empty file, or memory that its creator has not sized: it holds no data of anyone.
         (Verdict::Unfinished, None) => Ok(Vec::new()),
+        (Verdict::Unfinished, Some(head)) if head.restoring && head.sound => blocks_of(backend, home, head),
         // All zeros, under the key of owner semaphores made by hotpool.
         (Verdict::Unfinished, Some(_)) => Ok(Vec::new()),
         (_, Some(head)) if head.is_hotpool() && head.sound => blocks_of(backend, home, head),

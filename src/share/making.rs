@@ -14,7 +14,7 @@
 
 use crate::commits::Commit;
 use crate::layout::{
-    BASE_KIND, BaseHeader, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY,
+    BASE_KIND, BaseHeader, DRAFT, Frozen, LAYOUT_VERSION, MAGIC_GONE, MAGIC_MAKING, MAGIC_READY, RESTORING,
 };
 use crate::mutants::{Mutant, planted};
 use crate::region::Region;
@@ -42,6 +42,20 @@ pub(crate) enum Filling {
     Head,
     /// Also a copy of the objects of another segment.
     Copy,
+    /// Also the bytes of a set.
+    #[cfg_attr(not(feature = "snapshots"), allow(dead_code, reason = "only sets are restored"))]
+    Restore,
+}
+
+impl Filling {
+    /// Returns the mark of the segment meanwhile.
+    fn draft(self) -> Option<u32> {
+        match self {
+            Filling::Head => None,
+            Filling::Copy => Some(DRAFT),
+            Filling::Restore => Some(RESTORING),
+        }
+    }
 }
 
 /// Returns the offset from which on a creation of this kind of segment writes nothing.
@@ -55,8 +69,20 @@ pub(crate) fn end_of_head(kind: u32) -> u64 {
 
 /// Creates the contents of a zeroed segment: marks it, writes its identity, calls `make`, and
 /// commits.
-#[expect(clippy::expect_used, reason = "the caller has just created the segment that large")]
 pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make: &mut dyn FnMut(&Region)) {
+    begin(region, identity, filling);
+    if planted(Mutant::ReadyFirst)
+        && let Ok(frozen) = region.at::<Frozen>(0)
+    {
+        Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
+    }
+    make(region);
+    end(region, filling);
+}
+
+/// Marks a zeroed segment as one that is being created, and writes its identity.
+#[expect(clippy::expect_used, reason = "the caller has just created the segment that large")]
+pub(crate) fn begin(region: &Region, identity: &Identity, filling: Filling) {
     let frozen = region.at::<Frozen>(0).expect("every segment that is created has room for a header");
     Commit::MakeBegins.store(&frozen.magic, MAGIC_MAKING);
     frozen.layout.fill(LAYOUT_VERSION);
@@ -68,15 +94,16 @@ pub(crate) fn fill(region: &Region, identity: &Identity, filling: Filling, make:
     frozen.index.fill(identity.index);
     frozen.created.fill(wall_nanos());
     frozen.check.fill(frozen.sum());
-    if filling == Filling::Copy {
-        frozen.draft.store(DRAFT);
+    if let Some(draft) = filling.draft() {
+        frozen.draft.store(draft);
     }
-    if planted(Mutant::ReadyFirst) {
-        Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
-    }
-    make(region);
+}
+
+/// Completes a segment that [`begin`] has marked.
+pub(crate) fn end(region: &Region, filling: Filling) {
+    let Ok(frozen) = region.at::<Frozen>(0) else { return };
     Commit::MakeEnds.store(&frozen.magic, MAGIC_READY);
-    if filling == Filling::Copy {
+    if filling.draft().is_some() {
         frozen.draft.store(0);
     }
 }

@@ -23,6 +23,8 @@ mod heap_memory;
 mod home;
 mod host;
 mod host_list;
+#[cfg(feature = "snapshots")]
+mod idle;
 mod listing;
 mod lock_facts;
 mod look;
@@ -42,6 +44,9 @@ mod prospect;
 #[cfg(feature = "__internal_fuzzing")]
 pub mod raw;
 mod region;
+mod remains;
+#[cfg(feature = "snapshots")]
+mod restoring;
 mod rivals;
 mod segment;
 mod small;
@@ -70,11 +75,15 @@ pub use facts::Facts;
 pub use facts::{Reading, Want};
 pub(crate) use ground::{BlockWant, Judged, Standing};
 pub use head::{Head, NamedBlock};
+#[cfg(feature = "snapshots")]
+pub(crate) use heap::scratch;
 pub use home::Home;
 #[doc(hidden)]
 pub use host::list_host;
 pub use host::{Removal, Removed, remove_pool};
 pub use host_list::{Listing, LooseBlock, list_pools, observe_process};
+#[cfg(feature = "snapshots")]
+pub(crate) use idle::Idle;
 pub use listing::{BlockFacts, Ended, PoolFacts, observe_pool};
 pub use lock_facts::{ForeignSet, LockFacts};
 pub use look::observe;
@@ -90,6 +99,8 @@ pub use orphans::{orphans, remove_orphans};
 pub use owner_error::OwnerError;
 pub(crate) use prospect::Prospect;
 pub use region::{FileMap, Region, RegionError, RegionFacts, RegionKeys, RegionView, ShareMgr, Successor};
+#[cfg(feature = "snapshots")]
+pub(crate) use restoring::Restoring;
 pub(crate) use segment::Segment;
 #[doc(hidden)]
 pub use verdict::judge;

@@ -10,6 +10,7 @@ use super::manager::{PoolSegments, StartMode};
 use super::memory::setting::Setting;
 use super::owner::OwnerLock;
 use super::owner_set::Whose;
+use super::remains;
 use super::segment::Segment;
 use super::wait::Wait;
 use crate::conf::{BackendKind, ProcessConf};
@@ -48,13 +49,34 @@ impl Prospect {
             is_adopted: false,
         };
         waited?;
-        let base = ground.judge_locked_base(base_bytes, wait)?;
+        let base = Self::judge(&ground, base_bytes, wait)?;
         if conf.resume.must_be_hot && base.standing() != Standing::Complete {
             let verdict = base.facts.verdict();
             return Err(ShareError::Cold { verdict, facts: Box::new(base.facts) });
         }
         ground.backend.list_once(true);
         Ok(Prospect { base, ground, base_bytes })
+    }
+
+    /// Judges the base, after it has removed what a killed restore has left under its key.
+    fn judge(ground: &Ground, base_bytes: u64, wait: Wait) -> Result<Judged, ShareError> {
+        let judged = ground.judge_locked_base(base_bytes, wait);
+        let left = match &judged {
+            Ok(judged) => remains::remains(&judged.facts),
+            Err(ShareError::Refused { facts, .. }) => remains::remains(facts),
+            Err(_) => None,
+        };
+        let Some(head) = left.cloned() else { return judged };
+        drop(judged);
+        remains::sweep(ground, &head)?;
+        ground.judge_locked_base(base_bytes, wait)
+    }
+
+    /// Returns the judged base, the ground, and the size of a base that must be created.
+    #[cfg(feature = "snapshots")]
+    pub(super) fn into_parts(self) -> (Judged, Ground, u64) {
+        self.ground.backend.list_once(false);
+        (self.base, self.ground, self.base_bytes)
     }
 
     /// Returns the memory of a complete base; `None` if there is none.
@@ -139,14 +161,7 @@ impl Prospect {
         ground.backend.list_once(false);
         let found = base.facts.clone();
         let key = ground.key;
-        if let Some(lock) = &ground.lock
-            && !lock.is_named()?
-        {
-            return Err(ShareError::Overtaken { key });
-        }
-        if !ground.is_locked(&found) {
-            return Err(ShareError::Outrun { key });
-        }
+        ground.check_lock(&found)?;
         let Standing::Complete = base.standing else {
             warn_of_removal(&ground);
             let pool_id = sys::random_id().map_err(system(key, base_bytes, "name"))?;

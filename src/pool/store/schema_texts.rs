@@ -10,6 +10,11 @@ use std::ops::Range;
 
 /// Returns the stored fields of a type, if the segment has them and they are valid.
 pub(crate) fn read(base: &Base, info: &TypeInfo) -> Option<Vec<StoredField>> {
+    SchemaText::parse(&text(base, info)?).ok()
+}
+
+/// Returns the stored schema text of a type, if the segment has one.
+pub(crate) fn text(base: &Base, info: &TypeInfo) -> Option<String> {
     let len = u64::from(info.schema_len.load());
     let start = base.header.geometry.schema_off.load();
     let end = start.checked_add(base.header.geometry.schema_bytes.load())?;
@@ -21,7 +26,7 @@ pub(crate) fn read(base: &Base, info: &TypeInfo) -> Option<Vec<StoredField>> {
     let mut bytes: Vec<u8> =
         (0..words.len()).filter_map(|n| words.get(n)).flat_map(|w| w.load().to_le_bytes()).collect();
     bytes.truncate(len as usize);
-    SchemaText::parse(std::str::from_utf8(&bytes).ok()?).ok()
+    String::from_utf8(bytes).ok()
 }
 
 /// Stores the schema text, so that a later build can name what has changed. It lies where no form in
