@@ -9,6 +9,8 @@ use hotpool::share::{Home, Loss, remove_pool};
 use hotpool::units::{Bytes, Key};
 use own_keys::own_keys;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A pool of a test; removes everything that is left of it.
 struct Site(ProcessConf);
@@ -42,6 +44,24 @@ fn an_untouched_pool_is_good() {
     assert_eq!(pool.health().to_string(), "good");
     drop(pool);
     assert!(MemoryPoolMgr::open(&site.0).unwrap().health().is_good(), "a resumed pool is good, too");
+}
+
+#[test]
+fn what_the_program_watches_is_part_of_the_health() {
+    let site = Site::new();
+    let mut pool = MemoryPoolMgr::open(&site.0).unwrap();
+    let lost = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&lost);
+    pool.also_watch(move || seen.load(Ordering::Relaxed).then(|| "host b has the pool; stop".to_string()));
+    pool.also_watch(|| None);
+    assert!(pool.health().is_good());
+    lost.store(true, Ordering::Relaxed);
+    let health = pool.health();
+    assert_eq!(health.losses, [Loss::Watched { why: "host b has the pool; stop".into() }]);
+    assert!(!health.is_good() && !health.objects_at_risk());
+    assert_eq!(health.to_string(), "host b has the pool; stop");
+    lost.store(false, Ordering::Relaxed);
+    assert!(pool.health().is_good());
 }
 
 #[test]

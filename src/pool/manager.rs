@@ -11,6 +11,7 @@ use crate::pool::change::seen::Seen;
 use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
 use crate::pool::forensics::black_box::Event;
+use crate::pool::forensics::watch::Watches;
 use crate::pool::image::Taking;
 use crate::pool::opening;
 use crate::pool::par::lanes::Lanes;
@@ -112,6 +113,7 @@ pub struct MemoryPoolMgr {
     pub(crate) at_last_look: Vec<[u64; 2]>,
     /// The image that is being taken, and what is known for the next one.
     pub(crate) image: Option<Box<Taking>>,
+    pub(crate) watches: Watches,
     pub(crate) share: PoolSegments,
 }
 
@@ -165,6 +167,7 @@ impl MemoryPoolMgr {
             report,
             at_last_look: Vec::new(),
             image: None,
+            watches: Watches::default(),
             share,
         })
     }

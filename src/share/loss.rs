@@ -67,6 +67,13 @@ pub enum Loss {
         /// Epoch of the other start.
         epoch: u64,
     },
+    /// A question that the program added with `also_watch` found something wrong, for example that
+    /// another host has taken over the pool.
+    #[error("{why}")]
+    Watched {
+        /// The answer.
+        why: String,
+    },
     /// The system does not report the state of a segment.
     #[error("cannot check the segment under {key}: {why}")]
     Unknown {

@@ -43,15 +43,13 @@ pub(crate) fn wait<T>(
     told: &mut dyn FnMut(Moved),
     work: impl Future<Output = T>,
 ) -> T {
-    let mut tell = || told(Moved { done: done.load(Ordering::Relaxed), total });
-    runtime.block_on(async {
-        let mut work = pin!(work);
-        loop {
-            let result = timeout(Duration::from_millis(100), &mut work).await;
-            tell();
-            if let Ok(result) = result {
-                return result;
-            }
+    let mut work = pin!(work);
+    loop {
+        let result = runtime.block_on(async { timeout(Duration::from_millis(100), &mut work).await });
+        // Outside of the runtime, so that `told` may use the store.
+        told(Moved { done: done.load(Ordering::Relaxed), total });
+        if let Ok(result) = result {
+            return result;
         }
-    })
+    }
 }

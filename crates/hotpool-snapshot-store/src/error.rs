@@ -99,6 +99,66 @@ pub enum StoreError {
         /// Identity of the missing set.
         parent: String,
     },
+    /// The token of a process is damaged.
+    #[error("{key} cannot be read: {why}; if no server runs, remove it from the store")]
+    Token {
+        /// URL of the object.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another owner holds the token of the process.
+    #[error(
+        "the pool of {process} belongs to {owner}; stop that server first, or take it over with `hotpool fence take {url} {process} --force`"
+    )]
+    Owned {
+        /// URL of the store.
+        url: String,
+        /// The process.
+        process: String,
+        /// The owner, since when and until when.
+        owner: String,
+    },
+    /// This process no longer holds the token, or cannot tell.
+    #[error("no snapshot of {process} is sent: {why}")]
+    Lost {
+        /// The process.
+        process: String,
+        /// Who has it.
+        why: String,
+    },
+    /// The store cannot write an object only if it did not change.
+    #[error(
+        "the store {url} has no conditional writes, so it cannot keep two hosts from owning one pool; use one that has: S3 since 2024, Google Cloud Storage, Azure, MinIO, or a folder"
+    )]
+    Unconditional {
+        /// URL of the store.
+        url: String,
+    },
+    /// The names of objects cannot keep the name of the process.
+    #[error(
+        "the process `{process}` cannot have a token: its name must have only letters, digits, `-`, `_` and `.`, and not begin with `.`"
+    )]
+    Name {
+        /// The process.
+        process: String,
+    },
+    /// The set is of another process than the token.
+    #[error("the set is of the process {found}, and the token of {process}")]
+    OtherProcess {
+        /// The process of the token.
+        process: String,
+        /// The process of the set.
+        found: String,
+    },
+    /// Old sets cannot be dropped, because it is unknown which of them another set needs.
+    #[error("no set is dropped, because {key} may need it: {why}")]
+    Needed {
+        /// URL of the set.
+        key: String,
+        /// Why its manifest cannot be read.
+        why: String,
+    },
     /// The local set cannot be read, or the local folder not be written.
     #[error(transparent)]
     Set(#[from] SetError),

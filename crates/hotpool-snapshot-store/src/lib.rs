@@ -1,8 +1,11 @@
 //! Carries the snapshots of a pool to object stores and back.
 //!
 //! A [`Store`] is opened from a URL: `s3://bucket/prefix`, `gs://bucket/prefix`,
-//! `az://container/prefix` or `file:///folder`. It sends sets, lists them, and brings them into a
-//! local folder, from which hotpool restores. Credentials come from the environment.
+//! `az://container/prefix` or `file:///folder`. It lists sets, and brings them into a local folder,
+//! from which hotpool restores. Credentials come from the environment.
+//!
+//! Only the holder of a [`Fence`] sends sets of a process. The fence is a token in the store, which one
+//! host has at a time, so it also keeps two hosts from running one world.
 //!
 //! All calls block. Do not call them from an async task.
 //!
@@ -31,16 +34,23 @@
 mod carry;
 mod download;
 mod error;
+mod fence;
 mod listing;
 mod place;
+mod renew;
 mod store;
+mod swap;
+mod token;
 mod upload;
+mod writer;
 
 pub use carry::Moved;
 pub use error::StoreError;
+pub use fence::{Fence, FenceState, Taking, owner};
 pub use listing::Stored;
 pub use place::Settings;
 pub use store::Store;
+pub use token::Token;
 
 /// The program of the README.
 #[cfg(doctest)]

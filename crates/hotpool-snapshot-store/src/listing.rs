@@ -48,6 +48,8 @@ impl Stored {
 pub(crate) struct Listing {
     /// Whole sets, the oldest first, and sets whose manifests cannot be read.
     pub(crate) sets: Vec<Stored>,
+    /// Names of what interrupted uploads left, with their files.
+    pub(crate) remains: Vec<(String, Vec<String>)>,
 }
 
 /// The objects below one name: file names with their bytes.
@@ -68,13 +70,17 @@ impl Listing {
                 folders.entry(name).or_default().insert(file, object.size);
             }
         }
+        let all: Vec<(String, Vec<String>)> =
+            folders.iter().map(|(name, files)| (name.clone(), files.keys().cloned().collect())).collect();
         let has_manifest = |(_, files): &(String, Folder)| files.contains_key(MANIFEST);
         let sets = folders.into_iter().filter(has_manifest);
         let read = stream::iter(sets).map(|(name, files)| stored(place, name, files)).buffered(READS);
         let read: Vec<Option<Stored>> = read.try_collect().await?;
         let mut sets: Vec<Stored> = read.into_iter().flatten().collect();
+        let is_set = |name: &str| sets.iter().any(|set| set.name == name);
+        let remains = all.into_iter().filter(|(name, _)| !is_set(name)).collect();
         sets.sort_by(|one, other| one.age().cmp(&other.age()));
-        Ok(Listing { sets })
+        Ok(Listing { sets, remains })
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Stored> {
@@ -118,4 +124,12 @@ pub(crate) async fn manifest(place: &Place, name: &str) -> Result<Vec<u8>, Store
     let failed = |error| place.failed("read", &name, error);
     let found = place.objects.get(&place.key(&name)).await.map_err(failed)?;
     Ok(found.bytes().await.map_err(failed)?.to_vec())
+}
+
+/// Returns the process in the name of a set.
+pub(crate) fn process_in(name: &str) -> Option<&str> {
+    let mut parts = name.rsplitn(3, '-');
+    let (id, seconds) = (parts.next()?, parts.next()?);
+    let is_name = id.len() == 8 && seconds.len() >= 10 && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    parts.next().filter(|_| is_name)
 }

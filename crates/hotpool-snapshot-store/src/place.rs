@@ -7,6 +7,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreScheme, RetryConfig};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -73,6 +74,8 @@ pub(crate) struct Place {
     url: String,
     /// Variables of the environment that the store reads.
     variables: &'static str,
+    /// The folder of a store in files.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 const AWS: &str =
@@ -128,7 +131,8 @@ impl Place {
         let lacking =
             |error: Error| StoreError::Environment { url: text.into(), source: error.into(), variables };
         let objects = built.map_err(lacking)?;
-        Ok(Place { objects, prefix, url: text.trim_end_matches('/').into(), variables })
+        let folder = matches!(scheme, ObjectStoreScheme::Local).then(|| url.to_file_path().ok()).flatten();
+        Ok(Place { objects, prefix, url: text.trim_end_matches('/').into(), variables, folder })
     }
 
     /// Returns the URL.

@@ -4,12 +4,17 @@
 mod support;
 
 use hotpool::snapshot::{Chain, Set, SetError, list};
-use hotpool_snapshot_store::{Settings, Store, StoreError};
+use hotpool_snapshot_store::{Fence, Moved, Settings, Store, StoreError, Taking};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::moto::Moto;
 use support::{Ground, Other, sets};
+
+/// Sends a set, whoever has the token of its process.
+fn put(store: &Store, set: &Set, told: impl FnMut(Moved)) -> Result<usize, StoreError> {
+    Fence::take(store, &set.info().process, Taking::default().by_force())?.put(set, told)
+}
 
 fn names(store: &Store) -> Vec<String> {
     store.list().unwrap().into_iter().map(|stored| stored.name).collect()
@@ -30,7 +35,7 @@ fn child() {
     let set = Set::open(&local).unwrap();
     assert_eq!(what, "put");
     println!("begins");
-    store.put(&set, |_| ()).unwrap();
+    put(&store, &set, |_| ()).unwrap();
 }
 
 #[test]
@@ -45,11 +50,11 @@ fn a_set_comes_back_as_it_was_with_those_it_builds_on() {
 
         // The parent is sent first, though only the child was named.
         let mut told = Vec::new();
-        assert_eq!(store.put(&second, |moved| told.push(moved)).unwrap(), 2);
+        assert_eq!(put(&store, &second, |moved| told.push(moved)).unwrap(), 2);
         let last = told.last().unwrap();
         assert!(last.done == last.total && last.total > second.stored().0, "{last:?}");
-        assert_eq!(store.put(&second, |_| ()).unwrap(), 0);
-        assert_eq!(store.put(&other, |_| ()).unwrap(), 1);
+        assert_eq!(put(&store, &second, |_| ()).unwrap(), 0);
+        assert_eq!(put(&store, &other, |_| ()).unwrap(), 1);
         assert_eq!(names(&store), [name(&first), name(&second), name(&other)]);
         let stored = store.list().unwrap();
         assert_eq!(stored[1].contents.as_ref().unwrap().parent(), Some(first.id()));
@@ -77,7 +82,7 @@ fn large_parts_go_in_pieces() {
     for ground in Ground::all() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let set = sets::write_of(here.path(), "zone", 1, None, 80);
-        ground.store("x").put(&set, |_| ()).unwrap();
+        put(&ground.store("x"), &set, |_| ()).unwrap();
         let brought = ground.store("x").get("zone", there.path(), |_| ()).unwrap();
         assert_eq!(sets::files(brought.path()), sets::files(set.path()));
     }
@@ -94,14 +99,14 @@ fn what_is_damaged_or_missing_in_the_store_is_an_error_and_leaves_nothing() {
         {
             let prefix = format!("flip-{at}");
             let (store, there) = (ground.store(&prefix), tempfile::tempdir().unwrap());
-            store.put(&set, |_| ()).unwrap();
+            put(&store, &set, |_| ()).unwrap();
             ground.change(&format!("{prefix}/{}/{file}", name(&set)), |bytes| bytes[at] ^= 1);
             let error = store.get("zone", there.path(), |_| ()).unwrap_err();
             assert!(matches!(&error, StoreError::Damaged { key, .. } if key.ends_with(file)), "{error}");
             assert!(is_empty(there.path()), "{file} {at}");
         }
         let (store, there) = (ground.store("cut"), tempfile::tempdir().unwrap());
-        store.put(&set, |_| ()).unwrap();
+        put(&store, &set, |_| ()).unwrap();
         ground.change(&format!("cut/{}/base.part", name(&set)), |bytes| bytes.truncate(1_000));
         assert!(matches!(store.get("zone", there.path(), |_| ()), Err(StoreError::Damaged { .. })));
         assert!(is_empty(there.path()));
@@ -109,7 +114,7 @@ fn what_is_damaged_or_missing_in_the_store_is_an_error_and_leaves_nothing() {
         // A set that lacks a part is none: the next put sends it again.
         ground.remove(&format!("cut/{}/base.part", name(&set)));
         assert_eq!(names(&store), [""; 0]);
-        assert_eq!(store.put(&set, |_| ()).unwrap(), 1);
+        assert_eq!(put(&store, &set, |_| ()).unwrap(), 1);
         store.get("zone", there.path(), |_| ()).unwrap();
 
         // A damaged manifest is listed, and is no set of the process.
@@ -127,7 +132,7 @@ fn a_missing_parent_is_an_error_and_leaves_nothing() {
         let first = sets::write(here.path(), "zone", 1, None);
         let second = sets::write(here.path(), "zone", 2, Some(&first));
         let store = ground.store("x");
-        store.put(&second, |_| ()).unwrap();
+        put(&store, &second, |_| ()).unwrap();
         ground.remove(&format!("x/{}/manifest.toml", name(&first)));
         let error = store.get("zone", there.path(), |_| ()).unwrap_err();
         assert!(matches!(&error, StoreError::NoParent { parent, .. } if parent == first.id()), "{error}");
@@ -144,7 +149,7 @@ fn a_local_set_with_a_flipped_bit_is_not_sent() {
     let mut bytes = fs::read(&part).unwrap();
     bytes[5_000] ^= 1;
     fs::write(&part, bytes).unwrap();
-    assert!(matches!(ground.store("x").put(&set, |_| ()), Err(StoreError::Set(SetError::Part { .. }))));
+    assert!(matches!(put(&ground.store("x"), &set, |_| ()), Err(StoreError::Set(SetError::Part { .. }))));
     assert_eq!(names(&ground.store("x")), [""; 0]);
 }
 
@@ -170,10 +175,18 @@ fn a_killed_upload_leaves_the_set_whole_or_absent() {
             match names(&store).as_slice() {
                 [] => {
                     absent += 1;
+                    let mut fence = Fence::take(&store, "zone", Taking::default().by_force()).unwrap();
+                    fence.sweep().unwrap();
+                    drop(fence);
+                    let left = ground.keys(&prefix);
+                    assert!(
+                        left.iter().all(|key| key.starts_with("zone.owner") && !key.contains('/')),
+                        "{left:?}"
+                    );
                     assert!(matches!(store.get("zone", &local, |_| ()), Err(StoreError::NoSet { .. })));
-                    assert_eq!(store.put(&set, |_| ()).unwrap(), 1);
+                    assert_eq!(put(&store, &set, |_| ()).unwrap(), 1);
                 }
-                _ => assert_eq!(store.put(&set, |_| ()).unwrap(), 0),
+                _ => assert_eq!(put(&store, &set, |_| ()).unwrap(), 0),
             }
             let brought = store.get("zone", &local, |_| ()).unwrap();
             assert_eq!(sets::files(brought.path()), sets::files(set.path()));
@@ -191,7 +204,7 @@ fn a_server_that_dies_is_an_error_and_the_next_try_works() {
     let settings = moto.settings().patience(Duration::from_millis(500));
     let store = Store::open_with("s3://test/x", &settings).unwrap();
     let mut dead = false;
-    let error = store.put(&set, |moved| {
+    let error = put(&store, &set, |moved| {
         if moved.done > 0 && !dead {
             moto.kill();
             dead = true;
@@ -205,7 +218,7 @@ fn a_server_that_dies_is_an_error_and_the_next_try_works() {
 
     let port = moto.port;
     let moto = Moto::at(port).unwrap();
-    assert_eq!(store.put(&set, |_| ()).unwrap(), 1);
+    assert_eq!(put(&store, &set, |_| ()).unwrap(), 1);
     assert_eq!(store.get("zone", there.path(), |_| ()).unwrap().id(), set.id());
     drop(moto);
 }

@@ -53,6 +53,17 @@ impl MemoryPoolMgr {
         if epoch != self.epoch() {
             losses.push(Loss::Overtaken { key: Key(self.base_key().0), epoch });
         }
+        losses.extend(self.watches.ask().map(|why| Loss::Watched { why }));
         Health { losses }
+    }
+
+    /// Adds a question that [`health`](Self::health) asks, too. It answers with what is wrong and what
+    /// to do, or with `None`.
+    ///
+    /// Each call of `health` asks it, so it returns at once, for example from a word that a thread
+    /// sets. The fence of the crate `hotpool-snapshot-store` gives one, which tells that another host
+    /// has taken over the pool.
+    pub fn also_watch(&mut self, watch: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.watches.add(Box::new(watch));
     }
 }

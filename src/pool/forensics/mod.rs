@@ -3,3 +3,4 @@
 pub(crate) mod black_box;
 pub(crate) mod health;
 pub(crate) mod postmortem;
+pub(crate) mod watch;

@@ -6,6 +6,7 @@ pub mod sets;
 #[path = "../../../../tests/skip/mod.rs"]
 mod skip;
 
+use futures_util::TryStreamExt;
 use hotpool_snapshot_store::{Settings, Store};
 use moto::Moto;
 use object_store::aws::AmazonS3Builder;
@@ -71,6 +72,31 @@ impl Ground {
         self.raw(|objects, at| async move { objects.delete(&at(name)).await.unwrap() });
     }
 
+    /// Returns the names of all objects below a prefix; in files also of those that are hidden.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        match self {
+            Ground::Files(folder) => walk(&folder.path().join(prefix), "", &mut found),
+            Ground::S3(_) => {
+                let all = std::sync::Mutex::new(Vec::new());
+                self.raw(|objects, at| {
+                    let all = &all;
+                    async move {
+                        let listed: Vec<_> = objects.list(Some(&at(prefix))).try_collect().await.unwrap();
+                        all.lock()
+                            .unwrap()
+                            .extend(listed.into_iter().map(|object| object.location.to_string()));
+                    }
+                });
+                let skip = prefix.len() + 1;
+                found.extend(all.into_inner().unwrap().into_iter().map(|key| key[skip..].to_string()));
+            }
+        }
+        found.retain(|name| !name.ends_with(".lock"));
+        found.sort();
+        found
+    }
+
     fn raw<F: Future<Output = ()>>(&self, work: impl FnOnce(Arc<dyn ObjectStore>, fn(&str) -> Key) -> F) {
         let objects: Arc<dyn ObjectStore> = match self {
             Ground::Files(folder) => Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap()),
@@ -86,6 +112,16 @@ impl Ground {
     }
 }
 
+fn walk(folder: &Path, under: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let name = format!("{under}{}", entry.file_name().to_str().unwrap());
+        match entry.path().is_dir() {
+            true => walk(&entry.path(), &format!("{name}/"), found),
+            false => found.push(name),
+        }
+    }
+}
+
 /// A child that runs the test `child` of this binary. Dropped, it is killed.
 pub struct Other(pub Child);
 
@@ -98,6 +134,39 @@ impl Other {
         command.env("STORE_PORT", ground.port().to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         Other(command.spawn().unwrap())
+    }
+
+    /// Sends a line to the child and returns its answer.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.tell(line);
+        self.answer()
+    }
+
+    pub fn tell(&mut self, line: &str) {
+        use std::io::Write;
+        writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Returns what the child says after `>`; the test harness prints other lines.
+    pub fn answer(&mut self) -> String {
+        use std::io::Read;
+        let (mut line, out) = (Vec::new(), self.0.stdout.as_mut().unwrap());
+        loop {
+            let mut byte = [0];
+            out.read_exact(&mut byte).expect("the child answers");
+            if byte != *b"\n" {
+                line.push(byte[0]);
+                continue;
+            }
+            let text = String::from_utf8(std::mem::take(&mut line)).unwrap();
+            if let Some((_, answer)) = text.split_once('>') {
+                return answer.to_string();
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        signal_to(self.0.id(), signal);
     }
 
     pub fn kill(&mut self) {
@@ -119,4 +188,8 @@ pub fn order() -> Option<(String, Store, std::path::PathBuf)> {
     let settings = if port == 0 { Settings::default() } else { moto::settings(port) };
     let store = Store::open_with(&std::env::var("STORE_URL").unwrap(), &settings).unwrap();
     Some((what, store, std::env::var_os("STORE_LOCAL").unwrap().into()))
+}
+
+pub fn signal_to(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }

@@ -77,6 +77,10 @@ impl Moto {
         settings(self.port)
     }
 
+    pub fn signal(&self, signal: &str) {
+        super::signal_to(self.child.id(), signal);
+    }
+
     /// Kills the server, with all it has.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
