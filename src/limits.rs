@@ -134,6 +134,17 @@ pub const MAX_CRASH_RESUMES: u32 = 32;
 pub const CRASH_WINDOW_SEC: u64 = 300;
 /// Largest `CrashWindowSec`: a day.
 pub const MAX_CRASH_WINDOW_SEC: u64 = 86_400;
+/// Default of `SnapshotKeep`: if the last full snapshot is damaged, there is another.
+pub const SNAPSHOTS_KEPT: u32 = 2;
+/// Largest `SnapshotKeep`.
+pub const MAX_SNAPSHOTS_KEPT: u32 = 1000;
+/// Largest `SnapshotEverySec`: a week.
+pub const MAX_SNAPSHOT_EVERY_SEC: u64 = 604_800;
+/// Seconds after which a thread that writes a snapshot, and does nothing, counts as hanging.
+#[cfg_attr(not(feature = "snapshots"), expect(dead_code))]
+pub(crate) const SNAPSHOT_HANGS_SEC: u64 = 30;
+/// Snapshots of changes after a full one. A restore reads all of them.
+pub const SNAPSHOTS_OF_CHANGES: u32 = 15;
 /// Most attempts of a start to create the owner semaphores again after another process removes
 /// them.
 ///

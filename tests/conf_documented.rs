@@ -3,7 +3,7 @@
 //! The list of ini keys is taken from the error for an unknown key.
 
 use hotpool::conf::{
-    BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf,
+    BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf, SnapshotConf,
 };
 use hotpool::{ConfMgr, limits};
 use std::fs;
@@ -50,6 +50,12 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
     let resume = ResumeConf { max_crash_resumes: zone.resume.max_crash_resumes, ..ResumeConf::default() };
     assert_eq!(zone.resume, resume);
     assert_eq!(resume.max_crash_resumes, 3, "off by default, and shown switched on");
+    let snapshots = SnapshotConf { dir: "/var/lib/hotpool/snapshots".into(), ..SnapshotConf::default() };
+    assert_eq!(
+        zone.snapshots,
+        SnapshotConf { every_sec: 60, on_close: true, ..snapshots },
+        "shown switched on"
+    );
     assert!(zone.types.iter().any(|t| t.object_bytes.is_none()));
     assert!(zone.types.iter().any(|t| t.object_bytes == Some(4096)));
     let lobby = conf.process("lobby").unwrap();
@@ -123,6 +129,9 @@ fn every_ini_key_and_value_is_documented() {
         ("MaxCrashResumes", limits::MAX_CRASH_RESUMES.to_string()),
         ("CrashWindowSec", limits::CRASH_WINDOW_SEC.to_string()),
         ("CrashWindowSec", limits::MAX_CRASH_WINDOW_SEC.to_string()),
+        ("SnapshotKeep", limits::SNAPSHOTS_KEPT.to_string()),
+        ("SnapshotKeep", limits::MAX_SNAPSHOTS_KEPT.to_string()),
+        ("SnapshotEverySec", limits::MAX_SNAPSHOT_EVERY_SEC.to_string()),
         ("OwnerWaitMs", limits::OWNER_WAIT_MS.to_string()),
         ("OwnerWaitMs", limits::MAX_OWNER_WAIT_MS.to_string()),
         ("ShmKeys", limits::MAX_BLOCKS.to_string()),

@@ -138,7 +138,7 @@ fn a_long_line_is_truncated() {
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
     unknown-key
-      a.ini:10:1: [zone] player: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:10:1: [zone] player: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
     "#);
 }
 
@@ -298,11 +298,11 @@ fn a_dotted_section_that_is_not_types() {
 fn an_unknown_key() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
     unknown-key
-      a.ini:7:1: [zone] block_size: is an unknown key (did you mean BlockSize?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] block_size: is an unknown key (did you mean BlockSize?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
     ");
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
     unknown-key
-      a.ini:7:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:7:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
     ");
     assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
     unknown-key
@@ -726,7 +726,7 @@ monster = 1 x 0
     not-a-number
       a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
     unknown-key
-      a.ini:5:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot
+      a.ini:5:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
     malformed-line
       a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
     section-missing
@@ -755,6 +755,28 @@ fn must_be_hot_contradicts_a_cold_crash_loop_policy() {
     assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nOnCrashLoop = cold\nMustBeHot = yes"), @"
     hot-and-cold
       a.ini:17:13: [world] MustBeHot: contradicts OnCrashLoop = cold, which causes a cold start; change one of the two
+    ");
+}
+
+#[test]
+fn snapshots_without_a_folder() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nSnapshotEverySec = 60\nSnapshotKeep = 2\nSnapshotOnClose = yes"), @"
+    snapshot-dir-missing
+      a.ini:16:20: [world] SnapshotEverySec: needs a folder for the snapshots; write, for example, SnapshotDir = /var/lib/hotpool/snapshots
+    snapshot-dir-missing
+      a.ini:18:19: [world] SnapshotOnClose: needs a folder for the snapshots; write, for example, SnapshotDir = /var/lib/hotpool/snapshots
+    ");
+}
+
+#[test]
+fn invalid_snapshot_settings() {
+    assert_snapshot!(mistake("BlockSize = 64M\nShmKeys   = 0x48500201", "BlockSize = 64M\nShmKeys   = 0x48500201\nSnapshotDir = sets\nSnapshotEvery = 60\nSnapshotKeep = 0"), @"
+    snapshot-dir-not-absolute
+      a.ini:16:15: [world] SnapshotDir: \"sets\" is not an absolute path, so a start from another folder would not find the snapshots; begin it with /
+    unknown-key
+      a.ini:17:1: [world] SnapshotEvery: is an unknown key (did you mean SnapshotEverySec?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+    out-of-range
+      a.ini:18:16: [world] SnapshotKeep: \"0\" is out of range; expected 1 to 1000
     ");
 }
 

@@ -5,6 +5,7 @@
 
 mod collide;
 mod fits;
+mod found;
 mod ini;
 pub mod key_plan;
 mod manager;
@@ -20,15 +21,18 @@ mod report;
 mod resume;
 mod rules;
 mod section;
+mod snapshots;
 mod validate;
 mod values;
 
+pub use found::Found;
 pub use manager::ConfMgr;
 pub use memory::{HugePages, MemoryConf};
-pub use problem::{ConfError, Found, Problem, ProblemKind};
+pub use problem::{ConfError, Problem, ProblemKind};
 pub use process::{BackendKind, CoreDump, Place, Places, ProcessConf, RenameConf, TypeConf};
 pub use queue::{OnDead, OnSlow, QueueConf, QueueKind};
 #[cfg(test)]
 pub(crate) use section::KEYS;
 
 pub use resume::{OnCrashLoop, OnTorn, ResumeConf};
+pub use snapshots::SnapshotConf;

@@ -1,5 +1,6 @@
 //! Problems of an ini, one variant each, and the error that carries them.
 
+pub(super) use super::found::Found;
 use super::process::Place;
 use crate::limits;
 use crate::units::{Bytes, Key, plural};
@@ -79,33 +80,6 @@ impl fmt::Display for Problem {
             (section, key) => write!(f, "[{section}] {key}: ")?,
         }
         kind.fmt(f)
-    }
-}
-
-/// A quoted piece of an ini, as it is shown: at most 40 characters, control characters escaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found(String);
-
-impl Found {
-    const SHOWN: usize = 40;
-
-    pub(super) fn new(text: &str) -> Self {
-        // One more character than is shown, to detect that the text is longer.
-        Found(text.chars().take(Self::SHOWN + 1).collect())
-    }
-
-    /// Returns the text that `value` displays.
-    pub(super) fn of(value: &dyn fmt::Display) -> Self {
-        Self::new(&value.to_string())
-    }
-}
-
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(Self::SHOWN) {
-            Some((end, _)) => write!(f, "{:?}…", &self.0[..end]),
-            None => write!(f, "{:?}", self.0),
-        }
     }
 }
 
@@ -434,6 +408,18 @@ pub enum ProblemKind {
         found: Found,
     },
 
+    /// The folder of the snapshots is relative, so it depends on the working directory.
+    #[error(
+        "{found} is not an absolute path, so a start from another folder would not find the snapshots; begin it with /"
+    )]
+    SnapshotDirNotAbsolute {
+        /// The folder.
+        found: Found,
+    },
+    /// A setting of snapshots has no folder to apply to.
+    #[error("needs a folder for the snapshots; write, for example, SnapshotDir = /var/lib/hotpool/snapshots")]
+    SnapshotDirMissing,
+
     /// Reserved pages are required from a backend that cannot have them.
     #[error("requires reserved pages, which only Backend = sysv has, not {backend}; set HugePages = try")]
     HugeNotReserved {
@@ -579,6 +565,8 @@ impl ProblemKind {
             DirMissing => "dir-missing",
             DirUnused => "dir-unused",
             DirNotAbsolute { .. } => "dir-not-absolute",
+            SnapshotDirNotAbsolute { .. } => "snapshot-dir-not-absolute",
+            SnapshotDirMissing => "snapshot-dir-missing",
             HugeNotReserved { .. } => "huge-not-reserved",
             HotAndCold => "hot-and-cold",
             NoMembers => "no-members",

@@ -3,6 +3,7 @@
 use super::memory::MemoryConf;
 use super::nearest::nearest;
 use super::resume::ResumeConf;
+use super::snapshots::SnapshotConf;
 use crate::limits;
 use crate::units::{Bytes, Key};
 use std::fmt;
@@ -206,6 +207,8 @@ pub struct ProcessConf {
     pub memory: MemoryConf,
     /// How a start treats crash loops, torn objects and missing pools.
     pub resume: ResumeConf,
+    /// When and where the running pool writes snapshots.
+    pub snapshots: SnapshotConf,
     /// Types that the ini mentions.
     pub types: Vec<TypeConf>,
     /// Fields that had other names.
@@ -245,6 +248,7 @@ impl ProcessConf {
             undo_size: Bytes(limits::UNDO_BYTES),
             memory: MemoryConf::default(),
             resume: ResumeConf::default(),
+            snapshots: SnapshotConf::default(),
             types: Vec::new(),
             renames: Vec::new(),
             places: Places {
@@ -308,6 +312,12 @@ impl ProcessConf {
     #[must_use]
     pub fn resume(self, resume: ResumeConf) -> Self {
         ProcessConf { resume, ..self }
+    }
+
+    /// Sets when and where the running pool writes snapshots.
+    #[must_use]
+    pub fn snapshots(self, snapshots: SnapshotConf) -> Self {
+        ProcessConf { snapshots, ..self }
     }
 
     /// Adds a type for whose objects `add_type` allocates memory.

@@ -7,6 +7,7 @@ use super::memory::{HugePages, MemoryConf};
 use super::problem::{Found, ProblemKind};
 use super::process::BackendKind;
 use super::resume::{OnCrashLoop, ResumeConf};
+use super::snapshots::SnapshotConf;
 use crate::limits;
 use crate::units::{Bytes, Key};
 use std::fmt::Display;
@@ -25,6 +26,10 @@ pub(super) const OWNER_WAIT_MS: RangeInclusive<u64> = 0..=limits::MAX_OWNER_WAIT
 pub(super) const CRASH_RESUMES: RangeInclusive<u32> = 0..=limits::MAX_CRASH_RESUMES;
 /// Allowed values of `CrashWindowSec`.
 pub(super) const CRASH_WINDOW_SEC: RangeInclusive<u64> = 1..=limits::MAX_CRASH_WINDOW_SEC;
+/// Allowed values of `SnapshotEverySec`.
+pub(super) const SNAPSHOT_EVERY_SEC: RangeInclusive<u64> = 0..=limits::MAX_SNAPSHOT_EVERY_SEC;
+/// Allowed values of `SnapshotKeep`.
+pub(super) const SNAPSHOT_KEEP: RangeInclusive<u32> = 1..=limits::MAX_SNAPSHOTS_KEPT;
 /// Allowed values of `BlockSize`.
 pub(super) const BLOCK_SIZE: RangeInclusive<Bytes> =
     Bytes(limits::MIN_BLOCK_BYTES)..=Bytes(limits::MAX_BLOCK_BYTES);
@@ -112,6 +117,22 @@ pub(super) fn resume(resume: &ResumeConf) -> Ruled<()> {
     match (resume.on_crash_loop, resume.must_be_hot) {
         (OnCrashLoop::Cold, true) => Err(ProblemKind::HotAndCold),
         _ => Ok(()),
+    }
+}
+
+/// Checks the folder of the snapshots: a start from another folder must find it.
+pub(super) fn snapshot_dir(dir: &Path) -> Ruled<()> {
+    match dir.as_os_str().is_empty() || dir.is_absolute() {
+        true => Ok(()),
+        false => Err(ProblemKind::SnapshotDirNotAbsolute { found: Found::of(&dir.display()) }),
+    }
+}
+
+/// Checks that a setting of snapshots, which differs from its default, has a folder to apply to.
+pub(super) fn snapshot_setting(snapshots: &SnapshotConf, is_set: bool) -> Ruled<()> {
+    match is_set && !snapshots.has_dir() {
+        true => Err(ProblemKind::SnapshotDirMissing),
+        false => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use super::rename;
 use super::report::{Report, Spot};
 use super::resume::{OnCrashLoop, OnTorn, ResumeConf};
 use super::rules;
+use super::snapshots::SnapshotConf;
 use super::values;
 use crate::limits;
 use crate::units::{Bytes, Key};
@@ -36,6 +37,10 @@ pub(crate) const KEYS: &[&str] = &[
     "OnCrashLoop",
     "OnTorn",
     "MustBeHot",
+    "SnapshotDir",
+    "SnapshotEverySec",
+    "SnapshotKeep",
+    "SnapshotOnClose",
 ];
 
 /// The entries of a section by key.
@@ -137,6 +142,7 @@ pub(super) fn process(
 
     let memory = memory(&fields, backend.as_ref().map(|(kind, _)| *kind), report);
     let resume = resume(&fields, report);
+    let snapshots = snapshots(&fields, report);
 
     let entries =
         types.map_or(Some(Entries::default()), |section| self::types(section, block_size, report))?;
@@ -162,6 +168,7 @@ pub(super) fn process(
         undo_size: undo_size?,
         memory: memory?,
         resume: resume?,
+        snapshots: snapshots?,
         types,
         renames,
         places: Places {
@@ -262,6 +269,32 @@ fn resume(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<ResumeConf> {
         report.keep(at, rules::resume(&conf))?;
     }
     Some(conf)
+}
+
+/// Reads when and where the running pool writes snapshots.
+fn snapshots(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<SnapshotConf> {
+    let default = SnapshotConf::default();
+    let dir = |text: &str| match text {
+        "" => Err(ProblemKind::NoValue { expected: "the absolute path of a folder" }),
+        text => rules::snapshot_dir(Path::new(text)).map(|()| text.into()),
+    };
+    let dir = fields.optional("SnapshotDir", default.dir.clone(), dir, report);
+    let every = |text: &str| values::number(text, &rules::SNAPSHOT_EVERY_SEC);
+    let every_sec = fields.optional("SnapshotEverySec", default.every_sec, every, report);
+    let keep = |text: &str| values::number(text, &rules::SNAPSHOT_KEEP);
+    let keep = fields.optional("SnapshotKeep", default.keep, keep, report);
+    let on_close = fields.optional("SnapshotOnClose", default.on_close, values::yes_or_no, report);
+    let conf = SnapshotConf { dir: dir?, every_sec: every_sec?, keep: keep?, on_close: on_close? };
+    let settings = [
+        ("SnapshotEverySec", conf.every_sec != default.every_sec),
+        ("SnapshotKeep", conf.keep != default.keep),
+        ("SnapshotOnClose", conf.on_close != default.on_close),
+    ];
+    let settings = settings.map(|(key, is_set)| match fields.get(key) {
+        Some(at) => report.keep(at, rules::snapshot_setting(&conf, is_set)),
+        None => Some(()),
+    });
+    settings.iter().all(Option::is_some).then_some(conf)
 }
 
 /// The entries of `[zone.types]`.

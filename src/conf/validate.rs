@@ -6,6 +6,7 @@ use super::problem::{ConfError, Problem, ProblemKind};
 use super::process::{Place, ProcessConf, TypeConf};
 use super::rename;
 use super::rules;
+use super::snapshots::SnapshotConf;
 use crate::limits;
 use crate::units::Bytes;
 use std::fmt::Display;
@@ -66,6 +67,14 @@ impl ProcessConf {
         rule("MaxCrashResumes", range(self.resume.max_crash_resumes, &rules::CRASH_RESUMES));
         rule("CrashWindowSec", range(self.resume.crash_window_sec, &rules::CRASH_WINDOW_SEC));
         rule("MustBeHot", rules::resume(&self.resume).err());
+        let (snapshots, default) = (&self.snapshots, SnapshotConf::default());
+        let setting = |is_set| rules::snapshot_setting(snapshots, is_set).err();
+        rule("SnapshotDir", rules::snapshot_dir(&snapshots.dir).err());
+        let every = range(snapshots.every_sec, &rules::SNAPSHOT_EVERY_SEC);
+        rule("SnapshotEverySec", every.or_else(|| setting(snapshots.every_sec != default.every_sec)));
+        let keep = range(snapshots.keep, &rules::SNAPSHOT_KEEP);
+        rule("SnapshotKeep", keep.or_else(|| setting(snapshots.keep != default.keep)));
+        rule("SnapshotOnClose", setting(snapshots.on_close != default.on_close));
     }
 
     fn check_keys(&self, found: &mut Vec<Problem>) {

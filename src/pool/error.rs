@@ -2,6 +2,8 @@
 
 use crate::conf::{ConfError, Place, ProcessConf};
 use crate::object::Handle;
+#[cfg(feature = "snapshots")]
+use crate::pool::saver::SnapshotError;
 use crate::pool::start::disagreement::Disagreement;
 use crate::share::ShareError;
 use crate::units::{Bytes, Key, plural};
@@ -17,6 +19,20 @@ pub enum PoolError {
     /// The segments could not be attached or created.
     #[error(transparent)]
     Share(#[from] ShareError),
+
+    /// The ini names a folder for snapshots, which this build cannot write.
+    #[error(
+        "{place}: this program cannot write snapshots; build it with the feature `snapshots` of hotpool, or remove the line"
+    )]
+    NoSnapshots {
+        /// Position of `SnapshotDir`.
+        place: Place,
+    },
+
+    /// The pool was closed, but its last snapshot could not be written.
+    #[cfg(feature = "snapshots")]
+    #[error("the pool is closed, and its last snapshot is absent: {0}")]
+    LastSnapshot(#[from] SnapshotError),
 
     /// The base segment holds bytes that no pool has.
     #[error(

@@ -15,6 +15,8 @@ use crate::pool::forensics::watch::Watches;
 use crate::pool::image::Taking;
 use crate::pool::opening;
 use crate::pool::par::lanes::Lanes;
+#[cfg(feature = "snapshots")]
+use crate::pool::saver::Saver;
 use crate::pool::start::agree;
 use crate::pool::start::disagreement::Disagreement;
 use crate::pool::start::migrate::Mover;
@@ -101,7 +103,7 @@ pub struct MemoryPoolMgr {
     /// Objects in the current transaction: those whose bytes its log has, and those that it has
     /// freed.
     pub(crate) kept: Seen,
-    chains: Chains,
+    pub(crate) chains: Chains,
     pub(crate) conf: ProcessConf,
     report: ResumeReport,
     last_generation: u32,
@@ -114,6 +116,9 @@ pub struct MemoryPoolMgr {
     /// The image that is being taken, and what is known for the next one.
     pub(crate) image: Option<Box<Taking>>,
     pub(crate) watches: Watches,
+    /// What writes the snapshots of this pool.
+    #[cfg(feature = "snapshots")]
+    pub(crate) saver: Option<Box<Saver>>,
     pub(crate) share: PoolSegments,
 }
 
@@ -146,6 +151,9 @@ impl MemoryPoolMgr {
     #[doc(alias = "ResumeBase")]
     pub fn open(conf: &ProcessConf) -> Result<Self, PoolError> {
         conf.validate()?;
+        if cfg!(not(feature = "snapshots")) && conf.snapshots.has_dir() {
+            return Err(PoolError::NoSnapshots { place: agree::place(conf, "SnapshotDir") });
+        }
         let opening::Opened { share, base, space, chains, undo, report, farewell } = opening::open(conf)?;
         let nothing =
             TypeState::nothing(&base).ok_or_else(|| PoolError::corrupt(conf, "it has no table of types"))?;
@@ -168,6 +176,8 @@ impl MemoryPoolMgr {
             at_last_look: Vec::new(),
             image: None,
             watches: Watches::default(),
+            #[cfg(feature = "snapshots")]
+            saver: None,
             share,
         })
     }
@@ -453,9 +463,11 @@ impl MemoryPoolMgr {
     /// Dropping the pool, or dying, keeps it as well; only the report of the next start differs.
     /// [Torn](Self::torn) objects stay listed: closing repairs nothing.
     ///
+    /// With `SnapshotOnClose = yes` it writes a last snapshot, and waits until it is whole.
+    ///
     /// # Errors
     ///
-    /// Never fails at present.
+    /// Fails if that snapshot could not be written. The pool is closed all the same, and kept.
     pub fn close(mut self) -> Result<(), PoolError> {
         self.marks.iter().for_each(Mark::forget);
         self.lanes().forget();
@@ -465,6 +477,8 @@ impl MemoryPoolMgr {
         Commit::RunClosed.store(&header.run, RUN_CLOSED);
         Starts::of(&self.base).mend();
         self.black_box().event(Event::Close, self.report.epoch, 0);
+        #[cfg(feature = "snapshots")]
+        self.snapshot_at_close()?;
         Ok(())
     }
 

@@ -10,6 +10,8 @@ mod image;
 mod manager;
 mod opening;
 mod par;
+#[cfg(feature = "snapshots")]
+mod saver;
 mod start;
 pub(crate) mod store;
 
@@ -34,13 +36,16 @@ pub use forensics::black_box::{Event, LIBRARY_TAGS, Note};
 pub use forensics::health::Health;
 pub use forensics::postmortem::ipc_namespace;
 pub use forensics::postmortem::{BeingWritten, LastOperation, PostMortem, PostMortemError};
+pub use image::Budget;
 #[doc(hidden)]
-pub use image::{Budget, ImagePiece};
+pub use image::ImagePiece;
 pub use manager::MemoryPoolMgr;
 pub use par::lane::{Lane, LaneMut};
 pub use par::portion::{Chunks, Portion};
 pub use par::scope::{Refused, Scope, Scoped};
 pub use par::shared_pool::SharedPool;
+#[cfg(feature = "snapshots")]
+pub use saver::{SnapshotError, SnapshotStep, SnapshotTrouble};
 pub use start::bad_values::BadObject;
 pub use start::breaker::CrashLoop;
 pub use start::disagreement::{self, Disagreement, Severity};

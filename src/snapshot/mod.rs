@@ -10,10 +10,12 @@ mod chain;
 mod codec;
 mod contents;
 mod error;
+mod keep;
 mod manifest;
 mod part;
 mod set;
 mod shelf;
+mod thread;
 mod writer;
 
 pub use arrival::Arrival;
@@ -25,4 +27,5 @@ pub use manifest::{SetInfo, SetType};
 pub use part::CHUNK;
 pub use set::Set;
 pub use shelf::{Found, latest, list};
+pub(crate) use thread::{Chunk, Plan, SetThread, Told, Written};
 pub use writer::SetWriter;

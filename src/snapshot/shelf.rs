@@ -109,6 +109,15 @@ pub(super) fn discard(draft: &Path) {
     }
 }
 
+/// Removes a set: first its name, so that it is whole or absent after a kill.
+pub(super) fn drop_set(set: &Path, id: &str) -> Result<(), SetError> {
+    let draft = set.with_file_name(format!("{DRAFT}{id}"));
+    fs::rename(set, &draft).map_err(system("rename", set))?;
+    // An empty file without a lock says that no writer has the draft: the next one removes its rest.
+    let _ = File::create(draft.join(LOCK));
+    fs::remove_dir_all(&draft).map_err(system("remove", &draft))
+}
+
 fn folders(shelf: &Path) -> Result<Vec<PathBuf>, SetError> {
     let entries = match fs::read_dir(shelf) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -58,10 +58,19 @@ impl SetWriter {
         compression: Compression,
         parent: Option<&Set>,
     ) -> Result<SetWriter, SetError> {
+        Self::begin_on(shelf, info, compression, parent.map(|set| set.id().to_string()))
+    }
+
+    /// Begins a set that builds on the one with the identity `parent`.
+    pub(super) fn begin_on(
+        shelf: &Path,
+        info: SetInfo,
+        compression: Compression,
+        parent: Option<String>,
+    ) -> Result<SetWriter, SetError> {
         fs::create_dir_all(shelf).map_err(system("create", shelf))?;
         shelf::sweep(shelf);
         let (id, draft, lock) = draft_in(shelf)?;
-        let parent = parent.map(|set| set.id().to_string());
         let mut writer = SetWriter {
             id,
             parent,

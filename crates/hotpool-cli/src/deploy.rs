@@ -52,6 +52,10 @@ pub(crate) struct Process {
     pub(crate) on_crash_loop: Option<String>,
     pub(crate) on_torn: Option<String>,
     pub(crate) must_be_hot: Option<bool>,
+    pub(crate) snapshot_dir: Option<String>,
+    pub(crate) snapshot_every_sec: Option<u64>,
+    pub(crate) snapshot_keep: Option<u64>,
+    pub(crate) snapshot_on_close: Option<bool>,
     #[serde(default)]
     pub(crate) types: BTreeMap<String, TypeSize>,
 }

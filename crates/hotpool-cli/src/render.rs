@@ -182,6 +182,10 @@ fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, Ren
         ("OnCrashLoop", process.on_crash_loop.clone()),
         ("OnTorn", process.on_torn.clone()),
         ("MustBeHot", process.must_be_hot.map(yes_or_no)),
+        ("SnapshotDir", process.snapshot_dir.clone()),
+        ("SnapshotEverySec", process.snapshot_every_sec.map(|sec| sec.to_string())),
+        ("SnapshotKeep", process.snapshot_keep.map(|n| n.to_string())),
+        ("SnapshotOnClose", process.snapshot_on_close.map(yes_or_no)),
     ];
     let types = process.types.iter().map(|(name, size)| TypeView {
         name,

@@ -12,6 +12,8 @@ pub(crate) mod placed;
 pub(crate) mod quarantined;
 pub(crate) mod read;
 pub(crate) mod reclaim;
+#[cfg(feature = "snapshots")]
+mod snapshots;
 pub(crate) mod timed;
 pub(crate) mod torn;
 pub(crate) mod view;

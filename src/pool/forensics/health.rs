@@ -1,6 +1,8 @@
 //! Health: whether a restart will find the pool of this running process.
 
 use crate::pool::manager::MemoryPoolMgr;
+#[cfg(feature = "snapshots")]
+use crate::pool::saver::SnapshotTrouble;
 use crate::share::Loss;
 use crate::units::Key;
 use std::fmt;
@@ -11,12 +13,22 @@ use std::fmt;
 pub struct Health {
     /// Losses that were found; empty if the pool is healthy.
     pub losses: Vec<Loss>,
+    /// Why the last snapshots are absent, if they are.
+    #[cfg(feature = "snapshots")]
+    pub snapshot: Option<SnapshotTrouble>,
 }
 
 impl Health {
-    /// Returns whether there is no loss.
+    /// Returns whether there is no loss, and the last snapshot is whole.
     pub fn is_good(&self) -> bool {
-        self.losses.is_empty()
+        self.losses.is_empty() && self.snapshot().is_none()
+    }
+
+    fn snapshot(&self) -> Option<String> {
+        #[cfg(feature = "snapshots")]
+        return self.snapshot.as_ref().map(ToString::to_string);
+        #[cfg(not(feature = "snapshots"))]
+        None
     }
 
     /// Returns whether objects will be lost when this process ends.
@@ -29,19 +41,14 @@ impl Health {
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.losses.as_slice() {
-            [] => f.write_str("good"),
-            losses => {
-                let texts: Vec<String> = losses.iter().map(Loss::to_string).collect();
-                f.write_str(&texts.join("\n"))
-            }
-        }
+        let texts: Vec<String> = self.losses.iter().map(Loss::to_string).chain(self.snapshot()).collect();
+        f.write_str(if texts.is_empty() { "good".into() } else { texts.join("\n") }.as_str())
     }
 }
 
 impl MemoryPoolMgr {
-    /// Checks whether segments and semaphores still exist, in a few microseconds. Call it every few
-    /// seconds.
+    /// Checks whether segments and semaphores still exist, in a few microseconds, and whether the last
+    /// snapshot is whole. Call it every few seconds.
     ///
     /// They may be removed while the server runs: by `ipcrm`, by systemd-logind with
     /// `RemoveIPC=yes`, or by the end of a container's IPC namespace. The process does not notice:
@@ -54,7 +61,11 @@ impl MemoryPoolMgr {
             losses.push(Loss::Overtaken { key: Key(self.base_key().0), epoch });
         }
         losses.extend(self.watches.ask().map(|why| Loss::Watched { why }));
-        Health { losses }
+        Health {
+            losses,
+            #[cfg(feature = "snapshots")]
+            snapshot: self.snapshot_trouble(),
+        }
     }
 
     /// Adds a question that [`health`](Self::health) asks, too. It answers with what is wrong and what

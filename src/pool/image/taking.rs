@@ -8,7 +8,7 @@ use crate::pool::store::type_table::TypeTable;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Most work of one step of an image.
+/// Most work of one step of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// About so many bytes, at least one chunk.

@@ -106,6 +106,10 @@ pub const CANNOT: &[(&str, &str)] = &[
     ("OnCrashLoop", "every start acts by what the ini says then"),
     ("OnTorn", "every start acts by what the ini says then"),
     ("MustBeHot", "it concerns the start alone, and no pool stores it"),
+    ("SnapshotDir", "every start uses the folder that the ini names then"),
+    ("SnapshotEverySec", "every start counts by what the ini says then"),
+    ("SnapshotKeep", "every snapshot acts by what the ini of its start says"),
+    ("SnapshotOnClose", "it concerns the end of a start alone"),
 ];
 
 /// One disagreement between an ini and a pool.

@@ -183,6 +183,10 @@ fn process_json(process: &ProcessConf) -> Value {
         "on_crash_loop": process.resume.on_crash_loop.name(),
         "on_torn": process.resume.on_torn.name(),
         "must_be_hot": process.resume.must_be_hot,
+        "snapshot_dir": Some(process.snapshots.dir.display().to_string()).filter(|dir| !dir.is_empty()),
+        "snapshot_every_sec": process.snapshots.every_sec,
+        "snapshot_keep": process.snapshots.keep,
+        "snapshot_on_close": process.snapshots.on_close,
         "types": types,
         "renames": renames,
     })
