@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Compat(verbs::compat::Args),
     Completions(verbs::completions::Args),
     Doctor(verbs::doctor::Args),
+    #[cfg(feature = "object-store")]
+    Fence(verbs::fence::Args),
     Gen(verbs::generate::Args),
     Init(verbs::init::Args),
     Inspect(verbs::inspect::Args),
@@ -40,6 +42,10 @@ pub(crate) enum Verb {
     Ls(verbs::ls::Args),
     Man(verbs::man::Args),
     Postmortem(verbs::postmortem::Args),
+    #[cfg(feature = "object-store")]
+    Pull(verbs::pull::Args),
+    #[cfg(feature = "object-store")]
+    Push(verbs::push::Args),
     Queues(verbs::queues::Args),
     Rm(verbs::rm::Args),
     Schema(verbs::schema::Args),

@@ -16,6 +16,8 @@ mod problems;
 mod queue_health;
 mod remains;
 mod render;
+#[cfg(feature = "object-store")]
+mod stores;
 mod target;
 mod text_file;
 mod verbs;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         Verb::Compat(args) => verbs::compat::run(args, &mut out),
         Verb::Completions(args) => verbs::completions::run(args, &mut out),
         Verb::Doctor(args) => verbs::doctor::run(args, &mut out),
+        #[cfg(feature = "object-store")]
+        Verb::Fence(args) => verbs::fence::run(args, &mut out),
         Verb::Gen(args) => verbs::generate::run(args, &mut out),
         Verb::Init(args) => verbs::init::run(args, &mut out),
         Verb::Inspect(args) => verbs::inspect::run(args, &mut out),
@@ -41,6 +45,10 @@ fn main() -> ExitCode {
         Verb::Ls(args) => verbs::ls::run(args, &mut out),
         Verb::Man(args) => verbs::man::run(args, &mut out),
         Verb::Postmortem(args) => verbs::postmortem::run(args, &mut out),
+        #[cfg(feature = "object-store")]
+        Verb::Pull(args) => verbs::pull::run(args, &mut out),
+        #[cfg(feature = "object-store")]
+        Verb::Push(args) => verbs::push::run(args, &mut out),
         Verb::Queues(args) => verbs::queues::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
         Verb::Schema(args) => verbs::schema::run(args, &mut out),

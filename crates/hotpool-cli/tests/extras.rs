@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 19] = [
     "check",
     "compat",
     "completions",
     "doctor",
+    "fence",
     "gen",
     "init",
     "inspect",
@@ -18,6 +19,8 @@ const VERBS: [&str; 16] = [
     "ls",
     "man",
     "postmortem",
+    "pull",
+    "push",
     "queues",
     "rm",
     "schema",

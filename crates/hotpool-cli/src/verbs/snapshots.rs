@@ -13,18 +13,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// List the snapshots in a folder: process, age, size, types
 ///
-/// Reads the manifest of each set, the oldest first. With --verify it reads every set, and those
+/// The folder may also be the URL of an object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
+/// az://CONTAINER/PREFIX or file:///FOLDER. Reads the manifest of each set, the oldest first. With --verify it reads every set, and those
 /// that it builds on, and checks all checksums. Stores nothing. A set that is damaged, or that
 /// lacks a set it builds on, is a problem.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
   hotpool snapshots snapshots             list the sets of a folder
+  hotpool snapshots s3://backups/game     list the sets of an object store
   hotpool snapshots snapshots --verify    read all of them and check the checksums
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The folder that has the sets
+    /// The folder that has the sets, or the URL of a store
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
@@ -41,6 +43,9 @@ struct Row {
 
 /// Fails if there is no such folder, or if the system refuses to list it.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
+    if let Some(url) = args.folder.to_str().filter(|text| text.contains("://")) {
+        return run_at(url, args.verify, out);
+    }
     if !args.folder.is_dir() {
         bail!("{} is no folder", args.folder.display());
     }
@@ -58,6 +63,54 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
         }
     }
     Ok(if is_sound { Exit::Ok } else { Exit::Problems })
+}
+
+#[cfg(not(feature = "object-store"))]
+fn run_at(url: &str, _: bool, _: &mut Output) -> Result<Exit> {
+    bail!("cannot read {url}: this build has no stores; install hotpool-cli with the feature `object-store`")
+}
+
+/// Lists the sets of a store.
+#[cfg(feature = "object-store")]
+fn run_at(url: &str, verify: bool, out: &mut Output) -> Result<Exit> {
+    use hotpool_snapshot_store::Stored;
+    if verify {
+        bail!("cannot verify the sets of a store in place; bring them with `hotpool pull {url} DIR`");
+    }
+    crate::stores::with(url, |store| {
+        let sets = store.list()?;
+        let problem = |set: &Stored| set.contents.as_ref().err().map(SetError::to_string);
+        let is_sound = sets.iter().all(|set| set.contents.is_ok());
+        if out.wants_json() {
+            let json = |set: &Stored| match &set.contents {
+                Ok(contents) => json!({
+                    "name": set.name, "id": contents.id(), "parent": contents.parent(), "bytes": set.bytes,
+                    "process": contents.info().process, "taken_ns": contents.info().taken_ns,
+                    "epoch": contents.info().epoch, "layout": contents.info().layout, "state": "unread",
+                }),
+                Err(_) => {
+                    json!({ "name": set.name, "bytes": set.bytes, "state": "unreadable", "problem": problem(set) })
+                }
+            };
+            let sets: Vec<Value> = sets.iter().map(json).collect();
+            out.document(&json!({ "ok": is_sound, "url": url, "snapshots": sets }))?;
+        } else if sets.is_empty() {
+            out.line(format_args!("{url} has no snapshot"))?;
+        } else {
+            let mut table = header();
+            for set in &sets {
+                let contents = set.contents.as_ref().ok();
+                let parent = contents.and_then(|contents| contents.parent());
+                let state = if contents.is_some() { "" } else { "unreadable" };
+                table.add_row(line(&set.name, contents.map(|set| set.info()), set.bytes, parent, state));
+            }
+            out.line(table.trim_fmt())?;
+            for problem in sets.iter().filter_map(problem) {
+                out.line(format_args!("  {}", human::printable(&problem)))?;
+            }
+        }
+        Ok(if is_sound { Exit::Ok } else { Exit::Problems })
+    })
 }
 
 fn looked_at(found: Found, verify: bool) -> Row {
@@ -79,25 +132,34 @@ fn state(row: &Row, verify: bool) -> &'static str {
 }
 
 fn table(rows: &[Row], verify: bool) -> Table {
+    let mut table = header();
+    for row in rows {
+        let (info, parent) = (row.found.info.as_ref().ok(), row.found.parent.as_deref());
+        table.add_row(line(&name(row), info, row.found.bytes, parent, state(row, verify)));
+    }
+    table
+}
+
+fn header() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["snapshot", "process", "age", "bytes", "image", "types", "builds on", ""]);
-    let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    for row in rows {
-        let info = row.found.info.as_ref().ok();
-        let text = |of: &dyn Fn(&SetInfo) -> String| info.map_or(String::new(), of);
-        table.add_row([
-            Cell::new(human::printable(&name(row))),
-            Cell::new(text(&|info| human::printable(&info.process))),
-            number(text(&|info| human::age(age(info)))),
-            number(human::size(row.found.bytes)),
-            number(text(&|info| human::size(image(info)))),
-            Cell::new(text(&types)),
-            Cell::new(row.found.parent.as_deref().map(short).unwrap_or_default()),
-            Cell::new(state(row, verify)),
-        ]);
-    }
     table
+}
+
+fn line(name: &str, info: Option<&SetInfo>, bytes: u64, parent: Option<&str>, state: &str) -> [Cell; 8] {
+    let text = |of: &dyn Fn(&SetInfo) -> String| info.map_or(String::new(), of);
+    let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    [
+        Cell::new(human::printable(name)),
+        Cell::new(text(&|info| human::printable(&info.process))),
+        number(text(&|info| human::age(age(info)))),
+        number(human::size(bytes)),
+        number(text(&|info| human::size(image(info)))),
+        Cell::new(text(&types)),
+        Cell::new(parent.map(short).unwrap_or_default()),
+        Cell::new(state),
+    ]
 }
 
 fn name(row: &Row) -> String {

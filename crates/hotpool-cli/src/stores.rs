@@ -1,0 +1,58 @@
+//! Object stores: what the verbs that use them share.
+
+use crate::exit::Exit;
+use anyhow::Result;
+use hotpool_snapshot_store::{Moved, Store, StoreError};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
+
+/// Opens a store, and does `work` with it. A refusal gets its exit code and a line.
+pub(crate) fn with(url: &str, work: impl FnOnce(&Store) -> Result<Exit>) -> Result<Exit> {
+    let result = Store::open(url).map_err(anyhow::Error::from).and_then(|store| work(&store));
+    match result {
+        Err(error) => match error.downcast_ref::<StoreError>().and_then(refusal) {
+            Some(exit) => {
+                // An error of stderr itself cannot be reported anywhere.
+                let _ = writeln!(std::io::stderr(), "hotpool: {error:#}");
+                Ok(exit)
+            }
+            None => Err(error),
+        },
+        done => done,
+    }
+}
+
+/// Returns the exit code of an error that is not one of the environment.
+fn refusal(error: &StoreError) -> Option<Exit> {
+    match error {
+        StoreError::Owned { .. } | StoreError::Lost { .. } => Some(Exit::Refused),
+        StoreError::Url { .. } | StoreError::Name { .. } => Some(Exit::Usage),
+        _ => None,
+    }
+}
+
+/// A progress bar of bytes on stderr, which only a terminal shows.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn new(what: &'static str) -> Bar {
+        let bar = ProgressBar::new(0).with_message(what);
+        let style =
+            "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+
+    pub(crate) fn at(&self, moved: Moved) {
+        self.0.set_length(moved.total);
+        self.0.set_position(moved.done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
