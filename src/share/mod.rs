@@ -39,6 +39,7 @@ mod owner;
 mod owner_error;
 mod owner_set;
 mod patience;
+mod place;
 mod posix;
 mod prospect;
 #[cfg(feature = "__internal_fuzzing")]
@@ -97,6 +98,7 @@ pub(crate) use observed::Observed;
 #[doc(hidden)]
 pub use orphans::{orphans, remove_orphans};
 pub use owner_error::OwnerError;
+pub(crate) use place::was_in_other_folder;
 pub(crate) use prospect::Prospect;
 pub use region::{FileMap, Region, RegionError, RegionFacts, RegionKeys, RegionView, ShareMgr, Successor};
 #[cfg(feature = "snapshots")]

@@ -5,6 +5,7 @@
 //! | 0 | 0 without an owner; else 1, plus 1 for each takeover (see below) | `[wait for zero, +1]` in one call, undone by the kernel |
 //! | 1 | number of observers that may be attached for reading | +1 before the attach, -1 after the detach, undone by the kernel |
 //! | 2 | [`SET_MAGIC`], which marks the set | the process that creates the set |
+//! | 3 | the place of the pool (`place.rs`), 0 if it is not known | the owner, before its first store |
 //!
 //! The kernel undoes a dead owner's +1 after it has unmapped the owner's memory. The next owner can
 //! thus be sure that no store of its predecessor is outstanding. A forked child does not inherit
@@ -30,7 +31,7 @@ use super::lock_facts::LockFacts;
 use super::observer;
 use super::owner_error::OwnerError;
 use super::owner_set::{
-    MAGIC, OBSERVERS, OWNER, SEMAPHORES, SET_MAGIC, Whose, inspect, look, read, vanished,
+    self, MAGIC, OBSERVERS, OWNER, SEMAPHORES, SET_MAGIC, Whose, inspect, look, read, vanished,
 };
 use super::wait::Wait;
 use crate::conf::BackendKind;
@@ -194,6 +195,13 @@ impl OwnerLock {
     /// Returns the present number of registered observers.
     pub(crate) fn observers(&self) -> u32 {
         self.set.as_ref().map_or(0, |set| sysv::sem_value(set.semid, OBSERVERS).unwrap_or(0))
+    }
+
+    /// Notes in the semaphores where the pool is.
+    pub(crate) fn note_place(&self, place: u32) {
+        if let Some(set) = &self.set {
+            owner_set::note_place(set.semid, place);
+        }
     }
 
     /// Returns whether the semaphores existed before this start.

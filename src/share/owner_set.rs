@@ -12,8 +12,12 @@ pub(super) const OWNER: i32 = 0;
 pub(super) const OBSERVERS: i32 = 1;
 /// The semaphore that holds [`SET_MAGIC`].
 pub(super) const MAGIC: i32 = 2;
+/// The semaphore that holds the number of the pool's place (`place.rs`); 0 if no start has noted it.
+pub(super) const PLACE: i32 = 3;
 /// Semaphores of a set.
-pub(super) const SEMAPHORES: u32 = 3;
+pub(super) const SEMAPHORES: u32 = 4;
+/// Semaphores of a set that an earlier build created, without a place.
+const WITHOUT_PLACE: u32 = 3;
 /// Value of the third semaphore of every set of hotpool, `HP`.
 pub(crate) const SET_MAGIC: u32 = 0x4850;
 
@@ -40,7 +44,7 @@ pub(crate) fn look(key: Key, whose: Whose) -> io::Result<LockFacts> {
 fn denied(semid: i32, error: io::Error) -> io::Result<LockFacts> {
     let Some((uid, count)) = proc::semaphores_of(semid) else { return Err(error) };
     let why = format!("this process runs as uid {} and may not read them", sysv::effective_uid());
-    let set = ForeignSet { is_denied: count == SEMAPHORES, ..foreign_set(semid, uid, why) };
+    let set = ForeignSet { is_denied: is_size(count), ..foreign_set(semid, uid, why) };
     Ok(LockFacts::Foreign(set))
 }
 
@@ -111,7 +115,7 @@ pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>
         other => other?,
     };
     let foreign = |why: String| Ok(Some(foreign_set(semid, stat.uid, why)));
-    if stat.count != SEMAPHORES {
+    if !is_size(stat.count) {
         return foreign(format!("the set has size {}, not {SEMAPHORES}", stat.count));
     }
     if whose == Whose::Own && stat.uid != me {
@@ -121,6 +125,26 @@ pub(super) fn inspect(semid: i32, whose: Whose) -> io::Result<Option<ForeignSet>
         SET_MAGIC => Ok(None),
         0 if stat.last_op == 0 => Ok(None),
         other => foreign(format!("the third semaphore of the set is {other}, not {SET_MAGIC}")),
+    }
+}
+
+/// Returns whether a set of hotpool has so many semaphores.
+const fn is_size(count: u32) -> bool {
+    matches!(count, WITHOUT_PLACE | SEMAPHORES)
+}
+
+/// Returns the number of the place of the last pool; `None` if no start has noted it.
+pub(super) fn place(key: Key) -> Option<u32> {
+    let semid = sysv::sem_find(key).ok()??;
+    sysv::sem_value(semid, PLACE).ok().filter(|place| *place != 0)
+}
+
+/// Notes the place of the pool, unless it is noted, or the set has no semaphore for it.
+pub(super) fn note_place(semid: i32, place: u32) {
+    if sysv::sem_value(semid, PLACE).is_ok_and(|noted| noted != place)
+        && let Err(error) = sysv::sem_set(semid, PLACE, place as i32)
+    {
+        log::debug!("the place of the pool was not noted: {error}");
     }
 }
 

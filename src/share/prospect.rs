@@ -10,6 +10,7 @@ use super::manager::{PoolSegments, StartMode};
 use super::memory::setting::Setting;
 use super::owner::OwnerLock;
 use super::owner_set::Whose;
+use super::place;
 use super::remains;
 use super::segment::Segment;
 use super::wait::Wait;
@@ -162,6 +163,9 @@ impl Prospect {
         let found = base.facts.clone();
         let key = ground.key;
         ground.check_lock(&found)?;
+        if let Some(lock) = &ground.lock {
+            lock.note_place(place::number(&*ground.backend, key));
+        }
         let Standing::Complete = base.standing else {
             warn_of_removal(&ground);
             let pool_id = sys::random_id().map_err(system(key, base_bytes, "name"))?;

@@ -40,8 +40,10 @@ const fn refused(code: &'static str, key: &'static str) -> Rule {
 pub const OTHER_PROCESS: Rule = refused("other-process", "FormerName");
 /// The base key has no pool, but the pool of the process waits in another backend.
 pub const OTHER_BACKEND: Rule = refused("other-backend", "Backend");
-/// The base key has no pool, but semaphores of an earlier owner: the pool may be in another folder.
-pub const OTHER_DIR: Rule = told("other-dir", "Dir");
+/// The base key has no pool, and its semaphores say that the last pool was in another folder.
+pub const OTHER_DIR: Rule = refused("other-dir", "Dir");
+/// The base key has no pool, but semaphores of an earlier owner.
+pub const SEMAPHORES_ALONE: Rule = told("semaphores-alone", "Dir");
 /// The base key has no pool, but a pool of the process under another key has blocks that the ini
 /// names.
 pub const OTHER_BASE: Rule = refused("other-base", "BaseKey");
@@ -76,6 +78,7 @@ pub const RULES: &[&Rule] = &[
     &OTHER_PROCESS,
     &OTHER_BACKEND,
     &OTHER_DIR,
+    &SEMAPHORES_ALONE,
     &OTHER_BASE,
     &SAME_NAME,
     &BLOCK_SIZE,

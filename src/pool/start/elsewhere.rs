@@ -5,10 +5,12 @@ use crate::conf::{BackendKind, ConfMgr, Place, ProcessConf, key_plan};
 use crate::layout::{BASE_KIND, MAGIC_READY};
 use crate::pool::start::agree::{self, Stored, where_is};
 use crate::pool::start::disagreement::{
-    Disagreement, NOT_LISTED, OTHER_BACKEND, OTHER_BASE, OTHER_DIR, SAME_NAME,
+    Disagreement, NOT_LISTED, OTHER_BACKEND, OTHER_BASE, OTHER_DIR, SAME_NAME, SEMAPHORES_ALONE, Severity,
 };
 use crate::pool::store::base::Base;
-use crate::share::{Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe};
+use crate::share::{
+    Facts, Home, LockFacts, Observed, ShareError, Verdict, list_pools, observe, was_in_other_folder,
+};
 use crate::units::Key;
 
 /// Returns whether a complete base belongs to this process and this user.
@@ -59,15 +61,26 @@ pub(crate) fn in_other_backend(conf: &ProcessConf) -> Vec<Disagreement> {
 /// Returns the disagreement about semaphores of an earlier owner without a pool.
 pub(crate) fn semaphores_alone(conf: &ProcessConf) -> Disagreement {
     let home = Home::of(conf);
+    if was_in_other_folder(conf.base_key, &home) {
+        let said = format!(
+            "the last pool under {} was in another folder, and {} has no pool",
+            conf.base_key,
+            where_is(&home)
+        );
+        let next = format!(
+            "set Backend = file and the Dir of that pool to resume it; if it is gone, or to give up its objects, run \
+             {} and start cold",
+            agree::removal(conf)
+        );
+        return agree::found(conf, &OTHER_DIR, said, next);
+    }
     let said = format!(
         "an earlier owner has left semaphores under {}, but {} has no pool",
         conf.base_key,
         where_is(&home)
     );
-    let next = "if Dir or Backend was changed, the pool waits in the previous place: set it back to resume the pool; \
-                if the segments were removed, nothing needs to be done"
-        .into();
-    agree::found(conf, &OTHER_DIR, said, next)
+    let next = "if the segments were removed, nothing needs to be done".into();
+    agree::found(conf, &SEMAPHORES_ALONE, said, next)
 }
 
 /// Returns pools of this process on the same backend under other base keys.
@@ -152,7 +165,10 @@ pub fn disagreements(conf: &ProcessConf) -> Result<Vec<Disagreement>, ShareError
         }) => {
             let mut found = in_other_backend(conf);
             found.extend(under_other_key(conf));
-            if found.is_empty() && facts.segment.is_none() && matches!(facts.lock, LockFacts::Free { .. }) {
+            // A pool of the same name, which is only told, does not hide what a start refuses.
+            let is_refused = found.iter().any(|one| one.rule.severity == Severity::Refused);
+            let is_alone = facts.segment.is_none() && matches!(facts.lock, LockFacts::Free { .. });
+            if !is_refused && is_alone {
                 found.push(semaphores_alone(conf));
             }
             Ok(found)

@@ -122,13 +122,23 @@ fn foreign_set(bench: &Bench) -> String {
 fn semaphores_of_a_stranger_under_our_key_are_refused() {
     let bench = Bench::new();
     sysv::sem_create(bench.base(), 1, 0o600).unwrap();
-    assert!(foreign_set(&bench).contains("the set has size 1, not 3"));
+    assert!(foreign_set(&bench).contains("the set has size 1, not 4"));
 
     let bench = Bench::new();
     let semid = sysv::sem_create(bench.base(), 3, 0o600).unwrap();
     sysv::sem_set(semid, 2, 7).unwrap();
     assert!(foreign_set(&bench).contains("the third semaphore of the set is 7"));
     assert_eq!(sysv::sem_value(semid, 0).unwrap(), 0);
+}
+
+#[test]
+fn semaphores_of_an_earlier_build_have_no_place_and_are_used() {
+    let bench = Bench::new();
+    let semid = sysv::sem_create(bench.base(), 3, 0o600).unwrap();
+    sysv::sem_set(semid, 2, 0x4850).unwrap();
+    drop(bench.open().unwrap());
+    assert_eq!(sysv::sem_find(bench.base()).unwrap(), Some(semid));
+    assert_eq!(bench.facts().verdict(), Verdict::Clean);
 }
 
 #[test]

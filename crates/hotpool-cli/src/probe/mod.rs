@@ -15,7 +15,7 @@ use hotpool::queue::segment_bytes;
 use hotpool::units::Key;
 
 /// Semaphores of a pool.
-const POOL_SEMAPHORES: u64 = 3;
+const POOL_SEMAPHORES: u64 = 4;
 /// Semaphores of a queue, without one for each member.
 const QUEUE_SEMAPHORES: u64 = 2;
 

@@ -216,26 +216,40 @@ fn the_pool_of_another_process_on_another_backend_does_not_refuse_a_start() {
 }
 
 #[test]
-fn a_changed_folder_is_reported() {
+fn a_changed_folder_is_refused_until_the_pool_in_the_old_one_is_given_up() {
     let bench = Bench::new();
     let (old, new) = (bench.folder().join("old"), bench.folder().join("new"));
     fs::create_dir(&old).and_then(|()| fs::create_dir(&new)).unwrap();
     let conf = bench.conf(0).backend(BackendKind::File).dir(old);
     fill(&conf);
-    let moved = conf.clone().dir(new);
-    tools_say(&bench, &moved, "other-dir", "told", "an earlier owner has left semaphores");
-    let pool = MemoryPoolMgr::open(&moved).unwrap();
-    let told = &pool.resume_report().told;
-    assert_eq!((told.len(), told[0].rule.code), (1, "other-dir"));
-    assert!(
-        told[0].to_string().contains("if Dir or Backend was changed, the pool waits in the previous place")
-    );
-    assert!(pool.resume_report().to_string().contains("the ini and the pool disagree in Dir"));
-    pool.destroy().unwrap();
-    is_hot(&conf);
+    let moved = conf.clone().dir(new.clone());
+    // System V memory has nothing either, and cannot name the folder.
+    let to_sysv = changed(&conf, |conf| (conf.backend, conf.dir) = (BackendKind::Sysv, "".into()));
+    for other in [&moved, &to_sysv] {
+        tools_say(&bench, other, "other-dir", "refused", "was in another folder");
+        let (code, said) = refusal(other);
+        assert_eq!(code, "other-dir");
+        assert!(said.contains("set Backend = file and the Dir of that pool to resume it"), "{said}");
+        assert!(is_empty(other.base_key, &Home::of(other)), "the refused start has created a base");
+        is_hot(&conf);
+    }
+    // A slash at the end is no other folder, and one that was emptied is told.
+    for file in fs::read_dir(&conf.dir).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let slash = conf.clone().dir(format!("{}/", conf.dir.display()));
+    tools_say(&bench, &slash, "semaphores-alone", "told", "an earlier owner has left semaphores");
+    assert_eq!(refusal(&moved).0, "other-dir");
+    assert_eq!(start(&slash), (StartMode::Init, 0, vec!["semaphores-alone"]));
+    // The remedy works.
+    let given_up = ini(&bench, &moved);
+    fs::remove_dir_all(&conf.dir).unwrap();
+    let rm = bench.hotpool(&["rm", "--conf", &given_up, "--yes"]);
+    assert_eq!(rm.code, 0, "{}{}", rm.out, rm.err);
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]));
+    MemoryPoolMgr::open(&moved).unwrap().destroy().unwrap();
     // A first start has no earlier owner.
-    MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
-    assert_eq!(start(&conf), (StartMode::Init, 0, vec![]));
+    assert_eq!(start(&moved), (StartMode::Init, 0, vec![]));
 }
 
 #[test]
