@@ -157,7 +157,7 @@ impl PoolState {
         let (facts, key) = (&pool.base, pool.base.key);
         match self {
             PoolState::Semaphores => Some(format!(
-                "{key} has owner semaphores and no segment (segments of Backend = file are in its Dir); the next start reuses \
+                "{key} has owner semaphores and no segment (segments of Backend = file are in its Dir); a start there reuses \
                  them, and `hotpool rm --key {key}` removes them"
             )),
             PoolState::Unlocked => Some(format!(
