@@ -196,7 +196,8 @@ impl PoolState {
                 named(&block.holders)
             )),
             (PoolState::Stray, _) => Some(format!(
-                "the base of block {key} no longer exists, so its objects cannot be reached: run `hotpool rm --key {key}`"
+                "no complete base names block {key}, so no start reaches its objects: restore its base if it was damaged or \
+                 removed, or give the objects up with `hotpool rm --key {key}`"
             )),
             _ => self.remark(&PoolFacts { base: block.facts.clone(), blocks: Vec::new(), rivals: None }),
         }

@@ -209,6 +209,27 @@ fn a_missing_block_is_reported_with_the_remedy_that_keeps_the_objects() {
 }
 
 #[test]
+fn the_blocks_of_a_damaged_base_are_told_to_be_kept_first() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    bench.open(0).close().unwrap();
+    let head = raw::words(bench.base(0))[..8].to_vec();
+    (0..8).for_each(|at| raw::set_word(bench.base(0), at * 8, 0));
+    for args in [&["ls", "--conf", &ini][..], &["ls"]] {
+        let answer = bench.hotpool(args);
+        assert_eq!(answer.code, 1, "{}", answer.out);
+        let key = bench.block(0, 0);
+        assert!(answer.row(key).contains("stray"), "{}", answer.out);
+        let advice = format!(
+            "no complete base names block {key}, so no start reaches its objects: restore its base if it was damaged"
+        );
+        assert!(answer.out.contains(&advice) && !answer.out.contains("no longer exists"), "{}", answer.out);
+    }
+    head.iter().enumerate().for_each(|(at, word)| raw::set_word(bench.base(0), at * 8, *word));
+    assert_eq!(bench.open(0).resume_report().epoch, 2, "the advice keeps the pool");
+}
+
+#[test]
 fn blocks_are_not_stray_if_their_base_was_removed_under_its_owner() {
     let bench = Bench::new();
     let ini = bench.ini(&["zone"]);
