@@ -333,14 +333,19 @@ impl MemoryPoolMgr {
     /// Returns the object with this user key.
     #[inline]
     pub fn get_by_key<T: PoolObject>(&self, key: u64) -> Option<&T> {
-        self.state::<T>()?.find(key).map(|(_, object)| object)
+        self.state::<T>()?.object(key)
     }
 
     /// Returns a guard to write the object with this user key.
     #[inline]
     pub fn get_mut_by_key<T: PoolObject>(&mut self, key: u64) -> Option<RefMut<'_, T>> {
-        let id = self.find::<T>(key)?;
-        self.get_mut(id)
+        if self.parts_marked {
+            self.forget_parts();
+        }
+        self.marks[0].begin(1);
+        let state = self.types.of_mut::<T>()?;
+        let (id, object) = state.find_mut(key)?;
+        Some(self.marks[0].begun(id, object))
     }
 
     /// Iterates over all live objects of a type with their handles, in the order of their slots.

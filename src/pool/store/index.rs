@@ -21,7 +21,7 @@ use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
 use crate::pool::store::barrier::Barrier;
 use crate::pool::store::extents::Extents;
-use crate::pool::store::probe::Hits;
+use crate::pool::store::probe::{Hits, overflow_of};
 use crate::pool::store::slot::Slot;
 use crate::pool::store::slots::Slots;
 use crate::region::{OutOfBounds, Tables};
@@ -249,7 +249,7 @@ impl Index {
         let hash = Hash::of(key, self.seed);
         let first = self.group(self.addressing().first(hash))?;
         match find_in(first, hash, &probe) {
-            None if first.overflow.load() != 0 => find_in(self.second(hash)?, hash, &probe),
+            None if overflow_of(first) != 0 => find_in(self.second(hash)?, hash, &probe),
             found => found,
         }
     }
@@ -563,8 +563,9 @@ pub(crate) fn groups_for(entries: u32) -> u64 {
 
 #[inline(always)]
 fn find_in<R>(group: &Group, hash: Hash, probe: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    for (_, entry) in Hits::new(group, hash.upper()) {
-        if let Some(found) = probe((entry.load() as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
+    let mut hits = Hits::new(group, hash.upper());
+    while let Some(entry) = hits.next_entry() {
+        if let Some(found) = probe((entry as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
             return Some(found);
         }
     }

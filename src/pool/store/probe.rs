@@ -39,11 +39,10 @@ impl<'a> Hits<'a> {
     }
 }
 
-impl<'a> Iterator for Hits<'a> {
-    type Item = (usize, &'a Word);
-
+impl<'a> Hits<'a> {
+    /// Returns the position and address of the next entry.
     #[inline(always)]
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_word(&mut self) -> Option<(usize, *const Word)> {
         if self.bits == 0 {
             return None;
         }
@@ -51,10 +50,32 @@ impl<'a> Iterator for Hits<'a> {
         self.bits &= self.bits - 1;
         let words: *const Word = std::ptr::from_ref(self.group).cast();
         // SAFETY: the bit is 2 n + 1 with n from 1 to 7, so this leads to word n of the group.
-        let word = unsafe { words.byte_add((bit - 1) * 4) };
-        // SAFETY: as above.
-        Some((bit / 2 - 1, unsafe { &*word }))
+        Some((bit / 2 - 1, unsafe { words.byte_add((bit - 1) * 4) }))
     }
+
+    /// Reads the next entry, as plain bytes.
+    #[inline(always)]
+    pub(crate) fn next_entry(&mut self) -> Option<u64> {
+        // SAFETY: the word of an entry, which no process stores to meanwhile.
+        self.next_word().map(|(_, word)| unsafe { word.cast::<u64>().read() })
+    }
+}
+
+impl<'a> Iterator for Hits<'a> {
+    type Item = (usize, &'a Word);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: the word of an entry, which belongs to the group.
+        self.next_word().map(|(at, word)| (at, unsafe { &*word }))
+    }
+}
+
+/// Reads the overflow count of a group, as plain bytes.
+#[inline(always)]
+pub(crate) fn overflow_of(group: &Group) -> u64 {
+    // SAFETY: a word of the group, which no process stores to meanwhile.
+    unsafe { std::ptr::from_ref(&group.overflow).cast::<u64>().read() }
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]

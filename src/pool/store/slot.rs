@@ -47,6 +47,26 @@ impl Slot {
         unsafe { self.start.cast().as_ref() }
     }
 
+    /// Reads the header for a lookup.
+    ///
+    /// It is a plain read, so the compiler may keep what it has read before in registers, which it
+    /// does not across a read of an atomic. Call it only in the owner, for slots that are borrowed.
+    #[inline(always)]
+    pub(crate) fn bits(&self) -> u64 {
+        // SAFETY: mapped and aligned, see `header`. Only the owner stores to a header, and to do so
+        // it borrows the type exclusively.
+        unsafe { self.start.cast().read() }
+    }
+
+    /// Reads the user key for a lookup, as `bits` reads the header.
+    #[inline(always)]
+    pub(crate) fn key_bits(&self) -> u64 {
+        // SAFETY: every slot is at least 16 bytes long.
+        let word = unsafe { self.start.add(8) };
+        // SAFETY: as in `bits`; the word is stored before the header of a new object.
+        unsafe { word.cast().read() }
+    }
+
     /// Returns the user key of the object, which is valid for a keyed type.
     #[inline(always)]
     pub(crate) fn key(&self) -> &Word {

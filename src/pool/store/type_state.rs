@@ -170,6 +170,21 @@ impl TypeState {
         self.index.find(key, |slot| typed.anew().carrying(slot, key))
     }
 
+    /// Returns the object with this user key, without its handle: fewer reads than `find`.
+    #[inline(always)]
+    pub(crate) fn object<T: PoolObject>(&self, key: u64) -> Option<&T> {
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        let typed = self.slots.typed::<T>()?;
+        self.index.find(key, |slot| typed.anew().object_carrying(slot, key))
+    }
+
+    /// Returns the object with this user key for writing.
+    #[inline(always)]
+    pub(crate) fn find_mut<T: PoolObject>(&mut self, key: u64) -> Option<(Id<T>, &mut T)> {
+        let (id, _) = self.find::<T>(key)?;
+        Some((id, self.slots.typed_mut::<T>()?.into_mut(id)?))
+    }
+
     /// Reserves an index entry for one more user key.
     ///
     /// Without memory for more groups, the existing ones are filled further. Groups are split in

@@ -98,7 +98,7 @@ impl<T: PoolObject> Typed<'_, T> {
     fn resolve(ways: Ways<'_>, id: Id<T>) -> Option<Slot> {
         // SAFETY: `ways` comes from a `Typed` or `TypedMut` of `T`, so it has that stride.
         let slot = unsafe { ways.slot_of(id.to_bits(), Self::STRIDE) }?;
-        (slot.header().load() == id.to_bits()).then_some(slot)
+        (slot.bits() == id.to_bits()).then_some(slot)
     }
 }
 
@@ -159,7 +159,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     pub(crate) fn at(self, index: u32) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
         let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
-        let id = Id::of_slot(slot.header().load(), index)?;
+        let id = Id::of_slot(slot.bits(), index)?;
         // SAFETY: the slots are those of `T`.
         let object = unsafe { Self::object(slot) };
         // SAFETY: as in `get`.
@@ -171,7 +171,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     pub(crate) fn carrying(self, index: u32, key: u64) -> Option<(Id<T>, &'a T)> {
         // SAFETY: the stride is that of `T`, whose slots these are.
         let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
-        if slot.key().load() != key {
+        if slot.key_bits() != key {
             return None;
         }
         self.at(index)
@@ -183,7 +183,7 @@ impl<'a, T: PoolObject> Typed<'a, T> {
     pub(crate) fn object_carrying(self, index: u32, key: u64) -> Option<&'a T> {
         // SAFETY: the stride is that of `T`, whose slots these are.
         let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
-        if slot.key().load() != key || !Slot::is_live(slot.header().load()) {
+        if slot.key_bits() != key || !Slot::is_live(slot.bits()) {
             return None;
         }
         // SAFETY: the slots are those of `T`.
@@ -233,7 +233,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     pub(crate) fn object_of(&self, id: Id<T>) -> Option<NonNull<T>> {
         // SAFETY: the stride is that of `T`, whose slots these are.
         let slot = match unsafe { self.slots.ways_to_write().slot_of(id.to_bits(), Typed::<T>::STRIDE) } {
-            Some(slot) if slot.header().load() == id.to_bits() => slot,
+            Some(slot) if slot.bits() == id.to_bits() => slot,
             Some(_) => return None,
             None => self.slots.watched(id.to_bits())?,
         };

@@ -122,7 +122,7 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
         let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
         // SAFETY: a word of the map covers existing slots, and its bit 0 stands for `start`.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-        let id = Id::of_slot(slot.header().load(), self.first + at as u32)?;
+        let id = Id::of_slot(slot.bits(), self.first + at as u32)?;
         // SAFETY: the slots are those of `T`.
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
@@ -263,7 +263,7 @@ fn live(slots: &Slots, first: Slot) -> u64 {
         let start = first.start.as_ptr().wrapping_add(at * slots.stride);
         // SAFETY: a word whose `full` has 64 bits covers 64 consecutive slots from `first` on.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-        live | (slot.header().load() & LIVE) << at
+        live | (slot.bits() & LIVE) << at
     })
 }
 

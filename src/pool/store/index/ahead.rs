@@ -18,7 +18,7 @@ impl Index {
     pub(crate) fn hint(&self, key: u64) -> Option<u32> {
         let hash = Hash::of(key, self.seed);
         let group = self.group(self.addressing().first(hash))?;
-        let (_, entry) = Hits::new(group, hash.upper()).next()?;
-        u32::try_from((entry.load() & SLOT_MASK).wrapping_sub(1)).ok()
+        let entry = Hits::new(group, hash.upper()).next_entry()?;
+        u32::try_from((entry & SLOT_MASK).wrapping_sub(1)).ok()
     }
 }
