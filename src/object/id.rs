@@ -152,8 +152,20 @@ impl<T: PoolObject> Id<T> {
     /// Returns `None` also if the header is the one of another slot.
     #[inline(always)]
     pub(crate) fn of_slot(header: u64, index: u32) -> Option<Self> {
-        let expected = u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE;
-        if header & !(GENERATION_MASK ^ LIVE) != expected {
+        Self::of_header(header, Self::first_of_slot(index))
+    }
+
+    /// Returns what all handles of objects in slot `index` have in common, their generation apart: the
+    /// bits of the slot and of the type, and that an object lives.
+    #[inline(always)]
+    pub(crate) fn first_of_slot(index: u32) -> u64 {
+        u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE
+    }
+
+    /// Returns the handle in a header, if it has the bits of `first_of_slot`.
+    #[inline(always)]
+    pub(crate) fn of_header(header: u64, first_of_slot: u64) -> Option<Self> {
+        if (header ^ first_of_slot) & !(GENERATION_MASK ^ LIVE) != 0 {
             return None;
         }
         NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })

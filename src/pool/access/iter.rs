@@ -43,8 +43,8 @@ impl<'a, T: PoolObject> Iterator for Iter<'a, T> {
 
 /// An iterator over guards to write all live objects of a type, with their handles.
 ///
-/// The guards may be dropped one after the other, or kept together. The object handed out last is
-/// marked as being written until the walk continues or ends.
+/// The guards may be dropped one after the other, or kept together. An object is marked as being
+/// written while its guard exists.
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IterMut<'a, T> {
     walk: WalkMut<'a, T>,

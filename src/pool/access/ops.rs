@@ -309,7 +309,7 @@ impl MemoryPoolMgr {
             self.forget_parts();
         }
         // First, while few values must survive a call.
-        self.marks[0].begin(1);
+        self.marks[0].begin();
         let state = self.types.of_mut::<T>()?;
         let object = state.slots.typed_mut::<T>()?.into_mut(id)?;
         Some(self.marks[0].begun(id, object))
@@ -342,7 +342,7 @@ impl MemoryPoolMgr {
         if self.parts_marked {
             self.forget_parts();
         }
-        self.marks[0].begin(1);
+        self.marks[0].begin();
         let state = self.types.of_mut::<T>()?;
         let (id, object) = state.find_mut(key)?;
         Some(self.marks[0].begun(id, object))

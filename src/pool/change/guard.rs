@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | one guard | its object | its drop |
 //! | several guards of one borrow | their type | the drop of the last one |
-//! | the guards of `iter_mut` | the object handed out last, or the type if several are kept | the end of walk and guards |
+//! | the guards of `iter_mut` | the object of the guard, or the type if several are kept | the drop of the last one |
 //! | `for_each`, `sweep` | the object that the closure is called with | the end of the walk |
 //!
 //! A borrow that begins while its thread is already unwinding (in a `Drop` that uses the pool) is
@@ -18,7 +18,7 @@
 use crate::commits::Commit;
 use crate::layout::BaseHeader;
 use crate::mutants::{Mutant, planted};
-use crate::object::{Id, PoolObject};
+use crate::object::{Handle, Id, PoolObject};
 use crate::pool::par::lanes::Lanes;
 use crate::pool::start::suspects::Torn;
 use crate::region::At;
@@ -34,12 +34,17 @@ use std::thread::panicking;
 /// exact but never wrong.
 pub(crate) struct Mark {
     word: At<Word>,
-    /// Number of guards and walks that exist.
-    live: Cell<u32>,
+    /// Number of guards while several exist; 0 while there is at most one, whose object the word names.
+    ///
+    /// So a single guard is created and dropped without a count.
+    several: Cell<u32>,
     /// Not 0 if the borrow to which they belong began while the thread was unwinding.
     ///
-    /// It lies next to `live` and has the same width, so that a borrow begins with one store.
+    /// It lies next to `several` and has the same width, so that a borrow begins with one store.
     in_unwind: Cell<u32>,
+    /// Whether the word may be set although no guard exists, because the list of suspects is full or a
+    /// guard was leaked.
+    stale: Cell<bool>,
     /// Entries of the list of suspects that guards of this mark have left, one bit each.
     left: Cell<u64>,
     lanes: Arc<Lanes>,
@@ -54,8 +59,9 @@ impl Mark {
     pub(crate) fn new(header: &At<BaseHeader>, number: usize, lanes: &Arc<Lanes>) -> Self {
         Mark {
             word: header.part(|h| &h.marks[number]),
-            live: Cell::new(0),
+            several: Cell::new(0),
             in_unwind: Cell::new(0),
+            stale: Cell::new(false),
             left: Cell::new(0),
             lanes: Arc::clone(lanes),
         }
@@ -64,7 +70,7 @@ impl Mark {
     /// Marks an object as being written by the only guard of this borrow.
     #[inline(always)]
     pub(crate) fn only<'a, T: PoolObject>(&'a self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
-        self.begin(1);
+        self.begin();
         self.begun(id, object)
     }
 
@@ -77,12 +83,12 @@ impl Mark {
         RefMut { object, mark: self }
     }
 
-    /// Begins a borrow with `live` guards and walks.
+    /// Begins a borrow, before its first guard.
     ///
     /// The pool is borrowed anew, so guards that were leaked no longer count.
     #[inline(always)]
-    pub(crate) fn begin(&self, live: u32) {
-        self.live.set(live);
+    pub(crate) fn begin(&self) {
+        self.several.set(0);
         self.in_unwind.set(0);
         if panicking() {
             self.in_unwind.set(1);
@@ -91,7 +97,7 @@ impl Mark {
 
     /// Clears what leaked guards have marked: the caller ensures that no guard exists.
     pub(crate) fn forget(&self) {
-        self.begin(0);
+        self.begin();
         if self.word.load() != 0 {
             Commit::MarkCleared.store(&self.word, 0);
         }
@@ -104,34 +110,49 @@ impl Mark {
         ids: [Id<T>; N],
         objects: [&'a mut T; N],
     ) -> [RefMut<'a, T>; N] {
-        self.begin(N as u32);
+        self.begin();
         match ids.as_slice() {
             [] => {}
             [id] => Commit::MarkSet.store(&self.word, id.to_bits()),
-            _ => Commit::MarkSet.store(&self.word, Torn::whole_type(T::TYPE_ID)),
+            _ => {
+                self.several.set(N as u32);
+                Commit::MarkSet.store(&self.word, Torn::whole_type(T::TYPE_ID));
+            }
         }
         objects.map(|object| RefMut { object, mark: self })
     }
 
-    /// Counts one more guard while others exist.
+    /// Marks the object of one more guard of a walk, whose word is set already.
     #[cold]
     #[inline(never)]
-    fn beside_others(&self, type_id: u16) {
-        self.live.set(self.live.get() + 1);
-        Commit::MarkSet.store(&self.word, Torn::whole_type(type_id));
+    fn beside_others(&self, id: Handle) {
+        if self.stale.take() {
+            return Commit::MarkSet.store(&self.word, id.to_bits());
+        }
+        self.several.set(self.several.get().max(1) + 1);
+        Commit::MarkSet.store(&self.word, Torn::whole_type(id.type_id()));
     }
 
-    /// Counts one guard or walk less.
+    /// Ends a guard, or a walk that lends its objects.
     #[inline(always)]
     fn end_one(&self) {
-        let live = self.live.get() - 1;
-        self.live.set(live);
-        if live == 0 {
+        match self.several.get() == 0 {
+            true => Commit::MarkCleared.store(&self.word, 0),
+            false => self.end_of_several(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_of_several(&self) {
+        let left = self.several.get() - 1;
+        self.several.set(left);
+        if left == 0 {
             Commit::MarkCleared.store(&self.word, 0);
         }
     }
 
-    /// Counts one guard or walk less while the thread unwinds: its object becomes a suspect.
+    /// Ends a guard or walk while the thread unwinds: its object becomes a suspect.
     #[cold]
     #[inline(never)]
     fn end_one_in_unwind(&self) {
@@ -144,7 +165,10 @@ impl Mark {
                 Some(entry) => self.left.set(self.left.get() | 1 << entry),
                 // The list is full: the word itself stays, until a guard of this mark overwrites
                 // it.
-                None => return self.live.set(self.live.get() - 1),
+                None => {
+                    self.stale.set(true);
+                    return self.several.set(self.several.get().saturating_sub(1));
+                }
             }
         }
         self.end_one();
@@ -207,33 +231,29 @@ impl<T: std::fmt::Debug> std::fmt::Debug for RefMut<'_, T> {
 }
 
 /// The mark of a walk that hands out guards, which may be dropped before or after the walk.
-pub(crate) struct GuardsMark<'a>(&'a Mark);
+///
+/// Each guard clears the word, so a word that is set tells that the guard before it still exists.
+pub(crate) struct GuardsMark<'a> {
+    mark: &'a Mark,
+    /// That of the mark, for a loop to keep in a register.
+    word: At<Word>,
+}
 
 impl<'a> GuardsMark<'a> {
     pub(crate) fn new(mark: &'a Mark) -> Self {
-        mark.begin(1);
-        GuardsMark(mark)
+        mark.begin();
+        mark.stale.set(mark.word.load() != 0);
+        GuardsMark { mark, word: mark.word }
     }
 
     /// Marks the next object.
     #[inline(always)]
     pub(crate) fn guard<T: PoolObject>(&self, id: Id<T>, object: &'a mut T) -> RefMut<'a, T> {
-        let mark = self.0;
-        if mark.live.get() == 1 {
-            mark.live.set(2);
-            Commit::MarkSet.store(&mark.word, id.to_bits());
-        } else {
-            mark.beside_others(T::TYPE_ID);
+        match self.word.load() {
+            0 => Commit::MarkSet.store(&self.word, id.to_bits()),
+            _ => self.mark.beside_others(id.handle()),
         }
-        RefMut { object, mark }
-    }
-}
-
-impl Drop for GuardsMark<'_> {
-    /// A panic interrupts the guards, not the walk, and each guard leaves its own suspect.
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.0.end_one();
+        RefMut { object, mark: self.mark }
     }
 }
 
@@ -242,7 +262,7 @@ pub(crate) struct LoansMark<'a>(&'a Mark);
 
 impl<'a> LoansMark<'a> {
     pub(crate) fn new(mark: &'a Mark) -> Self {
-        mark.begin(1);
+        mark.begin();
         LoansMark(mark)
     }
 

@@ -51,9 +51,9 @@ pub(crate) struct Index {
     mask: Cell<u64>,
     /// Number of objects from which on the table grows; 0 while it doubles.
     grows_at: Cell<u64>,
-    /// Number of objects from which on an entry needs preparation: `grows_at`, or 0 while pages are
-    /// watched.
-    prepares_at: Cell<u64>,
+    /// Number of objects in other slots than the named one from which on an entry needs preparation:
+    /// `grows_at`, or the least number while pages are watched.
+    prepares_at: Cell<i64>,
     /// The write barrier of an image, if pages are watched.
     barrier: Option<Arc<Barrier>>,
 }
@@ -231,7 +231,7 @@ impl Index {
         self.groups.set(groups);
         self.mask.set(Addressing::new(groups).mask);
         self.grows_at.set(if groups.is_power_of_two() { groups * ENTRIES * FILL / 10 } else { 0 });
-        self.prepares_at.set(if self.barrier.is_some() { 0 } else { self.grows_at.get() });
+        self.prepares_at.set(if self.barrier.is_some() { i64::MIN } else { self.grows_at.get() as i64 });
     }
 
     /// Copies all groups to an index that has room for them and is not in use.
@@ -257,13 +257,13 @@ impl Index {
     /// Tells the barrier of every change from here on.
     pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
         self.barrier = Some(Arc::clone(barrier));
-        self.prepares_at.set(0);
+        self.prepares_at.set(i64::MIN);
     }
 
     /// Tells the barrier of no more changes.
     pub(crate) fn end_watch(&mut self) {
         self.barrier = None;
-        self.prepares_at.set(self.grows_at.get());
+        self.prepares_at.set(self.grows_at.get() as i64);
     }
 
     /// Tells the barrier, if there is one, of a group that is about to change.
@@ -292,7 +292,7 @@ impl Index {
     /// have a free entry.
     #[inline(always)]
     pub(crate) fn place_at_once(&self, slots: &Slots, key: u64) -> Option<Place> {
-        if slots.len() >= self.prepares_at.get() {
+        if slots.others() >= self.prepares_at.get() {
             return None;
         }
         let hash = Hash::of(key, self.seed);

@@ -4,7 +4,7 @@
 //!
 //! A [`Slot`] is created for an address at which `Slots` has found a slot: at least 16 mapped
 //! bytes, aligned to 8, that begin with its header. Only `Slots::ways` creates [`Ways`], so for
-//! every slot below `limit` the address of its extent exists, biased as `slots.rs` describes. The
+//! every slot below `limit` and `count` the address of its extent exists, biased as `slots.rs` describes. The
 //! mapping outlives both.
 #![allow(unsafe_code)]
 
@@ -102,6 +102,10 @@ pub(crate) struct Ways<'a> {
     pub(crate) starts: &'a [*mut u8],
     pub(crate) limit: u64,
     pub(crate) extent_shift: u32,
+    /// Shift from a slot to its extent.
+    pub(crate) slot_shift: u32,
+    /// Number of slots.
+    pub(crate) count: u32,
 }
 
 impl Ways<'_> {
@@ -112,11 +116,11 @@ impl Ways<'_> {
     /// `stride` is the stride of the slots.
     #[inline(always)]
     pub(crate) unsafe fn slot_at(&self, index: u32, stride: usize) -> Option<Slot> {
-        if index >= (self.limit >> INDEX_SHIFT) as u32 {
+        if index >= self.count {
             return None;
         }
-        let extent = index >> (self.extent_shift - INDEX_SHIFT);
-        // SAFETY: `limit` is the number of extents shifted, and `index` is below it.
+        let extent = index >> (self.slot_shift & 31);
+        // SAFETY: `count` is the number of extents shifted, and `index` is below it.
         let biased = unsafe { *self.starts.get_unchecked(extent as usize) };
         let start = biased.wrapping_add(index as usize * stride);
         // SAFETY: with the bias undone, `start` lies inside the extent of the slot.

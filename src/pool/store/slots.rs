@@ -27,7 +27,7 @@ mod watched;
 
 use crate::layout::{BaseHeader, ExtentRec, TypeInfo};
 use crate::mutants::Mutant;
-use crate::object::{Followed, INDEX_SHIFT, PoolObject, Rule};
+use crate::object::{Followed, INDEX_SHIFT, LIVE, PoolObject, Rule};
 use crate::pool::store::barrier::Barrier;
 use crate::pool::store::extents::{Extents, HOLLOW};
 use crate::pool::store::lists::Lists;
@@ -44,6 +44,10 @@ use std::sync::Arc;
 
 /// The map of a type without a current word: full, so that an alloc searches for one.
 static NO_WORD: Word = Word::new(u64::MAX);
+
+/// In place of the header of a named slot, if none is named: no slot has it, and it is odd, so that
+/// nothing is at hand.
+const NO_NAME: u64 = LIVE;
 
 /// The rule of no type.
 const ANY: &Rule = &Rule::plain(0);
@@ -64,22 +68,26 @@ pub(crate) struct Slots {
     limit_to_write: u64,
     /// Shift from a handle to its extent.
     extent_shift: u32,
+    /// Shift from a slot to its extent, and the number of slots: parts of the two values above.
+    slot_shift: u32,
+    count: u32,
     /// Binary logarithms of the slots of a word of the map, and of the words of an extent.
     word_bits: u32,
     word_shift: u32,
     /// A word of the map with all its slots used. Bits past the last slot have no meaning.
     pub(crate) full: u64,
     current: Current,
-    /// Header of the named slot; 0 if none is named.
+    /// Header of the named slot, which is at hand if it is free; `NO_NAME` if none is named.
     named: u64,
-    /// Address of the named slot if it is free and at hand; else null.
-    at_hand: *mut u8,
-    /// In place of `at_hand`, until the barrier was told of that slot; else null.
-    withdrawn: *mut u8,
+    /// Address of the named slot.
+    named_at: *mut u8,
+    /// In place of `named`, until the barrier was told of that slot; else `NO_NAME`.
+    withdrawn: u64,
     /// The write barrier, if pages are watched.
     barrier: Option<Arc<Barrier>>,
-    /// Number of live objects.
-    len: u64,
+    /// Number of live objects, less the one in the named slot, or less 1 if none is named: so neither
+    /// an alloc nor a free of the named slot changes it.
+    others: i64,
     open: OpenWords,
     pub(crate) stride: usize,
     pub(crate) info: At<TypeInfo>,
@@ -133,15 +141,17 @@ impl Slots {
             limit: 0,
             limit_to_write: 0,
             extent_shift: INDEX_SHIFT,
+            slot_shift: 0,
+            count: 0,
             word_bits: 0,
             word_shift: 0,
             full: 1,
             current: Current::NONE,
-            named: 0,
-            at_hand: std::ptr::null_mut(),
-            withdrawn: std::ptr::null_mut(),
+            named: NO_NAME,
+            named_at: std::ptr::null_mut(),
+            withdrawn: NO_NAME,
             barrier: None,
-            len: 0,
+            others: -1,
             open: OpenWords::default(),
             stride: 0,
             info,
@@ -164,6 +174,7 @@ impl Slots {
         let floor = header.geometry.first_generation().max(header.floor.load());
         Slots {
             extent_shift: INDEX_SHIFT + shift,
+            slot_shift: shift,
             word_bits,
             word_shift: shift - word_bits,
             full: if word_bits == 6 { u64::MAX } else { (1 << (1 << word_bits)) - 1 },
@@ -177,7 +188,7 @@ impl Slots {
 
     /// Returns the binary logarithm of the slots of an extent.
     pub(crate) fn shift(&self) -> u32 {
-        self.extent_shift - INDEX_SHIFT
+        self.slot_shift
     }
 
     /// Appends a run of extents.
@@ -193,6 +204,7 @@ impl Slots {
         let starts = self.starts_of(old, run)?;
         self.starts.extend(starts);
         self.limit = ((old + run.count as usize) as u64) << self.extent_shift;
+        self.count = (self.limit >> INDEX_SHIFT) as u32;
         if self.barrier.is_none() {
             self.limit_to_write = self.limit;
         }
@@ -287,7 +299,7 @@ impl Slots {
 
     /// Returns the number of slots that have memory.
     pub(crate) fn capacity(&self) -> u32 {
-        (self.limit >> INDEX_SHIFT) as u32
+        self.count
     }
 
     /// Returns whether the first lines of all slots exceed the nearer caches of a processor.
@@ -309,7 +321,7 @@ impl Slots {
     /// Returns the data to get from a handle to its slot.
     #[inline(always)]
     pub(crate) fn ways(&self) -> Ways<'_> {
-        Ways { starts: &self.starts, limit: self.limit, extent_shift: self.extent_shift }
+        self.ways_below(self.limit)
     }
 
     /// Returns the same data for slots that are about to change.
@@ -317,7 +329,13 @@ impl Slots {
     /// While pages are watched, it finds no slot, and `watched` has to be asked.
     #[inline(always)]
     pub(crate) fn ways_to_write(&self) -> Ways<'_> {
-        Ways { starts: &self.starts, limit: self.limit_to_write, extent_shift: self.extent_shift }
+        self.ways_below(self.limit_to_write)
+    }
+
+    #[inline(always)]
+    fn ways_below(&self, limit: u64) -> Ways<'_> {
+        let (extent_shift, slot_shift, count) = (self.extent_shift, self.slot_shift, self.count);
+        Ways { starts: &self.starts, limit, extent_shift, slot_shift, count }
     }
 
     /// Returns the slot that the bits of a handle name, for a caller that has the stride at compile

@@ -291,7 +291,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
 
     #[inline(always)]
     fn alloc_with(&mut self, prepare: impl FnOnce(Slot, u64), value: T) -> Option<Id<T>> {
-        let (slot, old) = self.slots.take()?;
+        let (slot, old) = self.slots.at_hand()?;
         let id = Id::of_next_life(old);
         let new = id.to_bits();
         let header = self.slots.header;
@@ -330,7 +330,7 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         const {
             assert!(T::RULE.zero_is_a_value(), "an object of zeros is no value of this type: use alloc");
         }
-        let slot = self.slots.at_hand()?;
+        let (slot, old) = self.slots.at_hand()?;
         // SAFETY: the slots are those of `T`.
         let mut object = unsafe { Typed::<T>::object(slot) };
         // SAFETY: mapped and aligned; the slot is free, so no reference to its object exists.
@@ -341,7 +341,6 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
             // SAFETY: the value that `fill` has left.
             unsafe { scrub(T::RULE, object.cast().as_ptr()) };
         }
-        let (slot, old) = self.slots.take()?;
         let id = Id::of_next_life(old);
         self.slots.header.last.store(Last::alloc(T::TYPE_ID));
         prepare(slot, id);

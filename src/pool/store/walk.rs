@@ -7,7 +7,7 @@
 //! so it hands out each slot once.
 #![allow(unsafe_code)]
 
-use crate::object::{Id, LIVE, PoolObject};
+use crate::object::{INDEX_SHIFT, Id, LIVE, PoolObject};
 use crate::pool::store::slot::{Slot, fetch};
 use crate::pool::store::slots::Slots;
 use crate::pool::store::typed::{Typed, TypedMut};
@@ -39,6 +39,9 @@ impl<T, const WRITES: bool> Walk<'_, T, WRITES> {
     pub(crate) const EMPTY: Self = Walk {
         slots: None,
         is_far: false,
+        at: std::ptr::null_mut(),
+        end: std::ptr::null_mut(),
+        expected: 0,
         bits: 0,
         start: std::ptr::null_mut(),
         first: 0,
@@ -56,6 +59,12 @@ pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
     slots: Option<&'a Slots>,
     /// Whether the slots exceed the nearer caches.
     is_far: bool,
+    /// Addresses of the next slot of a full word and of its end, which are equal after the word. Its
+    /// slots are visited one after the other, without their bits.
+    at: *mut u8,
+    end: *mut u8,
+    /// The handle of an object in slot `at`, but for its generation.
+    expected: u64,
     /// Remaining bits of the current word.
     bits: u64,
     /// Address and number of the slot of the word's first bit.
@@ -98,14 +107,45 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     #[inline(always)]
     fn next(&mut self) -> Option<(Id<T>, NonNull<T>)> {
         loop {
+            if self.at != self.end {
+                if let Some(found) = self.step() {
+                    return Some(found);
+                }
+                continue;
+            }
             if self.bits == 0 {
                 self.refill()?;
+                if self.bits == u64::MAX {
+                    self.begin_full();
+                    continue;
+                }
             }
             let at = self.next_bit();
             if let Some(found) = self.look_at(at) {
                 return Some(found);
             }
         }
+    }
+
+    /// Begins to visit the slots of a full word.
+    #[inline(always)]
+    fn begin_full(&mut self) {
+        self.bits = 0;
+        self.at = self.start;
+        self.end = self.start.wrapping_add(64 * Typed::<T>::STRIDE);
+        self.expected = Id::<T>::first_of_slot(self.first);
+    }
+
+    /// Visits the next slot of a full word, and returns its object, if one lives there.
+    #[inline(always)]
+    fn step(&mut self) -> Option<(Id<T>, NonNull<T>)> {
+        // SAFETY: a full word covers the existing slots from its start to `end`, which `at` has not reached.
+        let slot = Slot { start: unsafe { NonNull::new_unchecked(self.at) } };
+        let id = Id::of_header(slot.bits(), self.expected);
+        self.at = self.at.wrapping_add(Typed::<T>::STRIDE);
+        self.expected = self.expected.wrapping_add(1 << INDEX_SHIFT);
+        // SAFETY: the slots are those of `T`.
+        Some((id?, unsafe { Typed::<T>::object(slot) }))
     }
 
     /// Returns the next bit of the current word, which has one.
@@ -133,16 +173,13 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
         let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.is_far);
         loop {
-            if self.bits == u64::MAX {
-                for at in 0..64 {
-                    if asks_ahead {
-                        fetch(self.start.wrapping_add((at + 16) * Typed::<T>::STRIDE));
-                    }
-                    if let Some(found) = self.look_at(at) {
-                        all = f(all, found);
-                    }
+            while self.at != self.end {
+                if asks_ahead {
+                    fetch(self.at.wrapping_add(16 * Typed::<T>::STRIDE));
                 }
-                self.bits = 0;
+                if let Some(found) = self.step() {
+                    all = f(all, found);
+                }
             }
             while self.bits != 0 {
                 let at = self.next_bit();
@@ -152,6 +189,9 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
             }
             if self.refill().is_none() {
                 return all;
+            }
+            if self.bits == u64::MAX {
+                self.begin_full();
             }
         }
     }
@@ -164,6 +204,9 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     /// Returns the first remaining slot, derived from the map and not from the slots themselves.
     fn position(&self) -> u32 {
         let Some(slots) = self.slots else { return 0 };
+        if self.at != self.end {
+            return (self.expected >> INDEX_SHIFT) as u32;
+        }
         match self.bits {
             0 => slots.first_of_word(self.next),
             bits => slots.first_of_word(self.next - 1) + bits.trailing_zeros(),

@@ -14,30 +14,51 @@
 //!
 //! # What the unsafe code here relies on
 //!
-//! The rules in `slots.rs` for addresses. `current.map` is a word of the map or `NO_WORD`; `named`
-//! is below the limit while `at_hand` leads to its slot.
+//! The rules in `slots.rs` for addresses. `current.map` is a word of the map or `NO_WORD`. Unless
+//! `named` is `NO_NAME`, it is the header of a slot below the limit, and `named_at` is the address of
+//! that slot: whatever sets one of them sets both.
 #![allow(unsafe_code)]
 
-use super::{Current, Slots};
+use super::{Current, NO_NAME, Slots};
 use crate::commits::Commit;
 use crate::layout::{Last, Tally};
 use crate::mutants::{Mutant, planted};
-use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, TYPE_SHIFT};
+use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 use crate::pool::store::slot::{RETIRED, Slot};
 use crate::word::Word;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 impl Slots {
     /// Returns the number of live objects.
     #[inline(always)]
     pub(crate) fn len(&self) -> u64 {
-        self.len
+        // A tally with a stray write may count fewer than there are.
+        (self.others + (self.named & LIVE) as i64).max(0) as u64
+    }
+
+    /// Returns the number of live objects in other slots than the named one, which is the number of all
+    /// while a slot is at hand.
+    #[inline(always)]
+    pub(crate) fn others(&self) -> i64 {
+        self.others
+    }
+
+    /// Names a slot, or none, and sets the number of live objects.
+    #[inline(always)]
+    pub(super) fn set_named(&mut self, header: u64, at: *mut u8, len: u64) {
+        (self.named, self.named_at) = (header, at);
+        self.others = len as i64 - (header & LIVE) as i64;
+    }
+
+    /// Names no slot in this process.
+    fn forget_name(&mut self) {
+        self.set_named(NO_NAME, null_mut(), self.len());
     }
 
     /// Returns whether a slot is at hand for an alloc.
     #[inline(always)]
     pub(crate) fn is_at_hand(&self) -> bool {
-        !self.at_hand.is_null()
+        self.named & LIVE == 0
     }
 
     /// Returns the header of the slot at hand, which stays at hand.
@@ -45,21 +66,18 @@ impl Slots {
         self.is_at_hand().then_some(self.named)
     }
 
-    /// Returns the slot at hand, which stays at hand.
-    pub(crate) fn at_hand(&self) -> Option<Slot> {
-        NonNull::new(self.at_hand).map(|start| Slot { start })
-    }
-
-    /// Takes the slot at hand and returns it with its header. The caller allocates an object in it.
+    /// Returns the slot at hand with its header. It stays at hand until `took`.
     #[inline(always)]
-    pub(crate) fn take(&mut self) -> Option<(Slot, u64)> {
-        let start = NonNull::new(self.at_hand)?;
-        self.at_hand = std::ptr::null_mut();
-        self.len += 1;
-        Some((Slot { start }, self.named))
+    pub(crate) fn at_hand(&self) -> Option<(Slot, u64)> {
+        let named = self.named;
+        if named & LIVE != 0 {
+            return None;
+        }
+        // SAFETY: a slot is named, so this is its address.
+        Some((Slot { start: unsafe { NonNull::new_unchecked(self.named_at) } }, named))
     }
 
-    /// Records that the slot that `take` has returned now holds `header`.
+    /// Records that the slot at hand now holds `header`, that of a new object.
     #[inline(always)]
     pub(crate) fn took(&mut self, header: u64) {
         self.named = header;
@@ -94,8 +112,8 @@ impl Slots {
             }
             let bits_above = u64::from(index) << INDEX_SHIFT | u64::from(self.shape.type_id) << TYPE_SHIFT;
             self.before_slot(index, Mutant::UnwatchedRefill);
-            self.named = bits_above | (old & GENERATION_MASK).max(self.first_generation);
-            self.at_hand = slot.start.as_ptr();
+            let header = bits_above | (old & GENERATION_MASK).max(self.first_generation);
+            self.set_named(header, slot.start.as_ptr(), self.len());
             self.keep_at_hand(word, bits | 1 << at, index);
             return true;
         }
@@ -109,7 +127,7 @@ impl Slots {
             word.store(bits);
         }
         if !planted(Mutant::RefillNamesNothing) {
-            Commit::AllocTally.store(&info.tally, Tally::naming(self.len + 1, self.named));
+            Commit::AllocTally.store(&info.tally, Tally::naming(self.len() + 1, self.named));
         }
         word.store(bits);
         if bits == self.full {
@@ -140,8 +158,11 @@ impl Slots {
         let found = tally.named.and_then(|index| Some((index, self.slot(index)?)));
         let header = found.map_or(0, |(_, slot)| slot.header().load());
         let lives = Slot::is_live(header);
-        self.len = tally.len(lives);
-        self.named = if lives { header } else { 0 };
+        let len = tally.len(lives);
+        match found.filter(|_| lives) {
+            Some((_, slot)) => self.set_named(header, slot.start.as_ptr(), len),
+            None => self.set_named(NO_NAME, null_mut(), len),
+        }
         found.filter(|_| !lives)
     }
 
@@ -149,8 +170,8 @@ impl Slots {
     pub(crate) fn name_none(&mut self) {
         self.take_back();
         self.put_back();
-        self.named = 0;
-        Commit::NoneNamed.store(&self.info.tally, Tally::of(self.len));
+        self.forget_name();
+        Commit::NoneNamed.store(&self.info.tally, Tally::of(self.len()));
     }
 
     /// Names the slot of `object`, and counts an object in it, for a change of its header.
@@ -159,33 +180,34 @@ impl Slots {
     pub(crate) fn name(&mut self, object: Handle, len: u64, commit: Commit) {
         self.take_back();
         self.put_back();
-        self.named = object.to_bits();
+        if let Some(slot) = self.slot(object.index()) {
+            self.set_named(object.to_bits(), slot.start.as_ptr(), self.len());
+        }
         commit.store(&self.info.tally, Tally::naming(len, object.to_bits()));
     }
 
     /// Names no slot any more: the named one is neither free nor in use, and the type has `len`
     /// objects.
     pub(crate) fn leave(&mut self, len: u64) {
-        self.len = len;
+        self.set_named(self.named, self.named_at, len);
         self.name_none();
     }
 
     /// Records that the named slot now holds `header`, and that the type has `len` objects.
     pub(crate) fn changed(&mut self, slot: Slot, header: u64, len: u64) {
-        (self.named, self.len) = (header, len);
-        self.at_hand = if Slot::is_live(header) { std::ptr::null_mut() } else { slot.start.as_ptr() };
+        self.set_named(header, slot.start.as_ptr(), len);
     }
 
     /// Clears the bit of the slot at hand, so that none is. The slot stays named until the next one
     /// is.
     #[inline(always)]
     fn put_back(&mut self) {
-        if self.at_hand.is_null() {
+        if !self.is_at_hand() {
             return;
         }
-        self.at_hand = std::ptr::null_mut();
         // SAFETY: `release` and `refill` found the slot below the limit.
         let position = unsafe { self.place(self.named) };
+        self.forget_name();
         if position.used == self.full {
             self.reopen(position.number);
         }
@@ -224,22 +246,26 @@ impl Slots {
         slot
     }
 
-    /// Completes a free: names the slot, stores its header, and has the slot at hand.
+    /// Completes a free while no slot is at hand: names the slot, stores its header, and has it at
+    /// hand.
     #[inline(always)]
     fn end_life(&mut self, type_id: u16, bits: u64, slot: Slot) {
-        let (header, info, len) = (self.header, self.info, self.len);
+        let (header, info) = (self.header, self.info);
         let is_named = (bits ^ self.named) >> TYPE_SHIFT == 0;
-        if !is_named && !planted(Mutant::FreeNamesNothing) && !planted(Mutant::FreeNamesLast) {
-            Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
+        if !is_named {
+            let len = self.len();
+            if !planted(Mutant::FreeNamesNothing) && !planted(Mutant::FreeNamesLast) {
+                Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
+            }
+            // The slot that was named is one of the others now, and this one is none of them.
+            self.named_at = slot.start.as_ptr();
         }
         header.last.store(Last::free(type_id));
         Commit::FreeHeader.store(slot.header(), bits + 1);
         if planted(Mutant::FreeNamesLast) {
-            Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
+            Commit::FreeTally.store(&info.tally, Tally::naming(self.len(), bits));
         }
         self.named = bits + 1;
-        self.at_hand = slot.start.as_ptr();
-        self.len = len.saturating_sub(1);
     }
 
     /// Frees an object while another slot is at hand, whose bit is cleared first, or retires the
@@ -254,11 +280,11 @@ impl Slots {
             return slot;
         }
         let (header, info) = (self.header, self.info);
-        Commit::FreeTally.store(&info.tally, Tally::naming(self.len, bits));
+        let len = self.len();
+        Commit::FreeTally.store(&info.tally, Tally::naming(len, bits));
         header.last.store(Last::free(type_id));
         self.retire(slot, (bits >> INDEX_SHIFT) as u32);
-        self.len = self.len.saturating_sub(1);
-        self.name_none();
+        self.leave(len.saturating_sub(1));
         slot
     }
 

@@ -14,7 +14,7 @@
 //! | it is to get memory: `hollow` counts it, as before, and names it | it is hollow |
 //! | an entry with its ordinal is committed | it has memory; `hollow` still counts it, because it names it |
 
-use super::{Current, Slots};
+use super::{Current, NO_NAME, Slots};
 use crate::mutants::{Mutant, planted};
 use crate::object::{GENERATION_MASK, INDEX_SHIFT};
 use crate::pool::store::extents::{Extents, HOLLOW, Space};
@@ -30,7 +30,7 @@ impl Slots {
     /// Returns two numbers that differ after every alloc and free: the header of the slot that
     /// changed last, whose generation only grows, and the number of objects.
     pub(crate) fn last_change(&self) -> [u64; 2] {
-        [self.named, self.len]
+        [if self.withdrawn == NO_NAME { self.named } else { self.withdrawn }, self.len()]
     }
 
     /// Returns whether no slot of a range has memory.
@@ -79,7 +79,7 @@ impl Slots {
         self.take_back();
         for extent in (0..self.extents()).rev() {
             let left = u64::from(self.with_memory()).checked_sub(per_extent);
-            if left.is_none_or(|left| left < keep.max(self.len)) {
+            if left.is_none_or(|left| left < keep.max(self.len())) {
                 break;
             }
             if let Some(highest) = self.unused(extent) {
@@ -95,7 +95,7 @@ impl Slots {
         if self.hollow.contains(&extent) {
             return None;
         }
-        let at_hand = self.at_hand().map(|_| (self.named >> INDEX_SHIFT) as u32);
+        let at_hand = self.header_at_hand().map(|header| (header >> INDEX_SHIFT) as u32);
         let words = 1u32 << self.word_shift;
         for number in extent * words..(extent + 1) * words {
             let (named, bit) = at_hand.map_or((u32::MAX, 0), |index| self.bit(index));
@@ -121,7 +121,7 @@ impl Slots {
         let at = extent as usize;
         let start = self.starts_of(at, zeros).ok()?.next()?;
         let number = *self.numbers.get(at)?;
-        if (self.named >> INDEX_SHIFT) as u32 >> self.shift() == extent {
+        if self.named != NO_NAME && (self.named >> INDEX_SHIFT) as u32 >> self.shift() == extent {
             self.name_none();
         }
         let floor = self.first_generation.max(highest);

@@ -6,18 +6,17 @@
 //! | value | without a barrier | with one |
 //! |---|---|---|
 //! | `limit_to_write` | the number of slots | 0: no handle leads to a slot for writing |
-//! | `at_hand` | the slot that the next alloc takes | null, until the barrier was told of that slot |
+//! | `named` | the slot that changed last, at hand if it is free | if it is free, none until the barrier was told of it |
 //!
-//! The barrier is told of a slot at hand, and of its word of the map, before `at_hand` names it. So
+//! The barrier is told of a slot at hand, and of its word of the map, before it is at hand. So
 //! an alloc in it, and the return of its bit, need no word to the barrier.
 
-use super::Slots;
+use super::{NO_NAME, Slots};
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, LIVE};
 use crate::pool::store::barrier::Barrier;
 use crate::pool::store::slot::Slot;
 use crate::word::Word;
-use std::ptr::null_mut;
 use std::sync::Arc;
 
 impl Slots {
@@ -25,9 +24,9 @@ impl Slots {
     pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
         self.barrier = Some(Arc::clone(barrier));
         self.limit_to_write = 0;
-        if !self.at_hand.is_null() && !planted(Mutant::UnwatchedHand) {
-            self.withdrawn = self.at_hand;
-            self.at_hand = null_mut();
+        if self.is_at_hand() && !planted(Mutant::UnwatchedHand) {
+            self.withdrawn = self.named;
+            self.set_named(NO_NAME, self.named_at, self.len());
         }
     }
 
@@ -35,10 +34,7 @@ impl Slots {
     pub(crate) fn end_watch(&mut self) {
         self.barrier = None;
         self.limit_to_write = self.limit;
-        if !self.withdrawn.is_null() {
-            self.at_hand = self.withdrawn;
-            self.withdrawn = null_mut();
-        }
+        self.end_withdrawal();
     }
 
     /// Returns whether pages are watched.
@@ -93,13 +89,20 @@ impl Slots {
 
     /// Has the slot at hand again that `watch` has withdrawn; returns whether there is one.
     pub(super) fn take_back(&mut self) -> bool {
-        if self.withdrawn.is_null() {
+        if self.withdrawn == NO_NAME {
             return false;
         }
-        self.before_slot((self.named >> INDEX_SHIFT) as u32, Mutant::UnwatchedHand);
-        self.at_hand = self.withdrawn;
-        self.withdrawn = null_mut();
+        self.before_slot((self.withdrawn >> INDEX_SHIFT) as u32, Mutant::UnwatchedHand);
+        self.end_withdrawal();
         true
+    }
+
+    /// Has the slot at hand again that was withdrawn, if there is one.
+    fn end_withdrawal(&mut self) {
+        if self.withdrawn != NO_NAME {
+            self.set_named(self.withdrawn, self.named_at, self.len());
+            self.withdrawn = NO_NAME;
+        }
     }
 
     /// Frees an object while pages are watched.
