@@ -65,8 +65,28 @@ enum Step {
     /// Frees all small objects, or all but the first.
     Clear(bool),
     Reclaim,
+    /// A batch: each object for itself, or all in a transaction.
+    Many(Many, bool),
     Reopen,
     Drop,
+}
+
+/// A batch of small objects, chosen by numbers.
+#[derive(Clone, Debug)]
+enum Many {
+    Alloc(Vec<u64>),
+    /// Objects may occur twice, and handles of freed objects occur.
+    Free(Vec<usize>),
+    Write(Vec<usize>, u64),
+}
+
+fn many() -> impl Strategy<Value = Many> {
+    let numbers = || prop::collection::vec(any::<usize>(), 0..40);
+    prop_oneof![
+        prop::collection::vec(any::<u64>(), 0..40).prop_map(Many::Alloc),
+        numbers().prop_map(Many::Free),
+        (numbers(), any::<u64>()).prop_map(|(numbers, value)| Many::Write(numbers, value)),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -83,6 +103,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::FreeLarge),
         1 => any::<bool>().prop_map(Step::Clear),
         2 => Just(Step::Reclaim),
+        4 => (many(), any::<bool>()).prop_map(|(many, at_once)| Step::Many(many, at_once)),
         1 => Just(Step::Reopen),
         1 => Just(Step::Drop),
     ]
@@ -184,7 +205,77 @@ impl Model {
                 let given_back = pool.reclaim().unwrap();
                 assert_eq!(pool.bytes_free().0, before.0 + given_back.0);
             }
+            Step::Many(ref many, at_once) => self.apply_many(pool, many, at_once),
             Step::Reopen | Step::Drop => unreachable!("the caller reopens the pool"),
+        }
+    }
+
+    /// Returns handles: two of three of live objects, the others of freed ones.
+    fn some_small(&self, numbers: &[usize]) -> Vec<Id<Small>> {
+        let dead = |number: usize| self.dead.get(number.checked_rem(self.dead.len())?).copied();
+        let any = |number: &usize| match number % 3 {
+            0 => dead(*number),
+            _ => pick(&self.small, *number),
+        };
+        numbers.iter().filter_map(any).collect()
+    }
+
+    fn apply_many(&mut self, pool: &mut MemoryPoolMgr, many: &Many, at_once: bool) {
+        match many {
+            Many::Alloc(values) => self.alloc_many(pool, values, at_once),
+            Many::Free(numbers) => self.free_many(pool, &self.some_small(numbers), at_once),
+            Many::Write(numbers, value) => self.update_many(pool, &self.some_small(numbers), *value, at_once),
+        }
+        let ids: Vec<_> = self.small.keys().chain(&self.dead).copied().collect();
+        let expected = ids.iter().map(|id| self.small.get(id).copied());
+        assert!(pool.get_many(&ids).map(|found| found.map(|object| object.value)).eq(expected));
+        let keys: Vec<u64> = (0..300).rev().collect();
+        let expected = keys.iter().map(|key| self.keyed.get(key).copied());
+        let found = pool.find_many::<Keyed>(&keys);
+        assert!(found.map(|found| found.map(|(id, object)| (id, object.value))).eq(expected));
+    }
+
+    fn alloc_many(&mut self, pool: &mut MemoryPoolMgr, values: &[u64], at_once: bool) {
+        let values: Vec<_> = values.iter().map(|value| Small { value: *value }).collect();
+        let made = match at_once {
+            true => pool.tx(|tx| tx.alloc_many(&values)).map_err(|error| error.to_string()),
+            false => pool.alloc_many(&values).map_err(|error| error.to_string()),
+        };
+        // Without room, none of them exists.
+        for (id, object) in made.unwrap_or_default().into_iter().zip(values) {
+            assert!(self.given.insert(id.to_bits()), "{id} was returned twice");
+            self.small.insert(id, object.value);
+        }
+        assert_eq!(pool.len::<Small>(), self.small.len());
+    }
+
+    fn free_many(&mut self, pool: &mut MemoryPoolMgr, ids: &[Id<Small>], at_once: bool) {
+        let distinct: HashSet<_> = ids.iter().filter(|id| self.small.contains_key(id)).copied().collect();
+        let freed = match at_once {
+            true => pool.tx(|tx| tx.free_many(ids)).is_ok().then_some(ids.len()),
+            false => Some(pool.free_many(ids)),
+        };
+        // A transaction fails at a handle that does not resolve, and frees none.
+        assert_eq!(freed.is_some(), !at_once || distinct.len() == ids.len());
+        if let Some(freed) = freed {
+            assert_eq!(freed, distinct.len());
+            self.small.retain(|id, _| !distinct.contains(id));
+            self.dead.extend(distinct);
+        }
+    }
+
+    fn update_many(&mut self, pool: &mut MemoryPoolMgr, ids: &[Id<Small>], value: u64, at_once: bool) {
+        let live = ids.iter().filter(|id| self.small.contains_key(id)).count();
+        let changed = match at_once {
+            true => pool.tx(|tx| tx.update_many(ids, |_, object| object.value = value)).map(|()| ids.len()),
+            false => pool.update_many(ids, |_, object| object.value = value),
+        };
+        assert_eq!(changed.is_ok(), !at_once || live == ids.len());
+        if let Ok(changed) = changed {
+            assert_eq!(changed, live);
+            for id in ids {
+                self.small.entry(*id).and_modify(|held| *held = value);
+            }
         }
     }
 
