@@ -108,6 +108,8 @@ mutants! {
     UnwatchedPark: "quarantine changes a slot without a word to the barrier",
     UnwatchedRelease: "release changes a slot without a word to the barrier",
     UnwatchedDrop: "drop_quarantined changes a slot without a word to the barrier",
+    UnwatchedPortionLoan: "a portion lends an object for writing without a word to the barrier of an image",
+    UnwatchedPortionWalk: "a walk over a portion lends objects for writing without a word to the barrier",
 }
 
 #[cfg(feature = "__internal_mutants")]

@@ -9,6 +9,7 @@ use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
 use own_keys::own_keys;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,6 +61,66 @@ fn world(conf: &ProcessConf) -> (MemoryPoolMgr, Vec<Id<Player>>) {
         pool.alloc(Item { owner, number }).unwrap();
     }
     (pool, ids)
+}
+
+/// Returns a pool with holes: every third player was freed.
+fn with_holes(conf: &ProcessConf) -> MemoryPoolMgr {
+    let (mut pool, ids) = world(conf);
+    ids.iter().step_by(3).for_each(|id| assert!(pool.free(*id)));
+    pool
+}
+
+#[test]
+fn a_parallel_iterator_of_a_view_has_every_object_once() {
+    let pool = with_holes(&conf());
+    let view = pool.view::<Player>();
+    let mut found: Vec<_> = view.par_iter().map(|(id, player)| (id, player.gold)).collect();
+    found.sort();
+    let expected: Vec<_> = view.iter().map(|(id, player)| (id, player.gold)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(view.into_par_iter().count(), view.len());
+    let any = view.par_iter().find_any(|(_, player)| player.gold == 500);
+    assert_eq!(any.map(|(_, player)| player.check), Some(!500));
+    assert_eq!(pool.view::<Item>().par_iter().count(), 2 * PLAYERS as usize);
+}
+
+#[test]
+fn portions_on_rayon_write_every_object_once_and_come_in_order() {
+    let mut pool = with_holes(&conf());
+    for slots in [1, 64, 100, 1 << 20] {
+        let expected: Vec<_> =
+            pool.view_mut::<Player>().portion().par_chunks(slots).map(|part| part.slots()).collect();
+        let mut view = pool.view_mut::<Player>();
+        let chunks = view.portion().par_chunks(slots).into_par_iter();
+        assert_eq!(chunks.len(), expected.len());
+        let found: Vec<_> = chunks
+            .map(|mut part| {
+                part.for_each(|_, object| *object = player(object.gold + 1));
+                part.slots()
+            })
+            .collect();
+        assert_eq!(found, expected, "chunks of {slots} slots");
+        let back: Vec<_> = view.portion().par_chunks(slots).rev().map(|part| part.slots()).collect();
+        assert!(back.iter().rev().eq(&expected), "chunks of {slots} slots from the end");
+    }
+    let golds: Vec<_> = pool.iter::<Player>().map(|(_, player)| player.gold).collect();
+    let expected: Vec<_> = (0..PLAYERS).filter(|number| number % 3 != 0).map(|gold| gold + 4).collect();
+    assert_eq!(golds, expected);
+    assert!(pool.torn().is_empty());
+}
+
+#[test]
+fn a_panic_on_rayon_leaves_its_object_torn() {
+    let mut pool = with_holes(&conf());
+    let chunks = pool.view_mut::<Player>().into_portion().par_chunks(64);
+    let work = || {
+        chunks.into_par_iter().for_each(|mut part| {
+            part.for_each(|_, player| assert_ne!(player.gold, 500, "planned"));
+        });
+    };
+    assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+    let torn = pool.torn();
+    assert_eq!(torn.len(), 1, "{torn:?}");
 }
 
 #[test]

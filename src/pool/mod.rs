@@ -41,6 +41,8 @@ pub use image::Budget;
 pub use image::ImagePiece;
 pub use manager::MemoryPoolMgr;
 pub use par::lane::{Lane, LaneMut};
+#[cfg(feature = "rayon")]
+pub use par::on_rayon::{ParChunks, ParIter};
 pub use par::portion::{Chunks, Portion};
 pub use par::scope::{Refused, Scope, Scoped};
 pub use par::shared_pool::SharedPool;

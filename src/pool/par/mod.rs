@@ -2,6 +2,8 @@
 
 pub(crate) mod lane;
 pub(crate) mod lanes;
+#[cfg(feature = "rayon")]
+pub(crate) mod on_rayon;
 pub(crate) mod portion;
 pub(crate) mod protocol;
 pub(crate) mod scope;

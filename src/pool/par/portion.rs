@@ -135,7 +135,8 @@ impl<'a, T: PoolObject> Portion<'a, T> {
 
     /// Splits into portions of about `slots` slots each.
     pub fn par_chunks(self, slots: u32) -> Chunks<'a, T> {
-        Chunks { rest: self, words: slots }
+        let words = self.slots.word_of(slots).max(1);
+        Chunks { rest: self, words }
     }
 
     /// Returns another portion of the same slots, for `split_at`, which shortens both.
@@ -170,7 +171,7 @@ impl<'a, T: PoolObject> Portion<'a, T> {
     #[inline(always)]
     fn object_to_write(&self, id: Id<T>) -> Option<NonNull<T>> {
         let object = self.object(id)?;
-        if self.slots.is_watched() {
+        if self.slots.is_watched() && !planted(Mutant::UnwatchedPortionLoan) {
             self.slots.watched(id.to_bits())?;
             // Another thread may have copied the page, and ended the watch.
             read_before();
@@ -312,7 +313,7 @@ impl<'a, T: PoolObject> Portion<'a, T> {
             let index = self.slots.first_of_word(number);
             let bits = self.slots.word(number).map_or(0, |word| word.load() & self.slots.full);
             let Some(first) = self.slots.slot(index).filter(|_| bits != 0) else { continue };
-            if self.slots.is_watched() {
+            if self.slots.is_watched() && !planted(Mutant::UnwatchedPortionWalk) {
                 self.slots.before_walk(number, bits);
                 // As in `object_to_write`.
                 read_before();
@@ -382,11 +383,40 @@ impl<'a, T: PoolObject> Iterator for Chunks<'a, T> {
         if first == end {
             return None;
         }
-        let words = self.rest.slots.word_of(self.words).max(1);
-        let middle = (self.rest.first + words).min(self.rest.end);
-        let next = Portion { end: middle, ..self.rest.copied() };
+        Some(self.cut(1))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let words = self.rest.end - self.rest.first;
+        let chunks = words.div_ceil(self.words) as usize;
+        (chunks, Some(chunks))
+    }
+}
+
+impl<T: PoolObject> ExactSizeIterator for Chunks<'_, T> {}
+
+impl<T: PoolObject> DoubleEndedIterator for Chunks<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let before = self.len().checked_sub(1)?;
+        let first = self.cut(before);
+        Some(std::mem::replace(&mut self.rest, first))
+    }
+}
+
+impl<'a, T: PoolObject> Chunks<'a, T> {
+    /// Removes the first `chunks` portions, and returns them as one.
+    fn cut(&mut self, chunks: usize) -> Portion<'a, T> {
+        let words = (chunks as u64 * u64::from(self.words)).min((self.rest.end - self.rest.first).into());
+        let middle = self.rest.first + words as u32;
+        let first = Portion { end: middle, ..self.rest.copied() };
         self.rest.first = middle;
-        Some(next)
+        first
+    }
+
+    /// Splits into the first `chunks` portions, and the others.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn split_at(mut self, chunks: usize) -> (Self, Self) {
+        (Chunks { rest: self.cut(chunks), words: self.words }, self)
     }
 }
 
