@@ -300,6 +300,11 @@ mod tests {
         let names: Vec<_> = saved.info.types.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names[..4], ["small", "keyed", "large", "buff"]);
         assert!(saved.info.types.iter().all(|one| !one.schema.is_empty()));
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Large>().unwrap();
+        // The object that was allocated last counts, too.
+        assert_eq!(saved.info.types[2].objects, pool.len::<Large>() as u64);
+        drop(pool);
         destroy(&conf);
         let chain = Chain::open(saved.set.unwrap().path()).unwrap();
         let told = check_restore(&chain, &conf, &RestoreOptions::default()).unwrap();

@@ -11,12 +11,11 @@ use crate::object::{Schemas, TypeSchema};
 use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
 use crate::pool::store::gaps::Gaps;
+use crate::pool::store::named_header::named_header;
 use crate::pool::store::slot::Slot;
 use crate::pool::store::{schema_texts, shape};
-use crate::region::Region;
 use crate::share::{Facts, Home, Observed, PageKind, ShareError, Verdict};
 use crate::units::{Bytes, Key};
-use crate::word::Word;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reasons why a pool cannot be described.
@@ -175,18 +174,6 @@ pub(super) fn describe_observed(key: Key, observed: &mut Observed) -> Result<Des
     Ok(Description { base_pages, ..describe(&base, facts, &mut lives) })
 }
 
-/// Returns the header of the named slot of a type. `block` attaches only the block of that slot.
-fn named_header(base: &Base, info: &TypeInfo, block: &mut dyn FnMut(Key) -> Option<Region>) -> Option<u64> {
-    let (index, shift) = (info.named()?, info.shift.load());
-    let (owner, ordinal) = (u32::from(info.place()), index.checked_shr(shift)?);
-    let count = (base.header.nextents.load() as usize).min(base.extents.len());
-    let records = (0..count).filter_map(|number| base.extents.get(number));
-    let rec = { records }.find(|rec| rec.owner.load() == owner && rec.ordinal.load() == ordinal)?;
-    let region = block(Key(base.blocks.get(rec.block.load() as usize)?.key.load()))?;
-    let offset = shape::slot_offset(info, rec.offset.load(), index)?;
-    region.at::<Word>(offset).ok().map(|header| header.load())
-}
-
 fn describe(base: &Base, facts: Facts, lives: &mut dyn FnMut(&TypeInfo) -> bool) -> Description {
     let sums = Sums::of(base);
     let mut seen = BTreeSet::new();
@@ -296,6 +283,7 @@ mod tests {
     use crate::conf::{BackendKind, ProcessConf};
     use crate::object::PoolObject;
     use crate::share::observe;
+    use crate::word::Word;
 
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, PoolObject)]

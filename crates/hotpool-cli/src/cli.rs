@@ -47,14 +47,16 @@ pub(crate) enum Verb {
     #[cfg(feature = "object-store")]
     Push(verbs::push::Args),
     Queues(verbs::queues::Args),
+    Restore(verbs::restore::Args),
     Rm(verbs::rm::Args),
     Schema(verbs::schema::Args),
+    Snapshot(verbs::snapshot::Args),
     Snapshots(verbs::snapshots::Args),
     Verify(verbs::verify::Args),
 }
 
 /// What other commands call a verb, and the verb. Clap itself suggests verbs that are spelled alike.
-const OTHER_NAMES: [(&[&str], &str); 9] = [
+const OTHER_NAMES: [(&[&str], &str); 11] = [
     (&["status", "list", "show", "ps", "pools", "stat"], "ls"),
     (&["remove", "delete", "destroy", "purge", "clean"], "rm"),
     (&["generate", "render", "config"], "gen"),
@@ -63,6 +65,8 @@ const OTHER_NAMES: [(&[&str], &str); 9] = [
     (&["fsck", "audit"], "verify"),
     (&["new", "create", "setup"], "init"),
     (&["diagnose", "health", "host"], "doctor"),
+    (&["backup", "save", "export"], "snapshot"),
+    (&["recover", "load", "import"], "restore"),
     (&["crash", "notes", "log", "logs"], "postmortem"),
 ];
 

@@ -32,8 +32,8 @@ Exit codes:
   3  a file or a system call failed
   4  refused, nothing was changed: a live owner, a foreign segment, existing files, or the answer no
   5  verify: warnings only
-  6  verify, inspect, schema, compat, postmortem: a pool is damaged
-  7  verify, inspect, schema, compat, postmortem: a pool does not exist";
+  6  a pool or a snapshot that was read is damaged
+  7  a pool or a snapshot that was named does not exist";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {

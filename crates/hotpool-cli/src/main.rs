@@ -13,9 +13,11 @@ mod output;
 mod pool_state;
 mod probe;
 mod problems;
+mod progress;
 mod queue_health;
 mod remains;
 mod render;
+mod sets;
 #[cfg(feature = "object-store")]
 mod stores;
 mod target;
@@ -50,8 +52,10 @@ fn main() -> ExitCode {
         #[cfg(feature = "object-store")]
         Verb::Push(args) => verbs::push::run(args, &mut out),
         Verb::Queues(args) => verbs::queues::run(args, &mut out),
+        Verb::Restore(args) => verbs::restore::run(args, &mut out),
         Verb::Rm(args) => verbs::rm::run(args, &mut out),
         Verb::Schema(args) => verbs::schema::run(args, &mut out),
+        Verb::Snapshot(args) => verbs::snapshot::run(args, &mut out),
         Verb::Snapshots(args) => verbs::snapshots::run(args, &mut out),
         Verb::Verify(args) => verbs::verify::run(args, &mut out),
     };

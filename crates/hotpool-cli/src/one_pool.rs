@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use crate::human;
 use crate::output::Output;
 use crate::problems;
+use crate::sets;
 use crate::target::{self, Target};
 use anyhow::{Result, anyhow};
 use hotpool::conf::ConfError;
@@ -11,12 +12,13 @@ use hotpool::share::{Home, explain_listing, list_pools};
 use hotpool::units::Key;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The arguments that select one pool.
 #[derive(clap::Args)]
 pub(crate) struct OnePool {
-    /// Process name of the pool; without --conf, the System V pools of this host are searched for it
+    /// Process name of the pool, or the folder of a snapshot; without --conf, the System V pools of this host are
+    /// searched for the name
     #[arg(value_name = "PROCESS", required_unless_present_any = ["conf", "key"])]
     process: Option<String>,
 
@@ -63,6 +65,9 @@ impl OnePool {
     }
 
     fn find(&self) -> Result<Result<Target, NotOne>> {
+        if let Some(set) = self.process.as_deref().map(Path::new).filter(|path| sets::is_set(path)) {
+            return Ok(Ok(sets::target(set, self.conf.as_deref())));
+        }
         let targets = match (&self.conf, &self.process) {
             (None, Some(process)) if self.key.is_none() => pools_of(process)?,
             _ => match target::find(self.conf.as_slice(), self.process.as_slice(), self.key.as_slice()) {

@@ -3,6 +3,7 @@
 use crate::declared::{self, DeclaredQueue};
 use crate::exit::Exit;
 use crate::human;
+use crate::sets;
 use clap::ArgGroup;
 use hotpool::ConfMgr;
 use hotpool::conf::{ConfError, ProcessConf};
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 
 /// The arguments that select pools.
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["conf", "key"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["conf", "key", "set"]))]
 #[group(skip)]
 pub(crate) struct Which {
     /// Read the pools of this ini
@@ -28,11 +29,18 @@ pub(crate) struct Which {
     /// Read the System V pool whose base segment has this key
     #[arg(long, value_name = "KEY", value_parser = human::key)]
     key: Option<Key>,
+
+    /// Read a snapshot: the folder of one set
+    #[arg(value_name = "SET")]
+    set: Option<PathBuf>,
 }
 
 impl Which {
     /// Returns the pools that the command line names.
     pub(crate) fn targets(&self) -> Result<Vec<Target>, ConfError> {
+        if let Some(set) = &self.set {
+            return Ok(vec![sets::target(set, None)]);
+        }
         find(self.conf.as_slice(), &self.process, self.key.as_slice())
     }
 
@@ -52,12 +60,14 @@ pub(crate) struct Target {
     pub(crate) blocks: Vec<Key>,
     /// What the ini says of the process.
     pub(crate) conf: Option<Box<ProcessConf>>,
+    /// Why a snapshot could not be read.
+    pub(crate) unread: Option<Missing>,
 }
 
 impl Target {
     /// Returns the System V pool whose base has this key.
     pub(crate) fn of_key(key: Key) -> Self {
-        Target { key, home: Home::sysv(), process: None, blocks: Vec::new(), conf: None }
+        Target { key, home: Home::sysv(), process: None, blocks: Vec::new(), conf: None, unread: None }
     }
 
     /// Returns the key, and the process name if it is known.
@@ -70,7 +80,7 @@ impl Target {
 }
 
 /// Why a pool could not be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// It does not exist.
     Absent(String),
@@ -158,6 +168,9 @@ impl Target {
         &self,
         read: impl FnOnce(Key, &Home) -> Result<T, E>,
     ) -> Result<T, Missing> {
+        if let Some(unread) = &self.unread {
+            return Err(unread.clone());
+        }
         let facts = observe(self.key, &self.home)
             .map_err(|error| Missing::System(explain_look(self.key, &self.home, &error)))?;
         match facts.verdict() {
@@ -191,7 +204,7 @@ pub(crate) fn find(inis: &[PathBuf], processes: &[String], keys: &[Key]) -> Resu
             let home = Home::of(process);
             let (name, blocks) = (Some(process.name.clone()), process.shm_keys.clone());
             let conf = Some(Box::new(process.clone()));
-            targets.push(Target { key: process.base_key, home, process: name, blocks, conf });
+            targets.push(Target { key: process.base_key, home, process: name, blocks, conf, unread: None });
         }
     }
     targets.extend(by_key);

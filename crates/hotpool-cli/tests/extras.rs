@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 21] = [
     "check",
     "compat",
     "completions",
@@ -22,8 +22,10 @@ const VERBS: [&str; 19] = [
     "pull",
     "push",
     "queues",
+    "restore",
     "rm",
     "schema",
+    "snapshot",
     "snapshots",
     "verify",
 ];

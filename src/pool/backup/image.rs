@@ -1,10 +1,13 @@
 //! What a base says about the bytes of its pool.
 
-use crate::layout::{BASE_KIND, BLOCK_VACANT, MAGIC_READY};
-use crate::pool::start::move_aside;
+use crate::layout::{BASE_KIND, BLOCK_VACANT, MAGIC_READY, TypeInfo};
+use crate::pool::start::{judging, move_aside};
 use crate::pool::store::base::Base;
 use crate::pool::store::extent_table::Reading;
-use crate::region::Region;
+use crate::pool::store::named_header::named_header;
+use crate::pool::store::schema_texts;
+use crate::pool::store::slot::Slot;
+use crate::region::{At, Region};
 use crate::snapshot::SetType;
 use crate::units::Key;
 
@@ -40,7 +43,7 @@ impl Image {
         if move_aside::is_moved(&base.header) {
             return Err("the pool was moved aside to its post-mortem keys, and holds nothing".into());
         }
-        crate::pool::start::judging::table(&base)?;
+        judging::table(&base)?;
         let named = (0..base.nblocks()).filter_map(|number| base.blocks.get(number));
         let named: Vec<_> =
             named.map(|block| (Key(block.key.load()), block.state.load() == BLOCK_VACANT)).collect();
@@ -58,11 +61,16 @@ impl Image {
         Ok(Image { base, blocks })
     }
 
-    /// Returns the types of the pool. The object that changed last may be counted or not.
-    pub(super) fn types(&self) -> Vec<SetType> {
-        let of_type = |info: crate::region::At<crate::layout::TypeInfo>| {
-            let schema = crate::pool::store::schema_texts::text(&self.base, &info).unwrap_or_default();
-            SetType::new(info.id.load(), &info.name(), info.len(false), &schema)
+    /// Returns the types of the pool; `regions` are those of base and blocks.
+    pub(super) fn types(&self, regions: &[Region]) -> Vec<SetType> {
+        let mut block = |key: Key| {
+            let number = self.blocks.iter().position(|block| block.key == key)?;
+            regions.get(number + 1).copied()
+        };
+        let of_type = |info: At<TypeInfo>| {
+            let schema = schema_texts::text(&self.base, &info).unwrap_or_default();
+            let lives = named_header(&self.base, &info, &mut block).is_some_and(Slot::is_live);
+            SetType::new(info.id.load(), &info.name(), info.len(lives), &schema)
         };
         self.base.used_types().map(of_type).collect()
     }

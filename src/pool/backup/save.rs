@@ -160,7 +160,7 @@ impl Source {
             }
             regions.push(found);
         }
-        let info = info(key, home.backend, &image);
+        let info = info(key, home.backend, &image, &regions);
         Ok(Source { info, jobs, regions, _idle: idle })
     }
 
@@ -170,7 +170,7 @@ impl Source {
     }
 }
 
-fn info(key: Key, backend: BackendKind, image: &Image) -> SetInfo {
+fn info(key: Key, backend: BackendKind, image: &Image, regions: &[Region]) -> SetInfo {
     let header = &image.base.header;
     let process = crate::layout::text(&header.geometry.process);
     let keys: Vec<Key> = image.blocks.iter().map(|block| block.key).collect();
@@ -178,6 +178,6 @@ fn info(key: Key, backend: BackendKind, image: &Image) -> SetInfo {
     let mut info = SetInfo::new(&process, backend, base, &keys, Bytes(image.base.block_bytes()));
     info.epoch = header.epoch.load();
     info.layout = header.frozen.layout.load();
-    info.types = image.types();
+    info.types = image.types(regions);
     info
 }

@@ -13,6 +13,7 @@ pub(crate) mod gaps;
 mod hollow;
 pub(crate) mod index;
 pub(crate) mod lists;
+pub(crate) mod named_header;
 pub(crate) mod open_words;
 pub(crate) mod probe;
 pub(crate) mod renames;

@@ -19,7 +19,9 @@ pub(crate) mod pull;
 #[cfg(feature = "object-store")]
 pub(crate) mod push;
 pub(crate) mod queues;
+pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod schema;
+pub(crate) mod snapshot;
 pub(crate) mod snapshots;
 pub(crate) mod verify;

@@ -143,11 +143,11 @@ fn table(rows: &[Row], verify: bool) -> Table {
 fn header() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["snapshot", "process", "age", "bytes", "image", "types", "builds on", ""]);
+    table.set_header(["snapshot", "process", "age", "bytes", "image", "layout", "types", "builds on", ""]);
     table
 }
 
-fn line(name: &str, info: Option<&SetInfo>, bytes: u64, parent: Option<&str>, state: &str) -> [Cell; 8] {
+fn line(name: &str, info: Option<&SetInfo>, bytes: u64, parent: Option<&str>, state: &str) -> [Cell; 9] {
     let text = |of: &dyn Fn(&SetInfo) -> String| info.map_or(String::new(), of);
     let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     [
@@ -156,6 +156,7 @@ fn line(name: &str, info: Option<&SetInfo>, bytes: u64, parent: Option<&str>, st
         number(text(&|info| human::age(age(info)))),
         number(human::size(bytes)),
         number(text(&|info| human::size(image(info)))),
+        number(text(&|info| info.layout.to_string())),
         Cell::new(text(&types)),
         Cell::new(parent.map(short).unwrap_or_default()),
         Cell::new(state),

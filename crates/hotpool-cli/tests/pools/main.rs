@@ -18,6 +18,7 @@ mod rm;
 mod schema;
 #[path = "../../../../tests/skip/mod.rs"]
 mod skip;
+mod snapshots;
 #[cfg(target_arch = "x86_64")]
 #[allow(dead_code, unreachable_pub, reason = "only a part is used here")]
 #[path = "../../../../tests/harness/stepper.rs"]
