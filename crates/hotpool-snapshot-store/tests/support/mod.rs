@@ -6,6 +6,9 @@ pub mod sets;
 #[path = "../../../../tests/skip/mod.rs"]
 mod skip;
 
+#[allow(unused_imports, reason = "not every test skips")]
+pub(crate) use skip::skipped;
+
 use futures_util::TryStreamExt;
 use hotpool_snapshot_store::{Settings, Store};
 use moto::Moto;
@@ -128,7 +131,16 @@ pub struct Other(pub Child);
 impl Other {
     /// Starts a child that will do `what` with the store of a ground.
     pub fn start(what: &str, ground: &Ground, prefix: &str, local: &Path) -> Other {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::start_under(&[], what, ground, prefix, local)
+    }
+
+    /// Starts a child as an argument of another program, such as `unshare`.
+    pub fn start_under(under: &[&str], what: &str, ground: &Ground, prefix: &str, local: &Path) -> Other {
+        let own = std::env::current_exe().unwrap();
+        let own = own.to_str().unwrap();
+        let words: Vec<&str> = under.iter().copied().chain([own]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.args(["--exact", "child", "--nocapture", "--test-threads=1"]);
         command.env("STORE_WHAT", what).env("STORE_URL", ground.url(prefix)).env("STORE_LOCAL", local);
         command.env("STORE_PORT", ground.port().to_string());
