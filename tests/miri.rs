@@ -172,6 +172,50 @@ fn updates_and_transactions_commit_or_roll_back() {
 }
 
 #[test]
+fn threads_read_and_write_side_by_side() {
+    let mut pool = open(&conf(9));
+    pool.set_threads(2);
+    let ids: Vec<Id<Hero>> = (0..200).map(|gold| pool.alloc(hero(gold)).unwrap()).collect();
+    for key in 0..20 {
+        pool.alloc_keyed(key, Item { owner: key }).unwrap();
+    }
+    let before = sum(&pool);
+    let view = pool.view::<Hero>();
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                assert_eq!(view.iter().map(|(_, hero)| hero.gold).sum::<u64>(), before);
+                assert!(ids.iter().all(|id| view.get(*id).is_some()));
+            });
+        }
+    });
+    pool.par_for_each::<Hero>(|_, hero| hero.gold += 1);
+    let (mut heroes, items) = pool.views_mut::<(Hero, Item)>();
+    let (mut first, mut last) = heroes.portion().split_at(128);
+    let items = items.into_portion();
+    std::thread::scope(|threads| {
+        threads.spawn(|| first.for_each(|_, hero| hero.gold += 1));
+        threads.spawn(|| last.for_each(|_, hero| hero.gold += 1));
+        threads.spawn(|| assert!(items.find(7).and_then(|id| items.get(id)).is_some()));
+    });
+    let scoped = pool.scope::<(Hero, Item), _>(|scope, (mut heroes, mut items)| {
+        let (fifth, last) = (ids[5], ids[199]);
+        scope.spawn(move |lane| {
+            heroes.update(lane, fifth, |hero| hero.gold += 1).unwrap();
+            lane.free(last);
+        });
+        scope.spawn(move |lane| {
+            let id = items.find(3).unwrap();
+            items.get_mut(lane, id).unwrap().owner = 77;
+        });
+    });
+    assert!(scoped.refused.is_empty());
+    assert_eq!(sum(&pool), before + 2 * 200 + 1 - (199 + 2));
+    assert_eq!(pool.get_by_key::<Item>(3), Some(&Item { owner: 77 }));
+    pool.destroy().unwrap();
+}
+
+#[test]
 fn a_second_start_finds_everything() {
     let conf = conf(5);
     let mut pool = open(&conf);

@@ -27,7 +27,7 @@ impl<'a, T: PoolObject + Sync> View<'a, T> {
     /// use rayon::iter::ParallelIterator;
     /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
     /// # struct Monster { hp: u64 }
-    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0190), Bytes(1 << 20), &[Key(0x4850_0191)]);
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_01a0), Bytes(1 << 20), &[Key(0x4850_01a1)]);
     /// # conf.backend = BackendKind::Heap;
     /// # let mut pool = MemoryPoolMgr::open(&conf)?;
     /// # pool.add_type::<Monster>()?;
@@ -114,7 +114,7 @@ impl<'a, T: PoolObject + Send + Sync> IntoParallelIterator for Chunks<'a, T> {
     /// use rayon::iter::{IntoParallelIterator, ParallelIterator};
     /// # #[repr(C)] #[derive(Clone, Copy, Pod, Zeroable, PoolObject)] #[pool(id = 1)]
     /// # struct Monster { hp: u64 }
-    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_0194), Bytes(1 << 20), &[Key(0x4850_0195)]);
+    /// # let mut conf = ProcessConf::new("zone", Key(0x4850_01a4), Bytes(1 << 20), &[Key(0x4850_01a5)]);
     /// # conf.backend = BackendKind::Heap;
     /// # let mut pool = MemoryPoolMgr::open(&conf)?;
     /// # pool.add_type::<Monster>()?;
