@@ -27,6 +27,8 @@ fn refusal(error: &StoreError) -> Option<Exit> {
     match error {
         StoreError::Owned { .. } | StoreError::Lost { .. } => Some(Exit::Refused),
         StoreError::Url { .. } | StoreError::Name { .. } => Some(Exit::Usage),
+        StoreError::NoSet { .. } => Some(Exit::Absent),
+        StoreError::Damaged { .. } | StoreError::NoParent { .. } => Some(Exit::Damage),
         _ => None,
     }
 }

@@ -102,7 +102,7 @@ fn a_set_goes_to_a_store_and_comes_back() {
     let (code, _, text) = hotpool(&["pull", &url, there.path().to_str().unwrap()]);
     assert!(code == 3 && text.contains("match, zone: add --process"), "{text}");
     let (code, _, text) = hotpool(&["pull", &url, there.path().to_str().unwrap(), "--process", "hall"]);
-    assert!(code == 3 && text.contains("no snapshot of the process hall"), "{text}");
+    assert!(code == 7 && text.contains("no snapshot of the process hall"), "{text}");
 
     // A newer set, of which only the youngest is kept.
     let young = write(site.here.path(), "zone", 4_000);
@@ -122,7 +122,7 @@ fn a_damaged_set_in_a_store_is_an_error_and_leaves_nothing() {
     fs::write(&part, bytes).unwrap();
     let there = tempfile::tempdir().unwrap();
     let (code, _, text) = hotpool(&["pull", &site.url(), there.path().to_str().unwrap()]);
-    assert!(code == 3 && text.contains("block-0000.part") && text.contains("take an older set"), "{text}");
+    assert!(code == 6 && text.contains("block-0000.part") && text.contains("take an older set"), "{text}");
     assert_eq!(fs::read_dir(there.path()).unwrap().count(), 0);
     fs::write(folder.join("manifest.toml"), "nonsense").unwrap();
     let (code, text, _) = hotpool(&["snapshots", &site.url()]);
