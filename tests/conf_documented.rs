@@ -3,7 +3,8 @@
 //! The list of ini keys is taken from the error for an unknown key.
 
 use hotpool::conf::{
-    BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnTorn, ProblemKind, ResumeConf, SnapshotConf,
+    BackendKind, CoreDump, HugePages, MemoryConf, OnCrashLoop, OnMissing, OnTorn, ProblemKind, ResumeConf,
+    SnapshotConf,
 };
 use hotpool::{ConfMgr, limits};
 use std::fs;
@@ -53,7 +54,7 @@ fn the_full_ini_loads_and_shows_every_key_with_its_default() {
     let snapshots = SnapshotConf { dir: "/var/lib/hotpool/snapshots".into(), ..SnapshotConf::default() };
     assert_eq!(
         zone.snapshots,
-        SnapshotConf { every_sec: 60, on_close: true, ..snapshots },
+        SnapshotConf { every_sec: 60, on_close: true, on_missing: OnMissing::Restore, ..snapshots },
         "shown switched on"
     );
     assert!(zone.types.iter().any(|t| t.object_bytes.is_none()));
@@ -123,6 +124,9 @@ fn every_ini_key_and_value_is_documented() {
     }
     for policy in OnTorn::ALL {
         assert!(row("OnTorn").unwrap().contains(&format!("`{}`", policy.name())), "{policy:?}");
+    }
+    for policy in OnMissing::ALL {
+        assert!(row("OnMissing").unwrap().contains(&format!("`{}`", policy.name())), "{policy:?}");
     }
     let limits = [
         ("MaxCrashResumes", ResumeConf::default().max_crash_resumes.to_string()),

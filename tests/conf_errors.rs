@@ -138,7 +138,7 @@ fn a_long_line_is_truncated() {
     malformed-line
       a.ini:9:1: [zone]: "жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж"… is neither [section], nor Key = value, nor a comment that starts with ; or #
     unknown-key
-      a.ini:10:1: [zone] player: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+      a.ini:10:1: [zone] player: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose, OnMissing
     "#);
 }
 
@@ -298,11 +298,11 @@ fn a_dotted_section_that_is_not_types() {
 fn an_unknown_key() {
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nblock_size = 64M"), @"
     unknown-key
-      a.ini:7:1: [zone] block_size: is an unknown key (did you mean BlockSize?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+      a.ini:7:1: [zone] block_size: is an unknown key (did you mean BlockSize?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose, OnMissing
     ");
     assert_snapshot!(mistake("BlockSize = 64M", "BlockSize = 64M\nColour = red"), @"
     unknown-key
-      a.ini:7:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+      a.ini:7:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose, OnMissing
     ");
     assert_snapshot!(mistake("ProcessList", "Colour = red\nProcessList"), @"
     unknown-key
@@ -726,7 +726,7 @@ monster = 1 x 0
     not-a-number
       a.ini:4:14: [zone] ShmKeys: "x" is not a key in decimal, or in hexadecimal after 0x
     unknown-key
-      a.ini:5:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+      a.ini:5:1: [zone] Colour: is an unknown key; this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose, OnMissing
     malformed-line
       a.ini:6:1: [zone]: "what is this" is neither [section], nor Key = value, nor a comment that starts with ; or #
     section-missing
@@ -774,7 +774,7 @@ fn invalid_snapshot_settings() {
     snapshot-dir-not-absolute
       a.ini:16:15: [world] SnapshotDir: \"sets\" is not an absolute path, so a start from another folder would not find the snapshots; begin it with /
     unknown-key
-      a.ini:17:1: [world] SnapshotEvery: is an unknown key (did you mean SnapshotEverySec?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose
+      a.ini:17:1: [world] SnapshotEvery: is an unknown key (did you mean SnapshotEverySec?); this section has FormerName, BaseKey, BlockSize, ShmKeys, Backend, Dir, Mode, OwnerWaitMs, CoreDump, UndoSize, HugePages, Prefault, LockMemory, MaxCrashResumes, CrashWindowSec, OnCrashLoop, OnTorn, MustBeHot, SnapshotDir, SnapshotEverySec, SnapshotKeep, SnapshotOnClose, OnMissing
     out-of-range
       a.ini:18:16: [world] SnapshotKeep: \"0\" is out of range; expected 1 to 1000
     ");

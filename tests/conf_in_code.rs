@@ -5,7 +5,8 @@ mod own_keys;
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{
-    BackendKind, HugePages, MemoryConf, OnCrashLoop, Place, ProblemKind, ProcessConf, ResumeConf, TypeConf,
+    BackendKind, HugePages, MemoryConf, OnCrashLoop, OnMissing, Place, ProblemKind, ProcessConf, ResumeConf,
+    TypeConf,
 };
 use hotpool::share::{Home, LockFacts, observe, remove_pool};
 use hotpool::units::{Bytes, Key};
@@ -96,6 +97,7 @@ const BROKEN: &[Row] = &[
     ),
     (|conf| conf.snapshots.every_sec = 60, &[("SnapshotEverySec", "60")], ""),
     (|conf| conf.snapshots.keep = 3, &[("SnapshotKeep", "3")], ""),
+    (|conf| conf.snapshots.on_missing = OnMissing::Restore, &[("OnMissing", "restore")], ""),
     (|conf| conf.snapshots.on_close = true, &[("SnapshotOnClose", "yes")], ""),
     (|conf| conf.types = vec![type_conf("1st", 1, None)], &[], "1st = 1\n"),
     (|conf| conf.types = vec![type_conf("npc", 67_108_864, None)], &[], "npc = 67108864\n"),

@@ -13,10 +13,10 @@ mod tests {
     use super::harness::image::{self, Mapped};
     use super::harness::imaging::Bytes;
     use super::harness::keys::Keys;
-    use super::histories::{Program, Small};
+    use super::histories::{Keyed, Program, Small};
     use super::skip::skipped;
-    use hotpool::conf::{BackendKind, ProcessConf, SnapshotConf};
-    use hotpool::pool::{Budget, SnapshotError, SnapshotStep};
+    use hotpool::conf::{BackendKind, OnMissing, ProcessConf, SnapshotConf};
+    use hotpool::pool::{Budget, RestoredFrom, SnapshotError, SnapshotStep};
     use hotpool::snapshot::{CHUNK, Chain, Found, list};
     use hotpool::{MemoryPoolMgr, PoolError};
     use std::collections::BTreeSet;
@@ -415,5 +415,114 @@ mod tests {
         let pool = MemoryPoolMgr::open(&conf).unwrap();
         assert_eq!(pool.resume_report().last_end, hotpool::pool::LastEnd::Closed);
         pool.destroy().unwrap();
+    }
+
+    /// Runs `f` as on a host that has just booted: in an IPC namespace of its own, or without the right
+    /// to make one, after the segments were removed.
+    fn after_boot<R: Send>(keys: &Keys, f: impl FnOnce() -> R + Send) -> R {
+        let boot = || {
+            // SAFETY: integers only. It concerns this thread alone.
+            if unsafe { libc::unshare(libc::CLONE_NEWIPC) } != 0 {
+                keys.remove();
+            }
+            f()
+        };
+        std::thread::scope(|scope| scope.spawn(boot).join().unwrap())
+    }
+
+    /// Says what to take of a pool that was restored.
+    fn reboot(keys: &Keys, conf: &ProcessConf) -> Result<(RestoredFrom, u64), PoolError> {
+        after_boot(keys, || {
+            let mut pool = MemoryPoolMgr::open(conf)?;
+            let report = pool.resume_report().clone();
+            let from = report.restored.clone().expect("nothing was restored");
+            let line = format!("restored from {}, taken", from.set.display());
+            assert!(report.to_string().contains(&line), "{report}");
+            assert_eq!(pool.start_mode(), hotpool::StartMode::Resume);
+            pool.add_type::<Keyed>().unwrap();
+            let value = pool.get_by_key::<Keyed>(7).expect("the key holds").value;
+            pool.destroy().unwrap();
+            Ok((from, value))
+        })
+    }
+
+    /// Writes a set for each of these values of one object, as of several starts.
+    fn save_values(keys: &Keys, conf: &ProcessConf, values: &[u64]) -> Vec<PathBuf> {
+        after_boot(keys, || {
+            let cold = ProcessConf::clone(conf).snapshots(SnapshotConf::into_dir(&conf.snapshots.dir));
+            let mut pool = MemoryPoolMgr::open(&cold).unwrap();
+            pool.add_type::<Keyed>().unwrap();
+            let one = pool.alloc_keyed(7, Keyed { value: 0, more: [0; 3] }).unwrap();
+            let sets = values.iter().map(|value| {
+                pool.get_mut(one).unwrap().value = *value;
+                pool.snapshot_begin().unwrap();
+                pool.snapshot_finish().unwrap()
+            });
+            let sets = sets.collect();
+            pool.destroy().unwrap();
+            sets
+        })
+    }
+
+    fn restoring(keys: &Keys, shelf: &Path) -> ProcessConf {
+        let snapshots = SnapshotConf { on_missing: OnMissing::Restore, ..SnapshotConf::into_dir(shelf) };
+        keys.conf(BackendKind::Sysv, 1 << 20, 3).snapshots(snapshots)
+    }
+
+    #[test]
+    fn a_host_that_rebooted_comes_back_with_its_world() {
+        let (keys, shelf) = (Keys::take(8), shelf());
+        let conf = restoring(&keys, shelf.path());
+        let sets = save_values(&keys, &conf, &[1, 2, 3]);
+        let (from, value) = reboot(&keys, &conf).unwrap();
+        assert_eq!((&from.set, value), (&sets[2], 3));
+        assert!(from.age < PATIENCE && from.damaged.is_empty());
+
+        // A damaged set falls back to the one before.
+        let part = sets[2].join("base.part");
+        let bytes = fs::read(&part).unwrap();
+        fs::write(&part, &bytes[..bytes.len() - 1]).unwrap();
+        let (from, value) = reboot(&keys, &conf).unwrap();
+        assert_eq!((&from.set, value, &from.damaged), (&sets[1], 2, &vec![sets[2].clone()]));
+        fs::write(sets[1].join("manifest.toml"), "format = 1").unwrap();
+        let (from, value) = reboot(&keys, &conf).unwrap();
+        assert_eq!((&from.set, value), (&sets[0], 1));
+        assert_eq!(from.damaged.len(), 2);
+
+        // Without a whole set the start is refused, and leaves no segment.
+        fs::remove_file(sets[0].join("base.part")).unwrap();
+        let (error, left) = after_boot(&keys, || {
+            let error = MemoryPoolMgr::open(&conf).map(drop).unwrap_err();
+            (error, keys.in_use())
+        });
+        assert!(matches!(error, PoolError::NoWholeSet { sets: 3, .. }), "{error}");
+        assert!(error.to_string().contains("set OnMissing = cold"), "{error}");
+        assert_eq!(left, []);
+    }
+
+    #[test]
+    fn a_pool_that_exists_is_never_replaced_and_no_set_is_a_cold_start() {
+        let (keys, shelf) = (Keys::take(8), shelf());
+        let conf = restoring(&keys, shelf.path());
+        after_boot(&keys, || {
+            let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+            assert_eq!(pool.start_mode(), hotpool::StartMode::Init);
+            pool.add_type::<Keyed>().unwrap();
+            let one = pool.alloc_keyed(7, Keyed { value: 1, more: [0; 3] }).unwrap();
+            pool.snapshot_begin().unwrap();
+            pool.snapshot_finish().unwrap();
+            pool.get_mut(one).unwrap().value = 2;
+            drop(pool);
+            let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+            assert_eq!(pool.resume_report().restored, None);
+            pool.add_type::<Keyed>().unwrap();
+            assert_eq!(pool.get(one).unwrap().value, 2);
+            pool.destroy().unwrap();
+        });
+        // A set that does not fit the ini is an error, and not a cold start.
+        let mut other = conf.clone();
+        other.block_size = hotpool::units::Bytes(2 << 20);
+        let error = after_boot(&keys, || MemoryPoolMgr::open(&other).map(drop).unwrap_err());
+        assert!(matches!(error, PoolError::NotRestored { .. }), "{error}");
     }
 }

@@ -35,4 +35,4 @@ pub use queue::{OnDead, OnSlow, QueueConf, QueueKind};
 pub(crate) use section::KEYS;
 
 pub use resume::{OnCrashLoop, OnTorn, ResumeConf};
-pub use snapshots::SnapshotConf;
+pub use snapshots::{OnMissing, SnapshotConf};

@@ -11,7 +11,7 @@ use super::rename;
 use super::report::{Report, Spot};
 use super::resume::{OnCrashLoop, OnTorn, ResumeConf};
 use super::rules;
-use super::snapshots::SnapshotConf;
+use super::snapshots::{OnMissing, SnapshotConf};
 use super::values;
 use crate::limits;
 use crate::units::{Bytes, Key};
@@ -41,6 +41,7 @@ pub(crate) const KEYS: &[&str] = &[
     "SnapshotEverySec",
     "SnapshotKeep",
     "SnapshotOnClose",
+    "OnMissing",
 ];
 
 /// The entries of a section by key.
@@ -284,11 +285,20 @@ fn snapshots(fields: &Fields<'_>, report: &mut Report<'_>) -> Option<SnapshotCon
     let keep = |text: &str| values::number(text, &rules::SNAPSHOT_KEEP);
     let keep = fields.optional("SnapshotKeep", default.keep, keep, report);
     let on_close = fields.optional("SnapshotOnClose", default.on_close, values::yes_or_no, report);
-    let conf = SnapshotConf { dir: dir?, every_sec: every_sec?, keep: keep?, on_close: on_close? };
+    let missing = |text: &str| values::choice(text, &OnMissing::ALL, OnMissing::name);
+    let on_missing = fields.optional("OnMissing", default.on_missing, missing, report);
+    let conf = SnapshotConf {
+        dir: dir?,
+        every_sec: every_sec?,
+        keep: keep?,
+        on_close: on_close?,
+        on_missing: on_missing?,
+    };
     let settings = [
         ("SnapshotEverySec", conf.every_sec != default.every_sec),
         ("SnapshotKeep", conf.keep != default.keep),
         ("SnapshotOnClose", conf.on_close != default.on_close),
+        ("OnMissing", conf.on_missing != default.on_missing),
     ];
     let settings = settings.map(|(key, is_set)| match fields.get(key) {
         Some(at) => report.keep(at, rules::snapshot_setting(&conf, is_set)),

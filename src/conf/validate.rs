@@ -75,6 +75,7 @@ impl ProcessConf {
         let keep = range(snapshots.keep, &rules::SNAPSHOT_KEEP);
         rule("SnapshotKeep", keep.or_else(|| setting(snapshots.keep != default.keep)));
         rule("SnapshotOnClose", setting(snapshots.on_close != default.on_close));
+        rule("OnMissing", setting(snapshots.on_missing != default.on_missing));
     }
 
     fn check_keys(&self, found: &mut Vec<Problem>) {

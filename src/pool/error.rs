@@ -6,7 +6,11 @@ use crate::object::Handle;
 use crate::pool::saver::SnapshotError;
 use crate::pool::start::disagreement::Disagreement;
 use crate::share::ShareError;
+#[cfg(feature = "snapshots")]
+use crate::snapshot::SetError;
 use crate::units::{Bytes, Key, plural};
+#[cfg(feature = "snapshots")]
+use std::path::{Path, PathBuf};
 
 /// Reasons why a pool could not be opened, or a type not be added.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,47 @@ pub enum PoolError {
     NoSnapshots {
         /// Position of `SnapshotDir`.
         place: Place,
+    },
+
+    /// The pool does not exist, and its latest snapshot does not fit the configuration or the host.
+    #[cfg(feature = "snapshots")]
+    #[error(
+        "there is no pool under {key}, and the latest snapshot was not restored: {why}; nothing was changed; to start without it, set OnMissing = cold"
+    )]
+    NotRestored {
+        /// Base key.
+        key: Key,
+        /// Why it was not restored, and what to do.
+        why: String,
+    },
+
+    /// The pool does not exist, and all of its snapshots are damaged.
+    #[cfg(feature = "snapshots")]
+    #[error(
+        "there is no pool under {key}, and {} damaged, the latest because: {why}; nothing was changed; examine them with \
+         `hotpool snapshots --verify {}`; to start without them, set OnMissing = cold",
+        are_sets(*sets, dir),
+        dir.display()
+    )]
+    NoWholeSet {
+        /// Base key.
+        key: Key,
+        /// Folder of the sets.
+        dir: PathBuf,
+        /// Number of sets.
+        sets: usize,
+        /// What is wrong with the latest.
+        why: String,
+    },
+
+    /// The folder of the snapshots cannot be listed.
+    #[cfg(feature = "snapshots")]
+    #[error("there is no pool under {key}, and its snapshots cannot be found: {source}; nothing was changed")]
+    NoShelf {
+        /// Base key.
+        key: Key,
+        /// Reason of the system.
+        source: Box<SetError>,
     },
 
     /// The pool was closed, but its last snapshot could not be written.
@@ -342,6 +387,14 @@ impl PoolError {
     #[cold]
     pub(crate) fn corrupt(conf: &ProcessConf, what: impl ToString) -> Self {
         PoolError::Corrupt { process: conf.name.clone(), key: conf.base_key, what: what.to_string() }
+    }
+}
+
+#[cfg(feature = "snapshots")]
+fn are_sets(sets: usize, dir: &Path) -> String {
+    match sets {
+        1 => format!("its snapshot in {} is", dir.display()),
+        _ => format!("all {sets} snapshots of it in {} are", dir.display()),
     }
 }
 

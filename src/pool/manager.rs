@@ -6,6 +6,8 @@ use crate::layout::{RUN_CLOSED, RUN_READY, TypeInfo};
 use crate::limits;
 use crate::mutants::{Mutant, planted};
 use crate::object::PoolObject;
+#[cfg(feature = "snapshots")]
+use crate::pool::backup::missing;
 use crate::pool::change::guard::Mark;
 use crate::pool::change::seen::Seen;
 use crate::pool::change::undo::Undo;
@@ -126,6 +128,9 @@ impl MemoryPoolMgr {
     /// Opens the pool of a process: resumes what its last owner left (hot start), or creates it
     /// (cold start).
     ///
+    /// With `OnMissing = restore`, a pool that does not exist is restored from its latest snapshot first,
+    /// and the start is hot ([`ResumeReport::restored`]).
+    ///
     /// It waits up to `OwnerWaitMs` for an owner that is still dying. It takes microseconds for any
     /// number of objects, because nothing is scanned. With `Prefault` or `LockMemory` it then
     /// populates every page, which takes time in proportion to the pool. If it is killed, the next
@@ -154,7 +159,12 @@ impl MemoryPoolMgr {
         if cfg!(not(feature = "snapshots")) && conf.snapshots.has_dir() {
             return Err(PoolError::NoSnapshots { place: agree::place(conf, "SnapshotDir") });
         }
-        let opening::Opened { share, base, space, chains, undo, report, farewell } = opening::open(conf)?;
+        #[cfg(feature = "snapshots")]
+        let restored = missing::restore(conf)?;
+        #[cfg(not(feature = "snapshots"))]
+        let restored = None;
+        let opening::Opened { share, base, space, chains, undo, report, farewell } =
+            opening::open(conf, restored)?;
         let nothing =
             TypeState::nothing(&base).ok_or_else(|| PoolError::corrupt(conf, "it has no table of types"))?;
         let lanes = Arc::new(Lanes::new(base));

@@ -55,7 +55,7 @@ pub use start::disagreement::{self, Disagreement, Severity};
 pub use start::elsewhere::{disagreements, not_listed};
 pub use start::migrated::Migrated;
 pub use start::quarantine::QuarantineError;
-pub use start::report::{ResumeReport, TypeCount};
+pub use start::report::{RestoredFrom, ResumeReport, TypeCount};
 pub use start::starts::{LastEnd, Start, StartEnd};
 pub use start::suspects::Torn;
 #[doc(hidden)]

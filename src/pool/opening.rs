@@ -27,7 +27,7 @@ use crate::pool::start::disagreement::{Disagreement, OF_THE_BASE};
 use crate::pool::start::elsewhere;
 use crate::pool::start::judging::{self, Pending};
 use crate::pool::start::move_aside;
-use crate::pool::start::report::ResumeReport;
+use crate::pool::start::report::{RestoredFrom, ResumeReport};
 use crate::pool::start::starts::{Farewell, Now, Starts};
 use crate::pool::store::base::{self, Base};
 use crate::pool::store::chains::Chains;
@@ -64,9 +64,9 @@ struct Judged {
 ///
 /// If another start creates or removes the base at the same moment, this one begins again: it waits
 /// for the other, and reports which process owns the pool.
-pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
+pub(crate) fn open(conf: &ProcessConf, restored: Option<RestoredFrom>) -> Result<Opened, PoolError> {
     const ROUNDS: u32 = 100;
-    let opening = Opening { conf };
+    let opening = Opening { conf, restored };
     for _ in 0..ROUNDS {
         match opening.run() {
             Err(PoolError::Share(ShareError::Outrun { .. })) => {}
@@ -79,6 +79,8 @@ pub(crate) fn open(conf: &ProcessConf) -> Result<Opened, PoolError> {
 /// One start of the pool of a process.
 struct Opening<'a> {
     conf: &'a ProcessConf,
+    /// The snapshot from which the pool was just restored.
+    restored: Option<RestoredFrom>,
 }
 
 impl Opening<'_> {
@@ -92,6 +94,7 @@ impl Opening<'_> {
         };
         opened.report.took = began.elapsed();
         opened.report.memory = opened.share.settle()?;
+        opened.report.restored = self.restored.clone();
         log::info!("{}", opened.report);
         Ok(opened)
     }

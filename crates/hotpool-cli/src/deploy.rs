@@ -56,6 +56,7 @@ pub(crate) struct Process {
     pub(crate) snapshot_every_sec: Option<u64>,
     pub(crate) snapshot_keep: Option<u64>,
     pub(crate) snapshot_on_close: Option<bool>,
+    pub(crate) on_missing: Option<String>,
     #[serde(default)]
     pub(crate) types: BTreeMap<String, TypeSize>,
 }

@@ -186,6 +186,7 @@ fn view(process: &Process, world: u32, zone: u32) -> Result<ProcessView<'_>, Ren
         ("SnapshotEverySec", process.snapshot_every_sec.map(|sec| sec.to_string())),
         ("SnapshotKeep", process.snapshot_keep.map(|n| n.to_string())),
         ("SnapshotOnClose", process.snapshot_on_close.map(yes_or_no)),
+        ("OnMissing", process.on_missing.clone()),
     ];
     let types = process.types.iter().map(|(name, size)| TypeView {
         name,

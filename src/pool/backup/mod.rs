@@ -2,6 +2,7 @@
 
 mod crew;
 mod image;
+pub(crate) mod missing;
 mod restore;
 mod room;
 mod save;

@@ -181,6 +181,7 @@ pub(crate) fn adopt(
     });
     let (being_written, types_being_written) = named(header);
     Ok(ResumeReport {
+        restored: None,
         process: conf.name.clone(),
         mode: if hot { StartMode::Resume } else { StartMode::Init },
         last_end,

@@ -113,6 +113,7 @@ pub const CANNOT: &[(&str, &str)] = &[
     ("SnapshotEverySec", "every start counts by what the ini says then"),
     ("SnapshotKeep", "every snapshot acts by what the ini of its start says"),
     ("SnapshotOnClose", "it concerns the end of a start alone"),
+    ("OnMissing", "it concerns a start that finds no pool"),
 ];
 
 /// One disagreement between an ini and a pool.

@@ -9,6 +9,7 @@ use crate::pool::start::starts::LastEnd;
 use crate::share::{MemoryReport, StartMode};
 use crate::units::{Key, Span, plural};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The number of objects of one type.
@@ -43,6 +44,24 @@ impl fmt::Debug for TypeCount {
     }
 }
 
+/// The snapshot from which a start has restored a pool that did not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoredFrom {
+    /// Folder of the set.
+    pub set: PathBuf,
+    /// Time since the snapshot was taken.
+    pub age: Duration,
+    /// Younger sets, which are damaged.
+    pub damaged: Vec<PathBuf>,
+}
+
+impl RestoredFrom {
+    pub(crate) fn new(set: PathBuf, age: Duration, damaged: Vec<PathBuf>) -> Self {
+        RestoredFrom { set, age, damaged }
+    }
+}
+
 /// What a start found and did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -59,6 +78,8 @@ pub struct ResumeReport {
     pub epoch: u64,
     /// Whether the machine has been booted since the last start, which a pool in a file survives.
     pub rebooted: bool,
+    /// The snapshot from which this start has restored the pool, because it did not exist.
+    pub restored: Option<RestoredFrom>,
     /// Objects by type, in the order in which the types were first added.
     pub types: Vec<TypeCount>,
     /// How an interrupted transaction ended, if there was one: rolled back or finished.
@@ -121,6 +142,9 @@ impl fmt::Display for ResumeReport {
         }
         if self.rebooted {
             write!(f, ", another boot")?;
+        }
+        if let Some(from) = &self.restored {
+            write!(f, ", restored from {}, taken {} ago", from.set.display(), Span(from.age))?;
         }
         write!(f, "; {}", plural(self.objects(), "object"))?;
         for (n, count) in self.types.iter().filter(|t| t.objects != 0).enumerate() {

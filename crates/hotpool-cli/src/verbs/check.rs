@@ -182,6 +182,7 @@ fn process_json(process: &ProcessConf) -> Value {
         "crash_window_sec": process.resume.crash_window_sec,
         "on_crash_loop": process.resume.on_crash_loop.name(),
         "on_torn": process.resume.on_torn.name(),
+        "on_missing": process.snapshots.on_missing.name(),
         "must_be_hot": process.resume.must_be_hot,
         "snapshot_dir": Some(process.snapshots.dir.display().to_string()).filter(|dir| !dir.is_empty()),
         "snapshot_every_sec": process.snapshots.every_sec,
