@@ -1,4 +1,4 @@
-//! SIGKILL at random moments of a save and of a restore (docs/snapshots.md).
+//! SIGKILL at random moments of a save and of a restore, a reboot, and a full disk (docs/snapshots.md).
 //!
 //! After a killed save the pool is as it was, and each set is whole. After a killed restore the pool is
 //! whole or absent, and whatever comes next, a start, another restore or a removal, leaves nothing of
@@ -11,7 +11,7 @@ mod snapshots;
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
-    if snapshots::kills::child() {
+    if snapshots::kills::child() || snapshots::places::child() {
         return;
     }
     let rounds = std::env::var("HOTPOOL_SNAPSHOT_KILLS").ok().and_then(|rounds| rounds.parse().ok());
@@ -20,10 +20,12 @@ fn main() {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part.as_str()));
     for backend in snapshots::SHARED {
-        let all: [(&str, fn(_, _)); 3] = [
+        let all: [(&str, fn(_, _)); 5] = [
             ("restore", snapshots::kills::restore),
             ("save", snapshots::kills::save),
             ("two restores", snapshots::kills::two_restores),
+            ("a reboot", snapshots::places::rebooted),
+            ("a full disk", snapshots::places::full_disk),
         ];
         for (name, test) in all.into_iter().filter(|(name, _)| is_chosen(name)) {
             let began = std::time::Instant::now();

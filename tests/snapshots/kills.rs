@@ -7,8 +7,9 @@ use hotpool::share::{Home, observe, remove_pool};
 use hotpool::snapshot::{Chain, latest, list};
 use hotpool::units::{Bytes, Key};
 use hotpool::{MemoryPoolMgr, StartMode};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,7 @@ pub fn child() -> bool {
     if !["child-save", "child-restore"].contains(&verb.as_str()) {
         return false;
     }
-    let key = |digits: &str| Key(u32::from_str_radix(digits, 16).unwrap());
-    let blocks: Vec<Key> = blocks.split(',').map(key).collect();
-    let mut conf = ProcessConf::new("crash", key(base), Bytes(512 << 10), &blocks);
-    conf.backend = BackendKind::ALL.into_iter().find(|kind| kind.name() == backend).unwrap();
-    conf.dir = dir.into();
-    conf.owner_wait_ms = 0;
+    let conf = conf_of(backend, base, blocks, dir);
     let shelf = PathBuf::from(shelf);
     println!("begins");
     let done = match verb.as_str() {
@@ -46,13 +42,29 @@ pub fn child() -> bool {
     true
 }
 
+/// Returns the configuration that a child gets in its arguments.
+pub fn conf_of(backend: &str, base: &str, blocks: &str, dir: &str) -> ProcessConf {
+    let key = |digits: &str| Key(u32::from_str_radix(digits, 16).unwrap());
+    let blocks: Vec<Key> = blocks.split(',').map(key).collect();
+    let mut conf = ProcessConf::new("crash", key(base), Bytes(512 << 10), &blocks);
+    conf.backend = BackendKind::ALL.into_iter().find(|kind| kind.name() == backend).unwrap();
+    conf.dir = dir.into();
+    conf.owner_wait_ms = 0;
+    conf
+}
+
+/// Returns the arguments of a child.
+pub fn arguments(verb: &str, conf: &ProcessConf, shelf: &Path) -> Vec<OsString> {
+    let blocks: Vec<String> = conf.shm_keys.iter().map(|key| format!("{:x}", key.0)).collect();
+    let words = [verb, conf.backend.name(), &format!("{:x}", conf.base_key.0), &blocks.join(",")];
+    let words = words.into_iter().map(OsString::from);
+    words.chain([conf.dir.clone().into(), shelf.into()]).collect()
+}
+
 /// Starts a child, which has begun when this returns.
 fn start(bench: &Bench, verb: &str) -> Child {
-    let conf = &bench.conf;
-    let blocks: Vec<String> = conf.shm_keys.iter().map(|key| format!("{:x}", key.0)).collect();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([verb, conf.backend.name(), &format!("{:x}", conf.base_key.0), &blocks.join(",")])
-        .args([conf.dir.as_os_str(), bench.shelf().as_os_str()])
+        .args(arguments(verb, &bench.conf, &bench.shelf()))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

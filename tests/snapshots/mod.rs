@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
 
 pub mod kills;
+pub mod places;
 
 use super::harness::keys::Keys;
 use hotpool::conf::{BackendKind, ProcessConf};
@@ -58,22 +59,12 @@ impl Bench {
         pool.close().unwrap();
     }
 
-    /// Resumes the pool and checks every object. Ends as if its owner had died.
     pub fn check(&self) {
-        let mut pool = MemoryPoolMgr::open(&self.conf).unwrap();
-        assert_eq!(pool.start_mode(), StartMode::Resume);
-        pool.add_type::<Item>().unwrap();
-        assert_eq!(pool.len::<Item>() as u64, ITEMS);
-        for value in 0..ITEMS {
-            let id = pool.find::<Item>(value).unwrap();
-            assert_eq!(pool.get(id), Some(&Item { value, rest: [value; 60] }));
-        }
-        let report = pool.verify();
-        assert!(report.is_sound(), "{report:?}");
+        check(&self.conf);
     }
 
     pub fn destroy(&self) {
-        MemoryPoolMgr::open(&self.conf).unwrap().destroy().unwrap();
+        destroy(&self.conf);
     }
 
     /// Returns what is left of the pool: segments, semaphores and files.
@@ -106,4 +97,22 @@ fn conf(keys: &Keys, backend: BackendKind, dir: &Path) -> ProcessConf {
         conf.dir = dir.join("pool");
     }
     conf
+}
+
+/// Resumes the pool and checks every object. Ends as if its owner had died.
+fn check(conf: &ProcessConf) {
+    let mut pool = MemoryPoolMgr::open(conf).unwrap();
+    assert_eq!(pool.start_mode(), StartMode::Resume);
+    pool.add_type::<Item>().unwrap();
+    assert_eq!(pool.len::<Item>() as u64, ITEMS);
+    for value in 0..ITEMS {
+        let id = pool.find::<Item>(value).unwrap();
+        assert_eq!(pool.get(id), Some(&Item { value, rest: [value; 60] }));
+    }
+    let report = pool.verify();
+    assert!(report.is_sound(), "{report:?}");
+}
+
+fn destroy(conf: &ProcessConf) {
+    MemoryPoolMgr::open(conf).unwrap().destroy().unwrap();
 }
