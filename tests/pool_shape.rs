@@ -121,7 +121,7 @@ fn added_blocks_are_used_and_dropped_blocks_with_content_are_refused() {
 
     insta::assert_snapshot!(
         refusal(MemoryPoolMgr::open(&one), one.base_key),
-        @"[shape] ShmKeys: the ini no longer names block 0xKEY2, of which the pool under 0xKEY uses 58240; put it back"
+        @"[shape] ShmKeys: the ini no longer names block 0xKEY2, of which the pool under 0xKEY uses 58240 bytes; put it back"
     );
     // The order of the keys does not matter.
     let mut turned = two.clone();

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::object::Handle;
 use crate::pool::lane_logs;
 use crate::region::Region;
+use crate::units::plural;
 use crate::word::Word;
 use std::collections::BTreeMap;
 
@@ -50,8 +51,10 @@ fn check_log(walk: &mut Walk<'_>, types: &BTreeMap<u16, Type>, at: u64, bytes: u
     match fits.then(|| records(&walk.base.region, types, log, used)) {
         Some(Ok(count)) => {
             let ends = if tail & COMMITTED != 0 { "finishes it" } else { "rolls it back" };
-            let what =
-                format!("a transaction was interrupted after {count} undo records; the next start {ends}");
+            let what = format!(
+                "a transaction was interrupted after {}; the next start {ends}",
+                plural(count, "undo record")
+            );
             walk.report.add(Severity::Note, place, what);
         }
         Some(Err(broken)) => walk.damage(place, broken.as_str()),

@@ -94,13 +94,6 @@ impl Facts {
         }
     }
 
-    /// Returns when the segment was last detached, in seconds of the wall clock.
-    ///
-    /// This is when its last owner closed it or died, unless a tool has attached it since.
-    pub fn last_detach(&self) -> Option<u64> {
-        self.segment.as_ref()?.last_detach
-    }
-
     /// Collects the facts for a caller that knows the state of the owner semaphores.
     pub(crate) fn collect(backend: &dyn Backend, key: Key, want: Want, lock: LockFacts) -> io::Result<Facts> {
         Self::attach(backend, key, want, &|| Ok(lock.clone()), Access::Read).map(|(facts, _)| facts)

@@ -1,6 +1,7 @@
 //! A pool as an operator sees it: the head of its base, and the system's facts about its blocks.
 
 use super::backend::{Access, Backend, SegmentFacts};
+use super::ended::{self, Ended};
 use super::facts::Facts;
 use super::home::Home;
 use super::lock_facts::LockFacts;
@@ -49,15 +50,6 @@ impl BlockFacts {
     }
 }
 
-/// Time when the last owner of a pool ended, in seconds of the wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Exactly at this time.
-    At(u64),
-    /// At this time or before: another process has attached the pool since.
-    Before(u64),
-}
-
 impl PoolFacts {
     /// Returns the bytes of all segments.
     pub fn bytes(&self) -> Bytes {
@@ -65,7 +57,7 @@ impl PoolFacts {
     }
 
     /// Returns the system's facts about all segments, the base first.
-    pub fn segments(&self) -> impl Iterator<Item = &SegmentFacts> {
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentFacts> + Clone {
         self.base.segment.iter().chain(self.blocks.iter().filter_map(|block| block.segment.as_ref()))
     }
 
@@ -85,9 +77,6 @@ impl PoolFacts {
 
     /// Returns when the last owner ended; `None` if the pool has an owner, or if the time is
     /// unknown.
-    ///
-    /// If the owner died, the kernel recorded when its segments were detached. A tool that attaches
-    /// the base overwrites that time for the base, but not for the blocks.
     pub fn ended(&self) -> Option<Ended> {
         const NANOS: u64 = 1_000_000_000;
         let head = self.base.head()?;
@@ -99,12 +88,7 @@ impl PoolFacts {
             crate::layout::RUN_CLOSED => return None,
             _ => {}
         }
-        let by_owner = |segment: &&SegmentFacts| {
-            segment.last_pid.is_some_and(|pid| pid != 0 && u64::try_from(pid) == Ok(head.owner_pid))
-        };
-        let last = self.segments().filter(by_owner).filter_map(|segment| segment.last_detach).max();
-        let first = || self.segments().filter_map(|segment| segment.last_detach).min();
-        last.map(Ended::At).or_else(|| first().map(Ended::Before))
+        ended::detached(head.owner_pid, self.segments())
     }
 }
 

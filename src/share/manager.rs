@@ -1,6 +1,7 @@
 //! `PoolSegments`: the segments of one pool, held by its owner.
 
-use super::backend::Backend;
+use super::backend::{Backend, SegmentFacts};
+use super::ended::{self, Ended};
 use super::error::{ShareError, system};
 use super::facts::{Facts, Want};
 use super::head::Head;
@@ -43,6 +44,8 @@ pub(crate) struct PoolSegments {
     /// Segments that this start has created, while they may be removed again.
     made: Vec<Made>,
     found: Facts,
+    /// Facts about the blocks that it found, before it attached them.
+    found_blocks: Vec<SegmentFacts>,
     start_mode: StartMode,
     pool_id: [u64; 2],
     ground: Ground,
@@ -75,7 +78,8 @@ impl PoolSegments {
         let id = known.or_else(|| ground::number_of(&*ground.backend, key));
         let watched = id.map(|id| (key, id)).into_iter().collect();
         let made = made.into_iter().collect();
-        PoolSegments { watched, blocks: Vec::new(), base, made, found, start_mode, pool_id, ground }
+        let (blocks, found_blocks) = Default::default();
+        PoolSegments { watched, blocks, base, made, found, found_blocks, start_mode, pool_id, ground }
     }
 
     /// Returns whether the start is cold or hot.
@@ -83,9 +87,15 @@ impl PoolSegments {
         self.start_mode
     }
 
-    /// Returns the facts about the base before the first store.
-    pub(crate) fn found(&self) -> &Facts {
-        &self.found
+    /// Returns when the owner with this pid, which died, left the segments, in seconds of the wall
+    /// clock; `None` if that is unknown.
+    ///
+    /// Complete after all blocks were kept.
+    pub(crate) fn left_at(&self, pid: u64) -> Option<u64> {
+        match ended::detached(pid, self.found.segment.iter().chain(&self.found_blocks))? {
+            Ended::At(at) => Some(at),
+            Ended::Before(_) => None,
+        }
     }
 
     /// Returns the identity of the pool, which is the same in all its segments.
@@ -117,6 +127,7 @@ impl PoolSegments {
     /// Keeps a block that was judged complete.
     pub(crate) fn keep_block(&mut self, judged: Judged) -> Result<Region, ShareError> {
         let (key, id) = (judged.facts.key, judged.facts.segment.as_ref().map(|found| found.id));
+        self.found_blocks.extend(judged.facts.segment.clone());
         let segment = self.ground.keep(judged, BLOCK_KIND)?;
         Ok(self.keep(key, id, segment))
     }

@@ -11,6 +11,7 @@ mod backend;
 mod base_lock;
 mod blank;
 mod claim;
+mod ended;
 mod error;
 mod facts;
 mod fence;
@@ -70,6 +71,7 @@ pub use advice::{Site, explain_listing, explain_look, probe_sysv};
 pub(crate) use backend::Access;
 pub use backend::SegmentFacts;
 pub(crate) use blank::is_blank;
+pub use ended::Ended;
 pub use error::ShareError;
 pub use facts::Facts;
 #[doc(hidden)]
@@ -85,7 +87,7 @@ pub use host::{Removal, Removed, remove_pool};
 pub use host_list::{Listing, LooseBlock, list_pools, observe_process};
 #[cfg(feature = "snapshots")]
 pub(crate) use idle::Idle;
-pub use listing::{BlockFacts, Ended, PoolFacts, observe_pool};
+pub use listing::{BlockFacts, PoolFacts, observe_pool};
 pub use lock_facts::{ForeignSet, LockFacts};
 pub use look::observe;
 pub use loss::Loss;

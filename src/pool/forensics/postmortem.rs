@@ -7,7 +7,7 @@ use crate::pool::forensics::black_box::{BlackBox, Note};
 use crate::pool::start::quarantine;
 use crate::pool::start::starts::{Start, Starts};
 use crate::pool::store::base::Base;
-use crate::share::{Facts, Home, LockFacts, Observed, Process, ShareError};
+use crate::share::{Ended, Facts, Home, LockFacts, Observed, Process, ShareError, observe_pool};
 use crate::sys;
 use crate::units::Key;
 use crate::word::Word;
@@ -106,6 +106,19 @@ impl PostMortem {
                 .map_err(|what| PostMortemError::Corrupt { key, what: what.as_str() })?;
             Ok(Self::of(&base, observed.facts()))
         })
+        .map(|found| found.or_ended(key, home))
+    }
+
+    /// Adds the time at which the last owner left the blocks, if that of the base was overwritten.
+    fn or_ended(mut self, key: Key, home: &Home) -> Self {
+        if self.ended.is_none()
+            && self.owner.is_none()
+            && let Ok(facts) = observe_pool(key, home)
+            && let Some(Ended::At(seconds)) = facts.ended()
+        {
+            self.ended = Some(seconds.saturating_mul(1_000_000_000));
+        }
+        self
     }
 
     fn of(base: &Base, facts: &Facts) -> Self {
@@ -141,7 +154,7 @@ impl PostMortem {
     }
 }
 
-/// Returns when the last owner recorded its end, or when the kernel saw it detach the segment.
+/// Returns when the last owner recorded its end, or when the kernel saw it detach the base.
 fn ended(facts: &Facts, starts: &[Start], pid: u64) -> Option<u64> {
     let recorded = starts.last().and_then(|start| start.ended);
     let segment = facts.segment.as_ref()?;

@@ -256,7 +256,7 @@ fn put_suspects_away(
 }
 
 /// Returns how long ago the last owner ended: as it recorded, or as the kernel did with a
-/// resolution of 1 s.
+/// resolution of 1 s. A tool that read the pool meanwhile does not hide it.
 fn ended_ago(
     header: &BaseHeader,
     share: &PoolSegments,
@@ -264,13 +264,13 @@ fn ended_ago(
     now: u64,
     left: Option<u64>,
 ) -> Option<Duration> {
-    let detached = share.found().last_detach();
     match last_end {
         LastEnd::None => None,
         LastEnd::Closed => Some(Duration::from_nanos(now.saturating_sub(header.closed_wall.load()))),
         LastEnd::Left { .. } => left.map(|at| Duration::from_nanos(now.saturating_sub(at))),
         LastEnd::Died { .. } => {
-            detached.map(|at| Duration::from_secs(sys::wall_seconds().saturating_sub(at)))
+            let died = share.left_at(header.owner_pid.load());
+            died.map(|at| Duration::from_secs(sys::wall_seconds().saturating_sub(at)))
         }
     }
 }

@@ -156,8 +156,11 @@ fn blocks(conf: &ProcessConf, stored: &Stored<'_>) -> Vec<Disagreement> {
 
 /// Returns the disagreement about a block in use that the ini does not name.
 pub(crate) fn dropped(conf: &ProcessConf, block: Key, used: u64) -> Disagreement {
-    let (base, used) = (conf.base_key, Bytes(used));
-    let said = format!("the ini no longer names block {block}, of which the pool under {base} uses {used}");
+    let base = conf.base_key;
+    let said = format!(
+        "the ini no longer names block {block}, of which the pool under {base} uses {}",
+        plural(used, "byte")
+    );
     found(conf, &BLOCK_DROPPED, said, "put it back".into())
 }
 
