@@ -87,6 +87,12 @@ impl PoolSegments {
         self.start_mode
     }
 
+    /// Returns the facts about the base before the first store.
+    #[cfg(test)]
+    pub(super) fn found(&self) -> &Facts {
+        &self.found
+    }
+
     /// Returns when the owner with this pid, which died, left the segments, in seconds of the wall
     /// clock; `None` if that is unknown.
     ///
