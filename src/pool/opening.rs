@@ -7,7 +7,8 @@
 //! 4. It compares the ini with the pool.
 //! 5. It checks what recovery will change.
 //!
-//! A start that is refused in one of these steps has changed nothing. Then:
+//! A start that is refused in one of these steps has changed nothing. (Step 1 removes the remains of a
+//! killed restore, which never were a pool.) Then:
 //!
 //! 6. It creates missing segments: the base of a cold start, then blocks. If one cannot be created,
 //!    those that this start has created are removed again.
