@@ -1,6 +1,5 @@
 //! A progress bar on stderr, if that is a terminal.
 
-use hotpool::pool::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -23,9 +22,9 @@ impl Bar {
     }
 
     /// Shows how far the work is.
-    pub(crate) fn show(&self, progress: Progress) {
-        self.0.set_length(progress.all);
-        self.0.set_position(progress.done);
+    pub(crate) fn show(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
     }
 }
 

@@ -15,6 +15,11 @@ pub(crate) fn is_set(path: &Path) -> bool {
     path.join("manifest.toml").is_file()
 }
 
+/// Returns the URL of an object store, if a path is one.
+pub(crate) fn url(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.contains("://"))
+}
+
 /// A set that was chosen, and what was said about others.
 pub(crate) struct Chosen {
     pub(crate) chain: Chain,

@@ -2,8 +2,7 @@
 
 use crate::exit::Exit;
 use anyhow::Result;
-use hotpool_snapshot_store::{Moved, Store, StoreError};
-use indicatif::{ProgressBar, ProgressStyle};
+use hotpool_snapshot_store::{Store, StoreError};
 use std::io::Write;
 
 /// Opens a store, and does `work` with it. A refusal gets its exit code and a line.
@@ -30,31 +29,5 @@ fn refusal(error: &StoreError) -> Option<Exit> {
         StoreError::NoSet { .. } => Some(Exit::Absent),
         StoreError::Damaged { .. } | StoreError::NoParent { .. } => Some(Exit::Damage),
         _ => None,
-    }
-}
-
-/// A progress bar of bytes on stderr, which only a terminal shows.
-pub(crate) struct Bar(ProgressBar);
-
-impl Bar {
-    pub(crate) fn new(what: &'static str) -> Bar {
-        let bar = ProgressBar::new(0).with_message(what);
-        let style =
-            "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
-        Bar(bar)
-    }
-
-    pub(crate) fn at(&self, moved: Moved) {
-        self.0.set_length(moved.total);
-        self.0.set_position(moved.done);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }

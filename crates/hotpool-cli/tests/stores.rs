@@ -1,14 +1,21 @@
 //! `hotpool push`, `pull`, `fence` and `snapshots URL`, on a store in a folder.
 #![cfg(feature = "object-store")]
 
-use hotpool::conf::BackendKind;
+#[path = "../../../tests/harness/own_keys.rs"]
+mod own_keys;
+
+use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::share::{Home, remove_pool};
 use hotpool::snapshot::{CHUNK, Compression, Set, SetInfo, SetWriter};
 use hotpool::units::{Bytes, Key};
+use hotpool::{MemoryPoolMgr, PoolObject, StartMode};
 use hotpool_snapshot_store::{Fence, FenceState, Store, Taking};
+use own_keys::own_keys;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Writes a set of a base and one block, each of one chunk.
@@ -160,6 +167,77 @@ fn the_fence_refuses_a_second_host_and_is_taken_by_force() {
     let (code, text, _) = hotpool(&["fence", "show", &url, "zone"]);
     assert!(code == 0 && text.contains("zone: epoch 2, free"), "{text}");
     assert_eq!(hotpool(&["push", site.here(), &url]).0, 0);
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, PoolObject)]
+#[pool(id = 1)]
+struct Hero {
+    level: u64,
+}
+
+/// The pool of a process, and its ini. Removes the pool when it is dropped.
+struct Pool {
+    conf: ProcessConf,
+    ini: String,
+}
+
+impl Pool {
+    fn new(folder: &Path) -> Pool {
+        let first = own_keys(2);
+        let (base, block) = (Key(first), Key(first + 1));
+        let path = folder.join("zone.ini");
+        let lines = format!("BaseKey = {base}\nBlockSize = 64K\nShmKeys = {block}\n");
+        fs::write(&path, format!("[common]\nProcessList = zone\n[zone]\n{lines}")).unwrap();
+        let conf = ProcessConf::new("zone", base, Bytes(64 << 10), &[block]);
+        Pool { conf, ini: path.to_str().unwrap().into() }
+    }
+
+    fn remove(&self) {
+        drop(remove_pool(self.conf.base_key, &Home::sysv(), false));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[test]
+fn a_pool_goes_to_a_store_and_is_restored_from_it() {
+    let site = Site::new();
+    let (url, site_pool) = (site.url(), Pool::new(site.here.path()));
+    let ini = site_pool.ini.as_str();
+    let mut pool = MemoryPoolMgr::open(&site_pool.conf).unwrap();
+    pool.add_type::<Hero>().unwrap();
+    let hero = pool.alloc(Hero { level: 7 }).unwrap();
+    pool.close().unwrap();
+
+    let saved = json(&["snapshot", "zone", &url, "--conf", ini, "--verify"]);
+    let path = saved["path"].as_str().unwrap();
+    assert!(path.starts_with(&format!("{url}/zone-")) && saved["objects"] == 1, "{saved}");
+    let (code, _, text) = hotpool(&["restore", &url, "--conf", ini]);
+    assert!(code == 4 && text.contains("--replace"), "an existing pool is refused: {code} {text}");
+
+    site_pool.remove();
+    let planned = json(&["restore", &url, "--conf", ini, "--dry-run"]);
+    assert_eq!((&planned["set"], &planned["dry_run"]), (&saved["path"], &true.into()));
+    // While another host holds the token, it may run the zone.
+    let store = Store::open(&url).unwrap();
+    let fence = Fence::take(&store, "zone", Taking::default().lease(Duration::from_secs(2))).unwrap();
+    for verb in [&["restore", &url][..], &["snapshot", "zone", &url]] {
+        let (code, _, text) = hotpool(&[verb, &["--conf", ini]].concat());
+        // The pool does not exist, so there is nothing to save either.
+        let expected = if verb[0] == "restore" { 4 } else { 7 };
+        assert_eq!(code, expected, "{text}");
+    }
+    drop(fence);
+    let restored = json(&["restore", &url, "--conf", ini]);
+    assert_eq!(restored["set"], saved["path"]);
+    let mut pool = MemoryPoolMgr::open(&site_pool.conf).unwrap();
+    pool.add_type::<Hero>().unwrap();
+    assert_eq!((pool.start_mode(), pool.get(hero).map(|hero| hero.level)), (StartMode::Resume, Some(7)));
 }
 
 #[test]

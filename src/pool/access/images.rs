@@ -10,9 +10,9 @@ impl MemoryPoolMgr {
     /// Changes pay for it. Call it some ticks before the first image.
     #[doc(hidden)]
     pub fn image_track(&mut self) {
-        let MemoryPoolMgr { types, space, image, .. } = self;
+        let MemoryPoolMgr { types, space, base, image, .. } = self;
         if image.is_none() {
-            image.insert(Box::new(Taking::new(space))).track(types, space);
+            image.insert(Box::new(Taking::new(space))).track(base, types, space);
         }
     }
 

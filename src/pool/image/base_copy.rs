@@ -14,16 +14,27 @@ const CHUNK_WORDS: usize = CHUNK_PAGES * PAGE / size_of::<Word>();
 
 /// The words of a base.
 #[derive(Default)]
-pub(crate) struct BaseCopy(Vec<u64>);
+pub(crate) struct BaseCopy {
+    words: Vec<u64>,
+    /// The bytes that were copied; the others are zero.
+    parts: Vec<Range<u64>>,
+}
 
 impl BaseCopy {
-    /// Copies the base.
+    /// Copies the base into the memory of `earlier`, a copy that is no longer needed.
     ///
-    /// The memory of the copy begins as zeros, and zeros are not stored. So it takes memory, and page
-    /// faults, only where the base has other bytes.
-    pub(crate) fn of(base: &Base) -> Self {
-        let mut words = vec![0; (base.region.len() / size_of::<Word>() as u64) as usize];
-        for part in parts(base) {
+    /// New memory begins as zeros, and then zeros are not stored. So it takes memory, and page faults,
+    /// only where the base has other bytes. The page faults of new memory take milliseconds.
+    pub(crate) fn of(base: &Base, earlier: BaseCopy) -> Self {
+        let BaseCopy { mut words, parts: before } = earlier;
+        let len = (base.region.len() / size_of::<Word>() as u64) as usize;
+        let (is_new, parts) = (words.len() != len, parts(base));
+        if is_new {
+            words = vec![0; len];
+        } else if parts != before {
+            before.iter().for_each(|part| zero(&mut words, part));
+        }
+        for part in &parts {
             let bytes = part.end.saturating_sub(part.start);
             let Ok(from) = base.region.table::<Word>(part.start, bytes / size_of::<Word>() as u64) else {
                 continue;
@@ -31,17 +42,24 @@ impl BaseCopy {
             let to = words.iter_mut().skip(part.start as usize / size_of::<Word>());
             for (at, to) in (0..from.len()).zip(to) {
                 match from.get(at).map_or(0, Word::load) {
-                    0 => {}
+                    0 if is_new => {}
                     word => *to = word,
                 }
             }
         }
-        BaseCopy(words)
+        BaseCopy { words, parts }
     }
 
     /// Returns the bytes of a chunk.
     pub(crate) fn chunk(&self, number: usize) -> Option<&[u8]> {
-        self.0.chunks(CHUNK_WORDS).nth(number).map(bytemuck::cast_slice)
+        self.words.chunks(CHUNK_WORDS).nth(number).map(bytemuck::cast_slice)
+    }
+}
+
+fn zero(words: &mut [u64], part: &Range<u64>) {
+    let word = |offset: u64| offset as usize / size_of::<Word>();
+    if let Some(words) = words.get_mut(word(part.start)..word(part.end)) {
+        words.fill(0);
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Taking {
     last: Option<BaseCopy>,
     current: Option<Current>,
     tracks: bool,
+    /// Copies of the base whose memory the next images use.
+    spare: Vec<BaseCopy>,
 }
 
 /// An image that is being taken.
@@ -56,7 +58,7 @@ impl Taking {
     /// Prepares for the images of a pool with these blocks.
     pub(crate) fn new(space: &Space) -> Self {
         let barrier = Arc::new(Barrier::new(space.regions()));
-        Taking { barrier, last: None, current: None, tracks: false }
+        Taking { barrier, last: None, current: None, tracks: false, spare: Vec::new() }
     }
 
     /// Returns the write barrier.
@@ -65,7 +67,10 @@ impl Taking {
     }
 
     /// Notes changes from here on, so that the next image gives first what changes often.
-    pub(crate) fn track(&mut self, types: &mut TypeTable, space: &mut Space) {
+    ///
+    /// It gets the memory for copies of the base: of an image, and of the one before it.
+    pub(crate) fn track(&mut self, base: &Base, types: &mut TypeTable, space: &mut Space) {
+        self.spare = (0..2).map(|_| BaseCopy::of(base, BaseCopy::default())).collect();
         let used = |number: u32| space.block(number as usize).map_or(0, |(_, used)| used);
         self.barrier.track(used);
         self.tracks = true;
@@ -94,7 +99,8 @@ impl Taking {
         let used = |number: u32| space.block(number as usize).map_or(0, |(_, used)| used);
         let has = self.barrier.begin(only_changed, tracks, used);
         self.tracks = tracks;
-        self.current = Some(Current { base: BaseCopy::of(base), given: 0, has, only_changed });
+        let base = BaseCopy::of(base, self.spare.pop().unwrap_or_default());
+        self.current = Some(Current { base, given: 0, has, only_changed });
         self.watch(types, space);
         !only_changed
     }
@@ -150,7 +156,7 @@ impl Taking {
     /// one.
     pub(crate) fn end(&mut self) -> bool {
         if let Some(current) = self.current.take() {
-            self.last = Some(current.base);
+            self.spare.extend(self.last.replace(current.base));
         }
         self.tracks
     }
@@ -160,6 +166,7 @@ impl Taking {
     pub(crate) fn drop_current(&mut self) -> bool {
         if let Some(current) = self.current.take() {
             self.barrier.abandon(&current.has);
+            self.spare.push(current.base);
         }
         self.tracks
     }

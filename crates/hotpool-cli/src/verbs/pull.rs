@@ -2,12 +2,14 @@
 
 use crate::exit::{self, Exit};
 use crate::output::Output;
+use crate::progress::Bar;
 use crate::{human, stores};
 use anyhow::{Result, bail};
+use hotpool::snapshot::Set;
 use hotpool_snapshot_store::Store;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Bring the youngest snapshot of a process from an object store into a folder
 ///
@@ -40,17 +42,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
 }
 
 fn pull(args: &Args, store: &Store, out: &mut Output) -> Result<Exit> {
-    let process = match &args.process {
-        Some(process) => process.clone(),
-        None => only_process(store)?,
-    };
-    let bar = stores::Bar::new("bringing");
-    let mut bytes = 0;
-    let set = store.get(&process, &args.folder, |moved| {
-        bytes = moved.total;
-        bar.at(moved);
-    })?;
-    drop(bar);
+    let process = process_of(store, args.process.as_deref())?;
+    let (set, bytes) = bring(store, &process, &args.folder)?;
     let path = set.path().display().to_string();
     if out.wants_json() {
         let document = json!({ "ok": true, "process": process, "path": path, "bytes": bytes });
@@ -61,6 +54,22 @@ fn pull(args: &Args, store: &Store, out: &mut Output) -> Result<Exit> {
         out.line(format_args!("{} is here, {}", human::printable(&path), human::size(bytes)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Brings the youngest set of a process into a folder; returns it, and the bytes that were brought.
+pub(crate) fn bring(store: &Store, process: &str, folder: &Path) -> Result<(Set, u64)> {
+    let bar = Bar::new("bringing");
+    let mut bytes = 0;
+    let set = store.get(process, folder, |moved| {
+        bytes = moved.total;
+        bar.show(moved.done, moved.total);
+    })?;
+    Ok((set, bytes))
+}
+
+/// Returns the named process, or that of all sets of a store.
+pub(crate) fn process_of(store: &Store, named: Option<&str>) -> Result<String> {
+    named.map_or_else(|| only_process(store), |process| Ok(process.into()))
 }
 
 /// Returns the process of all sets of a store.

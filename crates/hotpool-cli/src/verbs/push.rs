@@ -2,6 +2,7 @@
 
 use crate::exit::{self, Exit};
 use crate::output::Output;
+use crate::progress::Bar;
 use crate::{human, stores};
 use anyhow::{Context, Result, bail};
 use hotpool::snapshot::{Set, latest, list};
@@ -52,17 +53,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
 
 fn push(args: &Args, store: &Store, out: &mut Output) -> Result<Exit> {
     let set = chosen(&args.folder, args.process.as_deref())?;
-    let process = set.info().process.clone();
-    let mut fence = Fence::take(store, &process, Taking::default())?;
-    let swept = fence.sweep()?;
-    let bar = stores::Bar::new("sending");
-    let mut bytes = 0;
-    let sent = fence.put(&set, |moved| {
-        bytes = moved.total;
-        bar.at(moved);
-    })?;
-    drop(bar);
-    let dropped = args.keep.map_or(Ok(Vec::new()), |keep| fence.drop_older(keep as usize))?;
+    let process = &set.info().process;
+    let Sent { sets: sent, bytes, swept, dropped } = send(store, &set, args.keep)?;
     let name = set.path().file_name().unwrap_or_default().to_string_lossy();
     if out.wants_json() {
         out.document(&json!({
@@ -86,6 +78,31 @@ fn push(args: &Args, store: &Store, out: &mut Output) -> Result<Exit> {
         out.line(format_args!("dropped {}", human::printable(&name)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// What was sent to a store, and removed there.
+pub(crate) struct Sent {
+    pub(crate) sets: usize,
+    pub(crate) bytes: u64,
+    /// Interrupted uploads whose remains were removed.
+    pub(crate) swept: usize,
+    /// Names of sets.
+    pub(crate) dropped: Vec<String>,
+}
+
+/// Sends a set, as the holder of the token of its process.
+pub(crate) fn send(store: &Store, set: &Set, keep: Option<u32>) -> Result<Sent> {
+    let mut fence = Fence::take(store, &set.info().process, Taking::default())?;
+    let swept = fence.sweep()?;
+    let bar = Bar::new("sending");
+    let mut bytes = 0;
+    let sets = fence.put(set, |moved| {
+        bytes = moved.total;
+        bar.show(moved.done, moved.total);
+    })?;
+    drop(bar);
+    let dropped = keep.map_or(Ok(Vec::new()), |keep| fence.drop_older(keep as usize))?;
+    Ok(Sent { sets, bytes, swept, dropped })
 }
 
 /// Opens the set that is meant by a folder and the name of a process.

@@ -25,7 +25,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The next start of the process resumes the pool as it was saved: objects, handles, user keys, quarantine. It
 /// works over a reboot, on another host, in another backend (--conf) and for another process (--as). A pool that
 /// exists is refused, or removed first with --replace. Every checksum is checked. A restore that fails or is
-/// killed leaves no pool.
+/// killed leaves no pool. From an object store, the snapshot is brought into a folder in TMPDIR first; while
+/// another host holds the token of the process, nothing is restored (`hotpool fence`).
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -34,10 +35,11 @@ Examples:
   hotpool restore snapshots --conf config/memorypool.ini      keys and backend of an ini
   hotpool restore snapshots --conf test.ini --as zone_test    the pool of another process
   hotpool restore snapshots --replace --yes                   remove the present pool first
+  hotpool restore s3://backups/game --process zone            from an object store
 
 {}", exit::HELP))]
 pub(crate) struct Args {
-    /// The folder of a snapshot, or a folder that has snapshots: then the latest whole one is taken
+    /// The folder of a snapshot, or a folder or store that has snapshots: then the latest whole one is taken
     #[arg(value_name = "SET_OR_DIR")]
     set: PathBuf,
 
@@ -118,7 +120,44 @@ fn exit_of_set(error: &SetError) -> Exit {
 
 /// Fails only if stdout or stdin does.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    match restore(&args, out) {
+    match sets::url(&args.set) {
+        Some(url) => from_store(url, &args, out),
+        None => from_folder(&args, &Source { folder: &args.set, url: None }, out),
+    }
+}
+
+/// Where the set is read, and the store that it comes from.
+struct Source<'a> {
+    folder: &'a Path,
+    url: Option<&'a str>,
+}
+
+/// Restores the youngest set of a store. Meanwhile no other host can begin to own the process.
+#[cfg(feature = "object-store")]
+fn from_store(url: &str, args: &Args, out: &mut Output) -> Result<Exit> {
+    use crate::verbs::pull;
+    use hotpool_snapshot_store::{Fence, Taking};
+    let near = tempfile::tempdir()?;
+    crate::stores::with(url, |store| {
+        let process = pull::process_of(store, args.process.as_deref())?;
+        let _held = match args.dry_run {
+            true => None,
+            false => Some(Fence::take(store, &process, Taking::default())?),
+        };
+        let (set, _) = pull::bring(store, &process, near.path())?;
+        from_folder(args, &Source { folder: set.path(), url: Some(store.url()) }, out)
+    })
+}
+
+#[cfg(not(feature = "object-store"))]
+fn from_store(url: &str, _: &Args, _: &mut Output) -> Result<Exit> {
+    anyhow::bail!(
+        "cannot read {url}: this build has no stores; install hotpool-cli with the feature `object-store`"
+    )
+}
+
+fn from_folder(args: &Args, source: &Source<'_>, out: &mut Output) -> Result<Exit> {
+    match restore(args, source, out) {
         Ok(result) => result,
         Err(Failed::Conf(error)) => problems::instead_of_pools(&error, out),
         Err(Failed::Said(why, exit)) => {
@@ -131,15 +170,16 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
     }
 }
 
-fn restore(args: &Args, out: &mut Output) -> Result<Result<Exit>, Failed> {
-    let Chosen { chain, skipped } = sets::choose(&args.set, args.process.as_deref(), args.verify)?;
+fn restore(args: &Args, source: &Source<'_>, out: &mut Output) -> Result<Result<Exit>, Failed> {
+    let Chosen { chain, skipped } = sets::choose(source.folder, args.process.as_deref(), args.verify)?;
+    let set = set_of(&chain, source.url);
     skipped.iter().for_each(|why| complain(&format!("passed over a younger snapshot: {why}")));
     let conf = conf(args, chain.info())?;
     let existing = if args.replace { Existing::Replace } else { Existing::Refuse };
     let options = RestoreOptions::default().existing(existing).other_process(args.other.is_some());
     let planned = check_restore(&chain, &conf, &options)?;
     if args.dry_run {
-        return Ok(print(&planned, set_of(&chain), Tense::WouldBe, out).map(|()| Exit::Ok));
+        return Ok(print(&planned, &set, Tense::WouldBe, out).map(|()| Exit::Ok));
     }
     if planned.replaced && !args.yes {
         match agreed(&planned) {
@@ -149,10 +189,10 @@ fn restore(args: &Args, out: &mut Output) -> Result<Result<Exit>, Failed> {
         }
     }
     let bar = Bar::new("restoring");
-    let show = |progress: Progress| bar.show(progress);
+    let show = |progress: Progress| bar.show(progress.done, progress.all);
     let restored = restore_pool(&chain, &conf, &options.progress(&show));
     drop(bar);
-    Ok(print(&restored?, set_of(&chain), Tense::Was, out).map(|()| Exit::Ok))
+    Ok(print(&restored?, &set, Tense::Was, out).map(|()| Exit::Ok))
 }
 
 /// Returns the configuration of the pool: that of the ini, or what the set describes.
@@ -172,8 +212,11 @@ fn conf(args: &Args, info: &SetInfo) -> Result<ProcessConf, Failed> {
     renamed.map_or_else(|| Ok(conf.process(name)?.clone()), Ok)
 }
 
-fn set_of(chain: &Chain) -> &Path {
-    chain.sets().first().map_or(Path::new(""), |set| set.path())
+/// Returns where the set is: its folder, or its name in a store.
+fn set_of(chain: &Chain, url: Option<&str>) -> String {
+    let path = chain.sets().first().map_or(Path::new(""), |set| set.path());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    url.map_or_else(|| path.display().to_string(), |url| format!("{url}/{name}"))
 }
 
 fn complain(why: &str) {
@@ -206,13 +249,13 @@ enum Tense {
     Was,
 }
 
-fn print(restored: &Restored, set: &Path, tense: Tense, out: &mut Output) -> Result<()> {
+fn print(restored: &Restored, set: &str, tense: Tense, out: &mut Output) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let age = now.saturating_sub(Duration::from_nanos(restored.info.taken_ns)).as_secs();
     if out.wants_json() {
         return Ok(out.document(&json!({
             "ok": true,
-            "set": set.display().to_string(),
+            "set": set,
             "age_seconds": age,
             "process": restored.process,
             "key": restored.base.to_string(),
@@ -225,7 +268,7 @@ fn print(restored: &Restored, set: &Path, tense: Tense, out: &mut Output) -> Res
     }
     let (process, key) = (human::printable(&restored.process), restored.base);
     let (size, blocks) = (human::size(restored.bytes.0), plural(restored.blocks.len() as u64, "block"));
-    let from = format!("{}, {} old", human::printable(&set.display().to_string()), human::age(age));
+    let from = format!("{}, {} old", human::printable(set), human::age(age));
     let replaced = if restored.replaced { ", in place of the present pool" } else { "" };
     match tense {
         Tense::WouldBe => out.line(format_args!(

@@ -5,12 +5,13 @@ use crate::human;
 use crate::one_pool::OnePool;
 use crate::output::Output;
 use crate::progress::Bar;
+use crate::sets;
 use anyhow::Result;
 use clap::ValueEnum;
 use hotpool::conf::BackendKind;
 use hotpool::pool::{Progress, SaveError, SaveOptions, Saved, check_save, save_pool};
 use hotpool::share::{OwnerError, ShareError, Verdict};
-use hotpool::snapshot::{Chain, Compression, SetError};
+use hotpool::snapshot::{Chain, Compression, Set, SetError};
 use hotpool::units::plural;
 use serde_json::json;
 use std::io::Write;
@@ -20,13 +21,14 @@ use std::path::{Path, PathBuf};
 ///
 /// The pool must be closed, or its owner dead. Meanwhile a start waits. The snapshot is a folder in DIR, which
 /// is whole or absent; `hotpool restore` makes a pool of it, here or on another host. Bytes that the pool never
-/// used take no space.
+/// used take no space. If DIR is the URL of an object store, the snapshot goes there, through a folder in TMPDIR.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Examples:
   hotpool snapshot zone snapshots              the System V pool of a process
   hotpool snapshot zone snapshots --conf config/memorypool.ini --compression zstd
   hotpool snapshot zone snapshots --dry-run    tell how large it would be
+  hotpool snapshot zone s3://backups/game      send it to an object store
   hotpool snapshots snapshots                  list the snapshots
 
 {}", exit::HELP))]
@@ -34,7 +36,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pool: OnePool,
 
-    /// The folder of the snapshots, which is created if it is absent
+    /// The folder of the snapshots, which is created if it is absent, or the URL of an object store
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 
@@ -87,12 +89,16 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
         );
         return Ok(Exit::Usage);
     }
+    let url = sets::url(&folder);
+    // What goes to a store is written here first.
+    let near = url.map(|_| tempfile::tempdir()).transpose()?;
+    let shelf = near.as_ref().map_or(folder.as_path(), |near| near.path());
     let bar = Bar::new("saving");
-    let show = |progress: Progress| bar.show(progress);
+    let show = |progress: Progress| bar.show(progress.done, progress.all);
     let options = SaveOptions::default().compression(args.compression.into()).progress(&show);
     let saved = match args.dry_run {
         true => check_save(target.key, &target.home, &options),
-        false => save_pool(target.key, &target.home, &folder, &options),
+        false => save_pool(target.key, &target.home, shelf, &options),
     };
     drop(bar);
     let checked = saved.and_then(|saved| {
@@ -105,10 +111,14 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
         .map_err(SaveError::from)
     });
     match checked {
-        Ok(saved) => {
-            print(&saved, &folder, args.verify, out)?;
-            Ok(Exit::Ok)
-        }
+        Ok(saved) => match (url, &saved.set) {
+            (Some(url), Some(set)) => send(url, set, &saved, args.verify, out),
+            _ => {
+                let path = saved.set.as_ref().map(|set| set.path().display().to_string());
+                print(&saved, path, &folder, args.verify, out)?;
+                Ok(Exit::Ok)
+            }
+        },
         Err(error) => {
             if out.wants_json() {
                 out.document(&json!({ "ok": false, "reason": error.to_string() }))?;
@@ -119,14 +129,32 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
     }
 }
 
+/// Sends a saved set to a store.
+#[cfg(feature = "object-store")]
+fn send(url: &str, set: &Set, saved: &Saved, verified: bool, out: &mut Output) -> Result<Exit> {
+    crate::stores::with(url, |store| {
+        crate::verbs::push::send(store, set, None)?;
+        let name = set.path().file_name().unwrap_or_default().to_string_lossy();
+        print(saved, Some(format!("{}/{name}", store.url())), Path::new(url), verified, out)?;
+        Ok(Exit::Ok)
+    })
+}
+
+#[cfg(not(feature = "object-store"))]
+fn send(url: &str, _: &Set, _: &Saved, _: bool, _: &mut Output) -> Result<Exit> {
+    anyhow::bail!(
+        "cannot send to {url}: this build has no stores; install hotpool-cli with the feature `object-store`"
+    )
+}
+
 fn complain(why: &str) {
     // An error of stderr itself cannot be reported anywhere.
     let _ = writeln!(std::io::stderr(), "hotpool snapshot: {}", human::printable(why));
 }
 
-fn print(saved: &Saved, folder: &Path, verified: bool, out: &mut Output) -> Result<()> {
+/// Prints what was saved, as `path`; or what would be, to `folder`.
+fn print(saved: &Saved, path: Option<String>, folder: &Path, verified: bool, out: &mut Output) -> Result<()> {
     let (info, seconds) = (&saved.info, saved.took.as_secs_f64());
-    let path = saved.set.as_ref().map(|set| set.path().display().to_string());
     let stored = saved.set.as_ref().map(|set| set.stored().0);
     let objects: u64 = info.types.iter().map(|of| of.objects).sum();
     if out.wants_json() {

@@ -3,6 +3,7 @@
 use crate::exit::{self, Exit};
 use crate::human;
 use crate::output::Output;
+use crate::sets;
 use anyhow::{Result, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hotpool::snapshot::{Chain, Found, SetError, SetInfo, list};
@@ -43,7 +44,7 @@ struct Row {
 
 /// Fails if there is no such folder, or if the system refuses to list it.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit> {
-    if let Some(url) = args.folder.to_str().filter(|text| text.contains("://")) {
+    if let Some(url) = sets::url(&args.folder) {
         return run_at(url, args.verify, out);
     }
     if !args.folder.is_dir() {
