@@ -243,10 +243,11 @@ impl IndexLens {
 
 fn heap_address(conf: &ProcessConf, key: Key) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mut pages = maps.lines().filter_map(private_and_anonymous).flat_map(|range| range.step_by(PAGE));
+    let ranges = maps.lines().filter_map(private_and_anonymous);
+    let mut pages = ranges.flat_map(|range| range.clone().step_by(PAGE).map(move |at| at..range.end));
     // Another thread may have unmapped a page of the table: the kernel reads it for this one.
     let memory = File::open("/proc/self/mem").unwrap();
-    let found = pages.find(|at| is_segment(&memory, *at, key));
+    let found = pages.find(|range| is_segment(&memory, range, key)).map(|range| range.start);
     found.unwrap_or_else(|| panic!("no segment {key} of `{}` in this process", conf.name))
 }
 
@@ -261,13 +262,17 @@ fn private_and_anonymous(line: &str) -> Option<Range<usize>> {
     (fields.get(1)?.starts_with("rw-p") && fields.len() == 5).then_some(range)
 }
 
-fn is_segment(memory: &File, at: usize, key: Key) -> bool {
+/// Returns whether a segment begins a range of memory, and ends with it: an inaccessible page follows.
+/// A copy of a segment, which a test has made or freed, lies anywhere.
+fn is_segment(memory: &File, range: &Range<usize>, key: Key) -> bool {
     let word = |number: usize| {
         let mut bytes = [0; 8];
-        memory.read_exact_at(&mut bytes, (at + 8 * number) as u64).ok()?;
+        memory.read_exact_at(&mut bytes, (range.start + 8 * number) as u64).ok()?;
         Some(u64::from_ne_bytes(bytes))
     };
-    word(0) == Some(MAGIC_READY) && word(5).is_some_and(|word| word as u32 == key.0)
+    word(0) == Some(MAGIC_READY)
+        && word(4) == Some(range.len() as u64)
+        && word(5).is_some_and(|word| word as u32 == key.0)
 }
 
 impl Image {
