@@ -56,6 +56,7 @@ pub struct RestoredFrom {
     pub damaged: Vec<PathBuf>,
 }
 
+#[cfg(feature = "snapshots")]
 impl RestoredFrom {
     pub(crate) fn new(set: PathBuf, age: Duration, damaged: Vec<PathBuf>) -> Self {
         RestoredFrom { set, age, damaged }
