@@ -28,6 +28,7 @@ mod runner;
 mod scratch;
 mod segments;
 mod slots;
+mod snapshots;
 mod stats;
 mod subject;
 
@@ -47,6 +48,9 @@ fn main() -> anyhow::Result<ExitCode> {
 fn measure(options: options::Options) -> anyhow::Result<()> {
     options.pages.choose()?;
     let _sweep = segments::Sweep::new()?;
+    if let Some(options::Command::Snapshots(options)) = &options.command {
+        return snapshots::run(options);
+    }
     let pin = pin::Pin::new(options.cpu)?;
     if let Some(options::Command::Messaging(options)) = &options.command {
         println!("on processor {}, and the other process beside it", pin.cpu());

@@ -79,6 +79,8 @@ pub struct Options {
 pub enum Command {
     /// Measures messages between two processes
     Messaging(crate::messaging::Options),
+    /// Measures how fast a pool is saved and restored
+    Snapshots(crate::snapshots::Options),
 }
 
 /// Maximum number of bytes of all objects in a population.
