@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use support::moto::Moto;
 use support::{Ground, Other, sets};
 
-/// Sends a set, whoever has the token of its process.
+/// Takes the token of the process by force, and sends a set.
 fn put(store: &Store, set: &Set, told: impl FnMut(Moved)) -> Result<usize, StoreError> {
     Fence::take(store, &set.info().process, Taking::default().by_force())?.put(set, told)
 }

@@ -101,7 +101,7 @@ impl MemoryPoolMgr {
     /// Gives the snapshot some of its bytes, and tells how far it is.
     ///
     /// Without a snapshot under way it only gets memory, so that the next one finds it. It never
-    /// waits for the disk: if the thread that writes is behind, the step is a short one.
+    /// waits for the disk: if the writing thread is late, the step ends early.
     ///
     /// # Errors
     ///

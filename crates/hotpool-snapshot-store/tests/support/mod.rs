@@ -60,7 +60,7 @@ impl Ground {
         }
     }
 
-    /// Changes the bytes of an object behind the back of the store.
+    /// Changes the bytes of an object without the store.
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         self.raw(|objects, at| async move {
             let key = at(name);
@@ -70,7 +70,7 @@ impl Ground {
         });
     }
 
-    /// Removes an object behind the back of the store.
+    /// Removes an object without the store.
     pub fn remove(&self, name: &str) {
         self.raw(|objects, at| async move { objects.delete(&at(name)).await.unwrap() });
     }
