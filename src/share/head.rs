@@ -52,6 +52,8 @@ pub struct Head {
     pub readied: u64,
     /// Time when an owner last closed the pool, in nanoseconds of the wall clock; 0 if none has.
     pub closed: u64,
+    /// Bytes of each block of a base of this layout.
+    pub(crate) block_bytes: u64,
     /// Blocks that a base of this layout names.
     pub blocks: Vec<NamedBlock>,
 }
@@ -106,6 +108,7 @@ impl Head {
             head.readied = base.ready_wall.load();
             head.closed = base.closed_wall.load();
             if head.sound && head.layout == LAYOUT_VERSION {
+                head.block_bytes = base.geometry.block_bytes.load();
                 head.blocks = named_blocks(region, &base);
             }
         }

@@ -15,6 +15,7 @@ use super::manager::remove_if;
 use super::owner::OwnerLock;
 use super::owner_error::OwnerError;
 use super::owner_set::Whose;
+use super::remains;
 use super::rivals;
 use super::verdict::Verdict;
 use super::wait::Wait;
@@ -238,6 +239,12 @@ fn remove(backend: &dyn Backend, facts: &Facts, blocks: &[Facts], keeps_set: boo
     for block in blocks {
         let Some(id) = block.head().map(|head| head.pool_id) else { continue };
         remove_if(backend, block.key, |head| belongs(head, id))?;
+    }
+    let restored = facts.head().filter(|head| head.restoring && head.sound);
+    for (head, block) in restored.iter().flat_map(|head| head.blocks.iter().map(move |block| (head, block))) {
+        if block.key.0 != 0 {
+            remains::remove_empty(backend, block.key, head)?;
+        }
     }
     remove_if(backend, key, |head| head.magic == MAGIC_GONE)?;
     if !keeps_set {
