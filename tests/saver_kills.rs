@@ -18,9 +18,9 @@ mod kills {
     use hotpool::snapshot::{Chain, list};
     use hotpool::units::{Bytes, Key};
     use hotpool::{MemoryPoolMgr, PoolObject, StartMode};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::process::{Child, Command};
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     const CHILD: &str = "HOTPOOL_SAVER_CHILD";
     const OBJECTS: u64 = 3000;
@@ -75,6 +75,12 @@ mod kills {
         found.last().map_or(0, |set| set.info.as_ref().unwrap().taken_ns)
     }
 
+    fn drafts_in(shelf: &Path) -> Vec<PathBuf> {
+        let paths = std::fs::read_dir(shelf).unwrap().map(|entry| entry.unwrap().path());
+        let is_draft = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(".making-");
+        paths.filter(is_draft).collect()
+    }
+
     /// Opens the pool in this process, checks it, and leaves it.
     fn check_pool(conf: &ProcessConf, is_rebooted: bool) -> bool {
         let latest = list(&conf.snapshots.dir).unwrap().pop();
@@ -118,9 +124,7 @@ mod kills {
             let now = check_sets(shelf);
             assert!(now >= latest, "kill {kill}: the latest set is gone");
             latest = now;
-            let entries = std::fs::read_dir(shelf).unwrap().flatten();
-            let is_draft = |name: String| name.starts_with(".making-");
-            drafts += entries.filter(|entry| is_draft(entry.file_name().into_string().unwrap())).count();
+            drafts += drafts_in(shelf).len();
             if kill % 3 == 2 {
                 keys.remove();
                 // Half of these reboots are for the next child, which may be killed while it restores.
@@ -137,6 +141,15 @@ mod kills {
         }
         let mut pool = MemoryPoolMgr::open(&conf).unwrap();
         pool.add_type::<Item>().unwrap();
+        pool.snapshot_begin().unwrap();
+        pool.snapshot_finish().unwrap();
+        // A writer that was killed before it locked its draft looks like one that is about to: its
+        // draft goes after a minute.
+        for draft in drafts_in(shelf) {
+            assert!(!draft.join("lock").exists(), "{} is left", draft.display());
+            let minute_ago = SystemTime::now() - Duration::from_secs(61);
+            std::fs::File::open(draft).unwrap().set_modified(minute_ago).unwrap();
+        }
         pool.snapshot_begin().unwrap();
         pool.snapshot_finish().unwrap();
         assert_eq!(std::fs::read_dir(shelf).unwrap().count(), list(shelf).unwrap().len(), "a draft is left");
