@@ -54,7 +54,7 @@ impl Arrival {
             File::open(&path).and_then(|file| file.sync_all()).map_err(system("sync", &path))?;
         }
         sync(&self.folder)?;
-        let to = self.shelf.join(shelf::name_of(set.info(), set.id()));
+        let to = self.shelf.join(set.info().folder(set.id()));
         if let Some(there) = shelf::find(&to, set.id()) {
             return Set::open(&there);
         }

@@ -1,15 +1,14 @@
-//! What a manifest says, without the files of its set: for sets that are not in a folder.
+//! What a manifest says, without the parts of its set.
 
 use super::error::SetError;
 use super::manifest::{Manifest, SetInfo};
-use super::shelf;
 use std::path::Path;
 
 /// What a manifest says.
 #[derive(Debug)]
 pub struct Contents {
-    manifest: Manifest,
-    info: SetInfo,
+    pub(super) manifest: Manifest,
+    pub(super) info: SetInfo,
 }
 
 impl Contents {
@@ -40,7 +39,7 @@ impl Contents {
 
     /// Returns the name of the folder of the set.
     pub fn name(&self) -> String {
-        shelf::name_of(&self.info, &self.manifest.id)
+        self.info.folder(&self.manifest.id)
     }
 
     /// Returns the names of the files, without the manifest.

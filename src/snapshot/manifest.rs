@@ -83,6 +83,15 @@ impl SetInfo {
         self.blocks.len() as u32 + 1
     }
 
+    /// Returns the name of the folder of a set with this identity. Names sort by time.
+    pub(super) fn folder(&self, id: &str) -> String {
+        let seconds = self.taken_ns / 1_000_000_000;
+        let id = id.get(..8).unwrap_or_default();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let process = self.process.replace(|c: char| !is_plain(c), "_");
+        format!("{process}-{seconds:010}-{id}")
+    }
+
     /// Returns the length of a segment; 0 for the base, else the number of the block + 1.
     pub fn segment_bytes(&self, segment: u32) -> u64 {
         if segment == 0 { self.base.1.0 } else { self.block_size.0 }

@@ -1,8 +1,9 @@
 //! Reading one set.
 
 use super::codec::{self, Codec, Unreadable};
+use super::contents::Contents;
 use super::error::{SetError, part, system};
-use super::manifest::{Manifest, PartLine, SetInfo};
+use super::manifest::{PartLine, SetInfo};
 use super::part::{self as bytes, Chunk, Foot, Head};
 use crate::units::Bytes;
 use std::fs::{self, File};
@@ -20,8 +21,7 @@ const MANIFEST_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct Set {
     path: PathBuf,
-    manifest: Manifest,
-    info: SetInfo,
+    contents: Contents,
     parts: Vec<Part>,
 }
 
@@ -42,14 +42,14 @@ impl Set {
     /// Fails if a file is missing, was cut, is damaged or belongs to another set, if a newer hotpool
     /// wrote it, or if the system refuses.
     pub fn open(path: &Path) -> Result<Set, SetError> {
-        let manifest = Self::manifest(path)?;
-        let parts = manifest.parts.iter().map(|line| Part::open(path, &manifest, line));
+        let contents = Self::contents(path)?;
+        let parts = contents.manifest.parts.iter().map(|line| Part::open(path, &contents, line));
         let parts = parts.collect::<Result<_, _>>()?;
-        Ok(Set { path: path.to_path_buf(), info: manifest.info(), parts, manifest })
+        Ok(Set { path: path.to_path_buf(), parts, contents })
     }
 
     /// Reads the manifest of the set in the folder `path`.
-    pub(super) fn manifest(path: &Path) -> Result<Manifest, SetError> {
+    pub(super) fn contents(path: &Path) -> Result<Contents, SetError> {
         let file = path.join(MANIFEST);
         let meta = fs::metadata(&file).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -61,7 +61,7 @@ impl Set {
             return Err(SetError::Manifest { path: file, why: "it is no file, or too long".into() });
         }
         let text = fs::read(&file).map_err(system("read", &file))?;
-        Manifest::decode(&String::from_utf8_lossy(&text), &file)
+        Contents::read(&text, &file)
     }
 
     /// Returns the folder.
@@ -71,17 +71,17 @@ impl Set {
 
     /// Returns what the set is an image of.
     pub fn info(&self) -> &SetInfo {
-        &self.info
+        self.contents.info()
     }
 
     /// Returns the identity of the set.
     pub fn id(&self) -> &str {
-        &self.manifest.id
+        self.contents.id()
     }
 
     /// Returns the identity of the set that this one builds on.
     pub fn parent(&self) -> Option<&str> {
-        self.manifest.parent.as_deref()
+        self.contents.parent()
     }
 
     /// Returns the bytes of its files, without the manifest.
@@ -91,7 +91,7 @@ impl Set {
 
     /// Returns the bytes of a chunk in this set.
     pub fn chunk_bytes(&self) -> u32 {
-        self.manifest.chunk
+        self.contents.manifest.chunk
     }
 
     /// Returns the numbers of the chunks of a segment that this set has, in order.
@@ -109,8 +109,8 @@ impl Set {
         let Some(part) = self.parts.get(segment as usize) else { return Ok(None) };
         let Ok(at) = part.chunks.binary_search_by_key(&number, |chunk| chunk.number) else { return Ok(None) };
         let Some(chunk) = part.chunks.get(at) else { return Ok(None) };
-        let from = u64::from(number) * u64::from(self.manifest.chunk);
-        let len = part.bytes.saturating_sub(from).min(self.manifest.chunk.into()) as usize;
+        let chunk_bytes = u64::from(self.chunk_bytes());
+        let len = part.bytes.saturating_sub(u64::from(number) * chunk_bytes).min(chunk_bytes) as usize;
         to.resize(len, 0);
         part.read(chunk, to)?;
         Ok(Some(len))
@@ -123,7 +123,7 @@ impl Set {
     /// Fails with the first damaged chunk.
     pub fn verify(&self, mut told: impl FnMut(u64)) -> Result<(), SetError> {
         let mut buffer = Vec::new();
-        for segment in 0..self.info.segments() {
+        for segment in 0..self.info().segments() {
             for number in self.chunks(segment) {
                 let len = self.read(segment, number, &mut buffer)?;
                 told(len.unwrap_or(0) as u64);
@@ -134,8 +134,8 @@ impl Set {
 }
 
 impl Part {
-    fn open(folder: &Path, manifest: &Manifest, line: &PartLine) -> Result<Part, SetError> {
-        let path = folder.join(&line.file);
+    fn open(folder: &Path, contents: &Contents, line: &PartLine) -> Result<Part, SetError> {
+        let (path, manifest) = (folder.join(&line.file), &contents.manifest);
         let file = File::open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => part(&path, "this part is missing"),
             _ => system("open", &path)(error),
@@ -156,7 +156,7 @@ impl Part {
         if head.segment != line.segment || head.chunk != manifest.chunk {
             return Err(part(&path, "it is the part of another segment"));
         }
-        let bytes = manifest.info().segment_bytes(line.segment);
+        let bytes = contents.info.segment_bytes(line.segment);
         if line.bytes != bytes {
             return Err(part(&path, "the manifest gives it another length than its segment"));
         }

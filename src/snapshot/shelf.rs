@@ -1,7 +1,8 @@
 //! A folder of sets: their names, drafts, and which is the youngest.
 
+use super::contents::Contents;
 use super::error::{SetError, system};
-use super::manifest::{Manifest, SetInfo};
+use super::manifest::SetInfo;
 use super::set::{MANIFEST, Set};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -55,20 +56,8 @@ pub fn latest(shelf: &Path, process: &str) -> Result<Option<PathBuf>, SetError> 
 pub(super) fn find(sibling: &Path, id: &str) -> Option<PathBuf> {
     let shelf = sibling.parent()?;
     let shelf = if shelf.as_os_str().is_empty() { Path::new(".") } else { shelf };
-    let of_id = |path: &PathBuf| manifest(path).is_some_and(|manifest| manifest.id == id);
+    let of_id = |path: &PathBuf| Set::contents(path).is_ok_and(|contents| contents.id() == id);
     folders(shelf).ok()?.into_iter().find(of_id)
-}
-
-/// Returns the name of a set. Names sort by time.
-pub(super) fn name_of(info: &SetInfo, id: &str) -> String {
-    let seconds = info.taken_ns / 1_000_000_000;
-    let id = id.get(..8).unwrap_or_default();
-    let process: String = info
-        .process
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
-        .collect();
-    format!("{process}-{seconds:010}-{id}")
 }
 
 /// Creates and locks the file that says that a draft has a writer; `None` if another writer took the
@@ -131,17 +120,12 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn manifest(path: &Path) -> Option<Manifest> {
-    Set::manifest(path).ok()
-}
-
 fn look(path: PathBuf) -> Found {
     let files = fs::read_dir(&path).into_iter().flatten().flatten();
     let bytes = files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum();
-    match Set::manifest(&path) {
-        Ok(manifest) => {
-            let (id, parent) = (manifest.id.clone(), manifest.parent.clone());
-            Found { path, info: Ok(manifest.info()), id, parent, bytes }
+    match Set::contents(&path) {
+        Ok(Contents { manifest, info }) => {
+            Found { path, info: Ok(info), id: manifest.id, parent: manifest.parent, bytes }
         }
         Err(error) => Found { path, info: Err(error), id: String::new(), parent: None, bytes },
     }

@@ -6,14 +6,22 @@ use super::manifest::{Manifest, PartLine, SetInfo, hex, part_name};
 use super::part::{CHUNK, Chunk, Foot, Head};
 use super::set::{MANIFEST, Set};
 use super::shelf;
-use crate::sys;
+use crate::sys::{self, sparse};
 use crate::units::Bytes;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Bytes of a part after which the disk is told to write them.
+const STRETCH: u64 = 8 << 20;
+
+/// Most parts that are synced at once.
+const SYNCS: usize = 8;
 
 /// A set that is being written.
 ///
@@ -124,7 +132,7 @@ impl SetWriter {
             return Ok(());
         }
         let offset = part.end.fetch_add(stored.len() as u64, Ordering::Relaxed);
-        part.file.write_all_at(stored, offset).map_err(system("write", &part.path))?;
+        part.write(stored, offset)?;
         let (stored, sum) = (stored.len() as u32, crc32c::crc32c(stored));
         let mut chunks = part.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         chunks.push(Chunk { number, codec, offset, stored, sum });
@@ -151,6 +159,7 @@ impl SetWriter {
             let line = part.end(segment, self.info.segment_bytes(segment))?;
             manifest.parts.push(line);
         }
+        self.sync_parts()?;
         let path = draft.join(MANIFEST);
         let text = manifest.encode();
         let text = text.map_err(|error| SetError::Manifest { path: path.clone(), why: error.to_string() })?;
@@ -161,13 +170,39 @@ impl SetWriter {
         };
         write().map_err(system("write", &path))?;
         sync(&draft)?;
-        let to = self.shelf.join(shelf::name_of(&self.info, &self.id()));
+        let to = self.shelf.join(self.info.folder(&self.id()));
         fs::rename(&draft, &to).map_err(system("rename", &draft))?;
         self.draft = None;
         // A kill before this leaves the file in the set, where it means nothing.
         let _ = fs::remove_file(to.join(shelf::LOCK));
         sync(&self.shelf)?;
         Set::open(&to)
+    }
+}
+
+impl SetWriter {
+    /// Brings all parts to the disk, several at once, because each waits for it.
+    fn sync_parts(&self) -> Result<(), SetError> {
+        let next = AtomicUsize::new(0);
+        let sync = || -> Result<(), SetError> {
+            while let Some(part) = self.parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                part.file.sync_all().map_err(system("sync", &part.path))?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            // Without another thread, this one does the work alone.
+            let others: Vec<_> = (1..SYNCS.min(self.parts.len()))
+                .map_while(|_| {
+                    thread::Builder::new().name("hotpool-sync".into()).spawn_scoped(scope, sync).ok()
+                })
+                .collect();
+            let own = sync();
+            let join = |other: thread::ScopedJoinHandle<'_, _>| {
+                other.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            others.into_iter().map(join).fold(own, Result::and)
+        })
     }
 }
 
@@ -180,7 +215,19 @@ impl Drop for SetWriter {
 }
 
 impl PartWriter {
-    /// Writes the table and the foot, and returns the line of the manifest.
+    /// Writes bytes at an offset. From time to time the disk is told to begin, so that it does not wait
+    /// for the last chunk.
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<(), SetError> {
+        self.file.write_all_at(bytes, offset).map_err(system("write", &self.path))?;
+        let (stretch, next) = (offset / STRETCH, (offset + bytes.len() as u64) / STRETCH);
+        if stretch != next {
+            sparse::begin_write_back(&self.file, stretch * STRETCH, (next - stretch) * STRETCH);
+        }
+        Ok(())
+    }
+
+    /// Writes the table and the foot, and returns the line of the manifest. The disk does not have them
+    /// yet.
     fn end(&mut self, segment: u32, bytes: u64) -> Result<PartLine, SetError> {
         let mut chunks = std::mem::take(&mut *self.chunks.lock().unwrap_or_else(PoisonError::into_inner));
         chunks.sort_unstable_by_key(|chunk| chunk.number);
@@ -190,11 +237,8 @@ impl PartWriter {
         }
         let at = self.end.load(Ordering::Relaxed);
         let (foot, end) = Foot::end(&chunks, at);
-        let write = || {
-            self.file.write_all_at(&end, at)?;
-            self.file.sync_all()
-        };
-        write().map_err(system("write", &self.path))?;
+        self.file.write_all_at(&end, at).map_err(system("write", &self.path))?;
+        sparse::begin_write_back(&self.file, 0, at + end.len() as u64);
         Ok(PartLine { file: part_name(segment), segment, bytes, chunks: foot.count, check: foot.sum })
     }
 }

@@ -1,9 +1,10 @@
-//! Data and holes of a file, its blocks, and the free bytes of its file system.
+//! Data and holes of a file, its blocks, their way to the disk, and the free bytes of its file system.
 //!
 //! # What the unsafe code here relies on
 //!
 //! `lseek` takes an open descriptor and integers, and changes nothing but the position of that
-//! descriptor. `posix_fallocate` takes the same and changes no byte that the file has. `statvfs` reads a string that ends with a zero and fills a record of its own type, and
+//! descriptor. `posix_fallocate` takes the same and changes no byte that the file has, and so
+//! does `sync_file_range`. `statvfs` reads a string that ends with a zero and fills a record of its own type, and
 //! so does `fstatfs` for a descriptor; all of them outlive the call.
 #![allow(unsafe_code)]
 
@@ -41,6 +42,16 @@ pub(crate) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
             code => return Err(io::Error::from_raw_os_error(code)),
         }
     }
+}
+
+/// Makes the disk begin to write a range of a file, and does not wait for it.
+///
+/// It is a hint: what it misses, and every error, is left to the `fsync` that follows.
+pub(crate) fn begin_write_back(file: &File, from: u64, bytes: u64) {
+    // SAFETY: an open descriptor and integers.
+    let _ = unsafe {
+        libc::sync_file_range(file.as_raw_fd(), from as i64, bytes as i64, libc::SYNC_FILE_RANGE_WRITE)
+    };
 }
 
 /// Returns the bytes that are free for this user on the file system of `path`.

@@ -1,4 +1,4 @@
-//! Measures how fast a pool becomes a set, against `write` of as many bytes, and how fast a set becomes
+//! Measures how fast a pool becomes a set, against `write` of the same bytes, and how fast a set becomes
 //! a pool, against `memcpy` from the page cache. Both in turn, in the same run.
 //!
 //! # What the unsafe code here relies on
@@ -122,30 +122,24 @@ fn fill(bytes: u64) -> anyhow::Result<ProcessConf> {
     Ok(conf)
 }
 
-/// Saves the pool, and writes as many bytes to a file, both until the disk has them.
+/// Saves the pool, and writes the bytes of the set to one file, both until the disk has them.
 fn save(conf: &ProcessConf, name: &str, folder: &Path, rounds: usize) -> anyhow::Result<Row> {
     let (shelf, file) = (folder.join("sets"), folder.join("plain"));
-    let (mut times, mut bytes) = (Times::default(), 0);
-    let mut plain = Vec::new();
+    let mut times = Times::default();
+    let mut plain: Vec<Vec<u8>> = Vec::new();
     for _ in 0..rounds + 1 {
         let saved = timed(&mut times.ours, || {
             Ok(save_pool(conf.base_key, &Home::of(conf), &shelf, &SaveOptions::default())?)
         })?;
         let set = saved.set.context("a save without a set")?;
-        bytes = set.stored().0;
         if plain.is_empty() {
-            // The bytes of the first block, again and again.
-            plain = fs::read(set.path().join("block-0000.part"))?;
+            plain = parts(set.path())?.iter().map(fs::read).collect::<Result<_, _>>()?;
         }
         fs::remove_dir_all(&shelf)?;
         timed(&mut times.theirs, || {
             let mut file = File::create(&file)?;
-            let mut left = bytes as usize;
-            while left != 0 {
-                let from = (bytes as usize - left) % plain.len();
-                let len = left.min(1 << 20).min(plain.len() - from);
-                file.write_all(&plain[from..from + len])?;
-                left -= len;
+            for bytes in plain.iter().flat_map(|part| part.chunks(1 << 20)) {
+                file.write_all(bytes)?;
             }
             Ok(file.sync_all()?)
         })?;
@@ -154,18 +148,20 @@ fn save(conf: &ProcessConf, name: &str, folder: &Path, rounds: usize) -> anyhow:
     // The first round warms up.
     times.ours.remove(0);
     times.theirs.remove(0);
+    let bytes = plain.iter().map(|part| part.len() as u64).sum();
     Ok(times.row(format!("save to {name}"), "write and fsync", bytes, 0.8))
+}
+
+/// Returns the parts of a set.
+fn parts(set: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(set)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "part")).collect())
 }
 
 /// Restores the pool, and copies the bytes of its set from the page cache to new shared memory.
 fn restore(conf: &ProcessConf, shelf: &Path, folder: &Path, rounds: usize) -> anyhow::Result<Row> {
     let set = latest(shelf, "bench")?.context("no set was written")?;
-    let parts: Vec<PathBuf> = { fs::read_dir(&set)? }
-        .map(|entry| Ok(entry?.path()))
-        .filter(|path: &anyhow::Result<PathBuf>| {
-            path.as_ref().is_ok_and(|path| path.extension().is_some_and(|e| e == "part"))
-        })
-        .collect::<anyhow::Result<_>>()?;
+    let parts = parts(&set)?;
     let (mut times, mut bytes) = (Times::default(), 0);
     for _ in 0..rounds + 1 {
         let restored = timed(&mut times.ours, || {

@@ -36,9 +36,18 @@ pub(super) fn jobs(segment: u32, len: u64, end: u64, chunk: u32) -> impl Iterato
     })
 }
 
+/// The jobs of one segment.
+struct Lane<'a> {
+    jobs: &'a [Job],
+    /// Number of the next one that no thread has taken.
+    next: AtomicUsize,
+}
+
 /// Does all jobs, by as many threads as asked for; 0 stands for one for each processor.
 ///
-/// Each thread has a buffer of its own. The first error ends the work of all.
+/// The jobs of a segment follow one another. Each thread begins with a segment of its own, because
+/// writes to one file exclude each other; a thread that finds none helps the others. Each thread has a
+/// buffer of its own. The first error ends the work of all.
 pub(super) fn work<E: Send>(
     jobs: &[Job],
     threads: usize,
@@ -50,14 +59,18 @@ pub(super) fn work<E: Send>(
         some => some,
     };
     let all = jobs.iter().map(|job| job.bytes).sum();
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let lanes = jobs.chunk_by(|one, other| one.segment == other.segment);
+    let lanes: Vec<Lane<'_>> = lanes.map(|jobs| Lane { jobs, next: AtomicUsize::new(0) }).collect();
+    let (free, done) = (AtomicUsize::new(0), AtomicU64::new(0));
     let failed = Mutex::new(None);
     let has_failed = || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some();
     let run = || {
         let mut buffer = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
-            && !has_failed()
-        {
+        let own = std::iter::from_fn(|| lanes.get(free.fetch_add(1, Ordering::Relaxed)));
+        let jobs = own.chain(&lanes).flat_map(|lane| {
+            std::iter::from_fn(move || lane.jobs.get(lane.next.fetch_add(1, Ordering::Relaxed)))
+        });
+        for job in jobs.take_while(|_| !has_failed()) {
             if let Err(error) = work(job, &mut buffer) {
                 failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 break;
