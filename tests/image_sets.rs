@@ -15,7 +15,7 @@ mod tests {
     use hotpool::MemoryPoolMgr;
     use hotpool::conf::BackendKind;
     use hotpool::pool::{Budget, ImagePiece};
-    use hotpool::snapshot::{CHUNK, Chain, Compression, Set, SetInfo, SetWriter};
+    use hotpool::snapshot::{CHUNK, Compression, Set, SetInfo, SetWriter};
     use hotpool::units::Bytes as Length;
     use std::collections::BTreeMap;
     use std::convert::Infallible;
@@ -48,20 +48,6 @@ mod tests {
         (writer.finish().unwrap(), expected)
     }
 
-    /// Reads a set with those that it builds on.
-    fn read(set: &Set, segments: &[Mapped]) -> Bytes {
-        let chain = Chain::open(set.path()).unwrap();
-        let (mut found, mut buffer) = (Bytes::zeros(segments), Vec::new());
-        for (segment, bytes) in found.0.iter_mut().enumerate() {
-            for (number, chunk) in bytes.chunks_mut(CHUNK as usize).enumerate() {
-                if let Some(len) = chain.read(segment as u32, number as u32, &mut buffer).unwrap() {
-                    chunk.copy_from_slice(&buffer[..len]);
-                }
-            }
-        }
-        found
-    }
-
     #[test]
     fn a_set_of_an_image_is_the_pool_at_its_beginning() {
         std::panic::set_hook(Box::new(|what| {
@@ -77,7 +63,7 @@ mod tests {
         for round in 0..6 {
             (0..60).for_each(|_| program.run());
             let (set, expected) = save(&mut program, &segments, shelf.path(), last.as_ref());
-            let same = read(&set, &segments).compare(&expected);
+            let same = Bytes::of_set(set.path(), &segments).compare(&expected);
             assert!(same.is_ok(), "round {round}: {}", same.unwrap_err());
             last = Some(set);
         }

@@ -10,14 +10,14 @@ mod skip;
 
 #[cfg(target_arch = "x86_64")]
 mod tests {
-    use super::harness::image::{self, Mapped};
+    use super::harness::image;
     use super::harness::imaging::Bytes;
     use super::harness::keys::Keys;
     use super::histories::{Keyed, Program, Small};
     use super::skip::skipped;
     use hotpool::conf::{BackendKind, OnMissing, ProcessConf, SnapshotConf};
     use hotpool::pool::{Budget, RestoredFrom, SnapshotError, SnapshotStep};
-    use hotpool::snapshot::{CHUNK, Chain, Found, list};
+    use hotpool::snapshot::{Chain, Found, list};
     use hotpool::{MemoryPoolMgr, PoolError};
     use std::collections::BTreeSet;
     use std::fs;
@@ -59,20 +59,6 @@ mod tests {
         }
     }
 
-    /// Reads a set with those that it builds on.
-    fn read(path: &Path, segments: &[Mapped]) -> Bytes {
-        let chain = Chain::open(path).unwrap();
-        let (mut found, mut buffer) = (Bytes::zeros(segments), Vec::new());
-        for (segment, bytes) in found.0.iter_mut().enumerate() {
-            for (number, chunk) in bytes.chunks_mut(CHUNK as usize).enumerate() {
-                if let Some(len) = chain.read(segment as u32, number as u32, &mut buffer).unwrap() {
-                    chunk.copy_from_slice(&buffer[..len]);
-                }
-            }
-        }
-        found
-    }
-
     /// Returns the sets in a folder; checks that nothing else is there, and that each can be read.
     fn sets(shelf: &Path) -> Vec<Found> {
         let found = list(shelf).unwrap();
@@ -98,7 +84,7 @@ mod tests {
             assert!(matches!(program.pool.snapshot_begin(), Err(SnapshotError::UnderWay)));
             let path = finish(&mut program);
             assert_eq!(program.pool.snapshot_last(), Some(path.as_path()));
-            let same = read(&path, &segments).compare(&expected);
+            let same = Bytes::of_set(&path, &segments).compare(&expected);
             assert!(same.is_ok(), "round {round}: {}", same.unwrap_err());
             let chain = Chain::open(&path).unwrap();
             assert_eq!(chain.sets().len(), round % 16 + 1, "every 16th set is a full one");
@@ -137,7 +123,7 @@ mod tests {
             let expected = Bytes::of(&segments);
             program.pool.snapshot_begin().unwrap();
             let path = finish(&mut program);
-            let same = read(&path, &segments).compare(&expected);
+            let same = Bytes::of_set(&path, &segments).compare(&expected);
             assert!(same.is_ok(), "round {round}: {}", same.unwrap_err());
         }
         sets(shelf.path());
@@ -182,7 +168,7 @@ mod tests {
         let found = sets(shelf.path());
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].parent.as_deref(), Some(found[0].id.as_str()));
-        let same = read(&found[1].path, &segments).compare(&Bytes::of(&segments));
+        let same = Bytes::of_set(&found[1].path, &segments).compare(&Bytes::of(&segments));
         assert!(same.is_ok(), "{}", same.unwrap_err());
         MemoryPoolMgr::open(&conf).unwrap().destroy().unwrap();
     }
@@ -387,7 +373,7 @@ mod tests {
             let expected = Bytes::of(&segments);
             pool.snapshot_begin().unwrap();
             let set = pool.snapshot_finish().unwrap();
-            assert!(read(&set, &segments).compare(&expected).is_ok());
+            assert!(Bytes::of_set(&set, &segments).compare(&expected).is_ok());
             assert_eq!(sets(shelf.path()).len(), 2);
             assert!(pool.health().is_good(), "{}", pool.health());
             pool.destroy().unwrap();

@@ -273,6 +273,7 @@ impl Worker {
     fn finish(&mut self) {
         let Some((set, keep)) = self.set.take() else { return };
         let (info, id) = (set.info().clone(), set.id());
+        log::debug!("{}: syncs the snapshot {id}", info.process);
         match set.finish() {
             Ok(set) => {
                 log::info!("{}: wrote the snapshot {}", info.process, set.path().display());

@@ -10,9 +10,11 @@ use hotpool::__internal::layout::{BaseHeader, Geometry, LaneHead};
 use hotpool::MemoryPoolMgr;
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::pool::{Budget, ImagePiece};
+use hotpool::snapshot::{CHUNK, Chain};
 use std::convert::Infallible;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// What the names of these tests begin with.
 pub const PREFIX: &str = "image during: ";
@@ -32,6 +34,20 @@ impl Bytes {
     /// Returns zeros of the same lengths, to be filled by the pieces of an image.
     pub fn zeros(segments: &[Mapped]) -> Self {
         Bytes(segments.iter().map(|one| vec![0; one.len]).collect())
+    }
+
+    /// Reads the set in a folder, with those that it builds on, for segments of these lengths.
+    pub fn of_set(path: &Path, segments: &[Mapped]) -> Self {
+        let chain = Chain::open(path).unwrap();
+        let (mut found, mut buffer) = (Bytes::zeros(segments), Vec::new());
+        for (segment, bytes) in (0..).zip(&mut found.0) {
+            for (number, chunk) in (0..).zip(bytes.chunks_mut(CHUNK as usize)) {
+                if let Some(len) = chain.read(segment, number, &mut buffer).unwrap() {
+                    chunk.copy_from_slice(&buffer[..len]);
+                }
+            }
+        }
+        found
     }
 
     /// Writes the bytes to the segments, which no pool uses.

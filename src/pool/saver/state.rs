@@ -179,6 +179,8 @@ impl Saver {
                 Told::Died(what) => {
                     self.thread = None;
                     self.schedule = Schedule::next(every);
+                    // If its set was a full one, those before may be gone.
+                    self.last = self.last.take().filter(|_| !self.is_full);
                     return self.fail(SnapshotError::Died { what });
                 }
             }
