@@ -1,4 +1,5 @@
-//! SIGKILL at random moments of a save and of a restore, a reboot, and a full disk (docs/snapshots.md).
+//! SIGKILL at random moments of a save and of a restore, a reboot, a full disk, and low limits
+//! (docs/snapshots.md).
 //!
 //! After a killed save the pool is as it was, and each set is whole. After a killed restore the pool is
 //! whole or absent, and whatever comes next, a start, another restore or a removal, leaves nothing of
@@ -20,12 +21,13 @@ fn main() {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part.as_str()));
     for backend in snapshots::SHARED {
-        let all: [(&str, fn(_, _)); 5] = [
+        let all: [(&str, fn(_, _)); 6] = [
             ("restore", snapshots::kills::restore),
             ("save", snapshots::kills::save),
             ("two restores", snapshots::kills::two_restores),
             ("a reboot", snapshots::places::rebooted),
             ("a full disk", snapshots::places::full_disk),
+            ("low limits", snapshots::places::low_limits),
         ];
         for (name, test) in all.into_iter().filter(|(name, _)| is_chosen(name)) {
             let began = std::time::Instant::now();
