@@ -10,6 +10,9 @@
 //! redis-cli -p 7100 SHOW 7
 //! ```
 //!
+//! With `SnapshotDir`, `SnapshotEverySec` and `OnMissing = restore` in the ini it survives a reboot, too:
+//! it writes snapshots while it serves, and a start that finds no pool restores the latest one.
+//!
 //! A reply means that the operation is committed: the server replies after the operation has
 //! returned.
 

@@ -58,7 +58,7 @@ impl Server {
         // Clients with more input than one turn reads. The poll reports each of them only once.
         let mut waiting: Vec<Token> = Vec::new();
         loop {
-            let timeout = (!waiting.is_empty()).then_some(Duration::ZERO);
+            let timeout = if waiting.is_empty() { zone.tick_within() } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 done => done?,
@@ -82,6 +82,7 @@ impl Server {
                     Turn::Quit => return Ok(()),
                 }
             }
+            zone.tick();
         }
     }
 

@@ -6,10 +6,16 @@ use hotpool::object::Schemas;
 use hotpool::{AllocError, MemoryPoolMgr};
 use redis_protocol::resp2::types::OwnedFrame;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Maximum number of monsters that one command creates, so that no command delays the others for
 /// long.
 const MAX_SPAWN: u32 = 10_000;
+
+/// Time between two ticks, if the ini asks for snapshots.
+const TICK: Duration = Duration::from_millis(20);
+/// Maximum time that a tick gives to a snapshot.
+const SNAPSHOT_BUDGET: Duration = Duration::from_millis(2);
 
 /// Returns what this build stores, for `hotpool compat`.
 pub(crate) fn schemas() -> String {
@@ -38,6 +44,16 @@ impl Zone {
         pool.add_type::<Player>()?;
         pool.add_type::<Monster>()?;
         Ok(Zone { pool, commands: 0 })
+    }
+
+    /// Lets the pool write its snapshots as the ini says: call it between commands.
+    pub(crate) fn tick(&mut self) {
+        self.pool.snapshot_tick(SNAPSHOT_BUDGET);
+    }
+
+    /// Returns the maximum time between two ticks; `None` if the ini asks for no snapshots.
+    pub(crate) fn tick_within(&self) -> Option<Duration> {
+        (self.pool.conf().snapshots.every_sec != 0).then_some(TICK)
     }
 
     /// Executes one command. When this returns, the command is committed.
@@ -157,6 +173,10 @@ impl Zone {
             format!("player:{}", self.pool.len::<Player>()),
             format!("monster:{}", self.pool.len::<Monster>()),
             format!("bytes_free:{}", self.pool.bytes_free().0),
+            format!(
+                "snapshot:{}",
+                self.pool.snapshot_last().map_or("none".into(), |set| set.display().to_string())
+            ),
             format!("commands:{}", self.commands),
         ];
         format!("# Zone\r\n{}\r\n", lines.join("\r\n"))

@@ -24,13 +24,21 @@ pub(crate) struct Zone {
 
 impl Zone {
     /// Creates an ini and runs a server until it is ready.
+    #[allow(dead_code, reason = "one test has more lines in its ini")]
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Creates an ini with these lines, too, and runs a server until it is ready. `DIR` in them is the
+    /// folder of the ini.
+    pub(crate) fn start_with(lines: &str) -> Self {
         let base = own_keys(4);
         let dir = tempfile::tempdir().unwrap();
         let ini = format!(
-            "[common]\nProcessList = zone\n[zone]\nBaseKey = {base:#x}\nBlockSize = 16M\nShmKeys = {:#x}, {:#x}\n",
+            "[common]\nProcessList = zone\n[zone]\nBaseKey = {base:#x}\nBlockSize = 16M\nShmKeys = {:#x}, {:#x}\n{}",
             base + 1,
-            base + 2
+            base + 2,
+            lines.replace("DIR", &dir.path().display().to_string())
         );
         std::fs::write(dir.path().join("zone.ini"), ini).unwrap();
         let mut zone = Zone { dir, base_key: Key(base), child: None, port: 0, program: "zone_server" };
@@ -59,7 +67,7 @@ impl Zone {
     }
 
     /// Returns the base key of the pool.
-    #[allow(dead_code, reason = "only the test of an upgrade needs it")]
+    #[allow(dead_code, reason = "only some tests need it")]
     pub(crate) fn base_key(&self) -> Key {
         self.base_key
     }
