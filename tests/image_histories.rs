@@ -8,7 +8,7 @@
 //! The second test has another oracle: the kernel write-protects every page that the barrier watches
 //! (userfaultfd). A store to a page of which the barrier was not told faults.
 //!
-//! `HOTPOOL_SEED` runs one history. A debug build runs fewer.
+//! `HOTPOOL_SEED` runs one history, `HOTPOOL_IMAGE_HISTORIES` so many. A debug build runs fewer.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -37,7 +37,10 @@ mod tests {
     fn seeds() -> Vec<u64> {
         match std::env::var("HOTPOOL_SEED") {
             Ok(seed) => vec![seed.parse().expect("a number")],
-            Err(_) => (0..HISTORIES).collect(),
+            Err(_) => {
+                let histories = std::env::var("HOTPOOL_IMAGE_HISTORIES");
+                (0..histories.map_or(HISTORIES, |number| number.parse().expect("a number"))).collect()
+            }
         }
     }
 

@@ -23,7 +23,9 @@ mod kills {
     use std::time::{Duration, SystemTime};
 
     const CHILD: &str = "HOTPOOL_SAVER_CHILD";
-    const OBJECTS: u64 = 3000;
+    /// A release build has large sets, so that most kills come while one is written.
+    const OBJECTS: u64 = if cfg!(debug_assertions) { 3000 } else { 60_000 };
+    const BLOCK: u64 = if cfg!(debug_assertions) { 1 << 20 } else { 8 << 20 };
 
     #[repr(C)]
     #[derive(Clone, Copy, PoolObject)]
@@ -36,7 +38,7 @@ mod kills {
     fn conf(first: Key, shelf: &Path) -> ProcessConf {
         let keys: Vec<Key> = (1..4).map(|n| Key(first.0 + n)).collect();
         let snapshots = SnapshotConf { on_missing: OnMissing::Restore, ..SnapshotConf::into_dir(shelf) };
-        let conf = ProcessConf::new("killed", first, Bytes(1 << 20), &keys).backend(BackendKind::Sysv);
+        let conf = ProcessConf::new("killed", first, Bytes(BLOCK), &keys).backend(BackendKind::Sysv);
         conf.owner_wait_ms(5000).snapshots(snapshots)
     }
 
