@@ -1,10 +1,12 @@
 //! `snapshot` saves a pool, `restore` makes one of it, and the verbs that read pools read a set.
 
 use crate::bench::Bench;
+use crate::skip::skipped;
 use hotpool::snapshot::list;
 use hotpool::{MemoryPoolMgr, PoolObject, StartMode};
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 #[repr(C)]
 #[derive(Clone, Copy, PoolObject)]
@@ -160,4 +162,25 @@ fn the_verbs_that_read_pools_read_a_set() {
     let missing = bench.hotpool(&["verify", &set]);
     assert!(missing.code == 6 && missing.out.contains("this part is missing"), "{}", missing.out);
     assert!(bench.hotpool(&["inspect", "sets"]).code == 7);
+}
+
+/// On a terminal, as `script` of util-linux makes one.
+#[test]
+fn a_terminal_shows_the_rate_and_the_time_left() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    filled(&bench, 0, 1).close().unwrap();
+    for verb in ["snapshot zone sets", "restore sets"] {
+        let line = format!("{} {verb} --conf {ini}", env!("CARGO_BIN_EXE_hotpool"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).current_dir(bench.folder()).stdin(Stdio::null());
+        let Ok(output) = command.output() else { return skipped("`script` is not installed") };
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{shown}");
+        assert!(shown.contains("/s, ") && shown.contains(" left"), "{shown:?}");
+        if verb.starts_with("snapshot") {
+            bench.open(0).destroy().unwrap();
+        }
+    }
+    bench.open(0).destroy().unwrap();
 }
