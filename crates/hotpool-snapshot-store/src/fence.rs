@@ -25,7 +25,8 @@ pub struct Taking {
 }
 
 impl Default for Taking {
-    /// Returns a lease of 15 s. A token that is held is watched for the lease of its owner.
+    /// Returns a lease of 15 s. A token that is held is watched for the lease of its owner, unless the
+    /// owner was a process of this machine that has ended.
     fn default() -> Self {
         Taking { lease: Duration::from_secs(15), waits: true, forced: false }
     }
@@ -71,7 +72,8 @@ pub enum FenceState {
 
 /// The token of a process, which this process holds and renews in a thread.
 ///
-/// Dropped, it gives the token back. After a kill another host can take it one lease later.
+/// Dropped, it gives the token back. After a kill, a process of the same machine can take it at once,
+/// and another host one lease later.
 #[derive(Debug)]
 pub struct Fence {
     core: Arc<Core>,
@@ -84,7 +86,8 @@ impl Fence {
     ///
     /// If another owner holds it, this watches the token. If the owner renews it, taking is refused.
     /// If the token does not change for a whole lease, its owner is taken for dead, and this returns
-    /// with a higher epoch. No clocks of two hosts are compared.
+    /// with a higher epoch. No clocks of two hosts are compared. An owner on this machine that has
+    /// ended is followed at once.
     ///
     /// # Errors
     ///
@@ -98,12 +101,15 @@ impl Fence {
             let mut seen = core.block_on(Seen::read(&core.place, process))?;
             if let Some(owner) = seen.token.clone().filter(|token| token.held && !taking.forced) {
                 last = Some(owner.clone());
-                if !taking.waits {
+                if owner.is_of_the_dead() {
+                    log::info!("{process}: takes the token of pid {}, which has ended", owner.pid);
+                } else if !taking.waits {
                     break;
-                }
-                match watch(&core, &seen, &owner)? {
-                    Some(free) => seen = free,
-                    None => break,
+                } else {
+                    match watch(&core, &seen, &owner)? {
+                        Some(free) => seen = free,
+                        None => break,
+                    }
                 }
             }
             let epoch = seen.token.as_ref().map_or(0, |token| token.epoch) + 1;

@@ -3,6 +3,8 @@
 use crate::error::StoreError;
 use crate::place::Place;
 use chrono::DateTime;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +32,9 @@ pub struct Token {
     pub pid: u32,
     /// Boot of the owner's host.
     pub boot: String,
+    /// The space in which the process number counts, as the kernel names it; empty if it did not.
+    #[serde(default)]
+    pub pid_namespace: String,
     /// What only this owner has.
     pub nonce: String,
     /// Number of the last renewal.
@@ -54,6 +59,7 @@ impl Token {
             host: kernel("hostname"),
             pid: std::process::id(),
             boot: kernel("random/boot_id"),
+            pid_namespace: pid_namespace(),
             nonce: kernel("random/uuid"),
             renewal: 0,
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
@@ -70,6 +76,17 @@ impl Token {
     /// Returns the token given back.
     pub(crate) fn released(&self) -> Token {
         Token { held: false, ..self.renewed() }
+    }
+
+    /// Returns whether the owner was a process of this machine that has ended.
+    ///
+    /// Only the kernel's word counts: a number that another process has by now is no proof, and
+    /// neither is one that counts in another namespace.
+    pub(crate) fn is_of_the_dead(&self) -> bool {
+        let is_here = self.boot == kernel("random/boot_id") && self.pid_namespace == pid_namespace();
+        let is_known = !self.boot.is_empty() && !self.pid_namespace.is_empty();
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return false };
+        is_here && is_known && test_kill_process(pid) == Err(Errno::SRCH)
     }
 
     /// Returns how long the owner holds it after each renewal.
@@ -115,6 +132,12 @@ pub(crate) fn name(process: &str) -> String {
 
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Returns the namespace of this process's number, for example `pid:[4026531836]`.
+fn pid_namespace() -> String {
+    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.to_string_lossy().into_owned()
 }
 
 /// Returns a line of the kernel.

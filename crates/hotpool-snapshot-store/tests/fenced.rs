@@ -119,16 +119,45 @@ fn a_dead_owner_is_followed_after_its_lease_and_a_living_one_is_not() {
         assert!(matches!(Fence::take(&store, "zone", short()), Err(StoreError::Owned { .. })));
         assert!(began.elapsed() < LEASE, "a renewal shows that the owner lives");
         first.kill();
-        // The wall clock of the dead owner means nothing.
-        ground.change("x/zone.owner", |bytes| {
-            let text = String::from_utf8(bytes.clone()).unwrap();
-            let line = text.lines().find(|line| line.starts_with("renewed = ")).unwrap();
-            *bytes = text.replace(line, "renewed = 1000").into_bytes();
-        });
+        // The wall clock of the dead owner means nothing, nor does its number on another host.
+        set_in_token(&ground, "renewed = ", "renewed = 1000");
+        set_in_token(&ground, "boot = ", "boot = 'another host'");
         let began = Instant::now();
         let second = Fence::take(&store, "zone", short()).unwrap();
         assert!(began.elapsed() >= LEASE, "only {:?}", began.elapsed());
         assert_eq!((second.epoch(), second.state()), (2, FenceState::Held));
+    }
+}
+
+/// Replaces a line of the token of `zone`.
+fn set_in_token(ground: &Ground, begins: &str, with: &str) {
+    ground.change("x/zone.owner", |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let line = text.lines().find(|line| line.starts_with(begins)).unwrap();
+        *bytes = text.replace(line, with).into_bytes();
+    });
+}
+
+#[test]
+fn a_dead_owner_of_this_machine_is_followed_at_once() {
+    for ground in Ground::all() {
+        let store = ground.store("x");
+        let mut first = host(&ground, "x");
+        assert_eq!(first.ask("take zone"), "held 1");
+        let pid = first.0.id();
+        first.kill();
+        // The same number in another container may belong to a process that lives.
+        set_in_token(&ground, "pid_namespace = ", "pid_namespace = 'pid:[1]'");
+        let elsewhere = Fence::take(&store, "zone", short().at_once());
+        assert!(matches!(elsewhere, Err(StoreError::Owned { .. })), "{elsewhere:?}");
+        let here = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        set_in_token(&ground, "pid_namespace = ", &format!("pid_namespace = '{}'", here.display()));
+        // A process that has the number now may be the owner.
+        set_in_token(&ground, "pid = ", &format!("pid = {}", std::process::id()));
+        let living = Fence::take(&store, "zone", short().at_once());
+        assert!(matches!(living, Err(StoreError::Owned { .. })), "{living:?}");
+        set_in_token(&ground, "pid = ", &format!("pid = {pid}"));
+        assert_eq!(Fence::take(&store, "zone", short().at_once()).unwrap().epoch(), 2);
     }
 }
 

@@ -128,6 +128,7 @@ fn document(process: &str, token: Option<&Token>) -> Value {
         "host": token.host,
         "pid": token.pid,
         "boot": token.boot,
+        "pid_namespace": token.pid_namespace,
         "lease_ms": token.lease_ms,
         "taken": token.taken,
         "renewed": token.renewed,
