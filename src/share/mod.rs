@@ -51,6 +51,7 @@ mod remains;
 mod restoring;
 mod rivals;
 mod segment;
+mod shmem;
 mod small;
 mod sysv;
 mod unlinked;

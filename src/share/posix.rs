@@ -6,11 +6,12 @@
 use super::backend::{Access, Backend, SegmentFacts, segment_name};
 use super::file::{attach_file, find_file, keys_in, open_file, remove_file, reserve_in_file, writers_of};
 use super::segment::Segment;
+use super::shmem::kept;
 use super::unlinked::Unlinked;
 use crate::conf::BackendKind;
 use crate::region::Region;
 use crate::units::Key;
-use shared_memory::{Shmem, ShmemConf, ShmemError};
+use shared_memory::ShmemConf;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -60,7 +61,7 @@ impl Backend for PosixBackend {
             fs::remove_file(path(key))?;
         }
         let conf = shmem(key).size(bytes as usize);
-        let segment = Segment::kept(|| Ok(Segment::posix(keep(conf.create())?)))?;
+        let segment = Segment::kept(|| Ok(Segment::posix(kept(conf.create())?)))?;
         fs::set_permissions(path(key), Permissions::from_mode(mode & 0o777))?;
         Ok(segment)
     }
@@ -73,7 +74,7 @@ impl Backend for PosixBackend {
         if access == Access::Read {
             return attach_file(&path(key), facts, access);
         }
-        let segment = Segment::kept(|| Ok(Segment::posix(keep(shmem(key).open())?)))?;
+        let segment = Segment::kept(|| Ok(Segment::posix(kept(shmem(key).open())?)))?;
         // The crate opens by name: check that the name still leads to the segment that was judged.
         match self.stat(key)? {
             Some(now) if now.id == facts.id && segment.region().len() == facts.bytes.0 => Ok(segment),
@@ -115,21 +116,4 @@ fn turn() -> io::Result<File> {
         }
     }
     Err(io::Error::new(io::ErrorKind::TimedOut, format!("another process keeps {DIR} locked: see `lslocks`")))
-}
-
-/// Keeps the crate from unlinking the memory when its creator drops it.
-fn keep(answer: Result<Shmem, ShmemError>) -> io::Result<Shmem> {
-    match answer {
-        Ok(mut map) => {
-            map.set_owner(false);
-            Ok(map)
-        }
-        Err(ShmemError::MappingIdExists) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(
-            ShmemError::MapCreateFailed(code)
-            | ShmemError::MapOpenFailed(code)
-            | ShmemError::UnknownOsError(code),
-        ) => Err(io::Error::from_raw_os_error(code as i32)),
-        Err(other) => Err(io::Error::other(other)),
-    }
 }

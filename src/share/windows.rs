@@ -17,6 +17,7 @@ mod home;
 mod posix;
 mod region;
 mod segment;
+mod shmem;
 mod small;
 #[path = "windows/sysv.rs"]
 mod sysv;

@@ -7,8 +7,9 @@ use super::file::{attach_file, find_file, keys_in, remove_file};
 use crate::conf::BackendKind;
 use crate::share::backend::{Access, Backend, SegmentFacts, replaced, segment_name};
 use crate::share::segment::Segment;
+use crate::share::shmem::kept;
 use crate::units::Key;
-use shared_memory::{Shmem, ShmemConf, ShmemError};
+use shared_memory::ShmemConf;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,14 +41,14 @@ impl Backend for PosixBackend {
 
     fn create(&self, key: Key, bytes: u64, _mode: u32) -> io::Result<Segment> {
         let conf = shmem(key).size(bytes as usize);
-        Segment::kept(|| Ok(Segment::posix(keep(conf.create())?)))
+        Segment::kept(|| Ok(Segment::posix(kept(conf.create())?)))
     }
 
     fn attach(&self, key: Key, facts: &SegmentFacts, access: Access) -> io::Result<Segment> {
         if access == Access::Read {
             return attach_file(&path(key), facts, access);
         }
-        let segment = Segment::kept(|| Ok(Segment::posix(keep(shmem(key).open())?)))?;
+        let segment = Segment::kept(|| Ok(Segment::posix(kept(shmem(key).open())?)))?;
         // The crate opens by name: check that the name still leads to the segment that was judged.
         match self.stat(key)? {
             Some(now) if now.id == facts.id && segment.region().len() == facts.bytes.0 => Ok(segment),
@@ -66,22 +67,5 @@ impl Backend for PosixBackend {
     /// Returns nothing, because Windows does not report who has a file mapped.
     fn writers(&self, _key: Key, _facts: &SegmentFacts) -> Vec<i32> {
         Vec::new()
-    }
-}
-
-/// Keeps the crate from removing the memory when its creator drops it.
-fn keep(answer: Result<Shmem, ShmemError>) -> io::Result<Shmem> {
-    match answer {
-        Ok(mut map) => {
-            map.set_owner(false);
-            Ok(map)
-        }
-        Err(ShmemError::MappingIdExists) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(
-            ShmemError::MapCreateFailed(code)
-            | ShmemError::MapOpenFailed(code)
-            | ShmemError::UnknownOsError(code),
-        ) => Err(io::Error::from_raw_os_error(code as i32)),
-        Err(other) => Err(io::Error::other(other)),
     }
 }
