@@ -59,6 +59,31 @@ fn every_row_has_a_test() {
     }
 }
 
+/// The members of the structures for shared memory of eCAL 5.11, and of a ring with a semaphore, have
+/// their counterparts in docs/messaging.md.
+#[test]
+fn every_member_of_other_structures_has_a_counterpart() {
+    let document = fs::read_to_string("docs/messaging.md").unwrap();
+    let names = |section: &str| {
+        let table = document.split(section).nth(2).unwrap().split("\n## ").next().unwrap();
+        let left = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+        let words = left.flat_map(|cell| cell.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        words.map(str::to_string).collect::<std::collections::BTreeSet<_>>()
+    };
+    let ecal = "m_write_idx m_memory_file_vec m_base_name m_memfile_name m_memfile m_attr min_size reserve \
+        timeout_open_ms timeout_ack_ms m_created event_snd event_ack m_event_handle_map_sync \
+        m_event_handle_map m_auto_sanitizing m_access_state m_name m_header m_memfile_info \
+        m_memfile_mutex refcnt remove memfile map_region mem_address name size exists hdr_size \
+        data_size id clock time hash options zero_copy unused ack_timout_ms int_hdr_size _reserved_0 \
+        cur_data_size max_data_size m_impl m_mutex_handle m_named m_has_ownership mtx cvar locked";
+    let ring = "l r id d_id size read_index read_fid sem_open sem_wait sem_post";
+    for (section, members) in [("Words of eCAL and ours", ecal), ("A ring with a semaphore and ours", ring)] {
+        let (named, table) = (names(section), members.split_whitespace());
+        let missing: Vec<&str> = table.filter(|member| !named.contains(*member)).collect();
+        assert!(missing.is_empty(), "{section}: the table lacks {missing:?}");
+    }
+}
+
 /// Plays the other process of some tests.
 #[test]
 fn serve() {

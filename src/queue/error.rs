@@ -2,6 +2,7 @@
 
 use crate::layout::Broken;
 use crate::pool::TxError;
+use crate::sync::listed;
 use crate::units::plural;
 use std::io;
 
@@ -45,6 +46,26 @@ impl From<Broken> for SendError {
     #[cold]
     fn from(broken: Broken) -> Self {
         SendError::Damaged(broken.as_str())
+    }
+}
+
+/// Why the readers do not count as having finished a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// Each reader that had not finished the message at the deadline, and whether it is alive. Empty
+    /// if no consumer of a work queue has taken the message.
+    #[error("the message was not acknowledged in time{}", readers(.0))]
+    TimedOut(Vec<(String, bool)>),
+    /// The readers of a broadcast or a last value do not tell their writers what they have read.
+    #[error("only the readers of a channel or a work queue acknowledge messages to their writers")]
+    NoAcks,
+}
+
+fn readers(missing: &[(String, bool)]) -> String {
+    match missing {
+        [] => ": no consumer has taken it".into(),
+        _ => format!(" by {}", listed(missing)),
     }
 }
 
@@ -113,7 +134,18 @@ pub enum RecvInError {
 
 #[cfg(test)]
 mod tests {
-    use super::RecvError;
+    use super::{AckError, RecvError};
+
+    #[test]
+    fn readers_without_an_acknowledgement_are_named() {
+        let text = |missing: &[(&str, bool)]| {
+            let missing = missing.iter().map(|(name, alive)| ((*name).to_owned(), *alive)).collect();
+            AckError::TimedOut(missing).to_string()
+        };
+        assert_eq!(text(&[]), "the message was not acknowledged in time: no consumer has taken it");
+        let named = "the message was not acknowledged in time by world (alive), log (dead)";
+        assert_eq!(text(&[("world", true), ("log", false)]), named);
+    }
 
     #[test]
     fn a_count_agrees_with_its_noun() {

@@ -178,7 +178,7 @@ impl super::ring::Ring {
     }
 
     /// Returns whether a consumer of a work queue has finished a message.
-    fn is_finished(&self, number: u64) -> bool {
+    pub(super) fn is_finished(&self, number: u64) -> bool {
         let (place, lap) = self.order.place(number);
         let Some(claim) = self.claim(place).map(|claim| Packed(claim.load())) else { return false };
         claim == ClaimState::DONE.in_lap(lap) || claim.number() > lap

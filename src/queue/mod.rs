@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod acks;
 mod area;
 mod descriptor;
 mod entry;
@@ -39,7 +40,7 @@ mod sender;
 mod work;
 
 pub use entry::{Message, Meta};
-pub use error::{RecvError, RecvInError, SendError};
+pub use error::{AckError, RecvError, RecvInError, SendError};
 pub use latest::Latest;
 #[doc(hidden)]
 pub use observe::verify_idle;

@@ -1,7 +1,7 @@
 //! A barrier that all members reach before any of them continues.
 
 use super::conf::LockConf;
-use super::error::OpenError;
+use super::error::{OpenError, listed};
 use super::head::Kind;
 use super::site::{Role, Site};
 use super::value::ForAll;
@@ -51,11 +51,6 @@ pub struct Incomplete {
     pub round: u64,
     /// Each member that has not arrived, and whether it is alive.
     pub missing: Vec<(String, bool)>,
-}
-
-fn listed(missing: &[(String, bool)]) -> String {
-    let one = |(name, alive): &(String, bool)| format!("{name} ({})", if *alive { "alive" } else { "dead" });
-    missing.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 impl Barrier {

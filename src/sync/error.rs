@@ -140,6 +140,12 @@ impl OpenError {
     }
 }
 
+/// Returns the names of members as text, each with whether it is alive.
+pub(crate) fn listed(members: &[(String, bool)]) -> String {
+    let one = |(name, alive): &(String, bool)| format!("{name} ({})", if *alive { "alive" } else { "dead" });
+    members.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// The guard of a lock whose holder died or panicked. The value may be torn.
 ///
 /// If it is dropped unrepaired, the next member that locks gets the same error.

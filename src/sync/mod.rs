@@ -26,6 +26,7 @@ mod watch;
 
 pub use barrier::{Barrier, Incomplete};
 pub use conf::LockConf;
+pub(crate) use error::listed;
 pub use error::{LockError, OpenError, OwnerDied};
 pub use event::Event;
 pub(crate) use head::{Head, Kind, MemberRec, READY};

@@ -6,7 +6,8 @@ use super::messages::{Lock, Queue, board};
 use super::stepper::{self, Child, Moment, Path};
 use hotpool::conf::{QueueConf, QueueKind};
 use hotpool::queue::{
-    Latest, Message, Receiver, RecvError, RecvInError, SendError, Sender, WorkQueue, observe, verify_idle,
+    AckError, Latest, Message, Receiver, RecvError, RecvInError, SendError, Sender, WorkQueue, observe,
+    verify_idle,
 };
 use hotpool::sync::{Barrier, Event, LockError, Mutex, RwLock};
 use hotpool::units::Bytes;
@@ -106,6 +107,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     on(Channel, "channel: a writer returns that died at its commit", cut_send, send, judge_queue),
     on(Channel, "channel: send_timeout into a full queue", full, send_in_time, judge_queue),
+    on(Channel, "channel: wait_acks of an unread message", unread, wait_acks, judge_queue),
     on(Channel, "channel: loan and commit", two_laps, loan, judge_queue),
     on(Channel, "channel: send_batch", two_laps, send_batch, judge_queue),
     alone("channel: send of the only writer, first lap", |_| (), send),
@@ -607,6 +609,15 @@ fn send_in_time(world: &World) {
     let next = message(0, 1);
     let answer = stepped(world, || a.send_timeout(&next, Duration::from_micros(300)));
     assert!(matches!(answer, Err(SendError::TimedOut)));
+}
+
+/// Waits for readers that do not read.
+fn wait_acks(world: &World) {
+    let a = tx(world.conf(), "a");
+    checked(world, || {
+        let answer = a.wait_acks(0, Duration::from_micros(300));
+        matches!(answer, Err(AckError::TimedOut(missing)) if missing.len() == 2)
+    });
 }
 
 fn send_batch(world: &World) {

@@ -79,6 +79,7 @@ fn messages_take_every_way_between_two_processes() {
         ("latency_block", &[64, 1024], &["futex", "iceoryx2", "unix-socket"]),
         ("throughput", &[64, 1024], &["ring", "iceoryx2", "unix-socket"]),
         ("batches", &[64, 1024], &["ring", "iceoryx2", "unix-socket"]),
+        ("payload", &[65_536], &["ring", "iceoryx2", "unix-socket"]),
         ("frames", &[2_764_800], &["ring", "iceoryx2", "unix-socket"]),
     ] {
         for size in sizes {

@@ -14,9 +14,14 @@ pub enum Op {
     Throughput,
     /// One of many messages, of which hotpool sends 32 in one call
     Batches,
+    /// One of many messages that lie in the payload area of their writer
+    Payload,
     /// A video frame of 1280x720x3 bytes, written and read in full
     Frames,
 }
+
+/// Bytes of a message of `Payload`.
+const LARGE: usize = 64 * 1024;
 
 /// Bytes of a frame.
 pub const FRAME: usize = 1280 * 720 * 3;
@@ -30,6 +35,7 @@ impl Op {
     /// Returns the sizes of messages.
     pub fn sizes(self) -> &'static [usize] {
         match self {
+            Op::Payload => &[LARGE],
             Op::Frames => &[FRAME],
             _ => &[64, 1024],
         }
@@ -37,8 +43,12 @@ impl Op {
 
     /// Returns how many messages a queue has room for.
     pub fn capacity(self) -> u32 {
-        // Frames in few places stay in the cache.
-        if self == Op::Frames { 2 } else { 64 }
+        match self {
+            // Frames in few places stay in the cache.
+            Op::Frames => 2,
+            Op::Payload => 16,
+            _ => 64,
+        }
     }
 
     /// Returns the number of spans in a round. The round takes a few milliseconds.
@@ -47,6 +57,7 @@ impl Op {
             Op::LatencySpin => 4000,
             Op::LatencyBlock => 400,
             Op::Throughput | Op::Batches => 40,
+            Op::Payload => 20,
             Op::Frames => 8,
         }
     }
@@ -57,6 +68,7 @@ impl Op {
         match self {
             Op::LatencySpin | Op::LatencyBlock => 1,
             Op::Throughput | Op::Batches => 512,
+            Op::Payload => 64,
             Op::Frames => 4,
         }
     }

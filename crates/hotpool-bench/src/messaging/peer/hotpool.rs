@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::messaging::link::{End, Link, pause};
+use crate::messaging::op::Op;
 use hotpool::conf::{QueueConf, QueueKind};
 use hotpool::queue::{Receiver, RecvError, SendError, Sender};
 use hotpool::units::{Bytes, Key};
@@ -15,8 +16,11 @@ pub struct Queues {
 
 fn conf(place: &Place, direction: usize, from: &str, to: &str) -> QueueConf {
     let key = Key(place.key + direction as u32);
-    let (capacity, bytes) = (place.op.capacity(), Bytes(place.size as u64));
-    let mut conf = QueueConf::new("bench", key, QueueKind::Channel, capacity, bytes);
+    let (capacity, size) = (place.op.capacity(), place.size as u64);
+    // Only a message larger than `MessageSize` takes bytes of the payload area.
+    let (small, area) = if place.op == Op::Payload { (64, u64::from(capacity) * size) } else { (size, 0) };
+    let mut conf = QueueConf::new("bench", key, QueueKind::Channel, capacity, Bytes(small));
+    conf.payload_bytes = Bytes(area);
     (conf.writers, conf.readers) = (vec![from.into()], vec![to.into()]);
     conf
 }
