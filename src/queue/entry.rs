@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub(super) length: u64,
     /// Offset of its bytes in the segment.
     pub(super) at: u64,
+    /// The chunk that its writer fills next.
+    pub(super) replaces: u64,
     pub(super) meta: Meta,
 }
 
@@ -91,7 +93,8 @@ impl Ring {
             writer: head.writer.load(),
             redelivered: number < given,
         };
-        let mut found = Found { word, length: head.length.load().into(), at, meta };
+        let (length, replaces) = (head.length.load().into(), head.replaces.load());
+        let mut found = Found { word, length, at, replaces, meta };
         let payload = head.payload.load();
         // Checked before the numbers of the head are trusted.
         if let Some(gone) = self.replaced(number, &found)? {

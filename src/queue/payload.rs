@@ -109,6 +109,27 @@ pub(super) fn fetch_to_write(region: &Region, at: u64, bytes: u64) {
     }
 }
 
+/// Fetches the head of a chunk and the first line of its bytes into the cache of a reader that waits for
+/// their message.
+///
+/// A reader that polls expects to find nothing, so the processor does this while the entry is still on
+/// its way from the cache of the writer: the three lines then cross together.
+#[inline(always)]
+pub(super) fn fetch_to_read(region: &Region, at: u64) {
+    let Ok(first) = region.span(at, 2 * LINE) else { return };
+    let (head, bytes) = (first.as_ptr(), first.as_ptr().wrapping_add(LINE as usize));
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch changes no memory.
+    unsafe {
+        std::arch::asm!(
+            "prefetcht0 [{}]", "prefetcht0 [{}]", in(reg) head, in(reg) bytes,
+            options(readonly, nostack, preserves_flags)
+        )
+    };
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = (head, bytes);
+}
+
 /// The bytes of one chunk.
 #[derive(Clone, Copy)]
 pub(super) struct Span {

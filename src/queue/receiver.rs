@@ -31,6 +31,9 @@ pub struct Receiver<T: Payload + ?Sized> {
     pub(super) next: Option<u64>,
     /// Messages below this number were given before.
     pub(super) given: u64,
+    /// The chunk of the next message, if the queue has one writer: the one that its last message has
+    /// replaced.
+    ahead: Option<u64>,
     /// Identity of the pool in whose transactions this reader receives.
     pub(super) pool: Option<[u64; 2]>,
     pub(super) me: usize,
@@ -80,7 +83,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
         // The predecessor may have died before it woke the writers that wait for it.
         wake(&ring.control.space);
         let given = rec.given.load();
-        Ok(Receiver { at, next: None, given, pool: None, me, descriptor: None, ring, _payload: PhantomData })
+        let (next, ahead, pool, descriptor) = (None, None, None, None);
+        Ok(Receiver { at, next, given, ahead, pool, me, descriptor, ring, _payload: PhantomData })
     }
 
     /// Receives the next message, and waits for it without a deadline.
@@ -224,6 +228,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
                 if !self.is_empty() {
                     return Ok(());
                 }
+                self.fetch_next();
                 continue;
             }
             self.ring.control.bell.swap(1);
@@ -263,9 +268,20 @@ impl<T: Payload + ?Sized> Receiver<T> {
             rec.gate.swap(0);
         }
         match self.ring.look(self.at, self.given)? {
-            Look::NotYet => Err(self.empty(RecvError::Empty)),
+            Look::NotYet => {
+                self.fetch_next();
+                Err(self.empty(RecvError::Empty))
+            }
             Look::There(found) => Ok(found),
             Look::Overwritten(gone) => Err(self.lagged(gone)),
+        }
+    }
+
+    /// Fetches the first lines of the next message into the cache, which is not there yet.
+    #[inline(always)]
+    fn fetch_next(&self) {
+        if let Some(chunk) = self.ahead {
+            self.ring.fetch_to_read(chunk);
         }
     }
 
@@ -292,6 +308,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
             rec.given.store(next);
         }
         self.next = Some(next);
+        self.ahead = self.ring.has_one_writer().then_some(found.replaces);
         Ok(())
     }
 

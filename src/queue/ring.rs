@@ -1,7 +1,7 @@
 //! The records of an open queue, which senders and receivers share.
 
 use super::area::Extent;
-use super::payload::{Payload, Span, fetch_to_write};
+use super::payload::{Payload, Span, fetch_to_read, fetch_to_write};
 use super::record::{ChunkHead, Control, NONE, Packed, Places, ReaderRec, Shape, WriterRec};
 use crate::conf::{OnDead, OnSlow, QueueConf, QueueKind};
 use crate::layout::Broken;
@@ -250,6 +250,14 @@ impl Ring {
         if let Ok(at) = self.chunk_at(chunk) {
             let length = length.min(self.shape.message_bytes);
             fetch_to_write(&self.site.region, at, size_of::<ChunkHead>() as u64 + length);
+        }
+    }
+
+    /// Fetches the first lines of a chunk into the cache of a reader that waits for its message.
+    #[inline(always)]
+    pub(super) fn fetch_to_read(&self, chunk: u64) {
+        if let Ok(at) = self.chunk_at(chunk) {
+            fetch_to_read(&self.site.region, at);
         }
     }
 
