@@ -10,7 +10,7 @@ mod damage;
 mod own_keys;
 
 use damage::{BLOCK, Bytes, Image, Images, LANES, damage, raw, seal};
-use hotpool::__internal::layout::{BaseHeader, MAGIC_MAKING};
+use hotpool::__internal::layout::{BaseHeader, Geometry, MAGIC_MAKING};
 use hotpool::conf::ProcessConf;
 use hotpool::units::Key;
 use hotpool::{MemoryPoolMgr, PoolError};
@@ -20,6 +20,9 @@ use std::mem::offset_of;
 const MARKS: u64 = offset_of!(BaseHeader, marks) as u64;
 const MOVED: u64 = offset_of!(BaseHeader, moved) as u64;
 const NBLOCKS: u64 = offset_of!(BaseHeader, nblocks) as u64;
+const LOG_AT: u64 = damage::GEOMETRY + offset_of!(Geometry, lanes_off) as u64;
+const LOG_BYTES: u64 = damage::GEOMETRY + offset_of!(Geometry, lanes_bytes) as u64;
+const SCHEMA_BYTES: u64 = damage::GEOMETRY + offset_of!(Geometry, schema_bytes) as u64;
 
 /// Returns the words of every segment that the ini names; `None` if a segment does not exist.
 fn bytes(conf: &ProcessConf) -> Vec<Option<Vec<u64>>> {
@@ -232,6 +235,30 @@ fn blocks_counted_but_not_written_are_refused() {
     assert!(error.contains("block 3 has the block number 0"), "{error}");
     let report = hotpool::inspect::verify_pool(image.conf.base_key, &hotpool::share::Home::of(&image.conf));
     assert!(!report.unwrap().is_sound());
+}
+
+/// The new pool would get the undo log of the old one.
+#[test]
+fn a_base_that_was_moved_aside_and_cannot_hold_a_new_pool_is_refused() {
+    let image = Images::make(0x7df8_0000).closed;
+    let base = image.conf.base_key;
+    let tables = damage::SCHEMA;
+    let no_log: &[(u64, u64)] = &[(LOG_BYTES, 0)];
+    // Texts without bytes leave their place to the log, where a new pool has its texts.
+    let no_room: &[(u64, u64)] = &[(SCHEMA_BYTES, 0), (LOG_AT, tables), (LOG_BYTES, 1 << 20)];
+    for (changes, what) in [(no_log, "has a size that no pool has"), (no_room, "has no room for")] {
+        image.plant();
+        raw::poke(base, MOVED, |_| 1);
+        for (at, word) in changes {
+            assert!(raw::poke(base, *at, |_| *word));
+        }
+        seal(&image);
+        let error = open(&image.conf, &|| what.into()).unwrap().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+    image.plant();
+    raw::poke(base, MOVED, |_| 1);
+    assert!(open(&image.conf, &|| "a sound base".into()).is_none());
 }
 
 /// Returns the configuration of a pool in files, in its own folder.

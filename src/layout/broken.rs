@@ -35,6 +35,8 @@ rules! {
     PartOutside: "a part of it lies outside the segment",
     SmallParts: "its ring of starts, its black box or its directory of queues has another size",
     Overlap: "its parts overlap",
+    LogBytes: "its undo log has a size that no pool has",
+    NoRoom: "it has no room for the parts of a new pool",
     BlockCount: "it counts more blocks than its table has",
     ExtentCount: "it counts more extents than its table has",
     TypeCount: "it counts more types than a pool can have",

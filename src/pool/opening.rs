@@ -17,7 +17,7 @@
 
 use crate::commits::Commit;
 use crate::conf::{OnCrashLoop, ProcessConf, key_plan};
-use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT};
+use crate::layout::{BLOCK_ACTIVE, BLOCK_VACANT, Broken};
 use crate::mutants::{Mutant, planted};
 use crate::pool::change::undo::Undo;
 use crate::pool::error::PoolError;
@@ -213,6 +213,9 @@ impl Opening<'_> {
         // thus its undo log.
         let undo_size = Bytes(base.header.geometry.lanes_bytes.load());
         let new = ProcessConf { undo_size, ..self.conf.clone() };
+        if base::base_bytes(&new) > base.region.len() {
+            return Err(PoolError::corrupt(self.conf, Broken::NoRoom));
+        }
         let kept = if self.conf.block_size.0 == base.block_bytes() { &self.conf.shm_keys[..] } else { &[] };
 
         let mut share = prospect.take(complete, &mut |_| ())?;

@@ -159,6 +159,9 @@ impl Base {
         {
             return Err(Broken::SmallParts);
         }
+        if !(limits::MIN_UNDO_BYTES..=limits::MAX_UNDO_BYTES).contains(&g.lanes_bytes.load()) {
+            return Err(Broken::LogBytes);
+        }
         let box_off = g.black_box_off.load();
         let notes_off =
             box_off.checked_add(size_of::<NoteRing>() as u64).ok_or(OutOfBounds).map_err(inside)?;
