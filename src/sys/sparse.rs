@@ -47,6 +47,7 @@ pub(crate) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
 /// Makes the disk begin to write a range of a file, and does not wait for it.
 ///
 /// It is a hint: what it misses, and every error, is left to the `fsync` that follows.
+#[cfg(feature = "snapshots")]
 pub(crate) fn begin_write_back(file: &File, from: u64, bytes: u64) {
     // SAFETY: an open descriptor and integers.
     let _ = unsafe {
