@@ -9,7 +9,7 @@ use hotpool::pool::SharedPool;
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject};
 use std::hint::black_box;
-use std::sync::{Barrier, Mutex};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 const OBJECTS: usize = 1_000_000;
@@ -39,29 +39,31 @@ fn time(f: impl FnOnce()) -> Duration {
     began.elapsed()
 }
 
-/// Returns the shortest time of each of two ways, which run in turn.
-fn best(mut one: impl FnMut() -> Duration, mut two: impl FnMut() -> Duration) -> [Duration; 2] {
-    let mut best = [Duration::MAX; 2];
-    for _ in 0..ROUNDS {
-        best = [best[0].min(one()), best[1].min(two())];
-    }
-    best
+/// Returns the medians of two ways, which run in turn, and of the ratio of the first to the second.
+fn compare(mut one: impl FnMut() -> Duration, mut two: impl FnMut() -> Duration) -> [f64; 3] {
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| [one(), two()].map(|time| time.as_secs_f64() * 1e9)).collect();
+    let median = |of: fn(&[f64; 2]) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    [median(|[one, _]| *one), median(|[_, two]| *two), median(|[one, two]| one / two)]
 }
 
-fn row(name: &str, [one, two]: [Duration; 2], objects: usize) {
-    let each = |time: Duration| time.as_nanos() as f64 / objects as f64;
-    let ratio = one.as_secs_f64() / two.as_secs_f64();
-    println!("{name:34} {:8.2} ns {:8.2} ns  {ratio:5.2} times as fast", each(one), each(two));
+fn row(name: &str, [one, two, ratio]: [f64; 3], objects: usize) {
+    let [one, two] = [one, two].map(|nanos| nanos / objects as f64);
+    println!("{name:34} {one:8.2} ns {two:8.2} ns  {ratio:5.2} times as fast");
 }
 
-fn open() -> (MemoryPoolMgr, Vec<Id<Object>>) {
-    let base = 0x7a00_0000 | (std::process::id() & 0xffff) << 8;
-    let bytes = Bytes((OBJECTS as u64 * 80 + (2 << 20)).next_multiple_of(1 << 20));
+/// Opens pool `number` of this process with so many objects, whose handles are in random order.
+fn open(number: u32, objects: usize) -> (MemoryPoolMgr, Vec<Id<Object>>) {
+    let base = 0x7a00_0000 | (std::process::id() & 0xffff) << 8 | number << 1;
+    let bytes = Bytes((objects as u64 * 80 + (2 << 20)).next_multiple_of(1 << 20));
     let mut pool =
         MemoryPoolMgr::open(&ProcessConf::new("parallel", Key(base), bytes, &[Key(base + 1)])).unwrap();
     pool.add_type::<Object>().unwrap();
     let mut ids: Vec<_> =
-        (0..OBJECTS as u64).map(|n| pool.alloc(Object { words: [n; 8] }).unwrap()).collect();
+        (0..objects as u64).map(|n| pool.alloc(Object { words: [n; 8] }).unwrap()).collect();
     fastrand::Rng::with_seed(7).shuffle(&mut ids);
     pool.set_threads(2);
     (pool, ids)
@@ -71,11 +73,11 @@ fn mutation(pool: &mut MemoryPoolMgr) {
     let pool = std::cell::RefCell::new(pool);
     let one = || time(|| pool.borrow_mut().for_each::<Object>(|_, object| tick(object)));
     let two = || time(|| pool.borrow_mut().par_for_each::<Object>(|_, object| tick(object)));
-    row("mutation, a tick of arithmetic", best(one, two), OBJECTS);
+    row("mutation, a tick of arithmetic", compare(one, two), OBJECTS);
     let add = |object: &mut Object| object.words[0] += 1;
     let one = || time(|| pool.borrow_mut().for_each::<Object>(|_, object| add(object)));
     let two = || time(|| pool.borrow_mut().par_for_each::<Object>(|_, object| add(object)));
-    row("mutation, one word (memory)", best(one, two), OBJECTS);
+    row("mutation, one word (memory)", compare(one, two), OBJECTS);
 }
 
 fn reads(pool: &MemoryPoolMgr, ids: &[Id<Object>]) {
@@ -104,14 +106,16 @@ fn reads(pool: &MemoryPoolMgr, ids: &[Id<Object>]) {
             began.elapsed()
         })
     };
-    row("reads by handle, at random", best(one, two), OBJECTS);
+    row("reads by handle, at random", compare(one, two), OBJECTS);
 }
 
-/// What the lock of a shared pool costs, and what two threads do to each other with one lock, as for a
-/// pool, and with two, as for two types.
-fn locks(pool: MemoryPoolMgr, ids: &[Id<Object>]) -> MemoryPoolMgr {
-    const CALLS: usize = 500_000;
-    let ids = &ids[..1000];
+/// Calls of each thread that uses a shared pool, and the objects that they change in turn.
+const CALLS: usize = 500_000;
+const FEW: usize = 1000;
+
+/// What the lock of a shared pool costs a single thread.
+fn lock() {
+    let (pool, ids) = open(1, FEW);
     let pool = std::cell::RefCell::new(Some(pool));
     let plain = || {
         let mut pool = pool.borrow_mut();
@@ -120,27 +124,39 @@ fn locks(pool: MemoryPoolMgr, ids: &[Id<Object>]) -> MemoryPoolMgr {
     };
     let shared = || {
         let shared = SharedPool::new(pool.borrow_mut().take().unwrap());
-        let took = time(|| {
-            ids.iter().cycle().take(CALLS).for_each(|id| shared.with(|pool| pool.update(*id, tick).unwrap()))
-        });
+        let took = time(|| update(&shared, &ids));
         *pool.borrow_mut() = shared.into_inner().ok();
         took
     };
-    let [plain, shared] = best(plain, shared);
-    row("update: plain, then SharedPool", [plain, shared], CALLS);
-    let with = |locks: [&Mutex<Object>; 2]| {
+    row("update: plain, then SharedPool", compare(plain, shared), CALLS);
+    pool.into_inner().unwrap().destroy().unwrap();
+}
+
+fn update(pool: &SharedPool, ids: &[Id<Object>]) {
+    ids.iter().cycle().take(CALLS).for_each(|id| pool.with(|pool| pool.update(*id, tick).unwrap()));
+}
+
+/// What two threads lose that update all the time, each its own objects: with one lock for both, and
+/// with a lock each. The second is two pools, which is the most that a lock for each type could reach.
+fn locks() {
+    let pools = [1, 2].map(|number| {
+        let (pool, ids) = open(number, FEW);
+        (SharedPool::new(pool), ids)
+    });
+    let both = |[first, second]: [usize; 2]| {
+        let (low, high) = pools[first].1.split_at(FEW / 2);
+        let high = if first == second { high } else { &pools[second].1[FEW / 2..] };
         time(|| {
             std::thread::scope(|threads| {
-                for lock in locks {
-                    threads.spawn(move || (0..CALLS).for_each(|_| tick(&mut lock.lock().unwrap())));
-                }
+                threads.spawn(|| update(&pools[first].0, low));
+                threads.spawn(|| update(&pools[second].0, high));
             });
         })
     };
-    let locks = [Mutex::new(Object { words: [1; 8] }), Mutex::new(Object { words: [2; 8] })];
-    let (one, two) = (|| with([&locks[0], &locks[0]]), || with([&locks[0], &locks[1]]));
-    row("2 threads: one lock, then two", best(one, two), 2 * CALLS);
-    pool.into_inner().unwrap()
+    row("2 threads: one lock, then two", compare(|| both([0, 0]), || both([0, 1])), 2 * CALLS);
+    for (pool, _) in pools {
+        pool.into_inner().unwrap().destroy().unwrap();
+    }
 }
 
 fn scopes(pool: &mut MemoryPoolMgr) {
@@ -164,11 +180,12 @@ fn scopes(pool: &mut MemoryPoolMgr) {
 }
 
 fn main() {
-    let (mut pool, ids) = open();
+    let (mut pool, ids) = open(0, OBJECTS);
     println!("{:34} {:>11} {:>11}", "1,000,000 objects of 64 B", "1 thread", "2 threads");
     mutation(&mut pool);
     reads(&pool, &ids);
     scopes(&mut pool);
-    let pool = locks(pool, &ids);
     pool.destroy().unwrap();
+    lock();
+    locks();
 }

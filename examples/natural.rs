@@ -9,18 +9,23 @@
 //! ratio is the median of the ratios of the rounds, so load on the machine hits both sides. The
 //! mixed step is one get, every fourth time a write by user key, and every tenth time a free and an
 //! alloc.
+//!
+//! `--huge-pages` shows how much of a time is the page tables': both sides get pages of 2 MiB. The pool
+//! needs reserved ones (`sysctl -w vm.nr_hugepages=900` for 10^7 objects).
 
 use bytemuck::{Pod, Zeroable};
 use clap::Parser;
 use comfy_table::{CellAlignment, Table};
 use hashbrown::HashMap;
-use hotpool::conf::ProcessConf;
+use hotpool::conf::{HugePages, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject};
 use serde::Serialize;
 use slotmap::{DefaultKey, SlotMap};
 use std::hint::black_box;
 use std::ops::{Deref, DerefMut, Range};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Which rows to measure.
@@ -41,6 +46,9 @@ struct Args {
     /// Operations: get, pair, get_key, mixed, iter_mut, get_many, find_many; by default all.
     #[arg(long, value_delimiter = ',')]
     ops: Vec<String>,
+    /// Use pages of 2 MiB on both sides: reserved ones, and transparent ones for slotmap.
+    #[arg(long)]
+    huge_pages: bool,
     /// Segment key of the pool; the next key is that of its block.
     #[arg(long)]
     key: Option<Key>,
@@ -77,7 +85,10 @@ impl Pool {
     fn open(args: &Args, objects: usize) -> anyhow::Result<Self> {
         let key = args.key.unwrap_or(Key(0x7c00_0000 | (std::process::id() & 0xf_ffff) << 1));
         let bytes = (objects as u64 * 120 + (4 << 20)).next_multiple_of(1 << 20);
-        let conf = ProcessConf::new("natural", key, Bytes(bytes), &[Key(key.0 + 1)]);
+        let mut conf = ProcessConf::new("natural", key, Bytes(bytes), &[Key(key.0 + 1)]);
+        if args.huge_pages {
+            conf.memory.huge_pages = HugePages::On;
+        }
         Ok(Pool(Some(MemoryPoolMgr::open(&conf)?)))
     }
 }
@@ -361,8 +372,23 @@ fn shuffle<T>(items: &mut [T]) {
     random.shuffle(items);
 }
 
+/// Makes the allocator of glibc ask for transparent pages of 2 MiB, which it decides when a program
+/// begins.
+fn begin_with_huge_pages() -> anyhow::Result<()> {
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    if std::env::var_os(TUNABLES).is_some() {
+        return Ok(());
+    }
+    let mut again = Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1");
+    Err(again.exec().into())
+}
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if args.huge_pages {
+        begin_with_huge_pages()?;
+    }
     let mut numbers = args.objects.clone();
     if numbers.is_empty() {
         numbers = vec![1000, 100_000, 1_000_000, 10_000_000];

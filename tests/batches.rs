@@ -5,6 +5,7 @@ use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject, TxError};
 use std::io::{BufRead, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -250,7 +251,27 @@ fn nothing_has_changed_after_an_error_of_many_updates() {
     let error = pool.update_many(&ids, |_, large| large.words[0] = 8).unwrap_err();
     assert!(matches!(error, TxError::TooLarge { .. }), "{error}");
     assert!(pool.get_many(&ids).all(|large| large.unwrap().words == [7; 1024]));
-    let error = pool.update_many::<NotAdded>(&[], |_, _| ()).map(drop);
-    assert!(error.is_ok(), "no object, no error");
+    assert_eq!(pool.update_many::<NotAdded>(&[], |_, _| ()), Ok(0), "no object, no error");
+    let unknown = Id::<NotAdded>::from_bits(3 << 28 | 1).unwrap();
+    let error = pool.update_many(&[unknown], |_, _| panic!("there is no object")).unwrap_err();
+    assert_eq!(error, TxError::from(AllocError::NotAdded("not_added")));
     pool.destroy().unwrap();
+}
+
+#[test]
+fn a_panic_in_many_updates_undoes_the_object_at_which_it_happens() {
+    let mut pool = pool(0x0d04_0061, 1 << 20);
+    let ids = pool.alloc_many(&nodes(10)).unwrap();
+    let update = || {
+        let changed = pool.update_many(&ids, |_, node| {
+            node.rounds = [1; 7];
+            assert_ne!(node.number, 6, "planted");
+        });
+        changed.unwrap()
+    };
+    assert!(catch_unwind(AssertUnwindSafe(update)).is_err());
+    let changed = pool.get_many(&ids).map(|node| node.unwrap().rounds == [1; 7]);
+    assert!(changed.eq((0..10).map(|number| number < 6)), "those before it stay changed");
+    assert!(pool.get(ids[6]).unwrap().rounds == [0; 7] && pool.torn().is_empty());
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
 }

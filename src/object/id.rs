@@ -152,7 +152,16 @@ impl<T: PoolObject> Id<T> {
     /// Returns `None` also if the header is the one of another slot.
     #[inline(always)]
     pub(crate) fn of_slot(header: u64, index: u32) -> Option<Self> {
-        Self::of_header(header, Self::first_of_slot(index))
+        if !Self::is_of(header, Self::first_of_slot(index)) {
+            return None;
+        }
+        Self::of_live(header)
+    }
+
+    /// Returns the handle in the header of a live slot of type `T`.
+    #[inline(always)]
+    pub(crate) fn of_live(header: u64) -> Option<Self> {
+        NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
     }
 
     /// Returns what all handles of objects in slot `index` have in common, their generation apart: the
@@ -162,13 +171,10 @@ impl<T: PoolObject> Id<T> {
         u64::from(index) << INDEX_SHIFT | u64::from(T::TYPE_ID) << TYPE_SHIFT | LIVE
     }
 
-    /// Returns the handle in a header, if it has the bits of `first_of_slot`.
+    /// Returns whether a header has the bits of `first_of_slot`: an object lives there.
     #[inline(always)]
-    pub(crate) fn of_header(header: u64, first_of_slot: u64) -> Option<Self> {
-        if (header ^ first_of_slot) & !(GENERATION_MASK ^ LIVE) != 0 {
-            return None;
-        }
-        NonZeroU64::new(header | LIVE).map(|bits| Id { handle: Handle(bits), _type: PhantomData })
+    pub(crate) fn is_of(header: u64, first_of_slot: u64) -> bool {
+        (header ^ first_of_slot) & !(GENERATION_MASK ^ LIVE) == 0
     }
 
     /// Returns the handle with these bits; `None` if no object of type `T` can have it.

@@ -1,4 +1,5 @@
-//! Every instruction of one thread, with the other one after each of its stores.
+//! Every instruction of one thread, with the other one after each of its stores. The two threads
+//! change no common cache line of the pool, so they do not slow each other down.
 
 use super::stepper::{self, Pair};
 use crate::harness::content::{Content, Plain, add_types, words};
@@ -39,6 +40,9 @@ const PAIRS: [[Act; 2]; 8] = [
 /// In a debug build only these.
 const FEW: usize = if cfg!(debug_assertions) { 2 } else { PAIRS.len() };
 
+/// Bytes of a cache line. The watched parts of a segment begin and end at one.
+const LINE: usize = 64;
+
 /// Slots: a word of the map for the portion of the first thread, and a few for that of the other.
 const OBJECTS: u64 = 70;
 
@@ -57,6 +61,16 @@ pub(crate) fn run() -> [u64; 2] {
     counts
 }
 
+/// What one thread does from the beginning to the end of its operation.
+struct Path {
+    /// Number of instructions.
+    count: usize,
+    /// The places after those that changed a segment, the beginning too.
+    changes: Vec<usize>,
+    /// The cache lines that they changed: the segment, and the number in its copy.
+    lines: BTreeSet<(usize, usize)>,
+}
+
 /// The pool of a pair of operations.
 struct Site {
     conf: ProcessConf,
@@ -70,13 +84,18 @@ fn pair(acts: [Act; 2]) -> [u64; 2] {
     let site = Site::new();
     let paths = [0, 1].map(|side| site.path(acts, side));
     let mut counts = [0; 2];
+    let shared: Vec<_> = paths[0].lines.intersection(&paths[1].lines).collect();
+    if !shared.is_empty() || paths.iter().any(|path| path.lines.len() < 2) {
+        counts[1] += 1;
+        println!("VIOLATION {acts:?}: both threads change the cache lines {shared:?}");
+    }
     let every = std::env::var("HOTPOOL_EVERY").map_or(1, |every| every.parse().unwrap());
     let places = |side: usize| {
-        let mut places = paths[side].1.clone();
+        let mut places = paths[side].changes.clone();
         if side == 0 && !cfg!(debug_assertions) {
-            places.extend((0..paths[side].0).step_by(every));
+            places.extend((0..paths[side].count).step_by(every));
         }
-        places.push(paths[side].0);
+        places.push(paths[side].count);
         places.sort_unstable();
         places.dedup();
         places
@@ -142,24 +161,30 @@ impl Site {
         })
     }
 
-    /// Steps one thread to the end of its operation. Returns the number of its instructions, and
-    /// the places after those that changed a segment, the beginning too.
-    fn path(&self, acts: [Act; 2], side: usize) -> (usize, Vec<usize>) {
+    /// Steps one thread to the end of its operation.
+    fn path(&self, acts: [Act; 2], side: usize) -> Path {
         self.start.restore_sysv(&self.conf);
         let child = self.child(acts);
         let attached: Vec<Mapped> =
             (0..2).map(|n| image::attach(image::keys_of(&self.conf)[n], n == 0, false).unwrap()).collect();
-        let copies = || attached.iter().map(Mapped::copy).collect::<Vec<_>>();
-        let (mut bytes, mut changes, mut count) = (copies(), vec![0], 0);
+        let mut copies: Vec<_> = attached.iter().map(Mapped::copy).collect();
+        let mut path = Path { count: 0, changes: vec![0], lines: BTreeSet::new() };
         while !child.is_done(side) {
             child.step(side);
-            count += 1;
-            if !attached.iter().zip(&bytes).all(|(segment, copy)| segment.equals(copy)) {
-                bytes = copies();
-                changes.push(count);
+            path.count += 1;
+            if attached.iter().zip(&copies).all(|(segment, copy)| segment.equals(copy)) {
+                continue;
+            }
+            path.changes.push(path.count);
+            for (number, (segment, before)) in attached.iter().zip(&mut copies).enumerate() {
+                let after = segment.copy();
+                let lines = before.chunks(LINE).zip(after.chunks(LINE)).enumerate();
+                let changed = lines.filter(|(_, (before, after))| before != after);
+                path.lines.extend(changed.map(|(line, _)| (number, line)));
+                *before = after;
             }
         }
-        (count, changes)
+        path
     }
 
     /// Checks the pool that a kill left. `done` tells whose operation had returned.

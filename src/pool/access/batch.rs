@@ -8,15 +8,14 @@ use crate::pool::access::view::View;
 use crate::pool::change::tx::{Tx, TxError};
 use crate::pool::error::AllocError;
 use crate::pool::manager::MemoryPoolMgr;
+use crate::pool::store::index::ahead::Coming;
 use crate::pool::store::typed::Typed;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::slice;
 
-/// Number of slots that are prefetched.
-const SLOTS_AHEAD: usize = 16;
-/// Number of groups of the index that are prefetched before their slots are.
-const GROUPS_AHEAD: usize = 16;
+/// Number of slots that are prefetched, and of groups of the index that are prefetched before them.
+const AHEAD: usize = 16;
 
 /// An iterator over the objects with given handles: see [`MemoryPoolMgr::get_many`].
 #[must_use = "iterators are lazy and do nothing unless consumed"]
@@ -31,7 +30,7 @@ pub struct GetMany<'a, T> {
 impl<'a, T: PoolObject> GetMany<'a, T> {
     fn new(typed: Option<Typed<'a, T>>, ids: &'a [Id<T>]) -> Self {
         let mut many = GetMany { typed, ids: ids.iter(), ahead: ids.iter() };
-        (0..SLOTS_AHEAD).for_each(|_| many.fetch());
+        (0..AHEAD).for_each(|_| many.fetch());
         many
     }
 
@@ -64,36 +63,50 @@ pub struct FindMany<'a, T> {
     /// `None` if the type was not added.
     view: Option<View<'a, T>>,
     keys: slice::Iter<'a, u64>,
-    /// The keys whose slots are not prefetched yet.
-    slots: slice::Iter<'a, u64>,
     /// The keys whose groups are not prefetched yet.
-    groups: slice::Iter<'a, u64>,
+    ahead: slice::Iter<'a, u64>,
+    /// The lookups that have begun: two keys in each place, the next one and the one `AHEAD` after it.
+    begun: [Begun<'a>; AHEAD],
+    /// Number of the next key.
+    at: usize,
+}
+
+/// Two lookups that have begun.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
+    /// The slot that probably carries the earlier key.
+    slot: u32,
+    /// The group of the later key.
+    group: Coming<'a>,
 }
 
 impl<'a, T: PoolObject> FindMany<'a, T> {
     fn new(view: Option<View<'a, T>>, keys: &'a [u64]) -> Self {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        let mut many = FindMany { view, keys: keys.iter(), slots: keys.iter(), groups: keys.iter() };
-        (0..GROUPS_AHEAD).for_each(|_| many.fetch_group());
-        (0..SLOTS_AHEAD).for_each(|_| many.fetch());
+        let begun = [Begun { slot: u32::MAX, group: Coming::NONE }; AHEAD];
+        let mut many = FindMany { view, keys: keys.iter(), ahead: keys.iter(), begun, at: 0 };
+        for _ in 0..2 * AHEAD {
+            many.advance();
+        }
         many
     }
 
+    /// Begins the lookup of one more key, and returns the slot that probably carries the next one.
     #[inline(always)]
-    fn fetch_group(&mut self) {
-        if let (Some(key), Some(view)) = (self.groups.next(), self.view) {
-            view.index.fetch(*key);
+    fn advance(&mut self) -> u32 {
+        let group = match (self.ahead.next(), self.view) {
+            (Some(key), Some(view)) => view.index.fetch(*key),
+            _ => Coming::NONE,
+        };
+        let Some(begun) = self.begun.get_mut(self.at % AHEAD) else { return u32::MAX };
+        self.at = self.at.wrapping_add(1);
+        let later = begun.group.slot();
+        if let Some(view) = self.view {
+            view.typed.fetch(later);
         }
-    }
-
-    #[inline(always)]
-    fn fetch(&mut self) {
-        self.fetch_group();
-        if let (Some(key), Some(view)) = (self.slots.next(), self.view)
-            && let Some(slot) = view.index.hint(*key)
-        {
-            view.typed.fetch(slot);
-        }
+        let slot = begun.slot;
+        *begun = Begun { slot: later, group };
+        slot
     }
 }
 
@@ -102,9 +115,9 @@ impl<'a, T: PoolObject> Iterator for FindMany<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        self.fetch();
         let key = *self.keys.next()?;
-        Some(self.view.and_then(|view| view.look_up(key)))
+        let slot = self.advance();
+        Some(self.view.and_then(|view| view.typed.carrying(slot, key).or_else(|| view.look_up(key))))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -198,10 +211,10 @@ impl MemoryPoolMgr {
     /// Prefetches what a free of an object will need later, and what the next free needs now.
     #[inline(always)]
     fn fetch_to_free<T: PoolObject>(&self, ids: &[Id<T>], at: usize) {
-        self.fetch(ids.get(at + SLOTS_AHEAD));
+        self.fetch(ids.get(at + AHEAD));
         // By now, the slot with the user key has arrived.
         if T::KEYED
-            && let (Some(id), Some(view)) = (ids.get(at + SLOTS_AHEAD / 2), self.try_view::<T>())
+            && let (Some(id), Some(view)) = (ids.get(at + AHEAD / 2), self.try_view::<T>())
             && let Some(slot) = view.typed.slots().slot(id.index())
         {
             view.index.fetch(slot.key().load());
@@ -261,7 +274,7 @@ impl MemoryPoolMgr {
     ) -> Result<usize, TxError> {
         let mut changed = 0;
         for (at, id) in ids.iter().enumerate() {
-            self.fetch(ids.get(at + SLOTS_AHEAD));
+            self.fetch(ids.get(at + AHEAD));
             match self.update(*id, |object| f(*id, object)) {
                 Ok(()) => changed += 1,
                 Err(TxError::Stale(_)) => {}
@@ -290,7 +303,7 @@ impl Tx<'_> {
     /// transaction is rolled back.
     pub fn free_many<T: PoolObject>(&mut self, ids: &[Id<T>]) -> Result<(), TxError> {
         for (at, id) in ids.iter().enumerate() {
-            self.pool.fetch(ids.get(at + SLOTS_AHEAD));
+            self.pool.fetch(ids.get(at + AHEAD));
             self.free(*id)?;
         }
         Ok(())
@@ -308,7 +321,7 @@ impl Tx<'_> {
         mut f: impl FnMut(Id<T>, &mut T),
     ) -> Result<(), TxError> {
         for (at, id) in ids.iter().enumerate() {
-            self.pool.fetch(ids.get(at + SLOTS_AHEAD));
+            self.pool.fetch(ids.get(at + AHEAD));
             f(*id, self.get_mut(*id)?);
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Mark {
         if !planted(Mutant::WriteWithoutMark) {
             Commit::MarkSet.store(&self.word, id.to_bits());
         }
-        RefMut { object, mark: self }
+        RefMut { object, mark: self, word: self.word }
     }
 
     /// Begins a borrow, before its first guard.
@@ -119,7 +119,7 @@ impl Mark {
                 Commit::MarkSet.store(&self.word, Torn::whole_type(T::TYPE_ID));
             }
         }
-        objects.map(|object| RefMut { object, mark: self })
+        objects.map(|object| RefMut { object, mark: self, word: self.word })
     }
 
     /// Marks the object of one more guard of a walk, whose word is set already.
@@ -196,6 +196,8 @@ impl Mark {
 pub struct RefMut<'a, T> {
     object: &'a mut T,
     mark: &'a Mark,
+    /// That of the mark, for a loop to keep in a register.
+    word: At<Word>,
 }
 
 impl<T> Deref for RefMut<'_, T> {
@@ -218,7 +220,8 @@ impl<T> Drop for RefMut<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         match panicking() && !planted(Mutant::PanicClearsMark) {
-            false => self.mark.end_one(),
+            false if self.mark.several.get() == 0 => Commit::MarkCleared.store(&self.word, 0),
+            false => self.mark.end_of_several(),
             true => self.mark.end_one_in_unwind(),
         }
     }
@@ -253,7 +256,7 @@ impl<'a> GuardsMark<'a> {
             0 => Commit::MarkSet.store(&self.word, id.to_bits()),
             _ => self.mark.beside_others(id.handle()),
         }
-        RefMut { object, mark: self.mark }
+        RefMut { object, mark: self.mark, word: self.word }
     }
 }
 

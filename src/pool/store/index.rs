@@ -13,7 +13,7 @@
 //! commits, and the old copies are cleared. The table is never rehashed as a whole, so an insert
 //! costs at most two splits.
 
-mod ahead;
+pub(crate) mod ahead;
 
 use crate::commits::Commit;
 use crate::layout::Group;

@@ -181,8 +181,8 @@ impl TypeState {
     /// Returns the object with this user key for writing.
     #[inline(always)]
     pub(crate) fn find_mut<T: PoolObject>(&mut self, key: u64) -> Option<(Id<T>, &mut T)> {
-        let (id, _) = self.find::<T>(key)?;
-        Some((id, self.slots.typed_mut::<T>()?.into_mut(id)?))
+        const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
+        self.slots.typed_mut::<T>()?.into_found(&self.index, key)
     }
 
     /// Reserves an index entry for one more user key.

@@ -29,6 +29,7 @@ use crate::commits::Commit;
 use crate::layout::Last;
 use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject, scrub};
+use crate::pool::store::index::Index;
 use crate::pool::store::shape::Fit;
 use crate::pool::store::slot::{Slot, Ways, fetch, parked};
 use crate::pool::store::slots::Slots;
@@ -177,6 +178,17 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         self.at(index)
     }
 
+    /// Returns slot `index` and the handle of its object, if it is live and has this user key.
+    #[inline(always)]
+    fn slot_carrying(self, index: u32, key: u64) -> Option<(Id<T>, Slot)> {
+        // SAFETY: the stride is that of `T`, whose slots these are.
+        let slot = unsafe { self.ways.slot_at(index, Self::STRIDE) }?;
+        if slot.key_bits() != key {
+            return None;
+        }
+        Some((Id::of_slot(slot.bits(), index)?, slot))
+    }
+
     /// Returns the object in slot `index`, if it is live and has this user key; it needs fewer
     /// reads.
     #[inline(always)]
@@ -226,6 +238,21 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
         let mut object = self.object_of(id)?;
         // SAFETY: mapped, aligned, a valid value; `self` is the only access while `'a` lasts.
         Some(unsafe { object.as_mut() })
+    }
+
+    /// Returns the object with this user key for writing.
+    #[inline(always)]
+    pub(crate) fn into_found(self, index: &Index, key: u64) -> Option<(Id<T>, &'a mut T)> {
+        let typed = self.shared();
+        let (id, slot) = index.find(key, |slot| typed.anew().slot_carrying(slot, key))?;
+        if id.to_bits() >= self.slots.ways_to_write().limit {
+            self.slots.watched(id.to_bits())?;
+        }
+        self.slots.may_change::<T>(id.index());
+        // SAFETY: the slots are those of `T`.
+        let mut object = unsafe { Typed::<T>::object(slot) };
+        // SAFETY: as in `into_mut`; the object lives in this slot.
+        Some((id, unsafe { object.as_mut() }))
     }
 
     /// Returns the address of the object with this handle, which the caller may change.

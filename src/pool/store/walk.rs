@@ -43,8 +43,6 @@ impl<T, const WRITES: bool> Walk<'_, T, WRITES> {
         end: std::ptr::null_mut(),
         expected: 0,
         bits: 0,
-        start: std::ptr::null_mut(),
-        first: 0,
         next: 0,
         _type: PhantomData,
     };
@@ -59,17 +57,14 @@ pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
     slots: Option<&'a Slots>,
     /// Whether the slots exceed the nearer caches.
     is_far: bool,
-    /// Addresses of the next slot of a full word and of its end, which are equal after the word. Its
-    /// slots are visited one after the other, without their bits.
+    /// Addresses of the next slot of a full word and of its end. Its slots are visited one after the
+    /// other, without their bits. After them, and in any other word, both are equal.
     at: *mut u8,
     end: *mut u8,
     /// The handle of an object in slot `at`, but for its generation.
     expected: u64,
-    /// Remaining bits of the current word.
+    /// Remaining bits of the current word; bit 0 stands for slot `at`.
     bits: u64,
-    /// Address and number of the slot of the word's first bit.
-    start: *mut u8,
-    first: u32,
     /// Number of the next word.
     next: u32,
     _type: PhantomData<&'a T>,
@@ -97,9 +92,9 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
         let found = find(slots, self.next, self.is_far);
         let (bits, start, next) = found?;
         self.bits = bits;
-        self.start = start;
+        (self.at, self.end) = (start, start);
+        self.expected = Id::<T>::first_of_slot(slots.first_of_word(next - 1));
         self.next = next;
-        self.first = slots.first_of_word(next - 1);
         Some(())
     }
 
@@ -131,9 +126,7 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     #[inline(always)]
     fn begin_full(&mut self) {
         self.bits = 0;
-        self.at = self.start;
-        self.end = self.start.wrapping_add(64 * Typed::<T>::STRIDE);
-        self.expected = Id::<T>::first_of_slot(self.first);
+        self.end = self.at.wrapping_add(64 * Typed::<T>::STRIDE);
     }
 
     /// Visits the next slot of a full word, and returns its object, if one lives there.
@@ -141,11 +134,22 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     fn step(&mut self) -> Option<(Id<T>, NonNull<T>)> {
         // SAFETY: a full word covers the existing slots from its start to `end`, which `at` has not reached.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(self.at) } };
-        let id = Id::of_header(slot.bits(), self.expected);
+        let id = Self::id_in(slot.bits(), self.expected);
         self.at = self.at.wrapping_add(Typed::<T>::STRIDE);
         self.expected = self.expected.wrapping_add(1 << INDEX_SHIFT);
         // SAFETY: the slots are those of `T`.
         Some((id?, unsafe { Typed::<T>::object(slot) }))
+    }
+
+    /// Returns the handle in a header, if an object lives in the slot of `expected`.
+    #[inline(always)]
+    fn id_in(header: u64, expected: u64) -> Option<Id<T>> {
+        if !Id::<T>::is_of(header, expected) {
+            return None;
+        }
+        // SAFETY: the header has this bit of `expected`. Without the hint, the compiler tests it for 0.
+        unsafe { std::hint::assert_unchecked(header & LIVE != 0) };
+        Id::of_live(header)
     }
 
     /// Returns the next bit of the current word, which has one.
@@ -159,10 +163,10 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     /// Returns the object in the slot of bit `at` of the current word, if one lives there.
     #[inline(always)]
     fn look_at(&self, at: usize) -> Option<(Id<T>, NonNull<T>)> {
-        let start = self.start.wrapping_add(at * Typed::<T>::STRIDE);
-        // SAFETY: a word of the map covers existing slots, and its bit 0 stands for `start`.
+        let start = self.at.wrapping_add(at * Typed::<T>::STRIDE);
+        // SAFETY: a word of the map covers existing slots, and its bit 0 stands for `at`.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-        let id = Id::of_slot(slot.bits(), self.first + at as u32)?;
+        let id = Self::id_in(slot.bits(), self.expected.wrapping_add((at as u64) << INDEX_SHIFT))?;
         // SAFETY: the slots are those of `T`.
         Some((id, unsafe { Typed::<T>::object(slot) }))
     }
@@ -204,12 +208,11 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
     /// Returns the first remaining slot, derived from the map and not from the slots themselves.
     fn position(&self) -> u32 {
         let Some(slots) = self.slots else { return 0 };
-        if self.at != self.end {
-            return (self.expected >> INDEX_SHIFT) as u32;
-        }
+        let at = (self.expected >> INDEX_SHIFT) as u32;
         match self.bits {
+            _ if self.at != self.end => at,
             0 => slots.first_of_word(self.next),
-            bits => slots.first_of_word(self.next - 1) + bits.trailing_zeros(),
+            bits => at + bits.trailing_zeros(),
         }
     }
 
