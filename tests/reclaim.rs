@@ -2,9 +2,11 @@
 //! one never resolves again (G7).
 
 use hotpool::conf::{BackendKind, Place, ProcessConf, TypeConf};
+use hotpool::inspect::{TypeCompat, Verdict, compat_pool};
+use hotpool::object::Schemas;
 use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
-use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject};
+use hotpool::{AllocError, Id, MemoryPoolMgr, PoolError, PoolObject};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -35,6 +37,21 @@ mod changed {
         pub(crate) rest: [u64; 6],
         #[pool(default = 7)]
         pub(crate) more: u64,
+    }
+}
+
+/// A third struct of that type.
+mod third {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 1, name = "spark")]
+    pub(crate) struct Spark {
+        heat: u64,
+        rest: [u64; 6],
+        #[pool(default = 7)]
+        other: u64,
     }
 }
 
@@ -217,6 +234,113 @@ fn a_changed_struct_is_migrated_over_hollow_extents() {
         assert!(!given.contains(&id.to_bits()), "{id} was given out twice");
     }
     assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+/// Allocates sparks until so many bytes are free.
+fn fill_until(pool: &mut MemoryPoolMgr, free: u64) -> Vec<Id<Spark>> {
+    std::iter::from_fn(|| (pool.bytes_free().0 > free).then(|| pool.alloc(spark(3)).unwrap())).collect()
+}
+
+#[test]
+fn a_migration_needs_no_memory_for_extents_without_objects() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<Spark>().unwrap();
+    let old = fill_until(&mut pool, 200 << 10);
+    let kept = old[700];
+    old.iter().filter(|id| **id != kept).for_each(|id| assert!(pool.free(*id)));
+    pool.ready().unwrap();
+    drop(pool);
+
+    let told = told(&ground, &Schemas::new().with::<changed::Spark>());
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<changed::Spark>().unwrap();
+    let migrated = pool.resume_report().migrated[0].clone();
+    assert!(migrated.bytes < Bytes(64 << 10), "{migrated}");
+    assert_eq!((told[0].verdict, told[0].needs), (Verdict::Migrated, migrated.bytes));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    drop(pool);
+
+    // The old build finds its objects, and never a handle twice.
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<Spark>().unwrap();
+    assert_eq!(pool.iter::<Spark>().collect::<Vec<_>>(), [(kept, &spark(3))]);
+    let mut given: HashSet<_> = old.iter().map(|id| id.to_bits()).collect();
+    given.extend((0..100).map(|_| pool.alloc(spark(3)).unwrap().to_bits()));
+    assert_eq!(given.len(), old.len() + 100);
+    drop(pool);
+
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<changed::Spark>().unwrap();
+    pool.ready().unwrap();
+    assert_eq!(pool.len::<changed::Spark>(), 101);
+    let more = changed::Spark { heat: 3, rest: [3; 6], more: 7 };
+    while let Ok(id) = pool.alloc(more) {
+        assert!(given.insert(id.to_bits()), "{id} was given out twice");
+    }
+    assert!(pool.capacity::<changed::Spark>() > old.len(), "the old form gave its memory back");
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+/// Returns what `hotpool compat` tells of a build.
+fn told(ground: &Ground, build: &Schemas) -> Vec<TypeCompat> {
+    compat_pool(ground.0.base_key, &Home::of(&ground.0), build, Some(&ground.0)).unwrap().types
+}
+
+#[test]
+fn compat_counts_the_memory_that_a_migration_reclaims_from_other_types() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = ground.open();
+    for n in 0..2200 {
+        pool.alloc_keyed(n, ship(n)).unwrap();
+    }
+    fill_until(&mut pool, 100 << 10);
+    for n in 0..2200 {
+        assert!(n == 500 || pool.free_by_key::<Ship>(n));
+    }
+    pool.ready().unwrap();
+    drop(pool);
+
+    // Types that were added before give memory, as the order of the build says.
+    let before = told(&ground, &Schemas::new().with::<Ship>().with::<changed::Spark>());
+    let after = told(&ground, &Schemas::new().with::<changed::Spark>().with::<Ship>());
+    assert_eq!(after[0].verdict, Verdict::Refused, "{after:?}");
+    assert!(after[0].notes[0].contains("add 1 key to ShmKeys"), "{after:?}");
+    let note = &before[1].notes[0];
+    assert!(note.ends_with("from extents of other types without objects"), "{note}");
+
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    assert!(matches!(pool.add_type::<changed::Spark>(), Err(PoolError::NoRoomToMigrate { .. })));
+    pool.add_type::<Ship>().unwrap();
+    pool.add_type::<changed::Spark>().unwrap();
+    let migrated = &pool.resume_report().migrated[0];
+    assert_eq!((before[1].verdict, before[1].needs), (Verdict::Migrated, migrated.bytes));
+    assert_eq!(pool.get_by_key::<Ship>(500), Some(&ship(500)));
+    assert!(pool.verify().is_sound(), "{}", pool.verify());
+    pool.destroy().unwrap();
+}
+
+#[test]
+fn compat_counts_the_memory_of_a_migration_that_is_undone() {
+    let ground = Ground::new(BackendKind::Heap);
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<Spark>().unwrap();
+    let old = fill_until(&mut pool, 640 << 10);
+    pool.ready().unwrap();
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<changed::Spark>().unwrap();
+    assert!(pool.bytes_free() < Bytes(320 << 10), "a second copy has no room");
+    drop(pool);
+
+    let third = told(&ground, &Schemas::new().with::<third::Spark>());
+    let mut pool = MemoryPoolMgr::open(&ground.0).unwrap();
+    pool.add_type::<third::Spark>().unwrap();
+    let migrated = &pool.resume_report().migrated[0];
+    assert_eq!((third[0].verdict, third[0].needs), (Verdict::Migrated, migrated.bytes), "{third:?}");
+    assert_eq!(third[0].objects, old.len() as u64);
     pool.destroy().unwrap();
 }
 

@@ -6,6 +6,7 @@
 use crate::conf::ProcessConf;
 use crate::inspect::describe::{self, DescribeError, Description};
 use crate::inspect::room::Room;
+use crate::inspect::spare::Extents;
 use crate::layout::{Broken, TypeInfo};
 use crate::limits;
 use crate::object::{Plan, Schemas, TypeSchema};
@@ -98,9 +99,9 @@ impl fmt::Display for Verdict {
 /// The base is attached for reading, as an observer, and nothing is stored. `conf` is the ini of the
 /// build, whose renames, capacities and blocks count.
 ///
-/// A verdict says what a start that begins now would do. Some of it depends on the objects: whether
-/// a text fits a smaller capacity is not checked here. Memory that a start could reclaim from other
-/// types does not count as free.
+/// A verdict says what a start that begins now would do, if it adds the types in the order of the
+/// build. Some of it depends on the objects: whether a text fits a smaller capacity is not checked
+/// here.
 ///
 /// # Errors
 ///
@@ -116,9 +117,9 @@ pub fn compat_pool(
         let pool = describe::describe_observed(key, observed)?;
         let damaged = |what: Broken| DescribeError::Corrupt { key, what: what.as_str() };
         let base = Base::find(observed.base()).map_err(damaged)?;
-        let room = Room::of(&base, conf).map_err(damaged)?;
-        let free = Bytes(room.free());
-        let mut judge = Judge { base: &base, pool: &pool, conf, room };
+        let (room, chains) = Room::of(&base, conf).map_err(damaged)?;
+        let (free, extents) = (Bytes(room.free()), Extents::of(&base, chains, observed));
+        let mut judge = Judge { base: &base, pool: &pool, conf, room, extents, settled: Vec::new() };
         let mut types: Vec<TypeCompat> = build.types.iter().map(|one| judge.verdict(one)).collect();
         types.extend(kept(&pool, build));
         Ok(Compat { types, free, pool })
@@ -148,6 +149,10 @@ struct Judge<'a> {
     pool: &'a Description,
     conf: Option<&'a ProcessConf>,
     room: Room,
+    extents: Extents,
+    /// The types that the start has added in a form that they had, and whose extents without objects
+    /// it can reclaim: each with the slots that it keeps.
+    settled: Vec<(At<TypeInfo>, u64)>,
 }
 
 /// Memory that a start allocates for a type.
@@ -193,6 +198,7 @@ impl Judge<'_> {
             (true, true) => {
                 told.verdict = Verdict::Same;
                 let need = self.growth(one, &info);
+                self.settled.push((info, self.capacity(one).into()));
                 self.take(&need, told)
             }
             (true, false) => self.changed(one, listed, told),
@@ -228,14 +234,21 @@ impl Judge<'_> {
         listed: At<TypeInfo>,
         told: &mut TypeCompat,
     ) -> Result<(), Refused> {
+        let dropped = [listed.newer.load(), listed.filling.load()].into_iter().filter(|place| *place != 0);
+        let memory: Vec<_> = dropped.flat_map(|place| self.extents.all_of(place as u16)).collect();
+        self.room.give(&memory);
         if is_form_of(&listed, one) {
             told.verdict = Verdict::Same;
             told.notes.push("a migration that no start has completed with ready() is undone".into());
-            return Ok(());
+            let need = self.growth(one, &listed);
+            self.settled.push((listed, self.capacity(one).into()));
+            return self.take(&need, told);
         }
         told.verdict = Verdict::Migrated;
         let need = self.need(one, Some(&listed))?;
-        if told.objects == 0 && !self.has_parked(one.id) {
+        let (live, parked) = self.extents.objects(&listed);
+        told.objects = live;
+        if live + parked == 0 && !self.has_parked(one.id) {
             told.notes.push("it has no objects, so it just takes the new form".into());
             return self.take(&need, told);
         }
@@ -265,7 +278,8 @@ impl Judge<'_> {
             .any(|h| h.type_id() == id)
     }
 
-    /// Returns what a new form needs, with as many slots as the old one has used and the ini wants.
+    /// Returns what a new form needs for the objects of the old one, and for the slots that the ini
+    /// wants.
     fn need(&self, one: &TypeSchema, old: Option<&TypeInfo>) -> Result<Need, Refused> {
         let (pool_bytes, block) = (self.room.pool_bytes(), self.base.block_bytes());
         let (align, room) = (u64::from(one.align), block - limits::PAGE);
@@ -274,21 +288,22 @@ impl Judge<'_> {
         let stride = stride.and_then(|size| stride_bytes(one.keyed, one.align as usize, size));
         let stride = stride.filter(|stride| *stride <= room).ok_or_else(too_large)?;
         let plan = plan_slots(stride, align, pool_bytes, block).ok_or_else(too_large)?;
-        let used = old.map_or(0, |old| old.high_water.load().min(limits::MAX_SLOTS.into()));
+        let used = old.map_or(0, |old| self.extents.in_use(old, plan.shift));
         let wanted = self.capacity(one);
         let shift = old.map_or_else(|| plan_groups(pool_bytes, block), |old| old.group_shift.load());
-        let kept = old.map_or(0, |old| self.index_extents(old));
+        let kept = old.map_or(0, |old| self.extents.of_index(old));
         let groups = if one.keyed { kept.max(extents_of(groups_for_capacity(wanted), shift)) } else { 0 };
-        let slots = extents_of(used.max(wanted.into()), plan.shift);
+        let slots = used.max(extents_of(wanted.into(), plan.shift));
         Ok(Need { slots, slot_bytes: plan.bytes, groups, group_bytes: index_bytes(shift.min(40)), align })
     }
 
     /// Returns what a form that stays needs for the capacity that the ini wants.
     fn growth(&self, one: &TypeSchema, info: &TypeInfo) -> Need {
         let wanted = self.capacity(one);
-        let more = u64::from(wanted).saturating_sub(self.slots(info));
+        let more = u64::from(wanted).saturating_sub(self.extents.slots_of(info));
         let shift = info.group_shift.load();
-        let groups = extents_of(groups_for_capacity(wanted), shift).saturating_sub(self.index_extents(info));
+        let groups = extents_of(groups_for_capacity(wanted), shift);
+        let groups = groups.saturating_sub(self.extents.of_index(info));
         Need {
             slots: extents_of(more, info.shift.load()),
             slot_bytes: info.extent_bytes.load(),
@@ -303,22 +318,23 @@ impl Judge<'_> {
         self.conf.and_then(|conf| conf.type_conf(&one.name)).map_or(0, |of| of.capacity)
     }
 
-    fn slots(&self, info: &TypeInfo) -> u64 {
-        self.pool.types.iter().find(|of| u32::from(of.id) == info.id.load()).map_or(0, |of| of.capacity)
-    }
-
-    fn index_extents(&self, info: &TypeInfo) -> u64 {
-        self.pool.types.iter().find(|of| u32::from(of.id) == info.id.load()).map_or(0, |of| of.index_extents)
-    }
-
     /// Takes the memory, so that what is left counts for the next type.
     fn take(&mut self, need: &Need, told: &mut TypeCompat) -> Result<(), Refused> {
         let Need { slots, slot_bytes, groups, group_bytes, align } = *need;
-        let free = self.room.free();
         told.needs =
             Bytes(slots.saturating_mul(slot_bytes).saturating_add(groups.saturating_mul(group_bytes)));
-        let missing = self.room.take(slots, slot_bytes, align);
-        let rest = self.room.take(groups, group_bytes, align);
+        let before = self.room.clone();
+        let mut free = before.free();
+        let (mut missing, mut rest) = self.try_take(need);
+        if missing + rest != 0
+            && let Some(room) = self.reclaimed(before)
+        {
+            let more = Bytes(room.free() - free);
+            told.notes.push(format!("the start reclaims {more} from extents of other types without objects"));
+            free += more.0;
+            self.room = room;
+            (missing, rest) = self.try_take(need);
+        }
         if missing + rest == 0 {
             return Ok(());
         }
@@ -327,6 +343,22 @@ impl Judge<'_> {
         let (needs, free) = (told.needs, Bytes(free));
         let more = plural(blocks.max(1), "key");
         refuse(format!("it needs {needs}, and {free} are free: add {more} to ShmKeys"))
+    }
+
+    /// Takes the memory; returns how many extents of slots and of the index did not fit.
+    fn try_take(&mut self, need: &Need) -> (u64, u64) {
+        let missing = self.room.take(need.slots, need.slot_bytes, need.align);
+        (missing, self.room.take(need.groups, need.group_bytes, need.align))
+    }
+
+    /// Reclaims extents without objects of the types that were added so far; `None` if there are none.
+    fn reclaimed(&mut self, mut room: Room) -> Option<Room> {
+        let extents = &self.extents;
+        let of =
+            |(info, keep): (At<TypeInfo>, u64)| extents.reclaimable(&info, keep, extents.objects(&info).0);
+        let pieces: Vec<_> = self.settled.drain(..).flat_map(of).collect();
+        room.give(&pieces);
+        (!pieces.is_empty()).then_some(room)
     }
 }
 

@@ -11,6 +11,8 @@ mod refs;
 #[cfg(feature = "schemas")]
 mod room;
 mod slots;
+#[cfg(feature = "schemas")]
+mod spare;
 mod tables;
 mod values;
 mod verify;

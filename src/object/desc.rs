@@ -122,6 +122,18 @@ impl Rule {
         Rule { size, any_bits: false, zero, dense: size == tag, kind: Kind::Enum { tag, values, variants } }
     }
 
+    /// Adds the parts of a value that begins at `start` of which not any bytes are a value: where each
+    /// begins, and its rule.
+    pub(crate) fn add_parts(&'static self, start: usize, parts: &mut Vec<(usize, &'static Rule)>) {
+        match self.kind {
+            _ if self.any_bits => {}
+            Kind::Struct(fields) => {
+                fields.iter().for_each(|field| field.desc.rule.add_parts(start + field.offset, parts));
+            }
+            _ => parts.push((start, self)),
+        }
+    }
+
     /// Returns whether any bytes are a value.
     pub const fn any_bits(&self) -> bool {
         self.any_bits

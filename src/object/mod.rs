@@ -22,7 +22,6 @@ mod schema_text;
 #[cfg(feature = "schemas")]
 mod schemas;
 mod stored;
-mod stored_rule;
 mod timed;
 mod value;
 
@@ -47,8 +46,8 @@ pub use hotpool_derive::{Place, PoolObject, Schema};
 pub(crate) use id::{GENERATION_MASK, INDEX_SHIFT, LIVE, TYPE_SHIFT};
 pub use id::{Handle, Id};
 pub use maybe::Maybe;
+pub(crate) use migrate::{Batch, Misfit, Misfits, NewType, Plan, Refusal, Spot, StoredRule};
 pub use migrate::{DamagedSchema, Migration, rust_source};
-pub(crate) use migrate::{Misfit, NewType, Plan, Refusal};
 #[doc(hidden)]
 pub use migrate::{NoMigrations, convert_with};
 pub use place::{DoesNotFit, NotReadable, Place};
@@ -63,7 +62,6 @@ pub use schema_text::{SchemaError, SchemaText, StoredField};
 #[cfg(feature = "schemas")]
 pub use schemas::{FieldSchema, OldLayout, Schemas, SchemasError, TypeSchema};
 pub use stored::Stored;
-pub(crate) use stored_rule::StoredRule;
 pub use timed::{Moment, Timed};
 #[cfg(test)]
 pub(crate) use value::bytes_for_tests;

@@ -74,6 +74,20 @@ pub(crate) fn check_rule(rule: &Rule, bytes: &[u8]) -> Result<(), BadValue> {
     unsafe { check_at(rule, bytes.as_ptr()) }
 }
 
+/// Returns whether `bytes` are a value, sooner than [`check_rule`] for the most frequent types.
+#[inline]
+pub(crate) fn is_value(rule: &Rule, bytes: &[u8]) -> bool {
+    match (rule.kind, bytes) {
+        (Kind::Bool, [byte]) => *byte <= 1,
+        (Kind::Text { max }, [a, b, c, d, text @ ..]) => {
+            let len = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+            let text = text.get(..len).filter(|_| len <= max);
+            text.is_some_and(|text| text.is_ascii() || std::str::from_utf8(text).is_ok())
+        }
+        _ => check_rule(rule, bytes).is_ok(),
+    }
+}
+
 /// Writes a value with zeros for its padding. Does nothing if `bytes` has another size.
 pub fn write_value<T: Stored>(value: T, bytes: &mut [u8]) {
     let mut value = MaybeUninit::new(value);
@@ -142,12 +156,12 @@ pub(crate) unsafe fn check_at(rule: &Rule, at: *const u8) -> Result<(), BadValue
             let len = unsafe { length(at, max) }?;
             // SAFETY: the bytes of the text follow its length, and `len` is not above their number.
             let bytes = unsafe { std::slice::from_raw_parts(at.wrapping_add(LENGTH), len) };
-            match std::str::from_utf8(bytes) {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    Err(BadValue::new(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))
-                }
+            if bytes.is_ascii() {
+                return Ok(());
             }
+            std::str::from_utf8(bytes).map(drop).map_err(|error| {
+                BadValue::new(format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
+            })
         }
     }
 }
@@ -197,10 +211,18 @@ unsafe fn check_items(len: usize, of: &Rule, at: *const u8) -> Result<(), BadVal
 ///
 /// They can be read and are initialised.
 unsafe fn little_endian(at: *const u8, bytes: usize) -> u128 {
-    let mut all = [0; 16];
-    // SAFETY: `bytes` bytes at `at`, and no more than `all` has.
-    unsafe { std::ptr::copy_nonoverlapping(at, all.as_mut_ptr(), bytes.min(16)) };
-    u128::from_le_bytes(all)
+    match bytes {
+        // SAFETY: one byte at `at`.
+        1 => unsafe { at.read() }.into(),
+        // SAFETY: four bytes at `at`.
+        4 => u32::from_le_bytes(unsafe { at.cast::<[u8; 4]>().read() }).into(),
+        _ => {
+            let mut all = [0; 16];
+            // SAFETY: `bytes` bytes at `at`, and no more than `all` has.
+            unsafe { std::ptr::copy_nonoverlapping(at, all.as_mut_ptr(), bytes.min(16)) };
+            u128::from_le_bytes(all)
+        }
+    }
 }
 
 /// Returns the length of a list or text, which may have `max` elements.

@@ -1,11 +1,11 @@
 //! The matcher: finds for every field of a new type where its value comes from.
 
 use super::declared::{Declared, Former, is_removed, removed};
-use super::op::{Becomes, Case, Each, Op, Room};
+use super::op::{Each, Op, Room};
 use super::order::keeps_order;
 use super::refusal::{Reason, Side};
 use super::scalar::{Scalar, Widening};
-use super::shape::{Kind, Member, Shape, Variant};
+use super::shape::{Kind, Member, Shape};
 use super::step::Step;
 use super::stub;
 use crate::object::Change;
@@ -28,16 +28,16 @@ pub(super) struct Matcher<'a> {
 
 /// Where a type lies: in the stored schema and in that of this build.
 #[derive(Clone)]
-struct Site {
-    old: String,
-    new: String,
-    from: usize,
-    to: usize,
+pub(super) struct Site {
+    pub(super) old: String,
+    pub(super) new: String,
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
 /// A stored field that a field of the new type comes from.
 #[derive(Clone)]
-struct Source<'a> {
+pub(super) struct Source<'a> {
     member: &'a Member<'a>,
     path: String,
     from: usize,
@@ -46,11 +46,11 @@ struct Source<'a> {
 }
 
 /// A source for a field inside another, which the outer type declares.
-type Given<'a> = (&'a str, Source<'a>);
+pub(super) type Given<'a> = (&'a str, Source<'a>);
 
 /// What the field that has a type declares of it.
 #[derive(Clone, Copy, Default)]
-struct Manner {
+pub(super) struct Manner {
     /// The default of the whole field has been written.
     is_filled: bool,
     is_bits: bool,
@@ -75,7 +75,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Matches the fields of a struct or variant. `old` is `None` if there is no such struct.
-    fn members(
+    pub(super) fn members(
         &mut self,
         ops: &mut Vec<Op>,
         old: Option<&'a [Member<'a>]>,
@@ -187,7 +187,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Converts one type to another.
-    fn shape(
+    pub(super) fn shape(
         &mut self,
         ops: &mut Vec<Op>,
         old: &'a Shape<'a>,
@@ -201,6 +201,9 @@ impl<'a> Matcher<'a> {
         }
         if manner.is_filled {
             ops.push(Op::Zero { to: site.to, len: new.size });
+        }
+        if self.optional(ops, old, new, site) {
+            return;
         }
         match (&old.kind, &new.kind) {
             (Kind::Scalar(from), Kind::Scalar(to)) => match from.widening(*to) {
@@ -297,7 +300,7 @@ impl<'a> Matcher<'a> {
         }
         if len < room && !manner.is_filled {
             let why =
-                format!("had {len} elements, and nothing says which value the other {} have", room - len);
+                format!("had {len} elements and has {room}, and nothing says which value the new ones have");
             let write =
                 vec![format!("#[pool(default = ..)] at `{}`, with the value of all elements", site.new)];
             return self.refuse(&site.new, &why, write, Side::Both);
@@ -359,68 +362,6 @@ impl<'a> Matcher<'a> {
                 self.step(field, what);
             }
         }
-    }
-
-    fn enumeration(
-        &mut self,
-        ops: &mut Vec<Op>,
-        (tag, old): (usize, &'a [Variant<'a>]),
-        (wide, new): (usize, &'a [Variant<'a>]),
-        changes: &'a [Change<'a>],
-        site: &Site,
-    ) {
-        let was = |is: &Variant<'a>| Declared::of(changes, &is.name).was;
-        let mut taken = HashSet::new();
-        let mut cases = Vec::new();
-        for variant in old {
-            let same = new.iter().find(|is| is.name == variant.name);
-            let found =
-                same.or_else(|| new.iter().find(|is| was(is).iter().any(|(was, _)| *was == variant.name)));
-            let Some(found) = found else {
-                cases.extend(self.gone_variant(variant, changes, site));
-                continue;
-            };
-            taken.insert(&found.name);
-            if found.name != variant.name {
-                self.step(&site.new, format_args!("variant `{}` was `{}`", found.name, variant.name));
-            }
-            if found.value != variant.value {
-                let (is, was) = (found.value, variant.value);
-                self.step(&site.new, format_args!("variant `{}` was number {was}, is {is}", found.name));
-            }
-            let (old, new) = (join(&site.old, &variant.name), join(&site.new, &found.name));
-            let inner = Site { old, new, ..*site };
-            let mut steps = Vec::new();
-            self.members(&mut steps, Some(&variant.members), &found.members, found.changes, &inner, &[]);
-            cases.push(Case { old: variant.value, to: Becomes::Variant(found.value, steps) });
-        }
-        let more = new.iter().filter(|variant| !taken.contains(&variant.name));
-        let more: Vec<_> = more.map(|variant| format!("`{}`", variant.name)).collect();
-        if !more.is_empty() {
-            self.step(&site.new, format_args!("new variants {}", more.join(", ")));
-        }
-        let plain =
-            |case: &Case| matches!(&case.to, Becomes::Variant(is, ops) if *is == case.old && ops.is_empty());
-        if tag == wide && more.is_empty() && cases.iter().all(plain) {
-            return copy(ops, site.from, site.to, tag);
-        }
-        let (from, to, field) = (site.from, site.to, site.new.clone());
-        ops.push(Op::Enum { from, tag, to, wide, cases, field });
-    }
-
-    fn gone_variant(&mut self, gone: &Variant<'_>, changes: &[Change<'_>], site: &Site) -> Option<Case> {
-        let name = &gone.name;
-        if is_removed(changes, name) {
-            self.step(&site.new, format_args!("variant `{name}` has been removed, if no object has it"));
-            return Some(Case { old: gone.value, to: Becomes::Gone(name.clone()) });
-        }
-        let why = format!("may be `{name}` in stored objects, and that variant is gone");
-        let write = vec![
-            format!("#[pool(was = \"{name}\")] above the variant that `{name}` has become"),
-            format!("#[pool(removed = \"{name}\")] above the enum of `{}`, if no object has it", site.new),
-        ];
-        self.refuse(&site.new, &why, write, Side::Both);
-        None
     }
 
     fn retyped(&mut self, old: &Shape<'_>, new: &Shape<'_>, site: &Site) {
@@ -494,7 +435,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn step(&mut self, field: &str, what: impl std::fmt::Display) {
+    pub(super) fn step(&mut self, field: &str, what: impl std::fmt::Display) {
         if self.quiet == 0 {
             self.steps.push(Step { field: field.to_owned(), what: what.to_string(), by_ini: false });
         }
@@ -510,7 +451,7 @@ impl<'a> Matcher<'a> {
         self.steps.extend((self.quiet == 0).then_some(Step { field, what, by_ini }));
     }
 
-    fn refuse(&mut self, field: &str, why: &str, write: Vec<String>, side: Side) {
+    pub(super) fn refuse(&mut self, field: &str, why: &str, write: Vec<String>, side: Side) {
         self.reasons.push(Reason { field: field.to_owned(), why: why.to_owned(), write, side });
     }
 }
@@ -546,7 +487,7 @@ fn grows(old: &Shape<'_>, new: &Shape<'_>) -> bool {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
@@ -556,7 +497,7 @@ fn outer(path: &str) -> &str {
 }
 
 /// Copies bytes, together with those that the last step copies if they adjoin.
-fn copy(ops: &mut Vec<Op>, from: usize, to: usize, len: usize) {
+pub(super) fn copy(ops: &mut Vec<Op>, from: usize, to: usize, len: usize) {
     match ops.last_mut() {
         _ if len == 0 => {}
         Some(Op::Copy { from: start, to: place, len: before })

@@ -13,7 +13,7 @@ pub(super) enum Op {
     Sign { from: usize, bytes: usize, to: usize, wide: usize },
     /// Converts a number to a float of `wide` bytes.
     Float { from: usize, scalar: Scalar, to: usize, wide: usize },
-    /// Writes the default of a field.
+    /// Writes bytes, such as the default of a field.
     Fill { to: usize, bytes: Box<[u8]> },
     /// Zeroes bytes that a default has written.
     Zero { to: usize, len: usize },
@@ -48,9 +48,10 @@ pub(super) struct Case {
 /// What becomes of a variant.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Becomes {
-    /// The variant with this number, whose fields these steps convert.
+    /// The variant with this number, which is written if it has bytes, and whose fields these steps
+    /// convert.
     Variant(u64, Vec<Op>),
-    /// Nothing: the variant of this name has been removed.
+    /// Nothing, for this reason.
     Gone(String),
 }
 
@@ -92,39 +93,39 @@ const LENGTH: usize = size_of::<u32>();
 
 /// Converts one object, or one element.
 pub(super) fn run(ops: &[Op], old: &[u8], new: &mut [u8]) -> Result<(), Stop> {
-    for op in ops {
-        match op {
-            Op::Copy { from, to, len } => copy(old, *from, new, *to, *len)?,
-            Op::Sign { from, bytes, to, wide } => {
-                let negative = at(old, *from, *bytes)?.last().is_some_and(|byte| byte & 0x80 != 0);
-                let fill = if negative { 0xff } else { 0 };
-                at_mut(new, *to, *wide)?.fill(fill);
-                copy(old, *from, new, *to, *bytes)?;
-            }
-            Op::Float { from, scalar, to, wide } => float(old, *from, *scalar, at_mut(new, *to, *wide)?)?,
-            Op::Fill { to, bytes } => at_mut(new, *to, bytes.len())?.copy_from_slice(bytes),
-            Op::Zero { to, len } => at_mut(new, *to, *len)?.fill(0),
-            Op::Repeat { from, to, count, each } => each.run(old, *from, new, *to, *count)?,
-            Op::Enum { from, tag, to, wide, cases, field } => {
-                let found = little_endian(at(old, *from, *tag)?);
-                let case = cases.iter().find(|case| case.old == found);
-                match case.map(|case| &case.to) {
-                    Some(Becomes::Variant(number, ops)) => {
-                        let bytes = number.to_le_bytes();
-                        copy(&bytes, 0, new, *to, (*wide).min(bytes.len()))?;
-                        run(ops, old, new)?;
-                    }
-                    Some(Becomes::Gone(name)) => {
-                        return Err(Stop::at(field, format_args!("it is `{name}`, which has been removed")));
-                    }
-                    None => return Err(Stop::at(field, format_args!("{found} is no variant"))),
-                }
-            }
-            Op::List { from, to, each, field } => list(old, *from, new, *to, each, field)?,
-            Op::NoBits { from, len, kept, field } => no_bits(at(old, *from, *len)?, *kept, field)?,
+    ops.iter().try_for_each(|op| step(op, old, new))
+}
+
+/// Does one step for one object, or one element.
+pub(super) fn step(op: &Op, old: &[u8], new: &mut [u8]) -> Result<(), Stop> {
+    match op {
+        Op::Copy { from, to, len } => copy(old, *from, new, *to, *len),
+        Op::Sign { from, bytes, to, wide } => {
+            let negative = at(old, *from, *bytes)?.last().is_some_and(|byte| byte & 0x80 != 0);
+            let fill = if negative { 0xff } else { 0 };
+            at_mut(new, *to, *wide)?.fill(fill);
+            copy(old, *from, new, *to, *bytes)
         }
+        Op::Float { from, scalar, to, wide } => float(old, *from, *scalar, at_mut(new, *to, *wide)?),
+        Op::Fill { to, bytes } => copy(bytes, 0, new, *to, bytes.len()),
+        Op::Zero { to, len } => at_mut(new, *to, *len).map(|bytes| bytes.fill(0)),
+        Op::Repeat { from, to, count, each } => each.run(old, *from, new, *to, *count),
+        Op::Enum { from, tag, to, wide, cases, field } => {
+            let found = little_endian(at(old, *from, *tag)?);
+            let case = cases.iter().find(|case| case.old == found);
+            match case.map(|case| &case.to) {
+                Some(Becomes::Variant(number, ops)) => {
+                    let bytes = number.to_le_bytes();
+                    copy(&bytes, 0, new, *to, (*wide).min(bytes.len()))?;
+                    run(ops, old, new)
+                }
+                Some(Becomes::Gone(why)) => Err(Stop::at(field, why)),
+                None => Err(Stop::at(field, format_args!("{found} is no variant"))),
+            }
+        }
+        Op::List { from, to, each, field } => list(old, *from, new, *to, each, field),
+        Op::NoBits { from, len, kept, field } => no_bits(at(old, *from, *len)?, *kept, field),
     }
-    Ok(())
 }
 
 impl Each {
@@ -174,18 +175,18 @@ fn list(old: &[u8], from: Room, new: &mut [u8], to: Room, each: &Each, field: &s
 }
 
 #[inline]
-fn copy(old: &[u8], from: usize, new: &mut [u8], to: usize, len: usize) -> Result<(), Stop> {
+pub(super) fn copy(old: &[u8], from: usize, new: &mut [u8], to: usize, len: usize) -> Result<(), Stop> {
     at_mut(new, to, len)?.copy_from_slice(at(old, from, len)?);
     Ok(())
 }
 
 #[inline]
-fn at(bytes: &[u8], from: usize, len: usize) -> Result<&[u8], Stop> {
+pub(super) fn at(bytes: &[u8], from: usize, len: usize) -> Result<&[u8], Stop> {
     bytes.get(from..).and_then(|rest| rest.get(..len)).ok_or(Stop::Short)
 }
 
 #[inline]
-fn at_mut(bytes: &mut [u8], from: usize, len: usize) -> Result<&mut [u8], Stop> {
+pub(super) fn at_mut(bytes: &mut [u8], from: usize, len: usize) -> Result<&mut [u8], Stop> {
     bytes.get_mut(from..).and_then(|rest| rest.get_mut(..len)).ok_or(Stop::Short)
 }
 

@@ -1,5 +1,6 @@
 //! Plans: how the bytes of stored objects become objects of this build.
 
+use super::batch::{Batch, Misfits, Part};
 use super::matcher::Matcher;
 use super::migration::Migration;
 #[cfg(feature = "schemas")]
@@ -42,8 +43,8 @@ pub(crate) struct Plan {
 /// How the bytes are converted.
 #[derive(Clone, Debug)]
 enum Way {
-    /// Field by field, to bytes that keep a rule.
-    Ops(Vec<Op>, &'static Rule),
+    /// Field by field, to bytes that keep a rule, of which these parts can be broken.
+    Ops(Vec<Op>, &'static Rule, Vec<Part>),
     /// By a function of the program.
     Function(Migration),
 }
@@ -81,8 +82,10 @@ impl Plan {
         let mut tree = Tree::of_fields(new.fields, new.size as u64, new.changes);
         tree.changes.extend(renames);
         let (ops, steps) = matched(old, old_size, new.name, &tree, || flatten(new.fields))?;
-        let old_size = old_size as usize;
-        Ok(Plan { old_size, new_size: new.size, way: Way::Ops(ops, new.rule), steps })
+        let mut parts = Vec::new();
+        new.rule.add_parts(0, &mut parts);
+        let (old_size, way) = (old_size as usize, Way::Ops(ops, new.rule, parts));
+        Ok(Plan { old_size, new_size: new.size, way, steps })
     }
 
     /// Returns what happens to each field of objects with the fields `old` if a program with the type
@@ -107,6 +110,23 @@ impl Plan {
         Ok(steps)
     }
 
+    /// Converts all objects of a batch.
+    ///
+    /// # Errors
+    ///
+    /// Counts the objects that do not fit, or are no values of their type. All new bytes may have been
+    /// written then.
+    pub(crate) fn convert_all(&self, batch: &mut Batch<'_>) -> Result<(), Misfits> {
+        let (old, new) = (self.old_size, self.new_size);
+        if let Way::Ops(ops, _, parts) = &self.way {
+            if batch.run(ops, old, new).is_ok() && batch.are_values(parts) {
+                return Ok(());
+            }
+            batch.clear(new);
+        }
+        batch.each(old, new, |old, new| self.convert(old, new))
+    }
+
     /// Converts an object. `new` has the size of the new type, and all its bytes are zero.
     ///
     /// # Errors
@@ -118,7 +138,7 @@ impl Plan {
         }
         match &self.way {
             Way::Function(migration) => migration.convert(old, new),
-            Way::Ops(ops, rule) => {
+            Way::Ops(ops, rule, _) => {
                 run(ops, old, new)?;
                 if rule.any_bits { Ok(()) } else { check_rule(rule, new).map_err(Misfit::from) }
             }

@@ -96,6 +96,17 @@ impl<'a> Shape<'a> {
         })
     }
 
+    /// Returns the field with the value if this looks like a `Maybe`.
+    pub(super) fn maybe(&self) -> Option<&Member<'a>> {
+        let Kind::Enum { tag: 1, variants } = &self.kind else { return None };
+        let [none, some] = &variants[..] else { return None };
+        let heads = [(none.name.as_str(), none.value), (some.name.as_str(), some.value)];
+        match (&none.members[..], &some.members[..]) {
+            ([], [only]) if heads == [("None", 0), ("Some", 1)] && only.name == "0" => Some(only),
+            _ => None,
+        }
+    }
+
     /// Returns the only field of a tuple struct, which is stored as that field is.
     pub(super) fn newtype(&self) -> Option<&Member<'a>> {
         let Kind::Struct(members) = &self.kind else { return None };

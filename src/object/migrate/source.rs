@@ -75,8 +75,8 @@ impl Writer<'_> {
                 Some(written) => written,
                 None => self.named(shape, type_name, field),
             },
-            Kind::Enum { tag, variants } => match maybe(variants).filter(|_| *tag == 1) {
-                Some(of) => format!("Maybe<{}>", self.written(of, argument(type_name), field)),
+            Kind::Enum { .. } => match shape.maybe() {
+                Some(of) => format!("Maybe<{}>", self.written(&of.shape, argument(type_name), field)),
                 None => self.named(shape, type_name, field),
             },
             Kind::Unknown => type_name.to_owned(),
@@ -172,16 +172,6 @@ impl Writer<'_> {
 /// Returns whether fields have the names of those of a tuple struct.
 fn is_tuple(members: &[Member<'_>]) -> bool {
     !members.is_empty() && members.iter().enumerate().all(|(at, member)| member.name == at.to_string())
-}
-
-/// Returns what is in the enum if it looks like a `Maybe`.
-fn maybe<'s, 'a>(variants: &'s [Variant<'a>]) -> Option<&'s Shape<'a>> {
-    let [none, some] = variants else { return None };
-    let heads = [(none.name.as_str(), none.value), (some.name.as_str(), some.value)];
-    match (&none.members[..], &some.members[..]) {
-        ([], [only]) if heads == [("None", 0), ("Some", 1)] && only.name == "0" => Some(&only.shape),
-        _ => None,
-    }
 }
 
 /// Returns the alignment that the compiler gives a type.

@@ -90,7 +90,10 @@ impl Mover<'_> {
             log::warn!("{}: type `{}`: field {step}", self.conf.name, wanted.name);
         }
         let fields = steps.iter().map(ToString::to_string).collect();
-        let extents = |kind| self.chains.count(new.place(), kind) as u64;
+        let extents = |kind| {
+            let runs = self.chains.of(new.place(), kind).filter(|run| !run.is_hollow());
+            runs.map(|run| u64::from(run.count)).sum::<u64>()
+        };
         let slots = extents(ExtentKind::Slots) * new.extent_bytes.load();
         let bytes = Bytes(slots + extents(ExtentKind::Index) * new.index_bytes.load());
         let (name, objects) = (wanted.name.to_owned(), from.slots.len());
@@ -168,16 +171,22 @@ impl Mover<'_> {
         let mut to = TypeState::empty(self.base, new);
         let used = u32::try_from(old.high_water.load()).unwrap_or(u32::MAX).min(from.slots.capacity());
         let groups = if new.keyed() && old.keyed() { from.index.extents() } else { 0 };
-        // Extents without an object in the old form get no memory.
+        // Extents without an object in the old form get no memory. As in `reclaim`, handles into them
+        // never resolve again, because slots of new memory begin above their generations.
         let slots = 1u32 << new.shift.load();
-        let is_hollow = |first: u32| from.slots.is_hollow(first..(first + slots).min(used));
-        let extents = (0..used).step_by(slots as usize).filter(|first| !is_hollow(*first)).count() as u64;
+        let unused = |first: u32| from.slots.highest_unused(first..(first + slots).min(used));
+        let highest: Vec<Option<u64>> = (0..used).step_by(slots as usize).map(unused).collect();
+        let highest_of_all = highest.iter().flatten().max().copied().unwrap_or(0);
+        if self.base.header.floor.load() < highest_of_all {
+            self.base.header.floor.store(highest_of_all);
+        }
+        let extents = highest.iter().filter(|unused| unused.is_none()).count() as u64;
         let needs = extents * new.extent_bytes.load() + u64::from(groups) * new.index_bytes.load();
         let room = |why| NotFilled::Room { needs, why };
-        while to.slots.capacity() < used {
-            match is_hollow(to.slots.capacity()) {
-                true => to.push_hollow(self.space),
-                false => to.append(self.space),
+        for unused in &highest {
+            match unused {
+                Some(_) => to.push_hollow(self.space),
+                None => to.append(self.space),
             }
             .map_err(room)?;
         }
@@ -185,8 +194,8 @@ impl Mover<'_> {
             to.grow_index(self.space).map_err(room)?;
         }
         let convert: Convert<'_> = match way {
-            Way::Empty => &|_, _| Ok(()),
-            Way::Plan(plan) => &|old, new| plan.convert(old, new),
+            Way::Empty => &|_| Ok(()),
+            Way::Plan(plan) => &|batch| plan.convert_all(batch),
         };
         from.slots.copy_to(&to.slots, used, convert).map_err(NotFilled::Unfit)?;
         if groups != 0 {

@@ -73,6 +73,15 @@ impl Chains {
         self.counts.get(Self::chain(place, kind)).map_or(0, |count| *count as usize)
     }
 
+    /// Returns the block of each extent that has memory, and where it begins and ends.
+    #[cfg(feature = "schemas")]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
+        self.runs.iter().filter(|run| !run.is_hollow()).flat_map(|run| {
+            let starts = (0..u64::from(run.count)).map(|number| run.offset + number * run.bytes);
+            starts.map(|start| (run.block, start, start + run.bytes))
+        })
+    }
+
     /// Returns whether any form has hollow extents.
     pub(crate) fn has_hollow(&self) -> bool {
         self.runs.iter().any(Run::is_hollow)

@@ -37,10 +37,10 @@ impl Gaps {
         self.list.retain(|gap| gap.block as usize != block);
     }
 
-    /// Returns where each gap begins and ends.
+    /// Returns the block of each gap, and where it begins and ends.
     #[cfg(feature = "schemas")]
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.list.iter().map(|gap| (gap.start, gap.end))
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
+        self.list.iter().map(|gap| (gap.block, gap.start, gap.end))
     }
 
     /// Returns the bytes of all gaps.

@@ -11,6 +11,8 @@ pub(super) struct Changer<'a> {
     pub(super) is_misfit: bool,
     /// Defaults in use.
     pub(super) defaults: usize,
+    /// Whether what changes is a field, or inside one. An object is not optional.
+    is_field: bool,
 }
 
 /// A stored field that may go on: its name there, its type, and its value in each object.
@@ -29,7 +31,7 @@ struct Next {
 
 impl<'a> Changer<'a> {
     pub(super) fn new(choices: &'a mut Choices) -> Self {
-        Changer { choices, is_misfit: false, defaults: 0 }
+        Changer { choices, is_misfit: false, defaults: 0, is_field: false }
     }
 
     /// Changes a type, and its value in each object.
@@ -38,6 +40,34 @@ impl<'a> Changer<'a> {
             let (ty, values) = self.change(ty, values);
             let wrapped = Record { fields: vec![("0", ty)], ..Record::default() };
             return (Ty::Struct(wrapped), values.into_iter().map(|value| Value::Many(vec![value])).collect());
+        }
+        let is_field = std::mem::replace(&mut self.is_field, true);
+        if is_field && self.choices.once_in(16) && !is_empty(&ty) && !ty.is_maybe() {
+            // An enum that changes as well is what it has become, and no value.
+            let is_enum = matches!(ty, Ty::Enum { .. });
+            let (ty, values) = if is_enum { (ty, values) } else { self.change(ty, values) };
+            let some = |value| Value::Variant(1, vec![value]);
+            return match ty.is_maybe() {
+                true => (ty, values),
+                false => (Ty::maybe(ty), values.into_iter().map(some).collect()),
+            };
+        }
+        if is_field
+            && self.choices.once_in(8)
+            && let Some(of) = ty.in_maybe().filter(|of| !is_empty(of) && !of.is_maybe())
+        {
+            let mut is_none = false;
+            let values = values.into_iter().map(|value| match value {
+                Value::Variant(1, mut inner) => inner.pop().unwrap(),
+                _ => {
+                    is_none = true;
+                    of.value(&mut Choices::new(Vec::new()))
+                }
+            });
+            let values: Vec<_> = values.collect();
+            self.is_misfit |= is_none;
+            let is_enum = matches!(of, Ty::Enum { .. });
+            return if is_enum || is_none { (of, values) } else { self.change(of, values) };
         }
         match ty {
             Ty::Scalar(scalar) => self.scalar(scalar, values),

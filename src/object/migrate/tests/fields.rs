@@ -61,7 +61,7 @@ fn numbers_do_not_become_what_they_are_not() {
     insta::assert_snapshot!(refused![
         u16 => u8, u16 => i16, i8 => u16, u32 => f32, u64 => f64, f64 => f32, f32 => u32,
         bool => u8, u8 => bool, char => u32, u32 => char, u8 => NonZero<u8>, u64 => Ref<Guild>,
-        Ref<Guild> => u64, Maybe<u32> => u32, FixedStr<4> => FixedVec<u8, 4>,
+        Ref<Guild> => u64, Maybe<u32> => u16, Maybe<u32> => FixedStr<4>, FixedStr<4> => FixedVec<u8, 4>,
     ], @r"
     `t` was u16 and is u8, which is no wider number
     `t` was u16 and is i16, which is no wider number
@@ -77,6 +77,7 @@ fn numbers_do_not_become_what_they_are_not() {
     `t` was u8 and is NonZero<u8>, which is no wider number
     `t` has another type, to which its stored value cannot be converted
     `t` has another type, to which its stored value cannot be converted
+    `t` was u32 and is u16, which is no wider number
     `t` has another type, to which its stored value cannot be converted
     `t` has another type, to which its stored value cannot be converted
     ");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::object::{BitSet, FixedMap, FixedSet, FixedStr, FixedVec, Maybe};
+use std::num::NonZero;
 
 type Bag<T, const N: usize> = FixedVec<T, N>;
 
@@ -104,6 +105,69 @@ fn the_payload_of_a_variant_is_converted() {
 }
 
 #[test]
+fn a_field_becomes_optional_and_back_if_every_object_has_a_value() {
+    version! { a {
+        #[repr(C)] pub(super) struct T { pub hp: u16, pub at: v1::Pos, pub order: v1::Order, pub uid: NonZero<u32>, pub bag: [u8; 2] }
+    } }
+    version! { b {
+        #[repr(C)] pub(super) struct T { pub hp: Maybe<u64>, pub at: Maybe<Pos>, pub order: Maybe<v1::Order>, pub uid: Option<NonZero<u32>>, pub bag: [Maybe<u8>; 2] }
+        #[repr(C)] pub(super) struct Pos { pub y: f32, #[pool(was = "x")] pub east: f32 }
+    } }
+    let old = a::T { hp: 7, at: POS, order: v1::Order::Attack(3), uid: NonZero::<u32>::MIN, bag: [1, 2] };
+    let at = b::Pos { y: POS.y, east: POS.x };
+    let (order, bag) = (Maybe::Some(v1::Order::Attack(3)), [Maybe::Some(1), Maybe::Some(2)]);
+    let new = b::T { hp: Maybe::Some(7), at: Maybe::Some(at), order, uid: Some(NonZero::<u32>::MIN), bag };
+    becomes(old, new);
+    insta::assert_snapshot!(steps::<a::T, b::T>(), @r"
+    `hp`: optional now, with the value that it had
+    `hp`: widened from u16 to u64
+    `at`: optional now, with the value that it had
+    `at.y`: moved from byte 8 to byte 20
+    `at.east`: renamed from `at.x`
+    `order`: optional now, with the value that it had
+    `order.Walk.to`: moved from byte 16 to byte 36
+    `order.Walk.fast`: moved from byte 24 to byte 44
+    `order.Attack.0`: moved from byte 14 to byte 34
+    `uid`: widened from NonZero<u32> to Option<NonZero<u32>>
+    `bag[]`: optional now, with the value that it had
+    ");
+    version! { c {
+        #[repr(C)] pub(super) struct T { pub hp: u64, pub at: Pos, pub order: v1::Order, pub uid: NonZero<u32>, pub bag: [u16; 2] }
+        #[repr(C)] pub(super) struct Pos { pub east: f32, pub y: f32 }
+    } }
+    let at = c::Pos { east: POS.x, y: POS.y };
+    becomes(new, c::T { hp: 7, at, order: v1::Order::Attack(3), uid: NonZero::<u32>::MIN, bag: [1, 2] });
+    let without = |without: b::T| convert::<b::T, c::T>(&without).unwrap_err().to_string();
+    let found = [
+        without(b::T { hp: Maybe::None, ..new }),
+        without(b::T { order: Maybe::None, ..new }),
+        without(b::T { uid: None, ..new }),
+        without(b::T { bag: [Maybe::Some(1), Maybe::None], ..new }),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    hp: it has no value
+    order: it has no value
+    uid: 0 is no NonZero
+    bag[]: it has no value
+    ");
+}
+
+/// An enum that looks like a `Maybe`, and gets a variant, is no value that is no longer optional.
+#[test]
+fn an_enum_like_a_maybe_may_gain_variants() {
+    version! { a {
+        #[repr(C)] pub(super) struct T { pub pet: Pet }
+        #[repr(C, u8)] pub(super) enum Pet { None, Some(u16) }
+    } }
+    version! { b {
+        #[repr(C)] pub(super) struct T { pub pet: Pet }
+        #[repr(C, u8)] pub(super) enum Pet { None, Some(u32), Two([u32; 2]) }
+    } }
+    becomes(a::T { pet: a::Pet::Some(3) }, b::T { pet: b::Pet::Some(3) });
+    becomes(a::T { pet: a::Pet::None }, b::T { pet: b::Pet::None });
+}
+
+#[test]
 fn arrays_are_converted_and_grow_with_a_default() {
     version! { a { #[repr(C)] pub(super) struct T { pub bag: [v1::Stack; 2], pub grid: [[u8; 2]; 2] } } }
     version! { b {
@@ -123,7 +187,7 @@ fn arrays_are_converted_and_grow_with_a_default() {
     insta::assert_snapshot!(refusal::<a::T, c::T>(), @r"
     cannot convert the stored objects of type hero:
       `bag` had 2 elements and has 1: the others would be lost
-      `grid` had 2 elements, and nothing says which value the other 1 have
+      `grid` had 2 elements and has 3, and nothing says which value the new ones have
     what differs:
       field `bag` was [v1::Stack; 2] at byte 0, is [v1::Stack; 1] at byte 0
       field `grid` was [[u8; 2]; 2] at byte 8, is [[u8; 2]; 3] at byte 4

@@ -128,7 +128,19 @@ impl Ty {
         Ty::Enum { tag, is_c, variants, changes: Vec::new() }
     }
 
-    fn maybe(of: Ty) -> Self {
+    /// Returns the type of the value if this is a `Maybe`.
+    pub(super) fn in_maybe(&self) -> Option<Ty> {
+        match self {
+            Ty::Enum { variants, .. } if variants[0].2.is_own => Some(variants[1].2.fields[0].1.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_maybe(&self) -> bool {
+        self.in_maybe().is_some()
+    }
+
+    pub(super) fn maybe(of: Ty) -> Self {
         let some = Record { fields: vec![("0", of)], is_own: true, ..Record::default() };
         let none = Record { is_own: true, ..Record::default() };
         let variants = vec![("None", 0, none), ("Some", 1, some)];

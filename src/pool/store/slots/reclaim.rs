@@ -33,12 +33,6 @@ impl Slots {
         [if self.withdrawn == NO_NAME { self.named } else { self.withdrawn }, self.len()]
     }
 
-    /// Returns whether no slot of a range has memory.
-    pub(crate) fn is_hollow(&self, slots: Range<u32>) -> bool {
-        let extents = slots.start >> self.shift()..slots.end.div_ceil(1 << self.shift());
-        extents.into_iter().all(|extent| self.hollow.contains(&extent))
-    }
-
     /// Stores how many extents are hollow in an entry that is not in force yet.
     pub(crate) fn fill_hollow_count(&self) {
         self.info.hollow.fill((self.hollow.len() as u64) << 32);
@@ -95,18 +89,29 @@ impl Slots {
         if self.hollow.contains(&extent) {
             return None;
         }
+        let first = extent << self.shift();
+        self.highest_unused(first..first + (1 << self.shift()))
+    }
+
+    /// Returns the highest generation of slots if none of them has an object or an object in
+    /// quarantine, or is retired; 0 if they have no memory.
+    pub(crate) fn highest_unused(&self, slots: Range<u32>) -> Option<u64> {
         let at_hand = self.header_at_hand().map(|header| (header >> INDEX_SHIFT) as u32);
-        let words = 1u32 << self.word_shift;
-        for number in extent * words..(extent + 1) * words {
-            let (named, bit) = at_hand.map_or((u32::MAX, 0), |index| self.bit(index));
+        let (named, bit) = at_hand.map_or((u32::MAX, 0), |index| self.bit(index));
+        let mut first = slots.start;
+        while first < slots.end {
+            let number = self.word_of(first);
+            let (start, next) = (self.first_of_word(number), self.first_of_word(number + 1));
+            let end = next.min(slots.end);
+            let bits = u64::MAX >> (64 - (end - first)) << (first - start);
             let named_bit = if named == number { bit } else { 0 };
-            if self.word(number)?.load() & self.full & !named_bit != 0 {
+            if self.word(number)?.load() & bits & !named_bit != 0 {
                 return None;
             }
+            first = end;
         }
-        let first = extent << self.shift();
         let mut highest = 0;
-        for index in first..first + (1 << self.shift()) {
+        for index in slots {
             let header = self.slot(index)?.header().load();
             if Slot::is_live(header) || header >= u64::MAX << INDEX_SHIFT {
                 return None;
