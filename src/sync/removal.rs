@@ -24,7 +24,11 @@ pub enum RemoveError {
         source: io::Error,
     },
     /// Processes have it attached.
-    #[error("cannot remove {key}: it is attached {}; stop its members first", plural(*attached, "time"))]
+    #[error(
+        "cannot remove {key}: it is attached {}; stop its members first; `hotpool queues --key {key}` names \
+         those of a queue",
+        plural(*attached, "time")
+    )]
     InUse {
         /// Key of the lock or queue.
         key: Key,
