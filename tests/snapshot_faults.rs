@@ -248,9 +248,6 @@ mod tests {
     #[test]
     fn a_start_without_a_whole_set_is_refused_and_leaves_nothing() {
         for_each_fault(BackendKind::Sysv, |fault, set, bench| {
-            if fault.said == Said::NoSet {
-                return;
-            }
             let shelf = SnapshotConf::into_dir(set.parent().unwrap());
             let snapshots = SnapshotConf { on_missing: OnMissing::Restore, ..shelf };
             let error = MemoryPoolMgr::open(&bench.conf.clone().snapshots(snapshots)).map(drop).unwrap_err();

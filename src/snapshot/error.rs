@@ -19,7 +19,7 @@ pub enum SetError {
         source: io::Error,
     },
     /// The folder is no set: it has no manifest.
-    #[error("{} is no snapshot: it has no manifest.toml", .path.display())]
+    #[error("{} is no snapshot, or a damaged one: it has no manifest.toml", .path.display())]
     NoSet {
         /// The folder.
         path: PathBuf,

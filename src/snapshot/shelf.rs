@@ -2,7 +2,7 @@
 
 use super::contents::Contents;
 use super::error::{SetError, system};
-use super::manifest::SetInfo;
+use super::manifest::{SetInfo, part_name};
 use super::set::{MANIFEST, Set};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,9 @@ fn folders(shelf: &Path) -> Result<Vec<PathBuf>, SetError> {
         entries => entries.map_err(system("list", shelf))?,
     };
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| !name(path).starts_with(DRAFT) && path.join(MANIFEST).exists()).collect())
+    // Without its manifest it is a set that was damaged.
+    let is_set = |path: &Path| path.join(MANIFEST).exists() || path.join(part_name(0)).exists();
+    Ok(paths.filter(|path| !name(path).starts_with(DRAFT) && is_set(path.as_path())).collect())
 }
 
 fn name(path: &Path) -> String {

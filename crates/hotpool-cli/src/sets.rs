@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Returns whether a path is the folder of a set.
 pub(crate) fn is_set(path: &Path) -> bool {
-    path.join("manifest.toml").is_file()
+    // Without its manifest it is one that was damaged.
+    ["manifest.toml", "base.part"].iter().any(|file| path.join(file).is_file())
 }
 
 /// Returns the URL of an object store, if a path is one.
@@ -63,7 +64,12 @@ pub(crate) fn choose(path: &Path, process: Option<&str>, verify: bool) -> Result
     let process = match (process, names.len()) {
         (Some(process), _) => process.to_string(),
         (None, 1) => names.first().map(ToString::to_string).unwrap_or_default(),
-        (None, 0) => return Err(NoSet::Said(format!("{} has no snapshot", path.display()))),
+        (None, 0) => {
+            let damaged = found.iter().filter_map(|found| found.info.as_ref().err());
+            let why = damaged.map(|why| format!("; {why}")).collect::<String>();
+            let whole = if why.is_empty() { "" } else { "whole " };
+            return Err(NoSet::Said(format!("{} has no {whole}snapshot{why}", path.display())));
+        }
         (None, _) => {
             let names: Vec<&str> = names.into_iter().collect();
             let (path, names) = (path.display(), names.join(", "));

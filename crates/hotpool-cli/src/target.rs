@@ -73,6 +73,7 @@ impl Target {
     /// Returns the key, and the process name if it is known.
     pub(crate) fn name(&self) -> String {
         match &self.process {
+            _ if self.unread.is_some() => "snapshot".into(),
             Some(process) => format!("{} ({process})", self.key),
             None => self.key.to_string(),
         }

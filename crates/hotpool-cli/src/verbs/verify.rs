@@ -100,7 +100,7 @@ impl Row {
     fn print(&self, out: &mut Output) -> Result<()> {
         let name = match self.process() {
             Some(process) => format!("{} ({})", self.target.key, human::printable(&process)),
-            None => self.target.key.to_string(),
+            None => self.target.name(),
         };
         let report = match &self.walked {
             Ok(report) => report,

@@ -161,7 +161,16 @@ fn the_verbs_that_read_pools_read_a_set() {
     fs::remove_file(&part).unwrap();
     let missing = bench.hotpool(&["verify", &set]);
     assert!(missing.code == 6 && missing.out.contains("this part is missing"), "{}", missing.out);
+    assert!(missing.out.starts_with("snapshot: damaged: "), "{}", missing.out);
     assert!(bench.hotpool(&["inspect", "sets"]).code == 7);
+    // A set without its manifest is told, and not passed over in silence.
+    fs::remove_file(PathBuf::from(&set).join("manifest.toml")).unwrap();
+    let listed = bench.hotpool(&["snapshots", "sets"]);
+    assert!(listed.code == 1 && listed.out.contains("no manifest.toml"), "{}", listed.out);
+    for place in ["sets", &set] {
+        let none = bench.hotpool(&["restore", place]);
+        assert!(none.code == 7 && none.err.contains("no manifest.toml"), "{}", none.err);
+    }
 }
 
 /// On a terminal, as `script` of util-linux makes one.
