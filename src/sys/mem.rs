@@ -4,7 +4,7 @@
 //!
 //! `madvise`, `mlock2` and `mincore` are called only on ranges of a [`Region`], which begin at a
 //! page and are mapped while the region is in use. `MADV_DONTFORK`, `MADV_DONTDUMP`,
-//! `MADV_HUGEPAGE`, `MADV_POPULATE_WRITE`, `mlock2` and `mincore` change no byte. `MADV_REMOVE`
+//! `MADV_HUGEPAGE`, `MADV_POPULATE_WRITE`, `MADV_POPULATE_READ`, `mlock2` and `mincore` change no byte. `MADV_REMOVE`
 //! sets bytes to zero, which is a store like any other: segments are only accessed through atomics
 //! and raw pointers, and any bytes are a valid record.
 #![allow(unsafe_code)]
@@ -25,6 +25,8 @@ pub(crate) enum Advice {
     /// Populates every page now, so that out of memory is an error here and not a SIGBUS at a later
     /// store.
     PopulateWrite,
+    /// Maps every page for reading now.
+    PopulateRead,
     /// Returns the pages to the kernel; the bytes then read as zero.
     Remove,
     /// Makes the pages inaccessible.
@@ -35,7 +37,7 @@ pub(crate) enum Advice {
 impl Advice {
     /// Returns whether the effect of the advice shows in the bytes.
     fn changes_bytes(self) -> bool {
-        !matches!(self, Advice::DontFork | Advice::DontDump | Advice::PopulateWrite)
+        !matches!(self, Advice::DontFork | Advice::DontDump | Advice::PopulateWrite | Advice::PopulateRead)
     }
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         Advice::DontDump => libc::MADV_DONTDUMP,
         Advice::HugePage => libc::MADV_HUGEPAGE,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
+        Advice::PopulateRead => libc::MADV_POPULATE_READ,
         Advice::Remove => libc::MADV_REMOVE,
         #[cfg(feature = "__internal_fuzzing")]
         Advice::Fence => {
@@ -93,6 +96,14 @@ pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Resu
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Maps every page of the range that is about to be read.
+///
+/// System V segments take a fault for each page, which costs more than this call for all of them. If the
+/// kernel lacks the call, those faults remain.
+pub(crate) fn map_for_reading(region: &Region, offset: u64, bytes: u64) {
+    let _ = advise(region, offset, bytes, Advice::PopulateRead);
 }
 
 /// Returns one byte for each page of the range: 1 if the page is in RAM, 0 if not.

@@ -9,6 +9,7 @@ use crate::limits;
 use crate::region::Region;
 use crate::share::{Head, Home, Idle, ShareError};
 use crate::snapshot::{CHUNK, Compression, Set, SetError, SetInfo, SetWriter};
+use crate::sys::mem;
 use crate::units::{Bytes, Key};
 use std::fmt;
 use std::path::Path;
@@ -111,6 +112,7 @@ pub fn save_pool(key: Key, home: &Home, shelf: &Path, options: &SaveOptions<'_>)
     crew::work(&pool.jobs, options.threads, options.progress, |job, buffer| {
         let Some(region) = regions.get(job.segment as usize) else { return Ok(()) };
         buffer.resize(job.bytes as usize, 0);
+        mem::map_for_reading(region, job.offset, job.bytes);
         words::read(region, job.offset, buffer);
         writer.chunk(job.segment, job.number, buffer)
     })?;
