@@ -9,7 +9,7 @@ use super::misfit::Misfit;
 use super::op::{Op, run};
 use super::refusal::Refusal;
 use super::shape::Shape;
-use super::source::{camel_case, write_types};
+use super::source::function_to_write;
 use super::step::Step;
 use super::tree::Tree;
 use crate::object::desc::Rule;
@@ -168,7 +168,8 @@ fn matched(
     }
     let differences = diff_lines(old, old_size, &lines(), new.size);
     let needs_function = reasons.iter().any(|reason| reason.write.is_empty());
-    let function = needs_function.then(|| function_to_write(old, old_size, name)).flatten();
+    let function = needs_function.then(|| function_to_write((old, old_size), &stored, &wanted, name));
+    let function = function.and_then(Result::ok);
     Err(Refusal::Changed { name: name.to_owned(), reasons, differences, function })
 }
 
@@ -176,11 +177,4 @@ fn matched(
 fn by_function(name: &str) -> Step {
     let what = "converted by the function that `migration!` declares".to_owned();
     Step { field: name.to_owned(), what, by_ini: false }
-}
-
-/// Returns a `migration!` from the stored layout, to be pasted.
-fn function_to_write(old: &[StoredField], old_size: u64, name: &str) -> Option<String> {
-    let new = camel_case(name);
-    let types = write_types(old, old_size, &format!("Old{new}"), "Old").ok()?;
-    Some(format!("{types}\nhotpool::migration! {{\n    {new}: from Old{new} => |old| {new} {{ .. }}\n}}"))
 }

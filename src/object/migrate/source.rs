@@ -50,6 +50,50 @@ pub(super) fn write_types(
     Ok(writer.types.join("\n"))
 }
 
+/// Returns a `migration!` from a stored layout to that of the program, to be pasted.
+///
+/// A field that has not changed is copied. What the program has to decide is a `todo!`, so that the rest
+/// compiles at once.
+pub(super) fn function_to_write(
+    (fields, size): (&[StoredField], u64),
+    stored: &Shape<'_>,
+    wanted: &Shape<'_>,
+    name: &str,
+) -> Result<String, DamagedSchema> {
+    let new = camel_case(name);
+    let types = write_types(fields, size, &format!("Old{new}"), "Old")?;
+    let old = members(stored);
+    let line = |member: &Member<'_>| {
+        let name = ident(&member.name);
+        let value = match old.iter().find(|old| old.name == member.name) {
+            Some(old) if is_copied(old, member) => format!("old.{name}"),
+            Some(_) => format!("todo!(\"make it of old.{name}\")"),
+            None => "todo!(\"it is new\")".to_owned(),
+        };
+        format!("        {name}: {value},\n")
+    };
+    let body: String = members(wanted).iter().map(line).collect();
+    Ok(format!(
+        "{types}\nhotpool::migration! {{\n    {new}: from Old{new} => |old| {new} {{\n{body}    }}\n}}"
+    ))
+}
+
+fn members<'a, 'b>(shape: &'b Shape<'a>) -> &'b [Member<'a>] {
+    match &shape.kind {
+        Kind::Struct(members) => members,
+        _ => &[],
+    }
+}
+
+/// Returns whether a field has the type that `write_types` writes for the stored one.
+fn is_copied(old: &Member<'_>, new: &Member<'_>) -> bool {
+    let mut writer = Writer::default();
+    let written = writer.written(&old.shape, &old.type_name, &old.name);
+    // A struct or enum would be written as a type of its own.
+    let is_same = written == new.type_name && writer.types.is_empty();
+    is_same && old.shape.fingerprint == new.shape.fingerprint
+}
+
 /// The types that have been written.
 #[derive(Default)]
 struct Writer<'a> {

@@ -148,7 +148,7 @@ fn a_refusal_writes_the_stored_struct_if_a_function_is_needed() {
     version! { b { #[repr(C)] pub(super) struct Hero {
         pub hp: u16, pub level: u8, pub uid: u64, pub speed: u32, pub pos: v1::Pos,
     } } }
-    insta::assert_snapshot!(refusal::<v1::Hero, b::Hero>(), @r"
+    insta::assert_snapshot!(refusal::<v1::Hero, b::Hero>(), @r#"
     cannot convert the stored objects of type hero:
       `speed` was f32 and is u32, which is no wider number
     what differs:
@@ -172,9 +172,67 @@ fn a_refusal_writes_the_stored_struct_if_a_function_is_needed() {
       }
 
       hotpool::migration! {
-          Hero: from OldHero => |old| Hero { .. }
+          Hero: from OldHero => |old| Hero {
+              hp: old.hp,
+              level: old.level,
+              uid: old.uid,
+              speed: todo!("make it of old.speed"),
+              pos: todo!("make it of old.pos"),
+          }
       }
-    ");
+    "#);
+}
+
+/// What the refusal writes, as a program has it after pasting.
+#[allow(dead_code, unreachable_code, unused_variables, clippy::diverging_sub_expression)]
+mod pasted {
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 5)]
+    struct Hero {
+        hp: u16,
+        level: u8,
+        uid: u64,
+        speed: u32,
+        pos: v1::Pos,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Schema)]
+    struct OldPos {
+        x: f32,
+        y: f32,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Schema)]
+    struct OldHero {
+        hp: u16,
+        level: u8,
+        uid: u64,
+        speed: f32,
+        pos: OldPos,
+    }
+
+    crate::migration! {
+        Hero: from OldHero => |old| Hero {
+            hp: old.hp,
+            level: old.level,
+            uid: old.uid,
+            speed: todo!("make it of old.speed"),
+            pos: todo!("make it of old.pos"),
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_writes_is_the_stored_layout() {
+        let migrations = Hero::HOTPOOL_MIGRATIONS;
+        let stored = SchemaText::parse(&SchemaText::of::<v1::Hero>()).unwrap();
+        Plan::of(&stored, size_of::<v1::Hero>() as u64, &NewType { migrations, ..new_type::<Hero>() }, &[])
+            .unwrap();
+    }
 }
 
 #[test]
