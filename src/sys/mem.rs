@@ -26,6 +26,7 @@ pub(crate) enum Advice {
     /// store.
     PopulateWrite,
     /// Maps every page for reading now.
+    #[cfg(feature = "snapshots")]
     PopulateRead,
     /// Returns the pages to the kernel; the bytes then read as zero.
     Remove,
@@ -37,7 +38,12 @@ pub(crate) enum Advice {
 impl Advice {
     /// Returns whether the effect of the advice shows in the bytes.
     fn changes_bytes(self) -> bool {
-        !matches!(self, Advice::DontFork | Advice::DontDump | Advice::PopulateWrite | Advice::PopulateRead)
+        match self {
+            Advice::DontFork | Advice::DontDump | Advice::PopulateWrite => false,
+            #[cfg(feature = "snapshots")]
+            Advice::PopulateRead => false,
+            _ => true,
+        }
     }
 }
 
@@ -56,6 +62,7 @@ pub(crate) fn advise(region: &Region, offset: u64, bytes: u64, advice: Advice) -
         Advice::DontDump => libc::MADV_DONTDUMP,
         Advice::HugePage => libc::MADV_HUGEPAGE,
         Advice::PopulateWrite => libc::MADV_POPULATE_WRITE,
+        #[cfg(feature = "snapshots")]
         Advice::PopulateRead => libc::MADV_POPULATE_READ,
         Advice::Remove => libc::MADV_REMOVE,
         #[cfg(feature = "__internal_fuzzing")]
@@ -102,6 +109,7 @@ pub(crate) fn try_populate(region: &Region, offset: u64, bytes: u64) -> io::Resu
 ///
 /// System V segments take a fault for each page, which costs more than this call for all of them. If the
 /// kernel lacks the call, those faults remain.
+#[cfg(feature = "snapshots")]
 pub(crate) fn map_for_reading(region: &Region, offset: u64, bytes: u64) {
     let _ = advise(region, offset, bytes, Advice::PopulateRead);
 }
