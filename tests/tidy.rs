@@ -326,12 +326,15 @@ fn errors_are_no_texts() {
 #[test]
 fn no_placeholder_is_left() {
     let words = ["todo", "unimplemented", "dbg"].map(|word| format!("{word}!("));
+    // What a refused migration writes for the program to fill in.
+    let pasted = ["make it of old.", "it is new"];
     let mut broken = Vec::new();
     for source in everything() {
         for (number, line) in source.text.lines().enumerate() {
             let start = line.trim_start();
             let at = format!("{}:{}", source.path, number + 1);
-            if words.iter().any(|word| start.contains(word.as_str())) {
+            let is_pasted = pasted.iter().any(|text| start.contains(text));
+            if !is_pasted && words.iter().any(|word| start.contains(word.as_str())) {
                 broken.push(format!("{at}: {start}"));
             }
             // As a statement, it discards its result: a check that cannot fail.
