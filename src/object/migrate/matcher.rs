@@ -57,6 +57,15 @@ pub(super) struct Manner {
     is_sorted: bool,
 }
 
+impl Manner {
+    /// Takes the default of the whole field back, if it has been written.
+    pub(super) fn clear(self, ops: &mut Vec<Op>, new: &Shape<'_>, site: &Site) {
+        if self.is_filled {
+            ops.push(Op::Zero { to: site.to, len: new.size });
+        }
+    }
+}
+
 impl<'a> Matcher<'a> {
     /// Returns how to convert an object, what happens to its fields, and what stands in the way.
     pub(super) fn object(
@@ -199,12 +208,10 @@ impl<'a> Matcher<'a> {
         if let (Kind::Array { .. }, Kind::Array { .. }) = (&old.kind, &new.kind) {
             return self.array(ops, old, new, site, manner);
         }
-        if manner.is_filled {
-            ops.push(Op::Zero { to: site.to, len: new.size });
-        }
-        if self.optional(ops, old, new, site) {
+        if self.optional(ops, old, new, site, manner) {
             return;
         }
+        manner.clear(ops, new, site);
         match (&old.kind, &new.kind) {
             (Kind::Scalar(from), Kind::Scalar(to)) => match from.widening(*to) {
                 Some(how) => self.scalar(ops, (*from, old.size), (*to, new.size), how, site),
@@ -479,10 +486,11 @@ fn find<'a>(members: &'a [Member<'a>], name: &str, site: &Site) -> Option<Source
     }
 }
 
-/// Returns whether an array becomes longer.
+/// Returns whether an array becomes longer, perhaps one that was optional.
 fn grows(old: &Shape<'_>, new: &Shape<'_>) -> bool {
     match (&old.kind, &new.kind) {
         (Kind::Array { len, of }, Kind::Array { len: room, of: to }) => len < room || grows(of, to),
+        (_, Kind::Array { .. }) => old.maybe().is_some_and(|some| grows(&some.shape, new)),
         _ => false,
     }
 }

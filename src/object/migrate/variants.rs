@@ -17,6 +17,7 @@ impl<'a> Matcher<'a> {
         old: &'a Shape<'a>,
         new: &'a Shape<'a>,
         site: &Site,
+        manner: Manner,
     ) -> bool {
         if let (Kind::Scalar(Scalar::OptionNonZero(from)), Kind::Scalar(Scalar::NonZero(to))) =
             (&old.kind, &new.kind)
@@ -24,6 +25,7 @@ impl<'a> Matcher<'a> {
         {
             // The rule of the new type refuses a 0.
             self.step(&site.new, NO_LONGER);
+            manner.clear(ops, new, site);
             copy(ops, site.from, site.to, new.size);
             return true;
         }
@@ -32,8 +34,11 @@ impl<'a> Matcher<'a> {
             return false;
         }
         match (old.maybe(), new.maybe()) {
-            (None, Some(some)) if may_hold(some, old) => self.wrapped(ops, old, some, site),
-            (Some(some), None) if may_hold(some, new) => self.without_maybe(ops, some, new, site),
+            (None, Some(some)) if may_hold(some, old) => {
+                manner.clear(ops, new, site);
+                self.wrapped(ops, old, some, site);
+            }
+            (Some(some), None) if may_hold(some, new) => self.without_maybe(ops, some, new, site, manner),
             _ => return false,
         }
         true
@@ -46,11 +51,19 @@ impl<'a> Matcher<'a> {
         self.shape(ops, old, &some.shape, &inner, Manner::default(), &[]);
     }
 
-    fn without_maybe(&mut self, ops: &mut Vec<Op>, some: &'a Member<'a>, new: &'a Shape<'a>, site: &Site) {
+    /// `manner` is that of the field, whose default may be that of an array with more elements.
+    fn without_maybe(
+        &mut self,
+        ops: &mut Vec<Op>,
+        some: &'a Member<'a>,
+        new: &'a Shape<'a>,
+        site: &Site,
+        manner: Manner,
+    ) {
         self.step(&site.new, NO_LONGER);
         let inner = Site { from: site.from + some.offset, ..site.clone() };
         let mut steps = Vec::new();
-        self.shape(&mut steps, &some.shape, new, &inner, Manner::default(), &[]);
+        self.shape(&mut steps, &some.shape, new, &inner, manner, &[]);
         let none = Case { old: 0, to: Becomes::Gone("it has no value".to_owned()) };
         let cases = vec![Case { old: 1, to: Becomes::Variant(1, steps) }, none];
         let (from, to, field) = (site.from, site.to, site.new.clone());
