@@ -11,7 +11,7 @@ use super::run::{Tally, walk};
 use super::stepper::{self, Child};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::verify_pool;
-use hotpool::object::{FixedStr, FixedVec, Maybe, Schema};
+use hotpool::object::{FixedStr, FixedVec, Schema};
 use hotpool::share::Home;
 use hotpool::{Handle, MemoryPoolMgr, PoolError, PoolObject};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,11 +29,6 @@ pub mod old {
         pub class: Class,
         pub gone: u16,
         pub name: FixedStr<8>,
-        pub x: f32,
-        pub y: f32,
-        pub guild: u32,
-        pub scores: [u16; 2],
-        pub tags: FixedVec<u8, 6>,
     }
 
     #[repr(u8)]
@@ -44,9 +39,8 @@ pub mod old {
     }
 }
 
-/// The structs of the second build: a field was renamed and widened, one is new, one gone, one optional,
-/// two have moved into a struct; the order is another. An enum has one more variant, a text and an array
-/// have more room, a list has less.
+/// The structs of the second build: a field was renamed and widened, one is new, one gone, the order
+/// is another; an enum has one more variant, a text more room.
 pub mod new {
     use super::*;
 
@@ -63,19 +57,6 @@ pub mod new {
         pub name: FixedStr<20>,
         #[pool(default)]
         pub bag: FixedVec<u16, 4>,
-        #[pool(default = [9; 3])]
-        pub scores: [u16; 3],
-        pub tags: FixedVec<u8, 4>,
-        pub guild: Maybe<u32>,
-        #[pool(was(x = "x", y = "y"))]
-        pub pos: Pos,
-    }
-
-    #[repr(C)]
-    #[derive(Clone, Copy, Schema, PartialEq, Debug)]
-    pub struct Pos {
-        pub y: f64,
-        pub x: f32,
     }
 
     #[repr(u8)]
@@ -84,27 +65,6 @@ pub mod new {
         Mage,
         Thief { caught: u8 },
         Knight { armour: u64 },
-    }
-}
-
-/// The struct of a second build that fills it by a function.
-pub mod by_function {
-    use super::old::Hero as OldHero;
-    use super::*;
-
-    #[repr(C)]
-    #[derive(Clone, Copy, PoolObject, PartialEq, Debug)]
-    #[pool(id = 1, name = "hero", keyed)]
-    pub struct Hero {
-        pub share: f64,
-        pub title: FixedStr<12>,
-    }
-
-    hotpool::migration! {
-        Hero: from OldHero => |old| Hero {
-            share: f64::from(old.hp) / 100.0,
-            title: FixedStr::try_from(&*old.name).unwrap_or_default(),
-        }
     }
 }
 
@@ -117,10 +77,10 @@ pub struct Item {
     pub bytes: [u64; 15],
 }
 
-const HEROES: u64 = 6;
+const HEROES: u64 = 12;
 /// The hero in quarantine, and the one that was freed.
 const PARKED: u64 = 4;
-const FREED: u64 = 5;
+const FREED: u64 = 7;
 const ITEM: Item = Item { count: 77, bytes: [1; 15] };
 
 fn old_hero(number: u64) -> old::Hero {
@@ -129,18 +89,7 @@ fn old_hero(number: u64) -> old::Hero {
         _ => old::Class::Knight { armour: number as u32 + 1000 },
     };
     let name = FixedStr::try_from(&*format!("h {number}")).unwrap();
-    let (hp, level, guild) = (number as u32 * 3, number as u8, number as u32 + 50);
-    let (x, y, scores) = (number as f32, -(number as f32), [number as u16, 3]);
-    old::Hero { hp, level, class, gone: 7, name, x, y, guild, scores, tags: tags(number) }
-}
-
-fn tags<const N: usize>(number: u64) -> FixedVec<u8, N> {
-    FixedVec::try_from_iter((0..number % 4).map(|tag| tag as u8)).unwrap()
-}
-
-fn hero_by_function(number: u64) -> by_function::Hero {
-    let title = FixedStr::try_from(&*format!("h {number}")).unwrap();
-    by_function::Hero { share: number as f64 * 3.0 / 100.0, title }
+    old::Hero { hp: number as u32 * 3, level: number as u8, class, gone: 7, name }
 }
 
 fn new_hero(number: u64) -> new::Hero {
@@ -149,10 +98,8 @@ fn new_hero(number: u64) -> new::Hero {
         _ => new::Class::Knight { armour: number + 1000 },
     };
     let name = FixedStr::try_from(&*format!("h {number}")).unwrap();
-    let (health, level, guild) = (number * 3, number as u16, Maybe::from(Some(number as u32 + 50)));
-    let pos = new::Pos { x: number as f32, y: -(number as f64) };
-    let (scores, tags, bag) = ([number as u16, 3, 9], tags(number), FixedVec::new());
-    new::Hero { class, health, level, mana: 50, name, bag, scores, tags, guild, pos }
+    let (health, level) = (number * 3, number as u16);
+    new::Hero { class, health, level, mana: 50, name, bag: FixedVec::new() }
 }
 
 /// What happens before the killed step.
@@ -189,45 +136,16 @@ pub struct Step {
     pub name: &'static str,
     before: Before,
     act: Act,
-    by: By,
-}
-
-/// What a new build converts the heroes by.
-#[derive(Clone, Copy)]
-enum By {
-    Attributes,
-    Function,
-}
-
-impl By {
-    fn add(self, pool: &mut MemoryPoolMgr) -> Result<(), PoolError> {
-        match self {
-            By::Attributes => pool.add_type::<new::Hero>(),
-            By::Function => pool.add_type::<by_function::Hero>(),
-        }
-    }
-
-    fn finds(self, pool: &MemoryPoolMgr, heroes: &[Handle]) -> Result<(), String> {
-        match self {
-            By::Attributes => finds(pool, heroes, new_hero),
-            By::Function => finds(pool, heroes, hero_by_function),
-        }
-    }
-}
-
-const fn step(name: &'static str, before: Before, act: Act) -> Step {
-    Step { name, before, act, by: By::Attributes }
 }
 
 /// All steps.
 pub const ALL: &[Step] = &[
-    step("migrate", Before::Served, Act::Migrate),
-    step("migrate after a kill in a migration", Before::Half, Act::Migrate),
-    step("ready of a migrated type", Before::Served, Act::Ready),
-    step("open after a kill in ready", Before::Decided, Act::Open),
-    step("back to the old form", Before::Tried, Act::GoBack),
-    step("grow into the memory of an old form", Before::Decided, Act::Grow),
-    Step { by: By::Function, ..step("with a function", Before::Served, Act::Migrate) },
+    Step { name: "migrate", before: Before::Served, act: Act::Migrate },
+    Step { name: "migrate after a kill in a migration", before: Before::Half, act: Act::Migrate },
+    Step { name: "ready of a migrated type", before: Before::Served, act: Act::Ready },
+    Step { name: "open after a kill in ready", before: Before::Decided, act: Act::Open },
+    Step { name: "back to the old form", before: Before::Tried, act: Act::GoBack },
+    Step { name: "grow into the memory of an old form", before: Before::Decided, act: Act::Grow },
 ];
 
 /// Builds the pool that every step begins with, and returns the handles of the heroes.
@@ -264,9 +182,9 @@ impl Step {
         }
         let mut pool = MemoryPoolMgr::open(conf).unwrap();
         match self.act {
-            Act::Ready => self.by.add(&mut pool).unwrap(),
+            Act::Ready => pool.add_type::<new::Hero>().unwrap(),
             Act::Grow => {
-                self.by.add(&mut pool).unwrap();
+                pool.add_type::<new::Hero>().unwrap();
                 pool.add_type::<Item>().unwrap();
                 pool.ready().unwrap();
                 // The next item needs an extent.
@@ -286,7 +204,7 @@ impl Step {
         }
         let pool = pool.as_mut().expect("it was opened before");
         match self.act {
-            Act::Migrate => self.by.add(pool).unwrap(),
+            Act::Migrate => pool.add_type::<new::Hero>().unwrap(),
             Act::Ready => pool.ready().unwrap(),
             Act::GoBack => pool.add_type::<old::Hero>().unwrap(),
             Act::Grow => _ = pool.alloc(ITEM).unwrap(),
@@ -422,18 +340,15 @@ fn judge(conf: &ProcessConf, heroes: &[Handle], old_first: bool, step: &Step) ->
                     return Err("the old build was refused in one start and not in the other".into());
                 }
             }
-            false => {
-                let changed = changed && refused.is_none() && !old_first;
-                new_build(conf, heroes, step.by, changed, false)?;
-            }
+            false => new_build(conf, heroes, changed && refused.is_none() && !old_first, false)?,
         }
     }
     let refused = refused.unwrap_or(false);
     if refused && matches!(step.act, Act::Migrate | Act::GoBack) {
         return Err("the old build was refused, and no build was ready".into());
     }
-    new_build(conf, heroes, step.by, false, true)?;
-    new_build(conf, heroes, step.by, false, false)?;
+    new_build(conf, heroes, false, true)?;
+    new_build(conf, heroes, false, false)?;
     match old_build(conf, heroes)? {
         true => Ok(refused),
         false => Err("the old build was not refused after the new one was ready".into()),
@@ -458,22 +373,16 @@ fn old_build(conf: &ProcessConf, heroes: &[Handle]) -> Result<bool, String> {
 
 /// Runs the new build, and makes it ready if wanted. `changed`: an earlier run of it has changed
 /// heroes, so only its form is compared.
-fn new_build(
-    conf: &ProcessConf,
-    heroes: &[Handle],
-    by: By,
-    changed: bool,
-    ready: bool,
-) -> Result<(), String> {
+fn new_build(conf: &ProcessConf, heroes: &[Handle], changed: bool, ready: bool) -> Result<(), String> {
     let mut pool = open(conf)?;
-    by.add(&mut pool).map_err(|error| error.to_string())?;
+    pool.add_type::<new::Hero>().map_err(|error| error.to_string())?;
     if !changed {
-        by.finds(&pool, heroes)?;
+        finds(&pool, heroes, new_hero)?;
     }
     pool.add_type::<Item>().map_err(|error| error.to_string())?;
     if ready {
         pool.ready().map_err(|error| error.to_string())?;
-        by.finds(&pool, heroes)?;
+        finds(&pool, heroes, new_hero)?;
     }
     Ok(())
 }
