@@ -294,3 +294,56 @@ fn lines(refusal: &Refusal) -> Vec<String> {
         Refusal::Damaged(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::conf::{BackendKind, ProcessConf};
+    use crate::object::PoolObject;
+    use crate::pool::manager::MemoryPoolMgr;
+    use crate::units::{Bytes, Key};
+
+    mod old {
+        use super::*;
+
+        #[repr(C)]
+        #[derive(Clone, Copy, PoolObject)]
+        #[pool(id = 1, name = "spark")]
+        pub(super) struct Spark {
+            pub(super) heat: u64,
+        }
+    }
+
+    mod new {
+        use super::*;
+
+        #[repr(C)]
+        #[derive(Clone, Copy, PoolObject)]
+        #[pool(id = 1, name = "spark")]
+        pub(super) struct Spark {
+            heat: u64,
+            #[pool(default = 7)]
+            more: u64,
+        }
+    }
+
+    /// All such slots share one piece of memory, so a header in one would be in many.
+    #[test]
+    fn slots_that_get_no_memory_stay_zero() {
+        let mut conf = ProcessConf::new("hollow", Key(0x4850_0f71), Bytes(1 << 20), &[Key(0x4850_0f72)]);
+        conf.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<old::Spark>().unwrap();
+        let ids: Vec<_> = (0..10_000).map(|heat| pool.alloc(old::Spark { heat }).unwrap()).collect();
+        ids.iter().skip(1).for_each(|id| assert!(pool.free(*id)));
+        pool.ready().unwrap();
+        drop(pool);
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<new::Spark>().unwrap();
+        let slots = &pool.types.of::<new::Spark>().unwrap().slots;
+        let hollow = (0..slots.capacity()).filter(|index| slots.is_hollow(*index));
+        let headers: Vec<u64> = hollow.map(|index| slots.slot(index).unwrap().header().load()).collect();
+        assert!(headers.len() > 1000 && headers.iter().all(|header| *header == 0), "{}", headers.len());
+        assert_eq!(pool.len::<new::Spark>(), 1);
+        pool.destroy().unwrap();
+    }
+}

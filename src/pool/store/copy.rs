@@ -33,6 +33,10 @@ impl Slots {
         let mut spots = Vec::new();
         let most = self.slots_of_word().min(to.slots_of_word());
         for first in (0..count).step_by(most as usize) {
+            // Nothing there needs memory, but freed slots have headers.
+            if to.is_hollow(first) {
+                continue;
+            }
             let slots = first..(first + most).min(count);
             let (Some(from_slot), Some(to_slot)) = (self.slot(first), to.slot(first)) else { break };
             spots.clear();

@@ -33,6 +33,11 @@ impl Slots {
         [if self.withdrawn == NO_NAME { self.named } else { self.withdrawn }, self.len()]
     }
 
+    /// Returns whether a slot has no memory: its bytes are the zeros that all such slots share.
+    pub(crate) fn is_hollow(&self, index: u32) -> bool {
+        self.hollow.contains(&(index >> self.shift()))
+    }
+
     /// Stores how many extents are hollow in an entry that is not in force yet.
     pub(crate) fn fill_hollow_count(&self) {
         self.info.hollow.fill((self.hollow.len() as u64) << 32);
