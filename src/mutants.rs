@@ -81,6 +81,7 @@ mutants! {
     LaneMarksForgotten: "a start does not keep the marks of lanes",
     RmTakesBaseFirst: "hotpool rm removes the base before the blocks",
     FormCountsFirst: "a new form of a type is in force before its objects are copied",
+    FormRaisesLast: "a new form is in force before the generations of slots without memory are kept",
     FormHasNoDraft: "a new form takes extents before the old one names it",
     DecideNamesFirst: "ready names the new form in the list of types before it has decided",
     DecideFreesFirst: "ready frees the extents of the old form before it has decided",

@@ -2,12 +2,17 @@
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
+use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use std::io::{BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, PoolObject)]
@@ -141,12 +146,12 @@ fn many_in_a_transaction_are_all_or_nothing() {
 
 const COUNT: u64 = 2000;
 
-fn conf() -> ProcessConf {
-    ProcessConf::new("batches", Key(0x0d04_0041), Bytes(1 << 20), &[Key(0x0d04_0042)])
-}
+/// Tells the child the first key of the pool.
+const CHILD: &str = "HOTPOOL_BATCHES";
 
-fn open() -> MemoryPoolMgr {
-    let mut pool = MemoryPoolMgr::open(&conf()).unwrap();
+fn open(key: u32) -> MemoryPoolMgr {
+    let conf = ProcessConf::new("batches", Key(key), Bytes(1 << 20), &[Key(key + 1)]);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<Node>().unwrap();
     pool
 }
@@ -154,13 +159,14 @@ fn open() -> MemoryPoolMgr {
 /// Real kills, in the middle of batches.
 #[test]
 fn a_killed_batch_leaves_whole_objects_and_no_gap() {
-    open().close().unwrap();
-    let _remove = Remove;
+    let key = own_keys(2);
+    let _remove = Remove(key);
+    open(key).close().unwrap();
     let mut cut = [0; 3];
     for kill in 0..200 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_child_runs_batches_until_it_is_killed", "--nocapture"])
-            .env("HOTPOOL_BATCHES", "1")
+            .env(CHILD, key.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -170,7 +176,7 @@ fn a_killed_batch_leaves_whole_objects_and_no_gap() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(begun, "the child begins");
-        if let Some(place) = look() {
+        if let Some(place) = look(key) {
             cut[place] += 1;
         }
         if cut.iter().all(|cuts| *cuts > 1) {
@@ -181,8 +187,8 @@ fn a_killed_batch_leaves_whole_objects_and_no_gap() {
 }
 
 /// Checks what a kill has left; returns which batch it came into.
-fn look() -> Option<usize> {
-    let pool = open();
+fn look(key: u32) -> Option<usize> {
+    let pool = open(key);
     assert!(pool.verify().is_sound(), "{}", pool.verify());
     assert!(pool.resume_report().being_written.is_empty());
     let mut found: Vec<Node> = pool.iter::<Node>().map(|(_, node)| *node).collect();
@@ -208,10 +214,8 @@ fn look() -> Option<usize> {
 
 #[test]
 fn a_child_runs_batches_until_it_is_killed() {
-    if std::env::var_os("HOTPOOL_BATCHES").is_none() {
-        return;
-    }
-    let mut pool = open();
+    let Ok(key) = std::env::var(CHILD) else { return };
+    let mut pool = open(key.parse().unwrap());
     pool.ready().unwrap();
     pool.clear::<Node>();
     println!("begun");
@@ -222,14 +226,12 @@ fn a_child_runs_batches_until_it_is_killed() {
     }
 }
 
-/// Removes the pool, also if the test fails.
-struct Remove;
+/// Removes the pool under this key, also if the test fails.
+struct Remove(u32);
 
 impl Drop for Remove {
     fn drop(&mut self) {
-        if let Ok(pool) = MemoryPoolMgr::open(&conf()) {
-            let _ = pool.destroy();
-        }
+        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
     }
 }
 

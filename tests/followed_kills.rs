@@ -2,12 +2,17 @@
 //! After each kill the lists are those of the fields, and no transaction was cut in two.
 
 use hotpool::conf::ProcessConf;
+use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
+use own_keys::own_keys;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 /// Its gold is the number of its children: both change in one transaction.
 #[repr(C)]
@@ -27,28 +32,24 @@ struct Item {
     until: u64,
 }
 
+/// The first key of the pool and the seed, for a child.
 const CHILD: &str = "HOTPOOL_FOLLOWED_CHILD";
-const KILLS: u64 = 60;
+const KILLS: u64 = if cfg!(debug_assertions) { 20 } else { 60 };
 
-fn conf() -> ProcessConf {
-    ProcessConf::new("followed", Key(0x0d0a_0000), Bytes(1 << 20), &[Key(0x0d0a_0001)])
-}
-
-fn open() -> MemoryPoolMgr {
-    let mut pool = MemoryPoolMgr::open(&conf()).unwrap();
+fn open(key: u32) -> MemoryPoolMgr {
+    let conf = ProcessConf::new("followed", Key(key), Bytes(1 << 20), &[Key(key + 1)]);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
     pool.add_type::<Player>().unwrap();
     pool.add_type::<Item>().unwrap();
     pool
 }
 
-/// Removes the pool, also if the test fails.
-struct Remove;
+/// Removes the pool under this key, also if the test fails.
+struct Remove(u32);
 
 impl Drop for Remove {
     fn drop(&mut self) {
-        if let Ok(pool) = MemoryPoolMgr::open(&conf()) {
-            let _ = pool.destroy();
-        }
+        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
     }
 }
 
@@ -125,13 +126,14 @@ fn round(pool: &mut MemoryPoolMgr, random: &mut fastrand::Rng) -> Result<(), TxE
 
 #[test]
 fn after_every_kill_the_lists_are_those_of_the_fields() {
-    let _remove = Remove;
-    open().close().unwrap();
+    let key = own_keys(2);
+    let _remove = Remove(key);
+    open(key).close().unwrap();
     let mut random = fastrand::Rng::with_seed(0x0f01_10ed);
     for number in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_child_changes_owners_until_it_is_killed", "--nocapture"])
-            .env(CHILD, number.to_string())
+            .env(CHILD, format!("{key} {number}"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -145,17 +147,18 @@ fn after_every_kill_the_lists_are_those_of_the_fields() {
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         assert_eq!((seen, ended.code()), (rounds, None), "the child ran until it was killed");
-        let pool = open();
+        let pool = open(key);
         check(&pool);
         assert!(pool.verify().is_sound(), "{}", pool.verify());
     }
-    assert!(!open().is_empty::<Item>());
+    assert!(!open(key).is_empty::<Item>());
 }
 
 #[test]
 fn a_child_changes_owners_until_it_is_killed() {
-    let Ok(seed) = std::env::var(CHILD) else { return };
-    let mut pool = open();
+    let Ok(words) = std::env::var(CHILD) else { return };
+    let (key, seed) = words.split_once(' ').unwrap();
+    let mut pool = open(key.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(seed.parse().unwrap());
     loop {
         round(&mut pool, &mut random).unwrap();

@@ -9,7 +9,7 @@ mod harness;
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
-    use harness::migration;
+    use harness::{kinds, migration};
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if cfg!(debug_assertions) && chosen.is_empty() {
@@ -19,10 +19,12 @@ fn main() {
     harness::alone::enter();
     let began = std::time::Instant::now();
     let mut tally = harness::run::Tally::default();
-    for step in migration::ALL {
-        if chosen.is_empty() || chosen.iter().any(|part| step.name.contains(part.as_str())) {
-            migration::kill_at_changes(step, &mut tally);
-        }
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part.as_str()));
+    for step in migration::ALL.iter().filter(|step| is_chosen(step.name)) {
+        migration::kill_at_changes(step, &mut tally);
+    }
+    for kind in kinds::ALL.iter().filter(|kind| is_chosen(kind.name)) {
+        kind.kill(&mut tally);
     }
     println!("{:.1} s", began.elapsed().as_secs_f64());
     println!("kill points: {}, violations: {}", tally.points, tally.violations);

@@ -42,10 +42,10 @@ fn main() {
 #[cfg(target_arch = "x86_64")]
 mod proof {
     use super::harness::calls::{self, kill_at_calls};
-    use super::harness::imaging;
     use super::harness::migration::{self, kill_at_changes};
     use super::harness::run::{Tally, kill_by_images, kill_for_real};
     use super::harness::scenario::ALL;
+    use super::harness::{imaging, kinds};
     use hotpool::commits;
     use hotpool::mutants::{self, Mutant};
     use hotpool::sync::slips::{ALL as ALL_SLIPS, Slip};
@@ -79,6 +79,12 @@ mod proof {
             kill_at_changes(step, &mut tally);
             if tally.first.is_some() {
                 return (Some(step.name.into()), tally);
+            }
+        }
+        for kind in kinds::ALL.iter().filter(|kind| chosen(kind.name)) {
+            kind.kill(&mut tally);
+            if tally.first.is_some() {
+                return (Some(kind.name.into()), tally);
             }
         }
         for operation in calls::ALL.iter().filter(|operation| chosen(operation.name)) {
@@ -197,7 +203,7 @@ mod proof {
              rewrites it. Do not edit it by hand.\n\n\
              ## Mutants\n\n\
              Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
-             `tests/harness/scenario.rs`, `calls.rs` or `migration.rs` that catches it. A test `image during:` is one of\n\
+             `tests/harness/scenario.rs`, `calls.rs`, `migration.rs` or `kinds.rs` that catches it. A test `image during:` is one of\n\
              `imaging.rs`: it compares an image with the pool at its beginning.\n\n\
              {mutants}\n\
              ## Locks and queues\n\n\

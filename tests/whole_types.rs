@@ -3,9 +3,14 @@
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::object::Ref;
+use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr, PoolObject, TxError};
+use own_keys::own_keys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[path = "harness/own_keys.rs"]
+mod own_keys;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, PoolObject)]
@@ -116,13 +121,22 @@ fn a_panic_in_retain_frees_nothing() {
     assert!(pool.verify().is_sound(), "{:?}", pool.verify());
 }
 
+/// Tells the child the first key of the pool.
+const CHILD: &str = "HOTPOOL_RETAIN";
+
+fn shared(key: u32) -> MemoryPoolMgr {
+    let conf = ProcessConf::new("retain", Key(key), Bytes(1 << 20), &[Key(key + 1)]);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<Node>().unwrap();
+    pool
+}
+
 /// A real kill, in the middle of the frees.
 #[test]
 fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_rest() {
-    let conf = ProcessConf::new("retain", Key(0x0d01_0081), Bytes(1 << 20), &[Key(0x0d01_0082)]);
-    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
-    let _remove = Remove(&conf);
-    pool.add_type::<Node>().unwrap();
+    let key = own_keys(2);
+    let _remove = Remove(key);
+    let mut pool = shared(key);
     (0..1000).for_each(|number| _ = node(&mut pool, number));
     pool.close().unwrap();
 
@@ -130,7 +144,7 @@ fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_
     for round in 0..50 {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_child_retains_until_it_is_killed", "--nocapture"])
-            .env("HOTPOOL_RETAIN", "1")
+            .env(CHILD, key.to_string())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
@@ -142,8 +156,7 @@ fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(begun, "the child retains");
-        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
-        pool.add_type::<Node>().unwrap();
+        let mut pool = shared(key);
         let left = pool.len::<Node>();
         let kept = pool.iter::<Node>().filter(|(_, node)| node.number % 4 == 0).count();
         assert_eq!(kept, 250, "those to be kept are there");
@@ -163,12 +176,8 @@ fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_
 
 #[test]
 fn a_child_retains_until_it_is_killed() {
-    if std::env::var_os("HOTPOOL_RETAIN").is_none() {
-        return;
-    }
-    let conf = ProcessConf::new("retain", Key(0x0d01_0081), Bytes(1 << 20), &[Key(0x0d01_0082)]);
-    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
-    pool.add_type::<Node>().unwrap();
+    let Ok(key) = std::env::var(CHILD) else { return };
+    let mut pool = shared(key.parse().unwrap());
     println!("retaining");
     loop {
         pool.retain::<Node>(|_, node| node.number % 4 == 0);
@@ -178,14 +187,12 @@ fn a_child_retains_until_it_is_killed() {
     }
 }
 
-/// Removes the pool, also if the test fails.
-struct Remove<'a>(&'a ProcessConf);
+/// Removes the pool under this key, also if the test fails.
+struct Remove(u32);
 
-impl Drop for Remove<'_> {
+impl Drop for Remove {
     fn drop(&mut self) {
-        if let Ok(pool) = MemoryPoolMgr::open(self.0) {
-            let _ = pool.destroy();
-        }
+        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
     }
 }
 

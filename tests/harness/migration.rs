@@ -255,9 +255,27 @@ pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
         Before::Decided => stop_in(&ALL[2], &conf, |base| base.decided),
     }
     let start = Image::of_sysv(&conf);
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(&conf, step.child(&conf, tally))));
-    let Ok(path) = walked else {
-        tally.note(step.name, "not killed", Err("the step fails by itself".into()));
+    let begin = |tally: &Tally| step.child(&conf, tally);
+    let judge: Judge<'_> = &|old_first| judge(&conf, &heroes, old_first, step);
+    kill_after_changes(step.name, &conf, &start, &begin, judge, tally);
+}
+
+/// Judges what a kill has left; the argument tells which build starts first. Returns whether the old one
+/// was refused.
+pub type Judge<'a> = &'a dyn Fn(bool) -> Result<bool, String>;
+
+/// Kills a child of `begin` before its first instruction and after each one that changes a segment. Each
+/// begins with the pool `start`.
+pub fn kill_after_changes(
+    name: &str,
+    conf: &ProcessConf,
+    start: &Image,
+    begin: &dyn Fn(&Tally) -> Child,
+    judge: Judge<'_>,
+    tally: &mut Tally,
+) {
+    let Ok(path) = catch_unwind(AssertUnwindSafe(|| walk(conf, begin(tally)))) else {
+        tally.note(name, "not killed", Err("the step fails by itself".into()));
         return;
     };
     let log = reach::log();
@@ -266,22 +284,22 @@ pub fn kill_at_changes(step: &Step, tally: &mut Tally) {
         if tally.is_over() {
             return;
         }
-        start.restore_sysv(&conf);
-        let child = step.child(&conf, tally);
+        start.restore_sysv(conf);
+        let child = begin(tally);
         child.run_to(&path, *place);
         child.kill();
-        tally.reached.kill(step.name, &log, reach::begun());
+        tally.reached.kill(name, &log, reach::begun());
         tally.arm(true);
-        let result = judge(&conf, &heroes, number % 2 == 0, step);
+        let result = judge(number % 2 == 0);
         tally.arm(false);
         let result = result.map(|was_refused| {
             old_starts += 1;
             refused += u64::from(was_refused);
         });
-        tally.note(step.name, &format!("killed after change {number} of {}", path.changes.len()), result);
+        tally.note(name, &format!("killed after change {number} of {}", path.changes.len()), result);
     }
     if !tally.quick {
-        println!("{:40} {old_starts} kills, the old build was refused after {refused}", step.name);
+        println!("{name:40} {old_starts} kills, the old build was refused after {refused}");
     }
 }
 
@@ -355,7 +373,8 @@ fn judge(conf: &ProcessConf, heroes: &[Handle], old_first: bool, step: &Step) ->
     }
 }
 
-fn open(conf: &ProcessConf) -> Result<MemoryPoolMgr, String> {
+/// Opens the pool.
+pub fn open(conf: &ProcessConf) -> Result<MemoryPoolMgr, String> {
     MemoryPoolMgr::open(conf).map_err(|error| error.to_string())
 }
 
@@ -412,6 +431,11 @@ fn finds<T: PoolObject + PartialEq + std::fmt::Debug>(
     if pool.quarantined() != [heroes[PARKED as usize]] {
         return Err(format!("in quarantine: {:?}", pool.quarantined()));
     }
+    is_sound(pool)
+}
+
+/// Checks that a pool has no damage.
+pub fn is_sound(pool: &MemoryPoolMgr) -> Result<(), String> {
     let report = pool.verify();
     if report.is_sound() { Ok(()) } else { Err(report.to_string()) }
 }

@@ -21,6 +21,8 @@ pub mod journal;
 pub mod judge;
 pub mod keys;
 #[cfg(target_arch = "x86_64")]
+pub mod kinds;
+#[cfg(target_arch = "x86_64")]
 pub mod migration;
 pub mod model;
 #[cfg(target_arch = "x86_64")]

@@ -5,9 +5,13 @@
 //! them near the target, single steps bring them to it. If a run leaves the path, its address shows
 //! it.
 
+pub(crate) use one_processor::OneProcessor;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+#[path = "one_processor.rs"]
+mod one_processor;
 
 /// The type of a `ptrace` request in this C library.
 #[cfg(target_env = "gnu")]
@@ -57,12 +61,14 @@ pub fn end() {
 /// A traced child that is stopped.
 pub struct Child {
     pid: i32,
+    _place: OneProcessor,
 }
 
 impl Child {
     /// Forks a child that runs `run`, and returns once it has called `begin`.
     pub fn start(run: impl FnOnce()) -> Child {
         board().phase.store(0, Ordering::SeqCst);
+        let place = OneProcessor::here();
         // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
@@ -74,7 +80,7 @@ impl Child {
                 unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
             }
             pid => {
-                let child = Child { pid };
+                let child = Child { pid, _place: place };
                 child.wait();
                 assert_eq!(
                     board().phase.load(Ordering::SeqCst),

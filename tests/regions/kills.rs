@@ -13,7 +13,7 @@ const SMALL: u64 = 4096;
 const LARGE: u64 = 8192;
 const HEAD: usize = 72;
 /// Steps from one kill to the next. Another run of a debug build kills at other steps.
-const EVERY: usize = if cfg!(debug_assertions) { 4 } else { 1 };
+const EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
 /// An operation that is killed.
 pub struct Operation {

@@ -37,8 +37,8 @@ const PAIRS: [[Act; 2]; 8] = [
     [Walk, Walk],
 ];
 
-/// In a debug build only these.
-const FEW: usize = if cfg!(debug_assertions) { 2 } else { PAIRS.len() };
+/// In a debug build only this many.
+const FEW: usize = if cfg!(debug_assertions) { 1 } else { PAIRS.len() };
 
 /// Bytes of a cache line. The watched parts of a segment begin and end at one.
 const LINE: usize = 64;

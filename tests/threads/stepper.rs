@@ -1,6 +1,7 @@
 //! A child with two threads, each of which can be stepped while the other one stands.
 
 use super::Shared;
+use crate::harness::stepper::OneProcessor;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -41,6 +42,7 @@ pub(crate) fn end(side: usize) {
 /// A child whose two threads are stopped.
 pub(crate) struct Pair {
     pid: i32,
+    _place: OneProcessor,
 }
 
 impl Pair {
@@ -50,6 +52,7 @@ impl Pair {
             board().threads[side].store(0, Ordering::SeqCst);
             board().done[side].store(0, Ordering::SeqCst);
         }
+        let place = OneProcessor::here();
         // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
@@ -63,7 +66,7 @@ impl Pair {
                 unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) }
             }
             pid => {
-                let pair = Pair { pid };
+                let pair = Pair { pid, _place: place };
                 assert_eq!(wait(pid), (pid, libc::SIGTRAP), "the child ended at once");
                 let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACECLONE;
                 assert_eq!(ask(libc::PTRACE_SETOPTIONS, pid, options as usize), 0);

@@ -8,8 +8,6 @@ use super::scalar::{Int, SCALARS, Scalar};
 use super::tree::{DamagedSchema, Tree};
 use crate::limits;
 use crate::object::{Change, Fingerprint};
-use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// A type, as far as it is known.
 #[derive(Clone, Debug)]
@@ -75,11 +73,16 @@ const MOST_PADDING: u64 = 4096;
 /// Most dimensions of an array of scalars that are tried if the schema does not tell them.
 const MOST_DIMENSIONS: usize = 4;
 
-/// Fingerprints of references, each with the number of the type.
-static REFS: LazyLock<HashMap<u64, u16>> = LazyLock::new(|| {
-    let print = |id: u16| Fingerprint::of_ref(id);
-    (1..=limits::MAX_TYPE_ID).map(|id| (print(id), id)).collect()
-});
+/// Fingerprints of references, by the number of the type.
+static REFS: [u64; limits::MAX_TYPE_ID as usize + 1] = {
+    let mut prints = [0; limits::MAX_TYPE_ID as usize + 1];
+    let (mut id, mut rest) = (0, prints.as_mut_slice());
+    while let [print, more @ ..] = rest {
+        *print = Fingerprint::of_ref(id);
+        (id, rest) = (id + 1, more);
+    }
+    prints
+};
 
 impl<'a> Shape<'a> {
     /// Recognises the object that has the fields of `tree`.
@@ -154,7 +157,8 @@ impl Search {
     /// Recognises a type that has no fields.
     fn leaf<'a>(&mut self, tree: &Tree<'_>) -> Option<Shape<'a>> {
         let scalars = SCALARS.iter().map(|(print, bytes, scalar)| (*print, *bytes, Kind::Scalar(*scalar)));
-        let refs = REFS.iter().map(|(print, id)| (*print, size_of::<u64>(), Kind::Ref(*id)));
+        let refs = (0u16..).zip(&REFS).skip(1);
+        let refs = refs.map(|(id, print)| (*print, size_of::<u64>(), Kind::Ref(id)));
         let ranks = tree.rank.map_or(0..=MOST_DIMENSIONS, |rank| rank..=rank);
         let all = scalars.chain(refs);
         for rank in ranks {

@@ -74,12 +74,20 @@ impl Mover<'_> {
         if planted(Mutant::FormCountsFirst) {
             Commit::FormComplete.store(&old.newer, new.place().into());
         }
-        if let Err(why) = self.fill(&from, &old, new, &way) {
+        let unused = unused(&from, &old, &new);
+        let highest = unused.iter().flatten().max().copied().unwrap_or(0);
+        if !planted(Mutant::FormRaisesLast) {
+            self.raise_floor(highest);
+        }
+        if let Err(why) = self.fill(&from, &old, new, (&way, &unused)) {
             forms::drop_draft(self.space, &old);
             self.reload()?;
             return Err(self.not_filled(wanted, &from, why));
         }
         Commit::FormComplete.store(&old.newer, new.place().into());
+        if planted(Mutant::FormRaisesLast) {
+            self.raise_floor(highest);
+        }
         Commit::FormDrafted.store(&old.filling, 0);
         self.reload()?;
         let steps = match &way {
@@ -160,30 +168,21 @@ impl Mover<'_> {
         self.reload()
     }
 
-    /// Fills the new form: its memory, slots, index and counts.
+    /// Fills the new form: its memory, slots, index and counts. `unused` tells which extents get none.
     fn fill(
         &mut self,
         from: &TypeState,
         old: &TypeInfo,
         new: At<TypeInfo>,
-        way: &Way,
+        (way, unused): (&Way, &[Option<u64>]),
     ) -> Result<(), NotFilled> {
         let mut to = TypeState::empty(self.base, new);
-        let used = u32::try_from(old.high_water.load()).unwrap_or(u32::MAX).min(from.slots.capacity());
+        let used = slots_used(from, old);
         let groups = if new.keyed() && old.keyed() { from.index.extents() } else { 0 };
-        // Extents without an object in the old form get no memory. As in `reclaim`, handles into them
-        // never resolve again, because slots of new memory begin above their generations.
-        let slots = 1u32 << new.shift.load();
-        let unused = |first: u32| from.slots.highest_unused(first..(first + slots).min(used));
-        let highest: Vec<Option<u64>> = (0..used).step_by(slots as usize).map(unused).collect();
-        let highest_of_all = highest.iter().flatten().max().copied().unwrap_or(0);
-        if self.base.header.floor.load() < highest_of_all {
-            self.base.header.floor.store(highest_of_all);
-        }
-        let extents = highest.iter().filter(|unused| unused.is_none()).count() as u64;
+        let extents = unused.iter().filter(|unused| unused.is_none()).count() as u64;
         let needs = extents * new.extent_bytes.load() + u64::from(groups) * new.index_bytes.load();
         let room = |why| NotFilled::Room { needs, why };
-        for unused in &highest {
+        for unused in unused {
             match unused {
                 Some(_) => to.push_hollow(self.space),
                 None => to.append(self.space),
@@ -207,6 +206,13 @@ impl Mover<'_> {
         to.slots.fill_hollow_count();
         new.tally.fill(old.tally.load());
         Ok(())
+    }
+
+    /// Makes slots that get memory for the first time begin above this generation.
+    fn raise_floor(&self, generation: u64) {
+        if self.base.header.floor.load() < generation {
+            self.base.header.floor.store(generation);
+        }
     }
 
     /// Adds the objects that the old form of a type has in quarantine to the list.
@@ -268,6 +274,22 @@ impl Mover<'_> {
             }
         }
     }
+}
+
+/// Returns how many slots the old form has used.
+fn slots_used(from: &TypeState, old: &TypeInfo) -> u32 {
+    u32::try_from(old.high_water.load()).unwrap_or(u32::MAX).min(from.slots.capacity())
+}
+
+/// Returns, for each extent of the new form, the highest generation of its slots if it gets no memory,
+/// because the old form has no object there.
+///
+/// As in `reclaim`, handles into it never resolve again, because slots of new memory begin above
+/// these generations.
+fn unused(from: &TypeState, old: &TypeInfo, new: &TypeInfo) -> Vec<Option<u64>> {
+    let (slots, used) = (1u32 << new.shift.load(), slots_used(from, old));
+    let highest = |first: u32| from.slots.highest_unused(first..(first + slots).min(used));
+    (0..used).step_by(slots as usize).map(highest).collect()
 }
 
 impl TypeState {
