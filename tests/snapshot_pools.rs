@@ -292,8 +292,11 @@ mod tests {
         let (keys, dir) = (Keys::take(8), tempfile::tempdir().unwrap());
         let conf = conf_of(&keys, BackendKind::Sysv, dir.path());
         fill(&conf, 61, false);
-        let told = check_save(conf.base_key, &Home::of(&conf), &SaveOptions::default()).unwrap();
+        let home = Home::of(&conf);
+        let told =
+            check_save(conf.base_key, &home, &dir.path().join("a/b"), &SaveOptions::default()).unwrap();
         assert!(told.set.is_none() && list(dir.path()).unwrap().is_empty());
+        assert!(told.free.is_some_and(|free| free > told.bytes), "{:?}", told.free);
         let options = SaveOptions::default().threads(3);
         let saved = save_pool(conf.base_key, &Home::of(&conf), dir.path(), &options).unwrap();
         assert_eq!((told.bytes, told.info.blocks.len()), (saved.bytes, BLOCKS as usize));

@@ -68,7 +68,7 @@ impl Child {
     /// Forks a child that runs `run`, and returns once it has called `begin`.
     pub fn start(run: impl FnOnce()) -> Child {
         board().phase.store(0, Ordering::SeqCst);
-        let place = OneProcessor::here();
+        let place = OneProcessor::take();
         // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),

@@ -3,7 +3,9 @@
 use super::{Bench, Item};
 use hotpool::conf::{BackendKind, OnMissing, ProcessConf, SnapshotConf};
 use hotpool::object::GameTime;
-use hotpool::pool::{RestoreError, RestoreOptions, SaveError, SaveOptions, restore_pool, save_pool};
+use hotpool::pool::{
+    RestoreError, RestoreOptions, SaveError, SaveOptions, check_save, restore_pool, save_pool,
+};
 use hotpool::share::Home;
 use hotpool::snapshot::{Chain, latest, list};
 use hotpool::{MemoryPoolMgr, PoolObject};
@@ -114,8 +116,10 @@ fn assert_goes_on(conf: &ProcessConf, shelf: &Path) {
 
 /// Saves to a file system that is too small, which leaves nothing there.
 fn full(conf: &ProcessConf, shelf: &Path) {
-    let saved = save_pool(conf.base_key, &Home::of(conf), shelf, &SaveOptions::default());
-    let error = saved.unwrap_err();
+    let (home, options) = (Home::of(conf), SaveOptions::default());
+    let told = check_save(conf.base_key, &home, shelf, &options).unwrap();
+    assert!(told.free.is_some_and(|free| free < told.bytes), "{told:?}");
+    let error = save_pool(conf.base_key, &home, shelf, &options).unwrap_err();
     assert!(matches!(error, SaveError::Set(_)), "{error}");
     assert!(error.to_string().contains("No space left on device"), "{error}");
     assert!(list(shelf).unwrap().is_empty());

@@ -52,7 +52,7 @@ impl Pair {
             board().threads[side].store(0, Ordering::SeqCst);
             board().done[side].store(0, Ordering::SeqCst);
         }
-        let place = OneProcessor::here();
+        let place = OneProcessor::take();
         // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::region::Region;
 use crate::share::{Head, Home, Idle, ShareError};
 use crate::snapshot::{CHUNK, Compression, Set, SetError, SetInfo, SetWriter};
-use crate::sys::mem;
+use crate::sys::{mem, sparse};
 use crate::units::{Bytes, Key};
 use std::fmt;
 use std::path::Path;
@@ -71,6 +71,8 @@ pub struct Saved {
     pub set: Option<Set>,
     /// Bytes of the pool that were read.
     pub bytes: Bytes,
+    /// After [`check_save`], the bytes that are free where the set would be, if the system tells them.
+    pub free: Option<Bytes>,
     /// Time that it took.
     pub took: Duration,
 }
@@ -120,13 +122,25 @@ pub fn save_pool(key: Key, home: &Home, shelf: &Path, options: &SaveOptions<'_>)
     Ok(Saved { set: Some(set), took: began.elapsed(), ..pool.saved() })
 }
 
-/// Checks whether [`save_pool`] can save a pool, without a set.
+/// Checks whether [`save_pool`] can save a pool into the folder `shelf`, without a set.
+///
+/// A set takes no more than [`Saved::bytes`] and its manifest: chunks of zeros take nothing, and others
+/// may be compressed. Compare that with [`Saved::free`].
 ///
 /// # Errors
 ///
 /// Fails as [`save_pool`] does before it writes.
-pub fn check_save(key: Key, home: &Home, options: &SaveOptions<'_>) -> Result<Saved, SaveError> {
-    Ok(Source::open(key, home, options.owner_wait_ms)?.saved())
+pub fn check_save(
+    key: Key,
+    home: &Home,
+    shelf: &Path,
+    options: &SaveOptions<'_>,
+) -> Result<Saved, SaveError> {
+    let saved = Source::open(key, home, options.owner_wait_ms)?.saved();
+    let free = |folder| sparse::free_bytes(folder).ok();
+    // The folders that are absent will be created on the file system of the first that exists.
+    let shelf = std::path::absolute(shelf).unwrap_or_else(|_| shelf.into());
+    Ok(Saved { free: shelf.ancestors().find_map(free).map(Bytes), ..saved })
 }
 
 /// A pool without an owner, found and checked. The fields are in the order in which they are dropped.
@@ -168,7 +182,7 @@ impl Source {
 
     fn saved(self) -> Saved {
         let bytes = Bytes(self.jobs.iter().map(|job| job.bytes).sum());
-        Saved { info: self.info, set: None, bytes, took: Duration::ZERO }
+        Saved { info: self.info, set: None, bytes, free: None, took: Duration::ZERO }
     }
 }
 

@@ -95,9 +95,10 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
     let shelf = near.as_ref().map_or(folder.as_path(), |near| near.path());
     let bar = Bar::new("saving");
     let show = |progress: Progress| bar.show(progress.done, progress.all);
-    let options = SaveOptions::default().compression(args.compression.into()).progress(&show);
+    let how = Compression::from(args.compression);
+    let options = SaveOptions::default().compression(how).progress(&show);
     let saved = match args.dry_run {
-        true => check_save(target.key, &target.home, &options),
+        true => check_save(target.key, &target.home, shelf, &options),
         false => save_pool(target.key, &target.home, shelf, &options),
     };
     drop(bar);
@@ -112,6 +113,11 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
     });
     match checked {
         Ok(saved) => match (url, &saved.set) {
+            _ if how == Compression::None && saved.free.is_some_and(|free| free < saved.bytes) => {
+                print(&saved, None, &folder, false, out)?;
+                complain("that may not fit: free some space there, or try --compression zstd");
+                Ok(Exit::Environment)
+            }
             (Some(url), Some(set)) => send(url, set, &saved, args.verify, out),
             _ => {
                 let path = saved.set.as_ref().map(|set| set.path().display().to_string());
@@ -166,6 +172,7 @@ fn print(saved: &Saved, path: Option<String>, folder: &Path, verified: bool, out
             "id": saved.set.as_ref().map(|set| set.id()),
             "bytes": saved.bytes.0,
             "stored_bytes": stored,
+            "free_bytes": saved.free.map(|free| free.0),
             "objects": objects,
             "seconds": seconds,
             "verified": verified && path.is_some(),
@@ -182,11 +189,15 @@ fn print(saved: &Saved, path: Option<String>, folder: &Path, verified: bool, out
                 human::size(stored)
             ))?;
         }
-        _ => out.line(format_args!(
-            "{process}: would save {size}, {}, to {}; nothing was written",
-            plural(objects, "object"),
-            folder.display()
-        ))?,
+        _ => {
+            let free = saved.free.map(|free| format!(", where {} are free", human::size(free.0)));
+            out.line(format_args!(
+                "{process}: would save at most {size}, {}, to {}{}; nothing was written",
+                plural(objects, "object"),
+                folder.display(),
+                free.unwrap_or_default()
+            ))?;
+        }
     }
     Ok(())
 }

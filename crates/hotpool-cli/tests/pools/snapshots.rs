@@ -58,7 +58,7 @@ fn a_pool_goes_to_a_folder_and_comes_back() {
 
     let dry = bench.hotpool(&["snapshot", "zone", "sets", "--conf", &ini, "--dry-run"]);
     assert!(
-        dry.code == 0 && dry.out.contains("nothing was written") && sets(&bench).is_empty(),
+        dry.code == 0 && dry.out.contains("are free; nothing was written") && sets(&bench).is_empty(),
         "{}",
         dry.err
     );

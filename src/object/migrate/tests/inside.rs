@@ -152,6 +152,13 @@ fn a_field_becomes_optional_and_back_if_every_object_has_a_value() {
     ");
 }
 
+#[test]
+fn an_array_that_is_no_longer_optional_grows_with_a_default() {
+    version! { a { #[repr(C)] pub(super) struct T { pub bag: Maybe<[u8; 2]> } } }
+    version! { b { #[repr(C)] pub(super) struct T { #[pool(default = [9; 3])] pub bag: [u16; 3] } } }
+    becomes(a::T { bag: Maybe::Some([1, 2]) }, b::T { bag: [1, 2, 9] });
+}
+
 /// An enum that looks like a `Maybe`, and gets a variant, is no value that is no longer optional.
 #[test]
 fn an_enum_like_a_maybe_may_gain_variants() {
