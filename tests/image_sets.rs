@@ -12,14 +12,15 @@ mod tests {
     use super::harness::imaging::Bytes;
     use super::harness::keys::Keys;
     use super::histories::Program;
-    use hotpool::MemoryPoolMgr;
     use hotpool::conf::BackendKind;
     use hotpool::pool::{Budget, ImagePiece};
     use hotpool::snapshot::{CHUNK, Compression, Set, SetInfo, SetWriter};
     use hotpool::units::Bytes as Length;
+    use hotpool::{MemoryPoolMgr, PoolObject};
     use std::collections::BTreeMap;
     use std::convert::Infallible;
     use std::path::Path;
+    use std::time::Duration;
 
     /// Takes an image in small steps with operations between them, and writes it.
     fn save(program: &mut Program, segments: &[Mapped], shelf: &Path, parent: Option<&Set>) -> (Set, Bytes) {
@@ -68,5 +69,51 @@ mod tests {
             last = Some(set);
         }
         program.pool.destroy().unwrap();
+    }
+
+    /// About as large as a page.
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 1)]
+    struct Wide {
+        words: [u64; 500],
+    }
+
+    /// So many that several threads copy them.
+    const MANY: usize = 1500;
+
+    #[test]
+    fn pages_that_change_often_are_kept_together_and_changed_pages_are_those_that_have_changed() {
+        let keys = Keys::take(8);
+        let mut pool = MemoryPoolMgr::open(&keys.conf(BackendKind::Heap, 8 << 20, 2)).unwrap();
+        pool.add_type::<Wide>().unwrap();
+        let ids: Vec<_> = (0..MANY).map(|_| pool.alloc(Wide { words: [0; 500] }).unwrap()).collect();
+        let segments = image::find_heap(pool.conf());
+        let mut found = Bytes::zeros(&segments);
+        pool.image_track();
+        for round in 0..6 {
+            let change = |pool: &mut MemoryPoolMgr, every: usize, to: u64| {
+                ids.iter().step_by(every).for_each(|id| pool.get_mut(*id).unwrap().words = [to; 500]);
+            };
+            change(&mut pool, 1, round * 10 + 1);
+            let expected = Bytes::of(&segments);
+            pool.image_begin(round % 3 != 0, true);
+            // A reader with no time gets nothing, and all that will probably change is kept.
+            assert!(pool.image_step(Budget::Time(Duration::from_secs(60)), |_| Err(())).is_err());
+            assert!(pool.image_kept() as usize >= MANY * 4000, "{}", pool.image_kept());
+            change(&mut pool, 2, round * 10 + 2);
+            while !pool.image_step(Budget::Bytes(1), |piece| found.take(piece)).unwrap() {
+                change(&mut pool, 3, round * 10 + 3);
+            }
+            pool.image_end();
+            assert_eq!(found.compare(&expected), Ok(()), "round {round}");
+            change(&mut pool, 7, round * 10 + 4);
+            let expected = Bytes::of(&segments);
+            pool.image_begin(true, true);
+            while !pool.image_step(Budget::Bytes(1), |piece| found.take(piece)).unwrap() {}
+            pool.image_end();
+            assert_eq!(found.compare(&expected), Ok(()), "what has changed in round {round}");
+        }
+        pool.destroy().unwrap();
     }
 }

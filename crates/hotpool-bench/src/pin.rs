@@ -42,6 +42,11 @@ impl Pin {
         run_on(|number| self.cpus == 1 || number < self.cpus && number != self.cpu)
     }
 
+    /// Lets the calling thread run on all processors again.
+    pub fn end(self) -> io::Result<()> {
+        run_on(|number| number < self.cpus)
+    }
+
     /// Makes a command run on the other processors, if there are any. It ends with the bench,
     /// however the bench ends.
     pub fn beside(self, command: &mut Command) -> &mut Command {

@@ -51,6 +51,11 @@ struct Current {
     only_changed: bool,
 }
 
+/// Time in which a page is kept, and more than most hosts take: a step must not exceed its budget.
+const OF_PAGE: Duration = Duration::from_micros(2);
+/// Most pages that are kept together, by several threads. It takes a few milliseconds.
+const MOST_TOGETHER: usize = 8192;
+
 /// Bytes of a chunk.
 pub(crate) const CHUNK: usize = CHUNK_PAGES * PAGE;
 
@@ -116,12 +121,15 @@ impl Taking {
         let began = Instant::now();
         let mut bytes = 0;
         loop {
-            let is_prepared =
-                if self.current.is_some() { !self.barrier.keep() } else { !self.barrier.reserve() };
-            if is_prepared && !self.give(take)? {
+            let left = match budget {
+                Budget::Bytes(_) => Duration::ZERO,
+                Budget::Time(most) => most.saturating_sub(began.elapsed()),
+            };
+            let kept = self.prepare((left.as_nanos() / OF_PAGE.as_nanos()) as usize);
+            if kept == 0 && !self.give(take)? {
                 return Ok(true);
             }
-            bytes += CHUNK as u64;
+            bytes += (kept * PAGE).max(CHUNK) as u64;
             let is_over = match budget {
                 Budget::Bytes(most) => bytes >= most,
                 Budget::Time(most) => began.elapsed() >= most,
@@ -129,6 +137,15 @@ impl Taking {
             if is_over {
                 return Ok(false);
             }
+        }
+    }
+
+    /// Keeps at most so many pages, or a chunk; between two images, gets memory for a chunk. Returns the
+    /// number of pages.
+    fn prepare(&mut self, most: usize) -> usize {
+        match &self.current {
+            Some(_) => self.barrier.keep(most.min(MOST_TOGETHER)),
+            None => usize::from(self.barrier.reserve()) * CHUNK_PAGES,
         }
     }
 

@@ -4,16 +4,18 @@
 //! A page of a block is *watched* while its first change must be noticed. Whoever is about to change
 //! bytes of a block calls [`Barrier::before`] for them first. It copies each watched page that the
 //! image still needs, notes that the page has changed, and ends the watch. So the second change of a
-//! page costs one look at a bit.
+//! page costs one look at a bit. Pages that will probably change are copied before, between two ticks, and
+//! then count as changed until their bytes are given and compared.
 //!
 //! All of this is memory of the process. A kill loses it, and nothing in a segment tells of it.
 //!
 //! # What the unsafe code here relies on
 //!
 //! [`Barrier::new`] gets the regions of the blocks of a pool, which outlive the pool's barrier. A
-//! page is read only while it is watched and thus not lent for writing: everything that lends bytes
-//! of a block for writing, or stores to them, calls `before` first, and [`Barrier::begin`] and
-//! [`Barrier::give`] borrow the pool exclusively. So no store happens to the bytes during a copy.
+//! page is read only while it is not lent for writing: everything that lends bytes
+//! of a block for writing, or stores to them, calls `before` first, and [`Barrier::begin`],
+//! [`Barrier::keep`] and [`Barrier::give`] borrow the pool exclusively, until all threads that copy
+//! have ended. So no store happens to the bytes during a copy.
 #![allow(unsafe_code)]
 
 use crate::limits;
@@ -26,6 +28,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) const PAGE: usize = limits::PAGE as usize;
 /// Pages of a chunk, which are given together.
 pub(crate) const CHUNK_PAGES: usize = u64::BITS as usize;
+/// Fewest pages whose copy takes longer than the start of a thread: half a millisecond.
+const WORTH_THREADS: usize = 512;
+/// Most threads that copy together. A few use all that the memory can give.
+const MOST_THREADS: usize = 4;
 
 /// The barrier of a pool.
 pub(crate) struct Barrier {
@@ -33,6 +39,8 @@ pub(crate) struct Barrier {
     blocks: Vec<Block>,
     /// One bit for each page of all blocks, set while it is watched. Stored only under the lock.
     watched: Vec<Word>,
+    /// How many threads copy together, if there is much to copy.
+    threads: usize,
     state: Mutex<State>,
 }
 
@@ -133,58 +141,90 @@ impl Bits {
     }
 }
 
+/// The bytes that a page had.
+type Old = [u8; PAGE];
+
 /// Old bytes of pages. The memory stays for the next image.
 #[derive(Default)]
 struct Kept {
-    /// For each page, the number of its buffer + 1; 0 if it is not kept.
-    at: Vec<u32>,
-    buffers: Vec<Box<[u8; PAGE]>>,
-    free: Vec<u32>,
+    /// For each page, its old bytes; `None` if they are not kept.
+    at: Vec<Option<Box<Old>>>,
+    /// How many are kept.
+    len: usize,
+    free: Vec<Box<Old>>,
 }
 
 impl Kept {
-    fn put(&mut self, page: usize, bytes: &[u8]) {
-        let number = self.free.pop().unwrap_or(self.buffers.len() as u32);
-        if number as usize == self.buffers.len() {
-            self.buffers.push(Box::new([0; PAGE]));
-        }
-        if let Some(buffer) = self.buffers.get_mut(number as usize).filter(|_| bytes.len() == PAGE) {
-            buffer.copy_from_slice(bytes);
-        }
+    fn buffer(&mut self) -> Box<Old> {
+        self.free.pop().unwrap_or_else(|| Box::new([0; PAGE]))
+    }
+
+    fn put(&mut self, page: usize, old: Box<Old>) {
         if let Some(at) = self.at.get_mut(page) {
-            *at = number + 1;
+            match at.replace(old) {
+                Some(before) => self.free.push(before),
+                None => self.len += 1,
+            }
         }
     }
 
     /// Adds buffers for a chunk, each of which is written once, so that later writes take no page
     /// faults.
     fn reserve(&mut self) {
-        let first = self.buffers.len() as u32;
-        self.buffers.extend((0..CHUNK_PAGES).map(|_| Box::new([u8::MAX; PAGE])));
-        self.free.extend(first..self.buffers.len() as u32);
+        self.free.extend((0..CHUNK_PAGES).map(|_| Box::new([u8::MAX; PAGE])));
     }
 
     #[inline]
-    fn get(&self, page: usize) -> Option<&[u8; PAGE]> {
-        let number = self.at.get(page)?.checked_sub(1)?;
-        self.buffers.get(number as usize).map(|buffer| &**buffer)
+    fn get(&self, page: usize) -> Option<&Old> {
+        self.at.get(page)?.as_deref()
     }
 
     fn forget(&mut self, page: usize) {
-        if let Some(at) = self.at.get_mut(page) {
-            self.free.extend(at.checked_sub(1));
-            *at = 0;
+        if let Some(old) = self.at.get_mut(page).and_then(Option::take) {
+            self.free.push(old);
+            self.len -= 1;
         }
-    }
-
-    fn len(&self) -> usize {
-        self.buffers.len() - self.free.len()
     }
 
     fn clear(&mut self) {
-        if self.len() != 0 {
+        if self.len != 0 {
             (0..self.at.len()).for_each(|page| self.forget(page));
         }
+    }
+}
+
+/// A page whose bytes are about to be kept.
+struct Copy<'a> {
+    block: &'a Block,
+    page: usize,
+    old: Box<Old>,
+    is_done: bool,
+}
+
+impl Copy<'_> {
+    fn run(&mut self) {
+        let bytes = self.block.bytes(self.page, 1);
+        if bytes.len() == PAGE {
+            self.old.copy_from_slice(bytes);
+        }
+        self.is_done = true;
+    }
+
+    /// Runs all, on so many threads if these are worth their start. The threads end before it returns.
+    fn run_all(copies: &mut [Copy<'_>], threads: usize) {
+        if copies.len() >= WORTH_THREADS {
+            let mut parts = copies.chunks_mut(copies.len().div_ceil(threads));
+            let mine = parts.next();
+            std::thread::scope(|scope| {
+                for part in parts {
+                    let run = move || part.iter_mut().for_each(Copy::run);
+                    // If the host gives no thread, this one does it at the end.
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, run);
+                }
+                mine.into_iter().flatten().for_each(Copy::run);
+            });
+        }
+        copies.iter_mut().filter(|copy| !copy.is_done).for_each(Copy::run);
     }
 }
 
@@ -213,9 +253,11 @@ impl Barrier {
         let words = first / 64;
         let none = || Bits::none(words);
         let used = vec![0; blocks.len()];
-        let kept = Kept { at: vec![0; first], ..Kept::default() };
+        let kept = Kept { at: (0..first).map(|_| None).collect(), ..Kept::default() };
         let state = State { needed: none(), hot: none(), changed: none(), used, kept, ..State::default() };
-        Barrier { blocks, watched: (0..words).map(|_| Word::new(0)).collect(), state: Mutex::new(state) }
+        let threads = std::thread::available_parallelism().map_or(1, |all| all.get().min(MOST_THREADS));
+        let watched = (0..words).map(|_| Word::new(0)).collect();
+        Barrier { blocks, watched, threads, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,6 +267,12 @@ impl Barrier {
     #[inline(always)]
     fn is_watched(&self, page: usize) -> bool {
         self.watched.get(page / 64).is_some_and(|word| word.load() >> (page % 64) & 1 != 0)
+    }
+
+    fn begin_watch(&self, page: usize) {
+        if let Some(word) = self.watched.get(page / 64) {
+            word.store(word.load() | 1 << (page % 64));
+        }
     }
 
     fn end_watch(&self, page: usize) {
@@ -268,7 +316,9 @@ impl Barrier {
                 continue;
             }
             if state.needed.contain(page) && state.kept.get(page).is_none() {
-                state.kept.put(page, block.bytes(page, 1));
+                let mut copy = Copy { block, page, old: state.kept.buffer(), is_done: false };
+                copy.run();
+                state.kept.put(page, copy.old);
             }
             state.changed.set(page, true);
             self.end_watch(page);
@@ -314,32 +364,42 @@ impl Barrier {
         self.state().needed = Bits::none(self.watched.len());
     }
 
-    /// Keeps pages of a chunk that will probably change soon, so that a change finds them kept;
-    /// returns false if there is none.
+    /// Keeps about so many pages that will probably change soon, at least those of a chunk, so that a
+    /// change finds them kept. Returns how many pages it has looked at: 0 if there are none.
     ///
     /// The caller borrows the pool exclusively.
-    pub(crate) fn keep(&self) -> bool {
+    pub(crate) fn keep(&self, most: usize) -> usize {
         let mut state = self.state();
-        let State { needed, hot, kept, .. } = &mut *state;
-        let Some(page) = hot.first() else { return false };
-        let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
-            return false;
-        };
-        let chunk = page / CHUNK_PAGES * CHUNK_PAGES;
-        for page in chunk..chunk + CHUNK_PAGES {
-            if hot.contain(page) && needed.contain(page) && kept.get(page).is_none() {
-                kept.put(page, block.bytes(page, 1));
+        let State { needed, hot, kept, changed, .. } = &mut *state;
+        let (mut copies, mut looked) = (Vec::new(), 0);
+        while looked == 0 || copies.len() + CHUNK_PAGES <= most {
+            let Some(page) = hot.first() else { break };
+            let has = |block: &&Block| (block.first..block.first + block.pages).contains(&page);
+            let Some(block) = self.blocks.iter().find(has) else { break };
+            let chunk = page / CHUNK_PAGES * CHUNK_PAGES;
+            for page in chunk..chunk + CHUNK_PAGES {
+                if hot.contain(page) && needed.contain(page) && kept.get(page).is_none() {
+                    copies.push(Copy { block, page, old: kept.buffer(), is_done: false });
+                }
+                hot.set(page, false);
             }
-            hot.set(page, false);
+            looked += CHUNK_PAGES;
         }
-        true
+        Copy::run_all(&mut copies, self.threads);
+        for copy in copies {
+            // The change itself then costs nothing. If none comes, `give` sees it.
+            changed.set(copy.page, true);
+            self.end_watch(copy.page);
+            kept.put(copy.page, copy.old);
+        }
+        looked
     }
 
     /// Gets memory for a chunk of old bytes, as long as there is less than has changed; returns false
     /// if there is enough.
     pub(crate) fn reserve(&self) -> bool {
         let mut state = self.state();
-        let is_short = state.kept.buffers.len() < state.changed.count();
+        let is_short = state.kept.len + state.kept.free.len() < state.changed.count();
         if is_short {
             state.kept.reserve();
         }
@@ -351,7 +411,7 @@ impl Barrier {
     /// The caller borrows the pool exclusively. After an error of `take`, the chunk is given again.
     pub(crate) fn give<E>(&self, take: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<bool, E> {
         let mut state = self.state();
-        let State { needed, kept, tracks, .. } = &mut *state;
+        let State { needed, kept, tracks, changed, .. } = &mut *state;
         let Some(page) = needed.first() else { return Ok(false) };
         let Some(block) = self.blocks.iter().find(|b| (b.first..b.first + b.pages).contains(&page)) else {
             return Ok(false);
@@ -374,10 +434,14 @@ impl Barrier {
         }
         for page in chunk..end {
             needed.set(page, false);
-            kept.forget(page);
             if !*tracks {
                 self.end_watch(page);
+            } else if kept.get(page).is_some_and(|old| old == block.bytes(page, 1)) {
+                // It is as in the image: only a change from here on is one.
+                changed.set(page, false);
+                self.begin_watch(page);
             }
+            kept.forget(page);
         }
         Ok(true)
     }
@@ -393,7 +457,7 @@ impl Barrier {
 
     /// Returns the old bytes that are kept.
     pub(crate) fn kept_bytes(&self) -> u64 {
-        (self.state().kept.len() * PAGE) as u64
+        (self.state().kept.len * PAGE) as u64
     }
 
     /// Returns whether the page of an address is watched.
