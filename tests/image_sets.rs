@@ -116,4 +116,46 @@ mod tests {
         }
         pool.destroy().unwrap();
     }
+
+    /// Gives all of an image that was begun, and ends it.
+    fn rest(pool: &mut MemoryPoolMgr, found: &mut Bytes) {
+        while !pool.image_step(Budget::Bytes(1), |piece| found.take(piece)).unwrap() {}
+        pool.image_end();
+    }
+
+    /// The slot at hand was told to the barrier when its object was freed, and is written much later.
+    #[test]
+    fn a_slot_at_hand_is_written_after_its_pages_were_given_and_the_next_image_has_it() {
+        let keys = Keys::take(8);
+        let mut pool = MemoryPoolMgr::open(&keys.conf(BackendKind::Heap, 2 << 20, 2)).unwrap();
+        pool.add_type::<Wide>().unwrap();
+        let wide = |word| Wide { words: [word; 500] };
+        let mut ids: Vec<_> = (0..600).map(|_| pool.alloc(wide(1)).unwrap()).collect();
+        let segments = image::find_heap(pool.conf());
+        let mut found = Bytes::zeros(&segments);
+        pool.image_begin(false, true);
+        rest(&mut pool, &mut found);
+        // Of so many that follow each other, one lies in two chunks.
+        for (number, allocs) in (0..140).map(|number| (number, true)).chain([(7, false), (300, false)]) {
+            // It needs every page, so that the freed slot is kept, given and compared.
+            pool.image_begin(false, true);
+            assert!(pool.free(ids[number]));
+            while !pool.image_step(Budget::Bytes(1), |piece| found.take(piece)).unwrap() {}
+            match allocs {
+                true => ids[number] = pool.alloc(wide(number as u64 + 10)).unwrap(),
+                // The bit of the one, far from the other, goes back to the map.
+                false => assert!(pool.free(ids[599])),
+            }
+            pool.image_end();
+            let expected = Bytes::of(&segments);
+            pool.image_begin(true, true);
+            rest(&mut pool, &mut found);
+            assert_eq!(found.compare(&expected), Ok(()), "round {number}");
+            if !allocs {
+                ids[number] = pool.alloc(wide(2)).unwrap();
+                ids[599] = pool.alloc(wide(3)).unwrap();
+            }
+        }
+        pool.destroy().unwrap();
+    }
 }

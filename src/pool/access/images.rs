@@ -40,7 +40,8 @@ impl MemoryPoolMgr {
         budget: Budget,
         mut take: impl FnMut(ImagePiece<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        self.image.as_deref_mut().map_or(Ok(true), |taking| taking.step(budget, &mut take))
+        let MemoryPoolMgr { types, image, .. } = self;
+        image.as_deref_mut().map_or(Ok(true), |taking| taking.step(types, budget, &mut take))
     }
 
     /// Ends an image of which all was given and kept.

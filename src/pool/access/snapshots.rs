@@ -112,18 +112,18 @@ impl MemoryPoolMgr {
             let path = self.snapshot_last().map(Path::to_path_buf);
             return Ok(path.map_or(SnapshotStep::Idle, SnapshotStep::Whole));
         }
-        let MemoryPoolMgr { image, saver, .. } = self;
+        let MemoryPoolMgr { types, image, saver, .. } = self;
         let (Some(image), Some(saver)) = (image.as_deref_mut(), saver.as_deref_mut()) else {
             return Ok(SnapshotStep::Idle);
         };
         if saver.is_giving() {
-            let is_all = saver.give(image, budget);
+            let is_all = saver.give(image, types, budget);
             return Ok(if is_all { SnapshotStep::Writing } else { SnapshotStep::Taking });
         }
         if !saver.is_idle() {
             return Ok(SnapshotStep::Writing);
         }
-        let _: Result<bool, ()> = image.step(budget, &mut |_| Ok(()));
+        let _: Result<bool, ()> = image.step(types, budget, &mut |_| Ok(()));
         Ok(SnapshotStep::Idle)
     }
 

@@ -115,11 +115,15 @@ impl Taking {
     /// Pages that will probably change soon are kept first. Between two images it gets memory for them.
     pub(crate) fn step<E>(
         &mut self,
+        types: &mut TypeTable,
         budget: Budget,
         take: &mut dyn FnMut(ImagePiece<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let began = Instant::now();
         let mut bytes = 0;
+        if self.current.is_some() {
+            types.for_each_mut(|state| state.slots.withdraw());
+        }
         loop {
             let left = match budget {
                 Budget::Bytes(_) => Duration::ZERO,

@@ -17,6 +17,7 @@ use crate::pool::image::{Budget, ImagePiece, Taking};
 use crate::pool::saver::assembly::{Assembly, Busy};
 use crate::pool::saver::error::{SnapshotError, SnapshotTrouble};
 use crate::pool::saver::schedule::Schedule;
+use crate::pool::store::type_table::TypeTable;
 use crate::snapshot::{Compression, Plan, SetError, SetInfo, SetThread, Told, Written};
 use crate::sys::{self, fork::Origin};
 use std::path::{Path, PathBuf};
@@ -125,9 +126,9 @@ impl Saver {
     }
 
     /// Gives some bytes of the image; returns whether all were given.
-    pub(crate) fn give(&mut self, taking: &mut Taking, budget: Budget) -> bool {
+    pub(crate) fn give(&mut self, taking: &mut Taking, types: &mut TypeTable, budget: Budget) -> bool {
         let Saver { thread: Some(thread), assembly, moved, .. } = self else { return false };
-        let given = taking.step(budget, &mut |piece: ImagePiece<'_>| {
+        let given = taking.step(types, budget, &mut |piece: ImagePiece<'_>| {
             assembly.take(piece, thread)?;
             *moved = Instant::now();
             Ok::<_, Busy>(())

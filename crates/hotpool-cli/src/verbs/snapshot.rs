@@ -98,7 +98,11 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
     let how = Compression::from(args.compression);
     let options = SaveOptions::default().compression(how).progress(&show);
     let saved = match args.dry_run {
-        true => check_save(target.key, &target.home, shelf, &options),
+        // What is free here says nothing of a store.
+        true => check_save(target.key, &target.home, shelf, &options).map(|mut saved| {
+            saved.free = saved.free.filter(|_| url.is_none());
+            saved
+        }),
         false => save_pool(target.key, &target.home, shelf, &options),
     };
     drop(bar);
@@ -113,15 +117,13 @@ pub(crate) fn run(mut args: Args, out: &mut Output) -> Result<Exit> {
     });
     match checked {
         Ok(saved) => match (url, &saved.set) {
-            _ if how == Compression::None && saved.free.is_some_and(|free| free < saved.bytes) => {
-                print(&saved, None, &folder, false, out)?;
-                complain("that may not fit: free some space there, or try --compression zstd");
-                Ok(Exit::Environment)
-            }
             (Some(url), Some(set)) => send(url, set, &saved, args.verify, out),
             _ => {
                 let path = saved.set.as_ref().map(|set| set.path().display().to_string());
                 print(&saved, path, &folder, args.verify, out)?;
+                if how == Compression::None && saved.free.is_some_and(|free| free < saved.bytes) {
+                    complain("it may not fit: free some space there, or try --compression zstd");
+                }
                 Ok(Exit::Ok)
             }
         },

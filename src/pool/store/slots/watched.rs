@@ -9,7 +9,8 @@
 //! | `named` | the slot that changed last, at hand if it is free | if it is free, none until the barrier was told of it |
 //!
 //! The barrier is told of a slot at hand, and of its word of the map, before it is at hand. So
-//! an alloc in it, and the return of its bit, need no word to the barrier.
+//! an alloc in it, and the return of its bit, need no word to the barrier. Of all changes only these may come
+//! long after the word, and a step of an image may watch pages again: before that the slot is withdrawn.
 
 use super::{NO_NAME, Slots};
 use crate::mutants::{Mutant, planted};
@@ -24,6 +25,11 @@ impl Slots {
     pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
         self.barrier = Some(Arc::clone(barrier));
         self.limit_to_write = 0;
+        self.withdraw();
+    }
+
+    /// Makes the next change of the slot at hand tell the barrier again, whose watch may begin anew.
+    pub(crate) fn withdraw(&mut self) {
         if self.is_at_hand() && !planted(Mutant::UnwatchedHand) {
             self.withdrawn = self.named;
             self.set_named(NO_NAME, self.named_at, self.len());
