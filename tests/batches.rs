@@ -2,15 +2,17 @@
 
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
-use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Id, MemoryPoolMgr, PoolObject, TxError};
-use own_keys::own_keys;
+use keys::Keys;
 use std::io::{BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+#[allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
+#[path = "harness/keys.rs"]
+mod keys;
 #[path = "harness/own_keys.rs"]
 mod own_keys;
 
@@ -159,8 +161,8 @@ fn open(key: u32) -> MemoryPoolMgr {
 /// Real kills, in the middle of batches.
 #[test]
 fn a_killed_batch_leaves_whole_objects_and_no_gap() {
-    let key = own_keys(2);
-    let _remove = Remove(key);
+    let keys = Keys::take(2);
+    let key = keys.base().0;
     open(key).close().unwrap();
     let mut cut = [0; 3];
     for kill in 0..200 {
@@ -223,15 +225,6 @@ fn a_child_runs_batches_until_it_is_killed() {
         let ids = pool.alloc_many(&nodes(COUNT)).unwrap();
         assert_eq!(pool.update_many(&ids, |_, node| node.rounds = [1; 7]), Ok(ids.len()));
         assert_eq!(pool.free_many(&ids), ids.len());
-    }
-}
-
-/// Removes the pool under this key, also if the test fails.
-struct Remove(u32);
-
-impl Drop for Remove {
-    fn drop(&mut self) {
-        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
     }
 }
 

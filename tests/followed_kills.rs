@@ -2,15 +2,17 @@
 //! After each kill the lists are those of the fields, and no transaction was cut in two.
 
 use hotpool::conf::ProcessConf;
-use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{Id, MemoryPoolMgr, PoolObject, Ref, TxError};
-use own_keys::own_keys;
+use keys::Keys;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
+#[path = "harness/keys.rs"]
+mod keys;
 #[path = "harness/own_keys.rs"]
 mod own_keys;
 
@@ -42,15 +44,6 @@ fn open(key: u32) -> MemoryPoolMgr {
     pool.add_type::<Player>().unwrap();
     pool.add_type::<Item>().unwrap();
     pool
-}
-
-/// Removes the pool under this key, also if the test fails.
-struct Remove(u32);
-
-impl Drop for Remove {
-    fn drop(&mut self) {
-        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
-    }
 }
 
 /// Compares the lists with the fields, and the children with what their owners say.
@@ -126,8 +119,8 @@ fn round(pool: &mut MemoryPoolMgr, random: &mut fastrand::Rng) -> Result<(), TxE
 
 #[test]
 fn after_every_kill_the_lists_are_those_of_the_fields() {
-    let key = own_keys(2);
-    let _remove = Remove(key);
+    let keys = Keys::take(2);
+    let key = keys.base().0;
     open(key).close().unwrap();
     let mut random = fastrand::Rng::with_seed(0x0f01_10ed);
     for number in 0..KILLS {

@@ -3,12 +3,14 @@
 use bytemuck::{Pod, Zeroable};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::object::Ref;
-use hotpool::share::{Home, remove_pool};
 use hotpool::units::{Bytes, Key};
 use hotpool::{AllocError, Handle, Id, MemoryPoolMgr, PoolObject, TxError};
-use own_keys::own_keys;
+use keys::Keys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+#[allow(dead_code, unreachable_pub, reason = "each test uses only a part")]
+#[path = "harness/keys.rs"]
+mod keys;
 #[path = "harness/own_keys.rs"]
 mod own_keys;
 
@@ -134,8 +136,8 @@ fn shared(key: u32) -> MemoryPoolMgr {
 /// A real kill, in the middle of the frees.
 #[test]
 fn a_retain_that_is_killed_keeps_what_was_to_be_kept_and_the_next_one_frees_the_rest() {
-    let key = own_keys(2);
-    let _remove = Remove(key);
+    let keys = Keys::take(2);
+    let key = keys.base().0;
     let mut pool = shared(key);
     (0..1000).for_each(|number| _ = node(&mut pool, number));
     pool.close().unwrap();
@@ -184,15 +186,6 @@ fn a_child_retains_until_it_is_killed() {
         for number in (0..1000).filter(|number| number % 4 != 0) {
             node(&mut pool, number);
         }
-    }
-}
-
-/// Removes the pool under this key, also if the test fails.
-struct Remove(u32);
-
-impl Drop for Remove {
-    fn drop(&mut self) {
-        let _ = remove_pool(Key(self.0), &Home::sysv(), false);
     }
 }
 

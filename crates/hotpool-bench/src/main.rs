@@ -56,10 +56,11 @@ fn measure(options: options::Options) -> anyhow::Result<()> {
         println!("on processor {}, and the other process beside it", pin.cpu());
         return messaging::run(options, pin);
     }
-    println!("on processor {}, pages of {}", pin.cpu(), options.pages.name());
     if let (Some(profile), true) = (options.profile, options.images) {
+        println!("on all processors, pages of {}", options.pages.name());
         return imaging::run(profile, options.ticks, pin);
     }
+    println!("on processor {}, pages of {}", pin.cpu(), options.pages.name());
     if let Some(profile) = options.profile {
         return profile::run(profile, options.ticks);
     }

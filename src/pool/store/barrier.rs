@@ -57,7 +57,7 @@ struct Block {
 }
 
 // A region is an address and a length.
-// SAFETY: the memory is read only under the lock of the barrier, and while it is not written.
+// SAFETY: the memory is read only while a thread has the lock of the barrier, and while it is not written.
 unsafe impl Sync for Block {}
 
 /// What the barrier knows of the pages.
