@@ -70,6 +70,7 @@ mutants! {
     WalkPanicClearsMark: "a walk that a panic drops clears its mark",
     PanicClearsFirst: "a guard that a panic drops clears its mark before the object is a suspect",
     LaneShared: "all threads use the mark of one lane",
+    LanesInOneLine: "the marks of all lanes lie in one cache line",
     LaneMarksLast: "a walk of a thread marks an object after it has changed it",
     LanePanicClearsMark: "a thread that panics clears its mark",
     LaneLogShared: "all threads use the undo log of one lane",

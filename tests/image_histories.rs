@@ -31,7 +31,7 @@ mod tests {
 
     /// Images of a history.
     const IMAGES: u64 = 25;
-    const HISTORIES: u64 = if cfg!(debug_assertions) { 16 } else { 400 };
+    const HISTORIES: u64 = if cfg!(debug_assertions) { 16 } else { 250 };
 
     /// Returns the seeds of the histories.
     fn seeds() -> Vec<u64> {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-const ROUNDS: u64 = if cfg!(debug_assertions) { 100 } else { 1000 };
+const ROUNDS: u64 = if cfg!(debug_assertions) { 50 } else { 1000 };
 /// How long a process waits for nothing, and the processor time that it may use meanwhile.
 const IDLE: Duration = Duration::from_secs(10);
 const MOST: Duration = Duration::from_millis(5);

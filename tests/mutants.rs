@@ -7,6 +7,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
+#[cfg(target_arch = "x86_64")]
+#[allow(dead_code, reason = "tests/parallel_kills.rs runs the kills")]
+mod threads;
 
 #[cfg(target_arch = "x86_64")]
 fn main() {
@@ -46,6 +49,7 @@ mod proof {
     use super::harness::run::{Tally, kill_by_images, kill_for_real};
     use super::harness::scenario::ALL;
     use super::harness::{imaging, kinds};
+    use super::threads::pairs;
     use hotpool::commits;
     use hotpool::mutants::{self, Mutant};
     use hotpool::sync::slips::{ALL as ALL_SLIPS, Slip};
@@ -65,6 +69,14 @@ mod proof {
         if is_of_images(mutant) {
             let name = imaging::images(&mut tally, chosen);
             return (name, tally);
+        }
+        if chosen(pairs::LINES) {
+            mutants::plant(Some(mutant));
+            tally.first = pairs::common_lines();
+            if tally.first.is_some() {
+                return (Some(pairs::LINES.into()), tally);
+            }
+            mutants::plant(None);
         }
         for scenario in ALL.iter().filter(|scenario| chosen(scenario.name)) {
             match scenario.makes_segments() {
@@ -147,7 +159,8 @@ mod proof {
     /// Returns the table of commit stores, the number of violations, and the number of cells
     /// without a test.
     pub(crate) fn stores() -> (String, u64, usize) {
-        let mut tally = Tally { quick: true, ..Tally::default() };
+        // tests/migration_kills.rs kills after all other stores.
+        let mut tally = Tally { quick: true, commits_only: true, ..Tally::default() };
         let began = std::time::Instant::now();
         let done = |name: &str| println!("commit stores: {:6.1} s, {name}", began.elapsed().as_secs_f64());
         for scenario in ALL {
@@ -204,7 +217,8 @@ mod proof {
              ## Mutants\n\n\
              Each mutant exists only with the feature `__internal_mutants` (`src/mutants.rs`). The last column names the test of\n\
              `tests/harness/scenario.rs`, `calls.rs`, `migration.rs` or `kinds.rs` that catches it. A test `image during:` is one of\n\
-             `imaging.rs`: it compares an image with the pool at its beginning.\n\n\
+             `imaging.rs`: it compares an image with the pool at its beginning. `threads, the cache lines of two guards` is `common_lines` of\n\
+             `tests/threads/pairs.rs`: it compares the cache lines that two threads change.\n\n\
              {mutants}\n\
              ## Locks and queues\n\n\
              The bugs of `src/sync/slips.rs`. `cargo test --release --features __internal_mutants --test message_kills -- none`\n\

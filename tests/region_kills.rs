@@ -2,7 +2,7 @@
 //! (G13).
 //!
 //! A child is killed after each of its system calls, and after each instruction that changes the head of
-//! a segment (in a debug build, after each fourth, and the instructions only of `sysv`). Then the region
+//! a segment (in a debug build, after each sixteenth, and the instructions only of `sysv`). Then the region
 //! is whole or absent, the next process goes on, and a removal leaves nothing. A thousand more rounds
 //! kill at random moments (50 in a debug build). An argument runs the parts whose name contains it.
 

@@ -16,7 +16,7 @@ fn main() {
         return;
     }
     let rounds = std::env::var("HOTPOOL_SNAPSHOT_KILLS").ok().and_then(|rounds| rounds.parse().ok());
-    let rounds = rounds.unwrap_or(if cfg!(debug_assertions) { 20 } else { 60 });
+    let rounds = rounds.unwrap_or(if cfg!(debug_assertions) { 10 } else { 60 });
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part.as_str()));

@@ -19,7 +19,7 @@ use hotpool::share::{Home, remove_pool};
 use std::path::PathBuf;
 
 /// For an operation with many calls: so many of the last are killed, and about as many of those before.
-const LAST: usize = if cfg!(debug_assertions) { 15 } else { 50 };
+const LAST: usize = if cfg!(debug_assertions) { 10 } else { 50 };
 
 /// The operation to kill.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@
 use super::image::{self, Image};
 use super::keys::Keys;
 use super::reach;
-use super::run::{Tally, walk};
+use super::run::{Tally, walk, walk_telling};
 use super::stepper::{self, Child};
 use hotpool::conf::{BackendKind, ProcessConf};
 use hotpool::inspect::verify_pool;
@@ -274,19 +274,26 @@ pub fn kill_after_changes(
     judge: Judge<'_>,
     tally: &mut Tally,
 ) {
-    let Ok(path) = catch_unwind(AssertUnwindSafe(|| walk(conf, begin(tally)))) else {
+    // How many commit stores were begun before each instruction.
+    let mut begun = vec![0];
+    let mut at_step = || begun.push(reach::begun());
+    let Ok(path) = catch_unwind(AssertUnwindSafe(|| walk_telling(conf, begin(tally), &mut at_step))) else {
         tally.note(name, "not killed", Err("the step fails by itself".into()));
         return;
     };
     let log = reach::log();
     let (mut old_starts, mut refused) = (0, 0);
-    for (number, place) in std::iter::once(&0).chain(&path.changes).enumerate() {
+    let mut places: Vec<usize> = std::iter::once(0).chain(path.changes.iter().copied()).collect();
+    if tally.commits_only {
+        places.dedup_by_key(|place| begun[*place]);
+    }
+    for (number, place) in places.into_iter().enumerate() {
         if tally.is_over() {
             return;
         }
         start.restore_sysv(conf);
         let child = begin(tally);
-        child.run_to(&path, *place);
+        child.run_to(&path, place);
         child.kill();
         tally.reached.kill(name, &log, reach::begun());
         tally.arm(true);
@@ -296,7 +303,7 @@ pub fn kill_after_changes(
             old_starts += 1;
             refused += u64::from(was_refused);
         });
-        tally.note(name, &format!("killed after change {number} of {}", path.changes.len()), result);
+        tally.note(name, &format!("killed after instruction {place} of {}", path.len()), result);
     }
     if !tally.quick {
         println!("{name:40} {old_starts} kills, the old build was refused after {refused}");

@@ -26,6 +26,8 @@ pub struct Tally {
     pub first: Option<String>,
     /// Stops at the first violation, and prints nothing.
     pub quick: bool,
+    /// Of places with the same commit stores before them, a migration is killed at the first only.
+    pub commits_only: bool,
     /// The commit stores that kills came before and after, with the feature `__internal_mutants`.
     pub reached: Reached,
     /// Called with true before the operation under test, and with false before preparations.
@@ -152,6 +154,11 @@ fn start_child(scenario: &Scenario, conf: &ProcessConf, world: &World, tally: &T
 /// This process attaches the segments to compare them. While the child is in the kernel they are
 /// detached here, so that the child finds what it would find alone.
 pub fn walk(conf: &ProcessConf, child: Child) -> Path {
+    walk_telling(conf, child, &mut || {})
+}
+
+/// Walks, and calls `at_step` after each instruction.
+pub fn walk_telling(conf: &ProcessConf, child: Child, at_step: &mut dyn FnMut()) -> Path {
     let attach = || -> Vec<Option<Mapped>> {
         let keys = image::keys_of(conf).into_iter().enumerate();
         keys.map(|(n, key)| image::attach(key, n == 0, false)).collect()
@@ -163,6 +170,7 @@ pub fn walk(conf: &ProcessConf, child: Child) -> Path {
             segments.clear();
             return false;
         }
+        at_step();
         if segments.is_empty() {
             segments = attach();
         }

@@ -329,7 +329,7 @@ fn stride(length: usize) -> usize {
     match chosen {
         Some(every) if length > 2500 => every.max(length.div_ceil(150)),
         Some(every) => every.max(1),
-        None if cfg!(debug_assertions) => length.div_ceil(6),
+        None if cfg!(debug_assertions) => length.div_ceil(4),
         None => 1,
     }
 }

@@ -113,8 +113,9 @@ pub fn kill(operation: &Operation, backend: BackendKind) -> (usize, Vec<String>)
     }
     // Single steps take most of the time. `.ci/run` runs all of them in a release build.
     let is_stepped = match backend {
+        BackendKind::Sysv => !cfg!(debug_assertions) || operation.name != "grow back",
         BackendKind::Posix => !cfg!(debug_assertions),
-        _ => backend != BackendKind::File,
+        _ => false,
     };
     if is_stepped {
         let path = std::cell::RefCell::new(None);

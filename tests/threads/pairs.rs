@@ -80,17 +80,27 @@ struct Site {
     objects: [Id<Plain>; 2],
 }
 
+/// The name of `common_lines` in docs/mutants.md.
+#[cfg(feature = "__internal_mutants")]
+pub(crate) const LINES: &str = "threads, the cache lines of two guards";
+
+/// Returns which cache lines two threads change, each of which writes through a guard.
+#[cfg(feature = "__internal_mutants")]
+pub(crate) fn common_lines() -> Option<String> {
+    let site = Site::new();
+    let acts = [Guard, Guard];
+    let found = site.common_lines(acts, &site.path(acts, 0, 0));
+    site.keys.remove();
+    found
+}
+
 fn pair(acts: [Act; 2]) -> [u64; 2] {
     let site = Site::new();
     let paths = [0, 1].map(|side| site.path(acts, side, 0));
     let mut counts = [0; 2];
-    // While the first is in the middle of its operation: a walk alone may take the same lane as the other.
-    let middle = paths[0].changes[paths[0].changes.len() / 2];
-    let beside = site.path(acts, 1, middle);
-    let shared: Vec<_> = paths[0].lines.intersection(&beside.lines).collect();
-    if !shared.is_empty() || [&paths[0], &beside].iter().any(|path| path.lines.len() < 2) {
+    if let Some(lines) = site.common_lines(acts, &paths[0]) {
         counts[1] += 1;
-        println!("VIOLATION {acts:?}: both threads change the cache lines {shared:?}");
+        println!("VIOLATION {acts:?}: {lines}");
     }
     let every = std::env::var("HOTPOOL_EVERY").map_or(1, |every| every.parse().unwrap());
     let places = |side: usize| {
@@ -189,6 +199,15 @@ impl Site {
             }
         }
         path
+    }
+
+    /// Returns which cache lines both threads change, if there is one. The second thread makes its operation
+    /// while the first is in the middle of its own: a walk alone may take the same lane as the other.
+    fn common_lines(&self, acts: [Act; 2], first: &Path) -> Option<String> {
+        let beside = self.path(acts, 1, first.changes[first.changes.len() / 2]);
+        assert!([first, &beside].iter().all(|path| path.lines.len() >= 2), "{acts:?} change too few lines");
+        let common: Vec<_> = first.lines.intersection(&beside.lines).collect();
+        (!common.is_empty()).then(|| format!("both threads change the cache lines {common:?}"))
     }
 
     /// Checks the pool that a kill left. `done` tells whose operation had returned.

@@ -85,8 +85,15 @@ impl Lanes {
     pub(crate) fn take(&self) -> Taken<'_> {
         let number = self.marks.take(limits::LANES as u32);
         let place = if planted(Mutant::LaneShared) { Some(0) } else { number };
-        let lane = place.and_then(|place| self.base.header.lane_marks.get(place as usize));
-        Taken { lanes: self, number, word: lane.map(|lane| &lane.mark), in_crowd: Cell::new(0) }
+        let header = &self.base.header;
+        let word = match place {
+            Some(place) if planted(Mutant::LanesInOneLine) => {
+                header.marks.get(CROWD + TYPES + place as usize)
+            }
+            Some(place) => header.lane_marks.get(place as usize).map(|lane| &lane.mark),
+            None => None,
+        };
+        Taken { lanes: self, number, word, in_crowd: Cell::new(0) }
     }
 
     /// Clears what leaked lanes have marked: the caller ensures that no lane exists.
