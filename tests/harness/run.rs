@@ -26,7 +26,7 @@ pub struct Tally {
     pub first: Option<String>,
     /// Stops at the first violation, and prints nothing.
     pub quick: bool,
-    /// Of places with the same commit stores before them, a migration is killed at the first only.
+    /// Kills a migration only at the first of the places that have the same commit stores before them.
     pub commits_only: bool,
     /// The commit stores that kills came before and after, with the feature `__internal_mutants`.
     pub reached: Reached,

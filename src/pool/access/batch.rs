@@ -1,7 +1,8 @@
 //! Batches: many objects by handle or user key, whose memory is prefetched.
 //!
 //! A loop over `get` waits for one object after the other, because the processor cannot look far
-//! ahead through a lookup. A batch knows the next handles, and prefetches their slots.
+//! ahead through a lookup. A batch knows the next handles, and prefetches their slots. It does so for
+//! [`BLOCK`] objects in a loop of few instructions, so that many of them are on their way at once.
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::view::View;
@@ -14,8 +15,19 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::slice;
 
-/// Number of slots that are prefetched, and of groups of the index that are prefetched before them.
+/// How many objects ahead a batch that changes them prefetches.
 const AHEAD: usize = 16;
+
+/// Number of objects that are prefetched together, while those before them are handed out.
+const BLOCK: usize = 32;
+
+/// Takes the next block of a batch.
+#[inline(always)]
+fn block<'a, K>(ahead: &mut &'a [K]) -> &'a [K] {
+    let (block, rest) = ahead.split_at(BLOCK.min(ahead.len()));
+    *ahead = rest;
+    block
+}
 
 /// An iterator over the objects with given handles: see [`MemoryPoolMgr::get_many`].
 #[must_use = "iterators are lazy and do nothing unless consumed"]
@@ -64,49 +76,67 @@ pub struct FindMany<'a, T> {
     view: Option<View<'a, T>>,
     keys: slice::Iter<'a, u64>,
     /// The keys whose groups are not prefetched yet.
-    ahead: slice::Iter<'a, u64>,
-    /// The lookups that have begun: two keys in each place, the next one and the one `AHEAD` after it.
-    begun: [Begun<'a>; AHEAD],
-    /// Number of the next key.
+    ahead: &'a [u64],
+    /// The slots that probably carry the keys of this block, and those of the next one.
+    slots: [[u32; BLOCK]; 2],
+    /// What is known of the keys of the block after the next one.
+    seen: [Seen<'a>; BLOCK],
+    /// The groups of first choice of the keys of the block after that.
+    groups: [Coming<'a>; BLOCK],
+    /// Number of the next key in its block.
     at: usize,
 }
 
-/// Two lookups that have begun.
+/// What the group of first choice of a key has told.
 #[derive(Clone, Copy)]
-struct Begun<'a> {
-    /// The slot that probably carries the earlier key.
+struct Seen<'a> {
+    /// The slot that probably carries the key; `NO_SLOT` if no entry of the group leads to one.
     slot: u32,
-    /// The group of the later key.
-    group: Coming<'a>,
+    /// The second group of the key, if it is needed.
+    second: Coming<'a>,
 }
+
+/// A slot that does not exist.
+const NO_SLOT: u32 = u32::MAX;
 
 impl<'a, T: PoolObject> FindMany<'a, T> {
     fn new(view: Option<View<'a, T>>, keys: &'a [u64]) -> Self {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
-        let begun = [Begun { slot: u32::MAX, group: Coming::NONE }; AHEAD];
-        let mut many = FindMany { view, keys: keys.iter(), ahead: keys.iter(), begun, at: 0 };
-        for _ in 0..2 * AHEAD {
-            many.advance();
-        }
+        let mut many = FindMany {
+            view,
+            keys: keys.iter(),
+            ahead: keys,
+            slots: [[NO_SLOT; BLOCK]; 2],
+            seen: [Seen { slot: NO_SLOT, second: Coming::NONE }; BLOCK],
+            groups: [Coming::NONE; BLOCK],
+            at: BLOCK,
+        };
+        (0..3).for_each(|_| many.advance());
         many
     }
 
-    /// Begins the lookup of one more key, and returns the slot that probably carries the next one.
-    #[inline(always)]
-    fn advance(&mut self) -> u32 {
-        let group = match (self.ahead.next(), self.view) {
-            (Some(key), Some(view)) => view.index.fetch(*key),
-            _ => Coming::NONE,
-        };
-        let Some(begun) = self.begun.get_mut(self.at % AHEAD) else { return u32::MAX };
-        self.at = self.at.wrapping_add(1);
-        let later = begun.group.slot();
-        if let Some(view) = self.view {
-            view.typed.fetch(later);
+    /// Goes on to the next block, and prefetches what the three blocks after it need next.
+    #[inline(never)]
+    fn advance(&mut self) {
+        let Some(view) = self.view else { return };
+        self.slots.swap(0, 1);
+        for (slot, seen) in self.slots[1].iter_mut().zip(&self.seen) {
+            *slot = seen.slot;
+            if seen.slot == NO_SLOT {
+                *slot = seen.second.slot();
+                view.typed.fetch(*slot);
+            }
         }
-        let slot = begun.slot;
-        *begun = Begun { slot: later, group };
-        slot
+        for (seen, group) in self.seen.iter_mut().zip(&self.groups) {
+            *seen = Seen { slot: group.slot(), second: Coming::NONE };
+            match seen.slot {
+                NO_SLOT => seen.second = view.index.fetch_second(*group),
+                slot => view.typed.fetch(slot),
+            }
+        }
+        for (group, key) in self.groups.iter_mut().zip(block(&mut self.ahead)) {
+            *group = view.index.fetch(*key);
+        }
     }
 }
 
@@ -116,7 +146,12 @@ impl<'a, T: PoolObject> Iterator for FindMany<'a, T> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let key = *self.keys.next()?;
-        let slot = self.advance();
+        if self.at == BLOCK {
+            self.advance();
+            self.at = 0;
+        }
+        let slot = self.slots[0].get(self.at).copied().unwrap_or(NO_SLOT);
+        self.at += 1;
         Some(self.view.and_then(|view| view.typed.carrying(slot, key).or_else(|| view.look_up(key))))
     }
 
@@ -325,5 +360,42 @@ impl Tx<'_> {
             f(*id, self.get_mut(*id)?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::conf::{BackendKind, ProcessConf};
+    use crate::object::PoolObject;
+    use crate::pool::manager::MemoryPoolMgr;
+    use crate::units::{Bytes, Key};
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 1, keyed)]
+    struct Keyed {
+        number: u64,
+    }
+
+    #[test]
+    fn the_slot_of_each_key_is_known_ahead() {
+        let mut conf = ProcessConf::new("ahead", Key(0x0d04_0101), Bytes(1 << 20), &[Key(0x0d04_0102)]);
+        conf.backend = BackendKind::Heap;
+        let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+        pool.add_type::<Keyed>().unwrap();
+        let mut keys = Vec::new();
+        // Some of these numbers fill the index so far that keys are in their second group.
+        for count in [2000, 3500, 4000, 7000] {
+            for key in keys.len() as u64..count {
+                pool.alloc_keyed(key, Keyed { number: key }).unwrap();
+                keys.push(key);
+            }
+            let mut many = pool.find_many::<Keyed>(&keys);
+            while let Some(found) = many.next() {
+                let (id, object) = found.unwrap();
+                assert_eq!(many.slots[0][many.at - 1], id.index(), "{} of {count} keys", object.number);
+            }
+        }
+        pool.destroy().unwrap();
     }
 }

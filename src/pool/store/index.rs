@@ -88,7 +88,7 @@ impl Hash {
         (self.0 >> 32) as u32
     }
 
-    pub(crate) fn of_entry(entry: u64) -> Self {
+    pub(crate) const fn of_entry(entry: u64) -> Self {
         Hash(entry & !SLOT_MASK)
     }
 }

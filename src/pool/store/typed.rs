@@ -134,12 +134,13 @@ impl<'a, T: PoolObject> Typed<'a, T> {
         Some(unsafe { object.as_ref() })
     }
 
-    /// Prefetches the first line of a slot, if it exists.
+    /// Prefetches the first line of a slot, if it exists, and the first line of its object.
     #[inline(always)]
     pub(crate) fn fetch(self, index: u32) {
         // SAFETY: the stride is that of `T`, whose slots these are.
         if let Some(slot) = unsafe { self.ways.slot_at(index, Self::STRIDE) } {
             fetch(slot.start.as_ptr());
+            fetch(slot.start.as_ptr().wrapping_add(Self::HEAD));
         }
     }
 

@@ -2,28 +2,27 @@
 
 use super::{Hash, Index, SLOT_MASK};
 use crate::layout::Group;
-use crate::pool::store::probe::Hits;
+use crate::pool::store::probe::{Hits, overflow_of};
 use crate::pool::store::slot::fetch;
 
-/// The group of first choice of a key, which is on its way to the cache.
+/// A group that probably has the entry of a key, on its way to the cache.
 #[derive(Clone, Copy)]
 pub(crate) struct Coming<'a> {
-    /// `None` if the index has no groups.
+    /// `None` if there is nothing to look at.
     group: Option<&'a Group>,
-    /// Upper half of an entry of the key.
-    upper: u32,
+    hash: Hash,
 }
 
 impl Coming<'_> {
     /// The group of no key.
-    pub(crate) const NONE: Self = Coming { group: None, upper: 0 };
+    pub(crate) const NONE: Self = Coming { group: None, hash: Hash::of_entry(0) };
 
     /// Returns the slot that probably carries the key, without reading it.
     ///
     /// If no entry of the group has the hash of the key, it is a slot that does not exist.
     #[inline(always)]
     pub(crate) fn slot(self) -> u32 {
-        let entry = self.group.and_then(|group| Hits::new(group, self.upper).next_entry());
+        let entry = self.group.and_then(|group| Hits::new(group, self.hash.upper()).next_entry());
         (entry.unwrap_or(0) as u32 & SLOT_MASK as u32).wrapping_sub(1)
     }
 }
@@ -33,10 +32,26 @@ impl Index {
     #[inline(always)]
     pub(crate) fn fetch(&self, key: u64) -> Coming<'_> {
         let hash = Hash::of(key, self.seed);
-        let group = self.group(self.addressing().first(hash));
+        self.fetch_group(self.addressing().first(hash), hash)
+    }
+
+    /// Prefetches the second group of a key whose first one is `coming`, if its entry may be there.
+    #[inline(always)]
+    pub(crate) fn fetch_second(&self, coming: Coming<'_>) -> Coming<'_> {
+        match coming.group {
+            Some(first) if overflow_of(first) != 0 => {
+                self.fetch_group(self.addressing().second(coming.hash), coming.hash)
+            }
+            _ => Coming::NONE,
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_group(&self, number: u64, hash: Hash) -> Coming<'_> {
+        let group = self.group(number);
         if let Some(group) = group {
             fetch(std::ptr::from_ref(group).cast());
         }
-        Coming { group, upper: hash.upper() }
+        Coming { group, hash }
     }
 }
