@@ -8,7 +8,7 @@
 //! The second test has another oracle: the kernel write-protects every page that the barrier watches
 //! (userfaultfd). A store to a page of which the barrier was not told faults.
 //!
-//! `HOTPOOL_SEED` runs one history, `HOTPOOL_IMAGE_HISTORIES` so many. A debug build runs fewer.
+//! `HOTPOOL_SEED=7` runs one history, `HOTPOOL_SEED=0..5000` those with these seeds, `HOTPOOL_IMAGE_HISTORIES` so many. A debug build runs fewer.
 
 #[cfg(target_arch = "x86_64")]
 mod harness;
@@ -36,7 +36,11 @@ mod tests {
     /// Returns the seeds of the histories.
     fn seeds() -> Vec<u64> {
         match std::env::var("HOTPOOL_SEED") {
-            Ok(seed) => vec![seed.parse().expect("a number")],
+            Ok(seeds) => {
+                let number = |text: &str| text.parse::<u64>().expect("a number");
+                let (first, end) = seeds.split_once("..").unwrap_or((&seeds, &seeds));
+                (number(first)..number(end).max(number(first) + 1)).collect()
+            }
             Err(_) => {
                 let histories = std::env::var("HOTPOOL_IMAGE_HISTORIES");
                 (0..histories.map_or(HISTORIES, |number| number.parse().expect("a number"))).collect()
