@@ -258,6 +258,57 @@ fn an_invalid_type_number_is_a_type_that_was_not_added() {
     pool.destroy().unwrap();
 }
 
+/// A hero whose health needs a function.
+mod narrower {
+    use super::PoolObject;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, PoolObject)]
+    #[pool(id = 7)]
+    pub(super) struct Hero {
+        uid: u64,
+        hp: i16,
+        level: u32,
+    }
+}
+
+#[test]
+fn a_change_that_needs_a_function_is_refused_with_the_function() {
+    let conf = conf(64 << 10, 1);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<before::Hero>().unwrap();
+    let hero = pool.alloc(before::Hero { uid: 1, hp: -2, level: 3 }).unwrap();
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    insta::assert_snapshot!(
+        refusal(pool.add_type::<narrower::Hero>(), conf.base_key),
+        @r##"
+    type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i16 at byte 8; its 1 object is kept unchanged; start the build that used them last, or write a function to keep the values:
+      // `hp` was i32 and is i16, which is no wider number
+      #[repr(C)]
+      #[derive(Clone, Copy, Schema)]
+      struct OldHero {
+          uid: u64,
+          hp: i32,
+          level: u32,
+      }
+
+      hotpool::migration! {
+          Hero: from OldHero => |old| Hero {
+              uid: old.uid,
+              hp: todo!("make it of old.hp"),
+              level: old.level,
+          }
+      }
+    "##
+    );
+    drop(pool);
+    let mut pool = MemoryPoolMgr::open(&conf).unwrap();
+    pool.add_type::<before::Hero>().unwrap();
+    assert_eq!(pool.get(hero).unwrap().hp, -2);
+    pool.destroy().unwrap();
+}
+
 #[test]
 fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     let conf = conf(64 << 10, 4);
@@ -272,12 +323,12 @@ fn a_changed_struct_is_refused_field_by_field_and_other_types_work() {
     insta::assert_snapshot!(
         refusal(pool.add_type::<after::Hero>(), conf.base_key),
         @r##"
-    type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 object is kept unchanged; start the build that created them, or say in the source what has become of each field:
-      #[pool(default = 0)] rank: u32,
-      or, if `level` has been renamed: #[pool(was = "level")] rank: u32,
-      #[pool(default = 0)] mana: u32,
-      or, if `level` has been renamed: #[pool(was = "level")] mana: u32,
-      #[pool(removed = "level")] above the struct
+    type `hero` (7) of the pool under 0xKEY has changed: field `hp` was i32 at byte 8, is i64 at byte 8; field `rank` is new: u32 at byte 16; field `mana` is new: u32 at byte 20; field `level` is gone: it was u32 at byte 12; the object was 16 bytes, is 24 bytes; its 1 object is kept unchanged; start the build that used them last, or say in the source what has become of each field:
+      #[pool(was = "level")] rank: u32, // if `level` has got this name
+      #[pool(default = 0)] rank: u32, // or this, if it is new
+      #[pool(was = "level")] mana: u32, // if `level` has got this name
+      #[pool(default = 0)] mana: u32, // or this, if it is new
+      #[pool(removed = "level")] // at the struct, if `level` is gone with its values
     "##
     );
     insta::assert_snapshot!(

@@ -187,7 +187,7 @@ pub enum PoolError {
     },
 
     /// A struct differs from the one whose objects are in the pool.
-    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; {} unchanged; start the build that created them, or {}", differences.join("; "), kept(*objects), say(write))]
+    #[error("type `{name}` ({id}) of the pool under {key} has changed: {}; {} unchanged; start the build that used them last, or {}", differences.join("; "), kept(*objects), say(write))]
     TypeChanged {
         /// Name of the type.
         name: String,
@@ -197,8 +197,8 @@ pub enum PoolError {
         key: Key,
         /// Differences, field by field.
         differences: Vec<String>,
-        /// What to write in the source so that the objects are migrated, a line each; empty if no
-        /// attribute can say it.
+        /// What to write in the source so that the objects are migrated: attributes, a line each, or
+        /// one text with a `migration!`. Empty if nothing can convert them.
         write: Vec<String>,
         /// Number of objects of the type in the pool.
         objects: u64,
@@ -453,8 +453,12 @@ pub enum PlaceError {
 
 /// Returns what to do about a changed struct.
 fn say(write: &[String]) -> String {
-    match write.len() {
-        0 => "free them with that build first".into(),
+    match write {
+        [] => "free them with that build first".into(),
+        [function] if function.contains("migration!") => {
+            let function = function.replace('\n', "\n  ").replace("\n  \n", "\n\n");
+            format!("write a function to keep the values:\n  {function}")
+        }
         _ => format!("say in the source what has become of each field:\n  {}", write.join("\n  ")),
     }
 }

@@ -406,7 +406,9 @@ impl<'a> Matcher<'a> {
                         "" => "the struct".to_owned(),
                         base => format!("the type of `{base}`"),
                     };
-                    let write = vec![format!("#[pool(removed = \"{name}\")] above {above}")];
+                    let write = vec![format!(
+                        "#[pool(removed = \"{name}\")] // at {above}, if `{name}` is gone with its values"
+                    )];
                     self.refuse(&here, why, write, Side::Old(member.shape.fingerprint));
                 }
             }
@@ -428,8 +430,10 @@ impl<'a> Matcher<'a> {
             let member = members.iter().find(|member| member.name == reason.field);
             let same = gone.iter().find(|(_, print)| reason.side == Side::New(*print));
             if let (Some(member), Some((was, _))) = (member, same) {
+                // The way that keeps the values comes first.
+                reason.write.iter_mut().for_each(|line| line.push_str(" // or this, if it is new"));
                 let line = stub::with_was(member, was);
-                reason.write.push(format!("or, if `{was}` has been renamed: {line}"));
+                reason.write.insert(0, format!("{line} // if `{was}` has got this name"));
             }
         }
     }

@@ -127,8 +127,11 @@ impl<'a> Matcher<'a> {
         }
         let why = format!("may be `{name}` in stored objects, and that variant is gone");
         let write = vec![
-            format!("#[pool(was = \"{name}\")] above the variant that `{name}` has become"),
-            format!("#[pool(removed = \"{name}\")] above the enum of `{}`, if no object has it", site.new),
+            format!("#[pool(was = \"{name}\")] // at the variant that `{name}` has become"),
+            format!(
+                "#[pool(removed = \"{name}\")] // or this at the enum of `{}`, if no object has it",
+                site.new
+            ),
         ];
         self.refuse(&site.new, &why, write, Side::Both);
         None

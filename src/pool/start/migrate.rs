@@ -312,6 +312,11 @@ fn unfit(header: u64, slot: u32, why: &Misfit) -> String {
 /// Returns what to write in the source, a line each.
 fn lines(refusal: &Refusal) -> Vec<String> {
     match refusal {
+        Refusal::Changed { reasons, function: Some(function), .. } => {
+            let unfit = reasons.iter().filter(|reason| reason.write.is_empty());
+            let why: String = unfit.map(|reason| format!("// `{}` {}\n", reason.field, reason.why)).collect();
+            vec![why + function]
+        }
         Refusal::Changed { reasons, .. } => reasons.iter().flat_map(|reason| reason.write.clone()).collect(),
         Refusal::Damaged(_) => Vec::new(),
     }

@@ -134,12 +134,12 @@ fn a_refusal_says_what_to_write() {
       field `speed` is gone: it was f32 at byte 16
       the object was 32 bytes, is 40 bytes
     write in the source:
-      #[pool(default = 0)] health: u16,
-      or, if `hp` has been renamed: #[pool(was = "hp")] health: u16,
+      #[pool(was = "hp")] health: u16, // if `hp` has got this name
+      #[pool(default = 0)] health: u16, // or this, if it is new
       #[pool(default = [0; 2])] mana: [u32; 2],
       #[pool(default = 0.0)] z: f32,
-      #[pool(removed = "hp")] above the struct
-      #[pool(removed = "speed")] above the struct
+      #[pool(removed = "hp")] // at the struct, if `hp` is gone with its values
+      #[pool(removed = "speed")] // at the struct, if `speed` is gone with its values
     "#);
 }
 
@@ -299,7 +299,7 @@ fn half_of_a_struct_cannot_be_lost() {
       field `pos` is gone: it was Pos at byte 20
       the object was 32 bytes, is 24 bytes
     write in the source:
-      #[pool(removed = "pos.y")] above the struct
+      #[pool(removed = "pos.y")] // at the struct, if `pos.y` is gone with its values
     "#);
     version! { c { #[repr(C)] #[pool(removed = "pos.y")] pub(super) struct Hero {
         pub hp: u16, pub level: u8, pub uid: u64, pub speed: f32,

@@ -67,8 +67,8 @@ fn a_variant_that_is_gone_is_refused_unless_no_object_has_it() {
       field `order` was v1::Order at byte 0, is Order at byte 0
       field `order.Attack` is gone: it was variant 2 at byte 0
     write in the source:
-      #[pool(was = "Attack")] above the variant that `Attack` has become
-      #[pool(removed = "Attack")] above the enum of `order`, if no object has it
+      #[pool(was = "Attack")] // at the variant that `Attack` has become
+      #[pool(removed = "Attack")] // or this at the enum of `order`, if no object has it
     "#);
     version! { c {
         #[repr(C)] pub(super) struct T { pub order: Order }
