@@ -103,7 +103,8 @@ impl Facts {
     ///
     /// The caller keeps the segment if it is suitable, and stores nothing before it knows that. `lock`
     /// returns the present state of the semaphores. A tool that attaches or detaches during a reading
-    /// resembles a stranger, so a segment that strangers seem to have attached is read again.
+    /// resembles a stranger, so a segment that strangers seem to have attached is read again. So is a removed
+    /// one, which exists as long as a tool looks at it.
     pub(crate) fn attach(
         backend: &dyn Backend,
         key: Key,
@@ -115,7 +116,9 @@ impl Facts {
         patience.look(
             || look(backend, key, &want, lock, access),
             |(facts, _)| {
-                facts.strangers != 0 && !matches!(facts.lock, LockFacts::Held { .. } | LockFacts::Foreign(_))
+                let is_removed = facts.segment.as_ref().is_some_and(|segment| segment.removed);
+                (facts.strangers != 0 || is_removed)
+                    && !matches!(facts.lock, LockFacts::Held { .. } | LockFacts::Foreign(_))
             },
         )
     }
@@ -190,13 +193,18 @@ fn beyond(
 ///
 /// It changes nothing but the kernel's times of the last attach and detach.
 pub(super) fn observe(key: Key, home: &Home) -> io::Result<Facts> {
+    observe_as(key, home, Want::default())
+}
+
+/// Collects facts for a tool that knows what the segment should be.
+pub(super) fn observe_as(key: Key, home: &Home, want: Want) -> io::Result<Facts> {
     let backend = home.open();
     if home.backend == BackendKind::Heap {
-        return Facts::collect(&*backend, key, Want::default(), owner::look_heap(key));
+        return Facts::collect(&*backend, key, want, owner::look_heap(key));
     }
     let registered = Observer::register(key);
     let others = || Ok(owner::look_at(&*backend, key, Whose::Any)?.without(registered.is_some().into()));
-    Facts::attach(&*backend, key, Want::default(), &others, Access::Read).map(|(facts, _)| facts)
+    Facts::attach(&*backend, key, want, &others, Access::Read).map(|(facts, _)| facts)
 }
 
 /// Returns the properties that a segment of this user must have.

@@ -1,7 +1,7 @@
 //! All pools on one backend, and blocks whose base is gone.
 
 use super::error::ShareError;
-use super::facts::Facts;
+use super::facts::{Facts, Want, observe_as};
 use super::head::Head;
 use super::home::Home;
 use super::listing::{PoolFacts, observe_pool};
@@ -99,7 +99,7 @@ fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result
     let mut loose = Vec::new();
     let known: BTreeSet<Key> = pool.blocks.iter().map(|block| block.key).collect();
     for &key in conf.shm_keys.iter().filter(|key| !known.contains(key)) {
-        let facts = observe(key, home)?;
+        let facts = observe_block(key, home, conf, pool)?;
         let id = facts.head().filter(|head| is_block(head)).map(|head| head.pool_id);
         let of_the_pool = id.is_some() && id == pool.base.head().map(|head| head.pool_id);
         if facts.segment.is_none() || of_the_pool {
@@ -110,6 +110,26 @@ fn loose_blocks(conf: &ProcessConf, home: &Home, pool: &PoolFacts) -> io::Result
         loose.push(LooseBlock { holders: holders(home, &facts), facts, pool: belongs });
     }
     Ok(loose)
+}
+
+/// Returns the facts about the segment under a block key.
+///
+/// A start creates a block as zeros, and marks it afterwards. Beside a pool of the same ini, zeros of the right size
+/// are such a beginning for a tool, as they are for the next start.
+fn observe_block(key: Key, home: &Home, conf: &ProcessConf, pool: &PoolFacts) -> io::Result<Facts> {
+    let facts = observe(key, home)?;
+    let is_blank = facts.head().is_some_and(|head| head.blank);
+    let fits = facts.segment.as_ref().is_some_and(|segment| segment.bytes == conf.block_size);
+    let has_pool = !matches!(pool.base.lock, LockFacts::None | LockFacts::Foreign(_));
+    if !(is_blank && fits && has_pool) {
+        return Ok(facts);
+    }
+    let again = observe_as(key, home, Want { bytes: Some(conf.block_size), ..Want::default() })?;
+    match again.verdict() {
+        Verdict::Unfinished => Ok(again),
+        // It is a stranger's, or has been marked since.
+        _ => observe(key, home),
+    }
 }
 
 impl Listing {

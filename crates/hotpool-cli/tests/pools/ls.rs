@@ -1,6 +1,6 @@
 //! `ls` shows the state of every pool without disturbing it.
 
-use crate::bench::{Bench, raw};
+use crate::bench::{Bench, conf_of, raw};
 use hotpool::MemoryPoolMgr;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -133,6 +133,26 @@ fn a_foreign_segment_under_a_key_of_the_ini_is_a_problem() {
     }
     assert!(answer.out.contains("its first word is 0x0000000000001234"), "{}", answer.out);
     assert_eq!(bench.hotpool(&["ls", "--json", "--conf", &ini]).json()["ok"], false);
+}
+
+/// A start creates a block as zeros, and marks it a moment later.
+#[test]
+fn a_block_that_a_start_has_just_created_is_unfinished_and_not_foreign() {
+    let bench = Bench::new();
+    let ini = bench.ini(&["zone"]);
+    MemoryPoolMgr::open(&conf_of(bench.base(0), 1)).unwrap().close().unwrap();
+    let block = bench.block(0, 1);
+    let state = |word: &str| {
+        let answer = bench.hotpool(&["ls", "--conf", &ini]);
+        assert!(answer.row(block).contains(word), "{word}: {}", answer.out);
+    };
+    raw::make_of(block, 64 << 10);
+    state("unfinished");
+    raw::set_word(block, 8192, 1);
+    state("foreign");
+    raw::remove(block);
+    raw::make_of(block, 128 << 10);
+    state("foreign");
 }
 
 #[test]
