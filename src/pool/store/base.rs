@@ -87,7 +87,7 @@ const _: () = assert!(Plan::new(limits::MAX_UNDO_BYTES).end < 1 << 40);
 /// Returns whether all parts lie inside the segment without overlapping.
 fn are_apart(g: &Geometry) -> bool {
     let table = |records: &Half, bytes: usize| u64::from(records.load()) * bytes as u64;
-    let mut parts = [
+    in_a_row([
         (0, BaseHeader::BYTES),
         (g.types_off.load(), table(&g.max_types, size_of::<TypeInfo>())),
         (g.blocks_off.load(), table(&g.max_blocks, size_of::<BlockBase>())),
@@ -97,9 +97,15 @@ fn are_apart(g: &Geometry) -> bool {
         (g.starts_off.load(), g.starts_bytes.load()),
         (g.black_box_off.load(), g.black_box_bytes.load()),
         (g.queues_off.load(), g.queues_bytes.load()),
-    ];
+    ])
+}
+
+/// Returns whether no two parts, each an offset and a number of bytes, overlap.
+///
+/// A stray write may have changed them after they were found inside the segment.
+fn in_a_row<const N: usize>(mut parts: [(u64, u64); N]) -> bool {
     parts.sort_unstable();
-    parts.is_sorted_by(|(start, bytes), (next, _)| start + bytes <= *next)
+    parts.is_sorted_by(|(start, bytes), (next, _)| start.checked_add(*bytes).is_some_and(|end| end <= *next))
 }
 
 /// Fills the header of a new base segment, all of whose bytes are zero.
@@ -234,5 +240,18 @@ impl Base {
     /// Returns the type with this type number.
     pub(crate) fn used_type(&self, id: u16) -> Option<At<TypeInfo>> {
         self.used_types().find(|info| info.id.load() == u32::from(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_a_row;
+
+    #[test]
+    fn parts_that_overlap_or_end_nowhere_are_not_in_a_row() {
+        assert!(in_a_row([(64, 8), (0, 64), (100, 0)]));
+        assert!(!in_a_row([(63, 8), (0, 64)]));
+        assert!(!in_a_row([(8, u64::MAX), (64, 8)]));
+        assert!(!in_a_row([(u64::MAX, 1), (u64::MAX, 2)]));
     }
 }
