@@ -1,8 +1,8 @@
 //! Batches: many objects by handle or user key, whose memory is prefetched.
 //!
 //! A loop over `get` waits for one object after the other, because the processor cannot look far
-//! ahead through a lookup. A batch knows the next handles, and prefetches their slots. It does so for
-//! [`BLOCK`] objects in a loop of few instructions, so that many of them are on their way at once.
+//! ahead through a lookup. A batch knows the next handles, and prefetches the slot of a later one
+//! with each that it hands out. Lookups by user key prefetch for [`BLOCK`] keys at once, in stages.
 
 use crate::object::{Id, PoolObject};
 use crate::pool::access::view::View;
@@ -15,10 +15,10 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::slice;
 
-/// How many objects ahead a batch that changes them prefetches.
+/// How many handles ahead a batch prefetches.
 const AHEAD: usize = 16;
 
-/// Number of objects that are prefetched together, while those before them are handed out.
+/// Number of user keys for which `find_many` prefetches together, while those before them are handed out.
 const BLOCK: usize = 32;
 
 /// Takes the next block of a batch.
