@@ -59,7 +59,7 @@ impl Filling {
 }
 
 /// Returns the offset from which on a creation of this kind of segment writes nothing.
-pub(crate) fn end_of_head(kind: u32) -> u64 {
+pub(crate) const fn end_of_head(kind: u32) -> u64 {
     match kind {
         // The kind is stored before the geometry.
         BASE_KIND => offset_of!(BaseHeader, epoch) as u64,

@@ -18,8 +18,9 @@ use super::manager::{PoolSegments, StartMode};
 use super::observer::Observer;
 use super::{BlockWant, Facts, Prospect, Removed, Standing, observe};
 use crate::conf::{BackendKind, ProcessConf};
-use crate::layout::{BaseHeader, MAGIC_READY};
+use crate::layout::{BASE_KIND, BaseHeader, MAGIC_READY};
 use crate::region::{At, Region};
+use crate::share::making::end_of_head;
 use crate::sys::sysv;
 use crate::units::{Bytes, Key};
 use crate::word::Word;
@@ -28,10 +29,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Size of the bases of these tests in bytes.
 pub(super) const BASE: u64 = 64 << 10;
-/// Offset at which `make` stores a word.
-pub(super) const MADE_AT: u64 = BaseHeader::BYTES + 4096;
+/// Offset at which `make` stores a word: the last one that a creation may write.
+pub(super) const MADE_AT: u64 = end_of_head(BASE_KIND) - 8;
 /// Value of that word.
 pub(super) const MADE: u64 = 0x600d;
+/// Offset of a word that belongs to the owner.
+pub(super) const OWNED_AT: u64 = BaseHeader::BYTES + 4096;
 
 /// Keys of one test, with a backend and folder. Dropping it removes everything under them.
 pub(super) struct Bench {
@@ -316,7 +319,7 @@ pub(super) fn serve() {
             // Opens, stores a word that marks this owner, and closes.
             "own" => match open(&conf_of(&words[1..]), words[2].parse().unwrap()) {
                 Ok(opened) => {
-                    let owned = word(&opened.base(), MADE_AT + 8);
+                    let owned = word(&opened.base(), OWNED_AT);
                     assert_eq!(owned.load(), 0, "another process owns the pool");
                     owned.store(2);
                     std::thread::yield_now();

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::share::claim;
 use crate::share::owner::OwnerLock;
 use crate::share::owner_set::Whose;
-use crate::share::testing::{BASE, Bench, MADE_AT, Servant, open, word};
+use crate::share::testing::{BASE, Bench, OWNED_AT, Servant, open, word};
 use crate::share::wait::Wait;
 use crate::share::{OwnerError, PoolSegments, ShareError, StartMode};
 use crate::sys::sysv;
@@ -181,7 +181,7 @@ fn while_threads_race_in_one_process_no_second_process_is_let_in() {
     let bench = Bench::new();
     let done = AtomicBool::new(false);
     let mut starter = Servant::hire();
-    let owned = |pool: &PoolSegments| word(&pool.base(), MADE_AT + 8);
+    let owned = |pool: &PoolSegments| word(&pool.base(), OWNED_AT);
     let opened = std::thread::scope(|scope| {
         let threads = [(); 4].map(|()| {
             scope.spawn(|| {

@@ -5,11 +5,11 @@ use crate::conf::{BackendKind, ProcessConf};
 use crate::layout::{BaseHeader, Frozen, MAGIC_MAKING, MAGIC_READY, RUN_READY};
 use crate::share::owner::OwnerLock;
 use crate::share::owner_set::Whose;
-use crate::share::testing::{BASE, Bench, MADE, MADE_AT, Servant, open, word};
+use crate::share::testing::{BASE, Bench, MADE, MADE_AT, OWNED_AT, Servant, open, word};
 use crate::share::wait::Wait;
 use crate::share::{PoolSegments, ShareError, StartMode, Verdict, remove_pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ALL: [BackendKind; 4] = [BackendKind::Sysv, BackendKind::Posix, BackendKind::File, BackendKind::Heap];
 
@@ -22,14 +22,14 @@ fn a_pool_is_made_once_and_resumed_ever_after() {
         assert_eq!(made.start_mode(), StartMode::Init);
         assert_eq!(made.found().verdict(), Verdict::Absent);
         let id = made.pool_id();
-        word(&made.base(), MADE_AT + 8).store(77);
+        word(&made.base(), OWNED_AT).store(77);
         drop(made);
         assert_eq!(bench.facts().verdict(), Verdict::Clean, "{backend:?}");
         let again =
             PoolSegments::open(&bench.conf(), BASE, &mut |_| panic!("a resume makes nothing")).unwrap();
         assert_eq!((again.start_mode(), again.pool_id()), (StartMode::Resume, id), "{backend:?}");
         assert_eq!(word(&again.base(), MADE_AT).load(), MADE);
-        assert_eq!(word(&again.base(), MADE_AT + 8).load(), 77);
+        assert_eq!(word(&again.base(), OWNED_AT).load(), 77);
         again.base().at::<BaseHeader>(0).unwrap().run.store(RUN_READY);
         drop(again);
         let crashed = bench.open().unwrap();
@@ -128,14 +128,24 @@ fn a_creation_cut_before_it_had_a_size_is_begun_again() {
     assert_eq!((pool.start_mode(), pool.base().len()), (StartMode::Init, BASE));
 }
 
+/// The time of a complete start, in which a kill can hit.
+fn time_of_a_start(backend: BackendKind) -> Duration {
+    let bench = Bench::of(backend);
+    let mut starter = Servant::hire();
+    let begin = Instant::now();
+    starter.open(&bench);
+    begin.elapsed()
+}
+
 #[test]
 fn a_start_killed_at_any_moment_is_no_hindrance_to_the_next() {
     let (mut begun, mut made) = (0, 0);
-    for (round, backend) in (0_u64..240).zip(ALL[..3].iter().cycle()) {
+    let whole = ALL[..3].iter().map(|backend| time_of_a_start(*backend)).max().unwrap();
+    for (round, backend) in (0..240_u32).zip(ALL[..3].iter().cycle()) {
         let bench = Bench::of(*backend);
         let mut starter = Servant::hire();
         starter.tell(&format!("open {} {BASE} 0 {backend:?} {}", bench.base().0, bench.home.dir.display()));
-        std::thread::sleep(Duration::from_micros(round * 3));
+        std::thread::sleep(whole * round / 160);
         starter.kill();
         let conf = ProcessConf { owner_wait_ms: 5000, ..bench.conf() };
         let next = open(&conf, BASE).unwrap();
