@@ -171,7 +171,8 @@ impl Bench {
         if !["get", "pair", "iter_mut", "get_many"].iter().any(|op| self.wants(op, n)) {
             return Ok(());
         }
-        let mut pool = Pool::open(&self.args, n)?;
+        let mut owned = Pool::open(&self.args, n)?;
+        let pool: &mut MemoryPoolMgr = &mut owned;
         pool.add_type::<Item>()?;
         let mut slots = SlotMap::new();
         let (mut ids, mut keys) = (Vec::new(), Vec::new());
@@ -230,7 +231,8 @@ impl Bench {
         if !["get_key", "mixed", "find_many"].iter().any(|op| self.wants(op, n)) {
             return Ok(());
         }
-        let mut pool = Pool::open(&self.args, n)?;
+        let mut owned = Pool::open(&self.args, n)?;
+        let pool: &mut MemoryPoolMgr = &mut owned;
         pool.add_type::<Player>()?;
         let mut theirs = Indexed::default();
         let mut keys: Vec<u64> =
@@ -267,7 +269,7 @@ impl Bench {
         self.duel(
             "mixed",
             n,
-            |range| our_steps(&mut pool, &mut ours, &keys, range),
+            |range| our_steps(pool, &mut ours, &keys, range),
             |range| theirs.steps(&mut slots, &keys, range),
         );
         Ok(())
@@ -346,6 +348,9 @@ impl Indexed {
 }
 
 /// Returns the time of `pieces` pieces of the objects, from piece `at` on, in turn.
+///
+/// Each loop is a function of its own, so that the registers it gets do not depend on the others.
+#[inline(never)]
 fn lap(
     side: &mut impl FnMut(Range<usize>) -> u64,
     n: usize,

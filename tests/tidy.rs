@@ -53,6 +53,7 @@ const UNSAFE: &[&str] = &[
     "src/pool/store/typed.rs",
     "src/pool/store/values.rs",
     "src/pool/store/walk.rs",
+    "src/pool/store/ways.rs",
     "src/pool/change/undo.rs",
     "src/pool/par/portion.rs",
     "src/pool/par/workers.rs",

@@ -5,7 +5,7 @@ use crate::inspect::lane;
 use crate::inspect::walk::{Type, Walk, place_of};
 use crate::layout::{Broken, Group};
 use crate::limits::INDEX_BITS;
-use crate::pool::store::index::{Addressing, Hash};
+use crate::pool::store::index::hash::{Addressing, Hash};
 use crate::pool::store::shape::slot_offset;
 use crate::pool::store::slot::Slot;
 use crate::region::{OutOfBounds, Region, Table};

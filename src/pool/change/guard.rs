@@ -80,7 +80,7 @@ impl Mark {
         if !planted(Mutant::WriteWithoutMark) {
             Commit::MarkSet.store(&self.word, id.to_bits());
         }
-        RefMut { object, mark: self, word: self.word }
+        RefMut { object, mark: self, word: self.word, id: id.to_bits() }
     }
 
     /// Begins a borrow, before its first guard.
@@ -119,7 +119,11 @@ impl Mark {
                 Commit::MarkSet.store(&self.word, Torn::whole_type(T::TYPE_ID));
             }
         }
-        objects.map(|object| RefMut { object, mark: self, word: self.word })
+        let mut ids = ids.into_iter();
+        objects.map(|object| {
+            let id = ids.next().map_or(0, |id| id.to_bits());
+            RefMut { object, mark: self, word: self.word, id }
+        })
     }
 
     /// Marks the object of one more guard of a walk, whose word is set already.
@@ -142,10 +146,11 @@ impl Mark {
         }
     }
 
+    /// Ends a guard whose object the word does not name, as that of one of several.
     #[cold]
     #[inline(never)]
     fn end_of_several(&self) {
-        let left = self.several.get() - 1;
+        let left = self.several.get().saturating_sub(1);
         self.several.set(left);
         if left == 0 {
             Commit::MarkCleared.store(&self.word, 0);
@@ -198,6 +203,8 @@ pub struct RefMut<'a, T> {
     mark: &'a Mark,
     /// That of the mark, for a loop to keep in a register.
     word: At<Word>,
+    /// What the word holds if this is the only guard.
+    id: u64,
 }
 
 impl<T> Deref for RefMut<'_, T> {
@@ -220,7 +227,7 @@ impl<T> Drop for RefMut<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         match panicking() && !planted(Mutant::PanicClearsMark) {
-            false if self.mark.several.get() == 0 => Commit::MarkCleared.store(&self.word, 0),
+            false if self.word.load() == self.id => Commit::MarkCleared.store(&self.word, 0),
             false => self.mark.end_of_several(),
             true => self.mark.end_one_in_unwind(),
         }
@@ -256,7 +263,7 @@ impl<'a> GuardsMark<'a> {
             0 => Commit::MarkSet.store(&self.word, id.to_bits()),
             _ => self.mark.beside_others(id.handle()),
         }
-        RefMut { object, mark: self.mark, word: self.word }
+        RefMut { object, mark: self.mark, word: self.word, id: id.to_bits() }
     }
 }
 

@@ -529,7 +529,7 @@ mod tests {
     use crate::object::PoolObject;
     use crate::pool::error::AllocError;
     use crate::pool::manager::MemoryPoolMgr;
-    use crate::pool::store::index::{Addressing, Hash};
+    use crate::pool::store::index::hash::{Addressing, Hash};
     use crate::units::{Bytes, Key};
     use bytemuck::{Pod, Zeroable};
 

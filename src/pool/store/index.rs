@@ -14,14 +14,15 @@
 //! costs at most two splits.
 
 pub(crate) mod ahead;
+pub(crate) mod hash;
 
 use crate::commits::Commit;
 use crate::layout::Group;
-use crate::limits::INDEX_BITS;
 use crate::mutants::{Mutant, planted};
 use crate::pool::store::barrier::Barrier;
 use crate::pool::store::extents::Extents;
-use crate::pool::store::probe::{Hits, overflow_of};
+use crate::pool::store::index::hash::{Addressing, Hash};
+use crate::pool::store::probe::{Hits, SLOT_MASK, overflow_of};
 use crate::pool::store::slot::Slot;
 use crate::pool::store::slots::Slots;
 use crate::region::{OutOfBounds, Tables};
@@ -29,8 +30,6 @@ use crate::word::Word;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Bits of an entry for the slot number plus 1.
-const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// Entries of a group.
 const ENTRIES: u64 = 7;
 /// Most splits for one insert while the table doubles.
@@ -56,89 +55,6 @@ pub(crate) struct Index {
     prepares_at: Cell<i64>,
     /// The write barrier of an image, if pages are watched.
     barrier: Option<Arc<Barrier>>,
-}
-
-/// The 38 bits of a key's hash that an entry stores. They determine both choices of a group.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hash(u64);
-
-impl Hash {
-    /// Hashes a key by a multiplication that is folded to 64 bits (as in wyhash, public domain).
-    ///
-    /// The seed is random for each pool, so that an attacker cannot find keys that collide.
-    #[inline(always)]
-    pub(crate) fn of(key: u64, seed: u64) -> Self {
-        Hash(fold(key ^ seed, 0x9e37_79b9_7f4a_7c15) & !SLOT_MASK)
-    }
-
-    #[inline(always)]
-    pub(crate) fn entry(self, slot: u32) -> u64 {
-        self.0 | (u64::from(slot) + 1)
-    }
-
-    /// Returns the 38 bits as a number.
-    #[inline(always)]
-    fn number(self) -> u64 {
-        self.0 >> INDEX_BITS
-    }
-
-    /// Returns the upper 32 of the 38 bits.
-    #[inline(always)]
-    pub(crate) fn upper(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    pub(crate) const fn of_entry(entry: u64) -> Self {
-        Hash(entry & !SLOT_MASK)
-    }
-}
-
-#[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
-}
-
-/// The number of groups, which determines the groups of a hash.
-#[derive(Clone, Copy)]
-pub(crate) struct Addressing {
-    groups: u64,
-    /// The next power of two, minus 1.
-    mask: u64,
-}
-
-impl Addressing {
-    pub(crate) fn new(groups: u64) -> Self {
-        Addressing { groups, mask: groups.max(2).next_power_of_two() - 1 }
-    }
-
-    /// Returns the group of a hash, by linear hashing.
-    ///
-    /// It is the hash modulo the next power of two, or modulo half of it if that group does not
-    /// exist yet.
-    #[inline(always)]
-    fn address(self, hash: u64) -> u64 {
-        let wide = hash & self.mask;
-        if wide < self.groups { wide } else { hash & self.mask >> 1 }
-    }
-
-    /// Returns the group of first choice.
-    #[inline(always)]
-    pub(crate) fn first(self, hash: Hash) -> u64 {
-        self.address(hash.number())
-    }
-
-    /// Returns the group of second choice, which may be the same.
-    #[inline(always)]
-    pub(crate) fn second(self, hash: Hash) -> u64 {
-        self.address(fold(hash.number(), 0x9fb2_1c65_1e98_df25))
-    }
-
-    /// Returns the other group of an entry that is in group `number`.
-    fn other(self, hash: Hash, number: u64) -> u64 {
-        let first = self.first(hash);
-        if first == number { self.second(hash) } else { first }
-    }
 }
 
 /// A free entry that `Index::reserve` has found.
@@ -245,13 +161,41 @@ impl Index {
 
     /// Returns what `probe` finds in the slot that carries `key`; `probe` gets candidate slots.
     #[inline(always)]
-    pub(crate) fn find<R>(&self, key: u64, probe: impl Fn(u32) -> Option<R>) -> Option<R> {
+    pub(crate) fn find<R>(&self, key: u64, probe: impl Fn(u32) -> Option<R> + Copy) -> Option<R> {
         let hash = Hash::of(key, self.seed);
         let first = self.group(self.addressing().first(hash))?;
-        match find_in(first, hash, &probe) {
-            None if overflow_of(first) != 0 => find_in(self.second(hash)?, hash, &probe),
-            found => found,
+        let mut hits = Hits::new(first, hash.upper());
+        match hits.next_slot() {
+            Some(slot) => {
+                if let Some(found) = probe(slot) {
+                    return Some(found);
+                }
+            }
+            None if overflow_of(first) == 0 => return None,
+            None => {}
         }
+        self.find_further(first, hits, hash, probe)
+    }
+
+    /// Goes on to the other hits in the first group of a hash, and then to its second group.
+    ///
+    /// It is generic, so that it is compiled beside its caller: a compiler then sees that the call changes
+    /// nothing which a loop has read before.
+    #[cold]
+    #[inline(never)]
+    fn find_further<R>(
+        &self,
+        first: &Group,
+        mut hits: Hits<'_>,
+        hash: Hash,
+        probe: impl Fn(u32) -> Option<R>,
+    ) -> Option<R> {
+        let found = std::iter::from_fn(|| hits.next_slot()).find_map(&probe);
+        if found.is_some() || overflow_of(first) == 0 {
+            return found;
+        }
+        let mut hits = Hits::new(self.second(hash)?, hash.upper());
+        std::iter::from_fn(|| hits.next_slot()).find_map(&probe)
     }
 
     /// Tells the barrier of every change from here on.
@@ -275,8 +219,6 @@ impl Index {
     }
 
     /// Returns the second group of a hash.
-    #[cold]
-    #[inline(never)]
     fn second(&self, hash: Hash) -> Option<&Group> {
         self.group(self.addressing().second(hash))
     }
@@ -559,17 +501,6 @@ impl Split {
 /// Returns the number of groups that hold `entries` entries before the table grows.
 pub(crate) fn groups_for(entries: u32) -> u64 {
     (u64::from(entries) * 10).div_ceil(ENTRIES * FILL).next_power_of_two()
-}
-
-#[inline(always)]
-fn find_in<R>(group: &Group, hash: Hash, probe: &impl Fn(u32) -> Option<R>) -> Option<R> {
-    let mut hits = Hits::new(group, hash.upper());
-    while let Some(entry) = hits.next_entry() {
-        if let Some(found) = probe((entry as u32 & SLOT_MASK as u32).wrapping_sub(1)) {
-            return Some(found);
-        }
-    }
-    None
 }
 
 /// Returns the first free entry of a group.

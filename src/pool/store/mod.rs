@@ -28,3 +28,4 @@ pub(crate) mod types;
 mod values;
 pub(crate) mod walk;
 pub(crate) mod wanted;
+pub(crate) mod ways;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::layout::Group;
+use crate::limits::INDEX_BITS;
 use crate::word::Word;
 use std::mem::offset_of;
 
@@ -24,7 +25,9 @@ pub(crate) struct Hits<'a> {
     bits: u32,
 }
 
-/// Bits that stand for entries.
+/// Bits of an entry for the slot number plus 1.
+pub(crate) const SLOT_MASK: u64 = (1 << INDEX_BITS) - 1;
+/// Bits of a result that stand for entries.
 const ENTRY_BITS: u32 = 0b1010_1010_1010_1000;
 
 impl<'a> Hits<'a> {
@@ -53,11 +56,12 @@ impl<'a> Hits<'a> {
         Some((bit / 2 - 1, unsafe { words.byte_add((bit - 1) * 4) }))
     }
 
-    /// Reads the next entry, as plain bytes.
+    /// Reads the next entry, as plain bytes, and returns its slot.
     #[inline(always)]
-    pub(crate) fn next_entry(&mut self) -> Option<u64> {
+    pub(crate) fn next_slot(&mut self) -> Option<u32> {
         // SAFETY: the word of an entry, which no process stores to meanwhile.
-        self.next_word().map(|(_, word)| unsafe { word.cast::<u64>().read() })
+        let entry = self.next_word().map(|(_, word)| unsafe { word.cast::<u64>().read() })?;
+        Some((entry as u32 & SLOT_MASK as u32).wrapping_sub(1))
     }
 }
 

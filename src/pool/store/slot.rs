@@ -3,9 +3,7 @@
 //! # What the unsafe code here relies on
 //!
 //! A [`Slot`] is created for an address at which `Slots` has found a slot: at least 16 mapped
-//! bytes, aligned to 8, that begin with its header. Only `Slots::ways` creates [`Ways`], so for
-//! every slot below `limit` and `count` the address of its extent exists, biased as `slots.rs` describes. The
-//! mapping outlives both.
+//! bytes, aligned to 8, that begin with its header. The mapping outlives it.
 #![allow(unsafe_code)]
 
 use crate::object::{GENERATION_MASK, Handle, INDEX_SHIFT, LIVE};
@@ -94,53 +92,4 @@ pub(crate) fn fetch(line: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;
-}
-
-/// The data to get from a handle to its slot, by value, so that a loop keeps it in registers.
-#[derive(Clone, Copy)]
-pub(crate) struct Ways<'a> {
-    pub(crate) starts: &'a [*mut u8],
-    pub(crate) limit: u64,
-    pub(crate) extent_shift: u32,
-    /// Shift from a slot to its extent.
-    pub(crate) slot_shift: u32,
-    /// Number of slots.
-    pub(crate) count: u32,
-}
-
-impl Ways<'_> {
-    /// Returns the slot `index`.
-    ///
-    /// # Safety
-    ///
-    /// `stride` is the stride of the slots.
-    #[inline(always)]
-    pub(crate) unsafe fn slot_at(&self, index: u32, stride: usize) -> Option<Slot> {
-        if index >= self.count {
-            return None;
-        }
-        let extent = index >> (self.slot_shift & 31);
-        // SAFETY: `count` is the number of extents shifted, and `index` is below it.
-        let biased = unsafe { *self.starts.get_unchecked(extent as usize) };
-        let start = biased.wrapping_add(index as usize * stride);
-        // SAFETY: with the bias undone, `start` lies inside the extent of the slot.
-        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
-    }
-
-    /// Returns the slot that the bits of a handle name.
-    ///
-    /// # Safety
-    ///
-    /// `stride` is the stride of the slots.
-    #[inline(always)]
-    pub(crate) unsafe fn slot_of(&self, bits: u64, stride: usize) -> Option<Slot> {
-        if bits >= self.limit {
-            return None;
-        }
-        // SAFETY: `limit` is the number of extents shifted, and `bits` is below it.
-        let biased = unsafe { *self.starts.get_unchecked((bits >> self.extent_shift) as usize) };
-        let start = biased.wrapping_add((bits >> INDEX_SHIFT) as usize * stride);
-        // SAFETY: with the bias undone, `start` lies inside the extent of the slot.
-        Some(Slot { start: unsafe { NonNull::new_unchecked(start) } })
-    }
 }

@@ -33,8 +33,9 @@ use crate::pool::store::extents::{Extents, HOLLOW};
 use crate::pool::store::lists::Lists;
 use crate::pool::store::open_words::OpenWords;
 use crate::pool::store::shape::{Shape, map_bytes_for};
-use crate::pool::store::slot::{Slot, Ways};
+use crate::pool::store::slot::Slot;
 use crate::pool::store::wanted::{Token, Wanted};
+use crate::pool::store::ways::{Addresses, Ways};
 use crate::region::{At, OutOfBounds, Table};
 use crate::word::{Half, Word};
 use std::any::TypeId;
@@ -55,21 +56,18 @@ const ANY: &Rule = &Rule::plain(0);
 /// All slots of a type.
 pub(crate) struct Slots {
     /// For each extent, the biased address of its slots.
-    starts: Vec<*mut u8>,
+    addresses: Addresses,
     /// For each extent, its number in the extent table, which has its mark `full`.
     numbers: Vec<u32>,
     /// The extents without memory.
     hollow: BTreeSet<u32>,
     table: Table<ExtentRec>,
-    /// The first handle past the existing slots: their number, shifted.
-    limit: u64,
-    /// The first handle past the slots that may change without a word to the barrier: `limit`, or 0
-    /// while there is a barrier.
-    limit_to_write: u64,
-    /// Shift from a handle to its extent.
-    extent_shift: u32,
-    /// Shift from a slot to its extent, and the number of slots: parts of the two values above.
+    /// The list of `addresses`, for lookups of slots that are about to change; an empty one while there is a
+    /// barrier, which wants to be told first.
+    list_to_write: *const *mut u8,
+    /// Shift from a slot to its extent.
     slot_shift: u32,
+    /// Number of slots.
     count: u32,
     /// Binary logarithms of the slots of a word of the map, and of the words of an extent.
     word_bits: u32,
@@ -134,13 +132,11 @@ impl Slots {
     /// Creates the slots of no type. `info` is not read.
     pub(crate) fn nothing(header: At<BaseHeader>, info: At<TypeInfo>, table: Table<ExtentRec>) -> Self {
         Slots {
-            starts: Vec::new(),
+            addresses: Addresses::new(),
             numbers: Vec::new(),
             hollow: BTreeSet::new(),
             table,
-            limit: 0,
-            limit_to_write: 0,
-            extent_shift: INDEX_SHIFT,
+            list_to_write: Addresses::none(),
             slot_shift: 0,
             count: 0,
             word_bits: 0,
@@ -173,7 +169,6 @@ impl Slots {
         let word_bits = shift.min(6);
         let floor = header.geometry.first_generation().max(header.floor.load());
         Slots {
-            extent_shift: INDEX_SHIFT + shift,
             slot_shift: shift,
             word_bits,
             word_shift: shift - word_bits,
@@ -202,12 +197,9 @@ impl Slots {
         }
         let (old, words) = (self.numbers.len(), 1 << self.word_shift);
         let starts = self.starts_of(old, run)?;
-        self.starts.extend(starts);
-        self.limit = ((old + run.count as usize) as u64) << self.extent_shift;
-        self.count = (self.limit >> INDEX_SHIFT) as u32;
-        if self.barrier.is_none() {
-            self.limit_to_write = self.limit;
-        }
+        self.addresses.extend(starts);
+        self.set_list_to_write();
+        self.count = (self.addresses.len() as u32) << self.shift();
         self.open.push(run.count * words);
         if run.is_hollow() {
             self.numbers.extend((0..run.count).map(|_| HOLLOW));
@@ -241,8 +233,7 @@ impl Slots {
     /// Returns whether the extents from number `at` on are those of a run.
     pub(crate) fn holds(&self, at: u32, run: &Extents) -> bool {
         let Ok(starts) = self.starts_of(at as usize, run) else { return false };
-        let have = self.starts.iter().skip(at as usize).take(run.count as usize).copied();
-        have.eq(starts)
+        self.addresses.from(at as usize).take(run.count as usize).eq(starts)
     }
 
     /// Closes the words of the extents from `first` on that are marked as full, in runs.
@@ -305,12 +296,12 @@ impl Slots {
     /// Returns whether the first lines of all slots exceed the nearer caches of a processor.
     pub(crate) fn is_far(&self) -> bool {
         const NEAR: u64 = 1 << 20;
-        (self.limit >> INDEX_SHIFT) * (self.stride as u64).min(128) > NEAR
+        u64::from(self.count) * (self.stride as u64).min(128) > NEAR
     }
 
     /// Returns the number of extents.
     pub(crate) fn extents(&self) -> u32 {
-        self.starts.len() as u32
+        self.addresses.len() as u32
     }
 
     /// Returns the type number.
@@ -321,7 +312,8 @@ impl Slots {
     /// Returns the data to get from a handle to its slot.
     #[inline(always)]
     pub(crate) fn ways(&self) -> Ways<'_> {
-        self.ways_below(self.limit)
+        // SAFETY: the list is borrowed with the slots.
+        unsafe { Ways::new(self.addresses.list(), self.slot_shift) }
     }
 
     /// Returns the same data for slots that are about to change.
@@ -329,13 +321,8 @@ impl Slots {
     /// While pages are watched, it finds no slot, and `watched` has to be asked.
     #[inline(always)]
     pub(crate) fn ways_to_write(&self) -> Ways<'_> {
-        self.ways_below(self.limit_to_write)
-    }
-
-    #[inline(always)]
-    fn ways_below(&self, limit: u64) -> Ways<'_> {
-        let (extent_shift, slot_shift, count) = (self.extent_shift, self.slot_shift, self.count);
-        Ways { starts: &self.starts, limit, extent_shift, slot_shift, count }
+        // SAFETY: `push` and the barrier set it to that of `addresses`, or to the one without extents.
+        unsafe { Ways::new(self.list_to_write, self.slot_shift) }
     }
 
     /// Returns the slot that the bits of a handle name, for a caller that has the stride at compile
@@ -361,7 +348,7 @@ impl Slots {
     #[inline(always)]
     pub(crate) fn word(&self, number: u32) -> Option<&Word> {
         let extent = (number >> self.word_shift) as usize;
-        let biased = *self.starts.get(extent)?;
+        let biased = self.addresses.get(extent)?;
         // SAFETY: `biased` belongs to the extent, and the word is one of its map.
         Some(unsafe { self.word_in(extent, biased, number) })
     }
@@ -370,7 +357,7 @@ impl Slots {
     #[inline(always)]
     pub(crate) fn word_and_slot(&self, number: u32) -> Option<(&Word, Slot)> {
         let extent = (number >> self.word_shift) as usize;
-        let biased = *self.starts.get(extent)?;
+        let biased = self.addresses.get(extent)?;
         let at = self.first_of_word(number) as usize * self.stride;
         // SAFETY: `biased` belongs to the extent, and the word is one of its map.
         let word = unsafe { self.word_in(extent, biased, number) };
@@ -411,20 +398,16 @@ impl Slots {
 
     /// Returns the position of a slot's bit.
     ///
-    /// # Safety
-    ///
-    /// `bits` is below the limit.
     #[inline(always)]
-    unsafe fn place(&self, bits: u64) -> Place {
+    fn place(&self, bits: u64) -> Option<Place> {
         let word_bits = self.word_bits;
         let index = (bits >> INDEX_SHIFT) as u32;
         let number = index >> word_bits;
-        let extent = (bits >> self.extent_shift) as usize;
-        // SAFETY: the limit is the number of extents shifted, and `bits` is below it.
-        let biased = unsafe { *self.starts.get_unchecked(extent) };
+        let extent = (index >> self.slot_shift) as usize;
+        let biased = self.addresses.get(extent)?;
         // SAFETY: the extent is that of the slot, and thus of its word.
         let map = unsafe { self.word_in(extent, biased, number) };
-        Place { map, number, at: index & ((1 << word_bits) - 1), used: map.load() }
+        Some(Place { map, number, at: index & ((1 << word_bits) - 1), used: map.load() })
     }
 
     /// Makes the lowest word with a free slot the current one.

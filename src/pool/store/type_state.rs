@@ -167,7 +167,7 @@ impl TypeState {
     pub(crate) fn find<T: PoolObject>(&self, key: u64) -> Option<(Id<T>, &T)> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let typed = self.slots.typed::<T>()?;
-        self.index.find(key, |slot| typed.anew().carrying(slot, key))
+        self.index.find(key, move |slot| typed.anew().carrying(slot, key))
     }
 
     /// Returns the object with this user key, without its handle: fewer reads than `find`.
@@ -175,7 +175,7 @@ impl TypeState {
     pub(crate) fn object<T: PoolObject>(&self, key: u64) -> Option<&T> {
         const { assert!(T::KEYED, "objects of this type have no user key: derive with #[pool(keyed)]") };
         let typed = self.slots.typed::<T>()?;
-        self.index.find(key, |slot| typed.anew().object_carrying(slot, key))
+        self.index.find(key, move |slot| typed.anew().object_carrying(slot, key))
     }
 
     /// Returns the object with this user key for writing.

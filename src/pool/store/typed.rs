@@ -31,9 +31,10 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, Id, PoolObject, scrub};
 use crate::pool::store::index::Index;
 use crate::pool::store::shape::Fit;
-use crate::pool::store::slot::{Slot, Ways, fetch, parked};
+use crate::pool::store::slot::{Slot, fetch, parked};
 use crate::pool::store::slots::Slots;
 use crate::pool::store::wanted::Token;
+use crate::pool::store::ways::Ways;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -245,8 +246,8 @@ impl<'a, T: PoolObject> TypedMut<'a, T> {
     #[inline(always)]
     pub(crate) fn into_found(self, index: &Index, key: u64) -> Option<(Id<T>, &'a mut T)> {
         let typed = self.shared();
-        let (id, slot) = index.find(key, |slot| typed.anew().slot_carrying(slot, key))?;
-        if id.to_bits() >= self.slots.ways_to_write().limit {
+        let (id, slot) = index.find(key, move |slot| typed.anew().slot_carrying(slot, key))?;
+        if self.slots.is_watched() {
             self.slots.watched(id.to_bits())?;
         }
         self.slots.may_change::<T>(id.index());

@@ -57,13 +57,13 @@ pub(crate) struct Walk<'a, T, const WRITES: bool = false> {
     slots: Option<&'a Slots>,
     /// Whether the slots exceed the nearer caches.
     is_far: bool,
-    /// Addresses of the next slot of a full word and of its end. Its slots are visited one after the
-    /// other, without their bits. After them, and in any other word, both are equal.
+    /// Addresses of the next slot of a run of used slots, and of the end of the run. The slots are visited one
+    /// after the other, without their bits.
     at: *mut u8,
     end: *mut u8,
     /// The handle of an object in slot `at`, but for its generation.
     expected: u64,
-    /// Remaining bits of the current word; bit 0 stands for slot `at`.
+    /// Bits of the current word after the run; bit 0 stands for slot `end`.
     bits: u64,
     /// Number of the next word.
     next: u32,
@@ -76,16 +76,16 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
         if from != 0 {
             let number = slots.word_of(from);
             walk.next = number;
-            if walk.refill().is_some() && walk.next == number + 1 {
+            if walk.next_word().is_some() && walk.next == number + 1 {
                 walk.bits &= u64::MAX << (from - slots.first_of_word(number));
             }
         }
         walk
     }
 
-    /// Moves on to the next word with a bit set.
+    /// Moves on to the next word with a bit set, before its first slot.
     #[inline(always)]
-    fn refill(&mut self) -> Option<()> {
+    fn next_word(&mut self) -> Option<()> {
         // By value, so that an iteration keeps its state in registers.
         let slots = self.slots?;
         let find = if WRITES { next_word_to_write } else { next_word };
@@ -98,41 +98,39 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
         Some(())
     }
 
+    /// Moves on to the next run of used slots, after the end of the one before.
+    #[inline(always)]
+    fn next_run(&mut self) -> Option<()> {
+        if self.bits == 0 {
+            self.next_word()?;
+        }
+        let free = self.bits.trailing_zeros();
+        let bits = self.bits >> (free & 63);
+        let used = bits.trailing_ones();
+        self.bits = bits >> (used - 1) >> 1;
+        self.at = self.at.wrapping_add(free as usize * Typed::<T>::STRIDE);
+        self.end = self.at.wrapping_add(used as usize * Typed::<T>::STRIDE);
+        self.expected = self.expected.wrapping_add(u64::from(free) << INDEX_SHIFT);
+        Some(())
+    }
+
     /// Returns the next live object with its handle.
     #[inline(always)]
     fn next(&mut self) -> Option<(Id<T>, NonNull<T>)> {
         loop {
-            if self.at != self.end {
-                if let Some(found) = self.step() {
-                    return Some(found);
-                }
-                continue;
+            if self.at == self.end {
+                self.next_run()?;
             }
-            if self.bits == 0 {
-                self.refill()?;
-                if self.bits == u64::MAX {
-                    self.begin_full();
-                    continue;
-                }
-            }
-            let at = self.next_bit();
-            if let Some(found) = self.look_at(at) {
+            if let Some(found) = self.step() {
                 return Some(found);
             }
         }
     }
 
-    /// Begins to visit the slots of a full word.
-    #[inline(always)]
-    fn begin_full(&mut self) {
-        self.bits = 0;
-        self.end = self.at.wrapping_add(64 * Typed::<T>::STRIDE);
-    }
-
-    /// Visits the next slot of a full word, and returns its object, if one lives there.
+    /// Visits the next slot of a run, and returns its object, if one lives there.
     #[inline(always)]
     fn step(&mut self) -> Option<(Id<T>, NonNull<T>)> {
-        // SAFETY: a full word covers the existing slots from its start to `end`, which `at` has not reached.
+        // SAFETY: a run covers existing slots, the last one before `end`, which `at` has not reached.
         let slot = Slot { start: unsafe { NonNull::new_unchecked(self.at) } };
         let id = Self::id_in(slot.bits(), self.expected);
         self.at = self.at.wrapping_add(Typed::<T>::STRIDE);
@@ -152,27 +150,7 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
         Id::of_live(header)
     }
 
-    /// Returns the next bit of the current word, which has one.
-    #[inline(always)]
-    fn next_bit(&mut self) -> usize {
-        let at = self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
-        at
-    }
-
-    /// Returns the object in the slot of bit `at` of the current word, if one lives there.
-    #[inline(always)]
-    fn look_at(&self, at: usize) -> Option<(Id<T>, NonNull<T>)> {
-        let start = self.at.wrapping_add(at * Typed::<T>::STRIDE);
-        // SAFETY: a word of the map covers existing slots, and its bit 0 stands for `at`.
-        let slot = Slot { start: unsafe { NonNull::new_unchecked(start) } };
-        let id = Self::id_in(slot.bits(), self.expected.wrapping_add((at as u64) << INDEX_SHIFT))?;
-        // SAFETY: the slots are those of `T`.
-        Some((id, unsafe { Typed::<T>::object(slot) }))
-    }
-
-    /// Visits all remaining objects in one loop, which handles full words without testing their
-    /// bits.
+    /// Visits all remaining objects in one loop for each run.
     #[inline(always)]
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, (Id<T>, NonNull<T>)) -> B) -> B {
         let (mut all, asks_ahead) = (init, Typed::<T>::STRIDE >= LONG && self.is_far);
@@ -185,17 +163,8 @@ impl<'a, T: PoolObject, const WRITES: bool> Walk<'a, T, WRITES> {
                     all = f(all, found);
                 }
             }
-            while self.bits != 0 {
-                let at = self.next_bit();
-                if let Some(found) = self.look_at(at) {
-                    all = f(all, found);
-                }
-            }
-            if self.refill().is_none() {
+            if self.next_run().is_none() {
                 return all;
-            }
-            if self.bits == u64::MAX {
-                self.begin_full();
             }
         }
     }

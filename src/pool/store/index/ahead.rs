@@ -1,7 +1,8 @@
 //! What batches of lookups ask the index for before they need it.
 
-use super::{Hash, Index, SLOT_MASK};
+use super::Index;
 use crate::layout::Group;
+use crate::pool::store::index::hash::Hash;
 use crate::pool::store::probe::{Hits, overflow_of};
 use crate::pool::store::slot::fetch;
 
@@ -22,8 +23,8 @@ impl Coming<'_> {
     /// If no entry of the group has the hash of the key, it is a slot that does not exist.
     #[inline(always)]
     pub(crate) fn slot(self) -> u32 {
-        let entry = self.group.and_then(|group| Hits::new(group, self.hash.upper()).next_entry());
-        (entry.unwrap_or(0) as u32 & SLOT_MASK as u32).wrapping_sub(1)
+        let slot = self.group.and_then(|group| Hits::new(group, self.hash.upper()).next_slot());
+        slot.unwrap_or(u32::MAX)
     }
 }
 

@@ -15,7 +15,7 @@
 //! # What the unsafe code here relies on
 //!
 //! The rules in `slots.rs` for addresses. `current.map` is a word of the map or `NO_WORD`. Unless
-//! `named` is `NO_NAME`, it is the header of a slot below the limit, and `named_at` is the address of
+//! `named` is `NO_NAME`, it is the header of an existing slot, and `named_at` is the address of
 //! that slot: whatever sets one of them sets both.
 #![allow(unsafe_code)]
 
@@ -205,8 +205,7 @@ impl Slots {
         if !self.is_at_hand() {
             return;
         }
-        // SAFETY: `release` and `refill` found the slot below the limit.
-        let position = unsafe { self.place(self.named) };
+        let Some(position) = self.place(self.named) else { return };
         self.forget_name();
         if position.used == self.full {
             self.reopen(position.number);

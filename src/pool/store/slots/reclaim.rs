@@ -61,7 +61,7 @@ impl Slots {
     /// Gives a hollow extent its new memory, which is zero; `None` if it does not fit.
     pub(crate) fn fill_in(&mut self, extent: u32, memory: &Extents) -> Option<()> {
         let start = self.starts_of(extent as usize, memory).ok()?.next()?;
-        *self.starts.get_mut(extent as usize)? = start;
+        self.addresses.replace(extent as usize, start)?;
         *self.numbers.get_mut(extent as usize)? = memory.number;
         self.hollow.remove(&extent);
         let words = 1u32 << self.word_shift;
@@ -150,7 +150,7 @@ impl Slots {
         let _ = counts_last.then(count);
         self.first_generation = floor;
         self.current = Current::NONE;
-        *self.starts.get_mut(at)? = start;
+        self.addresses.replace(at, start)?;
         *self.numbers.get_mut(at)? = HOLLOW;
         self.hollow.insert(extent);
         let words = 1u32 << self.word_shift;

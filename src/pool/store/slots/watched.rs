@@ -5,7 +5,7 @@
 //!
 //! | value | without a barrier | with one |
 //! |---|---|---|
-//! | `limit_to_write` | the number of slots | 0: no handle leads to a slot for writing |
+//! | `list_to_write` | the list of extents | an empty one: no handle leads to a slot for writing |
 //! | `named` | the slot that changed last, at hand if it is free | if it is free, none until the barrier was told of it |
 //!
 //! The barrier is told of a slot at hand, and of its word of the map, before it is at hand. So
@@ -17,6 +17,7 @@ use crate::mutants::{Mutant, planted};
 use crate::object::{INDEX_SHIFT, LIVE};
 use crate::pool::store::barrier::Barrier;
 use crate::pool::store::slot::Slot;
+use crate::pool::store::ways::Addresses;
 use crate::word::Word;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ impl Slots {
     /// Tells the barrier of every change from here on.
     pub(crate) fn watch(&mut self, barrier: &Arc<Barrier>) {
         self.barrier = Some(Arc::clone(barrier));
-        self.limit_to_write = 0;
+        self.set_list_to_write();
         self.withdraw();
     }
 
@@ -39,8 +40,14 @@ impl Slots {
     /// Tells the barrier of no more changes.
     pub(crate) fn end_watch(&mut self) {
         self.barrier = None;
-        self.limit_to_write = self.limit;
+        self.set_list_to_write();
         self.end_withdrawal();
+    }
+
+    /// Sets `list_to_write`, after the list or the barrier has changed.
+    pub(super) fn set_list_to_write(&mut self) {
+        let is_watched = self.barrier.is_some();
+        self.list_to_write = if is_watched { Addresses::none() } else { self.addresses.list() };
     }
 
     /// Returns whether pages are watched.
