@@ -115,6 +115,37 @@ fn several_guards_of_a_type_name_the_type() {
 }
 
 #[test]
+fn the_last_one_of_several_guards_is_still_named() {
+    for kept in 0..3 {
+        let named = named_after(|pool, players, _| {
+            let guards = pool.get_several_mut(players).unwrap();
+            for (number, guard) in guards.into_iter().enumerate() {
+                if number == kept { forget(guard) } else { drop(guard) }
+            }
+        });
+        assert_eq!(named, (vec![], vec![1]), "guard {kept} of three");
+        let named = named_after(|pool, _, _| {
+            let guards: Vec<_> = pool.iter_mut::<Player>().collect();
+            for (number, guard) in guards.into_iter().enumerate() {
+                if number == kept { forget(guard) } else { drop(guard) }
+            }
+        });
+        assert_eq!(named, (vec![], vec![1]), "guard {kept} of a walk");
+    }
+}
+
+#[test]
+fn a_guard_that_is_dropped_after_the_next_one_of_its_walk_clears_nothing() {
+    let named = named_after(|pool, _, _| {
+        let mut iter = pool.iter_mut::<Player>();
+        let (first, second) = (iter.next(), iter.next());
+        drop(first);
+        forget(second);
+    });
+    assert_eq!(named, (vec![], vec![1]));
+}
+
+#[test]
 fn a_leaked_guard_does_not_blur_the_next_one() {
     let mut wanted = 0;
     let named = named_after(|pool, players, _| {
