@@ -396,8 +396,7 @@ impl Slots {
         (index >> self.word_bits, 1 << (index & ((1 << self.word_bits) - 1)))
     }
 
-    /// Returns the position of a slot's bit.
-    ///
+    /// Returns the position of a slot's bit; `None` if there is no such slot.
     #[inline(always)]
     fn place(&self, bits: u64) -> Option<Place> {
         let word_bits = self.word_bits;

@@ -24,9 +24,6 @@ pub(crate) struct Addresses {
     words: Vec<*mut u8>,
 }
 
-// SAFETY: the addresses lead into the mapping, which belongs to the process and not to a thread.
-unsafe impl Send for Addresses {}
-
 impl Addresses {
     pub(crate) fn new() -> Self {
         Addresses { words: vec![without_provenance_mut(0)] }
