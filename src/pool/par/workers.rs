@@ -17,6 +17,7 @@ use crate::pool::par::protocol::Countdown;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -184,7 +185,12 @@ impl<'scope> Batch<'scope, '_> {
     /// Adds a job.
     pub(crate) fn spawn(&'scope self, f: impl FnOnce() + Send + 'scope) {
         let (shared, state) = (Arc::clone(&self.shared), Arc::clone(&self.state));
+        // What `f` borrows may end as soon as the job is counted off, before its own call returns. So that call
+        // takes no references.
+        let f = MaybeUninit::new(f);
         let job: Box<dyn FnOnce() + Send + 'scope> = Box::new(move || {
+            // SAFETY: it was just initialized, and a job runs once.
+            let f = unsafe { f.assume_init_read() };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
                 let mut first = state.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*first {
