@@ -9,8 +9,11 @@
 //! A job may borrow what lives for `'scope`, but the queue holds jobs of any lifetime.
 //! [`Workers::with`] returns, or unwinds, only after each job of its batch has run: jobs are counted
 //! before they are queued, and counted off after their closure and everything that it has captured
-//! is dropped. Nothing in between runs code of the program outside of `catch_unwind`. A batch exists only inside `with`, which no program can leave earlier. `'scope` is
-//! chosen by `with` and ends after that.
+//! is dropped. Nothing in between runs code of the program outside of `catch_unwind`. A batch exists only inside
+//! `with`, which no program can leave earlier. `'scope` is chosen by `with` and ends after that.
+//!
+//! A job returns after it was counted off, so its own call takes the closure as bytes that hold no references
+//! (`tests/miri.rs`).
 #![allow(unsafe_code)]
 
 use crate::pool::par::protocol::Countdown;

@@ -85,7 +85,7 @@ impl Ways<'_> {
     ///
     /// # Safety
     ///
-    /// The list is that of a `Addresses`, or the one without extents, and is borrowed.
+    /// The list is that of an `Addresses`, or the one without extents, and is borrowed.
     #[inline(always)]
     pub(crate) unsafe fn new(list: *const *mut u8, shift: u32) -> Self {
         Ways { list, shift, _list: PhantomData }
